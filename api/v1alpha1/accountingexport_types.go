@@ -1,0 +1,228 @@
+package v1alpha1
+
+import (
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+const (
+	// RequestedAtAnnotation asks an AccountingExport for a run now. Any new value counts as one request; a time stamp is the custom.
+	RequestedAtAnnotation = "accounting.ledgerport.dev/requestedAt"
+	// ExportLabel carries the name of the AccountingExport on its ExportRuns.
+	ExportLabel = "accounting.ledgerport.dev/export"
+)
+
+// ExporterSpec chooses the accounting system's format.
+type ExporterSpec struct {
+	// Type of the exporter, such as csv or sie.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Type string `json:"type"`
+	// Options of the exporter; its page in the documentation lists them. An unknown option is refused.
+	// +optional
+	// +kubebuilder:pruning:PreserveUnknownFields
+	// +kubebuilder:validation:Type=object
+	Options *apiextensionsv1.JSON `json:"options,omitempty"`
+}
+
+// CredentialsSpec names the accounting system's own credentials.
+type CredentialsSpec struct {
+	// SecretRef names the Secret that holds them, in this namespace.
+	// +optional
+	SecretRef *LocalReference `json:"secretRef,omitempty"`
+}
+
+// RetryPolicy says how often and how soon a run is attempted again.
+type RetryPolicy struct {
+	// Limit of attempts after the first. When it is spent the run fails and its claims go to the next run.
+	// +optional
+	// +kubebuilder:default=3
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=20
+	Limit *int32 `json:"limit,omitempty"`
+	// InitialBackoff before the second attempt; it doubles with each further one, up to ten minutes.
+	// +optional
+	// +kubebuilder:default="10s"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('1h')",message="initialBackoff is between 1s and 1h"
+	InitialBackoff *metav1.Duration `json:"initialBackoff,omitempty"`
+}
+
+// PostingDatePolicy says which date a voucher is posted on.
+// +kubebuilder:validation:Enum=ExpenseDate;ApprovalDate;RunDate
+type PostingDatePolicy string
+
+const (
+	// PostOnExpenseDate posts a voucher on the latest expense date of its lines.
+	PostOnExpenseDate PostingDatePolicy = "ExpenseDate"
+	// PostOnApprovalDate posts a voucher on the day the claim was approved, in the export's time zone.
+	PostOnApprovalDate PostingDatePolicy = "ApprovalDate"
+	// PostOnRunDate posts a voucher on the day of the run's cutoff, in the export's time zone.
+	PostOnRunDate PostingDatePolicy = "RunDate"
+)
+
+// PostingPolicy says which date vouchers are posted on.
+type PostingPolicy struct {
+	// Date is ExpenseDate, ApprovalDate or RunDate.
+	// +optional
+	// +kubebuilder:default=ExpenseDate
+	Date PostingDatePolicy `json:"date,omitempty"`
+	// OpenFrom is the first day of the open period, as YYYY-MM-DD. Vouchers dated earlier are posted on this day.
+	// +optional
+	// +kubebuilder:validation:Format=date
+	// +kubebuilder:validation:MaxLength=10
+	OpenFrom string `json:"openFrom,omitempty"`
+}
+
+// HistoryLimits says how many finished ExportRuns are kept.
+type HistoryLimits struct {
+	// Succeeded runs kept.
+	// +optional
+	// +kubebuilder:default=12
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	Succeeded *int32 `json:"succeeded,omitempty"`
+	// Failed runs kept.
+	// +optional
+	// +kubebuilder:default=5
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	Failed *int32 `json:"failed,omitempty"`
+}
+
+// AccountingExportSpec says what one organisation exports, how, where to, and when.
+type AccountingExportSpec struct {
+	// OrganizationID of the claims, as the application's database has it. It can not be changed: make another export instead.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=100
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="organizationID can not be changed; make another AccountingExport"
+	OrganizationID string `json:"organizationID"`
+	// SourceRef names the ClaimSource. One in another namespace must admit this namespace and organisation.
+	SourceRef NamespacedReference `json:"sourceRef"`
+	// ChartOfAccountsRef names the ChartOfAccounts in this namespace.
+	ChartOfAccountsRef LocalReference `json:"chartOfAccountsRef"`
+	// DestinationRef names the ExportDestination in this namespace.
+	DestinationRef LocalReference `json:"destinationRef"`
+	// Exporter chooses the accounting system's format.
+	Exporter ExporterSpec `json:"exporter"`
+	// Credentials of the accounting system; only where the exporter needs them.
+	// +optional
+	Credentials *CredentialsSpec `json:"credentials,omitempty"`
+	// Schedule in cron format (five fields, or @daily and the like). Empty: only on request.
+	// +optional
+	// +kubebuilder:validation:MaxLength=200
+	Schedule string `json:"schedule,omitempty"`
+	// TimeZone of the schedule and of every date in the file, a name of the tz database such as Europe/Berlin.
+	// +optional
+	// +kubebuilder:default=UTC
+	// +kubebuilder:validation:MaxLength=64
+	TimeZone string `json:"timeZone,omitempty"`
+	// StartingDeadline: a slot missed for longer than this is skipped, and said so. Without it the newest missed slot is always run.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('10s')",message="startingDeadline is at least 10s"
+	StartingDeadline *metav1.Duration `json:"startingDeadline,omitempty"`
+	// Suspend stops scheduled and requested runs. A run under way goes on.
+	// +optional
+	Suspend bool `json:"suspend,omitempty"`
+	// Deadline for one attempt of the whole pipeline.
+	// +optional
+	// +kubebuilder:default="150s"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('24h')",message="deadline is between 1s and 24h"
+	Deadline *metav1.Duration `json:"deadline,omitempty"`
+	// Retry says how often and how soon a run is attempted again.
+	// +optional
+	// +kubebuilder:default={limit: 3}
+	Retry RetryPolicy `json:"retry,omitempty"`
+	// Posting says which date vouchers are posted on.
+	// +optional
+	// +kubebuilder:default={date: ExpenseDate}
+	Posting PostingPolicy `json:"posting,omitempty"`
+	// VoucherSeries of the vouchers. Numbers are counted without gaps per organisation, series and fiscal year.
+	// +optional
+	// +kubebuilder:default=E
+	// +kubebuilder:validation:Pattern=`^[A-Z0-9]{1,10}$`
+	VoucherSeries string `json:"voucherSeries,omitempty"`
+	// History says how many finished ExportRuns are kept. What they recorded in the database stays.
+	// +optional
+	// +kubebuilder:default={succeeded: 12}
+	History HistoryLimits `json:"history,omitempty"`
+}
+
+// RunSummary is what an AccountingExport says of one of its runs.
+type RunSummary struct {
+	// Name of the ExportRun.
+	Name string `json:"name"`
+	// Phase of the run.
+	Phase RunPhase `json:"phase"`
+	// Reason of the phase, one word.
+	// +optional
+	Reason string `json:"reason,omitempty"`
+	// StartedAt is when the first attempt began.
+	// +optional
+	StartedAt *metav1.Time `json:"startedAt,omitempty"`
+	// CompletedAt is when the run ended.
+	// +optional
+	CompletedAt *metav1.Time `json:"completedAt,omitempty"`
+	RunResult   `json:",inline"`
+}
+
+// AccountingExportStatus is what became of the export.
+type AccountingExportStatus struct {
+	// ObservedGeneration is the generation that the conditions speak of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// Conditions: Ready, Reconciling, Stalled, CredentialsReady, SourceReady, MappingReady and DestinationReady.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// LastRun is the newest run.
+	// +optional
+	LastRun *RunSummary `json:"lastRun,omitempty"`
+	// LastSuccessfulRun is the newest run that succeeded.
+	// +optional
+	LastSuccessfulRun *RunSummary `json:"lastSuccessfulRun,omitempty"`
+	// NextScheduleTime is the next slot.
+	// +optional
+	NextScheduleTime *metav1.Time `json:"nextScheduleTime,omitempty"`
+	// LastScheduleTime is the newest slot that was run or skipped.
+	// +optional
+	LastScheduleTime *metav1.Time `json:"lastScheduleTime,omitempty"`
+	// LastHandledRequest is the newest value of the annotation accounting.ledgerport.dev/requestedAt that was answered with a run.
+	// +optional
+	LastHandledRequest string `json:"lastHandledRequest,omitempty"`
+}
+
+// AccountingExport is what one organisation exports to its accounting system: which claims, in which format, where to, and when.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:path=accountingexports,singular=accountingexport,shortName=aex,categories=ledgerport
+// +kubebuilder:printcolumn:name="ORGANIZATION",type=string,JSONPath=`.spec.organizationID`
+// +kubebuilder:printcolumn:name="EXPORTER",type=string,JSONPath=`.spec.exporter.type`
+// +kubebuilder:printcolumn:name="SCHEDULE",type=string,JSONPath=`.spec.schedule`
+// +kubebuilder:printcolumn:name="SUSPEND",type=boolean,JSONPath=`.spec.suspend`
+// +kubebuilder:printcolumn:name="READY",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="LAST RUN",type=string,JSONPath=`.status.lastRun.phase`
+// +kubebuilder:printcolumn:name="CLAIMS",type=integer,JSONPath=`.status.lastRun.claims`
+// +kubebuilder:printcolumn:name="LAST SUCCESS",type=date,JSONPath=`.status.lastSuccessfulRun.completedAt`
+// +kubebuilder:printcolumn:name="NEXT",type=string,format=date-time,JSONPath=`.status.nextScheduleTime`
+// +kubebuilder:printcolumn:name="AGE",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="TOTAL",type=string,priority=1,JSONPath=`.status.lastRun.total`
+// +kubebuilder:printcolumn:name="LOCATION",type=string,priority=1,JSONPath=`.status.lastRun.location`
+// +kubebuilder:printcolumn:name="REASON",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 52",message="the name has at most 52 characters, because the names of its runs add to it"
+type AccountingExport struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   AccountingExportSpec   `json:"spec"`
+	Status AccountingExportStatus `json:"status,omitempty"`
+}
+
+// AccountingExportList is a list of AccountingExport.
+// +kubebuilder:object:root=true
+type AccountingExportList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []AccountingExport `json:"items"`
+}

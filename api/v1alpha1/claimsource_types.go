@@ -1,0 +1,158 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// ApprovedFilter says which claims are approved: those whose column has one of the values.
+type ApprovedFilter struct {
+	// Column of the claims table that holds the claim's status.
+	// +optional
+	// +kubebuilder:default=status
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Column string `json:"column,omitempty"`
+	// Values of the column that mean approved.
+	// +optional
+	// +listType=set
+	// +kubebuilder:default={approved}
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=20
+	// +kubebuilder:validation:items:MaxLength=100
+	Values []string `json:"values,omitempty"`
+}
+
+// ClaimsTable describes the table with one row per claim.
+// +kubebuilder:validation:XValidation:rule="!has(self.columns) || self.columns.all(c, c in ['id','organizationID','claimantID','claimantName','claimantIBAN','approvedAt','approvedBy','currency','description'])",message="columns may rename id, organizationID, claimantID, claimantName, claimantIBAN, approvedAt, approvedBy, currency and description only"
+type ClaimsTable struct {
+	// Table, with its schema where it is not on the search path, such as public.claims. Quoted as an identifier, never as SQL.
+	// +optional
+	// +kubebuilder:default=public.claims
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=127
+	Table string `json:"table,omitempty"`
+	// Columns renames columns: the name of the contract, such as approvedAt, to the name in the table. Where it
+	// says nothing the column is called id, organization_id, claimant_id, claimant_name, claimant_iban, approved_at,
+	// approved_by, currency or description.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=20
+	Columns map[string]ColumnName `json:"columns,omitempty"`
+	// Approved says which claims are approved.
+	// +optional
+	// +kubebuilder:default={column: status, values: {approved}}
+	Approved ApprovedFilter `json:"approved,omitempty"`
+}
+
+// LinesTable describes the table with one row per expense line.
+// +kubebuilder:validation:XValidation:rule="!has(self.columns) || self.columns.all(c, c in ['claimID','lineNo','expenseDate','category','description','grossAmount','taxAmount','taxCode','currency','baseGrossAmount','baseTaxAmount','dimensions','quantity','unit','receiptURI'])",message="columns may rename claimID, lineNo, expenseDate, category, description, grossAmount, taxAmount, taxCode, currency, baseGrossAmount, baseTaxAmount, dimensions, quantity, unit and receiptURI only"
+type LinesTable struct {
+	// Table, with its schema where it is not on the search path, such as public.claim_lines. Quoted as an identifier, never as SQL.
+	// +optional
+	// +kubebuilder:default=public.claim_lines
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=127
+	Table string `json:"table,omitempty"`
+	// Columns renames columns: the name of the contract, such as grossAmount, to the name in the table. Where it says
+	// nothing the column is called claim_id, line_no, expense_date, category, description, gross_amount, tax_amount,
+	// tax_code, currency, base_gross_amount, base_tax_amount, dimensions, quantity, unit or receipt_uri.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=20
+	Columns map[string]ColumnName `json:"columns,omitempty"`
+}
+
+// ColumnName is the name of a column in PostgreSQL. Quoted as an identifier, never as SQL.
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=63
+type ColumnName string
+
+// PostgresSource says where claims are in a PostgreSQL database.
+type PostgresSource struct {
+	// ConnectionSecretRef names the key of a Secret in this namespace that holds the connection URL
+	// (postgres://user:password@host:port/database?sslmode=…).
+	ConnectionSecretRef SecretKeyReference `json:"connectionSecretRef"`
+	// Claims describes the table with one row per claim.
+	// +optional
+	// +kubebuilder:default={table: public.claims}
+	Claims ClaimsTable `json:"claims,omitempty"`
+	// Lines describes the table with one row per expense line.
+	// +optional
+	// +kubebuilder:default={table: public.claim_lines}
+	Lines LinesTable `json:"lines,omitempty"`
+	// ManageSchema lets the operator create and migrate its own schema "ledgerport" in this database.
+	// Where it is false an administrator runs "ledgerport migrate".
+	// +optional
+	// +kubebuilder:default=true
+	ManageSchema *bool `json:"manageSchema,omitempty"`
+}
+
+// AccessRule admits namespaces to organisations of a ClaimSource.
+// +kubebuilder:validation:XValidation:rule="has(self.organizationIDFromNamespaceLabel) != has(self.organizationIDs)",message="exactly one of organizationIDFromNamespaceLabel and organizationIDs is required"
+type AccessRule struct {
+	// NamespaceSelector selects the namespaces that this rule admits. An empty selector selects every namespace.
+	NamespaceSelector metav1.LabelSelector `json:"namespaceSelector"`
+	// OrganizationIDFromNamespaceLabel admits the organisation whose id is the value of this label on the namespace.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=317
+	OrganizationIDFromNamespaceLabel string `json:"organizationIDFromNamespaceLabel,omitempty"`
+	// OrganizationIDs admits these organisations.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=1000
+	// +kubebuilder:validation:items:MaxLength=100
+	OrganizationIDs []string `json:"organizationIDs,omitempty"`
+}
+
+// ClaimSourceSpec says where approved claims are and who may read them.
+type ClaimSourceSpec struct {
+	// Postgres holds the claims.
+	Postgres PostgresSource `json:"postgres"`
+	// Access says which other namespaces may export which organisations. Without it only the source's own
+	// namespace may, and it may export every organisation.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=100
+	Access []AccessRule `json:"access,omitempty"`
+}
+
+// ClaimSourceStatus says whether the source can be read.
+type ClaimSourceStatus struct {
+	// ObservedGeneration is the generation that the conditions speak of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// Conditions: Ready, Reconciling, Stalled, CredentialsReady and Indexed.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// LastCheckTime is when the database was last looked at. It is refreshed when another part of the status changes.
+	// +optional
+	LastCheckTime *metav1.Time `json:"lastCheckTime,omitempty"`
+	// SchemaVersion is the version of the schema "ledgerport" in the database.
+	// +optional
+	SchemaVersion int64 `json:"schemaVersion,omitempty"`
+}
+
+// ClaimSource says where approved claims are (PostgreSQL) and which namespaces may export which organisations.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:path=claimsources,singular=claimsource,shortName=csrc,categories=ledgerport
+// +kubebuilder:printcolumn:name="CLAIMS",type=string,JSONPath=`.spec.postgres.claims.table`
+// +kubebuilder:printcolumn:name="READY",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="INDEXED",type=string,JSONPath=`.status.conditions[?(@.type=="Indexed")].status`
+// +kubebuilder:printcolumn:name="AGE",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="REASON",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+type ClaimSource struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   ClaimSourceSpec   `json:"spec"`
+	Status ClaimSourceStatus `json:"status,omitempty"`
+}
+
+// ClaimSourceList is a list of ClaimSource.
+// +kubebuilder:object:root=true
+type ClaimSourceList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []ClaimSource `json:"items"`
+}

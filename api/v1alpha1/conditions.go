@@ -1,0 +1,162 @@
+package v1alpha1
+
+// Types of conditions. Ready, Reconciling and Stalled follow kstatus: a resource is current when Ready is True, in
+// progress while Reconciling is True, and needs a person while Stalled is True.
+const (
+	// ConditionReady says that the resource does what its spec says.
+	ConditionReady = "Ready"
+	// ConditionReconciling is present, and True, while work on the resource is under way or will be tried again.
+	ConditionReconciling = "Reconciling"
+	// ConditionStalled is present, and True, while the resource can not work until a person changes it.
+	ConditionStalled = "Stalled"
+	// ConditionCredentialsReady says that every Secret that the resource needs is there, with its keys, and accepted.
+	ConditionCredentialsReady = "CredentialsReady"
+	// ConditionSourceReady says that the ClaimSource is ready and admits this namespace and organisation.
+	ConditionSourceReady = "SourceReady"
+	// ConditionMappingReady says that the ChartOfAccounts is ready and the exporter accepts its options.
+	ConditionMappingReady = "MappingReady"
+	// ConditionDestinationReady says that the ExportDestination can be written.
+	ConditionDestinationReady = "DestinationReady"
+	// ConditionIndexed says that an index serves the query for approved claims. While it is False its message is the
+	// CREATE INDEX statement to run; exports work meanwhile, slowly.
+	ConditionIndexed = "Indexed"
+)
+
+// Reason says in one word why a condition, a run or an event is what it is.
+type Reason = string
+
+// Reasons that say that all is well or under way.
+const (
+	// ReasonReady: everything that was checked works.
+	ReasonReady Reason = "Ready"
+	// ReasonSucceeded: the run delivered its artifact and recorded its claims.
+	ReasonSucceeded Reason = "Succeeded"
+	// ReasonNoClaims: the run succeeded with nothing to export.
+	ReasonNoClaims Reason = "NoClaims"
+	// ReasonAllHeld: the run succeeded, and every approved claim was held.
+	ReasonAllHeld Reason = "AllHeld"
+	// ReasonRunning: an attempt is under way.
+	ReasonRunning Reason = "Running"
+	// ReasonRetrying: an attempt failed and another will be made.
+	ReasonRetrying Reason = "Retrying"
+	// ReasonQueued: the run waits for a free place among --max-concurrent-runs.
+	ReasonQueued Reason = "Queued"
+	// ReasonSuspended: spec.suspend is true.
+	ReasonSuspended Reason = "Suspended"
+	// ReasonCancelled: a person cancelled the run.
+	ReasonCancelled Reason = "Cancelled"
+	// ReasonIndexed: an index serves the query.
+	ReasonIndexed Reason = "Indexed"
+	// ReasonNotRequired: nothing of the kind is needed here.
+	ReasonNotRequired Reason = "NotRequired"
+)
+
+// Reasons of an AccountingExport and its references.
+const (
+	// ReasonSourceNotFound: the ClaimSource does not exist.
+	ReasonSourceNotFound Reason = "SourceNotFound"
+	// ReasonSourceNotReady: the ClaimSource is not ready; its own status says why.
+	ReasonSourceNotReady Reason = "SourceNotReady"
+	// ReasonAccessDenied: the ClaimSource does not admit this namespace, or not for this organisation.
+	ReasonAccessDenied Reason = "AccessDenied"
+	// ReasonChartNotFound: the ChartOfAccounts does not exist.
+	ReasonChartNotFound Reason = "ChartNotFound"
+	// ReasonChartNotReady: the ChartOfAccounts is not ready; its own status says why.
+	ReasonChartNotReady Reason = "ChartNotReady"
+	// ReasonInvalidChart: an account that is not defined, a tax code that is not defined, or an expression that does not compile.
+	ReasonInvalidChart Reason = "InvalidChart"
+	// ReasonDestinationNotFound: the ExportDestination does not exist.
+	ReasonDestinationNotFound Reason = "DestinationNotFound"
+	// ReasonDestinationNotReady: the ExportDestination is not ready; its own status says why.
+	ReasonDestinationNotReady Reason = "DestinationNotReady"
+	// ReasonUnknownExporter: no exporter of this type is built into the operator.
+	ReasonUnknownExporter Reason = "UnknownExporter"
+	// ReasonInvalidOptions: the exporter refuses its options.
+	ReasonInvalidOptions Reason = "InvalidOptions"
+	// ReasonInvalidSchedule: spec.schedule is not a cron expression.
+	ReasonInvalidSchedule Reason = "InvalidSchedule"
+	// ReasonInvalidTimeZone: spec.timeZone is not a zone of the tz database.
+	ReasonInvalidTimeZone Reason = "InvalidTimeZone"
+	// ReasonInvalidSpec: another field has a value that can never work.
+	ReasonInvalidSpec Reason = "InvalidSpec"
+	// ReasonLastRunFailed: the export is sound, and its newest run failed.
+	ReasonLastRunFailed Reason = "LastRunFailed"
+	// ReasonExportNotFound: the AccountingExport that a run names does not exist.
+	ReasonExportNotFound Reason = "ExportNotFound"
+	// ReasonSlotSkipped: a slot was missed for longer than spec.startingDeadline.
+	ReasonSlotSkipped Reason = "SlotSkipped"
+)
+
+// Reasons of Secrets.
+const (
+	// ReasonSecretNotFound: the Secret does not exist.
+	ReasonSecretNotFound Reason = "SecretNotFound"
+	// ReasonSecretKeyMissing: the Secret lacks the key, or the key is empty.
+	ReasonSecretKeyMissing Reason = "SecretKeyMissing"
+	// ReasonSecretUnreadable: the operator may not read the Secret.
+	ReasonSecretUnreadable Reason = "SecretUnreadable"
+	// ReasonMalformedURL: the Secret's value is not a PostgreSQL connection URL.
+	ReasonMalformedURL Reason = "MalformedURL"
+	// ReasonLoginRefused: the database or the destination refused the credentials.
+	ReasonLoginRefused Reason = "LoginRefused"
+)
+
+// Reasons of databases.
+const (
+	// ReasonDatabaseUnreachable: no connection, or none in time.
+	ReasonDatabaseUnreachable Reason = "DatabaseUnreachable"
+	// ReasonDatabaseNotFound: the server has no database of that name.
+	ReasonDatabaseNotFound Reason = "DatabaseNotFound"
+	// ReasonDatabaseError: the database refused a statement.
+	ReasonDatabaseError Reason = "DatabaseError"
+	// ReasonPermissionDenied: the role lacks a right.
+	ReasonPermissionDenied Reason = "PermissionDenied"
+	// ReasonTableNotFound: a table that the ClaimSource names does not exist.
+	ReasonTableNotFound Reason = "TableNotFound"
+	// ReasonColumnMismatch: a column is missing or of a type that can not hold what it should.
+	ReasonColumnMismatch Reason = "ColumnMismatch"
+	// ReasonSchemaOutdated: the schema "ledgerport" is missing or old, and manageSchema is false.
+	ReasonSchemaOutdated Reason = "SchemaOutdated"
+	// ReasonSchemaTooNew: a newer operator has migrated the schema "ledgerport".
+	ReasonSchemaTooNew Reason = "SchemaTooNew"
+	// ReasonIndexMissing: no index serves the query for approved claims.
+	ReasonIndexMissing Reason = "IndexMissing"
+	// ReasonSeriesBusy: another run of the organisation uses the voucher series.
+	ReasonSeriesBusy Reason = "SeriesBusy"
+	// ReasonFenced: another process took the run over.
+	ReasonFenced Reason = "Fenced"
+)
+
+// Reasons of destinations.
+const (
+	// ReasonDestinationUnreachable: no connection, or none in time.
+	ReasonDestinationUnreachable Reason = "DestinationUnreachable"
+	// ReasonBucketNotFound: the bucket does not exist.
+	ReasonBucketNotFound Reason = "BucketNotFound"
+	// ReasonNotWritable: the destination refused to take a file.
+	ReasonNotWritable Reason = "NotWritable"
+	// ReasonDestinationFull: the destination has no room left.
+	ReasonDestinationFull Reason = "DestinationFull"
+	// ReasonArtifactConflict: the destination holds another file under the run's name.
+	ReasonArtifactConflict Reason = "ArtifactConflict"
+)
+
+// Reasons of runs.
+const (
+	// ReasonUnmappedClaim: a line matches no rule, and the chart says Fail.
+	ReasonUnmappedClaim Reason = "UnmappedClaim"
+	// ReasonTotalsMismatch: what was rendered is not what the database says of the reserved claims.
+	ReasonTotalsMismatch Reason = "TotalsMismatch"
+	// ReasonBytesChanged: a resumed run rendered other bytes than those on record.
+	ReasonBytesChanged Reason = "BytesChanged"
+	// ReasonDeadlineExceeded: the attempt took longer than spec.deadline.
+	ReasonDeadlineExceeded Reason = "DeadlineExceeded"
+	// ReasonInterrupted: the process that executed the attempt was stopped.
+	ReasonInterrupted Reason = "Interrupted"
+	// ReasonExporterFailed: the exporter could not write the artifact.
+	ReasonExporterFailed Reason = "ExporterFailed"
+	// ReasonClaimsHeld: a run left claims out; an event names them.
+	ReasonClaimsHeld Reason = "ClaimsHeld"
+	// ReasonInternal: an error that no other reason describes.
+	ReasonInternal Reason = "InternalError"
+)

@@ -1,0 +1,115 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// FilesystemDestination keeps artifacts in a directory of the operator's volume.
+type FilesystemDestination struct {
+	// Path of the directory, relative to the operator's --filesystem-root. It is created where it is missing and can
+	// not be left: not by "..", not by a symbolic link.
+	// +optional
+	// +kubebuilder:default="."
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule="!self.startsWith('/') && !self.split('/').exists(s, s == '..')",message="path is relative and has no '..'"
+	Path string `json:"path,omitempty"`
+}
+
+// S3Credentials names the Secret with the access key.
+type S3Credentials struct {
+	// Name of the Secret in this namespace.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+	// AccessKeyIDKey is the key of the Secret that holds the access key's id.
+	// +optional
+	// +kubebuilder:default=accessKeyID
+	// +kubebuilder:validation:MaxLength=253
+	AccessKeyIDKey string `json:"accessKeyIDKey,omitempty"`
+	// SecretAccessKeyKey is the key of the Secret that holds the secret access key.
+	// +optional
+	// +kubebuilder:default=secretAccessKey
+	// +kubebuilder:validation:MaxLength=253
+	SecretAccessKeyKey string `json:"secretAccessKeyKey,omitempty"`
+}
+
+// S3Destination keeps artifacts in a bucket of Amazon S3 or of any server that speaks its protocol.
+type S3Destination struct {
+	// Bucket that takes the artifacts. It must exist.
+	// +kubebuilder:validation:MinLength=3
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9][a-z0-9.-]+[a-z0-9]$`
+	Bucket string `json:"bucket"`
+	// Prefix of every key in the bucket, without a slash at either end.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:XValidation:rule="!self.startsWith('/') && !self.endsWith('/') && !self.split('/').exists(s, s == '..')",message="prefix has no slash at either end and no '..'"
+	Prefix string `json:"prefix,omitempty"`
+	// Region of the bucket.
+	// +optional
+	// +kubebuilder:default=us-east-1
+	// +kubebuilder:validation:MaxLength=63
+	Region string `json:"region,omitempty"`
+	// Endpoint of a server other than Amazon's, such as https://minio.storage:9000.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:Pattern=`^https?://[^\s?#@]+$`
+	Endpoint string `json:"endpoint,omitempty"`
+	// ForcePathStyle puts the bucket into the path instead of the host name, as most servers other than Amazon's need it.
+	// +optional
+	ForcePathStyle bool `json:"forcePathStyle,omitempty"`
+	// CredentialsSecretRef names the Secret with the access key. Without it the operator's own identity is used.
+	// +optional
+	CredentialsSecretRef *S3Credentials `json:"credentialsSecretRef,omitempty"`
+}
+
+// ExportDestinationSpec says where artifacts go.
+// +kubebuilder:validation:XValidation:rule="has(self.filesystem) != has(self.s3)",message="exactly one of filesystem and s3 is required"
+type ExportDestinationSpec struct {
+	// Filesystem keeps artifacts in a directory of the operator's volume.
+	// +optional
+	Filesystem *FilesystemDestination `json:"filesystem,omitempty"`
+	// S3 keeps artifacts in a bucket.
+	// +optional
+	S3 *S3Destination `json:"s3,omitempty"`
+}
+
+// ExportDestinationStatus says whether the destination can be written.
+type ExportDestinationStatus struct {
+	// ObservedGeneration is the generation that the conditions speak of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// Conditions: Ready, Reconciling, Stalled and CredentialsReady.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// LastCheckTime is when the destination was last written to for a check. It is refreshed when another part of the status changes.
+	// +optional
+	LastCheckTime *metav1.Time `json:"lastCheckTime,omitempty"`
+}
+
+// ExportDestination says where artifacts go: a directory of the operator's volume, or a bucket.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:path=exportdestinations,singular=exportdestination,shortName=xdest,categories=ledgerport
+// +kubebuilder:printcolumn:name="PATH",type=string,JSONPath=`.spec.filesystem.path`
+// +kubebuilder:printcolumn:name="BUCKET",type=string,JSONPath=`.spec.s3.bucket`
+// +kubebuilder:printcolumn:name="READY",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="AGE",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="REASON",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+type ExportDestination struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   ExportDestinationSpec   `json:"spec"`
+	Status ExportDestinationStatus `json:"status,omitempty"`
+}
+
+// ExportDestinationList is a list of ExportDestination.
+// +kubebuilder:object:root=true
+type ExportDestinationList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []ExportDestination `json:"items"`
+}

@@ -1,0 +1,187 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// RunFinalizer keeps an ExportRun until an interrupted run has given its claims back.
+const RunFinalizer = "accounting.ledgerport.dev/release"
+
+// RunPhase is where a run is in its life.
+// +kubebuilder:validation:Enum=Pending;Running;Retrying;Succeeded;Failed;Cancelled
+type RunPhase string
+
+const (
+	// RunPending waits for its turn.
+	RunPending RunPhase = "Pending"
+	// RunRunning has an attempt under way.
+	RunRunning RunPhase = "Running"
+	// RunRetrying waits for the next attempt after one that failed.
+	RunRetrying RunPhase = "Retrying"
+	// RunSucceeded delivered its artifact and recorded its claims as exported.
+	RunSucceeded RunPhase = "Succeeded"
+	// RunFailed ended without an artifact; its claims go to the next run.
+	RunFailed RunPhase = "Failed"
+	// RunCancelled was ended by a person; its claims go to the next run.
+	RunCancelled RunPhase = "Cancelled"
+)
+
+// Finished says whether nothing more will happen in this phase.
+func (p RunPhase) Finished() bool {
+	return p == RunSucceeded || p == RunFailed || p == RunCancelled
+}
+
+// RunStage is how far an attempt has come.
+// +kubebuilder:validation:Enum=Preflight;Reserve;Render;Deliver;Commit
+type RunStage string
+
+const (
+	// StagePreflight checks references, tenancy, credentials, source and destination.
+	StagePreflight RunStage = "Preflight"
+	// StageReserve binds approved claims to the run.
+	StageReserve RunStage = "Reserve"
+	// StageRender turns claims into vouchers and vouchers into the artifact.
+	StageRender RunStage = "Render"
+	// StageDeliver makes the artifact visible at the destination.
+	StageDeliver RunStage = "Deliver"
+	// StageCommit records the claims as exported.
+	StageCommit RunStage = "Commit"
+)
+
+// ExportRunSpec says what to run. It can not be changed, except that cancel may be set.
+// +kubebuilder:validation:XValidation:rule="self.exportRef == oldSelf.exportRef && has(self.cutoff) == has(oldSelf.cutoff) && (!has(self.cutoff) || self.cutoff == oldSelf.cutoff) && has(self.slot) == has(oldSelf.slot) && (!has(self.slot) || self.slot == oldSelf.slot)",message="the spec of a run can not be changed; create another ExportRun"
+// +kubebuilder:validation:XValidation:rule="!(has(oldSelf.cancel) && oldSelf.cancel) || (has(self.cancel) && self.cancel)",message="a cancellation can not be taken back; create another ExportRun"
+type ExportRunSpec struct {
+	// ExportRef names the AccountingExport in this namespace.
+	ExportRef LocalReference `json:"exportRef"`
+	// Cutoff: claims approved before this instant are exported. Without it, the time the run was created.
+	// +optional
+	Cutoff *metav1.Time `json:"cutoff,omitempty"`
+	// Slot of the schedule that this run is for. Empty for a run on request.
+	// +optional
+	Slot *metav1.Time `json:"slot,omitempty"`
+	// Cancel ends the run, if it is not finished, and gives its claims back.
+	// +optional
+	Cancel bool `json:"cancel,omitempty"`
+}
+
+// RunResult is what a run exported. All of it describes the whole run, not its last attempt.
+type RunResult struct {
+	// Claims exported, one voucher each.
+	// +optional
+	Claims int64 `json:"claims"`
+	// Lines of the exported claims.
+	// +optional
+	Lines int64 `json:"lines"`
+	// Held claims: approved, and left out because they can not be posted yet.
+	// +optional
+	Held int64 `json:"held"`
+	// Debit of all vouchers in the books' currency, an exact decimal. The credit is the same.
+	// +optional
+	Debit string `json:"debit,omitempty"`
+	// Currency of the books.
+	// +optional
+	Currency string `json:"currency,omitempty"`
+	// Total is debit and currency in one string, for people.
+	// +optional
+	Total string `json:"total,omitempty"`
+	// Location of the artifact: a URL of its first file.
+	// +optional
+	Location string `json:"location,omitempty"`
+	// SHA256 of the artifact's first file, in hexadecimal.
+	// +optional
+	SHA256 string `json:"sha256,omitempty"`
+}
+
+// HeldClaim is one claim that a run left out.
+type HeldClaim struct {
+	// ID of the claim.
+	ID string `json:"id"`
+	// Reason, one word.
+	Reason string `json:"reason"`
+}
+
+// RunProgress says how far the attempt under way has come.
+type RunProgress struct {
+	// Claims rendered so far.
+	Claims int64 `json:"claims"`
+}
+
+// ExportRunStatus is what became of the run.
+type ExportRunStatus struct {
+	// ObservedGeneration is the generation that the conditions speak of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// Conditions: Ready (the run succeeded), Reconciling (it is under way) and Stalled (it can not succeed).
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// Phase of the run.
+	// +optional
+	Phase RunPhase `json:"phase,omitempty"`
+	// Stage that the newest attempt reached.
+	// +optional
+	Stage RunStage `json:"stage,omitempty"`
+	// Attempts begun.
+	// +optional
+	Attempts int32 `json:"attempts,omitempty"`
+	// Holder of the newest attempt: the process that executes it.
+	// +optional
+	Holder string `json:"holder,omitempty"`
+	// StartedAt is when the first attempt began.
+	// +optional
+	StartedAt *metav1.Time `json:"startedAt,omitempty"`
+	// NextAttemptAt is when the next attempt begins, while the phase is Retrying.
+	// +optional
+	NextAttemptAt *metav1.Time `json:"nextAttemptAt,omitempty"`
+	// CompletedAt is when the run ended.
+	// +optional
+	CompletedAt *metav1.Time `json:"completedAt,omitempty"`
+	// Duration from the first attempt's begin to the end, for people.
+	// +optional
+	Duration string `json:"duration,omitempty"`
+	// Progress of the attempt under way, updated at a bounded rate.
+	// +optional
+	Progress  *RunProgress `json:"progress,omitempty"`
+	RunResult `json:",inline"`
+	// FirstVoucher number of the run, with series and fiscal year, such as E/2026/1.
+	// +optional
+	FirstVoucher string `json:"firstVoucher,omitempty"`
+	// LastVoucher number of the run, with series and fiscal year.
+	// +optional
+	LastVoucher string `json:"lastVoucher,omitempty"`
+	// HeldClaims names the first of the held claims; the manifest and the table ledgerport.held_claims name all.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=20
+	HeldClaims []HeldClaim `json:"heldClaims,omitempty"`
+}
+
+// ExportRun is one execution of an AccountingExport.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:path=exportruns,singular=exportrun,shortName=xrun,categories=ledgerport
+// +kubebuilder:printcolumn:name="EXPORT",type=string,JSONPath=`.spec.exportRef.name`
+// +kubebuilder:printcolumn:name="PHASE",type=string,JSONPath=`.status.phase`
+// +kubebuilder:printcolumn:name="STAGE",type=string,JSONPath=`.status.stage`
+// +kubebuilder:printcolumn:name="CLAIMS",type=integer,JSONPath=`.status.claims`
+// +kubebuilder:printcolumn:name="TOTAL",type=string,JSONPath=`.status.total`
+// +kubebuilder:printcolumn:name="DURATION",type=string,JSONPath=`.status.duration`
+// +kubebuilder:printcolumn:name="AGE",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="LOCATION",type=string,priority=1,JSONPath=`.status.location`
+// +kubebuilder:printcolumn:name="REASON",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+type ExportRun struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   ExportRunSpec   `json:"spec"`
+	Status ExportRunStatus `json:"status,omitempty"`
+}
+
+// ExportRunList is a list of ExportRun.
+// +kubebuilder:object:root=true
+type ExportRunList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []ExportRun `json:"items"`
+}

@@ -1,0 +1,44 @@
+package ledger
+
+import "time"
+
+// Claim is one approved expense claim as the application's database has it. Nothing in it has been checked yet; amounts
+// are therefore text, exactly as stored.
+type Claim struct {
+	ID string
+	// ClaimantID is the employee number, the claimant's key in the subledger.
+	ClaimantID string
+	// ClaimantName and ClaimantIBAN are for artifacts that must carry them. They never go into a log, event or status.
+	ClaimantName, ClaimantIBAN string
+	// Currency of the claim, an ISO 4217 code.
+	Currency    string
+	ApprovedAt  time.Time
+	ApprovedBy  string
+	Description string
+	Lines       []Line
+}
+
+// Line is one expense of a claim.
+type Line struct {
+	Number int
+	// ExpenseDate is a date: midnight UTC.
+	ExpenseDate time.Time
+	Category    string
+	Description string
+	// Gross is the amount with tax, Tax the tax in it as the receipt shows it: decimals in the claim's currency.
+	// Negative for a refund. An empty Tax is none.
+	Gross, Tax string
+	// TaxCode is the application's; empty where it has none.
+	TaxCode string
+	// Currency of the line where the table has such a column; it must be the claim's. Empty: the claim's.
+	Currency string
+	// BaseGross and BaseTax are the same amounts in the books' currency, perhaps with more decimals than it has.
+	// Empty where there are none.
+	BaseGross, BaseTax string
+	// Dimensions by name, such as project or cost_center.
+	Dimensions map[string]string
+	// Quantity is a decimal; empty where there is none.
+	Quantity   string
+	Unit       string
+	ReceiptURI string
+}

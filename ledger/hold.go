@@ -1,0 +1,52 @@
+package ledger
+
+import "fmt"
+
+// HoldReason says in one word why a claim is held.
+type HoldReason string
+
+const (
+	// HoldUnmapped: a line matches no rule of the chart.
+	HoldUnmapped HoldReason = "Unmapped"
+	// HoldNoLines: the claim has no lines.
+	HoldNoLines HoldReason = "NoLines"
+	// HoldNoClaimant: the claim names no claimant, and the chart's offset needs one.
+	HoldNoClaimant HoldReason = "NoClaimant"
+	// HoldUnknownCurrency: the currency is not in ISO 4217.
+	HoldUnknownCurrency HoldReason = "UnknownCurrency"
+	// HoldMixedCurrencies: a line is in another currency than its claim, or base amounts contradict the currency.
+	HoldMixedCurrencies HoldReason = "MixedCurrencies"
+	// HoldMissingBaseAmount: the claim is in a foreign currency and a line lacks its amount in the books' currency.
+	HoldMissingBaseAmount HoldReason = "MissingBaseAmount"
+	// HoldInvalidAmount: an amount is missing, not a finite number, or too large.
+	HoldInvalidAmount HoldReason = "InvalidAmount"
+	// HoldAmountTooPrecise: an amount has more decimals than its currency.
+	HoldAmountTooPrecise HoldReason = "AmountTooPrecise"
+	// HoldTaxExceedsAmount: the tax of a line is larger than its amount, or of the other sign.
+	HoldTaxExceedsAmount HoldReason = "TaxExceedsAmount"
+	// HoldUndefinedTaxCode: the line's tax code is not in the chart.
+	HoldUndefinedTaxCode HoldReason = "UndefinedTaxCode"
+	// HoldRoundingExceeded: conversion leaves more than the chart's rounding limit.
+	HoldRoundingExceeded HoldReason = "RoundingExceeded"
+	// HoldInvalidDate: a line has no expense date, or one that no books have.
+	HoldInvalidDate HoldReason = "InvalidDate"
+	// HoldInvalidText: a text is longer than MaxTextLength or has control characters.
+	HoldInvalidText HoldReason = "InvalidText"
+	// HoldExpressionFailed: an expression of the chart could not be evaluated for a line.
+	HoldExpressionFailed HoldReason = "ExpressionFailed"
+	// HoldUnsupportedByFormat: the exporter's format can not represent the voucher.
+	HoldUnsupportedByFormat HoldReason = "UnsupportedByFormat"
+)
+
+// Hold is why one claim waits. It is an error for that claim alone: the others go on.
+type Hold struct {
+	ClaimID string
+	Reason  HoldReason
+	// Message says which line and field, and what to do, without quoting text of the claim other than codes.
+	Message string
+}
+
+// Error gives claim, reason and message.
+func (h *Hold) Error() string {
+	return fmt.Sprintf("claim %s is held (%s): %s", h.ClaimID, h.Reason, h.Message)
+}
