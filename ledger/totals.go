@@ -20,18 +20,15 @@ type Totals struct {
 type CurrencyTotal struct {
 	Currency      string
 	Claims, Lines int64
-	// Gross and Tax are sums over the lines: the amounts on the receipts and the tax in them.
-	Gross, Tax Amount
+	// Gross is the sum over the lines: the amounts on the receipts.
+	Gross Amount
 }
 
 // Add counts one claim.
-func (t *Totals) Add(currency string, lines int64, gross, tax Amount) error {
+func (t *Totals) Add(currency string, lines int64, gross Amount) error {
 	total := t.of(currency)
 	var err error
 	if total.Gross, err = AddAmounts(total.Gross, gross); err != nil {
-		return err
-	}
-	if total.Tax, err = AddAmounts(total.Tax, tax); err != nil {
 		return err
 	}
 	total.Claims++

@@ -1,12 +1,16 @@
 package v1alpha1
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+import (
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
 
 // RunFinalizer keeps an ExportRun until an interrupted run has given its claims back.
 const RunFinalizer = "accounting.ledgerport.dev/release"
 
 // RunPhase is where a run is in its life.
-// +kubebuilder:validation:Enum=Pending;Running;Retrying;Succeeded;Failed;Cancelled
+// +kubebuilder:validation:Enum=Pending;Running;Retrying;Releasing;Succeeded;Failed;Cancelled
 type RunPhase string
 
 const (
@@ -16,6 +20,8 @@ const (
 	RunRunning RunPhase = "Running"
 	// RunRetrying waits for the next attempt after one that failed.
 	RunRetrying RunPhase = "Retrying"
+	// RunReleasing gives its claims back before it ends as Failed or Cancelled.
+	RunReleasing RunPhase = "Releasing"
 	// RunSucceeded delivered its artifact and recorded its claims as exported.
 	RunSucceeded RunPhase = "Succeeded"
 	// RunFailed ended without an artifact; its claims go to the next run.
@@ -27,6 +33,12 @@ const (
 // Finished says whether nothing more will happen in this phase.
 func (p RunPhase) Finished() bool {
 	return p == RunSucceeded || p == RunFailed || p == RunCancelled
+}
+
+// Beyond says whether one stage comes after another. No stage comes before all.
+func (s RunStage) Beyond(other RunStage) bool {
+	order := []RunStage{"", StagePreflight, StageReserve, StageRender, StageDeliver, StageCommit}
+	return slices.Index(order, s) > slices.Index(order, other)
 }
 
 // RunStage is how far an attempt has come.
@@ -118,19 +130,23 @@ type ExportRunStatus struct {
 	// Phase of the run.
 	// +optional
 	Phase RunPhase `json:"phase,omitempty"`
-	// Stage that the newest attempt reached.
+	// Stage that the run has reached in any of its attempts.
 	// +optional
 	Stage RunStage `json:"stage,omitempty"`
-	// Attempts begun.
+	// Attempts begun, those to give claims back included.
 	// +optional
 	Attempts int32 `json:"attempts,omitempty"`
+	// Failures of attempts; spec.retry.limit of the export is compared with them. An attempt that was interrupted because
+	// the operator stopped is none.
+	// +optional
+	Failures int32 `json:"failures,omitempty"`
 	// Holder of the newest attempt: the process that executes it.
 	// +optional
 	Holder string `json:"holder,omitempty"`
 	// StartedAt is when the first attempt began.
 	// +optional
 	StartedAt *metav1.Time `json:"startedAt,omitempty"`
-	// NextAttemptAt is when the next attempt begins, while the phase is Retrying.
+	// NextAttemptAt is when the next attempt begins, while the phase is Retrying or Releasing.
 	// +optional
 	NextAttemptAt *metav1.Time `json:"nextAttemptAt,omitempty"`
 	// CompletedAt is when the run ended.

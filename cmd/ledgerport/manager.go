@@ -1,0 +1,155 @@
+package main
+
+import (
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/uuid"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/controllers"
+	"github.com/ledgerport/ledgerport/exporters/builtin"
+	"github.com/ledgerport/ledgerport/internal/credentials"
+	"github.com/ledgerport/ledgerport/internal/destinations"
+	"github.com/ledgerport/ledgerport/internal/executor"
+	"github.com/ledgerport/ledgerport/internal/pipeline"
+	"github.com/ledgerport/ledgerport/internal/references"
+)
+
+// managerOptions are the flags of the manager.
+type managerOptions struct {
+	metricsAddress, probeAddress   string
+	metricsAuthentication          bool
+	leaderElection                 bool
+	leaderElectionNamespace        string
+	maxConcurrentRuns              int
+	filesystemRoot, spoolDirectory string
+	recheckInterval                time.Duration
+	gracePeriod                    time.Duration
+}
+
+func managerCommand() *cobra.Command {
+	var options managerOptions
+	command := &cobra.Command{
+		Use:   "manager",
+		Short: "Run the operator",
+		Args:  cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			log := logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, nil))
+			ctrl.SetLogger(log)
+			mgr, err := newManager(options)
+			if err != nil {
+				return err
+			}
+			log.Info("starting", "version", buildVersion(), "exporters", builtin.Registry().Types())
+			return mgr.Start(command.Context())
+		},
+	}
+	flags := command.Flags()
+	flags.StringVar(&options.metricsAddress, "metrics-bind-address", "0", `address that serves metrics over HTTPS, such as :8443; "0" serves none`)
+	flags.BoolVar(&options.metricsAuthentication, "metrics-authentication", true, "let the API server authenticate and authorise every reader of metrics")
+	flags.StringVar(&options.probeAddress, "health-probe-bind-address", ":8081", `address that serves /healthz and /readyz; "0" serves none`)
+	flags.BoolVar(&options.leaderElection, "leader-elect", false, "let only one of several replicas work at a time")
+	flags.StringVar(&options.leaderElectionNamespace, "leader-election-namespace", "", "namespace of the lease; empty is the operator's own")
+	flags.IntVar(&options.maxConcurrentRuns, "max-concurrent-runs", 4, "runs that are executed at the same time; more of them wait")
+	flags.StringVar(&options.filesystemRoot, "filesystem-root", "/exports", "directory that holds every filesystem destination")
+	flags.StringVar(&options.spoolDirectory, "spool-directory", "", "directory for artifacts while they are rendered; empty is the system's directory for temporary files")
+	flags.DurationVar(&options.recheckInterval, "recheck-interval", 5*time.Minute, "how often databases, destinations and Secrets are looked at again")
+	flags.DurationVar(&options.gracePeriod, "shutdown-grace-period", 20*time.Second, "how long runs may take to end cleanly when the operator is stopped")
+	return command
+}
+
+func newManager(options managerOptions) (ctrl.Manager, error) {
+	if options.maxConcurrentRuns < 1 {
+		return nil, fmt.Errorf("--max-concurrent-runs is %d; it must be at least 1", options.maxConcurrentRuns)
+	}
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return nil, fmt.Errorf("finding the cluster: %w", err)
+	}
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, err
+		}
+	}
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
+		Scheme: scheme,
+		// A reconcile sees what the one before it wrote.
+		Client:                  client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: ptr.To(true)}},
+		Metrics:                 metricsOptions(options),
+		HealthProbeBindAddress:  options.probeAddress,
+		LeaderElection:          options.leaderElection,
+		LeaderElectionID:        "ledgerport.accounting.ledgerport.dev",
+		LeaderElectionNamespace: options.leaderElectionNamespace,
+		// The process ends when the manager does, so the next one need not wait for the lease to run out.
+		LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout:       &options.gracePeriod,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return mgr, setup(mgr, options)
+}
+
+func metricsOptions(options managerOptions) metricsserver.Options {
+	serving := metricsserver.Options{
+		BindAddress:   options.metricsAddress,
+		SecureServing: true,
+		TLSOpts:       []func(*tls.Config){func(config *tls.Config) { config.MinVersion = tls.VersionTLS12 }},
+	}
+	if options.metricsAuthentication {
+		serving.FilterProvider = filters.WithAuthenticationAndAuthorization
+	}
+	return serving
+}
+
+// setup connects the parts: reconcilers, executor, pipeline.
+func setup(mgr ctrl.Manager, options managerOptions) error {
+	resolver := &references.Resolver{
+		Objects:      mgr.GetClient(),
+		Secrets:      credentials.Secrets{API: mgr.GetAPIReader()},
+		Destinations: destinations.Settings{FilesystemRoot: options.filesystemRoot},
+		Exporters:    builtin.Registry(),
+	}
+	runs := executor.NewInProcess(&pipeline.Pipeline{
+		Resolver: resolver, Holder: holder(), SpoolDirectory: options.spoolDirectory,
+		Program: "Ledgerport", ProgramVersion: buildVersion(),
+	}, options.maxConcurrentRuns)
+	if err := mgr.Add(runs); err != nil {
+		return err
+	}
+	err := controllers.Setup(mgr, controllers.Parts{
+		Resolver: resolver, Executor: runs, Clock: clock.RealClock{}, Recheck: controllers.Recheck(options.recheckInterval),
+	})
+	if err != nil {
+		return err
+	}
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return err
+	}
+	return mgr.AddReadyzCheck("caches", cachesSynced(mgr))
+}
+
+// holder names this process and no other one: the pod, and a token for each start.
+func holder() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return host + "/" + string(uuid.NewUUID())
+}

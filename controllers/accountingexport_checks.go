@@ -1,0 +1,136 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/references"
+	"github.com/ledgerport/ledgerport/internal/schedule"
+)
+
+// checks are what was found out about an export: nil is well.
+type checks struct {
+	timing, source, mapping, destination, credentials *failure.Error
+	schedule                                          *schedule.Schedule
+}
+
+// check looks at the spec of an export and at everything it refers to. The error is one of the API server's.
+func (r *AccountingExportReconciler) check(ctx context.Context, export *v1alpha1.AccountingExport) (*checks, error) {
+	c := &checks{}
+	return c, errors.Join(
+		note(&c.timing, c.checkTiming(export)),
+		note(&c.source, c.checkSource(ctx, r.Resolver, export)),
+		note(&c.mapping, c.checkMapping(ctx, r.Resolver, export)),
+		note(&c.destination, c.checkDestination(ctx, r.Resolver, export)),
+		note(&c.credentials, c.checkCredentials(ctx, r.Resolver, export)),
+	)
+}
+
+// note keeps a failure, and passes every other error on.
+func note(into **failure.Error, err error) error {
+	var failed *failure.Error
+	if errors.As(err, &failed) {
+		*into = failed
+		return nil
+	}
+	return err
+}
+
+func (c *checks) checkTiming(export *v1alpha1.AccountingExport) (err error) {
+	_, c.schedule, err = references.Timing(export)
+	return err
+}
+
+func (c *checks) checkSource(ctx context.Context, resolver *references.Resolver, export *v1alpha1.AccountingExport) error {
+	source, err := resolver.Source(ctx, export)
+	if err != nil {
+		return err
+	}
+	return c.readiness("ClaimSource", source, source.Status.Conditions, v1alpha1.ReasonSourceNotReady)
+}
+
+func (c *checks) checkMapping(ctx context.Context, resolver *references.Resolver, export *v1alpha1.AccountingExport) error {
+	if _, err := resolver.Exporter(export.Spec.Exporter); err != nil {
+		return err
+	}
+	chart, err := resolver.Chart(ctx, export)
+	if err != nil {
+		return err
+	}
+	return c.readiness("ChartOfAccounts", chart, chart.Status.Conditions, v1alpha1.ReasonChartNotReady)
+}
+
+func (c *checks) checkDestination(ctx context.Context, resolver *references.Resolver, export *v1alpha1.AccountingExport) error {
+	destination, err := resolver.Destination(ctx, export)
+	if err != nil {
+		return err
+	}
+	return c.readiness("ExportDestination", destination, destination.Status.Conditions, v1alpha1.ReasonDestinationNotReady)
+}
+
+func (c *checks) checkCredentials(ctx context.Context, resolver *references.Resolver, export *v1alpha1.AccountingExport) error {
+	if _, err := resolver.Credentials(ctx, export); err != nil {
+		return err
+	}
+	if c.credentials != nil {
+		return c.credentials
+	}
+	return nil
+}
+
+// readiness passes on what a referenced object says of itself, in its own words. What it says of credentials counts for
+// the export's too.
+func (c *checks) readiness(kind string, object metav1.Object, conditions []metav1.Condition, notReady v1alpha1.Reason) error {
+	name := kind + " " + object.GetNamespace() + "/" + object.GetName()
+	if refused := meta.FindStatusCondition(conditions, v1alpha1.ConditionCredentialsReady); refused != nil &&
+		refused.Status == metav1.ConditionFalse && c.credentials == nil {
+		c.credentials = failure.Transient(refused.Reason, nil, "%s: %s", name, refused.Message)
+	}
+	ready := meta.FindStatusCondition(conditions, v1alpha1.ConditionReady)
+	switch {
+	case ready == nil || ready.ObservedGeneration != object.GetGeneration():
+		return failure.Transient(notReady, nil, "%s was not checked yet", name)
+	case ready.Status != metav1.ConditionTrue:
+		return failure.Transient(ready.Reason, nil, "%s: %s", name, ready.Message)
+	}
+	return nil
+}
+
+// failed gives what is wrong, first what a person must change; nil where all is well.
+func (c *checks) failed() *failure.Error {
+	var first *failure.Error
+	for _, failed := range []*failure.Error{c.timing, c.credentials, c.source, c.mapping, c.destination} {
+		if failed != nil && (first == nil || failed.Stalled && !first.Stalled) {
+			first = failed
+		}
+	}
+	return first
+}
+
+// describe puts what was found into the status of the export.
+func (c *checks) describe(export *v1alpha1.AccountingExport, waiting string) {
+	export.Status.ObservedGeneration = export.Generation
+	set := conditions{&export.Status.Conditions, export.Generation}
+	set.aspect(v1alpha1.ConditionSourceReady, c.source, "the source can be read and admits this namespace and organisation")
+	set.aspect(v1alpha1.ConditionMappingReady, c.mapping, "the chart of accounts can be used, and the exporter accepts its options")
+	set.aspect(v1alpha1.ConditionDestinationReady, c.destination, "the destination can be written")
+	set.aspect(v1alpha1.ConditionCredentialsReady, c.credentials, "every Secret that is needed is there")
+	last := export.Status.LastRun
+	switch failed := c.failed(); {
+	case failed != nil && waiting != "":
+		set.failed(&failure.Error{Reason: failed.Reason, Stalled: failed.Stalled, Message: failed.Message + "; " + waiting})
+	case failed != nil:
+		set.failed(failed)
+	case last != nil && last.Phase == v1alpha1.RunFailed:
+		set.stalled(v1alpha1.ReasonLastRunFailed, "ExportRun "+last.Name+" failed ("+last.Reason+"); its own status says why. The next run takes its claims")
+	case export.Spec.Suspend:
+		set.ready(v1alpha1.ReasonSuspended, "spec.suspend is true: neither schedule nor requests begin a run")
+	default:
+		set.ready(v1alpha1.ReasonReady, "runs can begin")
+	}
+}

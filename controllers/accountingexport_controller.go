@@ -1,0 +1,165 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/references"
+	"github.com/ledgerport/ledgerport/internal/schedule"
+)
+
+// longestWait bounds the time between two looks at a schedule, so that a clock that was set is noticed.
+const longestWait = time.Hour
+
+// AccountingExportReconciler checks what an export refers to, creates its runs when they are due, and tells what became
+// of them.
+type AccountingExportReconciler struct {
+	Client   client.Client
+	Recorder events.EventRecorder
+	Resolver *references.Resolver
+	Clock    clock.PassiveClock
+}
+
+// +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=accountingexports,verbs=get;list;watch
+// +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=accountingexports/status,verbs=patch
+// +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=accountingexports/finalizers,verbs=update
+// +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=exportruns,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
+
+// SetupWithManager registers the reconciler.
+func (r *AccountingExportReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	requested := predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
+	return ctrl.NewControllerManagedBy(mgr).
+		For(&v1alpha1.AccountingExport{}, builder.WithPredicates(requested)).
+		Owns(&v1alpha1.ExportRun{}).
+		Watches(&v1alpha1.ClaimSource{}, enqueueExports(mgr.GetClient(), sourceIndex)).
+		Watches(&v1alpha1.ChartOfAccounts{}, enqueueExports(mgr.GetClient(), chartIndex)).
+		Watches(&v1alpha1.ExportDestination{}, enqueueExports(mgr.GetClient(), destinationIndex)).
+		Watches(&corev1.Namespace{}, enqueueExportsOfNamespace(mgr.GetClient()), builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		Complete(r)
+}
+
+// Reconcile implements reconcile.Reconciler.
+func (r *AccountingExportReconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Result, err error) {
+	var export v1alpha1.AccountingExport
+	if err := r.Client.Get(ctx, req.NamespacedName, &export); err != nil || !export.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	before := export.DeepCopy()
+	defer func() {
+		announce(r.Recorder, &export, before.Status.Conditions, export.Status.Conditions)
+		err = errors.Join(err, patchStatus(ctx, r.Client, before, &export))
+	}()
+	return r.reconcile(ctx, &export)
+}
+
+func (r *AccountingExportReconciler) reconcile(ctx context.Context, export *v1alpha1.AccountingExport) (ctrl.Result, error) {
+	var runs v1alpha1.ExportRunList
+	if err := r.Client.List(ctx, &runs, client.InNamespace(export.Namespace), client.MatchingFields{exportIndex: export.Name}); err != nil {
+		return ctrl.Result{}, err
+	}
+	own := controlledBy(export, runs.Items)
+	checks, err := r.check(ctx, export)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	summarize(export, own)
+	next := r.decide(export, own, checks)
+	if next.run != nil {
+		created, err := r.create(ctx, export, next.run)
+		if err != nil {
+			return ctrl.Result{}, err
+		}
+		summarize(export, append(own, *created))
+	}
+	checks.describe(export, next.waiting)
+	return ctrl.Result{RequeueAfter: next.wake}, r.prune(ctx, export, own)
+}
+
+// next is what an export needs now.
+type next struct {
+	run     *v1alpha1.ExportRun // to be created; nil where none is due
+	waiting string              // what is due and has to wait
+	wake    time.Duration       // until the next look
+}
+
+// decide applies the schedule and the newest request to the present.
+func (r *AccountingExportReconciler) decide(export *v1alpha1.AccountingExport, runs []v1alpha1.ExportRun, checks *checks) next {
+	now := r.Clock.Now()
+	slots := schedule.Decide(schedule.Inputs{
+		Schedule: checks.schedule, Now: now, Handled: handledSlot(export, runs),
+		StartingDeadline: duration(export.Spec.StartingDeadline), Suspended: export.Spec.Suspend,
+	})
+	export.Status.NextScheduleTime = optionalTime(slots.Next)
+	if !slots.Skipped.IsZero() {
+		export.Status.LastScheduleTime = optionalTime(slots.Skipped)
+		r.Recorder.Eventf(export, nil, corev1.EventTypeWarning, v1alpha1.ReasonSlotSkipped, "Schedule",
+			"the slot of %s was missed for longer than spec.startingDeadline (%s); its claims go to the next run",
+			slots.Skipped.UTC().Format(time.RFC3339), duration(export.Spec.StartingDeadline))
+	}
+	result := next{wake: longestWait}
+	if !slots.Next.IsZero() {
+		result.wake = min(longestWait, slots.Next.Sub(now))
+	}
+	wanted := wantedRun(export, slots.Due)
+	switch {
+	case wanted == nil:
+	case checks.failed() != nil:
+		result.waiting = "a run is due and waits for this"
+	case !underWay(runs):
+		result.run = wanted
+	}
+	return result
+}
+
+// create creates a run, or adopts the one of that name if it is ours: the name is the lock.
+func (r *AccountingExportReconciler) create(ctx context.Context, export *v1alpha1.AccountingExport, run *v1alpha1.ExportRun) (*v1alpha1.ExportRun, error) {
+	if err := controllerutil.SetControllerReference(export, run, r.Client.Scheme()); err != nil {
+		return nil, err
+	}
+	err := r.Client.Create(ctx, run)
+	if apierrors.IsAlreadyExists(err) {
+		existing := &v1alpha1.ExportRun{}
+		if err := r.Client.Get(ctx, client.ObjectKeyFromObject(run), existing); err != nil {
+			return nil, err
+		}
+		if !metav1.IsControlledBy(existing, export) {
+			return nil, fmt.Errorf("the ExportRun %s exists and does not belong to this AccountingExport; delete it to let the run begin", run.Name)
+		}
+		run, err = existing, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("creating ExportRun %s: %w", run.Name, err)
+	}
+	if run.Spec.Slot != nil {
+		export.Status.LastScheduleTime = run.Spec.Slot
+	} else {
+		export.Status.LastHandledRequest = export.Annotations[v1alpha1.RequestedAtAnnotation]
+	}
+	r.Recorder.Eventf(export, run, corev1.EventTypeNormal, "RunCreated", "Schedule", "created ExportRun %s", run.Name)
+	return run, nil
+}
+
+// prune deletes the oldest finished runs beyond the limits of history. What they recorded in the database stays.
+func (r *AccountingExportReconciler) prune(ctx context.Context, export *v1alpha1.AccountingExport, runs []v1alpha1.ExportRun) error {
+	for _, run := range superfluous(export.Spec.History, runs) {
+		if err := r.Client.Delete(ctx, &run, client.PropagationPolicy(metav1.DeletePropagationBackground)); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("deleting ExportRun %s beyond the limits of history: %w", run.Name, err)
+		}
+	}
+	return nil
+}

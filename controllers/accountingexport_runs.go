@@ -1,0 +1,146 @@
+package controllers
+
+import (
+	"cmp"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+)
+
+// controlledBy gives the runs that belong to an export, oldest first.
+func controlledBy(export *v1alpha1.AccountingExport, runs []v1alpha1.ExportRun) []v1alpha1.ExportRun {
+	own := slices.DeleteFunc(slices.Clone(runs), func(run v1alpha1.ExportRun) bool { return !metav1.IsControlledBy(&run, export) })
+	slices.SortFunc(own, olderFirst)
+	return own
+}
+
+func olderFirst(a, b v1alpha1.ExportRun) int {
+	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
+}
+
+// underWay says whether a run is not finished: an export has one at a time.
+func underWay(runs []v1alpha1.ExportRun) bool {
+	return slices.ContainsFunc(runs, func(run v1alpha1.ExportRun) bool { return !run.Status.Phase.Finished() })
+}
+
+// handledSlot is the newest slot that has its run or was skipped, or else when the export was created.
+func handledSlot(export *v1alpha1.AccountingExport, runs []v1alpha1.ExportRun) time.Time {
+	handled := export.CreationTimestamp.Time
+	if last := export.Status.LastScheduleTime; last != nil && last.After(handled) {
+		handled = last.Time
+	}
+	for _, run := range runs {
+		if slot := run.Spec.Slot; slot != nil && slot.After(handled) {
+			handled = slot.Time
+		}
+	}
+	return handled
+}
+
+// wantedRun gives the run that a due slot or else a request that was not answered yet asks for. Its name is the same
+// whoever asks.
+func wantedRun(export *v1alpha1.AccountingExport, due time.Time) *v1alpha1.ExportRun {
+	request := export.Annotations[v1alpha1.RequestedAtAnnotation]
+	switch {
+	case !due.IsZero():
+		run := newRun(export, fmt.Sprintf("%s-%d", export.Name, due.Unix()/60))
+		run.Spec.Slot, run.Spec.Cutoff = optionalTime(due), optionalTime(due)
+		return run
+	case request != "" && request != export.Status.LastHandledRequest && !export.Spec.Suspend:
+		digest := fnv.New32a()
+		_, _ = digest.Write([]byte(request)) // a hash takes everything
+		return newRun(export, fmt.Sprintf("%s-r%08x", export.Name, digest.Sum32()))
+	}
+	return nil
+}
+
+func newRun(export *v1alpha1.AccountingExport, name string) *v1alpha1.ExportRun {
+	return &v1alpha1.ExportRun{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: name, Namespace: export.Namespace,
+			Labels:     map[string]string{v1alpha1.ExportLabel: export.Name},
+			Finalizers: []string{v1alpha1.RunFinalizer},
+		},
+		Spec: v1alpha1.ExportRunSpec{ExportRef: v1alpha1.LocalReference{Name: export.Name}},
+	}
+}
+
+// summarize tells of the newest run and the newest that succeeded. What is told already stays when its run is deleted.
+func summarize(export *v1alpha1.AccountingExport, runs []v1alpha1.ExportRun) {
+	for i := range runs {
+		run := &runs[i]
+		if newest := export.Status.LastRun; newest == nil || i == len(runs)-1 || newest.Name == run.Name {
+			export.Status.LastRun = summary(run)
+		}
+		if run.Status.Phase != v1alpha1.RunSucceeded {
+			continue
+		}
+		if last := export.Status.LastSuccessfulRun; last == nil || last.Name == run.Name || !run.Status.CompletedAt.Before(last.CompletedAt) {
+			export.Status.LastSuccessfulRun = summary(run)
+		}
+	}
+}
+
+// summary of a run. A run that is not finished is Running in all its phases, so that an export's status is written only
+// where its user sees a difference.
+func summary(run *v1alpha1.ExportRun) *v1alpha1.RunSummary {
+	s := &v1alpha1.RunSummary{
+		Name: run.Name, Phase: v1alpha1.RunRunning, Reason: v1alpha1.ReasonRunning,
+	}
+	if run.Status.Phase.Finished() {
+		s.Phase, s.Reason = run.Status.Phase, readyReason(run)
+		s.StartedAt, s.CompletedAt, s.RunResult = run.Status.StartedAt, run.Status.CompletedAt, run.Status.RunResult
+	}
+	return s
+}
+
+func readyReason(run *v1alpha1.ExportRun) string {
+	for _, condition := range run.Status.Conditions {
+		if condition.Type == v1alpha1.ConditionReady {
+			return condition.Reason
+		}
+	}
+	return ""
+}
+
+// superfluous gives the oldest finished runs beyond the limits, given all runs, oldest first.
+func superfluous(limits v1alpha1.HistoryLimits, runs []v1alpha1.ExportRun) []v1alpha1.ExportRun {
+	var succeeded, failed []v1alpha1.ExportRun
+	for _, run := range runs {
+		switch {
+		case !run.Status.Phase.Finished() || !run.DeletionTimestamp.IsZero():
+		case run.Status.Phase == v1alpha1.RunSucceeded:
+			succeeded = append(succeeded, run)
+		default:
+			failed = append(failed, run)
+		}
+	}
+	return append(beyond(succeeded, limits.Succeeded, 12), beyond(failed, limits.Failed, 5)...)
+}
+
+func beyond(runs []v1alpha1.ExportRun, limit *int32, byDefault int) []v1alpha1.ExportRun {
+	keep := byDefault
+	if limit != nil {
+		keep = int(*limit)
+	}
+	return runs[:max(0, len(runs)-keep)]
+}
+
+func optionalTime(t time.Time) *metav1.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &metav1.Time{Time: t}
+}
+
+func duration(d *metav1.Duration) time.Duration {
+	if d == nil {
+		return 0
+	}
+	return d.Duration
+}

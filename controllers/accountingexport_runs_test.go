@@ -1,0 +1,105 @@
+package controllers
+
+import (
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+)
+
+func TestSlotComesBeforeRequestAndBothAreAnsweredOnce(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name      string
+		requested string
+		handled   string
+		suspended bool
+		due       time.Time
+		want      string
+	}{
+		{"nothing is due", "", "", false, time.Time{}, ""},
+		{"a slot names its run by its minute", "", "", false, time.Unix(1792000000*60, 0), "monthly-1792000000"},
+		{"a request names its run by its value", "now", "", false, time.Time{}, "monthly-re02f7cd5"},
+		{"a request that was answered is none", "now", "now", false, time.Time{}, ""},
+		{"another value is another request", "again", "now", false, time.Time{}, "monthly-r4ac1f6bb"},
+		{"a slot comes first", "now", "", false, time.Unix(1792000000*60, 0), "monthly-1792000000"},
+		{"suspended exports answer no request", "now", "", true, time.Time{}, ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			export := &v1alpha1.AccountingExport{ObjectMeta: metav1.ObjectMeta{Name: "monthly", Annotations: map[string]string{v1alpha1.RequestedAtAnnotation: test.requested}}}
+			export.Spec.Suspend, export.Status.LastHandledRequest = test.suspended, test.handled
+			got := ""
+			if run := wantedRun(export, test.due); run != nil {
+				got = run.Name
+			}
+			if got != test.want {
+				t.Errorf("wanted run %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestHistoryKeepsTheNewestOfEachKind(t *testing.T) {
+	t.Parallel()
+	runs := []v1alpha1.ExportRun{
+		runIn("s1", v1alpha1.RunSucceeded), runIn("f1", v1alpha1.RunFailed), runIn("c1", v1alpha1.RunCancelled),
+		runIn("s2", v1alpha1.RunSucceeded), runIn("r1", v1alpha1.RunRunning), runIn("s3", v1alpha1.RunSucceeded),
+	}
+	limits := v1alpha1.HistoryLimits{Succeeded: ptr.To[int32](2), Failed: ptr.To[int32](1)}
+	var names []string
+	for _, run := range superfluous(limits, runs) {
+		names = append(names, run.Name)
+	}
+	if len(names) != 2 || names[0] != "s1" || names[1] != "f1" {
+		t.Errorf("superfluous runs %q, want s1 and f1", names)
+	}
+	if left := superfluous(v1alpha1.HistoryLimits{}, runs); len(left) != 0 {
+		t.Errorf("%d runs are superfluous within the default limits", len(left))
+	}
+}
+
+func TestLastRunsSurviveTheirDeletion(t *testing.T) {
+	t.Parallel()
+	export := &v1alpha1.AccountingExport{}
+	succeeded, failed := runIn("a", v1alpha1.RunSucceeded), runIn("b", v1alpha1.RunFailed)
+	succeeded.Status.CompletedAt = &metav1.Time{Time: noon}
+	summarize(export, []v1alpha1.ExportRun{succeeded, failed})
+	if export.Status.LastRun.Name != "b" || export.Status.LastSuccessfulRun.Name != "a" {
+		t.Fatalf("last run %v, last successful %v; want b and a", export.Status.LastRun, export.Status.LastSuccessfulRun)
+	}
+	summarize(export, nil)
+	if export.Status.LastRun.Name != "b" || export.Status.LastSuccessfulRun.Name != "a" {
+		t.Errorf("without runs: last run %v, last successful %v; want b and a", export.Status.LastRun, export.Status.LastSuccessfulRun)
+	}
+	summarize(export, []v1alpha1.ExportRun{succeeded})
+	if export.Status.LastSuccessfulRun.Name != "a" {
+		t.Errorf("last successful run %v, want a", export.Status.LastSuccessfulRun)
+	}
+}
+
+func TestHandledSlotIsTheNewestKnown(t *testing.T) {
+	t.Parallel()
+	created := noon.Add(-time.Hour)
+	export := &v1alpha1.AccountingExport{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: metav1.Time{Time: created}}}
+	if got := handledSlot(export, nil); !got.Equal(created) {
+		t.Errorf("of a new export: %s, want its creation", got)
+	}
+	run := runIn("a", v1alpha1.RunRunning)
+	run.Spec.Slot = &metav1.Time{Time: noon}
+	if got := handledSlot(export, []v1alpha1.ExportRun{run}); !got.Equal(noon) {
+		t.Errorf("with a run that the status does not know yet: %s, want its slot", got)
+	}
+	export.Status.LastScheduleTime = &metav1.Time{Time: noon.Add(time.Hour)}
+	if got := handledSlot(export, []v1alpha1.ExportRun{run}); !got.Equal(noon.Add(time.Hour)) {
+		t.Errorf("with a newer status: %s, want the status", got)
+	}
+}
+
+func runIn(name string, phase v1alpha1.RunPhase) v1alpha1.ExportRun {
+	return v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: v1alpha1.ExportRunStatus{Phase: phase}}
+}

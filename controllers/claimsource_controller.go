@@ -1,0 +1,114 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/references"
+)
+
+// ClaimSourceReconciler says whether a source can be read: its Secret, the database, tables, columns and index.
+type ClaimSourceReconciler struct {
+	Client   client.Client
+	Recorder events.EventRecorder
+	Resolver *references.Resolver
+	Clock    clock.PassiveClock
+	// Recheck says when the next look is due.
+	Recheck Recheck
+}
+
+// +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=claimsources,verbs=get;list;watch
+// +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=claimsources/status,verbs=patch
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// SetupWithManager registers the reconciler.
+func (r *ClaimSourceReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		For(&v1alpha1.ClaimSource{}).
+		WithEventFilter(predicate.GenerationChangedPredicate{}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrentChecks}).
+		Complete(r)
+}
+
+// Reconcile implements reconcile.Reconciler.
+func (r *ClaimSourceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Result, err error) {
+	var source v1alpha1.ClaimSource
+	if err := r.Client.Get(ctx, req.NamespacedName, &source); err != nil || !source.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	before := source.DeepCopy()
+	defer func() {
+		announce(r.Recorder, &source, before.Status.Conditions, source.Status.Conditions)
+		err = errors.Join(err, patchStatus(ctx, r.Client, before, &source))
+	}()
+	inspection, err := r.inspect(ctx, &source)
+	var failed *failure.Error
+	if err != nil {
+		failed = failure.From(err)
+	}
+	describeSource(&source, inspection, failed)
+	stampCheck(before.Status, source.Status, &source.Status.LastCheckTime, r.Clock.Now())
+	return ctrl.Result{RequeueAfter: r.Recheck.After(failed == nil)}, nil
+}
+
+func (r *ClaimSourceReconciler) inspect(ctx context.Context, source *v1alpha1.ClaimSource) (claims.Inspection, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	database, err := r.Resolver.OpenDatabase(ctx, source)
+	if err != nil {
+		return claims.Inspection{}, err
+	}
+	defer database.Close()
+	return database.Inspect(ctx)
+}
+
+// describeSource puts what was found into the status.
+func describeSource(source *v1alpha1.ClaimSource, found claims.Inspection, failed *failure.Error) {
+	source.Status.ObservedGeneration = source.Generation
+	set := conditions{&source.Status.Conditions, source.Generation}
+	describeCredentials(set, failed)
+	if failed != nil {
+		set.failed(failed)
+		return
+	}
+	source.Status.SchemaVersion = found.SchemaVersion
+	if found.MissingIndex == "" {
+		set.set(v1alpha1.ConditionIndexed, metav1.ConditionTrue, v1alpha1.ReasonIndexed, "an index serves the query for approved claims")
+	} else {
+		set.set(v1alpha1.ConditionIndexed, metav1.ConditionFalse, v1alpha1.ReasonIndexMissing, found.MissingIndex)
+	}
+	set.ready(v1alpha1.ReasonReady, "the database can be read, and its tables are as declared")
+}
+
+// describeCredentials says whether the Secrets of a resource are in order, as far as it can be known: a server that can
+// not be reached says nothing about them.
+func describeCredentials(set conditions, failed *failure.Error) {
+	switch {
+	case failed == nil:
+		set.set(v1alpha1.ConditionCredentialsReady, metav1.ConditionTrue, v1alpha1.ReasonReady, "the credentials were accepted")
+	case failed.Condition == v1alpha1.ConditionCredentialsReady:
+		set.set(v1alpha1.ConditionCredentialsReady, metav1.ConditionFalse, failed.Reason, failed.Message)
+	default:
+		set.set(v1alpha1.ConditionCredentialsReady, metav1.ConditionUnknown, failed.Reason, "the credentials could not be tried: "+failed.Message)
+	}
+}
+
+const (
+	// checkTimeout bounds one look at a database or destination.
+	checkTimeout = 10 * time.Second
+	// concurrentChecks lets other resources be looked at while one hangs.
+	concurrentChecks = 8
+)

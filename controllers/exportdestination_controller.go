@@ -1,0 +1,77 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/references"
+)
+
+// ExportDestinationReconciler says whether a destination can be written.
+type ExportDestinationReconciler struct {
+	Client   client.Client
+	Recorder events.EventRecorder
+	Resolver *references.Resolver
+	Clock    clock.PassiveClock
+	// Recheck says when the next look is due.
+	Recheck Recheck
+}
+
+// +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=exportdestinations,verbs=get;list;watch
+// +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=exportdestinations/status,verbs=patch
+
+// SetupWithManager registers the reconciler.
+func (r *ExportDestinationReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		For(&v1alpha1.ExportDestination{}).
+		WithEventFilter(predicate.GenerationChangedPredicate{}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrentChecks}).
+		Complete(r)
+}
+
+// Reconcile implements reconcile.Reconciler.
+func (r *ExportDestinationReconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Result, err error) {
+	var destination v1alpha1.ExportDestination
+	if err := r.Client.Get(ctx, req.NamespacedName, &destination); err != nil || !destination.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	before := destination.DeepCopy()
+	defer func() {
+		announce(r.Recorder, &destination, before.Status.Conditions, destination.Status.Conditions)
+		err = errors.Join(err, patchStatus(ctx, r.Client, before, &destination))
+	}()
+	var failed *failure.Error
+	if err := r.check(ctx, &destination); err != nil {
+		failed = failure.From(err)
+	}
+	destination.Status.ObservedGeneration = destination.Generation
+	set := conditions{&destination.Status.Conditions, destination.Generation}
+	describeCredentials(set, failed)
+	if failed != nil {
+		set.failed(failed)
+	} else {
+		set.ready(v1alpha1.ReasonReady, "the destination can be written")
+	}
+	stampCheck(before.Status, destination.Status, &destination.Status.LastCheckTime, r.Clock.Now())
+	return ctrl.Result{RequeueAfter: r.Recheck.After(failed == nil)}, nil
+}
+
+func (r *ExportDestinationReconciler) check(ctx context.Context, destination *v1alpha1.ExportDestination) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	opened, err := r.Resolver.OpenDestination(ctx, destination)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, opened.Close()) }()
+	return references.CheckDestination(ctx, opened)
+}

@@ -1,0 +1,266 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"k8s.io/client-go/util/workqueue"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/executor"
+	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/pipeline"
+)
+
+// ExportRunReconciler leads a run through its attempts to its end. It never executes one itself.
+type ExportRunReconciler struct {
+	Client   client.Client
+	Recorder events.EventRecorder
+	Executor executor.Executor
+	Clock    clock.PassiveClock
+}
+
+// +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=exportruns/status,verbs=patch
+// +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=exportruns/finalizers,verbs=update
+
+// SetupWithManager registers the reconciler.
+func (r *ExportRunReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	exportOfRun := func(object client.Object) string { return object.(*v1alpha1.ExportRun).Spec.ExportRef.Name }
+	return ctrl.NewControllerManagedBy(mgr).
+		For(&v1alpha1.ExportRun{}).
+		Watches(&v1alpha1.ExportRun{}, enqueueRunsOfExport(mgr.GetClient(), exportOfRun)).
+		Watches(&v1alpha1.AccountingExport{}, enqueueRunsOfExport(mgr.GetClient(), client.Object.GetName),
+			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		WatchesRawSource(source.TypedChannel(r.Executor.Events(), enqueueNamed())).
+		Complete(r)
+}
+
+// enqueueNamed enqueues the run that an event of the executor names.
+func enqueueNamed() handler.TypedEventHandler[types.NamespacedName, reconcile.Request] {
+	return handler.TypedFuncs[types.NamespacedName, reconcile.Request]{
+		GenericFunc: func(_ context.Context, e event.TypedGenericEvent[types.NamespacedName], queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			queue.Add(reconcile.Request{NamespacedName: e.Object})
+		},
+	}
+}
+
+// Reconcile implements reconcile.Reconciler.
+func (r *ExportRunReconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Result, err error) {
+	var run v1alpha1.ExportRun
+	if err := r.Client.Get(ctx, req.NamespacedName, &run); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if run.Status.Phase.Finished() {
+		r.Executor.Forget(string(run.UID))
+		return ctrl.Result{}, r.letGo(ctx, &run)
+	}
+	before := run.DeepCopy()
+	defer func() {
+		err = errors.Join(err, patchStatus(ctx, r.Client, before, &run))
+		if err == nil {
+			r.tell(&before.Status, &run)
+		}
+	}()
+	return r.reconcile(ctx, &run)
+}
+
+func (r *ExportRunReconciler) reconcile(ctx context.Context, run *v1alpha1.ExportRun) (ctrl.Result, error) {
+	run.Status.ObservedGeneration = run.Generation
+	var export v1alpha1.AccountingExport
+	err := r.Client.Get(ctx, types.NamespacedName{Namespace: run.Namespace, Name: run.Spec.ExportRef.Name}, &export)
+	switch {
+	case client.IgnoreNotFound(err) != nil:
+		return ctrl.Result{}, err
+	case err != nil:
+		return ctrl.Result{}, r.orphaned(ctx, run)
+	}
+	if err := r.adopt(ctx, run, &export); err != nil {
+		return ctrl.Result{}, err
+	}
+	if earlier, err := r.earlier(ctx, run); err != nil {
+		return ctrl.Result{}, err
+	} else if earlier != "" {
+		run.Status.Phase = v1alpha1.RunPending
+		conditions{&run.Status.Conditions, run.Generation}.progressing(v1alpha1.ReasonQueued, "waits for ExportRun "+earlier+" to end")
+		return ctrl.Result{}, nil
+	}
+	return r.lead(ctx, run, &export)
+}
+
+// lead asks the executor where the run stands, and for the next attempt when that is due.
+func (r *ExportRunReconciler) lead(ctx context.Context, run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) (ctrl.Result, error) {
+	now := r.Clock.Now()
+	state := r.Executor.Observe(string(run.UID))
+	ending := run.Spec.Cancel || !run.DeletionTimestamp.IsZero()
+	if ending && !state.Task.Release && (state.Phase == executor.Queued || state.Phase == executor.Running) {
+		r.Executor.Cancel(string(run.UID))
+	}
+	if state.Phase == executor.Ended && state.Task.Number == run.Status.Attempts && !recorded(run) {
+		logFailure(ctx, state.Err)
+		conclude(run, export, state, now)
+		if run.Status.Phase.Finished() || run.Status.NextAttemptAt == nil {
+			return ctrl.Result{}, nil
+		}
+	}
+	if state.Phase == executor.Queued || state.Phase == executor.Running {
+		describeProgress(run, state)
+		return ctrl.Result{RequeueAfter: attemptDeadline(export)}, nil
+	}
+	if wait := untilAttempt(run, ending, now); wait > 0 {
+		return ctrl.Result{RequeueAfter: wait}, nil
+	}
+	if ending && !mayHoldClaims(run) {
+		finish(run, v1alpha1.RunCancelled, v1alpha1.ReasonCancelled, "the run was cancelled before it had any claims", now)
+		return ctrl.Result{}, r.letGo(ctx, run)
+	}
+	r.Executor.Forget(string(run.UID))
+	begin(run, ending, now)
+	describeProgress(run, r.Executor.Ensure(task(run, export)))
+	return ctrl.Result{RequeueAfter: attemptDeadline(export)}, nil
+}
+
+// adopt makes a run that a person created belong to its export, like one that a schedule created.
+func (r *ExportRunReconciler) adopt(ctx context.Context, run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) error {
+	if len(run.OwnerReferences) > 0 && controllerutil.ContainsFinalizer(run, v1alpha1.RunFinalizer) || !run.DeletionTimestamp.IsZero() {
+		return nil
+	}
+	adopted := run.DeepCopy()
+	controllerutil.AddFinalizer(adopted, v1alpha1.RunFinalizer)
+	if err := controllerutil.SetControllerReference(export, adopted, r.Client.Scheme()); err != nil {
+		return err
+	}
+	status := run.Status
+	if err := r.Client.Patch(ctx, adopted, client.MergeFrom(run)); err != nil {
+		return fmt.Errorf("adopting the run: %w", err)
+	}
+	run.ObjectMeta, run.Status = adopted.ObjectMeta, status
+	return nil
+}
+
+// earlier gives the unfinished run of the same export that comes before this one; runs of an export take turns.
+func (r *ExportRunReconciler) earlier(ctx context.Context, run *v1alpha1.ExportRun) (string, error) {
+	var runs v1alpha1.ExportRunList
+	if err := r.Client.List(ctx, &runs, client.InNamespace(run.Namespace), client.MatchingFields{exportIndex: run.Spec.ExportRef.Name}); err != nil {
+		return "", err
+	}
+	slices.SortFunc(runs.Items, olderFirst)
+	for i := range runs.Items {
+		if other := &runs.Items[i]; other.UID == run.UID {
+			break
+		} else if !other.Status.Phase.Finished() {
+			return other.Name, nil
+		}
+	}
+	return "", nil
+}
+
+// orphaned waits for the export to appear; a run that is being deleted does not wait.
+func (r *ExportRunReconciler) orphaned(ctx context.Context, run *v1alpha1.ExportRun) error {
+	if !run.DeletionTimestamp.IsZero() {
+		return r.letGo(ctx, run)
+	}
+	if run.Status.Phase == "" {
+		run.Status.Phase = v1alpha1.RunPending
+	}
+	conditions{&run.Status.Conditions, run.Generation}.progressing(v1alpha1.ReasonExportNotFound,
+		fmt.Sprintf("AccountingExport %s/%s does not exist", run.Namespace, run.Spec.ExportRef.Name))
+	return nil
+}
+
+// letGo removes the finalizer of a run that is being deleted and has nothing to give back any more.
+func (r *ExportRunReconciler) letGo(ctx context.Context, run *v1alpha1.ExportRun) error {
+	if run.DeletionTimestamp.IsZero() || !controllerutil.ContainsFinalizer(run, v1alpha1.RunFinalizer) {
+		return nil
+	}
+	free := run.DeepCopy()
+	controllerutil.RemoveFinalizer(free, v1alpha1.RunFinalizer)
+	return client.IgnoreNotFound(r.Client.Patch(ctx, free, client.MergeFrom(run)))
+}
+
+// tell writes the events of a change that was recorded.
+func (r *ExportRunReconciler) tell(before *v1alpha1.ExportRunStatus, run *v1alpha1.ExportRun) {
+	status := &run.Status
+	ready := readyCondition(run)
+	switch {
+	case status.Phase == before.Phase && status.Failures == before.Failures:
+		return
+	case status.Phase == v1alpha1.RunSucceeded:
+		r.Recorder.Eventf(run, nil, corev1.EventTypeNormal, ready.Reason, "Export", "%s", ready.Message)
+	case status.Failures > before.Failures || status.Phase.Finished():
+		r.Recorder.Eventf(run, nil, corev1.EventTypeWarning, ready.Reason, "Export", "%s", ready.Message)
+	}
+	if status.Phase.Finished() && status.Held > 0 {
+		r.Recorder.Eventf(run, nil, corev1.EventTypeWarning, v1alpha1.ReasonClaimsHeld, "Export", "%s", heldNote(status))
+	}
+}
+
+// heldNote names held claims, as many as an event has room for.
+func heldNote(status *v1alpha1.ExportRunStatus) string {
+	note := strings.Builder{}
+	fmt.Fprintf(&note, "%d claims are held and wait for a later run:", status.Held)
+	named := int64(0)
+	for _, held := range status.HeldClaims {
+		entry := fmt.Sprintf(" %s (%s)", held.ID, held.Reason)
+		if note.Len()+len(entry) > maxMessage-len(" and 1000000000 more") {
+			break
+		}
+		note.WriteString(entry)
+		named++
+	}
+	if more := status.Held - named; more > 0 {
+		fmt.Fprintf(&note, " and %d more", more)
+	}
+	return note.String()
+}
+
+// task is the attempt that a run needs next.
+func task(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) pipeline.Task {
+	cutoff := run.CreationTimestamp.Time
+	if run.Spec.Cutoff != nil {
+		cutoff = run.Spec.Cutoff.Time
+	}
+	t := pipeline.Task{
+		RunID: string(run.UID), Namespace: run.Namespace, Name: run.Name, Export: run.Spec.ExportRef.Name,
+		Number: run.Status.Attempts, Cutoff: cutoff, CreatedAt: run.CreationTimestamp.Time,
+		Deadline: attemptDeadline(export), Release: run.Status.Phase == v1alpha1.RunReleasing,
+	}
+	if t.Release {
+		t.ReleaseReason = readyReason(run)
+	}
+	return t
+}
+
+// attemptDeadline is spec.deadline with the API's default.
+func attemptDeadline(export *v1alpha1.AccountingExport) time.Duration {
+	if export.Spec.Deadline == nil {
+		return 150 * time.Second
+	}
+	return export.Spec.Deadline.Duration
+}
+
+// logFailure keeps what a status must not quote, by type.
+func logFailure(ctx context.Context, err error) {
+	if err == nil {
+		return
+	}
+	failed := failure.From(err)
+	ctrl.LoggerFrom(ctx).Info("an attempt failed", "reason", failed.Reason, "message", failed.Message, "cause", fmt.Sprintf("%T", failed.Cause))
+}

@@ -1,0 +1,200 @@
+package controllers
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/executor"
+	"github.com/ledgerport/ledgerport/internal/failure"
+)
+
+// longestBackoff bounds the wait between two attempts.
+const longestBackoff = 10 * time.Minute
+
+// begin opens the next attempt of a run in its status.
+func begin(run *v1alpha1.ExportRun, ending bool, now time.Time) {
+	status := &run.Status
+	if status.Phase == v1alpha1.RunRunning {
+		// The attempt before this one ended with its process and told nobody how far it came.
+		reach(run, v1alpha1.StageReserve)
+	}
+	if ending {
+		status.Phase = v1alpha1.RunReleasing
+	}
+	if status.Phase != v1alpha1.RunReleasing {
+		status.Phase = v1alpha1.RunRunning
+	}
+	if status.StartedAt == nil {
+		status.StartedAt = &metav1.Time{Time: now}
+	}
+	status.Attempts++
+	status.NextAttemptAt = nil
+}
+
+// describeProgress puts what the executor tells of the attempt under way into the status.
+func describeProgress(run *v1alpha1.ExportRun, state executor.State) {
+	status := &run.Status
+	status.Holder = state.Holder
+	reach(run, state.Stage)
+	set := conditions{&status.Conditions, run.Generation}
+	switch {
+	case status.Phase == v1alpha1.RunReleasing:
+		set.progressing(releaseReason(run), "giving the claims of the run back")
+	case state.Phase == executor.Queued:
+		set.progressing(v1alpha1.ReasonQueued, "waits for a free place among the operator's --max-concurrent-runs")
+	default:
+		set.progressing(v1alpha1.ReasonRunning, fmt.Sprintf("attempt %d is under way", status.Attempts))
+	}
+	if state.Claims > 0 {
+		status.Progress = &v1alpha1.RunProgress{Claims: state.Claims}
+	}
+}
+
+// releaseReason is why claims are given back: what ended the run, or that a person did.
+func releaseReason(run *v1alpha1.ExportRun) string {
+	if reason := readyReason(run); run.Status.Failures > 0 && reason != v1alpha1.ReasonRunning && reason != "" {
+		return reason
+	}
+	return v1alpha1.ReasonCancelled
+}
+
+// recorded says whether the end of the newest attempt is in the status already.
+func recorded(run *v1alpha1.ExportRun) bool { return run.Status.NextAttemptAt != nil }
+
+// conclude puts the end of an attempt into the status: the end of the run, or when the next attempt is due.
+func conclude(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, state executor.State, now time.Time) {
+	status := &run.Status
+	reach(run, state.Stage)
+	status.Progress = nil
+	switch {
+	case state.Err == nil && state.Outcome.Committed:
+		succeed(run, state, now)
+	case state.Err == nil:
+		released(run, now)
+	case errors.Is(state.Err, executor.ErrCancelled):
+		status.Phase, status.NextAttemptAt = v1alpha1.RunReleasing, &metav1.Time{Time: now}
+	default:
+		failed(run, export, failure.From(state.Err), now)
+	}
+}
+
+// succeed records what was exported. A run whose artifact had arrived before it was cancelled has succeeded too.
+func succeed(run *v1alpha1.ExportRun, state executor.State, now time.Time) {
+	status := &run.Status
+	status.RunResult = state.Outcome.Result
+	status.FirstVoucher, status.LastVoucher = state.Outcome.FirstVoucher, state.Outcome.LastVoucher
+	status.HeldClaims = state.Outcome.Held
+	reason, message := v1alpha1.ReasonSucceeded, fmt.Sprintf("%d claims were exported, %s in total", status.Claims, status.Total)
+	switch {
+	case status.Claims == 0 && status.Held > 0:
+		reason, message = v1alpha1.ReasonAllHeld, "every approved claim was held; nothing was delivered"
+	case status.Claims == 0:
+		reason, message = v1alpha1.ReasonNoClaims, "no claims were approved and not exported yet; nothing was delivered"
+	}
+	if status.Claims > 0 && status.Held > 0 {
+		message += fmt.Sprintf("; %d claims are held", status.Held)
+	}
+	finish(run, v1alpha1.RunSucceeded, reason, message, now)
+}
+
+// released ends a run whose claims were given back.
+func released(run *v1alpha1.ExportRun, now time.Time) {
+	ready := readyCondition(run)
+	if run.Spec.Cancel || !run.DeletionTimestamp.IsZero() || ready.Reason == v1alpha1.ReasonCancelled {
+		finish(run, v1alpha1.RunCancelled, v1alpha1.ReasonCancelled, "the run was cancelled; its claims go to the next run", now)
+		return
+	}
+	finish(run, v1alpha1.RunFailed, ready.Reason, ready.Message, now)
+}
+
+// failed decides what follows a failure: another attempt after a while, giving the claims back, or the end.
+func failed(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, failed *failure.Error, now time.Time) {
+	status := &run.Status
+	set := conditions{&status.Conditions, run.Generation}
+	if failed.Reason == v1alpha1.ReasonInterrupted {
+		set.progressing(failed.Reason, failed.Message)
+		return // the next process goes on
+	}
+	status.Failures++
+	spent := failed.Stalled || status.Failures > retryLimit(export)
+	switch {
+	case status.Phase == v1alpha1.RunReleasing:
+		set.progressing(releaseReason(run), "the claims of the run can not be given back yet: "+failed.Message)
+		status.NextAttemptAt = nextAttempt(export, status.Failures, now)
+	case spent && mayHoldClaims(run):
+		set.progressing(failed.Reason, failed.Message)
+		status.Phase, status.NextAttemptAt = v1alpha1.RunReleasing, &metav1.Time{Time: now}
+	case spent:
+		finish(run, v1alpha1.RunFailed, failed.Reason, failed.Message, now)
+	default:
+		status.Phase, status.NextAttemptAt = v1alpha1.RunRetrying, nextAttempt(export, status.Failures, now)
+		set.progressing(failed.Reason, fmt.Sprintf("%s; failure %d of at most %d, next attempt at %s",
+			failed.Message, status.Failures, retryLimit(export)+1, status.NextAttemptAt.UTC().Format(time.RFC3339)))
+	}
+}
+
+// finish ends a run.
+func finish(run *v1alpha1.ExportRun, phase v1alpha1.RunPhase, reason, message string, now time.Time) {
+	status := &run.Status
+	status.Phase, status.NextAttemptAt, status.Progress = phase, nil, nil
+	status.CompletedAt = &metav1.Time{Time: now}
+	if status.StartedAt != nil {
+		status.Duration = max(0, now.Sub(status.StartedAt.Time)).Round(time.Millisecond).String()
+	}
+	set := conditions{&status.Conditions, run.Generation}
+	if phase == v1alpha1.RunSucceeded {
+		set.ready(reason, message)
+	} else {
+		set.stalled(reason, message)
+	}
+}
+
+// reach notes the farthest stage that any attempt came to.
+func reach(run *v1alpha1.ExportRun, stage v1alpha1.RunStage) {
+	if stage.Beyond(run.Status.Stage) {
+		run.Status.Stage = stage
+	}
+}
+
+// mayHoldClaims says whether an attempt may have reserved claims. In doubt it says so: giving nothing back is harmless.
+func mayHoldClaims(run *v1alpha1.ExportRun) bool {
+	return run.Status.Stage.Beyond(v1alpha1.StagePreflight)
+}
+
+// untilAttempt is how long the next attempt has to wait. The first attempt to give claims back does not wait.
+func untilAttempt(run *v1alpha1.ExportRun, ending bool, now time.Time) time.Duration {
+	if run.Status.NextAttemptAt == nil || ending && run.Status.Phase == v1alpha1.RunRetrying {
+		return 0
+	}
+	return run.Status.NextAttemptAt.Sub(now)
+}
+
+func nextAttempt(export *v1alpha1.AccountingExport, failures int32, now time.Time) *metav1.Time {
+	wait := 10 * time.Second
+	if initial := export.Spec.Retry.InitialBackoff; initial != nil {
+		wait = initial.Duration
+	}
+	for range min(failures-1, 20) {
+		wait = min(2*wait, longestBackoff)
+	}
+	return &metav1.Time{Time: now.Add(wait)}
+}
+
+func retryLimit(export *v1alpha1.AccountingExport) int32 {
+	if export.Spec.Retry.Limit == nil {
+		return 3
+	}
+	return *export.Spec.Retry.Limit
+}
+
+func readyCondition(run *v1alpha1.ExportRun) metav1.Condition {
+	if ready := meta.FindStatusCondition(run.Status.Conditions, v1alpha1.ConditionReady); ready != nil {
+		return *ready
+	}
+	return metav1.Condition{}
+}

@@ -1,0 +1,138 @@
+package controllers
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/executor"
+	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/pipeline"
+)
+
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+func TestEndOfAnAttemptDecidesWhatFollows(t *testing.T) {
+	t.Parallel()
+	healing := failure.Transient(v1alpha1.ReasonDatabaseUnreachable, nil, "no answer")
+	hopeless := failure.Stalled(v1alpha1.ReasonInvalidOptions, nil, "no such option")
+	cancelled := failure.Stalled(v1alpha1.ReasonCancelled, executor.ErrCancelled, "cancelled")
+	committed := pipeline.Outcome{Committed: true, Result: v1alpha1.RunResult{Claims: 3, Total: "12.00 EUR"}}
+	tests := []struct {
+		name   string
+		before v1alpha1.ExportRunStatus
+		state  executor.State
+		phase  v1alpha1.RunPhase
+		reason string
+		wait   time.Duration // until the next attempt; negative where there is none
+	}{
+		{"claims were exported", running(1, 0, v1alpha1.StagePreflight), ended(v1alpha1.StageCommit, committed, nil),
+			v1alpha1.RunSucceeded, v1alpha1.ReasonSucceeded, -1},
+		{"there was nothing to export", running(1, 0, ""), ended(v1alpha1.StageCommit, pipeline.Outcome{Committed: true}, nil),
+			v1alpha1.RunSucceeded, v1alpha1.ReasonNoClaims, -1},
+		{"all claims were held", running(1, 0, ""), ended(v1alpha1.StageCommit, pipeline.Outcome{Committed: true, Result: v1alpha1.RunResult{Held: 2}}, nil),
+			v1alpha1.RunSucceeded, v1alpha1.ReasonAllHeld, -1},
+		{"a first failure that may heal", running(1, 0, ""), ended(v1alpha1.StagePreflight, pipeline.Outcome{}, healing),
+			v1alpha1.RunRetrying, v1alpha1.ReasonDatabaseUnreachable, 10 * time.Second},
+		{"the backoff doubles", running(3, 2, ""), ended(v1alpha1.StagePreflight, pipeline.Outcome{}, healing),
+			v1alpha1.RunRetrying, v1alpha1.ReasonDatabaseUnreachable, 40 * time.Second},
+		{"retries spent in preflight: nothing to give back", running(4, 3, v1alpha1.StagePreflight), ended(v1alpha1.StagePreflight, pipeline.Outcome{}, healing),
+			v1alpha1.RunFailed, v1alpha1.ReasonDatabaseUnreachable, -1},
+		{"retries spent after reserving: claims are given back at once", running(4, 3, v1alpha1.StageRender), ended(v1alpha1.StagePreflight, pipeline.Outcome{}, healing),
+			v1alpha1.RunReleasing, v1alpha1.ReasonDatabaseUnreachable, 0},
+		{"a failure that can not heal is not retried", running(1, 0, ""), ended(v1alpha1.StagePreflight, pipeline.Outcome{}, hopeless),
+			v1alpha1.RunFailed, v1alpha1.ReasonInvalidOptions, -1},
+		{"a failure that can not heal, after reserving", running(1, 0, ""), ended(v1alpha1.StageDeliver, pipeline.Outcome{}, hopeless),
+			v1alpha1.RunReleasing, v1alpha1.ReasonInvalidOptions, 0},
+		{"the operator was stopped: no failure", running(1, 0, ""), ended(v1alpha1.StageRender, pipeline.Outcome{}, failure.Transient(v1alpha1.ReasonInterrupted, nil, "stopped")),
+			v1alpha1.RunRunning, v1alpha1.ReasonInterrupted, -1},
+		{"cancelled by a person", running(1, 0, ""), ended(v1alpha1.StageRender, pipeline.Outcome{}, cancelled),
+			v1alpha1.RunReleasing, "", 0},
+		{"an unknown error says nothing of itself", running(1, 0, ""), ended(v1alpha1.StagePreflight, pipeline.Outcome{}, errors.New("pq: password=hunter2")),
+			v1alpha1.RunRetrying, v1alpha1.ReasonInternal, 10 * time.Second},
+		{"claims given back after a failure", releasing(v1alpha1.ReasonNotWritable, 4), endedRelease(pipeline.Outcome{}, nil),
+			v1alpha1.RunFailed, v1alpha1.ReasonNotWritable, -1},
+		{"claims given back after a cancellation", releasing(v1alpha1.ReasonCancelled, 0), endedRelease(pipeline.Outcome{}, nil),
+			v1alpha1.RunCancelled, v1alpha1.ReasonCancelled, -1},
+		{"the artifact had arrived before the claims could be given back", releasing(v1alpha1.ReasonNotWritable, 4), endedRelease(committed, nil),
+			v1alpha1.RunSucceeded, v1alpha1.ReasonSucceeded, -1},
+		{"claims could not be given back: tried again, however often", releasing(v1alpha1.ReasonNotWritable, 40), endedRelease(pipeline.Outcome{}, healing),
+			v1alpha1.RunReleasing, v1alpha1.ReasonNotWritable, longestBackoff},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			run := &v1alpha1.ExportRun{Status: test.before}
+			conclude(run, exportWithRetries(3), test.state, noon)
+			if run.Status.Phase != test.phase || readyReason(run) != test.reason {
+				t.Errorf("phase %s, reason %q; want %s, %q", run.Status.Phase, readyReason(run), test.phase, test.reason)
+			}
+			if got := waitOf(run); got != test.wait {
+				t.Errorf("the next attempt is in %s, want %s", got, test.wait)
+			}
+			if run.Status.Phase.Finished() != (run.Status.CompletedAt != nil) {
+				t.Errorf("phase %s with completedAt %v", run.Status.Phase, run.Status.CompletedAt)
+			}
+		})
+	}
+}
+
+func TestAnAttemptThatEndedWithItsProcessMayHoldClaims(t *testing.T) {
+	t.Parallel()
+	run := &v1alpha1.ExportRun{Status: running(1, 0, v1alpha1.StagePreflight)}
+	begin(run, false, noon)
+	if !mayHoldClaims(run) || run.Status.Attempts != 2 || run.Status.Failures != 0 {
+		t.Errorf("stage %s, attempts %d, failures %d; want a stage beyond Preflight, 2, 0", run.Status.Stage, run.Status.Attempts, run.Status.Failures)
+	}
+}
+
+func TestHeldClaimsAreNamedAsFarAsAnEventHasRoom(t *testing.T) {
+	t.Parallel()
+	status := &v1alpha1.ExportRunStatus{RunResult: v1alpha1.RunResult{Held: 500}}
+	for range 20 {
+		status.HeldClaims = append(status.HeldClaims, v1alpha1.HeldClaim{ID: "3f2c9a1e-0000-4000-8000-000000000001", Reason: "AmountTooPrecise"})
+	}
+	if note := heldNote(status); len(note) > 1024 {
+		t.Errorf("the note has %d bytes, more than an event holds", len(note))
+	}
+	few := &v1alpha1.ExportRunStatus{RunResult: v1alpha1.RunResult{Held: 1}, HeldClaims: []v1alpha1.HeldClaim{{ID: "c1", Reason: "Unmapped"}}}
+	if note, want := heldNote(few), "1 claims are held and wait for a later run: c1 (Unmapped)"; note != want {
+		t.Errorf("note %q, want %q", note, want)
+	}
+}
+
+func running(attempts, failures int32, stage v1alpha1.RunStage) v1alpha1.ExportRunStatus {
+	return v1alpha1.ExportRunStatus{
+		Phase: v1alpha1.RunRunning, Attempts: attempts, Failures: failures, Stage: stage, StartedAt: &metav1.Time{Time: noon.Add(-time.Minute)},
+	}
+}
+
+func releasing(reason string, failures int32) v1alpha1.ExportRunStatus {
+	status := running(failures+1, failures, v1alpha1.StageDeliver)
+	status.Phase = v1alpha1.RunReleasing
+	conditions{&status.Conditions, 1}.progressing(reason, "why")
+	return status
+}
+
+func ended(stage v1alpha1.RunStage, outcome pipeline.Outcome, err error) executor.State {
+	return executor.State{Phase: executor.Ended, Stage: stage, Outcome: outcome, Err: err}
+}
+
+func endedRelease(outcome pipeline.Outcome, err error) executor.State {
+	return executor.State{Phase: executor.Ended, Task: pipeline.Task{Release: true}, Outcome: outcome, Err: err}
+}
+
+func exportWithRetries(limit int32) *v1alpha1.AccountingExport {
+	return &v1alpha1.AccountingExport{Spec: v1alpha1.AccountingExportSpec{Retry: v1alpha1.RetryPolicy{Limit: ptr.To(limit)}}}
+}
+
+func waitOf(run *v1alpha1.ExportRun) time.Duration {
+	if run.Status.NextAttemptAt == nil {
+		return -1
+	}
+	return run.Status.NextAttemptAt.Sub(noon)
+}

@@ -1,0 +1,92 @@
+package controllers
+
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/references"
+)
+
+// Indexes of the cache: exports by what they refer to, and runs by their export.
+const (
+	sourceIndex      = "spec.sourceRef"
+	chartIndex       = "spec.chartOfAccountsRef"
+	destinationIndex = "spec.destinationRef"
+	exportIndex      = "spec.exportRef"
+)
+
+// indexReferences makes the cache find exports by what they refer to, and runs by their export.
+func indexReferences(ctx context.Context, mgr ctrl.Manager) error {
+	exports := map[string]func(*v1alpha1.AccountingExport) types.NamespacedName{
+		sourceIndex: references.SourceKey,
+		chartIndex: func(e *v1alpha1.AccountingExport) types.NamespacedName {
+			return types.NamespacedName{Namespace: e.Namespace, Name: e.Spec.ChartOfAccountsRef.Name}
+		},
+		destinationIndex: func(e *v1alpha1.AccountingExport) types.NamespacedName {
+			return types.NamespacedName{Namespace: e.Namespace, Name: e.Spec.DestinationRef.Name}
+		},
+	}
+	for index, key := range exports {
+		extract := func(object client.Object) []string {
+			return []string{key(object.(*v1alpha1.AccountingExport)).String()}
+		}
+		if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.AccountingExport{}, index, extract); err != nil {
+			return err
+		}
+	}
+	return mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.ExportRun{}, exportIndex, func(object client.Object) []string {
+		return []string{object.(*v1alpha1.ExportRun).Spec.ExportRef.Name}
+	})
+}
+
+// enqueueExports enqueues the exports that refer to an object.
+func enqueueExports(c client.Client, index string) handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, object client.Object) []reconcile.Request {
+		return exportRequests(ctx, c, client.MatchingFields{index: client.ObjectKeyFromObject(object).String()})
+	})
+}
+
+// enqueueExportsOfNamespace enqueues the exports in a namespace, whose labels decide what they may read.
+func enqueueExportsOfNamespace(c client.Client) handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, namespace client.Object) []reconcile.Request {
+		return exportRequests(ctx, c, client.InNamespace(namespace.GetName()))
+	})
+}
+
+func exportRequests(ctx context.Context, c client.Client, which client.ListOption) []reconcile.Request {
+	var exports v1alpha1.AccountingExportList
+	if err := c.List(ctx, &exports, which); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "listing the exports that a change concerns")
+		return nil
+	}
+	requests := make([]reconcile.Request, 0, len(exports.Items))
+	for i := range exports.Items {
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&exports.Items[i])})
+	}
+	return requests
+}
+
+// enqueueRunsOfExport enqueues the unfinished runs of an export: when it changes, and when one of its runs does, because
+// they take turns.
+func enqueueRunsOfExport(c client.Client, exportOf func(client.Object) string) handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, object client.Object) []reconcile.Request {
+		var runs v1alpha1.ExportRunList
+		if err := c.List(ctx, &runs, client.InNamespace(object.GetNamespace()), client.MatchingFields{exportIndex: exportOf(object)}); err != nil {
+			ctrl.LoggerFrom(ctx).Error(err, "listing the runs of an export")
+			return nil
+		}
+		var requests []reconcile.Request
+		for i := range runs.Items {
+			if !runs.Items[i].Status.Phase.Finished() && runs.Items[i].Name != object.GetName() {
+				requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&runs.Items[i])})
+			}
+		}
+		return requests
+	})
+}

@@ -1,0 +1,106 @@
+// Package controllers has one reconciler per kind. They orchestrate: decisions are pure functions beside them, effects are
+// behind the executor, the claims database and the destinations.
+package controllers
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
+)
+
+// maxMessage bounds messages of conditions (32768 in the API) and notes of events (1024).
+const maxMessage = 1000
+
+// patchStatus writes the status of an object once, and only if it differs from what was read.
+func patchStatus(ctx context.Context, c client.Client, before, after client.Object) error {
+	if equality.Semantic.DeepEqual(before, after) {
+		return nil
+	}
+	return client.IgnoreNotFound(c.Status().Patch(ctx, after, client.MergeFrom(before)))
+}
+
+// conditions sets the conditions of one resource for one generation.
+type conditions struct {
+	list       *[]metav1.Condition
+	generation int64
+}
+
+func (c conditions) set(kind string, status metav1.ConditionStatus, reason, message string) {
+	meta.SetStatusCondition(c.list, metav1.Condition{
+		Type: kind, Status: status, Reason: reason, Message: shorten(message), ObservedGeneration: c.generation,
+	})
+}
+
+func (c conditions) isTrue(kind string) bool { return meta.IsStatusConditionTrue(*c.list, kind) }
+
+// ready settles the three conditions of kstatus for a resource that works.
+func (c conditions) ready(reason, message string) {
+	c.set(v1alpha1.ConditionReady, metav1.ConditionTrue, reason, message)
+	meta.RemoveStatusCondition(c.list, v1alpha1.ConditionReconciling)
+	meta.RemoveStatusCondition(c.list, v1alpha1.ConditionStalled)
+}
+
+// progressing settles the three conditions of kstatus for a resource that does not work yet.
+func (c conditions) progressing(reason, message string) {
+	c.set(v1alpha1.ConditionReady, metav1.ConditionFalse, reason, message)
+	c.set(v1alpha1.ConditionReconciling, metav1.ConditionTrue, reason, message)
+	meta.RemoveStatusCondition(c.list, v1alpha1.ConditionStalled)
+}
+
+// stalled settles the three conditions of kstatus for a resource that a person must change.
+func (c conditions) stalled(reason, message string) {
+	c.set(v1alpha1.ConditionReady, metav1.ConditionFalse, reason, message)
+	c.set(v1alpha1.ConditionStalled, metav1.ConditionTrue, reason, message)
+	meta.RemoveStatusCondition(c.list, v1alpha1.ConditionReconciling)
+}
+
+// failed settles the three conditions of kstatus by what may heal the failure.
+func (c conditions) failed(failed *failure.Error) {
+	if failed.Stalled {
+		c.stalled(failed.Reason, failed.Message)
+	} else {
+		c.progressing(failed.Reason, failed.Message)
+	}
+}
+
+// aspect sets one condition beside Ready from what went wrong with it, if anything did.
+func (c conditions) aspect(kind string, failed *failure.Error, well string) {
+	if failed == nil {
+		c.set(kind, metav1.ConditionTrue, v1alpha1.ReasonReady, well)
+		return
+	}
+	c.set(kind, metav1.ConditionFalse, failed.Reason, failed.Message)
+}
+
+// announce writes an event where Ready changed: a warning with what is wrong, or that all is well again.
+func announce(recorder events.EventRecorder, object runtime.Object, before, after []metav1.Condition) {
+	old, now := meta.FindStatusCondition(before, v1alpha1.ConditionReady), meta.FindStatusCondition(after, v1alpha1.ConditionReady)
+	switch {
+	case now == nil, old != nil && old.Status == now.Status && old.Reason == now.Reason && old.Message == now.Message:
+	case now.Status == metav1.ConditionFalse:
+		recorder.Eventf(object, nil, corev1.EventTypeWarning, now.Reason, "Check", "%s", now.Message)
+	case old != nil && old.Status == metav1.ConditionFalse:
+		recorder.Eventf(object, nil, corev1.EventTypeNormal, now.Reason, "Check", "%s", now.Message)
+	}
+}
+
+// shorten cuts a message at a character boundary.
+func shorten(message string) string {
+	if len(message) <= maxMessage {
+		return message
+	}
+	cut := maxMessage
+	for cut > 0 && message[cut]&0xC0 == 0x80 {
+		cut--
+	}
+	return message[:cut] + "…"
+}

@@ -1,0 +1,54 @@
+// Package executor runs the attempts that reconcilers ask for, outside of the reconcile loop.
+package executor
+
+import (
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/pipeline"
+)
+
+// Executor executes attempts of runs, each run at most once at a time. Reconcilers ask it for the state of a run; they
+// never wait for it. It forgets everything when its process ends: what counts is in the database.
+type Executor interface {
+	// Ensure begins an attempt, unless one of this run is under way or its end was not yet forgotten.
+	Ensure(task pipeline.Task) State
+	// Observe gives the state of a run's attempt.
+	Observe(runID string) State
+	// Cancel ends an attempt that is under way; its end is observed like any other.
+	Cancel(runID string)
+	// Forget drops the end of an attempt, so that Ensure can begin another.
+	Forget(runID string)
+	// Events tells which run's state changed: begun, progressed, ended.
+	Events() <-chan event.TypedGenericEvent[types.NamespacedName]
+}
+
+// Phase is where an attempt is.
+type Phase int
+
+const (
+	// Unknown: there is no attempt of this run here.
+	Unknown Phase = iota
+	// Queued: the attempt waits for a free place.
+	Queued
+	// Running: the attempt is under way.
+	Running
+	// Ended: the attempt is over; Outcome and Err say how.
+	Ended
+)
+
+// State is what an executor knows of a run's attempt.
+type State struct {
+	Phase Phase
+	// Holder names the process that executes the attempt.
+	Holder string
+	// Task of the attempt.
+	Task pipeline.Task
+	// Stage and Claims tell the progress.
+	Stage  v1alpha1.RunStage
+	Claims int64
+	// Outcome and Err are set once the attempt has ended.
+	Outcome pipeline.Outcome
+	Err     error
+}

@@ -1,0 +1,185 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/internal/destinations"
+	"github.com/ledgerport/ledgerport/internal/failure"
+)
+
+// presence says what a destination has under the name of a file of the run.
+type presence int
+
+const (
+	absent  presence = iota
+	present          // with the recorded hash
+	foreign          // with another: it belongs to another run
+)
+
+// deliver makes the artifact visible: its files in order, the manifest last. What the destination already holds with
+// the recorded hash is not written again.
+func (a *attempt) deliver(ctx context.Context) error {
+	have, err := a.delivered(ctx)
+	if err != nil {
+		return err
+	}
+	for _, file := range a.run.Files {
+		if have[file.Name] == foreign {
+			return failure.On(v1alpha1.ConditionDestinationReady, failure.Stalled(v1alpha1.ReasonArtifactConflict, nil,
+				"%s holds another file than this run's; move it away, or start another run under a new name",
+				a.destination.Location(a.task.key(file.Name))))
+		}
+	}
+	if !a.whole(have) && len(a.spool.files) == 0 {
+		if err := a.renderAgain(ctx); err != nil {
+			return err
+		}
+	}
+	for _, file := range a.spool.files {
+		if have[file.Name] == present {
+			continue
+		}
+		if err := a.destination.Put(ctx, a.task.key(file.Name), object(file.File), file.reader()); err != nil {
+			return failure.On(v1alpha1.ConditionDestinationReady, err)
+		}
+	}
+	location := a.artifactLocation()
+	if err := a.database.MarkDelivered(ctx, a.fence(), location); err != nil {
+		return failure.On(v1alpha1.ConditionSourceReady, err)
+	}
+	a.run.State, a.run.Location = claims.StateDelivered, location
+	return nil
+}
+
+// delivered compares the destination with the files on record, by name.
+func (a *attempt) delivered(ctx context.Context) (map[string]presence, error) {
+	have := map[string]presence{}
+	for _, file := range a.run.Files {
+		found, err := a.destination.Stat(ctx, a.task.key(file.Name))
+		switch {
+		case errors.Is(err, destinations.ErrNotFound):
+			have[file.Name] = absent
+		case err != nil:
+			return nil, failure.On(v1alpha1.ConditionDestinationReady, err)
+		case found.SHA256 == file.SHA256 && found.Size == file.Size:
+			have[file.Name] = present
+		default:
+			have[file.Name] = foreign
+		}
+	}
+	return have, nil
+}
+
+// whole says whether every file of the artifact is there.
+func (a *attempt) whole(have map[string]presence) bool {
+	return !slices.ContainsFunc(a.run.Files, func(file claims.File) bool { return have[file.Name] != present })
+}
+
+// artifactLocation is the URL of the artifact's first file; empty where a run exported nothing.
+func (a *attempt) artifactLocation() string {
+	if len(a.run.Files) == 0 {
+		return ""
+	}
+	return a.destination.Location(a.task.key(a.run.Files[0].Name))
+}
+
+// release gives the claims of the run back. If its artifact is already whole at the destination somebody may have
+// imported it: then the run is completed instead.
+func (a *attempt) release(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, releaseGrace)
+	defer cancel()
+	if err := a.open(ctx); err != nil {
+		return err
+	}
+	run, found, err := a.database.Run(ctx, a.task.RunID)
+	if err != nil || !found {
+		return failure.On(v1alpha1.ConditionSourceReady, err)
+	}
+	a.run = run
+	if !run.State.Finished() {
+		if err := a.takeOver(ctx); err != nil {
+			return err
+		}
+	}
+	if a.run.State == claims.StateRendered {
+		if err := a.withdraw(ctx); err != nil {
+			return err
+		}
+	}
+	switch a.run.State {
+	case claims.StateDelivered:
+		if err := a.commit(ctx); err != nil {
+			return err
+		}
+		return a.conclude()
+	case claims.StateCommitted:
+		return a.conclude()
+	case claims.StateReleased:
+		return nil
+	}
+	return failure.On(v1alpha1.ConditionSourceReady, a.database.Release(ctx, a.fence(), a.task.ReleaseReason))
+}
+
+// takeOver raises the attempt, so that whoever held the run before can not change anything any more.
+func (a *attempt) takeOver(ctx context.Context) error {
+	inputs := a.run.Inputs
+	err := a.start(ctx)
+	if err == nil {
+		a.run.Inputs = inputs
+	}
+	return failure.On(v1alpha1.ConditionSourceReady, err)
+}
+
+// withdraw removes what a destination has of an artifact that is not whole, or records the delivery of one that is.
+func (a *attempt) withdraw(ctx context.Context) error {
+	have, err := a.delivered(ctx)
+	if err != nil {
+		return err
+	}
+	if len(a.run.Files) > 0 && a.whole(have) {
+		return a.deliver(ctx)
+	}
+	for _, file := range a.run.Files {
+		if have[file.Name] != present {
+			continue
+		}
+		if err := a.destination.Remove(ctx, a.task.key(file.Name)); err != nil {
+			return failure.On(v1alpha1.ConditionDestinationReady, err)
+		}
+	}
+	return nil
+}
+
+// conclude makes the outcome from what is on record.
+func (a *attempt) conclude() error {
+	var manifest Manifest
+	if err := json.Unmarshal(a.run.Manifest, &manifest); err != nil {
+		return failure.Stalled(v1alpha1.ReasonInternal, err, "the manifest recorded for run %s can not be read", a.task.Name)
+	}
+	a.outcome.Committed = a.run.State == claims.StateCommitted
+	a.outcome.FirstVoucher, a.outcome.LastVoucher = a.run.FirstVoucher, a.run.LastVoucher
+	a.outcome.Result = v1alpha1.RunResult{
+		Claims: a.run.Claims, Lines: a.run.Lines, Held: a.run.Held,
+		Debit: manifest.Base.Debit, Currency: manifest.Base.Currency, Total: manifest.Base.Debit + " " + manifest.Base.Currency,
+		Location: a.run.Location,
+	}
+	if len(a.run.Files) > 0 {
+		a.outcome.Result.SHA256 = a.run.Files[0].SHA256
+	}
+	for _, held := range manifest.Held[:min(len(manifest.Held), statusHeld)] {
+		a.outcome.Held = append(a.outcome.Held, v1alpha1.HeldClaim{ID: held.Claim, Reason: string(held.Reason)})
+	}
+	return nil
+}
+
+// statusHeld bounds the list of held claims in a status.
+const statusHeld = 20
+
+func object(file claims.File) destinations.Object {
+	return destinations.Object{Size: file.Size, SHA256: file.SHA256, MediaType: file.MediaType}
+}

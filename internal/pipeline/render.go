@@ -1,0 +1,255 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/references"
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+// rendering collects what was rendered in one pass.
+type rendering struct {
+	writer  exporters.Writer
+	voucher ledger.Voucher
+	totals  ledger.Totals
+	sums    sums
+	ranges  []voucherRange
+	held    int64
+	holds   []*ledger.Hold
+}
+
+// reserveAndRender streams the approved claims once: each becomes a voucher in the spool and is bound to the run, or is
+// held. Reservation, numbers and hash are recorded together, or not at all.
+func (a *attempt) reserveAndRender(ctx context.Context) error {
+	reservation, err := a.database.Reserve(ctx, a.fence())
+	if err != nil {
+		return failure.On(v1alpha1.ConditionSourceReady, err)
+	}
+	defer reservation.Rollback()
+	r, err := a.begin(ctx)
+	if err != nil {
+		return err
+	}
+	for {
+		claim, err := reservation.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return failure.On(v1alpha1.ConditionSourceReady, err)
+		}
+		if err := a.reserve(ctx, r, reservation, claim); err != nil {
+			return err
+		}
+	}
+	return a.recordRendering(ctx, r, reservation)
+}
+
+// reserve makes the voucher of one claim and binds the claim to the run, or leaves it out.
+func (a *attempt) reserve(ctx context.Context, r *rendering, reservation *claims.Reservation, claim *ledger.Claim) error {
+	err := a.mapper.Map(ctx, claim, &r.voucher)
+	if err == nil {
+		r.voucher.Number = reservation.NextNumber(r.voucher.FiscalYear)
+		err = a.write(ctx, r, claim)
+	}
+	var hold *ledger.Hold
+	switch {
+	case err == nil:
+		return failure.On(v1alpha1.ConditionSourceReady, reservation.Take(ctx, r.voucher.FiscalYear))
+	case !errors.As(err, &hold):
+		return err
+	case hold.Reason == ledger.HoldUnmapped && a.inputs.Chart.Unmapped == v1alpha1.UnmappedFail:
+		return failure.On(v1alpha1.ConditionMappingReady, failure.Stalled(v1alpha1.ReasonUnmappedClaim, hold,
+			"claim %s: %s; the chart of accounts says that this fails the run (spec.unmapped: Fail)", hold.ClaimID, hold.Message))
+	}
+	r.held++
+	if len(r.holds) < manifestHeld {
+		r.holds = append(r.holds, hold)
+	}
+	return failure.On(v1alpha1.ConditionSourceReady, reservation.Hold(ctx, hold))
+}
+
+// begin starts an artifact in the spool.
+func (a *attempt) begin(ctx context.Context) (*rendering, error) {
+	base, err := ledger.ParseCurrency(a.inputs.Chart.Currency)
+	if err != nil {
+		return nil, failure.Stalled(v1alpha1.ReasonInvalidChart, err, "spec.currency of the chart of accounts: %s", err)
+	}
+	r := &rendering{sums: sums{base: sum{currency: base}}}
+	r.writer, err = a.exporter.Begin(ctx, exporters.Batch{
+		RunID: a.task.RunID, Namespace: a.task.Namespace, Export: a.task.Export, Run: a.task.Name,
+		OrganizationID: a.run.OrganizationID,
+		CreatedAt:      a.inputs.CreatedAt.In(a.location),
+		Cutoff:         a.inputs.Cutoff.In(a.location),
+		Series:         a.run.Series,
+		Books:          &a.inputs.Chart,
+		Options:        references.Options(a.inputs.Exporter),
+		Credentials:    a.credentials,
+		Program:        a.Program, ProgramVersion: a.ProgramVersion,
+	}, &a.spool)
+	return r, a.exporterFailure(err)
+}
+
+// write adds the voucher of a claim to the artifact and counts what was written, from the postings themselves.
+func (a *attempt) write(ctx context.Context, r *rendering, claim *ledger.Claim) error {
+	voucher := &r.voucher
+	if !voucher.Balanced() {
+		return failure.Stalled(v1alpha1.ReasonTotalsMismatch, nil, "the voucher of claim %s does not balance; nothing was delivered", claim.ID)
+	}
+	if err := r.writer.Write(ctx, voucher); err != nil {
+		return a.exporterFailure(err)
+	}
+	var gross ledger.Amount
+	for i := range voucher.Postings {
+		if kind := voucher.Postings[i].Kind; kind == ledger.ExpensePosting || kind == ledger.TaxPosting {
+			gross += voucher.Postings[i].Amount
+		}
+	}
+	if err := errors.Join(r.totals.Add(voucher.Currency.Code(), int64(len(claim.Lines)), gross), r.sums.add(voucher)); err != nil {
+		return failure.Stalled(v1alpha1.ReasonTotalsMismatch, err, "the run is too large: %s", err)
+	}
+	r.number(voucher)
+	a.progress.claims.Store(r.totals.Claims)
+	return nil
+}
+
+// number extends the range of the voucher's fiscal year.
+func (r *rendering) number(voucher *ledger.Voucher) {
+	at, found := slices.BinarySearchFunc(r.ranges, voucher.FiscalYear, func(have voucherRange, year int) int { return have.FiscalYear - year })
+	if !found {
+		r.ranges = slices.Insert(r.ranges, at, voucherRange{Series: voucher.Series, FiscalYear: voucher.FiscalYear, First: voucher.Number})
+	}
+	r.ranges[at].Last = voucher.Number
+}
+
+// recordRendering completes the artifact, checks its totals against SQL, and records the reservation.
+func (a *attempt) recordRendering(ctx context.Context, r *rendering, reservation *claims.Reservation) error {
+	manifest, err := a.complete(ctx, r)
+	if err != nil {
+		return err
+	}
+	expected, err := reservation.Totals(ctx)
+	if err != nil {
+		return failure.On(v1alpha1.ConditionSourceReady, err)
+	}
+	if !expected.Equal(r.totals) {
+		return totalsMismatch(expected, r.totals)
+	}
+	rendered := claims.Rendered{
+		Files: a.spool.records(), Manifest: manifest,
+		Claims: r.totals.Claims, Lines: r.totals.Lines, Held: r.held,
+	}
+	if len(r.ranges) > 0 {
+		first, last := r.ranges[0], r.ranges[len(r.ranges)-1]
+		rendered.FirstVoucher = (&ledger.Voucher{Series: first.Series, FiscalYear: first.FiscalYear, Number: first.First}).ID()
+		rendered.LastVoucher = (&ledger.Voucher{Series: last.Series, FiscalYear: last.FiscalYear, Number: last.Last}).ID()
+	}
+	if err := reservation.Commit(ctx, claims.StateRendered, rendered); err != nil {
+		return failure.On(v1alpha1.ConditionSourceReady, err)
+	}
+	a.run.State, a.run.Files, a.run.Manifest = claims.StateRendered, rendered.Files, rendered.Manifest
+	a.run.Claims, a.run.Lines, a.run.Held = rendered.Claims, rendered.Lines, rendered.Held
+	a.run.FirstVoucher, a.run.LastVoucher = rendered.FirstVoucher, rendered.LastVoucher
+	return nil
+}
+
+// complete closes the artifact and puts the manifest behind it. A run without claims has neither.
+func (a *attempt) complete(ctx context.Context, r *rendering) ([]byte, error) {
+	if err := a.exporterFailure(r.writer.Close(ctx)); err != nil {
+		return nil, err
+	}
+	artifact := a.spool.records()
+	if r.totals.Claims == 0 {
+		a.spool.discard()
+		artifact = nil
+	}
+	manifest, err := a.manifest(r, artifact)
+	if err != nil || artifact == nil {
+		return manifest, err
+	}
+	return manifest, a.spoolManifest(manifest)
+}
+
+func (a *attempt) spoolManifest(manifest []byte) error {
+	file, err := a.spool.create(manifestName, manifestMediaType)
+	if err != nil {
+		return err
+	}
+	if _, err := file.Write(manifest); err != nil {
+		return err
+	}
+	return file.Close()
+}
+
+// renderAgain renders a run that is on record, from the record, and insists on the same bytes.
+func (a *attempt) renderAgain(ctx context.Context) error {
+	reserved, err := a.database.Reserved(ctx, a.fence())
+	if err != nil {
+		return failure.On(v1alpha1.ConditionSourceReady, err)
+	}
+	defer reserved.Close()
+	r, err := a.begin(ctx)
+	if err != nil {
+		return err
+	}
+	for {
+		claim, err := reserved.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return failure.On(v1alpha1.ConditionSourceReady, err)
+		}
+		if err := a.mapper.Map(ctx, claim.Claim, &r.voucher); err != nil {
+			return bytesChanged(err)
+		}
+		r.voucher.Number = claim.Number
+		if err := a.write(ctx, r, claim.Claim); err != nil {
+			return err
+		}
+	}
+	if err := a.exporterFailure(r.writer.Close(ctx)); err != nil {
+		return err
+	}
+	if err := a.spoolManifest(a.run.Manifest); err != nil {
+		return err
+	}
+	if !slices.Equal(a.spool.records(), a.run.Files) {
+		return bytesChanged(nil)
+	}
+	return nil
+}
+
+// exporterFailure classifies an error of the exporter. Holds and failures pass as they are.
+func (a *attempt) exporterFailure(err error) error {
+	var hold *ledger.Hold
+	var failed *failure.Error
+	var option *exporters.OptionError
+	switch {
+	case err == nil, errors.As(err, &hold), errors.As(err, &failed), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	case errors.As(err, &option):
+		return failure.On(v1alpha1.ConditionMappingReady, failure.Stalled(v1alpha1.ReasonInvalidOptions, err,
+			"spec.exporter.options of the exporter %s: %s", a.exporter.Type(), option))
+	}
+	return failure.Transient(v1alpha1.ReasonExporterFailed, err, "the exporter %s could not write the artifact", a.exporter.Type())
+}
+
+func totalsMismatch(expected, rendered ledger.Totals) error {
+	return failure.Transient(v1alpha1.ReasonTotalsMismatch, nil,
+		"the database counts %d claims with %d lines, and %d claims with %d lines were rendered, or their sums differ; nothing was delivered",
+		expected.Claims, expected.Lines, rendered.Claims, rendered.Lines)
+}
+
+func bytesChanged(cause error) error {
+	return failure.Stalled(v1alpha1.ReasonBytesChanged, cause,
+		"the claims of this run no longer render to the bytes on record: they were changed in the application after they were reserved, or the operator was upgraded; "+
+			"cancel the run to give its claims back")
+}

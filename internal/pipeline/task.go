@@ -1,0 +1,76 @@
+// Package pipeline takes one run from approved claims to a delivered artifact: preflight, reserve, render, deliver,
+// commit. Every step is idempotent and guarded by the attempt number, so that an attempt may be cut off anywhere and
+// another process goes on where the database says it stopped.
+package pipeline
+
+import (
+	"path"
+	"sync/atomic"
+	"time"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/claims"
+)
+
+// Task is one attempt to be made.
+type Task struct {
+	// RunID is the UID of the ExportRun, Namespace, Name and Export the names of run and export.
+	RunID, Namespace, Name, Export string
+	// Number of the attempt as the ExportRun counts them.
+	Number int32
+	// Cutoff: claims approved before it are exported.
+	Cutoff time.Time
+	// CreatedAt is when the run was created.
+	CreatedAt time.Time
+	// Deadline for the attempt, counted from its start.
+	Deadline time.Duration
+	// Release gives the claims of the run back instead of going on with it. A run whose artifact is already at the
+	// destination can not be released: it is completed, and the outcome says so.
+	Release bool
+	// ReleaseReason is recorded with a release.
+	ReleaseReason string
+}
+
+// Outcome is what an attempt knows of the run at its end.
+type Outcome struct {
+	// Stage that the attempt reached.
+	Stage v1alpha1.RunStage
+	// Committed is true where the run's claims are recorded as exported.
+	Committed bool
+	// Result is what the run exported, once it is rendered.
+	Result v1alpha1.RunResult
+	// FirstVoucher and LastVoucher of the run, such as E/2026/1.
+	FirstVoucher, LastVoucher string
+	// Held are the first of the claims that were left out.
+	Held []v1alpha1.HeldClaim
+	// StageSeconds is how long each stage took.
+	StageSeconds map[v1alpha1.RunStage]float64
+}
+
+// Progress is what an attempt tells while it is under way. It may be read at any time.
+type Progress struct {
+	stage  atomic.Pointer[v1alpha1.RunStage]
+	claims atomic.Int64
+}
+
+// Stage that the attempt is in.
+func (p *Progress) Stage() v1alpha1.RunStage {
+	if stage := p.stage.Load(); stage != nil {
+		return *stage
+	}
+	return v1alpha1.StagePreflight
+}
+
+// Claims rendered so far.
+func (p *Progress) Claims() int64 { return p.claims.Load() }
+
+func (t Task) identity(organizationID string) claims.RunIdentity {
+	return claims.RunIdentity{
+		ID: t.RunID, Namespace: t.Namespace, Export: t.Export, Name: t.Name, OrganizationID: organizationID,
+	}
+}
+
+// key is where a file of the run is at the destination.
+func (t Task) key(file string) string {
+	return path.Join(t.Namespace, t.Export, t.Name, file)
+}

@@ -1,0 +1,52 @@
+package references
+
+import (
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+)
+
+func TestAccess(t *testing.T) {
+	t.Parallel()
+	const label = "accounting.ledgerport.dev/organization-id"
+	tenants := metav1.LabelSelector{MatchLabels: map[string]string{"tenant": "true"}}
+	byLabel := v1alpha1.AccessRule{NamespaceSelector: tenants, OrganizationIDFromNamespaceLabel: label}
+	byList := v1alpha1.AccessRule{NamespaceSelector: tenants, OrganizationIDs: []string{"org-1", "org-2"}}
+	broken := v1alpha1.AccessRule{
+		NamespaceSelector: metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "x", Operator: "Maybe"}}},
+		OrganizationIDs:   []string{"org-1"},
+	}
+	tests := []struct {
+		name         string
+		rules        []v1alpha1.AccessRule
+		namespace    string
+		labels       map[string]string
+		organization string
+		admitted     bool
+	}{
+		{"own namespace", nil, "home", nil, "org-1", true},
+		{"another namespace without rules", nil, "acme", nil, "org-1", false},
+		{"label of the namespace says the organisation", []v1alpha1.AccessRule{byLabel}, "acme", map[string]string{"tenant": "true", label: "org-1"}, "org-1", true},
+		{"label says another organisation", []v1alpha1.AccessRule{byLabel}, "acme", map[string]string{"tenant": "true", label: "org-2"}, "org-1", false},
+		{"label is missing, and so is the organisation", []v1alpha1.AccessRule{byLabel}, "acme", map[string]string{"tenant": "true"}, "", false},
+		{"selector does not match", []v1alpha1.AccessRule{byLabel}, "acme", map[string]string{label: "org-1"}, "org-1", false},
+		{"listed organisation", []v1alpha1.AccessRule{byList}, "acme", map[string]string{"tenant": "true"}, "org-2", true},
+		{"organisation that is not listed", []v1alpha1.AccessRule{byList}, "acme", map[string]string{"tenant": "true"}, "org-3", false},
+		{"any rule admits", []v1alpha1.AccessRule{byLabel, byList}, "acme", map[string]string{"tenant": "true"}, "org-2", true},
+		{"a selector that can not be read admits nobody", []v1alpha1.AccessRule{broken}, "acme", nil, "org-1", false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			source := &v1alpha1.ClaimSource{ObjectMeta: metav1.ObjectMeta{Name: "claims", Namespace: "home"}}
+			source.Spec.Access = test.rules
+			namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: test.namespace, Labels: test.labels}}
+			if got := Admits(source, namespace, test.organization); got != test.admitted {
+				t.Errorf("admitted = %t, want %t", got, test.admitted)
+			}
+		})
+	}
+}

@@ -1,0 +1,166 @@
+// Package references finds what an AccountingExport refers to, and says precisely what is missing or not admitted.
+package references
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/internal/credentials"
+	"github.com/ledgerport/ledgerport/internal/destinations"
+	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/schedule"
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+// Resolver finds what an AccountingExport refers to. Its errors are *failure.Error that name the condition they concern.
+type Resolver struct {
+	// Objects reads the kinds of this API and namespaces; a cache will do.
+	Objects client.Reader
+	// Secrets reads Secrets.
+	Secrets credentials.Secrets
+	// Destinations are the operator's own settings for destinations.
+	Destinations destinations.Settings
+	// Exporters that are built in.
+	Exporters *exporters.Registry
+}
+
+// Export gives the AccountingExport of a run.
+func (r *Resolver) Export(ctx context.Context, namespace, name string) (*v1alpha1.AccountingExport, error) {
+	var export v1alpha1.AccountingExport
+	key := types.NamespacedName{Namespace: namespace, Name: name}
+	return &export, r.get(ctx, key, &export, "AccountingExport", "", v1alpha1.ReasonExportNotFound)
+}
+
+// Source gives the ClaimSource, if it admits the export's namespace and organisation.
+func (r *Resolver) Source(ctx context.Context, export *v1alpha1.AccountingExport) (*v1alpha1.ClaimSource, error) {
+	key := SourceKey(export)
+	var source v1alpha1.ClaimSource
+	if err := r.get(ctx, key, &source, "ClaimSource", v1alpha1.ConditionSourceReady, v1alpha1.ReasonSourceNotFound); err != nil {
+		return nil, err
+	}
+	var namespace corev1.Namespace
+	if err := r.Objects.Get(ctx, types.NamespacedName{Name: export.Namespace}, &namespace); err != nil {
+		return nil, err
+	}
+	if !Admits(&source, &namespace, export.Spec.OrganizationID) {
+		return nil, failure.On(v1alpha1.ConditionSourceReady, failure.Transient(v1alpha1.ReasonAccessDenied, nil,
+			"ClaimSource %s does not admit organisation %s from namespace %s; its owner can add a rule to spec.access",
+			key, export.Spec.OrganizationID, export.Namespace))
+	}
+	return &source, nil
+}
+
+// Chart gives the ChartOfAccounts.
+func (r *Resolver) Chart(ctx context.Context, export *v1alpha1.AccountingExport) (*v1alpha1.ChartOfAccounts, error) {
+	var chart v1alpha1.ChartOfAccounts
+	key := types.NamespacedName{Namespace: export.Namespace, Name: export.Spec.ChartOfAccountsRef.Name}
+	return &chart, r.get(ctx, key, &chart, "ChartOfAccounts", v1alpha1.ConditionMappingReady, v1alpha1.ReasonChartNotFound)
+}
+
+// Destination gives the ExportDestination.
+func (r *Resolver) Destination(ctx context.Context, export *v1alpha1.AccountingExport) (*v1alpha1.ExportDestination, error) {
+	var destination v1alpha1.ExportDestination
+	key := types.NamespacedName{Namespace: export.Namespace, Name: export.Spec.DestinationRef.Name}
+	return &destination, r.get(ctx, key, &destination, "ExportDestination",
+		v1alpha1.ConditionDestinationReady, v1alpha1.ReasonDestinationNotFound)
+}
+
+// Exporter gives the exporter, if it accepts its options.
+func (r *Resolver) Exporter(spec v1alpha1.ExporterSpec) (exporters.Exporter, error) {
+	exporter, known := r.Exporters.Get(spec.Type)
+	if !known {
+		return nil, failure.On(v1alpha1.ConditionMappingReady, failure.Stalled(v1alpha1.ReasonUnknownExporter, nil,
+			"spec.exporter.type %q is not built into this operator; it has %q", spec.Type, r.Exporters.Types()))
+	}
+	if err := exporter.Validate(Options(spec)); err != nil {
+		return nil, failure.On(v1alpha1.ConditionMappingReady, failure.Stalled(v1alpha1.ReasonInvalidOptions, err,
+			"spec.exporter.options of the exporter %s: %s", spec.Type, err))
+	}
+	return exporter, nil
+}
+
+// Credentials gives the accounting system's own credentials, or none where the export names none.
+func (r *Resolver) Credentials(ctx context.Context, export *v1alpha1.AccountingExport) (map[string][]byte, error) {
+	if export.Spec.Credentials == nil || export.Spec.Credentials.SecretRef == nil {
+		return nil, nil
+	}
+	return r.Secrets.Data(ctx, export.Namespace, export.Spec.Credentials.SecretRef.Name)
+}
+
+// Options are the raw options of an exporter: a JSON object, or nothing.
+func Options(spec v1alpha1.ExporterSpec) []byte {
+	if spec.Options == nil {
+		return nil
+	}
+	return spec.Options.Raw
+}
+
+// SourceKey is where the ClaimSource of an export is.
+func SourceKey(export *v1alpha1.AccountingExport) types.NamespacedName {
+	key := types.NamespacedName{Namespace: export.Spec.SourceRef.Namespace, Name: export.Spec.SourceRef.Name}
+	if key.Namespace == "" {
+		key.Namespace = export.Namespace
+	}
+	return key
+}
+
+// Mapper compiles a chart for an export. A failure is stalled: the chart or the export must change.
+func Mapper(chart *v1alpha1.ChartOfAccountsSpec, policy ledger.VoucherPolicy) (*ledger.Mapper, error) {
+	mapper, err := ledger.NewMapper(chart, policy)
+	if err != nil {
+		return nil, failure.On(v1alpha1.ConditionMappingReady,
+			failure.Stalled(v1alpha1.ReasonInvalidChart, err, "the chart of accounts can not be used: %s", listing(err)))
+	}
+	return mapper, nil
+}
+
+// Timing gives the time zone of an export and its schedule, nil where it runs on request only.
+func Timing(export *v1alpha1.AccountingExport) (*time.Location, *schedule.Schedule, error) {
+	location, err := schedule.LoadZone(export.Spec.TimeZone)
+	if err != nil {
+		return nil, nil, failure.Stalled(v1alpha1.ReasonInvalidTimeZone, err, "spec.timeZone: %s", err)
+	}
+	if export.Spec.Schedule == "" {
+		return location, nil, nil
+	}
+	slots, err := schedule.Parse(export.Spec.Schedule, location)
+	if err != nil {
+		return location, nil, failure.Stalled(v1alpha1.ReasonInvalidSchedule, err, "spec.schedule: %s", err)
+	}
+	return location, slots, nil
+}
+
+func (r *Resolver) get(ctx context.Context, key types.NamespacedName, into client.Object, kind, condition string, notFound v1alpha1.Reason) error {
+	err := r.Objects.Get(ctx, key, into)
+	if apierrors.IsNotFound(err) {
+		return failure.On(condition, failure.Transient(notFound, err, "%s %s does not exist", kind, key))
+	}
+	return err
+}
+
+// listing puts joined errors on one line and keeps it short where many things are wrong at once.
+func listing(err error) string {
+	const most = 5
+	var joined interface{ Unwrap() []error }
+	if !errors.As(err, &joined) {
+		return err.Error()
+	}
+	var parts []string
+	for i, part := range joined.Unwrap() {
+		if i == most {
+			parts = append(parts, "and more")
+			break
+		}
+		parts = append(parts, part.Error())
+	}
+	return strings.Join(parts, "; ")
+}

@@ -1,0 +1,117 @@
+// Package schedule finds the slots of a cron expression in a time zone. It is pure: the time is always an argument.
+//
+// A slot is a wall-clock time. Where a zone skips it (clocks go forward) the slot is the instant of the change; where a
+// zone has it twice (clocks go back) the slot is the first of the two. Slots that fall on the same instant are one.
+package schedule
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	// The tz database is part of the binary, so that a schedule means the same on every image.
+	_ "time/tzdata"
+
+	"github.com/netresearch/go-cron"
+)
+
+// parser reads the five fields of a Kubernetes CronJob and its @daily and the like. As there, a day matches where the
+// day of the month or the day of the week does.
+var parser = cron.MustNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor | cron.DowOrDom)
+
+// Schedule is a cron expression in a time zone.
+type Schedule struct {
+	cron     *cron.SpecSchedule
+	location *time.Location
+}
+
+// Parse reads an expression such as "0 6 1 * *" or "@monthly".
+func Parse(expression string, location *time.Location) (*Schedule, error) {
+	if strings.Contains(expression, "TZ=") {
+		return nil, errors.New("the time zone goes into spec.timeZone, not into the schedule")
+	}
+	parsed, err := parser.Parse(expression)
+	if err != nil {
+		return nil, fmt.Errorf("%q is not a cron expression of five fields (minute, hour, day of month, month, day of week): %w", expression, err)
+	}
+	fields, ok := parsed.(*cron.SpecSchedule)
+	if !ok {
+		return nil, fmt.Errorf("%q has no fixed times of day; write it with five fields, such as \"*/10 * * * *\"", expression)
+	}
+	return &Schedule{cron: fields, location: location}, nil
+}
+
+// LoadZone gives a zone of the tz database; an empty name is UTC.
+func LoadZone(name string) (*time.Location, error) {
+	if name == "Local" {
+		return nil, errors.New(`"Local" is not a time zone; write its name, such as Europe/Berlin`)
+	}
+	location, err := time.LoadLocation(name)
+	if err != nil {
+		return nil, fmt.Errorf("%q is not a time zone of the tz database, such as Europe/Berlin", name)
+	}
+	return location, nil
+}
+
+// Next gives the first slot after an instant, or the zero time where the expression has none (31 February).
+func (s *Schedule) Next(after time.Time) time.Time {
+	for wall := s.cron.Next(wallClock(after.In(s.location))); !wall.IsZero(); wall = s.cron.Next(wall) {
+		if slot := s.instant(wall); slot.After(after) {
+			return slot
+		}
+	}
+	return time.Time{}
+}
+
+// Latest gives the newest slot after one instant and not after another, or the zero time where there is none. It takes
+// the same time however many slots lie between.
+func (s *Schedule) Latest(after, until time.Time) time.Time {
+	from := s.newestWallClock(until).Add(time.Second)
+	for wall := s.cron.Prev(from); !wall.IsZero(); wall = s.cron.Prev(wall) {
+		slot := s.instant(wall)
+		if !slot.After(after) {
+			return time.Time{}
+		}
+		if !slot.After(until) {
+			return slot
+		}
+	}
+	return time.Time{}
+}
+
+// newestWallClock is the latest reading of the clock at any instant up to the given one: where clocks went back, the
+// reading just before that is later than the one now.
+func (s *Schedule) newestWallClock(at time.Time) time.Time {
+	at = at.In(s.location)
+	newest := wallClock(at)
+	if start, _ := at.ZoneBounds(); !start.IsZero() {
+		if before := wallClock(start.Add(-time.Second)); before.After(newest) {
+			return before
+		}
+	}
+	return newest
+}
+
+// wallClock gives what the clock shows, as if in UTC: a time line without gaps, on which cron expressions are simple.
+func wallClock(t time.Time) time.Time {
+	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), 0, time.UTC)
+}
+
+// instant gives the first instant at which the clock shows at least the wall-clock time.
+func (s *Schedule) instant(wall time.Time) time.Time {
+	t := time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), wall.Second(), 0, s.location)
+	start, end := t.ZoneBounds()
+	switch shown := wallClock(t); {
+	case shown.After(wall): // skipped; t was found with the offset before the change
+		return start
+	case shown.Before(wall): // skipped; t was found with the offset after the change
+		return end
+	case start.IsZero():
+		return t
+	}
+	_, before := start.Add(-time.Second).Zone()
+	if first := wall.Add(-time.Duration(before) * time.Second); first.Before(start) {
+		return first.In(s.location) // shown twice
+	}
+	return t
+}

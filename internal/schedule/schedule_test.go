@@ -1,0 +1,167 @@
+package schedule
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func TestSlotsAreWallClockTimesOfTheZone(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, expression, zone, after, next string
+	}{
+		{"monthly at six in Berlin", "0 6 1 * *", "Europe/Berlin", "2026-11-02T00:00:00Z", "2026-12-01T05:00:00Z"},
+		{"a slot is after the instant, not at it", "0 6 * * *", "UTC", "2026-11-02T06:00:00Z", "2026-11-03T06:00:00Z"},
+		{"a descriptor", "@daily", "Asia/Tokyo", "2026-11-02T00:00:00Z", "2026-11-02T15:00:00Z"},
+		{"29 February waits for a leap year", "0 0 29 2 *", "UTC", "2026-11-02T00:00:00Z", "2028-02-29T00:00:00Z"},
+		{"the 31st passes over short months", "0 0 31 * *", "UTC", "2026-04-01T00:00:00Z", "2026-05-31T00:00:00Z"},
+		{"day of month or day of week, as in CronJob", "0 0 13 * 5", "UTC", "2026-11-01T00:00:00Z", "2026-11-06T00:00:00Z"},
+		{"skipped by the clock: the instant of the change", "30 2 * * *", "Europe/Berlin", "2026-03-28T12:00:00Z", "2026-03-29T01:00:00Z"},
+		{"two skipped slots are one", "*/30 2 * * *", "Europe/Berlin", "2026-03-29T01:00:00Z", "2026-03-30T00:00:00Z"},
+		{"shown twice: the first", "30 2 * * *", "Europe/Berlin", "2026-10-24T12:00:00Z", "2026-10-25T00:30:00Z"},
+		{"shown twice: the second is no slot", "30 2 * * *", "Europe/Berlin", "2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"},
+		{"a change at midnight", "0 0 * * *", "America/Santiago", "2026-09-05T12:00:00Z", "2026-09-06T04:00:00Z"},
+		{"a whole day that a zone skipped", "0 12 30 12 *", "Pacific/Apia", "2011-12-29T00:00:00Z", "2011-12-30T10:00:00Z"},
+		{"a half-hour change", "15 2 * * *", "Australia/Lord_Howe", "2026-10-03T00:00:00Z", "2026-10-03T15:30:00Z"},
+		{"never", "0 0 31 2 *", "UTC", "2026-01-01T00:00:00Z", ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			next := parse(t, test.expression, test.zone).Next(instant(t, test.after))
+			if got := format(next); got != test.next {
+				t.Errorf("Next(%s) = %s, want %s", test.after, got, test.next)
+			}
+		})
+	}
+}
+
+func TestNewestMissedSlotIsFoundWithoutWalking(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, expression, zone, after, until, latest string
+	}{
+		{"ten years of minutes", "* * * * *", "Europe/Berlin", "2016-01-01T00:00:00Z", "2026-01-01T00:00:30Z", "2026-01-01T00:00:00Z"},
+		{"a slot at the instant counts", "0 6 * * *", "UTC", "2026-01-01T06:00:00Z", "2026-01-02T06:00:00Z", "2026-01-02T06:00:00Z"},
+		{"nothing between", "0 6 * * *", "UTC", "2026-01-01T06:00:00Z", "2026-01-02T05:59:59Z", ""},
+		{"the clock went back past the slot", "30 2 * * *", "Europe/Berlin", "2026-10-24T12:00:00Z", "2026-10-25T01:10:00Z", "2026-10-25T00:30:00Z"},
+		{"the clock went forward over the slot", "30 2 * * *", "Europe/Berlin", "2026-03-28T12:00:00Z", "2026-03-29T01:00:00Z", "2026-03-29T01:00:00Z"},
+		{"the present before the past", "* * * * *", "UTC", "2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z", ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			latest := parse(t, test.expression, test.zone).Latest(instant(t, test.after), instant(t, test.until))
+			if got := format(latest); got != test.latest {
+				t.Errorf("Latest(%s, %s) = %s, want %s", test.after, test.until, got, test.latest)
+			}
+		})
+	}
+}
+
+func TestLatestIsTheLastThatNextFinds(t *testing.T) {
+	t.Parallel()
+	zones := []string{"UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca", "America/Santiago", "Asia/Tehran"}
+	expressions := []string{"*/30 * * * *", "30 2 * * *", "0 6 1 * *", "15 1-3 * * 0", "0 0 * * *", "59 23 31 12 *"}
+	rapid.Check(t, func(t *rapid.T) {
+		s := parse(t, rapid.SampledFrom(expressions).Draw(t, "expression"), rapid.SampledFrom(zones).Draw(t, "zone"))
+		after := time.Unix(rapid.Int64Range(946684800, 1893456000).Draw(t, "after"), 0).UTC()
+		until := after.Add(time.Duration(rapid.Int64Range(0, 40*24*3600).Draw(t, "seconds")) * time.Second)
+		var want time.Time
+		for slot := s.Next(after); !slot.IsZero() && !slot.After(until); slot = s.Next(slot) {
+			if !slot.After(want) {
+				t.Fatalf("Next went back: %s after %s", slot, want)
+			}
+			want = slot
+		}
+		if got := s.Latest(after, until); !got.Equal(want) {
+			t.Fatalf("Latest(%s, %s) = %s, want %s", after, until, got, want)
+		}
+	})
+}
+
+func TestExpressionsAndZonesThatCanNotWorkAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, expression := range []string{"", "every day", "61 * * * *", "* * * *", "0 0 6 1 * *", "@every 1h", "TZ=UTC 0 6 * * *", "CRON_TZ=UTC 0 6 * * *"} {
+		if _, err := Parse(expression, time.UTC); err == nil {
+			t.Errorf("Parse(%q) succeeded", expression)
+		}
+	}
+	for _, zone := range []string{"Berlin", "Local", "Europe/Atlantis", "../etc/passwd"} {
+		if _, err := LoadZone(zone); err == nil {
+			t.Errorf("LoadZone(%q) succeeded", zone)
+		}
+	}
+}
+
+func TestDecide(t *testing.T) {
+	t.Parallel()
+	now := instant(t, "2026-11-23T12:00:00Z")
+	tests := []struct {
+		name               string
+		in                 Inputs
+		due, skipped, next string
+	}{
+		{"on request only", Inputs{Now: now}, "", "", ""},
+		{"nothing missed", Inputs{Now: now, Handled: instant(t, "2026-11-23T06:00:00Z")}, "", "", "2026-11-24T06:00:00Z"},
+		{"a slot is due", Inputs{Now: now, Handled: instant(t, "2026-11-22T06:00:00Z")}, "2026-11-23T06:00:00Z", "", "2026-11-24T06:00:00Z"},
+		{"of many missed slots the newest is due", Inputs{Now: now, Handled: instant(t, "2020-11-22T06:00:00Z")}, "2026-11-23T06:00:00Z", "", "2026-11-24T06:00:00Z"},
+		{"missed for longer than the deadline", Inputs{Now: now, Handled: instant(t, "2026-11-22T06:00:00Z"), StartingDeadline: time.Hour}, "", "2026-11-23T06:00:00Z", "2026-11-24T06:00:00Z"},
+		{"missed, within the deadline", Inputs{Now: now, Handled: instant(t, "2026-11-22T06:00:00Z"), StartingDeadline: 6 * time.Hour}, "2026-11-23T06:00:00Z", "", "2026-11-24T06:00:00Z"},
+		{"suspended", Inputs{Now: now, Handled: instant(t, "2026-11-22T06:00:00Z"), Suspended: true}, "", "", ""},
+		{"created a moment ago", Inputs{Now: now, Handled: now}, "", "", "2026-11-24T06:00:00Z"},
+		{"the clock stepped back", Inputs{Now: now, Handled: instant(t, "2026-11-24T06:00:00Z")}, "", "", "2026-11-24T06:00:00Z"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			if test.name != "on request only" {
+				test.in.Schedule = parse(t, "0 6 * * *", "UTC")
+			}
+			got := Decide(test.in)
+			if format(got.Due) != test.due || format(got.Skipped) != test.skipped || format(got.Next) != test.next {
+				t.Errorf("due %s, skipped %s, next %s; want %s, %s, %s",
+					format(got.Due), format(got.Skipped), format(got.Next), test.due, test.skipped, test.next)
+			}
+		})
+	}
+}
+
+func BenchmarkLatestOverTenYears(b *testing.B) {
+	s := parse(b, "* * * * *", "Europe/Berlin")
+	after, until := instant(b, "2016-01-01T00:00:00Z"), instant(b, "2026-01-01T00:00:30Z")
+	for b.Loop() {
+		s.Latest(after, until)
+	}
+}
+
+type fataler interface{ Fatal(args ...any) }
+
+func parse(t fataler, expression, zone string) *Schedule {
+	location, err := LoadZone(zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Parse(expression, location)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func instant(t fataler, text string) time.Time {
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+func format(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return at.UTC().Format(time.RFC3339)
+}
