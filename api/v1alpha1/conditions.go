@@ -125,6 +125,8 @@ const (
 	ReasonSeriesBusy Reason = "SeriesBusy"
 	// ReasonFenced: another process took the run over.
 	ReasonFenced Reason = "Fenced"
+	// ReasonReservationConflict: another run reserved some of the same claims at the same time.
+	ReasonReservationConflict Reason = "ReservationConflict"
 )
 
 // Reasons of destinations.

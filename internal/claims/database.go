@@ -1,0 +1,181 @@
+package claims
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
+)
+
+const (
+	defaultConnectTimeout = 5 * time.Second
+	// cancelGrace is how long a connection waits for the server to end a query that was cancelled.
+	cancelGrace = 2 * time.Second
+	// timeoutSlack is added to timeouts that the server keeps, so that the context's end is always noticed first.
+	timeoutSlack = time.Second
+)
+
+// Options say which database to open and where the claims are in it.
+type Options struct {
+	// URL is postgres://user:password@host:port/database?sslmode=…
+	URL string
+	// Layout names tables and columns. What it leaves out has the defaults of the resource.
+	Layout v1alpha1.PostgresSource
+	// ConnectTimeout bounds opening one connection, the server's first answer included. 5 s where it is zero.
+	ConnectTimeout time.Duration
+}
+
+// Database is one application's database: one connection, and a second one while claims are reserved. It is not safe for
+// concurrent use.
+type Database struct {
+	options Options
+	config  *pgx.ConnConfig
+	conn    *pgx.Conn
+	tables  *layout // as found in the catalog; nil until needed
+}
+
+// Open connects. Failures have ReasonMalformedURL, ReasonLoginRefused, ReasonDatabaseNotFound or ReasonDatabaseUnreachable.
+func Open(ctx context.Context, options Options) (*Database, error) {
+	if options.ConnectTimeout == 0 {
+		options.ConnectTimeout = defaultConnectTimeout
+	}
+	config, err := parseURL(options.URL)
+	if err != nil {
+		return nil, err
+	}
+	d := &Database{options: options, config: config}
+	if d.conn, err = d.connect(ctx); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// Close ends the connection, and waits a moment for the server to have noticed.
+func (d *Database) Close() { closeConnection(d.conn) }
+
+func closeConnection(conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), cancelGrace)
+	defer cancel()
+	_ = conn.Close(ctx) // whatever failed, the connection is gone
+	select {
+	case <-conn.PgConn().CleanupDone():
+	case <-ctx.Done():
+	}
+}
+
+// parseURL accepts what names a host and a database, and says of anything else only that it is wrong: the URL holds a
+// password.
+func parseURL(text string) (*pgx.ConnConfig, error) {
+	malformed := func(problem string) error {
+		return failure.Stalled(v1alpha1.ReasonMalformedURL, nil,
+			"the connection URL %s; it must look like postgres://user:password@host:5432/database?sslmode=verify-full", problem)
+	}
+	parsed, err := url.Parse(strings.TrimSpace(text))
+	switch {
+	case err != nil:
+		return nil, malformed("is not a URL")
+	case parsed.Scheme != "postgres" && parsed.Scheme != "postgresql":
+		return nil, malformed("does not begin with postgres:// or postgresql://")
+	case parsed.Host == "" && parsed.Query().Get("host") == "":
+		return nil, malformed("names no host")
+	case strings.Trim(parsed.Path, "/") == "":
+		return nil, malformed("names no database")
+	}
+	config, err := pgx.ParseConfig(parsed.String())
+	if err != nil {
+		return nil, malformed("has a part that PostgreSQL does not know (port, sslmode, certificate file or another parameter)")
+	}
+	config.RuntimeParams["application_name"] = "ledgerport"
+	config.RuntimeParams["timezone"] = "UTC"
+	config.RuntimeParams["datestyle"] = "ISO"
+	config.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelGrace}
+	}
+	return config, nil
+}
+
+// connect opens a connection. The timeout covers every address and TLS mode that is tried.
+func (d *Database) connect(ctx context.Context) (*pgx.Conn, error) {
+	limited, cancel := context.WithTimeout(ctx, d.options.ConnectTimeout)
+	defer cancel()
+	conn, err := pgx.ConnectConfig(limited, d.config)
+	if err != nil {
+		return nil, connectFailure(ctx, d.config, d.options.ConnectTimeout, err)
+	}
+	return conn, nil
+}
+
+// connection gives the connection, a new one where the old one was lost with a cancelled statement.
+func (d *Database) connection(ctx context.Context) (*pgx.Conn, error) {
+	if !d.conn.IsClosed() {
+		return d.conn, nil
+	}
+	conn, err := d.connect(ctx)
+	if err == nil {
+		d.conn = conn
+	}
+	return conn, err
+}
+
+// transact runs a function in a transaction that belongs to an organisation.
+func (d *Database) transact(ctx context.Context, options pgx.TxOptions, organizationID string, run func(pgx.Tx) error) error {
+	conn, err := d.connection(ctx)
+	if err != nil {
+		return err
+	}
+	tx, err := conn.BeginTx(ctx, options)
+	if err != nil {
+		return classify(ctx, "beginning a transaction", err)
+	}
+	defer rollback(tx)
+	if err := bind(ctx, tx, organizationID); err != nil {
+		return err
+	}
+	if err := run(tx); err != nil {
+		return err
+	}
+	return classify(ctx, "committing a transaction", tx.Commit(ctx))
+}
+
+// rollback gives up a transaction, if it is still open, even where the context has ended.
+func rollback(tx pgx.Tx) {
+	ctx, cancel := context.WithTimeout(context.Background(), cancelGrace)
+	defer cancel()
+	_ = tx.Rollback(ctx) // either it was committed or the connection is gone
+}
+
+// bind makes a transaction the organisation's, for row-level-security policies to refer to, and lets the server end it
+// soon after the context: a process that is stopped or cut off must not hold claims for longer.
+func bind(ctx context.Context, tx pgx.Tx, organizationID string) error {
+	milliseconds := "0"
+	if deadline, ok := ctx.Deadline(); ok {
+		milliseconds = strconv.FormatInt((max(time.Until(deadline), 0) + timeoutSlack).Milliseconds(), 10)
+	}
+	_, err := tx.Exec(ctx, `SELECT set_config('ledgerport.organization_id', $1, true),
+		set_config('statement_timeout', $2, true), set_config('idle_in_transaction_session_timeout', $2, true)`,
+		organizationID, milliseconds)
+	return classify(ctx, "beginning a transaction", err)
+}
+
+// organization gives the organisation that a run belongs to.
+func (d *Database) organization(ctx context.Context, runID string) (string, error) {
+	conn, err := d.connection(ctx)
+	if err != nil {
+		return "", err
+	}
+	var organizationID string
+	err = conn.QueryRow(ctx, `SELECT organization_id FROM ledgerport.runs WHERE id = $1`, runID).Scan(&organizationID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", fenced()
+	}
+	return organizationID, classify(ctx, "looking up the run", err)
+}

@@ -1,0 +1,123 @@
+package claims
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
+)
+
+// SQLSTATE codes, https://www.postgresql.org/docs/current/errcodes-appendix.html
+const (
+	stateInvalidAuthorization = "28000"
+	stateInvalidPassword      = "28P01"
+	stateInvalidCatalogName   = "3D000"
+	stateUniqueViolation      = "23505"
+	stateSerialization        = "40001"
+	stateDeadlock             = "40P01"
+	stateInsufficientRights   = "42501"
+	stateUndefinedTable       = "42P01"
+	stateUndefinedColumn      = "42703"
+	stateTooManyConnections   = "53300"
+	stateAdminShutdown        = "57P01"
+	stateCrashShutdown        = "57P02"
+	stateCannotConnectNow     = "57P03"
+)
+
+// classify makes of an error what a person can act on. The text of PostgreSQL's errors is passed on only where it is made
+// of identifiers: elsewhere it may quote a value.
+func classify(ctx context.Context, doing string, err error) error {
+	var failed *failure.Error
+	switch {
+	case err == nil, errors.As(err, &failed):
+		return err
+	case ctx.Err() != nil:
+		return fmt.Errorf("%s: %w", doing, ctx.Err())
+	}
+	var refused *pgconn.PgError
+	if !errors.As(err, &refused) {
+		return failure.Transient(v1alpha1.ReasonDatabaseUnreachable, err, "%s: the connection to the database was lost", doing)
+	}
+	switch refused.Code {
+	case stateInsufficientRights:
+		return failure.Transient(v1alpha1.ReasonPermissionDenied, err, "%s: %s", doing, refused.Message)
+	case stateUndefinedTable:
+		return failure.Transient(v1alpha1.ReasonTableNotFound, err, "%s: %s", doing, refused.Message)
+	case stateUndefinedColumn:
+		return failure.Transient(v1alpha1.ReasonColumnMismatch, err, "%s: %s", doing, refused.Message)
+	case stateTooManyConnections, stateAdminShutdown, stateCrashShutdown, stateCannotConnectNow:
+		return failure.Transient(v1alpha1.ReasonDatabaseUnreachable, err, "%s: the database server ended the connection (SQLSTATE %s)", doing, refused.Code)
+	case stateSerialization, stateDeadlock:
+		return conflict(err)
+	}
+	return failure.Transient(v1alpha1.ReasonDatabaseError, err, "%s: the database refused it with SQLSTATE %s; its log says more", doing, refused.Code)
+}
+
+// connectFailure says why there is no connection.
+func connectFailure(ctx context.Context, config *pgx.ConnConfig, timeout time.Duration, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("connecting to the database: %w", ctx.Err())
+	}
+	where := net.JoinHostPort(config.Host, fmt.Sprint(config.Port))
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) {
+		switch refused.Code {
+		case stateInvalidPassword, stateInvalidAuthorization:
+			return failure.Transient(v1alpha1.ReasonLoginRefused, refused, "the database at %s refused user and password; correct the connection URL in the Secret", where)
+		case stateInvalidCatalogName:
+			return failure.Transient(v1alpha1.ReasonDatabaseNotFound, refused, "the server at %s has no database %q", where, config.Database)
+		case stateInsufficientRights:
+			return failure.Transient(v1alpha1.ReasonPermissionDenied, refused, "the user may not connect to the database %q at %s", config.Database, where)
+		}
+		return failure.Transient(v1alpha1.ReasonDatabaseUnreachable, refused, "the database server at %s accepts no connection now (SQLSTATE %s)", where, refused.Code)
+	}
+	// The cause is left out: its text quotes the connection's parameters, and its timeout is not the context's.
+	return failure.Transient(v1alpha1.ReasonDatabaseUnreachable, nil, "no connection to the database at %s: %s", where, unreachable(timeout, err))
+}
+
+func unreachable(timeout time.Duration, err error) string {
+	var name *net.DNSError
+	var verification *tls.CertificateVerificationError
+	var authority x509.UnknownAuthorityError
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Sprintf("no answer within %s", timeout)
+	case errors.As(err, &name):
+		return "the host name can not be resolved"
+	case errors.As(err, &verification), errors.As(err, &authority):
+		return "its TLS certificate can not be verified"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "nothing listens there"
+	}
+	return "the network or TLS handshake failed"
+}
+
+// fenced says that the attempt is not the run's newest, or the run not in the state that the step needs.
+func fenced() error {
+	return failure.Transient(v1alpha1.ReasonFenced, nil,
+		"the run was taken over by a newer attempt or has moved on; this attempt changed nothing")
+}
+
+// conflict says that another run reserved claims or numbers at the same time.
+func conflict(cause error) error {
+	return failure.Transient(v1alpha1.ReasonReservationConflict, cause,
+		"another run of the organisation changed the same claims at the same time; nothing was reserved, the next attempt reads anew")
+}
+
+func sqlState(err error) string {
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) {
+		return refused.Code
+	}
+	return ""
+}

@@ -1,0 +1,94 @@
+package claims
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Inspection is what a look at a database found.
+type Inspection struct {
+	// SchemaVersion of the schema "ledgerport"; 0 where there is none.
+	SchemaVersion int64
+	// MissingIndex is the CREATE INDEX CONCURRENTLY statement of the index that would serve the query for approved
+	// claims; empty where one does. It is no failure: exports work without, slowly.
+	MissingIndex string
+}
+
+// Inspect looks at tables, columns, their types and the right to read them, at the index, and at Ledgerport's schema.
+// Failures have ReasonTableNotFound, ReasonColumnMismatch (which lists every column), ReasonPermissionDenied or one of the
+// reasons of CheckSchema.
+func (d *Database) Inspect(ctx context.Context) (Inspection, error) {
+	d.tables = nil // a person may have altered them since
+	found, err := d.layout(ctx)
+	if err != nil {
+		return Inspection{}, err
+	}
+	version, err := d.CheckSchema(ctx)
+	if err != nil {
+		return Inspection{}, err
+	}
+	missing, err := d.missingIndex(ctx, found)
+	return Inspection{SchemaVersion: version, MissingIndex: missing}, err
+}
+
+// index is a valid btree index of the claims table.
+type index struct {
+	keys      []string // columns; an expression is empty
+	predicate string   // of a partial index, as SQL
+}
+
+// missingIndex is the statement that creates the index, or nothing where there is one, or can be none (a view).
+func (d *Database) missingIndex(ctx context.Context, l *layout) (string, error) {
+	const query = `
+		SELECT coalesce(pg_get_expr(i.indpred, i.indrelid), ''),
+		       (SELECT array_agg(coalesce(a.attname::text, '') ORDER BY k.place)
+		        FROM unnest(i.indkey::int2[]) WITH ORDINALITY k (attnum, place)
+		        LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum)
+		FROM pg_class c
+		LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisvalid
+		    AND EXISTS (SELECT FROM pg_class ic JOIN pg_am m ON m.oid = ic.relam WHERE ic.oid = i.indexrelid AND m.amname = 'btree')
+		WHERE c.oid = to_regclass($1) AND c.relkind IN ('r', 'p', 'm')`
+	conn, err := d.connection(ctx)
+	if err != nil {
+		return "", err
+	}
+	rows, _ := conn.Query(ctx, query, l.claims.name) // the error comes with the rows
+	indexes, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (i index, err error) {
+		return i, row.Scan(&i.predicate, &i.keys)
+	})
+	switch {
+	case err != nil:
+		return "", classify(ctx, "looking up the indexes of "+l.claims.declared, err)
+	case len(indexes) == 0 || slices.ContainsFunc(indexes, l.servedBy):
+		return "", nil
+	}
+	return fmt.Sprintf("CREATE INDEX CONCURRENTLY ON %s (%s, %s, %s);", l.claims.name,
+		l.claims.quoted("organizationID"), l.claims.quoted(statusKey), l.claims.quoted("approvedAt")), nil
+}
+
+// servedBy says whether an index leads straight to the approved claims of an organisation in order of their approval.
+func (l *layout) servedBy(i index) bool {
+	organization, status, approvedAt := l.claims.columns["organizationID"].name, l.claims.columns[statusKey].name, l.claims.columns["approvedAt"].name
+	partial := i.predicate != ""
+	if partial && !l.selectsApproved(i.predicate) {
+		return false
+	}
+	begins := func(columns ...string) bool {
+		return len(i.keys) >= len(columns) && slices.Equal(i.keys[:len(columns)], columns)
+	}
+	return begins(organization, status, approvedAt) || begins(status, organization, approvedAt) || partial && begins(organization, approvedAt)
+}
+
+// selectsApproved says whether a partial index has all approved claims: its predicate compares the status column, and
+// nothing else, with every value that means approved.
+func (l *layout) selectsApproved(predicate string) bool {
+	names := func(value string) bool {
+		return strings.Contains(predicate, "'"+strings.ReplaceAll(value, "'", "''")+"'")
+	}
+	return strings.Contains(predicate, l.claims.columns[statusKey].name) && !strings.Contains(predicate, " AND ") &&
+		!slices.ContainsFunc(l.approved, func(value string) bool { return !names(value) })
+}

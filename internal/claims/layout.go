@@ -1,0 +1,244 @@
+package claims
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
+)
+
+// content is what a column must be able to hold.
+type content int
+
+const (
+	identifier content = iota // compared with ids: uuid, text or integer
+	text
+	status // compared with spec.postgres.claims.approved.values
+	instant
+	date
+	whole
+	decimal
+	object
+)
+
+// needs names the types of a content for people, and accepts says which types of the catalog they are.
+var contents = [...]struct {
+	needs   string
+	accepts []string
+}{
+	identifier: {"uuid, text, varchar or an integer type", []string{"uuid", "text", "varchar", "int2", "int4", "int8"}},
+	text:       {"text, varchar or char", []string{"text", "varchar", "bpchar", "citext", "name", "uuid", "int2", "int4", "int8", "enum"}},
+	status:     {"text, varchar or an enum", []string{"text", "varchar", "enum"}},
+	instant:    {"timestamp with time zone", []string{"timestamptz"}},
+	date:       {"date", []string{"date"}},
+	whole:      {"an integer type", []string{"int2", "int4", "int8"}},
+	decimal:    {"numeric or an integer type (money is exact)", []string{"numeric", "int2", "int4", "int8"}},
+	object:     {"jsonb or json", []string{"jsonb", "json"}},
+}
+
+// columnRule is one column of the contract with the application.
+type columnRule struct {
+	key      string // in the resource
+	name     string // in the table, unless the resource renames it
+	content  content
+	optional bool // read as NULL where the table lacks it and the resource does not name it
+}
+
+var claimRules = []columnRule{
+	{key: "id", name: "id", content: identifier},
+	{key: "organizationID", name: "organization_id", content: identifier},
+	{key: "claimantID", name: "claimant_id", content: text},
+	{key: "claimantName", name: "claimant_name", content: text, optional: true},
+	{key: "claimantIBAN", name: "claimant_iban", content: text, optional: true},
+	{key: "currency", name: "currency", content: text},
+	{key: "approvedAt", name: "approved_at", content: instant},
+	{key: "approvedBy", name: "approved_by", content: text, optional: true},
+	{key: "description", name: "description", content: text, optional: true},
+}
+
+var lineRules = []columnRule{
+	{key: "claimID", name: "claim_id", content: identifier},
+	{key: "lineNo", name: "line_no", content: whole},
+	{key: "expenseDate", name: "expense_date", content: date},
+	{key: "category", name: "category", content: text},
+	{key: "description", name: "description", content: text, optional: true},
+	{key: "grossAmount", name: "gross_amount", content: decimal},
+	{key: "taxAmount", name: "tax_amount", content: decimal},
+	{key: "taxCode", name: "tax_code", content: text, optional: true},
+	{key: "currency", name: "currency", content: text, optional: true},
+	{key: "baseGrossAmount", name: "base_gross_amount", content: decimal, optional: true},
+	{key: "baseTaxAmount", name: "base_tax_amount", content: decimal, optional: true},
+	{key: "dimensions", name: "dimensions", content: object, optional: true},
+	{key: "quantity", name: "quantity", content: decimal, optional: true},
+	{key: "unit", name: "unit", content: text, optional: true},
+	{key: "receiptURI", name: "receipt_uri", content: text, optional: true},
+}
+
+// statusKey is the status column among the others; the resource does not rename it like them.
+const statusKey = "status"
+
+// layout is where the claims are, as declared by the resource and found in the catalog.
+type layout struct {
+	claims, lines table
+	approved      []string // values of the status column
+}
+
+// table is a table of the application with the columns of the contract that it has.
+type table struct {
+	declared string // as in the resource
+	name     string // quoted
+	columns  map[string]column
+}
+
+// column of a table. Its type is that of the catalog, a domain's that of its base; an enum's is "enum".
+type column struct {
+	name     string // as in the catalog
+	typeName string
+	declared string   // the type in full, for people
+	labels   []string // of an enum
+	readable bool
+}
+
+// layout looks the tables up in the catalog, once per Database.
+func (d *Database) layout(ctx context.Context) (*layout, error) {
+	if d.tables != nil {
+		return d.tables, nil
+	}
+	spec := d.options.Layout
+	found := layout{approved: spec.Claims.Approved.Values}
+	if len(found.approved) == 0 {
+		found.approved = []string{"approved"}
+	}
+	statusRule := columnRule{key: statusKey, name: cmp.Or(spec.Claims.Approved.Column, "status"), content: status}
+	var problems, more []string
+	var err error
+	if found.claims, problems, err = d.table(ctx, cmp.Or(spec.Claims.Table, "public.claims"), spec.Claims.Columns, append(slices.Clip(claimRules), statusRule)); err != nil {
+		return nil, err
+	}
+	if found.lines, more, err = d.table(ctx, cmp.Or(spec.Lines.Table, "public.claim_lines"), spec.Lines.Columns, lineRules); err != nil {
+		return nil, err
+	}
+	problems = append(append(problems, found.unknownStatuses()...), more...)
+	if len(problems) > 0 {
+		return nil, failure.Transient(v1alpha1.ReasonColumnMismatch, nil, "%s", strings.Join(problems, "; "))
+	}
+	d.tables = &found
+	return d.tables, nil
+}
+
+// table finds a table and lists what is wrong with its columns.
+func (d *Database) table(ctx context.Context, declared string, renamed map[string]v1alpha1.ColumnName, rules []columnRule) (table, []string, error) {
+	t := table{declared: declared, name: quoteTable(declared), columns: map[string]column{}}
+	catalog, err := d.catalog(ctx, t)
+	if err != nil {
+		return t, nil, err
+	}
+	var problems, unreadable []string
+	for _, rule := range rules {
+		explicit, named := renamed[rule.key]
+		name := cmp.Or(string(explicit), rule.name)
+		found, exists := catalog[name]
+		needs := contents[rule.content]
+		switch {
+		case exists && !slices.Contains(needs.accepts, found.typeName):
+			problems = append(problems, fmt.Sprintf("column %s.%s is %s and must be %s", declared, name, found.declared, needs.needs))
+		case exists && !found.readable:
+			unreadable = append(unreadable, name)
+		case exists:
+			t.columns[rule.key] = found
+		case named || !rule.optional:
+			problems = append(problems, fmt.Sprintf("column %s.%s is missing; it must be %s", declared, name, needs.needs))
+		}
+	}
+	if len(unreadable) > 0 {
+		return t, nil, failure.Transient(v1alpha1.ReasonPermissionDenied, nil,
+			"the database user may not read %s (%s); GRANT SELECT on it", declared, strings.Join(unreadable, ", "))
+	}
+	return t, problems, nil
+}
+
+// unknownStatuses lists the values that mean approved and that the status column, an enum, can not have.
+func (l *layout) unknownStatuses() (problems []string) {
+	found := l.claims.columns[statusKey]
+	for _, value := range l.approved {
+		if found.typeName == "enum" && !slices.Contains(found.labels, value) {
+			problems = append(problems, fmt.Sprintf("column %s.%s is the enum %s, which has no value %q", l.claims.declared, found.name, found.declared, value))
+		}
+	}
+	return problems
+}
+
+// catalog gives the columns of a table by name.
+func (d *Database) catalog(ctx context.Context, t table) (map[string]column, error) {
+	const query = `
+		SELECT a.attname, CASE base.typtype WHEN 'e' THEN 'enum' ELSE base.typname END,
+		       format_type(a.atttypid, a.atttypmod), ARRAY(SELECT enumlabel::text FROM pg_enum WHERE enumtypid = base.oid),
+		       has_column_privilege(a.attrelid, a.attnum, 'SELECT')
+		FROM pg_attribute a
+		JOIN pg_type declared ON declared.oid = a.atttypid
+		JOIN pg_type base ON base.oid = CASE declared.typtype WHEN 'd' THEN declared.typbasetype ELSE declared.oid END
+		WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped`
+	conn, err := d.connection(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, _ := conn.Query(ctx, query, t.name) // the error comes with the rows
+	columns := map[string]column{}
+	var c column
+	_, err = pgx.ForEachRow(rows, []any{&c.name, &c.typeName, &c.declared, &c.labels, &c.readable}, func() error {
+		columns[c.name] = c
+		return nil
+	})
+	if err != nil {
+		return nil, classify(ctx, "looking up the table "+t.declared, err)
+	}
+	if len(columns) == 0 {
+		return nil, failure.Transient(v1alpha1.ReasonTableNotFound, nil, "the database %q has no table %s", d.config.Database, t.declared)
+	}
+	return columns, nil
+}
+
+// quoteTable quotes schema.table or table.
+func quoteTable(declared string) string {
+	if schema, name, ok := strings.Cut(declared, "."); ok {
+		return pgx.Identifier{schema, name}.Sanitize()
+	}
+	return pgx.Identifier{declared}.Sanitize()
+}
+
+// quoted is the column's quoted name.
+func (t table) quoted(key string) string { return pgx.Identifier{t.columns[key].name}.Sanitize() }
+
+// checkOrganization refuses an organisation id that the column can not hold, and one in another spelling than the
+// database's: the spelling is part of what keeps a claim from being exported twice.
+func (l *layout) checkOrganization(id string) error {
+	typeName := l.claims.columns["organizationID"].typeName
+	canonical := id
+	switch typeName {
+	case "uuid":
+		var parsed pgtype.UUID
+		if parsed.Scan(id) != nil {
+			return failure.Stalled(v1alpha1.ReasonInvalidSpec, nil, "spec.organizationID: %q is not a uuid, which organisations have in %s", id, l.claims.declared)
+		}
+		canonical = parsed.String()
+	case "int2", "int4", "int8":
+		bits := map[string]int{"int2": 16, "int4": 32, "int8": 64}[typeName]
+		number, err := strconv.ParseInt(id, 10, bits)
+		if err != nil {
+			return failure.Stalled(v1alpha1.ReasonInvalidSpec, nil, "spec.organizationID: %q is not an integer, which organisations have in %s", id, l.claims.declared)
+		}
+		canonical = strconv.FormatInt(number, 10)
+	}
+	if canonical != id {
+		return failure.Stalled(v1alpha1.ReasonInvalidSpec, nil, "spec.organizationID: write %q as the database does: %s", id, canonical)
+	}
+	return nil
+}

@@ -1,0 +1,172 @@
+package claims
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"math"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+// batchSize is the number of claims that travel to the database together.
+const batchSize = 4096
+
+// recorder writes which claims a run took and held on a connection of its own, in a goroutine of its own: while one batch
+// travels, the next one fills.
+type recorder struct {
+	run     Run
+	filling *batch
+	full    chan *batch // to the goroutine
+	empty   chan *batch // and back
+	stopped chan struct{}
+	err     error // valid once stopped is closed
+	finish  func() error
+}
+
+// batch of claims in the order in which they were decided.
+type batch struct {
+	size  int
+	taken []byte // rows in the binary format of COPY
+	held  struct{ claims, reasons, messages []string }
+}
+
+type taken struct {
+	claimID    string
+	position   int64
+	fiscalYear int
+	number     int64
+}
+
+// newRecorder starts the goroutine, which uses the connection until finish returns.
+func newRecorder(ctx context.Context, conn *pgx.Conn, run Run) *recorder {
+	r := &recorder{
+		run: run, filling: &batch{},
+		full: make(chan *batch), empty: make(chan *batch, 1), stopped: make(chan struct{}),
+	}
+	r.empty <- &batch{}
+	r.finish = sync.OnceValue(r.flush)
+	go func() {
+		defer close(r.stopped)
+		for b := range r.full {
+			if r.err = r.write(ctx, conn, b); r.err != nil {
+				return
+			}
+			b.reset()
+			r.empty <- b
+		}
+	}()
+	return r
+}
+
+func (r *recorder) take(ctx context.Context, t taken) error {
+	if err := r.room(ctx); err != nil {
+		return err
+	}
+	r.filling.size++
+	r.filling.taken = r.run.appendCopyRow(r.filling.taken, t)
+	return nil
+}
+
+func (r *recorder) hold(ctx context.Context, claimID string, hold *ledger.Hold) error {
+	if err := r.room(ctx); err != nil {
+		return err
+	}
+	b := r.filling
+	b.size++
+	b.held.claims = append(b.held.claims, claimID)
+	b.held.reasons = append(b.held.reasons, string(hold.Reason))
+	b.held.messages = append(b.held.messages, hold.Message)
+	return nil
+}
+
+// room sends the batch off if it is full.
+func (r *recorder) room(ctx context.Context) error {
+	if r.filling.size < batchSize {
+		return nil
+	}
+	select {
+	case r.full <- r.filling:
+	case <-r.stopped:
+		return classify(ctx, "reserving claims", r.err)
+	}
+	select {
+	case r.filling = <-r.empty:
+		return nil
+	case <-r.stopped:
+		return classify(ctx, "reserving claims", r.err)
+	}
+}
+
+// flush sends the last batch and waits until all is written.
+func (r *recorder) flush() error {
+	if r.filling.size > 0 {
+		select {
+		case r.full <- r.filling:
+		case <-r.stopped:
+		}
+	}
+	close(r.full)
+	<-r.stopped
+	return r.err
+}
+
+func (b *batch) reset() {
+	b.size, b.taken = 0, b.taken[:0]
+	b.held.claims, b.held.reasons, b.held.messages = b.held.claims[:0], b.held.reasons[:0], b.held.messages[:0]
+}
+
+func (r *recorder) write(ctx context.Context, conn *pgx.Conn, b *batch) error {
+	if len(b.taken) > 0 {
+		const copyRows = `COPY ledgerport.exported_claims (organization_id, claim_id, run_id, position, fiscal_year, voucher_number)
+			FROM STDIN (FORMAT binary)`
+		_, err := conn.PgConn().CopyFrom(ctx, bytes.NewReader(append(b.taken, copyTrailer...)), copyRows)
+		if sqlState(err) == stateUniqueViolation {
+			return conflict(err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if len(b.held.claims) == 0 {
+		return nil
+	}
+	_, err := conn.Exec(ctx, `INSERT INTO ledgerport.held_claims AS h (organization_id, claim_id, run_id, reason, message)
+		SELECT $1, held.* FROM (SELECT unnest($3::text[]) AS claim_id, $2, unnest($4::text[]), unnest($5::text[])) AS held
+		ON CONFLICT (organization_id, claim_id) DO UPDATE SET run_id = excluded.run_id, reason = excluded.reason, message = excluded.message`,
+		r.run.OrganizationID, r.run.ID, b.held.claims, b.held.reasons, b.held.messages)
+	return err
+}
+
+// The binary format of COPY: a header, per row the number of columns and each with its length, and a trailer.
+var (
+	copyHeader  = []byte("PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00")
+	copyTrailer = []byte{0xff, 0xff}
+)
+
+func (run Run) appendCopyRow(to []byte, t taken) []byte {
+	if len(to) == 0 {
+		to = append(to, copyHeader...)
+	}
+	to = binary.BigEndian.AppendUint16(to, 6)
+	to = appendText(to, run.OrganizationID)
+	to = appendText(to, t.claimID)
+	to = appendText(to, run.ID)
+	to = appendInt64(to, t.position)
+	to = binary.BigEndian.AppendUint32(to, 4)
+	to = binary.BigEndian.AppendUint32(to, uint32(min(max(t.fiscalYear, 0), math.MaxInt32))) //nolint:gosec // bounded
+	return appendInt64(to, t.number)
+}
+
+func appendText(to []byte, text string) []byte {
+	to = binary.BigEndian.AppendUint32(to, uint32(len(text))) //nolint:gosec // PostgreSQL has no text of 4 GiB
+	return append(to, text...)
+}
+
+func appendInt64(to []byte, number int64) []byte {
+	to = binary.BigEndian.AppendUint32(to, 8)
+	return binary.BigEndian.AppendUint64(to, uint64(number)) //nolint:gosec // two's complement on the wire
+}

@@ -1,0 +1,209 @@
+package claims
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
+)
+
+// RunState is how far a run is.
+type RunState string
+
+const (
+	// StateStarted holds nothing yet.
+	StateStarted RunState = "started"
+	// StateReserved holds claims and voucher numbers.
+	StateReserved RunState = "reserved"
+	// StateRendered also has the hashes of its artifact on record.
+	StateRendered RunState = "rendered"
+	// StateDelivered also has the artifact at its destination.
+	StateDelivered RunState = "delivered"
+	// StateCommitted is the good end: the claims are exported.
+	StateCommitted RunState = "committed"
+	// StateReleased is the other end: the claims go to another run.
+	StateReleased RunState = "released"
+)
+
+// Finished says whether the run has ended.
+func (s RunState) Finished() bool { return s == StateCommitted || s == StateReleased }
+
+// ReleasedSuperseded is the reason of a run that was released because another one of its series began after its deadline.
+const ReleasedSuperseded = "superseded"
+
+// RunIdentity says which run it is.
+type RunIdentity struct {
+	// ID is the UID of the ExportRun.
+	ID string
+	// Namespace of the resources, and the names of AccountingExport and ExportRun.
+	Namespace, Export, Name string
+	// OrganizationID of every claim of the run.
+	OrganizationID string
+}
+
+// Attempt is what is recorded before an attempt does anything.
+type Attempt struct {
+	RunIdentity
+	// Holder names the process that executes the attempt.
+	Holder string
+	// Deadline of the attempt.
+	Deadline time.Time
+	// Series of the voucher numbers.
+	Series string
+	// Cutoff: only claims approved before it belong to the run. To the microsecond.
+	Cutoff time.Time
+	// Inputs is a JSON document of everything but the claims that decides the bytes of the artifact.
+	Inputs []byte
+}
+
+// Fence names one attempt of a run. A step with the fence of an older attempt fails with ReasonFenced and changes nothing.
+type Fence struct {
+	RunID   string
+	Attempt int32
+}
+
+// File is one file of an artifact.
+type File struct {
+	Name      string `json:"name"`
+	MediaType string `json:"mediaType"`
+	// Size in bytes.
+	Size int64 `json:"size"`
+	// SHA256 in hexadecimal.
+	SHA256 string `json:"sha256"`
+}
+
+// Rendered is what is recorded of an artifact.
+type Rendered struct {
+	// Files of the artifact in the order of their delivery; none where the run exports nothing.
+	Files []File
+	// Manifest is the JSON document that describes the artifact, kept byte by byte.
+	Manifest []byte
+	// Claims and Lines that the artifact has, and claims that were held.
+	Claims, Lines, Held int64
+	// FirstVoucher and LastVoucher such as E/2026/1; empty where there are none.
+	FirstVoucher, LastVoucher string
+}
+
+// Run is a run on record.
+type Run struct {
+	RunIdentity
+	State    RunState
+	Attempt  int32
+	Holder   string
+	Deadline time.Time
+	Series   string
+	Cutoff   time.Time
+	// Inputs are those of the attempt that reserved the claims; before that, those of the newest.
+	Inputs []byte
+	Rendered
+	// Location is the URL of the delivered artifact.
+	Location      string
+	ReleaseReason string
+	StartedAt     time.Time
+	// RenderedAt, DeliveredAt, CommittedAt and ReleasedAt are nil for what has not happened.
+	RenderedAt, DeliveredAt, CommittedAt, ReleasedAt *time.Time
+}
+
+// Fence of the attempt that this record is of.
+func (r Run) Fence() Fence { return Fence{RunID: r.ID, Attempt: r.Attempt} }
+
+const runColumns = `id, namespace, export, name, organization_id, state, attempt, holder, deadline, series, cutoff, inputs,
+	claims, lines, held, first_voucher, last_voucher, files, manifest, location, release_reason,
+	started_at, rendered_at, delivered_at, committed_at, released_at`
+
+func scanRun(row pgx.Row) (r Run, err error) {
+	return r, row.Scan(&r.ID, &r.Namespace, &r.Export, &r.Name, &r.OrganizationID, &r.State, &r.Attempt, &r.Holder, &r.Deadline, &r.Series, &r.Cutoff, &r.Inputs,
+		&r.Claims, &r.Lines, &r.Held, &r.FirstVoucher, &r.LastVoucher, &r.Files, &r.Manifest, &r.Location, &r.ReleaseReason,
+		&r.StartedAt, &r.RenderedAt, &r.DeliveredAt, &r.CommittedAt, &r.ReleasedAt)
+}
+
+// Run gives the record of a run, and whether there is one.
+func (d *Database) Run(ctx context.Context, id string) (Run, bool, error) {
+	conn, err := d.connection(ctx)
+	if err != nil {
+		return Run{}, false, err
+	}
+	run, err := scanRun(conn.QueryRow(ctx, `SELECT `+runColumns+` FROM ledgerport.runs WHERE id = $1`, id))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Run{}, false, nil
+	}
+	return run, err == nil, classify(ctx, "looking up the run", err)
+}
+
+// StartAttempt records who executes the run from now on, and gives the record as it now is, the attempt number raised.
+// A finished run is given as it is. Identity, series, cutoff and inputs are recorded anew while the run holds nothing;
+// later those on record stand.
+//
+// Two unfinished runs of an organisation can not have the same series: the second fails with ReasonSeriesBusy. A run that
+// holds nothing and whose deadline has passed does not stand in the way: it is released.
+func (d *Database) StartAttempt(ctx context.Context, attempt Attempt) (run Run, err error) {
+	err = d.transact(ctx, pgx.TxOptions{}, attempt.OrganizationID, func(tx pgx.Tx) error {
+		if err := supersede(ctx, tx, attempt); err != nil {
+			return err
+		}
+		run, err = start(ctx, tx, attempt)
+		return err
+	})
+	if sqlState(err) == stateUniqueViolation {
+		return Run{}, d.seriesBusy(ctx, attempt, err)
+	}
+	return run, classify(ctx, "recording the attempt", err)
+}
+
+// supersede releases what began in the same series, holds nothing and is past its deadline.
+func supersede(ctx context.Context, tx pgx.Tx, attempt Attempt) error {
+	_, err := tx.Exec(ctx, `UPDATE ledgerport.runs SET state = 'released', release_reason = $4, released_at = now()
+		WHERE organization_id = $1 AND series = $2 AND id <> $3 AND state = 'started' AND deadline < now()`,
+		attempt.OrganizationID, attempt.Series, attempt.ID, ReleasedSuperseded)
+	return err
+}
+
+func start(ctx context.Context, tx pgx.Tx, attempt Attempt) (Run, error) {
+	const upsert = `
+		INSERT INTO ledgerport.runs AS r (id, namespace, export, name, organization_id, series, state, attempt, holder, deadline, cutoff, inputs)
+		VALUES ($1, $2, $3, $4, $5, $6, 'started', 1, $7, $8, $9, $10)
+		ON CONFLICT (id) DO UPDATE SET
+			attempt = r.attempt + 1, holder = excluded.holder, deadline = excluded.deadline,
+			organization_id = CASE r.state WHEN 'started' THEN excluded.organization_id ELSE r.organization_id END,
+			series = CASE r.state WHEN 'started' THEN excluded.series ELSE r.series END,
+			cutoff = CASE r.state WHEN 'started' THEN excluded.cutoff ELSE r.cutoff END,
+			inputs = CASE r.state WHEN 'started' THEN excluded.inputs ELSE r.inputs END
+		WHERE r.state NOT IN ('committed', 'released')
+		RETURNING ` + runColumns
+	run, err := scanRun(tx.QueryRow(ctx, upsert, attempt.ID, attempt.Namespace, attempt.Export, attempt.Name, attempt.OrganizationID,
+		attempt.Series, attempt.Holder, attempt.Deadline, attempt.Cutoff.Truncate(time.Microsecond), attempt.Inputs))
+	if errors.Is(err, pgx.ErrNoRows) { // finished
+		return scanRun(tx.QueryRow(ctx, `SELECT `+runColumns+` FROM ledgerport.runs WHERE id = $1`, attempt.ID))
+	}
+	return run, err
+}
+
+// seriesBusy names the run that has the series.
+func (d *Database) seriesBusy(ctx context.Context, attempt Attempt, cause error) error {
+	var refused *pgconn.PgError
+	if errors.As(cause, &refused) && refused.ConstraintName != "runs_unfinished_series" {
+		return classify(ctx, "recording the attempt", cause)
+	}
+	other := "another run"
+	err := d.transact(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly}, attempt.OrganizationID, func(tx pgx.Tx) error {
+		var namespace, name, state string
+		err := tx.QueryRow(ctx, `SELECT namespace, name, state FROM ledgerport.runs
+			WHERE organization_id = $1 AND series = $2 AND state NOT IN ('committed', 'released')`,
+			attempt.OrganizationID, attempt.Series).Scan(&namespace, &name, &state)
+		if err == nil {
+			other = fmt.Sprintf("run %s/%s (%s)", namespace, name, state)
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) { // it has just ended; the next attempt will do
+		return classify(ctx, "recording the attempt", err)
+	}
+	return failure.Transient(v1alpha1.ReasonSeriesBusy, cause,
+		"the voucher series %q of organisation %s is in use by %s; this run goes on when that one has ended", attempt.Series, attempt.OrganizationID, other)
+}

@@ -1,0 +1,233 @@
+package claims
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"io"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+// Places of the fields in a row, as in streamFields.
+const (
+	claimID = iota
+	claimantID
+	claimantName
+	claimantIBAN
+	claimCurrency
+	approvedAt
+	approvedBy
+	claimDescription
+	lineExists
+	lineNo
+	expenseDate
+	category
+	lineDescription
+	grossAmount
+	taxAmount
+	taxCode
+	lineCurrency
+	baseGrossAmount
+	baseTaxAmount
+	dimensions
+	quantity
+	unit
+	receiptURI
+	fiscalYear    // of a reserved claim only
+	voucherNumber // of a reserved claim only
+)
+
+// stream turns ordered rows of claims with their lines into claims. It reuses one Claim, and decodes what rows of a claim
+// have in common once.
+type stream struct {
+	rows    *pgconn.ResultReader
+	row     [][]byte // the first row of the next claim; nil before the first and after the last
+	begun   bool
+	claim   ledger.Claim
+	id      []byte // of the claim
+	words   words
+	objects objects
+}
+
+// open sends the query. Its rows belong to ctx until they end or close is called.
+func openStream(ctx context.Context, conn *pgx.Conn, q query, formats []int16) *stream {
+	return &stream{
+		rows:    conn.PgConn().ExecParams(ctx, q.sql, q.parameters, nil, nil, formats),
+		words:   words{},
+		objects: objects{},
+	}
+}
+
+// next gives the next claim with all its lines, or io.EOF. The claim is valid until the next call. first, where it is
+// not nil, sees the claim's first row.
+func (s *stream) next(first func(row [][]byte)) (*ledger.Claim, error) {
+	if !s.begun {
+		s.begun = true
+		s.advance()
+	}
+	if s.row == nil {
+		if _, err := s.rows.Close(); err != nil {
+			return nil, err
+		}
+		return nil, io.EOF
+	}
+	if first != nil {
+		first(s.row)
+	}
+	s.decodeClaim()
+	for s.row != nil && bytes.Equal(s.row[claimID], s.id) {
+		if s.row[lineExists][0] == 't' {
+			s.decodeLine()
+		}
+		s.advance()
+	}
+	return &s.claim, nil
+}
+
+func (s *stream) advance() {
+	s.row = nil
+	if s.rows.NextRow() {
+		s.row = s.rows.Values()
+	}
+}
+
+func (s *stream) decodeClaim() {
+	row := s.row
+	s.id = append(s.id[:0], row[claimID]...)
+	clear(s.claim.Lines) // so that nothing of a claim is kept alive by the next
+	s.claim = ledger.Claim{
+		ID:           string(row[claimID]),
+		ClaimantID:   s.words.text(row[claimantID]),
+		ClaimantName: s.words.text(row[claimantName]),
+		ClaimantIBAN: s.words.text(row[claimantIBAN]),
+		Currency:     s.words.text(row[claimCurrency]),
+		ApprovedAt:   decodeInstant(row[approvedAt]),
+		ApprovedBy:   s.words.text(row[approvedBy]),
+		Description:  string(row[claimDescription]),
+		Lines:        s.claim.Lines[:0],
+	}
+}
+
+func (s *stream) decodeLine() {
+	row := s.row
+	number, _ := strconv.Atoi(string(row[lineNo])) // an integer column; NULL is 0
+	s.claim.Lines = append(s.claim.Lines, ledger.Line{
+		Number:      number,
+		ExpenseDate: decodeDate(row[expenseDate]),
+		Category:    s.words.text(row[category]),
+		Description: string(row[lineDescription]),
+		Gross:       string(row[grossAmount]),
+		Tax:         string(row[taxAmount]),
+		TaxCode:     s.words.text(row[taxCode]),
+		Currency:    s.words.text(row[lineCurrency]),
+		BaseGross:   string(row[baseGrossAmount]),
+		BaseTax:     string(row[baseTaxAmount]),
+		Dimensions:  s.objects.strings(row[dimensions]),
+		Quantity:    s.words.text(row[quantity]),
+		Unit:        s.words.text(row[unit]),
+		ReceiptURI:  string(row[receiptURI]),
+	})
+}
+
+// epoch of PostgreSQL's binary dates and instants.
+var epoch = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
+
+// decodeInstant reads microseconds since the epoch. NULL and infinity are the zero time.
+func decodeInstant(raw []byte) time.Time {
+	if len(raw) != 8 {
+		return time.Time{}
+	}
+	since := int64(binary.BigEndian.Uint64(raw)) //nolint:gosec // two's complement on the wire
+	if since == math.MaxInt64 || since == math.MinInt64 {
+		return time.Time{}
+	}
+	return time.UnixMicro(epoch.UnixMicro() + since).UTC()
+}
+
+// decodeDate reads days since the epoch. NULL and infinity are the zero time.
+func decodeDate(raw []byte) time.Time {
+	if len(raw) != 4 {
+		return time.Time{}
+	}
+	days := int32(binary.BigEndian.Uint32(raw)) //nolint:gosec // two's complement on the wire
+	if days == math.MaxInt32 || days == math.MinInt32 {
+		return time.Time{}
+	}
+	return time.Unix(epoch.Unix()+int64(days)*secondsPerDay, 0).UTC()
+}
+
+const secondsPerDay = 24 * 60 * 60
+
+const (
+	// wordLength and wordCount bound the texts that are kept because they will probably come again, such as categories.
+	wordLength = 64
+	wordCount  = 4096
+	// objectLength and objectCount bound the same for dimensions.
+	objectLength = 512
+	objectCount  = 2048
+)
+
+// words are texts seen before: most texts of claims are few words many times.
+type words map[string]string
+
+func (w words) text(raw []byte) string {
+	if len(raw) == 0 || len(raw) > wordLength {
+		return string(raw)
+	}
+	if known, ok := w[string(raw)]; ok {
+		return known
+	}
+	word := string(raw)
+	if len(w) < wordCount {
+		w[word] = word
+	}
+	return word
+}
+
+// objects are dimensions seen before, by their JSON. They are shared between lines and must not be changed.
+type objects map[string]map[string]string
+
+func (o objects) strings(raw []byte) map[string]string {
+	if len(raw) == 0 {
+		return nil
+	}
+	if known, ok := o[string(raw)]; ok {
+		return known
+	}
+	decoded := decodeObject(raw)
+	if len(raw) <= objectLength && len(o) < objectCount {
+		o[string(raw)] = decoded
+	}
+	return decoded
+}
+
+// decodeObject gives the members of a JSON object that are text, number or boolean, as text. Others are left out; what
+// is no object has none.
+func decodeObject(raw []byte) map[string]string {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(raw, &members) != nil {
+		return nil
+	}
+	decoded := make(map[string]string, len(members))
+	for name, value := range members {
+		switch value[0] {
+		case '"':
+			var content string
+			if json.Unmarshal(value, &content) == nil {
+				decoded[name] = content
+			}
+		case '{', '[', 'n':
+		default: // a number, true or false: its text is its value
+			decoded[name] = string(value)
+		}
+	}
+	return decoded
+}

@@ -1,0 +1,82 @@
+package claims
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// MarkRendered records the artifact of a run that has reserved its claims: reserved → rendered.
+func (d *Database) MarkRendered(ctx context.Context, fence Fence, rendered Rendered) error {
+	return d.step(ctx, fence, "recording the artifact", func(tx pgx.Tx) error {
+		return recordRendered(ctx, tx, fence, StateReserved, StateRendered, rendered)
+	})
+}
+
+// MarkDelivered records where the artifact is: rendered → delivered. The location is empty where a run exports nothing.
+func (d *Database) MarkDelivered(ctx context.Context, fence Fence, location string) error {
+	return d.step(ctx, fence, "recording the delivery", func(tx pgx.Tx) error {
+		return one(tx.Exec(ctx, `UPDATE ledgerport.runs SET state = 'delivered', location = $3, delivered_at = now()
+			WHERE id = $1 AND attempt = $2 AND state = 'rendered'`, fence.RunID, fence.Attempt, location))
+	})
+}
+
+// Commit records the claims as exported: delivered → committed.
+func (d *Database) Commit(ctx context.Context, fence Fence) error {
+	return d.step(ctx, fence, "recording the claims as exported", func(tx pgx.Tx) error {
+		return one(tx.Exec(ctx, `UPDATE ledgerport.runs SET state = 'committed', committed_at = now()
+			WHERE id = $1 AND attempt = $2 AND state = 'delivered'`, fence.RunID, fence.Attempt))
+	})
+}
+
+// Release gives the claims of a run back: started, reserved or rendered → released. Its voucher numbers go on record as
+// voided. A run that is delivered can not be released: somebody may have imported it.
+func (d *Database) Release(ctx context.Context, fence Fence, reason string) error {
+	return d.step(ctx, fence, "giving claims back", func(tx pgx.Tx) error {
+		if err := one(tx.Exec(ctx, `UPDATE ledgerport.runs SET state = 'released', release_reason = $3, released_at = now()
+			WHERE id = $1 AND attempt = $2 AND state IN ('started', 'reserved', 'rendered')`, fence.RunID, fence.Attempt, reason)); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `
+			WITH returned AS (
+				DELETE FROM ledgerport.exported_claims e USING ledgerport.runs r
+				WHERE r.id = $1 AND e.run_id = r.id AND e.organization_id = r.organization_id
+				RETURNING e.organization_id, r.series, e.fiscal_year, e.voucher_number)
+			INSERT INTO ledgerport.voided_vouchers (organization_id, series, fiscal_year, first, last, run_id, reason)
+			SELECT organization_id, series, fiscal_year, min(voucher_number), max(voucher_number), $1, $2
+			FROM returned GROUP BY organization_id, series, fiscal_year`, fence.RunID, reason)
+		return err
+	})
+}
+
+// step runs a transition in a transaction of the run's organisation.
+func (d *Database) step(ctx context.Context, fence Fence, doing string, run func(pgx.Tx) error) error {
+	organizationID, err := d.organization(ctx, fence.RunID)
+	if err != nil {
+		return err
+	}
+	return classify(ctx, doing, d.transact(ctx, pgx.TxOptions{}, organizationID, run))
+}
+
+// recordRendered puts what is known of an artifact on record, if the attempt is the run's newest and the state as expected.
+func recordRendered(ctx context.Context, tx pgx.Tx, fence Fence, from, to RunState, rendered Rendered) error {
+	files := rendered.Files
+	if files == nil {
+		files = []File{}
+	}
+	return one(tx.Exec(ctx, `UPDATE ledgerport.runs SET state = $4, claims = $5, lines = $6, held = $7,
+			first_voucher = $8, last_voucher = $9, files = $10, manifest = $11,
+			rendered_at = CASE $4 WHEN 'rendered' THEN now() END
+		WHERE id = $1 AND attempt = $2 AND state = $3`,
+		fence.RunID, fence.Attempt, from, to, rendered.Claims, rendered.Lines, rendered.Held,
+		rendered.FirstVoucher, rendered.LastVoucher, files, rendered.Manifest))
+}
+
+// one insists that a guarded step changed the run.
+func one(done pgconn.CommandTag, err error) error {
+	if err == nil && done.RowsAffected() != 1 {
+		return fenced()
+	}
+	return err
+}
