@@ -95,6 +95,9 @@ func (r *ExportRunReconciler) reconcile(ctx context.Context, run *v1alpha1.Expor
 	if err := r.adopt(ctx, run, &export); err != nil {
 		return ctrl.Result{}, err
 	}
+	if ending(run) {
+		return r.lead(ctx, run, &export)
+	}
 	if earlier, err := r.earlier(ctx, run); err != nil {
 		return ctrl.Result{}, err
 	} else if earlier != "" {
@@ -109,8 +112,7 @@ func (r *ExportRunReconciler) reconcile(ctx context.Context, run *v1alpha1.Expor
 func (r *ExportRunReconciler) lead(ctx context.Context, run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) (ctrl.Result, error) {
 	now := r.Clock.Now()
 	state := r.Executor.Observe(string(run.UID))
-	ending := run.Spec.Cancel || !run.DeletionTimestamp.IsZero()
-	if ending && !state.Task.Release && (state.Phase == executor.Queued || state.Phase == executor.Running) {
+	if ending(run) && !state.Task.Release && (state.Phase == executor.Queued || state.Phase == executor.Running) {
 		r.Executor.Cancel(string(run.UID))
 	}
 	if state.Phase == executor.Ended && state.Task.Number == run.Status.Attempts && !recorded(run) {
@@ -124,15 +126,15 @@ func (r *ExportRunReconciler) lead(ctx context.Context, run *v1alpha1.ExportRun,
 		describeProgress(run, state)
 		return ctrl.Result{RequeueAfter: attemptDeadline(export)}, nil
 	}
-	if wait := untilAttempt(run, ending, now); wait > 0 {
+	if wait := untilAttempt(run, now); wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
-	if ending && !mayHoldClaims(run) {
+	if ending(run) && !mayHoldClaims(run) && run.Status.Phase != v1alpha1.RunRunning {
 		finish(run, v1alpha1.RunCancelled, v1alpha1.ReasonCancelled, "the run was cancelled before it had any claims", now)
 		return ctrl.Result{}, r.letGo(ctx, run)
 	}
 	r.Executor.Forget(string(run.UID))
-	begin(run, ending, now)
+	begin(run, now)
 	describeProgress(run, r.Executor.Ensure(task(run, export)))
 	return ctrl.Result{RequeueAfter: attemptDeadline(export)}, nil
 }

@@ -17,16 +17,17 @@ import (
 const longestBackoff = 10 * time.Minute
 
 // begin opens the next attempt of a run in its status.
-func begin(run *v1alpha1.ExportRun, ending bool, now time.Time) {
+func begin(run *v1alpha1.ExportRun, now time.Time) {
 	status := &run.Status
 	if status.Phase == v1alpha1.RunRunning {
 		// The attempt before this one ended with its process and told nobody how far it came.
 		reach(run, v1alpha1.StageReserve)
 	}
-	if ending {
-		status.Phase = v1alpha1.RunReleasing
-	}
-	if status.Phase != v1alpha1.RunReleasing {
+	switch {
+	case status.Phase == v1alpha1.RunReleasing:
+	case ending(run):
+		cancelled(run)
+	default:
 		status.Phase = v1alpha1.RunRunning
 	}
 	if status.StartedAt == nil {
@@ -43,8 +44,8 @@ func describeProgress(run *v1alpha1.ExportRun, state executor.State) {
 	reach(run, state.Stage)
 	set := conditions{&status.Conditions, run.Generation}
 	switch {
-	case status.Phase == v1alpha1.RunReleasing:
-		set.progressing(releaseReason(run), "giving the claims of the run back")
+	case status.Phase == v1alpha1.RunReleasing: // Ready keeps saying what ended the run
+		set.set(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonReleasing, "giving the claims of the run back")
 	case state.Phase == executor.Queued:
 		set.progressing(v1alpha1.ReasonQueued, "waits for a free place among the operator's --max-concurrent-runs")
 	default:
@@ -55,13 +56,8 @@ func describeProgress(run *v1alpha1.ExportRun, state executor.State) {
 	}
 }
 
-// releaseReason is why claims are given back: what ended the run, or that a person did.
-func releaseReason(run *v1alpha1.ExportRun) string {
-	if reason := readyReason(run); run.Status.Failures > 0 && reason != v1alpha1.ReasonRunning && reason != "" {
-		return reason
-	}
-	return v1alpha1.ReasonCancelled
-}
+// ending says that a person wants the run to end.
+func ending(run *v1alpha1.ExportRun) bool { return run.Spec.Cancel || !run.DeletionTimestamp.IsZero() }
 
 // recorded says whether the end of the newest attempt is in the status already.
 func recorded(run *v1alpha1.ExportRun) bool { return run.Status.NextAttemptAt != nil }
@@ -77,10 +73,17 @@ func conclude(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, state 
 	case state.Err == nil:
 		released(run, now)
 	case errors.Is(state.Err, executor.ErrCancelled):
-		status.Phase, status.NextAttemptAt = v1alpha1.RunReleasing, &metav1.Time{Time: now}
+		cancelled(run)
+		status.NextAttemptAt = &metav1.Time{Time: now}
 	default:
 		failed(run, export, failure.From(state.Err), now)
 	}
+}
+
+// cancelled says that a person ended the run.
+func cancelled(run *v1alpha1.ExportRun) {
+	run.Status.Phase = v1alpha1.RunReleasing
+	conditions{&run.Status.Conditions, run.Generation}.progressing(v1alpha1.ReasonCancelled, "the run was cancelled; its claims go to the next run")
 }
 
 // succeed records what was exported. A run whose artifact had arrived before it was cancelled has succeeded too.
@@ -104,12 +107,11 @@ func succeed(run *v1alpha1.ExportRun, state executor.State, now time.Time) {
 
 // released ends a run whose claims were given back.
 func released(run *v1alpha1.ExportRun, now time.Time) {
-	ready := readyCondition(run)
-	if run.Spec.Cancel || !run.DeletionTimestamp.IsZero() || ready.Reason == v1alpha1.ReasonCancelled {
-		finish(run, v1alpha1.RunCancelled, v1alpha1.ReasonCancelled, "the run was cancelled; its claims go to the next run", now)
-		return
+	phase, ready := v1alpha1.RunFailed, readyCondition(run)
+	if ready.Reason == v1alpha1.ReasonCancelled {
+		phase = v1alpha1.RunCancelled
 	}
-	finish(run, v1alpha1.RunFailed, ready.Reason, ready.Message, now)
+	finish(run, phase, ready.Reason, ready.Message, now)
 }
 
 // failed decides what follows a failure: another attempt after a while, giving the claims back, or the end.
@@ -124,7 +126,7 @@ func failed(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, failed *
 	spent := failed.Stalled || status.Failures > retryLimit(export)
 	switch {
 	case status.Phase == v1alpha1.RunReleasing:
-		set.progressing(releaseReason(run), "the claims of the run can not be given back yet: "+failed.Message)
+		set.set(v1alpha1.ConditionReconciling, metav1.ConditionTrue, failed.Reason, "the claims of the run can not be given back yet: "+failed.Message)
 		status.NextAttemptAt = nextAttempt(export, status.Failures, now)
 	case spent && mayHoldClaims(run):
 		set.progressing(failed.Reason, failed.Message)
@@ -167,8 +169,8 @@ func mayHoldClaims(run *v1alpha1.ExportRun) bool {
 }
 
 // untilAttempt is how long the next attempt has to wait. The first attempt to give claims back does not wait.
-func untilAttempt(run *v1alpha1.ExportRun, ending bool, now time.Time) time.Duration {
-	if run.Status.NextAttemptAt == nil || ending && run.Status.Phase == v1alpha1.RunRetrying {
+func untilAttempt(run *v1alpha1.ExportRun, now time.Time) time.Duration {
+	if run.Status.NextAttemptAt == nil || ending(run) && run.Status.Phase == v1alpha1.RunRetrying {
 		return 0
 	}
 	return run.Status.NextAttemptAt.Sub(now)

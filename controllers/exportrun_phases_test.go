@@ -51,7 +51,7 @@ func TestEndOfAnAttemptDecidesWhatFollows(t *testing.T) {
 		{"the operator was stopped: no failure", running(1, 0, ""), ended(v1alpha1.StageRender, pipeline.Outcome{}, failure.Transient(v1alpha1.ReasonInterrupted, nil, "stopped")),
 			v1alpha1.RunRunning, v1alpha1.ReasonInterrupted, -1},
 		{"cancelled by a person", running(1, 0, ""), ended(v1alpha1.StageRender, pipeline.Outcome{}, cancelled),
-			v1alpha1.RunReleasing, "", 0},
+			v1alpha1.RunReleasing, v1alpha1.ReasonCancelled, 0},
 		{"an unknown error says nothing of itself", running(1, 0, ""), ended(v1alpha1.StagePreflight, pipeline.Outcome{}, errors.New("pq: password=hunter2")),
 			v1alpha1.RunRetrying, v1alpha1.ReasonInternal, 10 * time.Second},
 		{"claims given back after a failure", releasing(v1alpha1.ReasonNotWritable, 4), endedRelease(pipeline.Outcome{}, nil),
@@ -84,7 +84,7 @@ func TestEndOfAnAttemptDecidesWhatFollows(t *testing.T) {
 func TestAnAttemptThatEndedWithItsProcessMayHoldClaims(t *testing.T) {
 	t.Parallel()
 	run := &v1alpha1.ExportRun{Status: running(1, 0, v1alpha1.StagePreflight)}
-	begin(run, false, noon)
+	begin(run, noon)
 	if !mayHoldClaims(run) || run.Status.Attempts != 2 || run.Status.Failures != 0 {
 		t.Errorf("stage %s, attempts %d, failures %d; want a stage beyond Preflight, 2, 0", run.Status.Stage, run.Status.Attempts, run.Status.Failures)
 	}

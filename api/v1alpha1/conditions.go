@@ -39,6 +39,8 @@ const (
 	ReasonRunning Reason = "Running"
 	// ReasonRetrying: an attempt failed and another will be made.
 	ReasonRetrying Reason = "Retrying"
+	// ReasonReleasing: the run gives its claims back before it ends.
+	ReasonReleasing Reason = "Releasing"
 	// ReasonQueued: the run waits for a free place among --max-concurrent-runs.
 	ReasonQueued Reason = "Queued"
 	// ReasonSuspended: spec.suspend is true.

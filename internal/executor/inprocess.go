@@ -79,6 +79,11 @@ func (e *InProcess) Ensure(task pipeline.Task) State {
 	if e.attempts[task.RunID] == nil && !e.stopping {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		a := &attempt{task: task, cancel: cancel}
+		select {
+		case e.places <- struct{}{}:
+			a.running = true
+		default: // execute waits for a place
+		}
 		e.attempts[task.RunID] = a
 		e.under.Go(func() { e.execute(ctx, a) })
 	}
@@ -123,23 +128,38 @@ func (e *InProcess) state(runID string) State {
 	return State{Phase: Queued, Task: a.task, Stage: v1alpha1.StagePreflight}
 }
 
-// execute waits for a place, runs the attempt, and tells about it.
+// execute runs the attempt as soon as there is a place for it, and tells about it.
 func (e *InProcess) execute(ctx context.Context, a *attempt) {
 	defer a.cancel(nil)
-	select {
-	case e.places <- struct{}{}:
-		defer func() { <-e.places }()
-	case <-ctx.Done():
+	if !e.waitForPlace(ctx, a) {
 		e.end(ctx, a, pipeline.Outcome{Stage: v1alpha1.StagePreflight}, ctx.Err())
 		return
 	}
-	e.mu.Lock()
-	a.running = true
-	e.mu.Unlock()
+	defer func() { <-e.places }()
 	stop := e.tellProgress(a)
 	outcome, err := e.attempt(ctx, a)
 	stop()
 	e.end(ctx, a, outcome, err)
+}
+
+// waitForPlace waits until the attempt may run, or says that it was cancelled before.
+func (e *InProcess) waitForPlace(ctx context.Context, a *attempt) bool {
+	e.mu.Lock()
+	running := a.running
+	e.mu.Unlock()
+	if running {
+		return true
+	}
+	select {
+	case e.places <- struct{}{}:
+	case <-ctx.Done():
+		return false
+	}
+	e.mu.Lock()
+	a.running = true
+	e.mu.Unlock()
+	e.tell(a)
+	return true
 }
 
 // attempt turns a panic of an exporter into the failure of its run.

@@ -49,7 +49,7 @@ func (a *attempt) deliver(ctx context.Context) error {
 		}
 	}
 	location := a.artifactLocation()
-	if err := a.database.MarkDelivered(ctx, a.fence(), location); err != nil {
+	if err := a.database.MarkDelivered(ctx, a.run.Fence(), location); err != nil {
 		return failure.On(v1alpha1.ConditionSourceReady, err)
 	}
 	a.run.State, a.run.Location = claims.StateDelivered, location
@@ -122,7 +122,7 @@ func (a *attempt) release(ctx context.Context) error {
 	case claims.StateReleased:
 		return nil
 	}
-	return failure.On(v1alpha1.ConditionSourceReady, a.database.Release(ctx, a.fence(), a.task.ReleaseReason))
+	return failure.On(v1alpha1.ConditionSourceReady, a.database.Release(ctx, a.run.Fence(), a.task.ReleaseReason))
 }
 
 // takeOver raises the attempt, so that whoever held the run before can not change anything any more.

@@ -235,15 +235,11 @@ func (a *attempt) compile(from inputs) (err error) {
 
 // commit records the claims as exported: from here on the resource may say so.
 func (a *attempt) commit(ctx context.Context) error {
-	if err := a.database.Commit(ctx, a.fence()); err != nil {
+	if err := a.database.Commit(ctx, a.run.Fence()); err != nil {
 		return failure.On(v1alpha1.ConditionSourceReady, err)
 	}
 	a.run.State = claims.StateCommitted
 	return nil
-}
-
-func (a *attempt) fence() claims.Fence {
-	return claims.Fence{RunID: a.run.ID, Attempt: a.run.Attempt}
 }
 
 func (a *attempt) close() {

@@ -28,7 +28,7 @@ type rendering struct {
 // reserveAndRender streams the approved claims once: each becomes a voucher in the spool and is bound to the run, or is
 // held. Reservation, numbers and hash are recorded together, or not at all.
 func (a *attempt) reserveAndRender(ctx context.Context) error {
-	reservation, err := a.database.Reserve(ctx, a.fence())
+	reservation, err := a.database.Reserve(ctx, a.run.Fence())
 	if err != nil {
 		return failure.On(v1alpha1.ConditionSourceReady, err)
 	}
@@ -154,9 +154,7 @@ func (a *attempt) recordRendering(ctx context.Context, r *rendering, reservation
 	if err := reservation.Commit(ctx, claims.StateRendered, rendered); err != nil {
 		return failure.On(v1alpha1.ConditionSourceReady, err)
 	}
-	a.run.State, a.run.Files, a.run.Manifest = claims.StateRendered, rendered.Files, rendered.Manifest
-	a.run.Claims, a.run.Lines, a.run.Held = rendered.Claims, rendered.Lines, rendered.Held
-	a.run.FirstVoucher, a.run.LastVoucher = rendered.FirstVoucher, rendered.LastVoucher
+	a.run.State, a.run.Rendered = claims.StateRendered, rendered
 	return nil
 }
 
@@ -190,7 +188,7 @@ func (a *attempt) spoolManifest(manifest []byte) error {
 
 // renderAgain renders a run that is on record, from the record, and insists on the same bytes.
 func (a *attempt) renderAgain(ctx context.Context) error {
-	reserved, err := a.database.Reserved(ctx, a.fence())
+	reserved, err := a.database.Reserved(ctx, a.run.Fence())
 	if err != nil {
 		return failure.On(v1alpha1.ConditionSourceReady, err)
 	}

@@ -1,0 +1,296 @@
+package controllers_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/jackc/pgx/v5"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/controllers"
+	"github.com/ledgerport/ledgerport/exporters/builtin"
+	"github.com/ledgerport/ledgerport/hack/environment"
+	"github.com/ledgerport/ledgerport/internal/credentials"
+	"github.com/ledgerport/ledgerport/internal/destinations"
+	"github.com/ledgerport/ledgerport/internal/executor"
+	"github.com/ledgerport/ledgerport/internal/pipeline"
+	"github.com/ledgerport/ledgerport/internal/references"
+	"github.com/ledgerport/ledgerport/test/application"
+	"github.com/ledgerport/ledgerport/test/testdb"
+)
+
+// api is the control plane that all tests of this package share; each has namespaces and an operator of its own.
+var api struct {
+	config *rest.Config
+	client client.Client
+}
+
+func TestMain(m *testing.M) {
+	code, err := runWithControlPlane(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func runWithControlPlane(m *testing.M) (int, error) {
+	ctrl.SetLogger(logr.Discard())
+	ctx := context.Background()
+	assets, err := environment.ControlPlaneAssets(ctx, os.Stderr)
+	if err != nil {
+		return 0, err
+	}
+	controlPlane, err := environment.StartControlPlane(ctx, assets, io.Discard)
+	if err != nil {
+		return 0, err
+	}
+	defer controlPlane.Stop()
+	api.config = controlPlane.Config
+	api.client, err = client.New(api.config, client.Options{Scheme: newScheme()})
+	if err != nil {
+		return 0, err
+	}
+	return m.Run(), nil
+}
+
+func newScheme() *runtime.Scheme {
+	scheme := runtime.NewScheme()
+	_ = clientgoscheme.AddToScheme(scheme) // both only fail where a type is registered twice
+	_ = v1alpha1.AddToScheme(scheme)
+	return scheme
+}
+
+// world is one test's organisation: a namespace, a database with claims, and an operator that sees only this namespace.
+type world struct {
+	*testing.T
+	namespace    string
+	organization string
+	database     string
+	exports      string
+	writes       atomic.Int64
+	clock        *shiftedClock
+	stopOperator func()
+}
+
+// shiftedClock is the machine's clock, set ahead by a test.
+type shiftedClock struct {
+	clock.RealClock
+	ahead atomic.Int64
+}
+
+// Now implements clock.PassiveClock.
+func (c *shiftedClock) Now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+
+const testOrganization = "3f2c9a1e-0000-4000-8000-000000000001"
+
+// newWorld makes a namespace, a database with the application's tables, and starts an operator for them.
+func newWorld(t *testing.T, namespaces ...string) *world {
+	t.Helper()
+	w := &world{T: t, organization: testOrganization, database: testdb.New(t), exports: t.TempDir(), clock: &shiftedClock{}}
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
+	w.must(api.client.Create(t.Context(), namespace))
+	w.namespace = namespace.Name
+	w.sql(func(ctx context.Context, conn *pgx.Conn) error { return application.CreateTables(ctx, conn) })
+	w.startOperator(append(namespaces, w.namespace)...)
+	return w
+}
+
+// startOperator starts the reconcilers with a real executor; they end with the test.
+func (w *world) startOperator(namespaces ...string) {
+	w.Helper()
+	watched := map[string]cache.Config{}
+	for _, namespace := range namespaces {
+		watched[namespace] = cache.Config{}
+	}
+	counting := rest.CopyConfig(api.config)
+	counting.Wrap(func(next http.RoundTripper) http.RoundTripper { return &writeCounter{next: next, writes: &w.writes} })
+	mgr, err := ctrl.NewManager(counting, ctrl.Options{
+		Scheme:                  newScheme(),
+		Client:                  client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: ptr.To(true)}},
+		Cache:                   cache.Options{DefaultNamespaces: watched},
+		Metrics:                 metricsserver.Options{BindAddress: "0"},
+		Controller:              config.Controller{SkipNameValidation: ptr.To(true)},
+		GracefulShutdownTimeout: ptr.To(10 * time.Second),
+	})
+	w.must(err)
+	resolver := &references.Resolver{
+		Objects: mgr.GetClient(), Secrets: credentials.Secrets{API: mgr.GetAPIReader()},
+		Destinations: destinations.Settings{FilesystemRoot: w.exports}, Exporters: builtin.Registry(),
+	}
+	runs := executor.NewInProcess(&pipeline.Pipeline{
+		Resolver: resolver, Holder: w.Name(), SpoolDirectory: w.TempDir(), Program: "Ledgerport", ProgramVersion: "test",
+	}, 4)
+	w.must(mgr.Add(runs))
+	w.must(controllers.Setup(mgr, controllers.Parts{Resolver: resolver, Executor: runs, Clock: w.clock, Recheck: controllers.Recheck(time.Second)}))
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- mgr.Start(ctx) }()
+	w.stopOperator = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			w.Errorf("the operator ended with: %s", err)
+		}
+	})
+	w.Cleanup(w.stopOperator)
+}
+
+// writeCounter counts what the operator writes to the API server, events and leases not counted.
+type writeCounter struct {
+	next   http.RoundTripper
+	writes *atomic.Int64
+}
+
+func (c *writeCounter) RoundTrip(request *http.Request) (*http.Response, error) {
+	if request.Method != http.MethodGet && !strings.Contains(request.URL.Path, "/events") && !strings.Contains(request.URL.Path, "/leases") {
+		c.writes.Add(1)
+	}
+	return c.next.RoundTrip(request)
+}
+
+func (w *world) must(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+// sql runs statements on the test's database as its owner.
+func (w *world) sql(do func(context.Context, *pgx.Conn) error) {
+	w.Helper()
+	conn, err := pgx.Connect(w.Context(), w.database)
+	w.must(err)
+	defer func() { _ = conn.Close(context.Background()) }()
+	w.must(do(w.Context(), conn))
+}
+
+func (w *world) exec(statement string, args ...any) {
+	w.Helper()
+	w.sql(func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, statement, args...)
+		return err
+	})
+}
+
+// count gives the number that a query gives.
+func (w *world) count(query string, args ...any) (n int64) {
+	w.Helper()
+	w.sql(func(ctx context.Context, conn *pgx.Conn) error { return conn.QueryRow(ctx, query, args...).Scan(&n) })
+	return n
+}
+
+// fill puts approved claims of the test's organisation into its database.
+func (w *world) fill(claims int) {
+	w.Helper()
+	w.sql(func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := application.Fill(ctx, conn, application.Content{
+			OrganizationID: w.organization, Claims: claims, Seed: 1,
+			ApprovedFrom: time.Now().Add(-40 * 24 * time.Hour), ApprovedTo: time.Now().Add(-time.Hour),
+		})
+		return err
+	})
+}
+
+func (w *world) create(objects ...client.Object) {
+	w.Helper()
+	for _, object := range objects {
+		if object.GetNamespace() == "" {
+			object.SetNamespace(w.namespace)
+		}
+		w.must(api.client.Create(w.Context(), object))
+	}
+}
+
+// patience is how long a test waits for what must come. On an idle machine everything comes within a second.
+const patience = 30 * time.Second
+
+// eventually waits until a check of an object is satisfied, and else says what it still missed.
+func eventually[O client.Object](w *world, object O, check func(O) string) O {
+	w.Helper()
+	ctx, cancel := context.WithTimeout(w.Context(), patience)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		missing := ""
+		if err := api.client.Get(ctx, client.ObjectKeyFromObject(object), object); err != nil {
+			missing = err.Error()
+		} else if missing = check(object); missing == "" {
+			return object
+		}
+		select {
+		case <-ctx.Done():
+			w.Fatalf("%T %s: after %s: %s", object, object.GetName(), patience, missing)
+		case <-tick.C:
+		}
+	}
+}
+
+// condition gives a check that a condition has a status and a reason, and that its message holds some words.
+func condition(conditions []metav1.Condition, kind string, status metav1.ConditionStatus, reason string, words ...string) string {
+	have := meta.FindStatusCondition(conditions, kind)
+	if have == nil {
+		return "there is no condition " + kind
+	}
+	if have.Status != status || have.Reason != reason {
+		return fmt.Sprintf("%s is %s (%s: %s), want %s (%s)", kind, have.Status, have.Reason, have.Message, status, reason)
+	}
+	for _, word := range words {
+		if !strings.Contains(have.Message, word) {
+			return fmt.Sprintf("the message of %s is %q and lacks %q", kind, have.Message, word)
+		}
+	}
+	return ""
+}
+
+// expectEvent waits for an event about an object.
+func (w *world) expectEvent(about, reason string) {
+	w.Helper()
+	ctx, cancel := context.WithTimeout(w.Context(), patience)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		var list eventsv1.EventList
+		w.must(api.client.List(w.Context(), &list, client.InNamespace(w.namespace)))
+		for _, event := range list.Items {
+			if event.Regarding.Name == about && event.Reason == reason {
+				return
+			}
+		}
+		select {
+		case <-ctx.Done():
+			w.Fatalf("no event about %s with reason %s came within %s", about, reason, patience)
+		case <-tick.C:
+		}
+	}
+}
+
+// delivered gives the path of a delivered file.
+func (w *world) delivered(export, run, file string) string {
+	return filepath.Join(w.exports, w.namespace, w.namespace, export, run, file)
+}

@@ -1,0 +1,108 @@
+// Command bench measures the whole pipeline, every stage, as the operator runs it, against a plain COPY of the same rows
+// in the same run. It prints one JSON object per exporter.
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ledgerport/ledgerport/exporters/builtin"
+	"github.com/ledgerport/ledgerport/hack/environment"
+	"github.com/ledgerport/ledgerport/test/application"
+)
+
+const organization = "3f2c9a1e-0000-4000-8000-000000000001"
+
+func main() {
+	claims := flag.Int("claims", 100000, "approved claims, of three lines each")
+	only := flag.String("exporter", "", "measure this exporter alone")
+	maxSeconds := flag.Float64("max-seconds", 0, "fail if a pipeline takes longer; 0 is no limit")
+	child := flag.String("measure", "", "measure one exporter in this process (for the command itself)")
+	database := flag.String("database-url", "", "the database of the measuring process")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	var err error
+	if *child != "" {
+		err = measureHere(ctx, *child, *database, *claims)
+	} else {
+		err = measureAll(ctx, *claims, *only, *maxSeconds)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// measureAll fills a database and measures each exporter in a process of its own, so that its peak memory is its own.
+func measureAll(ctx context.Context, claims int, only string, maxSeconds float64) error {
+	directory, err := os.MkdirTemp("", "ledgerport-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(directory) }() // a leftover in the temporary directory is no failure
+	postgres, err := environment.StartPostgres(ctx, filepath.Join(directory, "postgres"), os.Stderr)
+	if err != nil {
+		return err
+	}
+	defer postgres.Stop()
+	if err := fill(ctx, postgres.URL, claims); err != nil {
+		return err
+	}
+	for _, exporter := range builtin.Registry().Types() {
+		if only != "" && only != exporter {
+			continue
+		}
+		result, err := measureInChild(ctx, exporter, postgres.URL, claims)
+		if err != nil {
+			return fmt.Errorf("exporter %s: %w", exporter, err)
+		}
+		if maxSeconds > 0 && result.Seconds > maxSeconds {
+			return fmt.Errorf("exporter %s took %.2f s, more than %.2f s", exporter, result.Seconds, maxSeconds)
+		}
+	}
+	return nil
+}
+
+func fill(ctx context.Context, url string, claims int) error {
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }() // a connection of its own; nothing is pending
+	if err := application.CreateTables(ctx, conn); err != nil {
+		return err
+	}
+	_, err = application.Fill(ctx, conn, application.Content{
+		OrganizationID: organization, Claims: claims, LinesPerClaim: 3, Seed: 1,
+		ApprovedFrom: time.Now().Add(-40 * 24 * time.Hour), ApprovedTo: time.Now().Add(-time.Hour),
+	})
+	return err
+}
+
+func measureInChild(ctx context.Context, exporter, url string, claims int) (result, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return result{}, err
+	}
+	var out bytes.Buffer
+	command := exec.CommandContext(ctx, self, "-measure="+exporter, "-database-url="+url, fmt.Sprintf("-claims=%d", claims)) // #nosec G204 -- this program itself
+	command.Stdout, command.Stderr = &out, os.Stderr
+	if err := command.Run(); err != nil {
+		return result{}, err
+	}
+	fmt.Print(out.String())
+	var measured result
+	return measured, json.Unmarshal(out.Bytes(), &measured)
+}

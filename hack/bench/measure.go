@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/exporters/builtin"
+	"github.com/ledgerport/ledgerport/internal/credentials"
+	"github.com/ledgerport/ledgerport/internal/destinations"
+	"github.com/ledgerport/ledgerport/internal/pipeline"
+	"github.com/ledgerport/ledgerport/internal/references"
+)
+
+// result is one line of output.
+type result struct {
+	Bench       string             `json:"bench"`
+	Exporter    string             `json:"exporter"`
+	Claims      int64              `json:"claims"`
+	Lines       int64              `json:"lines"`
+	Seconds     float64            `json:"seconds"`
+	CopySeconds float64            `json:"copySeconds"`
+	Ratio       float64            `json:"ratio"`
+	PeakRSSMiB  float64            `json:"peakRSSMiB"`
+	Stages      map[string]float64 `json:"stages"`
+}
+
+// sameRows are the rows that the pipeline reads, joined and in its order.
+const sameRows = `COPY (
+	SELECT c.*, l.* FROM public.claims c JOIN public.claim_lines l ON l.claim_id = c.id
+	WHERE c.organization_id = '` + organization + `' AND c.status = 'approved' ORDER BY c.approved_at, c.id, l.line_no) TO STDOUT`
+
+// measureHere measures one exporter: a COPY, the pipeline, a COPY again.
+func measureHere(ctx context.Context, exporter, url string, claims int) error {
+	if err := reset(ctx, url); err != nil {
+		return err
+	}
+	if _, err := timeCopy(ctx, url); err != nil { // warms the caches of PostgreSQL for both
+		return err
+	}
+	before, err := timeCopy(ctx, url)
+	if err != nil {
+		return err
+	}
+	outcome, seconds, err := timePipeline(ctx, exporter, url)
+	if err != nil {
+		return err
+	}
+	after, err := timeCopy(ctx, url)
+	if err != nil {
+		return err
+	}
+	if outcome.Result.Claims != int64(claims) {
+		return fmt.Errorf("%d of %d claims were exported", outcome.Result.Claims, claims)
+	}
+	copySeconds := (before + after) / 2
+	stages := map[string]float64{}
+	for stage, took := range outcome.StageSeconds {
+		stages[strings.ToLower(string(stage))] = round(took)
+	}
+	return json.NewEncoder(os.Stdout).Encode(result{
+		Bench: "pipeline", Exporter: exporter, Claims: outcome.Result.Claims, Lines: outcome.Result.Lines,
+		Seconds: round(seconds), CopySeconds: round(copySeconds), Ratio: round(seconds / copySeconds),
+		PeakRSSMiB: peakRSS(), Stages: stages,
+	})
+}
+
+func reset(ctx context.Context, url string) error {
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, `DROP SCHEMA IF EXISTS ledgerport CASCADE`)
+	return errors.Join(err, conn.Close(ctx))
+}
+
+func timeCopy(ctx context.Context, url string) (float64, error) {
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return 0, err
+	}
+	start := time.Now()
+	_, err = conn.PgConn().CopyTo(ctx, io.Discard, sameRows)
+	took := time.Since(start).Seconds()
+	return took, errors.Join(err, conn.Close(ctx))
+}
+
+func timePipeline(ctx context.Context, exporter, url string) (outcome pipeline.Outcome, seconds float64, err error) {
+	directory, err := os.MkdirTemp("", "ledgerport-bench-files-")
+	if err != nil {
+		return outcome, 0, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(directory)) }()
+	objects, err := resources(exporter, url)
+	if err != nil {
+		return outcome, 0, err
+	}
+	p := &pipeline.Pipeline{
+		Resolver: &references.Resolver{
+			Objects: objects, Secrets: credentials.Secrets{API: objects},
+			Destinations: destinations.Settings{FilesystemRoot: directory}, Exporters: builtin.Registry(),
+		},
+		Holder: "bench", SpoolDirectory: directory, Program: "Ledgerport", ProgramVersion: "bench",
+	}
+	start := time.Now()
+	outcome, err = p.Run(ctx, pipeline.Task{
+		RunID: "00000000-0000-4000-8000-000000000001", Namespace: "bench", Name: "bench-1", Export: "bench",
+		Cutoff: start, CreatedAt: start, Deadline: time.Hour,
+	}, &pipeline.Progress{})
+	return outcome, time.Since(start).Seconds(), err
+}
+
+// resources are those of one export, for the pipeline to find.
+func resources(exporter, url string) (client.Reader, error) {
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		return nil, err
+	}
+	meta := metav1.ObjectMeta{Namespace: "bench", Name: "bench"}
+	export := &v1alpha1.AccountingExport{ObjectMeta: meta, Spec: v1alpha1.AccountingExportSpec{
+		OrganizationID: organization, SourceRef: v1alpha1.NamespacedReference{Name: "bench"},
+		ChartOfAccountsRef: v1alpha1.LocalReference{Name: "bench"}, DestinationRef: v1alpha1.LocalReference{Name: "bench"},
+		Exporter: v1alpha1.ExporterSpec{Type: exporter}, VoucherSeries: "E", TimeZone: "Europe/Berlin",
+	}}
+	if exporter == "sie" {
+		export.Spec.Exporter.Options = &apiextensionsv1.JSON{Raw: []byte(`{"companyName":"Bench AB"}`)}
+	}
+	source := &v1alpha1.ClaimSource{ObjectMeta: meta, Spec: v1alpha1.ClaimSourceSpec{Postgres: v1alpha1.PostgresSource{
+		ConnectionSecretRef: v1alpha1.SecretKeyReference{Name: "bench", Key: "url"},
+		Claims:              v1alpha1.ClaimsTable{Table: "public.claims", Approved: v1alpha1.ApprovedFilter{Column: "status", Values: []string{"approved"}}},
+		Lines:               v1alpha1.LinesTable{Table: "public.claim_lines"},
+	}}}
+	return fake.NewClientBuilder().WithScheme(scheme).WithObjects(
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "bench"}},
+		&corev1.Secret{ObjectMeta: meta, Data: map[string][]byte{"url": []byte(url)}},
+		export, source,
+		&v1alpha1.ChartOfAccounts{ObjectMeta: meta, Spec: chart()},
+		&v1alpha1.ExportDestination{ObjectMeta: meta, Spec: v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "files"}}},
+	).Build(), nil
+}
+
+// chart has a few rules of the usual kinds: by category, by a CEL expression, and for the rest.
+func chart() v1alpha1.ChartOfAccountsSpec {
+	return v1alpha1.ChartOfAccountsSpec{
+		Currency: "EUR", FiscalYearStart: "01-01",
+		Accounts: []v1alpha1.Account{
+			{Number: "4670", Name: "Travel"}, {Number: "4671", Name: "Travel for projects"}, {Number: "4900", Name: "Other"},
+			{Number: "1576", Name: "Input tax"}, {Number: "1740", Name: "Owed to employees"}, {Number: "2150", Name: "Rounding"},
+		},
+		TaxCodes: []v1alpha1.TaxCode{{Code: "9", Rate: "19", Account: "1576"}},
+		Rules: []v1alpha1.MappingRule{
+			{Match: v1alpha1.RuleMatch{Categories: []string{"travel", "hotel"}, Expression: "line.dimensions['project'] == 'P1'"}, Account: "4671", TaxCode: "9"},
+			{Match: v1alpha1.RuleMatch{Categories: []string{"travel", "hotel"}}, Account: "4670", TaxCode: "9", Dimensions: map[string]string{"costCenter": "line.dimensions['cost_center']"}},
+			{Account: "4900", TaxCode: "9"},
+		},
+		Offset:   v1alpha1.OffsetPosting{Account: "1740", Subledger: v1alpha1.SubledgerClaimant},
+		Rounding: &v1alpha1.RoundingPosting{Account: "2150", Limit: "1.00"},
+		Unmapped: v1alpha1.UnmappedHold,
+	}
+}
+
+// peakRSS is the largest resident set that the process ever had, in MiB.
+func peakRSS() float64 {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return math.NaN() // which JSON refuses: no figure is better than a wrong one
+	}
+	return round(float64(usage.Maxrss) / 1024)
+}
+
+func round(x float64) float64 { return math.Round(x*1000) / 1000 }

@@ -1,0 +1,242 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/hack/environment"
+	"github.com/ledgerport/ledgerport/test/application"
+)
+
+const samples = "config/samples"
+
+// demo is what has been started so far.
+type demo struct {
+	directory, exports string
+	claims             int
+	assets             string
+	controlPlane       *environment.ControlPlane
+	postgres           *environment.Postgres
+	objects            []*unstructured.Unstructured
+	client             client.Client
+	operator           *exec.Cmd
+	operatorLog        string
+}
+
+func (d *demo) startControlPlane(ctx context.Context) (err error) {
+	if d.assets, err = environment.ControlPlaneAssets(ctx, os.Stdout); err != nil {
+		return err
+	}
+	if d.controlPlane, err = environment.StartControlPlane(ctx, d.assets, os.Stdout); err != nil {
+		return err
+	}
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		return err
+	}
+	d.client, err = client.New(d.controlPlane.Config, client.Options{Scheme: scheme})
+	return err
+}
+
+func (d *demo) startPostgres(ctx context.Context) (err error) {
+	d.postgres, err = environment.StartPostgres(ctx, filepath.Join(d.directory, "postgres"), os.Stdout)
+	return err
+}
+
+func (d *demo) readSamples(context.Context) (err error) {
+	d.objects, err = readObjects(samples)
+	return err
+}
+
+// fillDatabase makes claims for every organisation that the samples export.
+func (d *demo) fillDatabase(ctx context.Context) error {
+	conn, err := pgx.Connect(ctx, d.postgres.URL)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }() // a connection of its own; nothing is pending
+	if err := application.CreateTables(ctx, conn); err != nil {
+		return err
+	}
+	for seed, object := range d.ofKind("AccountingExport") {
+		organization, _, err := unstructured.NestedString(object.Object, "spec", "organizationID")
+		if err != nil {
+			return err
+		}
+		filled, err := application.Fill(ctx, conn, application.Content{
+			OrganizationID: organization, Claims: d.claims, Seed: uint64(seed) + 1,
+			ApprovedFrom: time.Now().Add(-40 * 24 * time.Hour), ApprovedTo: time.Now().Add(-time.Hour),
+			UnmappedEvery: 100,
+		})
+		if err != nil {
+			return err
+		}
+		fmt.Printf("    %s: %+v\n", organization, filled)
+	}
+	return nil
+}
+
+func (d *demo) ofKind(kind string) []*unstructured.Unstructured {
+	var found []*unstructured.Unstructured
+	for _, object := range d.objects {
+		if object.GetKind() == kind {
+			found = append(found, object)
+		}
+	}
+	return found
+}
+
+func (d *demo) buildOperator(ctx context.Context) error {
+	build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(d.directory, "ledgerport"), "./cmd/ledgerport") // #nosec G204 -- our own arguments
+	build.Stdout, build.Stderr = os.Stdout, os.Stderr
+	return build.Run()
+}
+
+func (d *demo) startOperator(ctx context.Context) error {
+	if err := os.MkdirAll(d.exports, 0o750); err != nil {
+		return err
+	}
+	probes, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	d.operatorLog = filepath.Join(d.directory, "operator.log")
+	log, err := os.Create(d.operatorLog)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }()                                             // the process has it open for itself
+	d.operator = exec.Command(filepath.Join(d.directory, "ledgerport"), "manager", // #nosec G204 -- the binary just built
+		"--filesystem-root="+d.exports, "--health-probe-bind-address="+probes, "--leader-elect", "--leader-election-namespace=default")
+	d.operator.Env = append(os.Environ(), "KUBECONFIG="+d.controlPlane.KubeconfigPath)
+	d.operator.Stdout, d.operator.Stderr = log, log
+	d.operator.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return d.operator.Start()
+}
+
+func freeAddress() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return listener.Addr().String(), listener.Close()
+}
+
+// applySamples applies every sample; the Secret with the connection URL gets that of the PostgreSQL just started.
+func (d *demo) applySamples(ctx context.Context) error {
+	for _, object := range d.objects {
+		if object.GetKind() == "Secret" {
+			if err := unstructured.SetNestedField(object.Object, d.postgres.URL, "stringData", "url"); err != nil {
+				return err
+			}
+		}
+		if err := apply(ctx, d.client, object.DeepCopy()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *demo) waitUntilReady(ctx context.Context) error {
+	return d.eventually(ctx, func(export *v1alpha1.AccountingExport) (bool, string) {
+		for _, condition := range export.Status.Conditions {
+			if condition.Type == v1alpha1.ConditionReady {
+				return condition.Status == "True", condition.Reason + ": " + condition.Message
+			}
+		}
+		return false, "it has no condition Ready yet"
+	})
+}
+
+func (d *demo) runExports(ctx context.Context) error {
+	requested := time.Now().Format(time.RFC3339Nano)
+	for _, object := range d.ofKind("AccountingExport") {
+		patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.RequestedAtAnnotation, requested)
+		if err := d.client.Patch(ctx, object.DeepCopy(), client.RawPatch("application/merge-patch+json", []byte(patch))); err != nil {
+			return err
+		}
+	}
+	return d.eventually(ctx, func(export *v1alpha1.AccountingExport) (bool, string) {
+		last := export.Status.LastRun
+		if last == nil {
+			return false, "it has no run yet"
+		}
+		return last.Phase == v1alpha1.RunSucceeded, fmt.Sprintf("its run %s is %s (%s)", last.Name, last.Phase, last.Reason)
+	})
+}
+
+// eventually waits until every export is as it should be, and else says which is not, and why.
+func (d *demo) eventually(ctx context.Context, check func(*v1alpha1.AccountingExport) (bool, string)) error {
+	const patience = time.Minute
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		why, err := d.whichIsNot(ctx, check)
+		if err != nil {
+			return err
+		}
+		if why == "" {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("after %s: %s; the operator's log is:\n%s", patience, why, d.tailOfLog())
+		case <-tick.C:
+		}
+	}
+}
+
+func (d *demo) whichIsNot(ctx context.Context, check func(*v1alpha1.AccountingExport) (bool, string)) (string, error) {
+	var exports v1alpha1.AccountingExportList
+	if err := d.client.List(ctx, &exports); err != nil && ctx.Err() == nil {
+		return "", err
+	}
+	if len(exports.Items) == 0 {
+		return "there is no AccountingExport", nil
+	}
+	for i := range exports.Items {
+		if done, why := check(&exports.Items[i]); !done {
+			return fmt.Sprintf("AccountingExport %s/%s: %s", exports.Items[i].Namespace, exports.Items[i].Name, why), nil
+		}
+	}
+	return "", nil
+}
+
+func (d *demo) tailOfLog() string {
+	const most = 4000
+	content, err := os.ReadFile(d.operatorLog)
+	if err != nil {
+		return err.Error()
+	}
+	return string(content[max(0, len(content)-most):])
+}
+
+// stop ends what was started, in the opposite order.
+func (d *demo) stop() {
+	if d.operator != nil && d.operator.Process != nil {
+		_ = d.operator.Process.Signal(syscall.SIGTERM)
+		_ = d.operator.Wait()
+	}
+	if d.postgres != nil {
+		d.postgres.Stop()
+	}
+	if d.controlPlane != nil {
+		d.controlPlane.Stop()
+	}
+}

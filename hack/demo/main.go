@@ -1,0 +1,69 @@
+// Command demo does the main job once, on real parts: a control plane, a PostgreSQL with approved claims, the operator as
+// a process, and the samples applied through the API, up to the delivered files.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+func main() {
+	keep := flag.Bool("keep", false, "keep everything running until interrupted")
+	claims := flag.Int("claims", 500, "approved claims of each organisation")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := demonstrate(ctx, *claims, *keep); err != nil {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		os.Exit(1)
+	}
+}
+
+func demonstrate(ctx context.Context, claims int, keep bool) (err error) {
+	directory, err := os.MkdirTemp("", "ledgerport-demo-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(directory) }() // a leftover in the temporary directory is no failure
+	d := &demo{directory: directory, exports: filepath.Join(directory, "exports"), claims: claims}
+	defer d.stop()
+
+	steps := []struct {
+		what string
+		do   func(context.Context) error
+	}{
+		{"Starting a Kubernetes control plane (etcd and kube-apiserver) with the CRDs", d.startControlPlane},
+		{"Starting a throw-away PostgreSQL", d.startPostgres},
+		{"Reading the samples", d.readSamples},
+		{fmt.Sprintf("Filling the application's database with %d approved claims for each organisation", claims), d.fillDatabase},
+		{"Building the operator", d.buildOperator},
+		{"Starting the operator as a process", d.startOperator},
+		{"Applying config/samples through the API", d.applySamples},
+		{"Waiting until the exports are ready", d.waitUntilReady},
+		{"Asking for a run of each export, and waiting for it to succeed", d.runExports},
+	}
+	began := time.Now()
+	for _, step := range steps {
+		fmt.Printf("==> %s\n", step.what)
+		start := time.Now()
+		if err := step.do(ctx); err != nil {
+			return fmt.Errorf("%s: %w", step.what, err)
+		}
+		fmt.Printf("    %.2f s\n", time.Since(start).Seconds())
+	}
+	fmt.Printf("==> Done in %.2f s\n", time.Since(began).Seconds())
+	if err := d.show(ctx); err != nil {
+		return err
+	}
+	if keep {
+		d.explain()
+		<-ctx.Done()
+	}
+	return nil
+}

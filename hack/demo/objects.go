@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+)
+
+// readObjects reads every manifest of a directory, except what is for kustomize alone.
+func readObjects(directory string) ([]*unstructured.Unstructured, error) {
+	files, err := filepath.Glob(filepath.Join(directory, "*.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	var objects []*unstructured.Unstructured
+	for _, file := range files {
+		if filepath.Base(file) == "kustomization.yaml" {
+			continue
+		}
+		read, err := readFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		objects = append(objects, read...)
+	}
+	slices.SortStableFunc(objects, namespacesFirst)
+	return objects, nil
+}
+
+func readFile(name string) ([]*unstructured.Unstructured, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }() // only read
+	decoder := yaml.NewYAMLOrJSONDecoder(file, 4096)
+	var objects []*unstructured.Unstructured
+	for {
+		object := &unstructured.Unstructured{}
+		if err := decoder.Decode(object); errors.Is(err, io.EOF) {
+			return objects, nil
+		} else if err != nil {
+			return nil, err
+		}
+		if object.GetKind() != "" {
+			objects = append(objects, object)
+		}
+	}
+}
+
+func namespacesFirst(a, b *unstructured.Unstructured) int {
+	rank := func(object *unstructured.Unstructured) int {
+		if object.GetKind() == "Namespace" {
+			return 0
+		}
+		return 1
+	}
+	return rank(a) - rank(b)
+}
+
+// apply creates or changes an object as kubectl apply --server-side does.
+func apply(ctx context.Context, c client.Client, object *unstructured.Unstructured) error {
+	object.SetManagedFields(nil)
+	err := c.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("ledgerport-demo"), client.ForceOwnership)
+	if err != nil {
+		return fmt.Errorf("%s %s/%s: %w", object.GetKind(), object.GetNamespace(), object.GetName(), err)
+	}
+	return nil
+}
+
+// printTable prints what `kubectl get … --all-namespaces -o wide` prints, with kubectl where there is one.
+func printTable(ctx context.Context, config *rest.Config, kubeconfig, kubectl string, resources ...string) error {
+	if kubectl != "" {
+		command := exec.CommandContext(ctx, kubectl, "get", strings.Join(resources, ","), "--all-namespaces", "-o", "wide") // #nosec G204 -- a path that the environment chose
+		command.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig)
+		command.Stdout, command.Stderr = os.Stdout, os.Stderr
+		return command.Run()
+	}
+	for _, resource := range resources {
+		table, err := getTable(ctx, config, resource)
+		if err != nil {
+			return err
+		}
+		if err := writeTable(os.Stdout, table); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// getTable asks the API server for its own table of a resource.
+func getTable(ctx context.Context, config *rest.Config, resource string) (*metav1.Table, error) {
+	config = rest.CopyConfig(config)
+	config.GroupVersion = &v1alpha1.GroupVersion
+	config.APIPath = "/apis"
+	config.NegotiatedSerializer = metav1.Codecs.WithoutConversion()
+	api, err := rest.RESTClientFor(config)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := api.Get().Resource(resource).SetHeader("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io").DoRaw(ctx)
+	if err != nil {
+		return nil, err
+	}
+	table := &metav1.Table{}
+	return table, json.Unmarshal(raw, table)
+}
+
+func writeTable(to io.Writer, table *metav1.Table) error {
+	w := tabwriter.NewWriter(to, 0, 8, 3, ' ', 0)
+	header := []string{"NAMESPACE"}
+	for _, column := range table.ColumnDefinitions {
+		header = append(header, strings.ToUpper(column.Name))
+	}
+	fmt.Fprintln(w, strings.Join(header, "\t"))
+	for _, row := range table.Rows {
+		var object metav1.PartialObjectMetadata
+		if err := json.Unmarshal(row.Object.Raw, &object); err != nil {
+			return err
+		}
+		cells := []string{object.Namespace}
+		for _, cell := range row.Cells {
+			if cell == nil {
+				cell = ""
+			}
+			cells = append(cells, fmt.Sprint(cell))
+		}
+		fmt.Fprintln(w, strings.Join(cells, "\t"))
+	}
+	fmt.Fprintln(w)
+	return w.Flush()
+}
