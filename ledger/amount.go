@@ -5,8 +5,11 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/bojanz/currency"
+	"github.com/cockroachdb/apd/v3"
 )
 
 // Amount is an exact sum of money: a count of its currency's minor units (cents, öre, yen). Positive is debit.
@@ -46,3 +49,98 @@ func (c Currency) Code() string { return c.code }
 
 // Exponent is the number of decimals of the minor unit.
 func (c Currency) Exponent() int { return int(c.exponent) }
+
+// ParseAmount reads a decimal in the form in which PostgreSQL prints numeric: "-12.50". Decimals beyond the currency's
+// must be zeros.
+func ParseAmount(decimal string, c Currency) (Amount, error) {
+	digits, negative := strings.CutPrefix(decimal, "-")
+	whole, fraction, point := strings.Cut(digits, ".")
+	if whole == "" || point && fraction == "" {
+		return 0, ErrNotDecimal
+	}
+	exponent := int(c.exponent)
+	if len(fraction) > exponent {
+		if strings.Trim(fraction[exponent:], "0123456789") != "" {
+			return 0, ErrNotDecimal
+		}
+		if strings.Trim(fraction[exponent:], "0") != "" {
+			return 0, ErrTooPrecise
+		}
+		fraction = fraction[:exponent]
+	}
+	amount, err := appendDigits(0, whole)
+	if err == nil {
+		amount, err = appendDigits(amount, fraction)
+	}
+	for range exponent - len(fraction) {
+		amount = min(amount*10, MaxAmount+1)
+	}
+	switch {
+	case err != nil:
+		return 0, err
+	case amount > MaxAmount:
+		return 0, ErrTooLarge
+	case negative:
+		return -amount, nil
+	}
+	return amount, nil
+}
+
+// appendDigits stops growing above MaxAmount, so that it never overflows.
+func appendDigits(amount Amount, digits string) (Amount, error) {
+	for _, digit := range []byte(digits) {
+		if digit < '0' || digit > '9' {
+			return 0, ErrNotDecimal
+		}
+		amount = min(amount*10+Amount(digit-'0'), MaxAmount+1)
+	}
+	return amount, nil
+}
+
+// RoundAmount gives a decimal rounded to the currency's minor unit, half away from zero.
+func RoundAmount(decimal *apd.Decimal, c Currency) (Amount, error) {
+	var rounded apd.Decimal
+	condition, err := rounding.Quantize(&rounded, decimal, -int32(c.exponent))
+	if err != nil || condition.Any() && condition&^(apd.Rounded|apd.Inexact) != 0 {
+		return 0, ErrTooLarge
+	}
+	rounded.Exponent = 0
+	minor, err := rounded.Int64()
+	if err != nil || Amount(minor) > MaxAmount || Amount(minor) < -MaxAmount {
+		return 0, ErrTooLarge
+	}
+	return Amount(minor), nil
+}
+
+// rounding keeps enough digits for the sum of any claim's converted amounts.
+var rounding = apd.Context{Precision: 60, MaxExponent: 60, MinExponent: -60, Rounding: apd.RoundHalfUp}
+
+// Decimal writes the amount with all of the currency's decimals: "-12.50".
+func (a Amount) Decimal(c Currency) string {
+	return string(a.AppendDecimal(make([]byte, 0, 24), c, '.'))
+}
+
+// AppendDecimal appends the amount with all of the currency's decimals behind the given mark.
+func (a Amount) AppendDecimal(to []byte, c Currency, mark byte) []byte {
+	minor := uint64(a) //nolint:gosec // negated below where it must be
+	if a < 0 {
+		to = append(to, '-')
+		minor = -minor
+	}
+	var digits [20]byte
+	text := strconv.AppendUint(digits[:0], minor, 10)
+	whole := len(text) - int(c.exponent)
+	if whole <= 0 {
+		to = append(to, '0')
+	} else {
+		to = append(to, text[:whole]...)
+	}
+	if c.exponent == 0 {
+		return to
+	}
+	to = append(to, mark)
+	for ; whole < 0; whole++ {
+		to = append(to, '0')
+	}
+	return append(to, text[max(0, len(text)-int(c.exponent)):]...)
+}

@@ -1,0 +1,149 @@
+package expression
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/common/types/ref"
+)
+
+type values map[string]ref.Val
+
+func (v values) Variable(name string) (ref.Val, bool) {
+	value, ok := v[name]
+	return value, ok
+}
+
+var line = values{
+	"line.category":   types.String("travel"),
+	"line.number":     types.Int(3),
+	"line.dimensions": NewTexts(map[string]string{"project": "P1", "empty": ""}),
+	"claim.at":        types.Timestamp{Time: time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)},
+}
+
+func scope(t testing.TB) *Scope {
+	t.Helper()
+	s, err := NewScope(map[string]*cel.Type{"line.category": String, "line.number": Int, "line.dimensions": Texts, "claim.at": Timestamp})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestExpressions(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		source string
+		want   ref.Val
+	}{
+		{"line.category", types.String("travel")},
+		{"(line.category)", types.String("travel")},
+		{"line.category == 'travel' && line.number > 2", types.True},
+		{"line.dimensions['project']", types.String("P1")},
+		{"line.dimensions.project", types.String("P1")},
+		{"line.dimensions['missing']", types.String("")},
+		{"line.dimensions['missing'] == ''", types.True},
+		{"'missing' in line.dimensions", types.False},
+		{"'empty' in line.dimensions", types.True},
+		{"line.category.upperAscii()", types.String("TRAVEL")},
+		{"line.category.substring(0, 2) + string(line.number)", types.String("tr3")},
+		{"claim.at.getFullYear()", types.Int(2026)},
+		{"line.category.matches('^tr')", types.True},
+	}
+	for _, test := range tests {
+		t.Run(test.source, func(t *testing.T) {
+			t.Parallel()
+			program, err := scope(t).Compile(test.source, String, Bool, Int)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := program.Eval(t.Context(), line)
+			if err != nil || got.Equal(test.want) != types.True {
+				t.Errorf("gives %v (%v), want %v", got, err, test.want)
+			}
+		})
+	}
+}
+
+func TestAPlainVariableIsKnownAsSuch(t *testing.T) {
+	t.Parallel()
+	for source, want := range map[string]string{
+		"line.category": "line.category", "line.dimensions['x']": "", "line.category + ''": "", "'line.category'": "",
+	} {
+		program, err := scope(t).Compile(source, String)
+		if err != nil || program.Variable() != want {
+			t.Errorf("%s: variable %q (%v), want %q", source, program.Variable(), err, want)
+		}
+	}
+}
+
+func TestExpressionsThatCanNotWorkAreRefusedInOneLine(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ source, words string }{
+		{"", "does not compile"},
+		{"line.colour", "line"},
+		{"line.category ==", "1:17"},
+		{"line.number", "gives a int, not a bool"},
+		{"line.category.matches('(')", "matches"},
+		{strings.Repeat("x", MaxLength+1), "more than"},
+	}
+	for _, test := range tests {
+		_, err := scope(t).Compile(test.source, Bool)
+		if err == nil || !strings.Contains(err.Error(), test.words) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%.20q: %v, want one line with %q", test.source, err, test.words)
+		}
+	}
+}
+
+func TestEvaluationIsBounded(t *testing.T) {
+	t.Parallel()
+	source := "[0,1,2,3,4,5,6,7,8,9].all(a, [0,1,2,3,4,5,6,7,8,9].all(b, [0,1,2,3,4,5,6,7,8,9].all(c, [0,1,2,3,4,5,6,7,8,9].all(d, [0,1,2,3,4,5,6,7,8,9].all(e, a+b+c+d+e >= 0)))))"
+	program, err := scope(t).Compile(source, Bool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := program.Eval(t.Context(), line); err == nil || !strings.Contains(err.Error(), "cost") {
+		t.Errorf("an expensive expression: %v, want an error that names the cost", err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := program.Eval(ended, line); !errors.Is(err, context.Canceled) {
+		t.Errorf("a cancelled evaluation: %v, want context.Canceled", err)
+	}
+}
+
+func FuzzCompileAndEvaluate(f *testing.F) {
+	for _, seed := range []string{"line.category", "line.dimensions['a'] == ''", "[1,2].map(x, x*2)[0] > 1", "'%d'.format([line.number])", "\x00", "((((("} {
+		f.Add(seed)
+	}
+	s := scope(f)
+	f.Fuzz(func(t *testing.T, source string) {
+		program, err := s.Compile(source, String, Bool, Int)
+		if err != nil {
+			return
+		}
+		_, _ = program.Eval(t.Context(), line) // whatever it says: it ends, and does not panic
+	})
+}
+
+func BenchmarkEval(b *testing.B) {
+	for name, source := range map[string]string{"variable": "line.category", "comparison": "line.dimensions['project'] == 'P1'"} {
+		program, err := scope(b).Compile(source, String, Bool)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := program.Eval(b.Context(), line); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

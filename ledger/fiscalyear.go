@@ -1,0 +1,39 @@
+package ledger
+
+import (
+	"fmt"
+	"time"
+)
+
+// FiscalYearStart is the month and day on which the books' year begins.
+type FiscalYearStart struct {
+	Month time.Month
+	Day   int
+}
+
+// ParseFiscalYearStart reads MM-DD; an empty text is 1 January. 29 February is refused: most years have none.
+func ParseFiscalYearStart(text string) (FiscalYearStart, error) {
+	if text == "" {
+		return FiscalYearStart{Month: time.January, Day: 1}, nil
+	}
+	date, err := time.Parse("2006-01-02", "2001-"+text) // no leap year
+	if err != nil {
+		return FiscalYearStart{}, fmt.Errorf("%q is not a month and day such as 07-01", text)
+	}
+	return FiscalYearStart{Month: date.Month(), Day: date.Day()}, nil
+}
+
+// Year names the fiscal year of a date by the calendar year in which it begins.
+func (s FiscalYearStart) Year(date time.Time) int {
+	year := date.Year()
+	if date.Before(time.Date(year, s.Month, s.Day, 0, 0, 0, 0, date.Location())) {
+		return year - 1
+	}
+	return year
+}
+
+// Range gives the first and last day of a fiscal year, midnight UTC.
+func (s FiscalYearStart) Range(year int) (first, last time.Time) {
+	first = time.Date(year, s.Month, s.Day, 0, 0, 0, 0, time.UTC)
+	return first, first.AddDate(1, 0, -1)
+}

@@ -1,0 +1,149 @@
+package ledger
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/common/types/ref"
+
+	"github.com/ledgerport/ledgerport/ledger/expression"
+)
+
+// rule posts the lines that it matches to an account.
+type rule struct {
+	index      int
+	match      *expression.Program // nil: every line of its categories
+	account    string
+	taxCode    string
+	dimensions []dimensionRule
+}
+
+type dimensionRule struct {
+	name  string
+	value *expression.Program
+}
+
+// ruleSet finds the rules for a category without walking all of them, in their order.
+type ruleSet struct {
+	anyCategory []*rule
+	byCategory  map[string][]*rule // including those of any category
+}
+
+func (s *ruleSet) add(r *rule, categories []string) {
+	if s.byCategory == nil {
+		s.byCategory = map[string][]*rule{}
+	}
+	if len(categories) == 0 {
+		s.anyCategory = append(s.anyCategory, r)
+		for category := range s.byCategory {
+			s.byCategory[category] = append(s.byCategory[category], r)
+		}
+		return
+	}
+	for _, category := range categories {
+		if s.byCategory[category] == nil {
+			s.byCategory[category] = slices.Clone(s.anyCategory)
+		}
+		s.byCategory[category] = append(s.byCategory[category], r)
+	}
+}
+
+// find gives the first rule that matches the line, or nil.
+func (s *ruleSet) find(ctx context.Context, line *lineVariables) (*rule, error) {
+	candidates, known := s.byCategory[line.line.Category]
+	if !known {
+		candidates = s.anyCategory
+	}
+	for _, r := range candidates {
+		if r.match == nil {
+			return r, nil
+		}
+		matches, err := r.match.Eval(ctx, line)
+		if err != nil {
+			return nil, err
+		}
+		if matches == types.True {
+			return r, nil
+		}
+	}
+	return nil, nil
+}
+
+// lineScope declares what the expressions of a chart may use. The claimant's name and bank account are not among it.
+var lineScope = sync.OnceValue(func() *expression.Scope {
+	scope, err := expression.NewScope(map[string]*cel.Type{
+		"claim.id":          expression.String,
+		"claim.claimant_id": expression.String,
+		"claim.currency":    expression.String,
+		"claim.description": expression.String,
+		"claim.approved_at": expression.Timestamp,
+		"line.number":       expression.Int,
+		"line.category":     expression.String,
+		"line.description":  expression.String,
+		"line.gross":        expression.String,
+		"line.tax":          expression.String,
+		"line.gross_minor":  expression.Int,
+		"line.tax_minor":    expression.Int,
+		"line.tax_code":     expression.String,
+		"line.expense_date": expression.String,
+		"line.quantity":     expression.String,
+		"line.unit":         expression.String,
+		"line.dimensions":   expression.Texts,
+	})
+	if err != nil {
+		panic(err) // the variables above are constants
+	}
+	return scope
+})
+
+// lineVariables are the variables of one line.
+type lineVariables struct {
+	claim      *Claim
+	line       *Line
+	gross, tax Amount
+}
+
+// Variable implements expression.Variables.
+func (v *lineVariables) Variable(name string) (ref.Val, bool) {
+	switch name {
+	case "line.category":
+		return types.String(v.line.Category), true
+	case "line.dimensions":
+		return expression.NewTexts(v.line.Dimensions), true
+	case "line.number":
+		return types.Int(v.line.Number), true
+	case "line.description":
+		return types.String(v.line.Description), true
+	case "line.gross":
+		return types.String(v.line.Gross), true
+	case "line.tax":
+		return types.String(v.line.Tax), true
+	case "line.gross_minor":
+		return types.Int(v.gross), true
+	case "line.tax_minor":
+		return types.Int(v.tax), true
+	case "line.tax_code":
+		return types.String(v.line.TaxCode), true
+	case "line.expense_date":
+		return types.String(v.line.ExpenseDate.Format(time.DateOnly)), true
+	case "line.quantity":
+		return types.String(v.line.Quantity), true
+	case "line.unit":
+		return types.String(v.line.Unit), true
+	case "claim.id":
+		return types.String(v.claim.ID), true
+	case "claim.claimant_id":
+		return types.String(v.claim.ClaimantID), true
+	case "claim.currency":
+		return types.String(v.claim.Currency), true
+	case "claim.description":
+		return types.String(v.claim.Description), true
+	case "claim.approved_at":
+		return types.Timestamp{Time: v.claim.ApprovedAt}, true
+	}
+	return nil, false
+}
