@@ -1,0 +1,240 @@
+// Package environment starts the real servers that tests, demo and bench need, from what a machine has: a PostgreSQL, a
+// Kubernetes control plane, an S3 server. None of them is part of the product.
+package environment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+const (
+	postgresUser     = "postgres"
+	postgresPassword = "throw-away" // of a server that lives for one test run, on the loopback interface
+)
+
+// Postgres is a throw-away server on the loopback interface.
+type Postgres struct {
+	// URL of the database postgres, as its superuser.
+	URL       string
+	directory string
+	server    *exec.Cmd
+	ended     chan error
+}
+
+// StartPostgres makes a cluster in a directory that does not exist yet, and starts a server on it. The server dies with
+// this process. log gets what PostgreSQL says if it does not start, and what is installed.
+func StartPostgres(ctx context.Context, directory string, log io.Writer) (*Postgres, error) {
+	initdb, err := findInitdb(ctx, log)
+	if err != nil {
+		return nil, err
+	}
+	owner, err := unprivileged()
+	if err != nil {
+		return nil, err
+	}
+	p := &Postgres{directory: directory, ended: make(chan error, 1)}
+	if err := p.initialize(ctx, initdb, owner); err != nil {
+		p.Stop()
+		return nil, fmt.Errorf("making a PostgreSQL cluster: %w", err)
+	}
+	if err := p.start(ctx, filepath.Join(filepath.Dir(initdb), "postgres"), owner); err != nil {
+		p.Stop()
+		return nil, fmt.Errorf("starting PostgreSQL: %w", err)
+	}
+	return p, nil
+}
+
+// findInitdb looks where distributions put it, and installs Debian's package where that is possible.
+func findInitdb(ctx context.Context, log io.Writer) (string, error) {
+	look := func() string {
+		found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // the pattern is well formed
+		slices.Sort(found)
+		if onPath, err := exec.LookPath("initdb"); err == nil {
+			if real, err := filepath.EvalSymlinks(onPath); err == nil {
+				found = append(found, real)
+			}
+		}
+		if len(found) == 0 {
+			return ""
+		}
+		return found[len(found)-1]
+	}
+	if initdb := look(); initdb != "" {
+		return initdb, nil
+	}
+	if _, err := exec.LookPath("apt-get"); err == nil && os.Geteuid() == 0 {
+		if err := installPostgres(ctx, log); err != nil {
+			return "", err
+		}
+		if initdb := look(); initdb != "" {
+			return initdb, nil
+		}
+	}
+	return "", errors.New("there is no PostgreSQL: put initdb on PATH, install Debian's package postgresql, or name a server in LEDGERPORT_TEST_DATABASE_URL")
+}
+
+// installPostgres installs Debian's package without the cluster that it would start.
+func installPostgres(ctx context.Context, log io.Writer) error {
+	fmt.Fprintln(log, "installing Debian's package postgresql")
+	if err := os.MkdirAll("/etc/postgresql-common", 0o755); err != nil { // #nosec G301 -- as the package makes it
+		return err
+	}
+	if err := os.WriteFile("/etc/postgresql-common/createcluster.conf", []byte("create_main_cluster = false\n"), 0o644); err != nil { // #nosec G306 -- as above
+		return err
+	}
+	for _, arguments := range [][]string{{"update", "-qq"}, {"install", "-y", "-qq", "--no-install-recommends", "postgresql"}} {
+		install := exec.CommandContext(ctx, "apt-get", arguments...) // #nosec G204 -- constants
+		install.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+		if output, err := install.CombinedOutput(); err != nil {
+			return fmt.Errorf("apt-get %v: %w\n%s", arguments, err, output)
+		}
+	}
+	return nil
+}
+
+// unprivileged gives whom to run PostgreSQL as, because it refuses to run as root: nil is oneself.
+func unprivileged() (*syscall.Credential, error) {
+	if os.Geteuid() != 0 {
+		return nil, nil
+	}
+	for _, name := range []string{"postgres", "nobody"} {
+		account, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		uid, uidErr := strconv.ParseUint(account.Uid, 10, 32)
+		gid, gidErr := strconv.ParseUint(account.Gid, 10, 32)
+		if err := errors.Join(uidErr, gidErr); err != nil {
+			return nil, err
+		}
+		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
+	}
+	return nil, errors.New("PostgreSQL does not run as root, and there is neither a user postgres nor nobody")
+}
+
+func (p *Postgres) initialize(ctx context.Context, initdb string, owner *syscall.Credential) error {
+	if err := os.MkdirAll(p.directory, 0o700); err != nil {
+		return err
+	}
+	password := filepath.Join(p.directory, "password")
+	if err := os.WriteFile(password, []byte(postgresPassword), 0o600); err != nil {
+		return err
+	}
+	if owner != nil {
+		if err := p.handOver(owner, password); err != nil {
+			return err
+		}
+	}
+	command := exec.CommandContext(ctx, initdb, "--pgdata", p.data(), "--username", postgresUser, "--pwfile", password, // #nosec G204 -- found above
+		"--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync")
+	command.Dir, command.SysProcAttr = p.directory, &syscall.SysProcAttr{Credential: owner}
+	if output, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w\n%s", err, output)
+	}
+	return nil
+}
+
+// handOver gives the directory to the user that PostgreSQL runs as, and lets that user pass the directories above.
+func (p *Postgres) handOver(owner *syscall.Credential, password string) error {
+	for _, path := range []string{p.directory, password} {
+		if err := os.Chown(path, int(owner.Uid), int(owner.Gid)); err != nil {
+			return err
+		}
+	}
+	for above := filepath.Dir(p.directory); above != "/" && above != os.TempDir(); above = filepath.Dir(above) {
+		info, err := os.Stat(above)
+		if err != nil {
+			return err
+		}
+		if info.Mode().Perm()&0o001 != 0 {
+			continue
+		}
+		if err := os.Chmod(above, info.Mode().Perm()|0o011); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Postgres) data() string { return filepath.Join(p.directory, "data") }
+
+func (p *Postgres) start(ctx context.Context, postgres string, owner *syscall.Credential) error {
+	port, err := freePort()
+	if err != nil {
+		return err
+	}
+	p.server = exec.Command(postgres, "-D", p.data(), "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-k", "", // #nosec G204 -- found above
+		"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "shared_buffers=256MB",
+		"-c", "max_connections=300", "-c", "max_wal_size=4GB", "-c", "autovacuum_naptime=10min")
+	said, err := os.Create(filepath.Join(p.directory, "log")) // #nosec G304 -- our own directory
+	if err != nil {
+		return err
+	}
+	defer func() { _ = said.Close() }() // the server has it open for itself
+	p.server.Stdout, p.server.Stderr = said, said
+	p.server.Dir = p.directory
+	p.server.SysProcAttr = &syscall.SysProcAttr{Credential: owner, Pdeathsig: syscall.SIGQUIT}
+	if err := p.server.Start(); err != nil {
+		return err
+	}
+	go func() { p.ended <- p.server.Wait() }()
+	p.URL = (&url.URL{
+		Scheme: "postgres", User: url.UserPassword(postgresUser, postgresPassword),
+		Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Path: "/postgres", RawQuery: "sslmode=disable",
+	}).String()
+	return p.waitUntilUp(ctx, said.Name())
+}
+
+func (p *Postgres) waitUntilUp(ctx context.Context, log string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		conn, err := pgx.Connect(ctx, p.URL)
+		if err == nil {
+			return conn.Close(ctx)
+		}
+		select {
+		case ended := <-p.ended:
+			p.server = nil
+			said, _ := os.ReadFile(log) // #nosec G304 -- our own file; what it lacks is not said
+			return fmt.Errorf("the server ended: %w\n%s", ended, said)
+		case <-ctx.Done():
+			return err
+		case <-tick.C:
+		}
+	}
+}
+
+// Stop ends the server and removes its data.
+func (p *Postgres) Stop() {
+	if p.server != nil {
+		_ = p.server.Process.Signal(syscall.SIGQUIT) // immediate shutdown: the data is thrown away
+		<-p.ended
+		p.server = nil
+	}
+	_ = os.RemoveAll(p.directory) // a leftover in the temporary directory is no failure
+}
+
+func freePort() (int, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	return listener.Addr().(*net.TCPAddr).Port, listener.Close()
+}
