@@ -1,0 +1,182 @@
+package application
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// Content describes claims to be made. The same content is made from the same values, ids included.
+type Content struct {
+	OrganizationID string
+	// Claims approved, and lines of each: 3 where it is 0.
+	Claims, LinesPerClaim int
+	Seed                  uint64
+	// ApprovedFrom and ApprovedTo bound the approvals. Expenses are up to 20 days older.
+	ApprovedFrom, ApprovedTo time.Time
+	// Currency of most claims: EUR where it is empty.
+	Currency string
+	// ForeignEvery makes every n-th claim one in USD, with base amounts of six decimals. 0 makes none.
+	ForeignEvery int
+	// UnmappedEvery gives every n-th claim a line of the category "gifts", which no sample maps. 0 gives none.
+	UnmappedEvery int
+}
+
+// Summary counts what was made.
+type Summary struct {
+	Claims, Lines, Foreign, Unmapped int
+}
+
+// kind of expense: its category, and the tax rate of its receipts in per cent.
+type kind struct {
+	category, description string
+	rate                  int64
+	unit                  string
+}
+
+var kinds = []kind{
+	{"travel", "Train ticket", 6, ""},
+	{"hotel", "Hotel, two nights", 12, "night"},
+	{"meals", "Lunch with a customer", 12, ""},
+	{"office", "Printer paper", 25, "pack"},
+	{"mileage", "Own car", 0, "km"},
+	{"phone", "Mobile subscription", 25, ""},
+}
+
+// Fill puts approved claims of one organisation into the tables, and lets PostgreSQL count them.
+func Fill(ctx context.Context, conn *pgx.Conn, content Content) (Summary, error) {
+	maker := newMaker(content)
+	var claims, lines [][]any
+	flush := func() error {
+		if _, err := conn.CopyFrom(ctx, pgx.Identifier{"public", "claims"}, claimColumns, pgx.CopyFromRows(claims)); err != nil {
+			return fmt.Errorf("filling claims: %w", err)
+		}
+		if _, err := conn.CopyFrom(ctx, pgx.Identifier{"public", "claim_lines"}, lineColumns, pgx.CopyFromRows(lines)); err != nil {
+			return fmt.Errorf("filling claim_lines: %w", err)
+		}
+		claims, lines = claims[:0], lines[:0]
+		return nil
+	}
+	for i := range content.Claims {
+		claim, itsLines := maker.claim(i)
+		claims, lines = append(claims, claim), append(lines, itsLines...)
+		if len(claims) == 5000 {
+			if err := flush(); err != nil {
+				return maker.made, err
+			}
+		}
+	}
+	if err := flush(); err != nil {
+		return maker.made, err
+	}
+	for _, statement := range []string{"VACUUM ANALYZE public.claims", "VACUUM ANALYZE public.claim_lines"} {
+		if _, err := conn.Exec(ctx, statement); err != nil {
+			return maker.made, err
+		}
+	}
+	return maker.made, nil
+}
+
+var (
+	claimColumns = []string{"id", "organization_id", "claimant_id", "claimant_name", "claimant_iban", "status", "approved_at", "approved_by", "currency", "description"}
+	lineColumns  = []string{"claim_id", "line_no", "expense_date", "category", "description", "gross_amount", "tax_amount", "tax_code",
+		"base_gross_amount", "base_tax_amount", "dimensions", "quantity", "unit", "receipt_uri"}
+)
+
+// maker makes claims in a row.
+type maker struct {
+	Content
+	random *rand.Rand
+	ids    *rand.ChaCha8
+	made   Summary
+}
+
+func newMaker(content Content) *maker {
+	if content.LinesPerClaim == 0 {
+		content.LinesPerClaim = 3
+	}
+	if content.Currency == "" {
+		content.Currency = "EUR"
+	}
+	var seed [32]byte
+	seed[0], seed[1] = byte(content.Seed), byte(content.Seed>>8)
+	return &maker{Content: content, random: rand.New(rand.NewPCG(content.Seed, 1)), ids: rand.NewChaCha8(seed)} // #nosec G404 -- test data
+}
+
+func every(n, i int) bool { return n > 0 && i%n == n-1 }
+
+func (m *maker) claim(i int) (claim []any, lines [][]any) {
+	id := uuid.Must(uuid.NewRandomFromReader(m.ids)) // the reader never fails
+	employee := 1000 + m.random.IntN(400)
+	currency := m.Currency
+	if every(m.ForeignEvery, i) {
+		currency = "USD"
+		m.made.Foreign++
+	}
+	approved := m.ApprovedFrom.Add(time.Duration(m.random.Int64N(int64(m.ApprovedTo.Sub(m.ApprovedFrom))))).Truncate(time.Microsecond)
+	claim = []any{
+		pgtype.UUID{Bytes: id, Valid: true}, m.OrganizationID, fmt.Sprint(employee), fmt.Sprintf("Employee %d", employee), testIBAN(employee),
+		"approved", approved, "manager-7", currency, fmt.Sprintf("Expenses of week %d", 1+m.random.IntN(52)),
+	}
+	for number := 1; number <= m.LinesPerClaim; number++ {
+		lines = append(lines, m.line(id, number, approved, currency, every(m.UnmappedEvery, i) && number == 1))
+	}
+	m.made.Claims++
+	return claim, lines
+}
+
+func (m *maker) line(claim uuid.UUID, number int, approved time.Time, currency string, unmapped bool) []any {
+	expense := kinds[m.random.IntN(len(kinds))]
+	if unmapped {
+		expense = kind{"gifts", "Flowers", 25, ""}
+		m.made.Unmapped++
+	}
+	gross := 500 + m.random.Int64N(200_000) // minor units
+	if m.random.IntN(50) == 0 {
+		gross = -gross // a refund
+	}
+	tax := gross * expense.rate / (100 + expense.rate)
+	var taxCode, unit, baseGross, baseTax any
+	if expense.rate > 0 {
+		taxCode = fmt.Sprint(expense.rate)
+	}
+	if expense.unit != "" {
+		unit = expense.unit
+	}
+	if currency != m.Currency { // at 10.4321 of the books' currency for one
+		baseGross, baseTax = decimal(gross*104321, 6), decimal(tax*104321, 6)
+	}
+	dimensions, _ := json.Marshal(map[string]string{ // texts can always be written
+		"project": fmt.Sprintf("P%d", 1+m.random.IntN(9)), "cost_center": fmt.Sprint(10 * (1 + m.random.IntN(9))),
+	})
+	m.made.Lines++
+	return []any{
+		pgtype.UUID{Bytes: claim, Valid: true}, number, approved.AddDate(0, 0, -m.random.IntN(20)), expense.category, expense.description,
+		decimal(gross, 2), decimal(tax, 2), taxCode, baseGross, baseTax, dimensions, int64(1 + m.random.IntN(5)), unit,
+		fmt.Sprintf("s3://receipts/%s/%d", claim, number),
+	}
+}
+
+// decimal gives minor units as an exact numeric.
+func decimal(minor int64, exponent int32) pgtype.Numeric {
+	var n pgtype.Numeric
+	_ = n.ScanInt64(pgtype.Int8{Int64: minor, Valid: true}) // a number is always taken
+	n.Exp -= exponent
+	return n
+}
+
+// testIBAN gives a German IBAN with right check digits for a bank that does not exist.
+func testIBAN(employee int) string {
+	account := fmt.Sprintf("99999999%010d", employee)
+	remainder := 0
+	for _, digit := range account + "131400" { // D is 13, E is 14, and 00 for the check digits
+		remainder = (remainder*10 + int(digit-'0')) % 97
+	}
+	return fmt.Sprintf("DE%02d%s", 98-remainder, account)
+}
