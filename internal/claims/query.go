@@ -130,10 +130,10 @@ func (l *layout) totals(run Run) query {
 	var q query
 	amount := "l." + l.lines.quoted("grossAmount")
 	q.sql = fmt.Sprintf(`SELECT currency, count(*), sum(lines)::bigint, sum(gross)::text FROM (
-			SELECT %s AS currency, count(l.%s) AS lines, coalesce(sum(%s), 0)::numeric AS gross
+			SELECT %s::text COLLATE "C" AS currency, count(l.%s) AS lines, coalesce(sum(%s), 0)::numeric AS gross
 			FROM %s WHERE %s AND (c.%s::text IN (
 				SELECT e.claim_id FROM ledgerport.exported_claims e WHERE e.organization_id = %s AND e.run_id = %s)) IS TRUE
-			GROUP BY c.%s, 1) AS claims GROUP BY 1 ORDER BY 1 COLLATE "C"`,
+			GROUP BY c.%s, 1) AS claims GROUP BY 1 ORDER BY 1`,
 		l.expression(field{"c", "currency", false}), l.lines.quoted("claimID"), amount,
 		l.withLines(), l.approvedClaims(&q, run), l.claims.quoted("id"), q.parameter(run.OrganizationID), q.parameter(run.ID),
 		l.claims.quoted("id"))

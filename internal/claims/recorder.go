@@ -45,7 +45,7 @@ type taken struct {
 func newRecorder(ctx context.Context, conn *pgx.Conn, run Run) *recorder {
 	r := &recorder{
 		run: run, filling: &batch{},
-		full: make(chan *batch), empty: make(chan *batch, 1), stopped: make(chan struct{}),
+		full: make(chan *batch), empty: make(chan *batch, 2), stopped: make(chan struct{}),
 	}
 	r.empty <- &batch{}
 	r.finish = sync.OnceValue(r.flush)

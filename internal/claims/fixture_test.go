@@ -1,0 +1,229 @@
+package claims_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+const (
+	acme   = "3f2c9a1e-0000-4000-8000-000000000001"
+	globex = "3f2c9a1e-0000-4000-8000-000000000002"
+)
+
+var (
+	cutoff = time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)
+	before = cutoff.Add(-24 * time.Hour)
+)
+
+// applicationTables are the tables of an application that follows the contract to the letter.
+const applicationTables = `
+	CREATE TABLE claims (
+		id uuid PRIMARY KEY, organization_id uuid NOT NULL, claimant_id text NOT NULL, claimant_name text, claimant_iban text,
+		status text NOT NULL, approved_at timestamptz, approved_by text, currency char(3) NOT NULL, description text);
+	CREATE INDEX ON claims (organization_id, status, approved_at);
+	CREATE TABLE claim_lines (
+		claim_id uuid NOT NULL REFERENCES claims, line_no int NOT NULL, expense_date date NOT NULL, category text NOT NULL, description text,
+		gross_amount numeric(14,4), tax_amount numeric(14,4), tax_code text, base_gross_amount numeric, base_tax_amount numeric,
+		dimensions jsonb, quantity numeric, unit text, receipt_uri text, PRIMARY KEY (claim_id, line_no));`
+
+// fixture is a database of its own for one test, and a connection to arrange things with.
+type fixture struct {
+	*testing.T
+	ctx  context.Context
+	url  string
+	conn *pgx.Conn
+}
+
+// newFixture makes a database with the application's tables and, unless they are empty, Ledgerport's schema.
+func newFixture(t *testing.T, tables string) *fixture {
+	t.Helper()
+	f := &fixture{T: t, ctx: t.Context(), url: newDatabaseURL(t)}
+	var err error
+	if f.conn, err = pgx.Connect(f.ctx, f.url); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.conn.Close(context.Background()) })
+	f.sql(tables)
+	database := f.open(v1alpha1.PostgresSource{})
+	defer database.Close()
+	f.must(database.Migrate(f.ctx))
+	return f
+}
+
+// newDatabaseURL makes an empty database that is dropped after the test.
+func newDatabaseURL(t *testing.T) string {
+	t.Helper()
+	server := os.Getenv("LEDGERPORT_TEST_DATABASE_URL")
+	if server == "" {
+		t.Skip("LEDGERPORT_TEST_DATABASE_URL is not set")
+	}
+	admin, err := pgx.Connect(t.Context(), server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := "claims_" + strings.ToLower(rand.Text())
+	if _, err := admin.Exec(t.Context(), "CREATE DATABASE "+name); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_, err := admin.Exec(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)")
+		if err = errors.Join(err, admin.Close(context.Background())); err != nil {
+			t.Error(err)
+		}
+	})
+	address, err := url.Parse(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address.Path = "/" + name
+	return address.String()
+}
+
+func (f *fixture) open(layout v1alpha1.PostgresSource) *claims.Database {
+	f.Helper()
+	database, err := claims.Open(f.ctx, claims.Options{URL: f.url, Layout: layout})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(database.Close)
+	return database
+}
+
+func (f *fixture) sql(statement string, args ...any) {
+	f.Helper()
+	if _, err := f.conn.Exec(f.ctx, statement, args...); err != nil {
+		f.Fatal(err)
+	}
+}
+
+// count gives the single number that a query selects.
+func (f *fixture) count(query string, args ...any) (n int) {
+	f.Helper()
+	if err := f.conn.QueryRow(f.ctx, query, args...).Scan(&n); err != nil {
+		f.Fatal(err)
+	}
+	return n
+}
+
+// id makes readable, ordered uuids.
+func id(n int) string { return fmt.Sprintf("00000000-0000-4000-8000-%012d", n) }
+
+// claim adds an approved claim of acme with lines of 125.00, 250.00, … of which a fifth is tax.
+func (f *fixture) claim(n, lines int) {
+	f.Helper()
+	f.sql(`INSERT INTO claims VALUES ($1, $2, 'E1', 'Kari Nordmann', NULL, 'approved', $3, NULL, 'NOK', NULL)`, id(n), acme, before.Add(time.Duration(n)*time.Second))
+	f.sql(`INSERT INTO claim_lines (claim_id, line_no, expense_date, category, gross_amount, tax_amount)
+		SELECT $1, i, '2026-10-20', 'travel', 125 * i, 25 * i FROM generate_series(1, $2::int) i`, id(n), lines)
+}
+
+// claimRange adds n claims with one line each.
+func (f *fixture) claimRange(n int) {
+	f.Helper()
+	f.sql(`INSERT INTO claims SELECT ('00000000-0000-4000-8000-' || lpad(i::text, 12, '0'))::uuid, $1, 'E1', NULL, NULL, 'approved', $2::timestamptz + i * interval '1 ms', NULL, 'NOK', NULL
+		FROM generate_series(1, $3::int) i`, acme, before, n)
+	f.sql(`INSERT INTO claim_lines (claim_id, line_no, expense_date, category, gross_amount, tax_amount) SELECT id, 1, '2026-10-20', 'travel', 125, 25 FROM claims`)
+}
+
+func attemptOf(run string) claims.Attempt {
+	return claims.Attempt{
+		RunIdentity: claims.RunIdentity{ID: run, Namespace: "acme", Export: "monthly", Name: "monthly-" + run, OrganizationID: acme},
+		Holder:      "pod-1", Deadline: time.Now().Add(time.Minute), Series: "E", Cutoff: cutoff, Inputs: []byte(`{"exporter": "csv"}`),
+	}
+}
+
+func (f *fixture) start(database *claims.Database, attempt claims.Attempt) claims.Run {
+	f.Helper()
+	run, err := database.StartAttempt(f.ctx, attempt)
+	if err != nil {
+		f.Fatal(err)
+	}
+	return run
+}
+
+func (f *fixture) reserve(database *claims.Database, run claims.Run) *claims.Reservation {
+	f.Helper()
+	reservation, err := database.Reserve(f.ctx, run.Fence())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(reservation.Rollback)
+	return reservation
+}
+
+// year2026 takes every claim for the fiscal year 2026.
+func year2026(*ledger.Claim) int { return 2026 }
+
+// takeAll takes every claim for the fiscal year that a function says, and gives their ids; year 0 holds the claim.
+func (f *fixture) takeAll(reservation *claims.Reservation, year func(*ledger.Claim) int) (ids []string, held int64) {
+	f.Helper()
+	for {
+		claim, err := reservation.Next(f.ctx)
+		if errors.Is(err, io.EOF) {
+			return ids, held
+		}
+		if err != nil {
+			f.Fatal(err)
+		}
+		if in := year(claim); in == 0 {
+			held++
+			err = reservation.Hold(f.ctx, &ledger.Hold{ClaimID: claim.ID, Reason: ledger.HoldUnmapped, Message: "map it"})
+		} else {
+			ids = append(ids, claim.ID)
+			err = reservation.Take(f.ctx, in)
+		}
+		if err != nil {
+			f.Fatal(err)
+		}
+	}
+}
+
+// rendered is what a run records of an artifact in these tests.
+func rendered(taken []string, held int64) claims.Rendered {
+	return claims.Rendered{
+		Files:    []claims.File{{Name: "monthly.csv", MediaType: "text/csv", Size: 3, SHA256: "abc"}},
+		Manifest: []byte("{\"run\":\n 1}\n"), Claims: int64(len(taken)), Held: held, FirstVoucher: "E/2026/1", LastVoucher: "E/2026/9",
+	}
+}
+
+// reserveAll starts a run that takes everything and gives it in state rendered.
+func (f *fixture) reserveAll(database *claims.Database, attempt claims.Attempt, year func(*ledger.Claim) int) (claims.Run, []string) {
+	f.Helper()
+	run := f.start(database, attempt)
+	reservation := f.reserve(database, run)
+	taken, held := f.takeAll(reservation, year)
+	f.must(reservation.Commit(f.ctx, claims.StateRendered, rendered(taken, held)))
+	reservation.Rollback()
+	return run, taken
+}
+
+func (f *fixture) must(err error) {
+	f.Helper()
+	if err != nil {
+		f.Fatal(err)
+	}
+}
+
+// mustFail insists on a failure with a reason, and gives it.
+func mustFail(t testing.TB, err error, reason v1alpha1.Reason) *failure.Error {
+	t.Helper()
+	var failed *failure.Error
+	if !errors.As(err, &failed) || failed.Reason != reason {
+		t.Fatalf("got %v, want a failure with reason %s", err, reason)
+	}
+	return failed
+}
