@@ -6,21 +6,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/checker"
+	celast "github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/common/types/traits"
 	"github.com/google/cel-go/ext"
+	"github.com/google/cel-go/interpreter"
 )
 
 const (
 	// MaxLength bounds the source of one expression, in bytes.
 	MaxLength = 4096
-	// costLimit bounds one evaluation, in CEL's units of cost: some ten milliseconds at most.
-	costLimit = 100_000
+	// CostLimit bounds one evaluation, in CEL's units of cost: some ten milliseconds at most.
+	CostLimit = 100_000
+	// textLength is how long, in characters, a text in a variable is taken to be where an expression's cost is estimated.
+	textLength = 10_000
 	// interruptCheckFrequency is how many steps of a comprehension pass between two looks at the context.
 	interruptCheckFrequency = 100
 )
@@ -48,7 +54,13 @@ type Scope struct {
 
 // NewScope declares variables by their whole names. Further options may declare functions.
 func NewScope(variables map[string]*cel.Type, options ...cel.EnvOption) (*Scope, error) {
-	all := []cel.EnvOption{ext.Strings(ext.StringsVersion(4)), cel.ASTValidators(cel.ValidateRegexLiterals(), cel.ValidateTimestampLiterals())}
+	all := []cel.EnvOption{
+		// All macros but has(), which would be true of every key of Texts: "in" is the test that works.
+		cel.ClearMacros(), cel.Macros(cel.AllMacro, cel.ExistsMacro, cel.ExistsOneMacro, cel.MapMacro, cel.MapFilterMacro, cel.FilterMacro),
+		ext.Strings(ext.StringsVersion(5)),
+		cel.ASTValidators(cel.ValidateRegexLiterals(), cel.ValidateTimestampLiterals()),
+		cel.CostEstimatorOptions(checker.OverloadCostEstimate(quote, unlimitedQuote)),
+	}
 	for name, kind := range variables {
 		all = append(all, cel.Variable(name, kind))
 	}
@@ -63,6 +75,8 @@ func NewScope(variables map[string]*cel.Type, options ...cel.EnvOption) (*Scope,
 type Program struct {
 	variable string // the whole expression is this variable
 	program  cel.Program
+	metered  bool // its form alone does not bound its cost
+	ast      *celast.AST
 	result   *cel.Type
 }
 
@@ -71,22 +85,65 @@ func (s *Scope) Compile(source string, results ...*cel.Type) (*Program, error) {
 	if len(source) > MaxLength {
 		return nil, fmt.Errorf("the expression has %d bytes, more than %d", len(source), MaxLength)
 	}
-	ast, issues := s.env.Compile(source)
+	checked, issues := s.env.Compile(source)
 	if err := issues.Err(); err != nil {
 		return nil, fmt.Errorf("the expression does not compile: %s", oneLine(err))
 	}
-	if !slices.ContainsFunc(results, ast.OutputType().IsExactType) {
-		return nil, fmt.Errorf("the expression gives a %s, not a %s", ast.OutputType(), names(results))
+	if !slices.ContainsFunc(results, checked.OutputType().IsExactType) {
+		return nil, fmt.Errorf("the expression gives a value of type %s, not %s", checked.OutputType(), names(results))
 	}
-	program, err := s.env.Program(ast, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(costLimit), cel.InterruptCheckFrequency(interruptCheckFrequency))
+	p := &Program{ast: checked.NativeRep(), result: checked.OutputType(), variable: soleVariable(checked.NativeRep())}
+	cost, err := s.env.EstimateCost(checked, sizes{})
 	if err != nil {
+		return nil, fmt.Errorf("the cost of the expression can not be estimated: %w", err)
+	}
+	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
+	if p.metered = cost.Max > CostLimit; p.metered {
+		options = append(options, cel.CostLimit(CostLimit), cel.InterruptCheckFrequency(interruptCheckFrequency),
+			cel.CostTrackerOptions(interpreter.OverloadCostTracker(quote, meteredQuote)))
+	}
+	if p.program, err = s.env.Program(checked, options...); err != nil {
 		return nil, fmt.Errorf("the expression does not compile: %s", oneLine(err))
 	}
-	p := &Program{program: program, result: ast.OutputType()}
-	if reference, ok := ast.NativeRep().ReferenceMap()[ast.NativeRep().Expr().ID()]; ok && reference.Value == nil && len(reference.OverloadIDs) == 0 {
-		p.variable = reference.Name
-	}
 	return p, nil
+}
+
+// quote is the overload of strings.quote, the one function that can double a text and that CEL puts no cost on.
+const quote = "strings_quote"
+
+func unlimitedQuote(checker.CostEstimator, *checker.AstNode, []checker.AstNode) *checker.CallEstimate {
+	return &checker.CallEstimate{CostEstimate: checker.UnknownCostEstimate()}
+}
+
+func meteredQuote(_ []ref.Val, result ref.Val) *uint64 {
+	text, _ := result.(types.String)
+	cost := uint64(len(text))
+	return &cost
+}
+
+// soleVariable gives the name of the variable that is the whole expression.
+func soleVariable(ast *celast.AST) string {
+	reference, ok := ast.ReferenceMap()[ast.Expr().ID()]
+	if !ok || reference.Value != nil || len(reference.OverloadIDs) > 0 {
+		return ""
+	}
+	return reference.Name
+}
+
+// sizes tells the estimate of cost how large variables are. What it leaves out counts as unlimited.
+type sizes struct{}
+
+// EstimateSize implements checker.CostEstimator.
+func (sizes) EstimateSize(node checker.AstNode) *checker.SizeEstimate {
+	if len(node.Path()) == 1 && node.Type().Kind() == types.StringKind {
+		return &checker.SizeEstimate{Max: textLength}
+	}
+	return nil
+}
+
+// EstimateCallCost implements checker.CostEstimator.
+func (sizes) EstimateCallCost(string, string, *checker.AstNode, []checker.AstNode) *checker.CallEstimate {
+	return nil
 }
 
 // Variable gives the name of the variable that is the whole expression, or nothing.
@@ -95,21 +152,45 @@ func (p *Program) Variable() string { return p.variable }
 // Result is the type that the expression gives.
 func (p *Program) Result() *cel.Type { return p.result }
 
-// Eval evaluates the expression. An expression that is one variable costs no more than looking it up.
+// Eval evaluates the expression. An expression that is one variable costs no more than looking it up. The error names the
+// place in the expression, and never quotes a value: values are texts of claims.
 func (p *Program) Eval(ctx context.Context, variables Variables) (ref.Val, error) {
 	if p.variable != "" {
 		if value, ok := variables.Variable(p.variable); ok {
 			return value, nil
 		}
 	}
-	value, _, err := p.program.ContextEval(ctx, activation{variables})
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		return nil, errors.New(oneLine(err))
+	var value ref.Val
+	var err error
+	if p.metered {
+		value, _, err = p.program.ContextEval(ctx, activation{variables})
+	} else {
+		value, _, err = p.program.Eval(activation{variables})
 	}
-	return value, nil
+	switch {
+	case err == nil:
+		return value, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	}
+	return nil, p.explain(err)
+}
+
+// explain says what is known to be free of values in an error of CEL.
+func (p *Program) explain(err error) error {
+	problem := "a function refused its argument"
+	for _, known := range []string{"division by zero", "modulus by zero", "integer overflow", "no such overload", "no such attribute", "cost limit exceeded"} {
+		if strings.Contains(err.Error(), known) {
+			problem = known
+		}
+	}
+	var failed *types.Err
+	if errors.As(err, &failed) {
+		if at := p.ast.SourceInfo().GetStartLocation(failed.NodeID()); at.Line() > 0 {
+			return fmt.Errorf("%d:%d: %s", at.Line(), at.Column()+1, problem)
+		}
+	}
+	return errors.New(problem)
 }
 
 // activation lets CEL look variables up.
@@ -140,15 +221,19 @@ func names(kinds []*cel.Type) string {
 	return strings.Join(all, " or ")
 }
 
-// texts give "" for what they lack.
-type texts struct {
-	traits.Mapper
-	members map[string]string
-}
+// texts is a map that gives "" for what it lacks.
+type texts map[string]string
 
 // NewTexts makes the value of a variable of type Texts.
-func NewTexts(members map[string]string) ref.Val {
-	return texts{types.NewStringStringMap(types.DefaultTypeAdapter, members), members}
+func NewTexts(members map[string]string) ref.Val { return texts(members) }
+
+// Find implements traits.Mapper: an index into the map finds something always.
+func (t texts) Find(key ref.Val) (ref.Val, bool) {
+	name, ok := key.(types.String)
+	if !ok {
+		return types.MaybeNoSuchOverloadErr(key), false
+	}
+	return types.String(t[string(name)]), true
 }
 
 // Get implements traits.Indexer.
@@ -157,21 +242,38 @@ func (t texts) Get(key ref.Val) ref.Val {
 	return value
 }
 
-// Find implements traits.Mapper: an index into the map finds something always.
-func (t texts) Find(key ref.Val) (ref.Val, bool) {
-	name, ok := key.(types.String)
-	if !ok {
-		return types.MaybeNoSuchOverloadErr(key), false
-	}
-	return types.String(t.members[string(name)]), true
-}
-
 // Contains implements traits.Container.
 func (t texts) Contains(key ref.Val) ref.Val {
 	name, ok := key.(types.String)
 	if !ok {
 		return types.MaybeNoSuchOverloadErr(key)
 	}
-	_, found := t.members[string(name)]
+	_, found := t[string(name)]
 	return types.Bool(found)
 }
+
+// Size implements traits.Sizer.
+func (t texts) Size() ref.Val { return types.Int(len(t)) }
+
+// Iterator implements traits.Iterable.
+func (t texts) Iterator() traits.Iterator { return t.plain().Iterator() }
+
+// Equal implements ref.Val.
+func (t texts) Equal(other ref.Val) ref.Val { return t.plain().Equal(other) }
+
+// Type implements ref.Val.
+func (t texts) Type() ref.Type { return types.MapType }
+
+// Value implements ref.Val.
+func (t texts) Value() any { return map[string]string(t) }
+
+// ConvertToNative implements ref.Val.
+func (t texts) ConvertToNative(into reflect.Type) (any, error) {
+	return t.plain().ConvertToNative(into)
+}
+
+// ConvertToType implements ref.Val.
+func (t texts) ConvertToType(into ref.Type) ref.Val { return t.plain().ConvertToType(into) }
+
+// plain is CEL's own map of the same members, for what is not worth doing again here.
+func (t texts) plain() traits.Mapper { return types.NewStringStringMap(types.DefaultTypeAdapter, t) }

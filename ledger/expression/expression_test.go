@@ -88,7 +88,7 @@ func TestExpressionsThatCanNotWorkAreRefusedInOneLine(t *testing.T) {
 		{"", "does not compile"},
 		{"line.colour", "line"},
 		{"line.category ==", "1:17"},
-		{"line.number", "gives a int, not a bool"},
+		{"line.number", "of type int, not bool"},
 		{"line.category.matches('(')", "matches"},
 		{strings.Repeat("x", MaxLength+1), "more than"},
 	}
@@ -102,18 +102,71 @@ func TestExpressionsThatCanNotWorkAreRefusedInOneLine(t *testing.T) {
 
 func TestEvaluationIsBounded(t *testing.T) {
 	t.Parallel()
-	source := "[0,1,2,3,4,5,6,7,8,9].all(a, [0,1,2,3,4,5,6,7,8,9].all(b, [0,1,2,3,4,5,6,7,8,9].all(c, [0,1,2,3,4,5,6,7,8,9].all(d, [0,1,2,3,4,5,6,7,8,9].all(e, a+b+c+d+e >= 0)))))"
-	program, err := scope(t).Compile(source, Bool)
-	if err != nil {
-		t.Fatal(err)
+	ten := "[0,1,2,3,4,5,6,7,8,9]"
+	nested := "a >= 0"
+	for range 6 {
+		nested = ten + ".all(a, " + nested + ")"
 	}
-	if _, err := program.Eval(t.Context(), line); err == nil || !strings.Contains(err.Error(), "cost") {
-		t.Errorf("an expensive expression: %v, want an error that names the cost", err)
+	doubled := "[line.category]"
+	for range 60 {
+		doubled += ".map(x, x + x)"
 	}
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := program.Eval(ended, line); !errors.Is(err, context.Canceled) {
-		t.Errorf("a cancelled evaluation: %v, want context.Canceled", err)
+	for name, source := range map[string]string{
+		"loops":   nested,
+		"concat":  doubled + "[0] == ''",
+		"quote":   strings.Repeat("strings.quote(", 60) + "line.category" + strings.Repeat(")", 60) + " == ''",
+		"replace": "line.category" + strings.Repeat(".replace('', line.category)", 60) + " == ''",
+	} {
+		program, err := scope(t).Compile(source, Bool)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := program.Eval(t.Context(), line); err == nil || !strings.Contains(err.Error(), "cost") {
+			t.Errorf("%s: %v, want an error that names the cost", name, err)
+		}
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := program.Eval(ended, line); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s, cancelled: %v, want context.Canceled", name, err)
+		}
+	}
+}
+
+func TestErrorsNameThePlaceAndQuoteNoValue(t *testing.T) {
+	t.Parallel()
+	for source, want := range map[string]string{
+		"int(line.category) > 1":                              "1:4: a function refused its argument",
+		"1 / (line.number - 3) > 0":                           "1:3: division by zero",
+		"line.category.substring(0, 7) == ''":                 "1:24: a function refused its argument",
+		"timestamp(line.dimensions['project']) > claim.at":    "1:10: a function refused its argument",
+		"[1, 2][line.number] > 0":                             "1:7: a function refused its argument",
+		"line.category.matches(line.dimensions['x'] + '(')":   "1:22: a function refused its argument",
+		"duration(line.category + 'travel') > duration('1s')": "1:9: a function refused its argument",
+	} {
+		program, err := scope(t).Compile(source, Bool)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := program.Eval(t.Context(), line); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", source, err, want)
+		}
+	}
+}
+
+func TestTextsAreAMap(t *testing.T) {
+	t.Parallel()
+	for _, source := range []string{
+		"size(line.dimensions) == 2", "line.dimensions.exists(k, k == 'project')", "line.dimensions == {'project': 'P1', 'empty': ''}",
+		"line.dimensions.map(k, line.dimensions[k]).join('') == 'P1'", "type(line.dimensions) == map", "dyn(line.dimensions)['project'] == 'P1'",
+	} {
+		program, err := scope(t).Compile(source, Bool)
+		if err != nil {
+			t.Errorf("%s: %v", source, err)
+			continue
+		}
+		if got, err := program.Eval(t.Context(), line); err != nil || got != types.True {
+			t.Errorf("%s: %v (%v), want true", source, got, err)
+		}
 	}
 }
 
