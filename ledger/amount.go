@@ -51,35 +51,33 @@ func (c Currency) Code() string { return c.code }
 func (c Currency) Exponent() int { return int(c.exponent) }
 
 // ParseAmount reads a decimal in the form in which PostgreSQL prints numeric: "-12.50". Decimals beyond the currency's
-// must be zeros.
+// must be zeros. It gives ErrNotDecimal, ErrTooPrecise or ErrTooLarge.
 func ParseAmount(decimal string, c Currency) (Amount, error) {
 	digits, negative := strings.CutPrefix(decimal, "-")
 	whole, fraction, point := strings.Cut(digits, ".")
 	if whole == "" || point && fraction == "" {
 		return 0, ErrNotDecimal
 	}
-	exponent := int(c.exponent)
-	if len(fraction) > exponent {
-		if strings.Trim(fraction[exponent:], "0123456789") != "" {
-			return 0, ErrNotDecimal
-		}
-		if strings.Trim(fraction[exponent:], "0") != "" {
-			return 0, ErrTooPrecise
-		}
-		fraction = fraction[:exponent]
-	}
+	exponent := min(len(fraction), int(c.exponent))
 	amount, err := appendDigits(0, whole)
 	if err == nil {
-		amount, err = appendDigits(amount, fraction)
+		amount, err = appendDigits(amount, fraction[:exponent])
 	}
-	for range exponent - len(fraction) {
+	var beyond Amount
+	if err == nil {
+		beyond, err = appendDigits(0, fraction[exponent:])
+	}
+	if err != nil {
+		return 0, err
+	}
+	for range int(c.exponent) - exponent {
 		amount = min(amount*10, MaxAmount+1)
 	}
 	switch {
-	case err != nil:
-		return 0, err
 	case amount > MaxAmount:
 		return 0, ErrTooLarge
+	case beyond != 0:
+		return 0, ErrTooPrecise
 	case negative:
 		return -amount, nil
 	}
@@ -88,32 +86,42 @@ func ParseAmount(decimal string, c Currency) (Amount, error) {
 
 // appendDigits stops growing above MaxAmount, so that it never overflows.
 func appendDigits(amount Amount, digits string) (Amount, error) {
-	for _, digit := range []byte(digits) {
-		if digit < '0' || digit > '9' {
+	for i := range len(digits) {
+		digit := digits[i] - '0'
+		if digit > 9 {
 			return 0, ErrNotDecimal
 		}
-		amount = min(amount*10+Amount(digit-'0'), MaxAmount+1)
+		amount = min(amount*10+Amount(digit), MaxAmount+1)
 	}
 	return amount, nil
 }
 
-// RoundAmount gives a decimal rounded to the currency's minor unit, half away from zero.
+// RoundAmount gives a decimal rounded to the currency's minor unit, half away from zero. It gives ErrTooLarge.
 func RoundAmount(decimal *apd.Decimal, c Currency) (Amount, error) {
 	var rounded apd.Decimal
-	condition, err := rounding.Quantize(&rounded, decimal, -int32(c.exponent))
-	if err != nil || condition.Any() && condition&^(apd.Rounded|apd.Inexact) != 0 {
+	if _, err := arithmetic.Quantize(&rounded, decimal, -int32(c.exponent)); err != nil {
 		return 0, ErrTooLarge
 	}
-	rounded.Exponent = 0
+	rounded.Exponent = 0 // a count of minor units
 	minor, err := rounded.Int64()
-	if err != nil || Amount(minor) > MaxAmount || Amount(minor) < -MaxAmount {
+	if err != nil || magnitude(Amount(minor)) > MaxAmount {
 		return 0, ErrTooLarge
 	}
 	return Amount(minor), nil
 }
 
-// rounding keeps enough digits for the sum of any claim's converted amounts.
-var rounding = apd.Context{Precision: 60, MaxExponent: 60, MinExponent: -60, Rounding: apd.RoundHalfUp}
+// arithmetic is exact for sums of decimals of at most maxDecimalLength digits, and rounds half away from zero.
+var arithmetic = apd.Context{
+	Precision: 2 * maxDecimalLength, MaxExponent: maxDecimalLength, MinExponent: -2 * maxDecimalLength,
+	Rounding: apd.RoundHalfUp, Traps: apd.DefaultTraps,
+}
+
+// maxDecimalLength bounds the text of an amount that is to be rounded.
+const maxDecimalLength = 100
+
+var errTooLong = fmt.Errorf("longer than %d characters", maxDecimalLength)
+
+func magnitude(a Amount) Amount { return max(a, -a) }
 
 // Decimal writes the amount with all of the currency's decimals: "-12.50".
 func (a Amount) Decimal(c Currency) string {

@@ -15,7 +15,7 @@ import (
 
 // rule posts the lines that it matches to an account.
 type rule struct {
-	index      int
+	field      string              // its path in the chart, such as spec.rules[3]
 	match      *expression.Program // nil: every line of its categories
 	account    string
 	taxCode    string
@@ -26,6 +26,10 @@ type dimensionRule struct {
 	name  string
 	value *expression.Program
 }
+
+func (r *rule) matchField() string { return r.field + ".match.expression" }
+
+func (r *rule) dimensionField(name string) string { return r.field + ".dimensions[" + name + "]" }
 
 // ruleSet finds the rules for a category without walking all of them, in their order.
 type ruleSet struct {
@@ -52,25 +56,25 @@ func (s *ruleSet) add(r *rule, categories []string) {
 	}
 }
 
-// find gives the first rule that matches the line, or nil.
-func (s *ruleSet) find(ctx context.Context, line *lineVariables) (*rule, error) {
+// find gives the first rule that matches the line, or nil. An error comes with the field whose expression failed.
+func (s *ruleSet) find(ctx context.Context, line *lineVariables) (found *rule, field string, err error) {
 	candidates, known := s.byCategory[line.line.Category]
 	if !known {
 		candidates = s.anyCategory
 	}
 	for _, r := range candidates {
 		if r.match == nil {
-			return r, nil
+			return r, "", nil
 		}
 		matches, err := r.match.Eval(ctx, line)
 		if err != nil {
-			return nil, err
+			return nil, r.matchField(), err
 		}
 		if matches == types.True {
-			return r, nil
+			return r, "", nil
 		}
 	}
-	return nil, nil
+	return nil, "", nil
 }
 
 // lineScope declares what the expressions of a chart may use. The claimant's name and bank account are not among it.

@@ -1,0 +1,87 @@
+package ledger
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+)
+
+// VoucherPolicy is what an AccountingExport says of its vouchers.
+type VoucherPolicy struct {
+	// Series of the voucher numbers.
+	Series string
+	// Posting says which date vouchers are posted on.
+	Posting v1alpha1.PostingPolicy
+	// Location is the time zone in which an instant becomes a date; nil is UTC.
+	Location *time.Location
+	// Cutoff of the run; its date is the run's date.
+	Cutoff time.Time
+}
+
+// Dates outside these years are mistakes, and several formats can not write them.
+const firstYear, lastYear = 1900, 2999
+
+func plausible(date time.Time) bool { return date.Year() >= firstYear && date.Year() <= lastYear }
+
+// postingDates turns claims into posting dates.
+type postingDates struct {
+	policy   v1alpha1.PostingDatePolicy
+	location *time.Location
+	runDate  time.Time
+	openFrom time.Time // zero where every period is open
+}
+
+func newPostingDates(policy VoucherPolicy) (postingDates, error) {
+	location := cmp.Or(policy.Location, time.UTC)
+	dates := postingDates{policy: policy.Posting.Date, location: location, runDate: dateIn(policy.Cutoff, location)}
+	if open := policy.Posting.OpenFrom; open != "" {
+		var err error
+		if dates.openFrom, err = time.Parse(time.DateOnly, open); err != nil || !plausible(dates.openFrom) {
+			return dates, &ChartError{Field: "spec.posting.openFrom", Problem: fmt.Sprintf("%q is not a date such as 2026-10-01", open)}
+		}
+	}
+	return dates, nil
+}
+
+// of gives the posting date of a claim: the policy's, but never in a closed period.
+func (d postingDates) of(claim *Claim) (time.Time, error) {
+	for i := range claim.Lines {
+		if !plausible(claim.Lines[i].ExpenseDate) {
+			return time.Time{}, hold(claim, HoldInvalidDate, "expense_date of line %d is missing or not in the years %d to %d; correct it in the application",
+				claim.Lines[i].Number, firstYear, lastYear)
+		}
+	}
+	date := d.wanted(claim)
+	if !plausible(date) {
+		return time.Time{}, hold(claim, HoldInvalidDate, "the date that the claim would be posted on (%s) is not in the years %d to %d",
+			d.policy, firstYear, lastYear)
+	}
+	if date.Before(d.openFrom) {
+		return d.openFrom, nil
+	}
+	return date, nil
+}
+
+func (d postingDates) wanted(claim *Claim) time.Time {
+	switch d.policy {
+	case v1alpha1.PostOnApprovalDate:
+		return dateIn(claim.ApprovedAt, d.location)
+	case v1alpha1.PostOnRunDate:
+		return d.runDate
+	}
+	var latest time.Time
+	for i := range claim.Lines {
+		if claim.Lines[i].ExpenseDate.After(latest) {
+			latest = claim.Lines[i].ExpenseDate
+		}
+	}
+	return latest
+}
+
+// dateIn is where an instant becomes a date: midnight UTC of the day that the zone's calendar shows.
+func dateIn(instant time.Time, location *time.Location) time.Time {
+	year, month, day := instant.In(location).Date()
+	return time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
+}

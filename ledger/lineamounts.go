@@ -1,0 +1,184 @@
+package ledger
+
+import (
+	"errors"
+
+	"github.com/cockroachdb/apd/v3"
+)
+
+// claimSum reads the amounts of one claim's lines and sums them.
+type claimSum struct {
+	currency, base Currency
+	// gross is in the claim's currency, baseGross in the books': the sum of what each line was rounded to.
+	gross, baseGross Amount
+	// rest is what rounding took from the lines, exactly; not in use where nothing was rounded.
+	rest    apd.Decimal
+	rounded bool
+}
+
+// lineAmounts of one line: in the claim's currency, and in the books' currency rounded to its minor unit.
+type lineAmounts struct {
+	gross, tax, baseGross, baseTax Amount
+}
+
+// read checks the amounts of a line and adds them to the sum.
+func (s *claimSum) read(claim *Claim, line *Line) (a lineAmounts, err error) {
+	if line.Currency != "" && line.Currency != claim.Currency {
+		return a, hold(claim, HoldMixedCurrencies, "line %d is in %q and its claim in %q; make one claim per currency",
+			line.Number, quotable(line.Currency), quotable(claim.Currency))
+	}
+	if a.gross, err = parse(claim, line, "gross_amount", line.Gross, s.currency); err != nil {
+		return a, err
+	}
+	if line.Tax != "" {
+		if a.tax, err = parse(claim, line, "tax_amount", line.Tax, s.currency); err != nil {
+			return a, err
+		}
+	}
+	if exceeds(a.tax, a.gross) {
+		return a, hold(claim, HoldTaxExceedsAmount, "tax_amount of line %d is larger than gross_amount, or of the other sign; correct it in the application", line.Number)
+	}
+	if s.currency == s.base {
+		err = s.readSame(claim, line, &a)
+	} else {
+		err = s.readConverted(claim, line, &a)
+	}
+	if err != nil {
+		return a, err
+	}
+	return a, s.add(claim, a)
+}
+
+// exceeds says whether a part can not be a part of the whole.
+func exceeds(part, whole Amount) bool {
+	return magnitude(part) > magnitude(whole) || part > 0 && whole < 0 || part < 0 && whole > 0
+}
+
+func parse(claim *Claim, line *Line, field, text string, currency Currency) (Amount, error) {
+	amount, err := ParseAmount(text, currency)
+	switch {
+	case errors.Is(err, ErrTooPrecise):
+		return 0, hold(claim, HoldAmountTooPrecise, "%s of line %d has more than the %d decimals of %s; correct it in the application",
+			field, line.Number, currency.Exponent(), currency.Code())
+	case err != nil:
+		return 0, invalidAmount(claim, line, field, err)
+	}
+	return amount, nil
+}
+
+func invalidAmount(claim *Claim, line *Line, field string, problem error) error {
+	return hold(claim, HoldInvalidAmount, "%s of line %d is missing or wrong: %s; correct it in the application", field, line.Number, problem)
+}
+
+// readSame takes the amounts as those of the books, and insists that base amounts, where there are any, say the same.
+func (s *claimSum) readSame(claim *Claim, line *Line, a *lineAmounts) error {
+	a.baseGross, a.baseTax = a.gross, a.tax
+	if same(line.BaseGross, a.gross, s.base) && same(line.BaseTax, a.tax, s.base) {
+		return nil
+	}
+	return hold(claim, HoldMixedCurrencies, "line %d is in the books' currency %s and its base amounts differ from its amounts; leave them empty",
+		line.Number, s.base.Code())
+}
+
+func same(text string, want Amount, currency Currency) bool {
+	if text == "" {
+		return true
+	}
+	amount, err := ParseAmount(text, currency)
+	return err == nil && amount == want
+}
+
+// readConverted rounds the amounts in the books' currency, and keeps the exact sum of what rounding took.
+func (s *claimSum) readConverted(claim *Claim, line *Line, a *lineAmounts) (err error) {
+	for _, missing := range [...]struct {
+		field string
+		yes   bool
+	}{{"base_gross_amount", line.BaseGross == ""}, {"base_tax_amount", line.BaseTax == "" && a.tax != 0}} {
+		if missing.yes {
+			return hold(claim, HoldMissingBaseAmount, "line %d is in %s and has no %s in %s; add it in the application",
+				line.Number, s.currency.Code(), missing.field, s.base.Code())
+		}
+	}
+	if a.baseGross, err = s.round(claim, line, "base_gross_amount", line.BaseGross, true); err != nil {
+		return err
+	}
+	if line.BaseTax != "" {
+		if a.baseTax, err = s.round(claim, line, "base_tax_amount", line.BaseTax, false); err != nil {
+			return err
+		}
+	}
+	if contradicts(a.baseGross, a.gross) || contradicts(a.baseTax, a.tax) {
+		return hold(claim, HoldMixedCurrencies, "base amounts of line %d in %s contradict its amounts in %s: a sign differs, or only one is zero; correct them in the application",
+			line.Number, s.base.Code(), s.currency.Code())
+	}
+	if exceeds(a.baseTax, a.baseGross) {
+		return hold(claim, HoldTaxExceedsAmount, "base_tax_amount of line %d is larger than base_gross_amount; correct it in the application", line.Number)
+	}
+	return nil
+}
+
+// contradicts says whether an amount can not be the conversion of another. It may have been rounded to zero.
+func contradicts(converted, amount Amount) bool {
+	return converted > 0 && amount <= 0 || converted < 0 && amount >= 0
+}
+
+// round reads an amount that may have more decimals than the books' currency. Where it is to be summed, what rounding
+// takes is kept in rest.
+func (s *claimSum) round(claim *Claim, line *Line, field, text string, summed bool) (Amount, error) {
+	amount, err := ParseAmount(text, s.base)
+	if err == nil {
+		return amount, nil
+	}
+	if !errors.Is(err, ErrTooPrecise) {
+		return 0, invalidAmount(claim, line, field, err)
+	}
+	if len(text) > maxDecimalLength {
+		return 0, invalidAmount(claim, line, field, errTooLong)
+	}
+	var exact apd.Decimal
+	if _, _, err = exact.SetString(text); err == nil {
+		amount, err = RoundAmount(&exact, s.base)
+	}
+	if err == nil && summed {
+		err = s.keepRest(&exact, amount)
+	}
+	if err != nil {
+		return 0, invalidAmount(claim, line, field, ErrTooLarge) // its form has been checked
+	}
+	return amount, nil
+}
+
+func (s *claimSum) keepRest(exact *apd.Decimal, rounded Amount) error {
+	s.rounded = true
+	if _, err := arithmetic.Sub(exact, exact, decimal(rounded, s.base)); err != nil {
+		return err
+	}
+	_, err := arithmetic.Add(&s.rest, &s.rest, exact)
+	return err
+}
+
+// add bounds the sums as single amounts are, so that nothing that is made of them overflows.
+func (s *claimSum) add(claim *Claim, line lineAmounts) error {
+	s.gross += line.gross
+	s.baseGross += line.baseGross
+	if magnitude(s.gross) > MaxAmount || magnitude(s.baseGross) > MaxAmount {
+		return hold(claim, HoldInvalidAmount, "the sum of the claim is %s", ErrTooLarge)
+	}
+	return nil
+}
+
+// owed is the exact sum of the claim in the books' currency, rounded once.
+func (s *claimSum) owed() (Amount, error) {
+	if !s.rounded {
+		return s.baseGross, nil
+	}
+	var exact apd.Decimal
+	if _, err := arithmetic.Add(&exact, decimal(s.baseGross, s.base), &s.rest); err != nil {
+		return 0, err
+	}
+	return RoundAmount(&exact, s.base)
+}
+
+func decimal(amount Amount, c Currency) *apd.Decimal {
+	return apd.New(int64(amount), -int32(c.exponent))
+}
