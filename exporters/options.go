@@ -1,0 +1,93 @@
+package exporters
+
+import (
+	gojson "encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+
+	"sigs.k8s.io/json"
+)
+
+const (
+	// MaxOptionsSize bounds the options of an exporter, in bytes.
+	MaxOptionsSize = 64 << 10
+	// maxFileNameSize leaves room for what a destination puts around a file name.
+	maxFileNameSize = 200
+)
+
+// DecodeOptions decodes options, a JSON object or nothing, over the defaults that into already holds. It is strict: an
+// unknown field, a field that occurs twice or is written in another case, and a value of another type are an *OptionError.
+//
+// A slice in the defaults would lend its elements' fields to the elements decoded; leave it nil, and fill it in after.
+func DecodeOptions(options []byte, into any) error {
+	if len(options) > MaxOptionsSize {
+		return &OptionError{Problem: fmt.Sprintf("the options have %d bytes, more than %d", len(options), MaxOptionsSize)}
+	}
+	if len(options) == 0 {
+		return nil
+	}
+	unknown, err := json.UnmarshalStrict(options, into)
+	var mistyped *gojson.UnmarshalTypeError
+	switch {
+	case errors.As(err, &mistyped) && mistyped.Field == "":
+		return &OptionError{Problem: fmt.Sprintf("the options are a JSON %s, not an object", mistyped.Value)}
+	case errors.As(err, &mistyped):
+		return &OptionError{Field: mistyped.Field, Problem: fmt.Sprintf("is a JSON %s, not a %s", mistyped.Value, jsonName(mistyped))}
+	case err != nil:
+		return &OptionError{Problem: fmt.Sprintf("the options are not JSON: %s", err)}
+	}
+	for _, problem := range unknown {
+		return &OptionError{Field: fieldOf(problem), Problem: strictProblem(problem)}
+	}
+	return nil
+}
+
+func jsonName(e *gojson.UnmarshalTypeError) string {
+	switch kind := e.Type.Kind().String(); kind {
+	case "bool":
+		return "boolean"
+	case "slice":
+		return "list"
+	case "map", "struct":
+		return "object"
+	default:
+		return kind
+	}
+}
+
+func fieldOf(problem error) string {
+	var field json.FieldError
+	if errors.As(problem, &field) {
+		return field.FieldPath()
+	}
+	return ""
+}
+
+func strictProblem(problem error) string {
+	if strings.HasPrefix(problem.Error(), "duplicate field") {
+		return "occurs twice"
+	}
+	return "is not an option of this exporter; options are case-sensitive"
+}
+
+// CheckFileName refuses, with an *OptionError of that field, what can not be the name of a file of an artifact.
+func CheckFileName(field, name string) error {
+	problem := ""
+	switch {
+	case name == "":
+		problem = "is empty"
+	case len(name) > maxFileNameSize:
+		problem = fmt.Sprintf("has %d bytes, more than %d", len(name), maxFileNameSize)
+	case strings.HasPrefix(name, "."):
+		problem = "begins with a dot"
+	case name == "manifest.json":
+		problem = "is the name of the manifest beside the file"
+	case strings.ContainsAny(name, `/\`), strings.ContainsFunc(name, unicode.IsControl):
+		problem = "has a path separator or a control character; give the name of a file without a path"
+	default:
+		return nil
+	}
+	return &OptionError{Field: field, Problem: problem}
+}
