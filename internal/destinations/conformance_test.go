@@ -1,0 +1,294 @@
+package destinations_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/destinations"
+	"github.com/ledgerport/ledgerport/test/tests3"
+)
+
+// subject is a destination under test, with a view of what is really there.
+type subject struct {
+	destinations.Destination
+	listing func() []string // every key, hidden ones and unfinished uploads included
+}
+
+func onFilesystem(t *testing.T) subject {
+	root := t.TempDir()
+	d := open(t, v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "acme"}}, destinations.S3Keys{}, root)
+	return subject{d, func() []string {
+		var files []string
+		err := filepath.WalkDir(filepath.Join(root, "acme"), func(path string, entry os.DirEntry, err error) error {
+			if err == nil && !entry.IsDir() {
+				relative, _ := filepath.Rel(filepath.Join(root, "acme"), path)
+				files = append(files, relative)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return files
+	}}
+}
+
+func onS3(t *testing.T) subject {
+	bucket := tests3.New(t)
+	d := open(t, s3Spec(bucket), keysOf(bucket), "")
+	return subject{d, func() []string {
+		var keys []string
+		list, err := bucket.Client().ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket.Name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, object := range list.Contents {
+			keys = append(keys, strings.TrimPrefix(*object.Key, "books/"))
+		}
+		uploads, err := bucket.Client().ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &bucket.Name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, upload := range uploads.Uploads {
+			keys = append(keys, "unfinished upload of "+*upload.Key)
+		}
+		return keys
+	}}
+}
+
+func s3Spec(bucket tests3.Bucket) v1alpha1.ExportDestinationSpec {
+	return v1alpha1.ExportDestinationSpec{S3: &v1alpha1.S3Destination{
+		Bucket: bucket.Name, Region: bucket.Region, Endpoint: bucket.Endpoint, ForcePathStyle: true, Prefix: "books",
+	}}
+}
+
+func keysOf(bucket tests3.Bucket) destinations.S3Keys {
+	return destinations.S3Keys{AccessKeyID: bucket.AccessKey, SecretAccessKey: bucket.SecretKey}
+}
+
+func open(t *testing.T, spec v1alpha1.ExportDestinationSpec, keys destinations.S3Keys, root string) destinations.Destination {
+	t.Helper()
+	d, err := destinations.Open(t.Context(), spec, keys, destinations.Settings{FilesystemRoot: root})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return d
+}
+
+const key = "acme/monthly/monthly-1/monthly-1.csv"
+
+// TestEveryDestination is what each kind of destination must do.
+func TestEveryDestination(t *testing.T) {
+	t.Parallel()
+	kinds := map[string]func(*testing.T) subject{"filesystem": onFilesystem, "s3": onS3}
+	behaviours := map[string]func(*testing.T, subject){
+		"a check leaves nothing":                          checkLeavesNothing,
+		"an object is there with its hash":                objectIsThere,
+		"an object is replaced":                           objectIsReplaced,
+		"what is not there is not found":                  nothingIsNotFound,
+		"removing what is not there is no error":          removing,
+		"content that fails in the middle leaves nothing": failingContent,
+		"content that is not as announced leaves nothing": otherContent,
+		"a cancelled upload leaves nothing":               cancelledUpload,
+		"a cancelled upload leaves what was there before": cancelledReplacement,
+		"two writers at once leave one whole object":      twoWriters,
+		"a large object arrives whole":                    largeObject,
+		"an empty object is an object":                    emptyObject,
+		"a key that could mean another place is refused":  badKeys,
+		"a location names the key":                        location,
+	}
+	for kind, make := range kinds {
+		for name, behaviour := range behaviours {
+			t.Run(kind+": "+name, func(t *testing.T) {
+				t.Parallel()
+				behaviour(t, make(t))
+			})
+		}
+	}
+}
+
+func checkLeavesNothing(t *testing.T, s subject) {
+	if err := s.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.holds(t)
+}
+
+func objectIsThere(t *testing.T, s subject) {
+	put(t, s, key, "content")
+	found, err := s.Stat(t.Context(), key)
+	if err != nil || found.SHA256 != describe("content").SHA256 || found.Size != 7 {
+		t.Errorf("found %+v (%v)", found, err)
+	}
+	s.holds(t, key)
+}
+
+func objectIsReplaced(t *testing.T, s subject) {
+	put(t, s, key, "old")
+	put(t, s, key, "new content")
+	if found, err := s.Stat(t.Context(), key); err != nil || found.SHA256 != describe("new content").SHA256 {
+		t.Errorf("found %+v (%v), want the new content", found, err)
+	}
+	s.holds(t, key)
+}
+
+func nothingIsNotFound(t *testing.T, s subject) {
+	if _, err := s.Stat(t.Context(), key); !errors.Is(err, destinations.ErrNotFound) {
+		t.Errorf("got %v, want ErrNotFound", err)
+	}
+}
+
+func removing(t *testing.T, s subject) {
+	put(t, s, key, "content")
+	for range 2 {
+		if err := s.Remove(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.holds(t)
+}
+
+func failingContent(t *testing.T, s subject) {
+	broken := errors.New("the disk is on fire")
+	content := io.MultiReader(bytes.NewReader(make([]byte, 10<<20)), failingReader{broken})
+	if err := s.Put(t.Context(), key, destinations.Object{Size: 11 << 20}, content); !errors.Is(err, broken) {
+		t.Errorf("got %v, want the reader's error", err)
+	}
+	s.holds(t)
+}
+
+func otherContent(t *testing.T, s subject) {
+	for _, announced := range []destinations.Object{{Size: 7, SHA256: describe("another").SHA256}, {Size: 8, SHA256: describe("content").SHA256}} {
+		if err := s.Put(t.Context(), key, announced, strings.NewReader("content")); err == nil {
+			t.Errorf("content that is not %+v was taken", announced)
+		}
+	}
+	s.holds(t)
+}
+
+func cancelledUpload(t *testing.T, s subject) {
+	cancelInTheMiddle(t, s)
+	s.holds(t)
+}
+
+func cancelledReplacement(t *testing.T, s subject) {
+	put(t, s, key, "before")
+	cancelInTheMiddle(t, s)
+	s.holds(t, key)
+	if found, err := s.Stat(t.Context(), key); err != nil || found.SHA256 != describe("before").SHA256 {
+		t.Errorf("found %+v (%v), want what was there before", found, err)
+	}
+}
+
+func cancelInTheMiddle(t *testing.T, s subject) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	content := make([]byte, 30<<20)
+	reader := io.MultiReader(bytes.NewReader(content[:20<<20]), callReader(cancel), bytes.NewReader(content[20<<20:]))
+	if err := s.Put(ctx, key, describe(string(content)), reader); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want context.Canceled", err)
+	}
+}
+
+func twoWriters(t *testing.T, s subject) {
+	contents := []string{strings.Repeat("a", 6<<20), strings.Repeat("b", 6<<20)}
+	var writers sync.WaitGroup
+	for _, content := range contents {
+		writers.Go(func() {
+			if err := s.Put(t.Context(), key, describe(content), strings.NewReader(content)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	writers.Wait()
+	found, err := s.Stat(t.Context(), key)
+	if err != nil || found.SHA256 != describe(contents[0]).SHA256 && found.SHA256 != describe(contents[1]).SHA256 {
+		t.Errorf("found %+v (%v), want one of the two", found, err)
+	}
+	s.holds(t, key)
+}
+
+func largeObject(t *testing.T, s subject) {
+	content := strings.Repeat("0123456789abcdef", 40<<16)
+	put(t, s, key, content)
+	if found, err := s.Stat(t.Context(), key); err != nil || found.Size != int64(len(content)) {
+		t.Errorf("found %+v (%v), want %d bytes", found, err, len(content))
+	}
+}
+
+func emptyObject(t *testing.T, s subject) {
+	put(t, s, key, "")
+	if found, err := s.Stat(t.Context(), key); err != nil || found.Size != 0 || found.SHA256 != describe("").SHA256 {
+		t.Errorf("found %+v (%v)", found, err)
+	}
+}
+
+func badKeys(t *testing.T, s subject) {
+	for _, bad := range []string{"", "/etc/passwd", "../up", "a/../../up", "a//b", "a/./b", ".hidden", "a\\b", "a\nb", strings.Repeat("x", 1025), "a/\xff"} {
+		if err := s.Put(t.Context(), bad, describe("x"), strings.NewReader("x")); err == nil {
+			t.Errorf("the key %.20q was taken", bad)
+		}
+		if _, err := s.Stat(t.Context(), bad); err == nil || errors.Is(err, destinations.ErrNotFound) {
+			t.Errorf("the key %.20q was looked up: %v", bad, err)
+		}
+		if err := s.Remove(t.Context(), bad); err == nil {
+			t.Errorf("the key %.20q was removed", bad)
+		}
+	}
+	s.holds(t)
+}
+
+func location(t *testing.T, s subject) {
+	if at := s.Location(key); !strings.HasSuffix(at, key) || !strings.Contains(at, "://") {
+		t.Errorf("location %q", at)
+	}
+}
+
+// holds compares what is really there with what should be.
+func (s subject) holds(t *testing.T, want ...string) {
+	t.Helper()
+	if have := s.listing(); strings.Join(have, "\n") != strings.Join(want, "\n") {
+		t.Errorf("the destination holds %q, want %q", have, want)
+	}
+}
+
+func put(t *testing.T, s subject, key, content string) {
+	t.Helper()
+	if err := s.Put(t.Context(), key, describe(content), strings.NewReader(content)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func describe(content string) destinations.Object {
+	sum := sha256.Sum256([]byte(content))
+	return destinations.Object{Size: int64(len(content)), SHA256: hex.EncodeToString(sum[:]), MediaType: "text/csv"}
+}
+
+type failingReader struct{ err error }
+
+func (r failingReader) Read([]byte) (int, error) { return 0, r.err }
+
+// callReader calls a function when it is read, and is empty.
+type callReader func()
+
+func (call callReader) Read([]byte) (int, error) {
+	call()
+	return 0, io.EOF
+}

@@ -1,0 +1,46 @@
+package destinations
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+)
+
+// verifier passes content on, and ends it with an error instead of its end if it is not what was announced.
+type verifier struct {
+	content io.Reader
+	want    Object
+	hash    hash.Hash
+	size    int64
+	err     error // what the content ended with, where that is not its end
+}
+
+func newVerifier(content io.Reader, want Object) *verifier {
+	return &verifier{content: content, want: want, hash: sha256.New()}
+}
+
+// Read implements io.Reader.
+func (v *verifier) Read(p []byte) (int, error) {
+	n, err := v.content.Read(p)
+	v.hash.Write(p[:n])
+	v.size += int64(n)
+	if !errors.Is(err, io.EOF) {
+		v.err = err
+		return n, err
+	}
+	if have := hex.EncodeToString(v.hash.Sum(nil)); v.size != v.want.Size || have != v.want.SHA256 {
+		v.err = fmt.Errorf("the content has %d bytes with hash %s; %d bytes with hash %s were announced", v.size, have, v.want.Size, v.want.SHA256)
+		return n, v.err
+	}
+	return n, io.EOF
+}
+
+// describe reads content to its end and gives its size and hash.
+func describe(content io.Reader) (Object, error) {
+	sum := sha256.New()
+	size, err := io.Copy(sum, content)
+	return Object{Size: size, SHA256: hex.EncodeToString(sum.Sum(nil))}, err
+}
