@@ -39,7 +39,6 @@ type ExportRunReconciler struct {
 }
 
 // +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=exportruns/status,verbs=patch
-// +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=exportruns/finalizers,verbs=update
 
 // SetupWithManager registers the reconciler.
 func (r *ExportRunReconciler) SetupWithManager(mgr ctrl.Manager) error {

@@ -1,0 +1,43 @@
+# Everything here works on a fresh clone with Go, git, make and a Debian machine. `make help` lists the targets.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+IMAGE   ?= ledgerport:$(VERSION)
+CLAIMS  ?= 100000
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+TOOLS         := go tool -modfile=hack/tools/go.mod
+GOLANGCI_LINT := go tool -modfile=hack/tools/golangci-lint/go.mod golangci-lint
+
+.DEFAULT_GOAL := help
+.PHONY: help build generate manifests fmt lint test demo bench image
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## Build the one binary into bin/
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ledgerport ./cmd/ledgerport
+
+generate: ## Generate deep copies of the API's types
+	$(TOOLS) controller-gen object paths=./api/...
+
+manifests: ## Generate CRDs and the operator's role
+	$(TOOLS) controller-gen crd paths=./api/... output:crd:dir=config/crd/bases
+	$(TOOLS) controller-gen rbac:roleName=ledgerport-manager paths=./controllers/... output:rbac:dir=config/rbac
+
+fmt: ## Format all Go code
+	$(GOLANGCI_LINT) fmt ./...
+
+lint: ## Lint all Go code, dependency directions included, and render config/default
+	$(GOLANGCI_LINT) run ./...
+	$(TOOLS) kustomize build config/default >/dev/null
+
+test: ## Run all tests, against a real kube-apiserver, PostgreSQL and S3 server
+	go run ./hack/with-environment go test ./...
+
+demo: ## Do the main job once on real parts (KEEP=1 keeps them running)
+	go run ./hack/demo $(if $(KEEP),-keep)
+
+bench: ## Measure the pipeline against a plain COPY (CLAIMS=n, EXPORTER=type, MAX_SECONDS=s)
+	@go run ./hack/bench -claims=$(CLAIMS) $(if $(EXPORTER),-exporter=$(EXPORTER)) $(if $(MAX_SECONDS),-max-seconds=$(MAX_SECONDS))
+
+image: ## Build the container image
+	docker build --build-arg VERSION=$(VERSION) -t $(IMAGE) .
