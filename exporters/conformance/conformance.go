@@ -1,0 +1,226 @@
+// Package conformance is what every exporter must pass, and the vouchers to test one with.
+package conformance
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+// Artifact is what an exporter made.
+type Artifact struct {
+	// Files in the order in which the exporter created them.
+	Files []File
+	// Held are the vouchers that the format could not represent.
+	Held []*ledger.Hold
+}
+
+// File is one file of an artifact.
+type File struct {
+	Name, MediaType string
+	Content         []byte
+}
+
+// Render exports vouchers as the pipeline does: it numbers them without gaps within each fiscal year, leaves out those
+// that are held, and takes a voucher's memory back as soon as it is written.
+func Render(ctx context.Context, exporter exporters.Exporter, batch exporters.Batch, vouchers []*ledger.Voucher) (Artifact, error) {
+	return render(ctx, exporter, batch, vouchers, &memory{})
+}
+
+func render(ctx context.Context, exporter exporters.Exporter, batch exporters.Batch, vouchers []*ledger.Voucher, sink *memory) (Artifact, error) {
+	var artifact Artifact
+	writer, err := exporter.Begin(ctx, batch, sink)
+	if err != nil {
+		return artifact, err
+	}
+	next := map[int]int64{}
+	for _, voucher := range vouchers {
+		lent := *voucher
+		lent.Postings = slices.Clone(voucher.Postings)
+		lent.Number = next[voucher.FiscalYear] + 1
+		err := writer.Write(ctx, &lent)
+		for i := range lent.Postings {
+			lent.Postings[i] = ledger.Posting{Text: "taken back"}
+		}
+		lent = ledger.Voucher{Text: "taken back", Postings: lent.Postings}
+		var hold *ledger.Hold
+		switch {
+		case errors.As(err, &hold):
+			artifact.Held = append(artifact.Held, hold)
+			continue
+		case err != nil:
+			return artifact, err
+		}
+		next[voucher.FiscalYear]++
+	}
+	if err := writer.Close(ctx); err != nil {
+		return artifact, err
+	}
+	artifact.Files, err = sink.files()
+	return artifact, err
+}
+
+// Test runs the suite on an exporter with options that it accepts.
+func Test(t *testing.T, exporter exporters.Exporter, options []byte) {
+	t.Run("it has a type that a registry accepts, and a version", func(t *testing.T) {
+		if _, err := exporters.NewRegistry(exporter); err != nil || exporter.Version() == "" {
+			t.Errorf("type %q, version %q: %v", exporter.Type(), exporter.Version(), err)
+		}
+	})
+	t.Run("it accepts the options and refuses an unknown one", func(t *testing.T) {
+		if err := exporter.Validate(options); err != nil {
+			t.Errorf("the options are refused: %v", err)
+		}
+		var refused *exporters.OptionError
+		if err := exporter.Validate([]byte(`{"noSuchOption": 1}`)); !errors.As(err, &refused) || refused.Field != "noSuchOption" {
+			t.Errorf("an unknown option: %v, want an OptionError that names it", err)
+		}
+	})
+	for _, currency := range []string{"SEK", "JPY", "KWD"} {
+		t.Run("with books in "+currency, func(t *testing.T) { testBooks(t, exporter, options, currency) })
+	}
+}
+
+func testBooks(t *testing.T, exporter exporters.Exporter, options []byte, currency string) {
+	books := Books(currency)
+	batch := Batch(books, options)
+	vouchers := Vouchers(t, books)
+	whole, err := Render(t.Context(), exporter, batch, vouchers)
+	var refused *exporters.OptionError
+	switch {
+	case errors.As(err, &refused):
+		t.Skipf("the format has no such books: %v", refused)
+	case err != nil:
+		t.Fatal(err)
+	case len(whole.Files) == 0 || len(whole.Held) == len(vouchers):
+		t.Fatalf("%d files, %d of %d vouchers held; want something to look at", len(whole.Files), len(whole.Held), len(vouchers))
+	}
+	t.Run("the same vouchers render to the same bytes, also at the same time", func(t *testing.T) {
+		for range 4 {
+			t.Run("again", func(t *testing.T) {
+				t.Parallel()
+				again, err := Render(t.Context(), exporter, batch, vouchers)
+				if err != nil || !reflect.DeepEqual(again, whole) {
+					t.Errorf("the artifact differs (%v)", err)
+				}
+			})
+		}
+	})
+	t.Run("a held voucher says why and leaves no trace", func(t *testing.T) {
+		testHeld(t, exporter, batch, vouchers, whole)
+	})
+	t.Run("no vouchers make an artifact too", func(t *testing.T) {
+		if _, err := Render(t.Context(), exporter, batch, nil); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("credentials appear in no file", func(t *testing.T) {
+		for _, file := range whole.Files {
+			if bytes.Contains(file.Content, batch.Credentials["token"]) {
+				t.Errorf("%s has the token in it", file.Name)
+			}
+		}
+	})
+	t.Run("an ended context ends the artifact", func(t *testing.T) {
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := Render(ended, exporter, batch, vouchers); !errors.Is(err, context.Canceled) {
+			t.Errorf("%v, want context.Canceled", err)
+		}
+	})
+	t.Run("a file that can not be written is an error", func(t *testing.T) {
+		testFullDisk(t, exporter, batch, vouchers, whole)
+	})
+}
+
+func testHeld(t *testing.T, exporter exporters.Exporter, batch exporters.Batch, vouchers []*ledger.Voucher, whole Artifact) {
+	held := map[string]bool{}
+	for _, hold := range whole.Held {
+		held[hold.ClaimID] = true
+		if hold.Reason == "" || hold.Message == "" {
+			t.Errorf("the hold %v lacks a reason or a message", hold)
+		}
+	}
+	rest := slices.DeleteFunc(slices.Clone(vouchers), func(v *ledger.Voucher) bool { return held[v.ClaimID] })
+	without, err := Render(t.Context(), exporter, batch, rest)
+	if err != nil || len(without.Held) > 0 || !reflect.DeepEqual(without.Files, whole.Files) {
+		t.Errorf("without the held vouchers the files differ (%v)", err)
+	}
+}
+
+// testFullDisk lets the disk fill up at the first byte, in the middle and at the last.
+func testFullDisk(t *testing.T, exporter exporters.Exporter, batch exporters.Batch, vouchers []*ledger.Voucher, whole Artifact) {
+	size := 0
+	for _, file := range whole.Files {
+		size += len(file.Content)
+	}
+	for _, room := range []int{0, size / 2, size - 1} {
+		_, err := render(t.Context(), exporter, batch, vouchers, &memory{full: true, room: room})
+		if !errors.Is(err, errFull) {
+			t.Errorf("with room for %d of %d bytes: %v, want the error of the sink", room, size, err)
+		}
+	}
+}
+
+var errFull = errors.New("no room")
+
+// memory is a sink that keeps files in memory.
+type memory struct {
+	created []*memoryFile
+	full    bool // the next Write beyond room fails
+	room    int
+}
+
+type memoryFile struct {
+	sink            *memory
+	name, mediaType string
+	content         bytes.Buffer
+	closed          bool
+}
+
+// Create implements exporters.Sink.
+func (m *memory) Create(_ context.Context, name, mediaType string) (io.WriteCloser, error) {
+	if err := exporters.CheckFileName("the file name", name); err != nil {
+		return nil, err
+	}
+	if slices.ContainsFunc(m.created, func(f *memoryFile) bool { return f.name == name }) {
+		return nil, fmt.Errorf("there is a file %q already", name)
+	}
+	file := &memoryFile{sink: m, name: name, mediaType: mediaType}
+	m.created = append(m.created, file)
+	return file, nil
+}
+
+// Write implements io.Writer.
+func (f *memoryFile) Write(p []byte) (int, error) {
+	if f.sink.full && len(p) > f.sink.room {
+		return 0, errFull
+	}
+	f.sink.room -= len(p)
+	return f.content.Write(p)
+}
+
+// Close implements io.Closer.
+func (f *memoryFile) Close() error {
+	f.closed = true
+	return nil
+}
+
+func (m *memory) files() ([]File, error) {
+	files := make([]File, 0, len(m.created))
+	for _, file := range m.created {
+		if !file.closed {
+			return nil, fmt.Errorf("the file %q was not closed", file.name)
+		}
+		files = append(files, File{Name: file.name, MediaType: file.mediaType, Content: file.content.Bytes()})
+	}
+	return files, nil
+}

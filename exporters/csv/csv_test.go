@@ -1,0 +1,265 @@
+package csv
+
+import (
+	"bytes"
+	gocsv "encoding/csv"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/text/encoding/unicode"
+
+	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/exporters/conformance"
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	for _, options := range []string{
+		``,
+		`{"encoding": "utf-8-bom", "quote": "always", "delimiter": ";", "decimalMark": ","}`,
+		`{"encoding": "utf-16le", "delimiter": "\t"}`,
+		`{"encoding": "windows-1252", "lineEnding": "lf"}`,
+		`{"encoding": "iso-8859-15", "formulaGuard": false}`,
+		`{"header": false, "columns": [{"value": "left(line.text, 30) + date(voucher.date, 'YYMMDD')"}]}`,
+	} {
+		t.Run(options, func(t *testing.T) { conformance.Test(t, New(), []byte(options)) })
+	}
+}
+
+// golden cases are also what docs/exporters/csv.md shows.
+func TestFilesAreAsReviewed(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, options string }{
+		{"default", ``},
+		{"german", `{
+			"delimiter": ";", "decimalMark": ",", "encoding": "windows-1252", "fileName": "Buchungen.csv",
+			"columns": [
+				{"name": "Belegnummer", "value": "voucher.number"},
+				{"name": "Belegdatum", "value": "date(voucher.date, 'DD.MM.YYYY')"},
+				{"name": "Konto", "value": "line.account"},
+				{"name": "Betrag", "value": "abs(line.base_amount)"},
+				{"name": "Soll/Haben", "value": "sign(line.base_amount) < 0 ? 'H' : 'S'"},
+				{"name": "Steuersatz", "value": "line.tax_rate"},
+				{"name": "Kostenstelle", "value": "line.dimensions['costCenter']"},
+				{"name": "Buchungstext", "value": "left(line.text, 60)"},
+				{"name": "Mitarbeiter", "value": "line.kind == 'Offset' ? voucher.claimant_name : ''"}
+			]}`},
+		{"fixed", `{"header": false, "quote": "always", "lineEnding": "lf", "columns": [
+				{"value": "'EXP'"}, {"value": "batch.run"}, {"value": "voucher.series + string(voucher.number)"}, {"value": "voucher.approved_at"},
+				{"value": "-line.amount"}, {"value": "voucher.currency"}, {"value": "line.quantity"}, {"value": "line.number"}, {"value": "line.kind == 'Tax'"}
+			]}`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			file := render(t, test.options)
+			golden := filepath.Join("testdata", test.name+".csv")
+			if *update {
+				if err := os.WriteFile(golden, file.Content, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(file.Content, want) {
+				t.Errorf("the file differs from %s; run the test with -update and review the change", golden)
+			}
+		})
+	}
+}
+
+func TestNameAndMediaTypeFollowTheOptions(t *testing.T) {
+	t.Parallel()
+	for options, want := range map[string]string{
+		``:                             "monthly-29934120.csv text/csv; charset=utf-8; header=present",
+		`{"encoding": "utf-8-bom"}`:    "monthly-29934120.csv text/csv; charset=utf-8; header=present",
+		`{"encoding": "windows-1252"}`: "monthly-29934120.csv text/csv; charset=windows-1252; header=present",
+		`{"fileName": "gl.txt", "header": false, "encoding": "utf-16le"}`: "gl.txt text/csv; charset=utf-16le; header=absent",
+	} {
+		if file := render(t, options); file.Name+" "+file.MediaType != want {
+			t.Errorf("%s: %s %s, want %s", options, file.Name, file.MediaType, want)
+		}
+	}
+}
+
+func TestDebitAndCreditAreEqualInEveryVoucher(t *testing.T) {
+	t.Parallel()
+	for _, currency := range []string{"SEK", "JPY", "KWD"} {
+		books := conformance.Books(currency)
+		batch := conformance.Batch(books, []byte(`{"columns": [{"name": "v", "value": "voucher.id"}, {"name": "c", "value": "voucher.currency"},
+			{"name": "d", "value": "line.debit"}, {"name": "k", "value": "line.credit"},
+			{"name": "bd", "value": "line.base_debit"}, {"name": "bk", "value": "line.base_credit"}]}`))
+		vouchers := conformance.Vouchers(t, books)
+		artifact, err := conformance.Render(t.Context(), New(), batch, vouchers)
+		if err != nil || len(artifact.Held) > 0 {
+			t.Fatal(err, artifact.Held)
+		}
+		sums, rows := map[string]ledger.Amount{}, 0
+		for _, record := range records(t, artifact.Files[0].Content, ',')[1:] {
+			own, base := parseCurrency(t, record[1]), parseCurrency(t, currency)
+			sums[record[0]] += amount(t, record[2], own) - amount(t, record[3], own)
+			sums["base "+record[0]] += amount(t, record[4], base) - amount(t, record[5], base)
+			rows++
+		}
+		postings := 0
+		for _, voucher := range vouchers {
+			postings += len(voucher.Postings)
+		}
+		if rows != postings || len(sums) != 2*len(vouchers) {
+			t.Errorf("%s: %d rows of %d vouchers, want %d of %d", currency, rows, len(sums)/2, postings, len(vouchers))
+		}
+		for id, sum := range sums {
+			if sum != 0 {
+				t.Errorf("%s: %s differs by %d", currency, id, sum)
+			}
+		}
+	}
+}
+
+func TestUTF16SaysTheSameAsUTF8(t *testing.T) {
+	t.Parallel()
+	wide, err := unicode.UTF16(unicode.LittleEndian, unicode.ExpectBOM).NewDecoder().Bytes(render(t, `{"encoding": "utf-16le"}`).Content)
+	if err != nil || !bytes.Equal(wide, render(t, ``).Content) {
+		t.Errorf("the texts differ (%v)", err)
+	}
+	if marked := render(t, `{"encoding": "utf-8-bom"}`).Content; !bytes.Equal(marked, append([]byte("\xef\xbb\xbf"), render(t, ``).Content...)) {
+		t.Error("utf-8-bom is not a byte order mark and UTF-8")
+	}
+}
+
+func TestAVoucherThatCanNotBeWrittenIsHeld(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, options string
+		reason        ledger.HoldReason
+		held          map[string]string // claim → words of its message
+	}{
+		{"the encoding lacks a character", `{"encoding": "windows-1252"}`, ledger.HoldUnsupportedByFormat, map[string]string{
+			"claim-latin":    `the column "text" of the Offset posting has the character U+0141, which windows-1252 lacks`,
+			"claim-cyrillic": `the column "text" of the Expense posting of line 1 has the character U+041C`,
+			"claim-emoji":    "U+65E5",
+		}},
+		{"an expression fails for a posting", `{"columns": [{"name": "n", "value": "100 / (line.number - 100)"}]}`, ledger.HoldExpressionFailed, map[string]string{
+			"claim-many": `the column "n" can not be evaluated for the Expense posting of line 100: 1:5: division by zero`,
+		}},
+		{"an expression fails for a whole voucher", `{"header": false, "columns": [{"value": "date(voucher.text, 'YYYY')"}]}`, ledger.HoldExpressionFailed, map[string]string{
+			"claim-many": `the column "number 1" can not be evaluated for the voucher: 1:5: a function refused its argument`,
+		}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			books := conformance.Books("SEK")
+			artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(test.options)), conformance.Vouchers(t, books))
+			if err != nil {
+				t.Fatal(err)
+			}
+			found := 0
+			for _, hold := range artifact.Held {
+				if hold.Reason != test.reason {
+					t.Errorf("%s is held for %s", hold.ClaimID, hold.Reason)
+				}
+				if words, ok := test.held[hold.ClaimID]; ok && strings.Contains(hold.Message, words) {
+					found++
+				}
+			}
+			if found != len(test.held) {
+				t.Errorf("held %v, want %v among them", artifact.Held, test.held)
+			}
+		})
+	}
+}
+
+func TestOptionsThatCanNotWorkAreRefused(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ options, want string }{
+		{`{"delimeter": ";"}`, `delimeter: is not an option of this exporter`},
+		{`{"Delimiter": ";"}`, `Delimiter: is not an option of this exporter; options are case-sensitive`},
+		{`{"delimiter": ";", "delimiter": ","}`, `delimiter: occurs twice`},
+		{`{"delimiter": ""}`, `delimiter: is not one of`},
+		{`{"delimiter": ";;"}`, `delimiter: is not one of`},
+		{`{"delimiter": "5"}`, `delimiter: is not one of`},
+		{`{"delimiter": 5}`, `delimiter: is a JSON number, not a string`},
+		{`{"header": "no"}`, `header: is a JSON string, not a boolean`},
+		{`{"decimalMark": "'"}`, `decimalMark: "'" is not one of ["." ","]`},
+		{`{"encoding": "latin1"}`, `encoding: "latin1" is not one of ["utf-8" "utf-8-bom" "windows-1252"`},
+		{`{"quote": "never"}`, `quote: "never" is not one of`},
+		{`{"lineEnding": "cr"}`, `lineEnding: "cr" is not one of ["crlf" "lf"]`},
+		{`{"fileName": "../gl.csv"}`, `fileName: begins with a dot`},
+		{`{"fileName": "a/gl.csv"}`, `fileName: has a path separator`},
+		{`{"fileName": "manifest.json"}`, `fileName: is the name of the manifest`},
+		{`{"columns": []}`, `columns: is empty`},
+		{`{"columns": {}}`, `columns: is a JSON object, not a list`},
+		{`{"columns": [{"name": "a", "value": "line.account"}, {"value": "line.account"}]}`, `columns[1].name: is empty`},
+		{`{"columns": [{"name": "ł", "value": "line.account"}], "encoding": "iso-8859-1"}`, `columns[0].name: has the character U+0142, which iso-8859-1 lacks`},
+		{`{"columns": [{"name": "a", "valu": "line.account"}]}`, `columns[0].valu: is not an option`},
+		{`{"columns": [{"name": "a"}]}`, `columns[0].value: the expression does not compile`},
+		{`{"columns": [{"name": "a", "value": "line.account"}, {"name": "b", "value": "line.colour"}]}`, `columns[1].value: the expression does not compile: 1:`},
+		{`{"columns": [{"name": "a", "value": "line.amount + 1"}]}`, `columns[0].value: the expression does not compile: 1:13`},
+		{`{"columns": [{"name": "a", "value": "[line.text]"}]}`, `columns[0].value: the expression gives a value of type list(string)`},
+		{`{"columns": [{"name": "a", "value": "date(voucher.date, 'dd.mm.yyyy')"}]}`, `columns[0].value: the expression does not compile: 1:20: a date pattern is made of`},
+		{`[]`, `the options are a JSON array, not an object`},
+		{`{`, `the options are not JSON`},
+		{`{"fileName": "` + strings.Repeat("x", exporters.MaxOptionsSize) + `"}`, `the options have`},
+	}
+	for _, test := range tests {
+		err := New().Validate([]byte(test.options))
+		var refused *exporters.OptionError
+		if !errors.As(err, &refused) || !strings.HasPrefix(err.Error(), test.want) {
+			t.Errorf("%.80s: %v, want %s…", test.options, err, test.want)
+		}
+	}
+}
+
+// render makes the file of the readable vouchers of the suite.
+func render(t *testing.T, options string) conformance.File {
+	t.Helper()
+	books := conformance.Books("SEK")
+	artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(options)), conformance.Readable(conformance.Vouchers(t, books)))
+	if err != nil || len(artifact.Files) != 1 {
+		t.Fatalf("%d files: %v", len(artifact.Files), err)
+	}
+	return artifact.Files[0]
+}
+
+func records(t *testing.T, content []byte, delimiter rune) [][]string {
+	t.Helper()
+	reader := gocsv.NewReader(bytes.NewReader(content))
+	reader.Comma = delimiter
+	all, err := reader.ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func parseCurrency(t *testing.T, code string) ledger.Currency {
+	t.Helper()
+	currency, err := ledger.ParseCurrency(code)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return currency
+}
+
+// amount reads a cell that may be empty.
+func amount(t *testing.T, cell string, currency ledger.Currency) ledger.Amount {
+	t.Helper()
+	if cell == "" {
+		return 0
+	}
+	a, err := ledger.ParseAmount(cell, currency)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
