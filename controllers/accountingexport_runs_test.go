@@ -22,9 +22,9 @@ func TestSlotComesBeforeRequestAndBothAreAnsweredOnce(t *testing.T) {
 	}{
 		{"nothing is due", "", "", false, time.Time{}, ""},
 		{"a slot names its run by its minute", "", "", false, time.Unix(1792000000*60, 0), "monthly-1792000000"},
-		{"a request names its run by its value", "now", "", false, time.Time{}, "monthly-re02f7cd5"},
+		{"a request names its run by its value", "now", "", false, time.Time{}, "monthly-r28b19af7"},
 		{"a request that was answered is none", "now", "now", false, time.Time{}, ""},
-		{"another value is another request", "again", "now", false, time.Time{}, "monthly-r4ac1f6bb"},
+		{"another value is another request", "again", "now", false, time.Time{}, "monthly-rb33fe54f"},
 		{"a slot comes first", "now", "", false, time.Unix(1792000000*60, 0), "monthly-1792000000"},
 		{"suspended exports answer no request", "now", "", true, time.Time{}, ""},
 	}

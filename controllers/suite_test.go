@@ -294,3 +294,15 @@ func (w *world) expectEvent(about, reason string) {
 func (w *world) delivered(export, run, file string) string {
 	return filepath.Join(w.exports, w.namespace, w.namespace, export, run, file)
 }
+
+// files gives every file below the destination's root.
+func (w *world) files() (files []string) {
+	w.Helper()
+	w.must(filepath.WalkDir(w.exports, func(path string, entry os.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			files = append(files, path)
+		}
+		return err
+	}))
+	return files
+}

@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -109,7 +110,7 @@ func getTable(ctx context.Context, config *rest.Config, resource string) (*metav
 	config = rest.CopyConfig(config)
 	config.GroupVersion = &v1alpha1.GroupVersion
 	config.APIPath = "/apis"
-	config.NegotiatedSerializer = metav1.Codecs.WithoutConversion()
+	config.NegotiatedSerializer = clientgoscheme.Codecs.WithoutConversion()
 	api, err := rest.RESTClientFor(config)
 	if err != nil {
 		return nil, err
