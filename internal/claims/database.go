@@ -161,7 +161,8 @@ func bind(ctx context.Context, tx pgx.Tx, organizationID string) error {
 		milliseconds = strconv.FormatInt((max(time.Until(deadline), 0) + timeoutSlack).Milliseconds(), 10)
 	}
 	_, err := tx.Exec(ctx, `SELECT set_config('ledgerport.organization_id', $1, true),
-		set_config('statement_timeout', $2, true), set_config('idle_in_transaction_session_timeout', $2, true)`,
+		set_config('statement_timeout', $2, true), set_config('idle_in_transaction_session_timeout', $2, true),
+		set_config('jit', 'off', true), set_config('work_mem', '32MB', true)`,
 		organizationID, milliseconds)
 	return classify(ctx, "beginning a transaction", err)
 }

@@ -2,13 +2,9 @@ package claims_test
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
-	"os"
-	"strings"
 	"testing"
 	"time"
 
@@ -18,6 +14,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/ledger"
+	"github.com/ledgerport/ledgerport/test/testdb"
 )
 
 const (
@@ -43,16 +40,16 @@ const applicationTables = `
 
 // fixture is a database of its own for one test, and a connection to arrange things with.
 type fixture struct {
-	*testing.T
+	testing.TB
 	ctx  context.Context
 	url  string
 	conn *pgx.Conn
 }
 
-// newFixture makes a database with the application's tables and, unless they are empty, Ledgerport's schema.
-func newFixture(t *testing.T, tables string) *fixture {
+// newFixture makes a database with the application's tables and Ledgerport's schema.
+func newFixture(t testing.TB, tables string) *fixture {
 	t.Helper()
-	f := &fixture{T: t, ctx: t.Context(), url: newDatabaseURL(t)}
+	f := &fixture{TB: t, ctx: t.Context(), url: testdb.New(t)}
 	var err error
 	if f.conn, err = pgx.Connect(f.ctx, f.url); err != nil {
 		t.Fatal(err)
@@ -63,35 +60,6 @@ func newFixture(t *testing.T, tables string) *fixture {
 	defer database.Close()
 	f.must(database.Migrate(f.ctx))
 	return f
-}
-
-// newDatabaseURL makes an empty database that is dropped after the test.
-func newDatabaseURL(t *testing.T) string {
-	t.Helper()
-	server := os.Getenv("LEDGERPORT_TEST_DATABASE_URL")
-	if server == "" {
-		t.Skip("LEDGERPORT_TEST_DATABASE_URL is not set")
-	}
-	admin, err := pgx.Connect(t.Context(), server)
-	if err != nil {
-		t.Fatal(err)
-	}
-	name := "claims_" + strings.ToLower(rand.Text())
-	if _, err := admin.Exec(t.Context(), "CREATE DATABASE "+name); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_, err := admin.Exec(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)")
-		if err = errors.Join(err, admin.Close(context.Background())); err != nil {
-			t.Error(err)
-		}
-	})
-	address, err := url.Parse(server)
-	if err != nil {
-		t.Fatal(err)
-	}
-	address.Path = "/" + name
-	return address.String()
 }
 
 func (f *fixture) open(layout v1alpha1.PostgresSource) *claims.Database {

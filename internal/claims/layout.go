@@ -89,6 +89,7 @@ const statusKey = "status"
 type layout struct {
 	claims, lines table
 	approved      []string // values of the status column
+	linesIndexed  bool     // lines can be looked up by their claim
 }
 
 // table is a table of the application with the columns of the contract that it has.
@@ -129,6 +130,9 @@ func (d *Database) layout(ctx context.Context) (*layout, error) {
 	problems = append(append(problems, found.unknownStatuses()...), more...)
 	if len(problems) > 0 {
 		return nil, failure.Transient(v1alpha1.ReasonColumnMismatch, nil, "%s", strings.Join(problems, "; "))
+	}
+	if found.linesIndexed, err = d.linesIndexed(ctx, found.lines); err != nil {
+		return nil, err
 	}
 	d.tables = &found
 	return d.tables, nil
@@ -216,6 +220,16 @@ func quoteTable(declared string) string {
 
 // quoted is the column's quoted name.
 func (t table) quoted(key string) string { return pgx.Identifier{t.columns[key].name}.Sanitize() }
+
+// allColumns lists the columns of the contract that the table has.
+func (t table) allColumns() string {
+	var names []string
+	for key := range t.columns {
+		names = append(names, "c."+t.quoted(key))
+	}
+	slices.Sort(names)
+	return strings.Join(slices.Compact(names), ", ")
+}
 
 // checkOrganization refuses an organisation id that the column can not hold, and one in another spelling than the
 // database's: the spelling is part of what keeps a claim from being exported twice.

@@ -1,10 +1,12 @@
 package claims
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
@@ -94,48 +96,70 @@ func (l *layout) approvedClaims(q *query, run Run) string {
 		l.claims.quoted("approvedAt"), q.parameter(instantText(run.Cutoff)))
 }
 
-// withLines joins claims c to their lines l; a claim without lines stays, once.
-func (l *layout) withLines() string {
-	return fmt.Sprintf("%s c LEFT JOIN %s l ON l.%s = c.%s", l.claims.name, l.lines.name, l.lines.quoted("claimID"), l.claims.quoted("id"))
-}
-
 // candidates reads the claims that a run may take, in the order in which it numbers them.
+//
+// The claims exported before are set aside by a FULL JOIN, which PostgreSQL can only do by hashing or merging. It must not
+// look exported_claims up claim by claim: the table grows under this very query, and where the planner believes it to be
+// empty it would be scanned for each claim. OFFSET 0 keeps the planner from undoing that.
 func (l *layout) candidates(run Run) query {
 	var q query
-	id := "c." + l.claims.quoted("id")
-	q.sql = fmt.Sprintf(`SELECT %s FROM %s WHERE %s AND NOT EXISTS (
-			SELECT FROM ledgerport.exported_claims e WHERE e.organization_id = %s AND e.claim_id = %s::text)
-		ORDER BY c.%s, %s, l.%s`,
-		l.selectList(), l.withLines(), l.approvedClaims(&q, run), q.parameter(run.OrganizationID), id,
-		l.claims.quoted("approvedAt"), id, l.lines.quoted("lineNo"))
+	id, approvedAt := "c."+l.claims.quoted("id"), "c."+l.claims.quoted("approvedAt")
+	q.sql = fmt.Sprintf(`SELECT %[1]s FROM (
+			SELECT c.* FROM (SELECT %[2]s FROM %[3]s c WHERE %[4]s) c
+			FULL JOIN (SELECT claim_id FROM ledgerport.exported_claims WHERE organization_id = %[5]s) e ON e.claim_id = %[6]s::text COLLATE "C"
+			WHERE e.claim_id IS NULL ORDER BY %[7]s, %[6]s OFFSET 0) c
+		LEFT JOIN %[8]s ORDER BY %[7]s, %[6]s, l.%[9]s`,
+		l.selectList(), l.claims.allColumns(), l.claims.name, l.approvedClaims(&q, run), q.parameter(run.OrganizationID), id, approvedAt,
+		l.linesOf("c"), l.lines.quoted("lineNo"))
 	return q
 }
 
 // reserved reads the claims that a run has taken, in the order of their positions.
 func (l *layout) reserved(run Run) query {
 	var q query
-	castTo := l.claims.columns["id"].typeName // so that the index on the claims' ids is used
-	q.sql = fmt.Sprintf(`SELECT %s, e.fiscal_year, e.voucher_number
-		FROM ledgerport.exported_claims e JOIN (%s) ON c.%s = e.claim_id::%s AND c.%s = %s
-		WHERE e.organization_id = %s AND e.run_id = %s ORDER BY e.position, l.%s`,
-		l.selectList(), l.withLines(), l.claims.quoted("id"), castTo, l.claims.quoted("organizationID"), q.parameter(run.OrganizationID),
-		q.parameter(run.OrganizationID), q.parameter(run.ID), l.lines.quoted("lineNo"))
+	q.sql = fmt.Sprintf(`SELECT %s, e.fiscal_year, e.voucher_number FROM ledgerport.exported_claims e JOIN %s LEFT JOIN %s
+		WHERE e.organization_id = %s AND e.run_id = %s AND c.%s = %s ORDER BY e.position, l.%s`,
+		l.selectList(), l.claimsOf("e"), l.linesOf("c"),
+		q.parameter(run.OrganizationID), q.parameter(run.ID), l.claims.quoted("organizationID"), q.parameter(run.OrganizationID),
+		l.lines.quoted("lineNo"))
 	return q
 }
 
-// totals sums the claims that a run has taken, by currency. The conditions on claims are those of candidates, which the
-// planner has statistics for. What the transaction itself has written it knows nothing about and might look up claim by
-// claim; IS TRUE makes the subquery a hash table that is filled once.
+// totals counts and sums the claims that a run has taken, by currency. That they are approved is asked again.
 func (l *layout) totals(run Run) query {
 	var q query
-	amount := "l." + l.lines.quoted("grossAmount")
-	q.sql = fmt.Sprintf(`SELECT currency, count(*), sum(lines)::bigint, sum(gross)::text FROM (
-			SELECT %s::text COLLATE "C" AS currency, count(l.%s) AS lines, coalesce(sum(%s), 0)::numeric AS gross
-			FROM %s WHERE %s AND (c.%s::text IN (
-				SELECT e.claim_id FROM ledgerport.exported_claims e WHERE e.organization_id = %s AND e.run_id = %s)) IS TRUE
-			GROUP BY c.%s, 1) AS claims GROUP BY 1 ORDER BY 1`,
-		l.expression(field{"c", "currency", false}), l.lines.quoted("claimID"), amount,
-		l.withLines(), l.approvedClaims(&q, run), l.claims.quoted("id"), q.parameter(run.OrganizationID), q.parameter(run.ID),
-		l.claims.quoted("id"))
+	q.sql = fmt.Sprintf(`WITH taken AS MATERIALIZED (
+			SELECT c.%[1]s, c.%[2]s::text COLLATE "C" AS code FROM ledgerport.exported_claims e JOIN %[3]s
+			WHERE %[4]s AND e.organization_id = %[5]s AND e.run_id = %[6]s)
+		SELECT code, claims, coalesce(lines, 0), coalesce(gross, 0)
+		FROM (SELECT code, count(*) AS claims FROM taken GROUP BY 1) AS counted
+		LEFT JOIN (SELECT code, count(*) AS lines, sum(l.%[7]s) AS gross FROM taken JOIN %[8]s GROUP BY 1) AS summed USING (code)
+		ORDER BY 1`,
+		l.claims.quoted("id"), l.claims.quoted("currency"), l.claimsOf("e"), l.approvedClaims(&q, run),
+		q.parameter(run.OrganizationID), q.parameter(run.ID), l.lines.quoted("grossAmount"), l.linesOf("taken"))
 	return q
+}
+
+// claimsOf joins claims c to the rows of exported_claims. The text is cast to the claims' type and not the other way
+// round, so that the index on their ids can be used.
+func (l *layout) claimsOf(exported string) string {
+	return fmt.Sprintf("%s c ON c.%s = %s.claim_id::%s", l.claims.name, l.claims.quoted("id"), exported, l.claims.columns["id"].typeName)
+}
+
+// linesOf joins lines l to claims.
+func (l *layout) linesOf(claims string) string {
+	return fmt.Sprintf("%s l ON l.%s = %s.%s", l.lines.name, l.lines.quoted("claimID"), claims, l.claims.quoted("id"))
+}
+
+// manyClaims is from where on looking claims up one by one is never the best plan.
+const manyClaims = 5000
+
+// hint keeps the planner from looking up one by one what can be many. Of rows written a moment ago it has no statistics
+// and takes them for a few.
+func (l *layout) hint(ctx context.Context, tx pgx.Tx, claims int64) error {
+	if claims <= manyClaims && l.linesIndexed {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `SELECT set_config('enable_nestloop', 'off', true), set_config('enable_sort', 'off', true)`)
+	return err
 }

@@ -82,6 +82,9 @@ func (r *Reservation) begin(ctx context.Context, d *Database) (err error) {
 	if err := bind(ctx, readerTx, r.run.OrganizationID); err != nil {
 		return err
 	}
+	if err := r.tables.hint(ctx, readerTx, 0); err != nil {
+		return err
+	}
 	var snapshot string
 	if err := readerTx.QueryRow(ctx, `SELECT pg_export_snapshot()`).Scan(&snapshot); err != nil {
 		return err
@@ -179,6 +182,9 @@ func (r *Reservation) decide() (*ledger.Claim, error) {
 func (r *Reservation) Totals(ctx context.Context) (ledger.Totals, error) {
 	if err := r.recorder.finish(); err != nil {
 		return ledger.Totals{}, classify(ctx, "reserving claims", err)
+	}
+	if err := r.tables.hint(ctx, r.tx, r.position); err != nil {
+		return ledger.Totals{}, classify(ctx, "summing the reserved claims", err)
 	}
 	totals, err := readTotals(ctx, r.tx.Conn(), r.tables.totals(r.run))
 	return totals, classify(ctx, "summing the reserved claims", err)

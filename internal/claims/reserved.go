@@ -11,9 +11,6 @@ import (
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
-// manyClaims is from where on looking claims up one by one is never the best plan.
-const manyClaims = 5000
-
 // ReservedClaims are the claims that a run has taken, in the order of their positions, as they are now.
 type ReservedClaims struct {
 	stream *stream
@@ -57,11 +54,8 @@ func (r *ReservedClaims) begin(ctx context.Context, conn *pgx.Conn, run Run, tab
 	if err := bind(ctx, r.tx, run.OrganizationID); err != nil {
 		return err
 	}
-	if run.Claims > manyClaims {
-		// The planner has no statistics yet on rows that were written a moment ago and takes them for a few.
-		if _, err := r.tx.Exec(ctx, `SET LOCAL enable_nestloop = off`); err != nil {
-			return err
-		}
+	if err := tables.hint(ctx, r.tx, run.Claims); err != nil {
+		return err
 	}
 	r.stream = openStream(ctx, conn, tables.reserved(run), append(resultFormats(), pgx.TextFormatCode, pgx.TextFormatCode))
 	return nil

@@ -1,0 +1,133 @@
+package claims_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/claims"
+)
+
+// role adds a role with the password "right" that may do nothing, for as long as the test runs.
+func (f *fixture) role() string {
+	f.Helper()
+	name := "role_" + strings.ToLower(rand.Text())
+	f.sql(`CREATE ROLE ` + name + ` LOGIN PASSWORD 'right'`)
+	f.Cleanup(func() {
+		_, err := f.conn.Exec(context.Background(), `DROP OWNED BY `+name+`; DROP ROLE `+name)
+		if err != nil {
+			f.Error(err)
+		}
+	})
+	return name
+}
+
+// as is the database's URL with another user and password.
+func (f *fixture) as(user, password string) string {
+	f.Helper()
+	address, err := url.Parse(f.url)
+	f.must(err)
+	address.User = url.UserPassword(user, password)
+	return address.String()
+}
+
+func TestOpen_RefusesWhatIsNoURLOfADatabaseWithoutQuotingIt(t *testing.T) {
+	t.Parallel()
+	for name, address := range map[string]string{
+		"nothing":             "",
+		"a key-value string":  "host=db user=app password=s3cret dbname=app",
+		"another scheme":      "mysql://app:s3cret@db/app",
+		"no host":             "postgres:///app",
+		"no database":         "postgres://app:s3cret@db:5432/",
+		"a port that is text": "postgres://app:s3cret@db:port/app",
+		"an unknown sslmode":  "postgres://app:s3cret@db/app?sslmode=s3cret",
+		"a broken escape":     "postgres://app:s3cret%zz@db/app",
+		"no authority":        "postgres:app:s3cret@db/app",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := claims.Open(t.Context(), claims.Options{URL: address})
+			failed := mustFail(t, err, v1alpha1.ReasonMalformedURL)
+			if !failed.Stalled || strings.Contains(failed.Message, "s3cret") {
+				t.Errorf("%+v", failed)
+			}
+		})
+	}
+}
+
+func TestOpen_SaysWhyThereIsNoConnection(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, applicationTables)
+	role := f.role()
+	missing, err := url.Parse(f.url)
+	f.must(err)
+	missing.Path = "/no_such_database"
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	f.must(err)
+	f.must(closed.Close())
+	for name, test := range map[string]struct {
+		url    string
+		reason v1alpha1.Reason
+		says   string
+	}{
+		"a wrong password":           {f.as(role, "s3cret"), v1alpha1.ReasonLoginRefused, "refused user and password"},
+		"an unknown user":            {f.as("nobody_"+role, "s3cret"), v1alpha1.ReasonLoginRefused, "refused user and password"},
+		"a database that is missing": {missing.String(), v1alpha1.ReasonDatabaseNotFound, `no database "no_such_database"`},
+		"a port without a server":    {"postgres://app:s3cret@" + closed.Addr().String() + "/app", v1alpha1.ReasonDatabaseUnreachable, "nothing listens there"},
+		"a host without an address":  {"postgres://app:s3cret@no-such-host.invalid/app", v1alpha1.ReasonDatabaseUnreachable, "can not be resolved"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := claims.Open(t.Context(), claims.Options{URL: test.url})
+			failed := mustFail(t, err, test.reason)
+			if failed.Stalled || !strings.Contains(failed.Message, test.says) || strings.Contains(failed.Message, "s3cret") {
+				t.Errorf("%+v", failed)
+			}
+		})
+	}
+}
+
+func TestOpen_GivesUpOnAServerThatAcceptsAndNeverAnswers(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }() // connections wait in its backlog
+	address := "postgres://app:s3cret@" + silent.Addr().String() + "/app"
+
+	start := time.Now()
+	_, err = claims.Open(t.Context(), claims.Options{URL: address, ConnectTimeout: 200 * time.Millisecond})
+	if failed := mustFail(t, err, v1alpha1.ReasonDatabaseUnreachable); !strings.Contains(failed.Message, "no answer within 200ms") {
+		t.Errorf("%+v", failed)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		t.Error("the connection's timeout looks like the context's")
+	}
+	if took := time.Since(start); took > 3*time.Second {
+		t.Errorf("it took %s", took)
+	}
+
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err = claims.Open(ctx, claims.Options{URL: address}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, want the context's deadline", err)
+	}
+}
+
+func TestDatabase_GoesOnAfterItsConnectionWasLost(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, applicationTables)
+	database := f.open(v1alpha1.PostgresSource{})
+	f.sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'ledgerport'`)
+	_, _, err := database.Run(t.Context(), "1")
+	mustFail(t, err, v1alpha1.ReasonDatabaseUnreachable)
+	if _, found, err := database.Run(t.Context(), "1"); err != nil || found {
+		t.Errorf("found %t, %v", found, err)
+	}
+}
