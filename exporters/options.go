@@ -4,6 +4,7 @@ import (
 	gojson "encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"unicode"
 
@@ -34,7 +35,7 @@ func DecodeOptions(options []byte, into any) error {
 	case errors.As(err, &mistyped) && mistyped.Field == "":
 		return &OptionError{Problem: fmt.Sprintf("the options are a JSON %s, not an object", mistyped.Value)}
 	case errors.As(err, &mistyped):
-		return &OptionError{Field: mistyped.Field, Problem: fmt.Sprintf("is a JSON %s, not a %s", mistyped.Value, jsonName(mistyped))}
+		return &OptionError{Field: mistyped.Field, Problem: fmt.Sprintf("is or has a JSON %s where a %s belongs", mistyped.Value, jsonName(mistyped.Type.Kind()))}
 	case err != nil:
 		return &OptionError{Problem: fmt.Sprintf("the options are not JSON: %s", err)}
 	}
@@ -44,16 +45,18 @@ func DecodeOptions(options []byte, into any) error {
 	return nil
 }
 
-func jsonName(e *gojson.UnmarshalTypeError) string {
-	switch kind := e.Type.Kind().String(); kind {
-	case "bool":
+func jsonName(kind reflect.Kind) string {
+	switch kind {
+	case reflect.Bool:
 		return "boolean"
-	case "slice":
+	case reflect.Slice:
 		return "list"
-	case "map", "struct":
+	case reflect.Map, reflect.Struct:
 		return "object"
+	case reflect.Int, reflect.Int64:
+		return "whole number"
 	default:
-		return kind
+		return kind.String()
 	}
 }
 

@@ -1,0 +1,102 @@
+package sie
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/ledgerport/ledgerport/exporters"
+)
+
+// options of the exporter. Their documentation is docs/exporters/sie.md.
+type options struct {
+	CompanyName        string         `json:"companyName"`
+	OrganizationNumber string         `json:"organizationNumber"`
+	AccountingPlan     string         `json:"accountingPlan"`
+	Series             string         `json:"series"`
+	Numbering          string         `json:"numbering"`
+	Dimensions         map[string]int `json:"dimensions"`
+	FileName           string         `json:"fileName"`
+}
+
+const (
+	numbersOfRun      = "run"
+	numbersOfImporter = "importer"
+)
+
+var (
+	organizationNumber = regexp.MustCompile(`^[0-9]{6}-[0-9]{4}$`)
+	accountingPlan     = regexp.MustCompile(`^[A-Z0-9]{0,20}$`)
+	series             = regexp.MustCompile(`^[A-Za-z0-9]{0,20}$`)
+)
+
+// subledgerDimension is the dimension of ours that the claimant's id is, on a posting that has it as subledger.
+const subledgerDimension = "employee"
+
+// Numbers of dimensions that the specification defines. It reserves the others below 20.
+var standardDimensions = map[int]string{
+	1: "Kostnadsställe", 2: "Kostnadsbärare", 6: "Projekt", 7: "Anställd", 8: "Kund", 9: "Leverantör", 10: "Faktura",
+}
+
+const (
+	firstFreeDimension = 20
+	lastDimension      = 9999
+)
+
+func decodeOptions(raw []byte) (*options, error) {
+	o := &options{AccountingPlan: "EUBAS97", Numbering: numbersOfRun}
+	if err := exporters.DecodeOptions(raw, o); err != nil {
+		return nil, err
+	}
+	if o.Dimensions == nil {
+		o.Dimensions = map[string]int{"costCenter": 1, "project": 6, subledgerDimension: 7}
+	}
+	return o, o.check()
+}
+
+func (o *options) check() error {
+	if strings.TrimSpace(o.CompanyName) == "" {
+		return &exporters.OptionError{Field: "companyName", Problem: "is required: the importing system compares it with its own"}
+	}
+	if _, err := encode(nil, o.CompanyName); err != nil {
+		return &exporters.OptionError{Field: "companyName", Problem: err.Error()}
+	}
+	if o.OrganizationNumber != "" && !organizationNumber.MatchString(o.OrganizationNumber) {
+		return &exporters.OptionError{Field: "organizationNumber", Problem: "is not of the form 556000-0000"}
+	}
+	if !accountingPlan.MatchString(o.AccountingPlan) {
+		return &exporters.OptionError{Field: "accountingPlan", Problem: "is not a type such as EUBAS97, BAS96 or NE2007"}
+	}
+	if !series.MatchString(o.Series) {
+		return &exporters.OptionError{Field: "series", Problem: "is not a few letters or digits"}
+	}
+	if o.Numbering != numbersOfRun && o.Numbering != numbersOfImporter {
+		return &exporters.OptionError{Field: "numbering", Problem: fmt.Sprintf("%.40q is not one of %q", o.Numbering, []string{numbersOfRun, numbersOfImporter})}
+	}
+	if o.FileName != "" {
+		if err := exporters.CheckFileName("fileName", o.FileName); err != nil {
+			return err
+		}
+	}
+	return o.checkDimensions()
+}
+
+func (o *options) checkDimensions() error {
+	names := map[int]string{}
+	for _, name := range slices.Sorted(maps.Keys(o.Dimensions)) {
+		number, field := o.Dimensions[name], "dimensions."+name
+		if _, standard := standardDimensions[number]; !standard && (number < firstFreeDimension || number > lastDimension) {
+			return &exporters.OptionError{Field: field, Problem: fmt.Sprintf("%d is not a dimension of SIE: 1, 2, 6 to 10, or %d to %d", number, firstFreeDimension, lastDimension)}
+		}
+		if other, taken := names[number]; taken {
+			return &exporters.OptionError{Field: field, Problem: fmt.Sprintf("has the number of %q", other)}
+		}
+		names[number] = name
+		if _, err := encode(nil, name); err != nil {
+			return &exporters.OptionError{Field: field, Problem: err.Error()}
+		}
+	}
+	return nil
+}
