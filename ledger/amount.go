@@ -130,7 +130,7 @@ func (a Amount) Decimal(c Currency) string {
 
 // AppendDecimal appends the amount with all of the currency's decimals behind the given mark.
 func (a Amount) AppendDecimal(to []byte, c Currency, mark byte) []byte {
-	minor := uint64(a) //nolint:gosec // negated below where it must be
+	minor := uint64(a)
 	if a < 0 {
 		to = append(to, '-')
 		minor = -minor

@@ -70,7 +70,12 @@ func (d postingDates) wanted(claim *Claim) time.Time {
 		return dateIn(claim.ApprovedAt, d.location)
 	case v1alpha1.PostOnRunDate:
 		return d.runDate
+	default:
+		return latestExpense(claim)
 	}
+}
+
+func latestExpense(claim *Claim) time.Time {
 	var latest time.Time
 	for i := range claim.Lines {
 		if claim.Lines[i].ExpenseDate.After(latest) {

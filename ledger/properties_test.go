@@ -74,6 +74,10 @@ func checkVoucher(t *rapid.T, claim *ledger.Claim, v *ledger.Voucher) {
 				expense.TaxCode != p.TaxCode || expense.LineNumber != p.LineNumber {
 				t.Fatalf("the tax posting %d does not say what the receipt and its expense posting say:\n%s", i, text(v))
 			}
+		case ledger.RoundingPosting:
+			if p.Amount != 0 || i != len(v.Postings)-2 {
+				t.Fatalf("the rounding posting is in the claim's currency, or not before the offset:\n%s", text(v))
+			}
 		}
 		if p.AccountName == "" || p.Text == "" {
 			t.Fatalf("posting %d lacks account name or text:\n%s", i, text(v))

@@ -37,6 +37,7 @@ func (p *Program) Member() (variable, key string, ok bool) {
 		if literal, isText := call.Args()[1].AsLiteral().(types.String); isText {
 			return p.memberOf(call.Args()[0], string(literal))
 		}
+	default: // no member of anything
 	}
 	return "", "", false
 }
