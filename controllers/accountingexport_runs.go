@@ -19,8 +19,21 @@ func controlledBy(export *v1alpha1.AccountingExport, runs []v1alpha1.ExportRun) 
 	return own
 }
 
+// olderFirst orders the runs of an export as they took their turns: creation times have only seconds.
 func olderFirst(a, b v1alpha1.ExportRun) int {
-	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
+	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), startedFirst(a.Status.StartedAt, b.Status.StartedAt), cmp.Compare(a.Name, b.Name))
+}
+
+func startedFirst(a, b *metav1.MicroTime) int {
+	switch {
+	case a != nil && b != nil:
+		return a.Compare(b.Time)
+	case a != nil:
+		return -1
+	case b != nil:
+		return 1
+	}
+	return 0
 }
 
 // underWay says whether a run is not finished: an export has one at a time.
@@ -94,7 +107,10 @@ func summary(run *v1alpha1.ExportRun) *v1alpha1.RunSummary {
 	}
 	if run.Status.Phase.Finished() {
 		s.Phase, s.Reason = run.Status.Phase, readyReason(run)
-		s.StartedAt, s.CompletedAt, s.RunResult = run.Status.StartedAt, run.Status.CompletedAt, run.Status.RunResult
+		s.CompletedAt, s.RunResult = run.Status.CompletedAt, run.Status.RunResult
+		if run.Status.StartedAt != nil {
+			s.StartedAt = &metav1.Time{Time: run.Status.StartedAt.Truncate(time.Second)} // as it is stored
+		}
 	}
 	return s
 }

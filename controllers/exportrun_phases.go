@@ -31,7 +31,7 @@ func begin(run *v1alpha1.ExportRun, now time.Time) {
 		status.Phase = v1alpha1.RunRunning
 	}
 	if status.StartedAt == nil {
-		status.StartedAt = &metav1.Time{Time: now}
+		status.StartedAt = &metav1.MicroTime{Time: now}
 	}
 	status.Attempts++
 	status.NextAttemptAt = nil

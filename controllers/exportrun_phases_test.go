@@ -107,7 +107,7 @@ func TestHeldClaimsAreNamedAsFarAsAnEventHasRoom(t *testing.T) {
 
 func running(attempts, failures int32, stage v1alpha1.RunStage) v1alpha1.ExportRunStatus {
 	return v1alpha1.ExportRunStatus{
-		Phase: v1alpha1.RunRunning, Attempts: attempts, Failures: failures, Stage: stage, StartedAt: &metav1.Time{Time: noon.Add(-time.Minute)},
+		Phase: v1alpha1.RunRunning, Attempts: attempts, Failures: failures, Stage: stage, StartedAt: &metav1.MicroTime{Time: noon.Add(-time.Minute)},
 	}
 }
 

@@ -92,7 +92,7 @@ type world struct {
 	organization string
 	database     string
 	exports      string
-	writes       atomic.Int64
+	writes       *writeLog
 	clock        *shiftedClock
 	stopOperator func()
 }
@@ -111,7 +111,7 @@ const testOrganization = "3f2c9a1e-0000-4000-8000-000000000001"
 // newWorld makes a namespace, a database with the application's tables, and starts an operator for them.
 func newWorld(t *testing.T, namespaces ...string) *world {
 	t.Helper()
-	w := &world{T: t, organization: testOrganization, database: testdb.New(t), exports: t.TempDir(), clock: &shiftedClock{}}
+	w := &world{T: t, organization: testOrganization, database: testdb.New(t), exports: t.TempDir(), clock: &shiftedClock{}, writes: &writeLog{}}
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
 	w.must(api.client.Create(t.Context(), namespace))
 	w.namespace = namespace.Name
@@ -128,7 +128,10 @@ func (w *world) startOperator(namespaces ...string) {
 		watched[namespace] = cache.Config{}
 	}
 	counting := rest.CopyConfig(api.config)
-	counting.Wrap(func(next http.RoundTripper) http.RoundTripper { return &writeCounter{next: next, writes: &w.writes} })
+	counting.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		w.writes.next = next
+		return w.writes
+	})
 	mgr, err := ctrl.NewManager(counting, ctrl.Options{
 		Scheme:                  newScheme(),
 		Client:                  client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: ptr.To(true)}},
@@ -159,17 +162,30 @@ func (w *world) startOperator(namespaces ...string) {
 	w.Cleanup(w.stopOperator)
 }
 
-// writeCounter counts what the operator writes to the API server, events and leases not counted.
-type writeCounter struct {
-	next   http.RoundTripper
-	writes *atomic.Int64
+// writeLog keeps what the operator writes to the API server, events and leases not counted.
+type writeLog struct {
+	next http.RoundTripper
+	mu   sync.Mutex
+	all  []string
 }
 
-func (c *writeCounter) RoundTrip(request *http.Request) (*http.Response, error) {
+// RoundTrip implements http.RoundTripper.
+func (l *writeLog) RoundTrip(request *http.Request) (*http.Response, error) {
 	if request.Method != http.MethodGet && !strings.Contains(request.URL.Path, "/events") && !strings.Contains(request.URL.Path, "/leases") {
-		c.writes.Add(1)
+		l.mu.Lock()
+		l.all = append(l.all, request.Method+" "+request.URL.Path)
+		l.mu.Unlock()
 	}
-	return c.next.RoundTrip(request)
+	return l.next.RoundTrip(request)
+}
+
+// take gives what was written since it was last called.
+func (l *writeLog) take() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	taken := l.all
+	l.all = nil
+	return taken
 }
 
 func (w *world) must(err error) {
@@ -299,7 +315,7 @@ func (w *world) delivered(export, run, file string) string {
 func (w *world) files() (files []string) {
 	w.Helper()
 	w.must(filepath.WalkDir(w.exports, func(path string, entry os.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() {
+		if err == nil && !entry.IsDir() && !strings.HasPrefix(entry.Name(), ".probe-") { // of a check that is under way
 			files = append(files, path)
 		}
 		return err

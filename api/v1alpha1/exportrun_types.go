@@ -143,9 +143,9 @@ type ExportRunStatus struct {
 	// Holder of the newest attempt: the process that executes it.
 	// +optional
 	Holder string `json:"holder,omitempty"`
-	// StartedAt is when the first attempt began.
+	// StartedAt is when the first attempt began, to the microsecond: runs of an export are in this order.
 	// +optional
-	StartedAt *metav1.Time `json:"startedAt,omitempty"`
+	StartedAt *metav1.MicroTime `json:"startedAt,omitempty"`
 	// NextAttemptAt is when the next attempt begins, while the phase is Retrying or Releasing.
 	// +optional
 	NextAttemptAt *metav1.Time `json:"nextAttemptAt,omitempty"`
