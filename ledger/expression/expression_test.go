@@ -82,29 +82,6 @@ func TestAPlainVariableIsKnownAsSuch(t *testing.T) {
 	}
 }
 
-func TestAnExpressionTellsWhatItReads(t *testing.T) {
-	t.Parallel()
-	tests := []struct{ source, variables, member string }{
-		{"line.category", "line.category", ""},
-		{"line.dimensions['project']", "line.dimensions", "line.dimensions project"},
-		{"line.dimensions.project", "line.dimensions", "line.dimensions project"},
-		{"line.dimensions[line.category]", "line.category line.dimensions", ""},
-		{"{'a': line.category}['a']", "line.category", ""},
-		{"line.category + line.category + string(line.number)", "line.category line.number", ""},
-		{"'x'", "", ""},
-	}
-	for _, test := range tests {
-		program, err := scope(t).Compile(test.source, String)
-		if err != nil {
-			t.Fatal(err)
-		}
-		variable, key, _ := program.Member()
-		if got := strings.Join(program.Variables(), " "); got != test.variables || strings.TrimSpace(variable+" "+key) != test.member {
-			t.Errorf("%s reads %q and is member %q %q", test.source, got, variable, key)
-		}
-	}
-}
-
 func TestExpressionsThatCanNotWorkAreRefusedInOneLine(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ source, words string }{
