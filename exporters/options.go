@@ -35,7 +35,7 @@ func DecodeOptions(options []byte, into any) error {
 	case errors.As(err, &mistyped) && mistyped.Field == "":
 		return &OptionError{Problem: fmt.Sprintf("the options are a JSON %s, not an object", mistyped.Value)}
 	case errors.As(err, &mistyped):
-		return &OptionError{Field: mistyped.Field, Problem: fmt.Sprintf("is or has a JSON %s where a %s belongs", mistyped.Value, jsonName(mistyped.Type.Kind()))}
+		return &OptionError{Field: mistyped.Field, Problem: fmt.Sprintf("is or has a JSON %s where %s belongs", mistyped.Value, jsonName(mistyped.Type.Kind()))}
 	case err != nil:
 		return &OptionError{Problem: fmt.Sprintf("the options are not JSON: %s", err)}
 	}
@@ -48,15 +48,15 @@ func DecodeOptions(options []byte, into any) error {
 func jsonName(kind reflect.Kind) string {
 	switch kind {
 	case reflect.Bool:
-		return "boolean"
+		return "a boolean"
 	case reflect.Slice:
-		return "list"
+		return "a list"
 	case reflect.Map, reflect.Struct:
-		return "object"
+		return "an object"
 	case reflect.Int, reflect.Int64:
-		return "whole number"
+		return "a whole number"
 	default:
-		return kind.String()
+		return "a " + kind.String()
 	}
 }
 

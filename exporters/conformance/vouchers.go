@@ -83,15 +83,10 @@ func Map(t testing.TB, books *v1alpha1.ChartOfAccountsSpec, claims []*ledger.Cla
 }
 
 func claims(base string) []*ledger.Claim {
-	ordinary := claim("ordinary", base, "Kundbesök i Göteborg",
-		line("travel", "Tåg Malmö–Göteborg", 1120, 120), line("dinner", "Middag", 500, 100), line("parking", "", 80, 0))
-	ordinary.Lines[0].Dimensions = map[string]string{"cost_center": "010", "project": "P 1"}
-	ordinary.Lines[1].Dimensions = map[string]string{"cost_center": "020", "region": "Väst"}
-	ordinary.Lines[0].Quantity, ordinary.Lines[0].Unit, ordinary.Lines[0].ReceiptURI = "2.50", "h", "https://receipts.example/1"
 	previous := claim("previous-year", base, "", line("travel", "Tåg", 100, 0))
 	previous.Lines[0].ExpenseDate = date("2026-04-30")
 	return []*ledger.Claim{
-		ordinary,
+		ordinaryClaim(base),
 		previous,
 		claim("refund", base, "Återbetalning", line("dinner", "Middag", -250, -50), line("travel", "Tåg", 100, 0)),
 		claim("nothing", base, "Belopp noll", line("dinner", "Middag", 0, 0)),
@@ -107,6 +102,16 @@ func claims(base string) []*ledger.Claim {
 		many(base),
 		claim("large", base, "Stort belopp", line("parking", "", 900_000_000_000, 0)),
 	}
+}
+
+// ordinaryClaim has three lines, with tax codes and dimensions.
+func ordinaryClaim(base string) *ledger.Claim {
+	ordinary := claim("ordinary", base, "Kundbesök i Göteborg",
+		line("travel", "Tåg Malmö–Göteborg", 1120, 120), line("dinner", "Middag", 500, 100), line("parking", "", 80, 0))
+	ordinary.Lines[0].Dimensions = map[string]string{"cost_center": "010", "project": "P 1"}
+	ordinary.Lines[1].Dimensions = map[string]string{"cost_center": "020", "region": "Väst"}
+	ordinary.Lines[0].Quantity, ordinary.Lines[0].Unit, ordinary.Lines[0].ReceiptURI = "2.50", "h", "https://receipts.example/1"
+	return ordinary
 }
 
 // many has a hundred lines.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/unicode"
 
 	"github.com/ledgerport/ledgerport/exporters"
@@ -262,4 +263,46 @@ func amount(t *testing.T, cell string, currency ledger.Currency) ledger.Amount {
 		t.Fatal(err)
 	}
 	return a
+}
+
+func BenchmarkWrite(b *testing.B) {
+	for name, options := range map[string]string{
+		"default": ``,
+		"windows": `{"encoding": "windows-1252", "quote": "always", "delimiter": ";", "decimalMark": ","}`,
+		"utf-16":  `{"encoding": "utf-16le"}`,
+		"cel": `{"columns": [{"name": "d", "value": "date(voucher.date, 'YYYYMMDD')"}, {"name": "k", "value": "line.account"},
+			{"name": "a", "value": "abs(line.amount)"}, {"name": "s", "value": "sign(line.amount) < 0 ? 'C' : 'D'"},
+			{"name": "c", "value": "line.dimensions['costCenter']"}, {"name": "t", "value": "left(line.text, 30)"}]}`,
+	} {
+		b.Run(name, func(b *testing.B) { conformance.Benchmark(b, New(), []byte(options)) })
+	}
+}
+
+func TestThePageOfTheExporterIsTrue(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile(filepath.Join("..", "..", "docs", "exporters", "csv.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(content)
+	for name := range variables {
+		if !strings.Contains(page, "`"+name+"`") {
+			t.Errorf("the variable %s is not on it", name)
+		}
+	}
+	for golden, lines := range map[string]int{"default": 3, "german": 7} {
+		file, err := os.ReadFile(filepath.Join("testdata", golden+".csv"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if golden == "german" {
+			if file, err = charmap.Windows1252.NewDecoder().Bytes(file); err != nil {
+				t.Fatal(err)
+			}
+		}
+		shown := strings.Join(strings.Split(string(file), "\r\n")[:lines], "\n")
+		if !strings.Contains(page, shown) {
+			t.Errorf("it does not show the beginning of testdata/%s.csv:\n%s", golden, shown)
+		}
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters"
@@ -247,4 +248,27 @@ func render(t *testing.T, currency, options string) conformance.Artifact {
 		t.Fatal(err)
 	}
 	return artifact
+}
+
+func BenchmarkWrite(b *testing.B) { conformance.Benchmark(b, New(), []byte(acme)) }
+
+func TestThePageOfTheExporterIsTrue(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "exporters", "sie.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden, err := os.ReadFile(filepath.Join("testdata", "monthly-29934120.si"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	firstVoucher, _, _ := strings.Cut(strings.ReplaceAll(decode(t, golden), "\r\n", "\n"), "}\n")
+	if !strings.Contains(string(page), firstVoucher+"}\n") {
+		t.Errorf("it does not show the first voucher of the golden file:\n%s", firstVoucher)
+	}
+	for character := range replacements {
+		if unicode.IsLetter(character) && !strings.ContainsRune(string(page), character) {
+			t.Errorf("the replacement of %c is not on it", character)
+		}
+	}
 }

@@ -16,9 +16,9 @@ func (w *writer) appendVoucher(to []byte, voucher *ledger.Voucher) ([]byte, erro
 	}
 	// #VER series number date text registered
 	to = append(to, "#VER "...)
-	to, err := appendCode(to, voucher, "the voucher series", series)
+	to, err := appendQuoted(to, series, encodeCode)
 	if err != nil {
-		return to, err
+		return to, hold(voucher, "the voucher series %s", err)
 	}
 	to = append(to, ' ')
 	if w.options.Numbering == numbersOfRun {
@@ -30,8 +30,8 @@ func (w *writer) appendVoucher(to []byte, voucher *ledger.Voucher) ([]byte, erro
 	to = append(to, ' ')
 	to = voucher.PostingDate.AppendFormat(to, dateFormat)
 	to = append(to, ' ')
-	if to, err = appendText(to, voucher, "the text of the voucher", text); err != nil {
-		return to, err
+	if to, err = appendQuoted(to, text, encode); err != nil {
+		return to, hold(voucher, "the text of the voucher %s; change it in the application", err)
 	}
 	to = append(to, ' ')
 	to = w.batch.CreatedAt.AppendFormat(to, dateFormat)
@@ -60,8 +60,8 @@ func (w *writer) appendPosting(to []byte, voucher *ledger.Voucher, posting *ledg
 	}
 	to = posting.BaseAmount.AppendDecimal(to, voucher.BaseCurrency, '.')
 	to = append(to, ` "" `...)
-	if to, err = appendText(to, voucher, "the text of "+where(posting), posting.Text); err != nil {
-		return to, err
+	if to, err = appendQuoted(to, posting.Text, encode); err != nil {
+		return to, hold(voucher, "the text of %s %s; change it in the application", where(posting), err)
 	}
 	if posting.Kind == ledger.ExpensePosting && posting.Quantity != "" {
 		if !isQuantity(posting.Quantity) {
@@ -73,50 +73,44 @@ func (w *writer) appendPosting(to []byte, voucher *ledger.Voucher, posting *ledg
 	return append(to, newline...), nil
 }
 
-// appendObjects appends {dimension "object" …} and the spaces around it.
+// appendObjects appends {dimension "object" …} and the spaces around it. The claimant's id, where the posting has it as
+// subledger, is an object too.
 func (w *writer) appendObjects(to []byte, voucher *ledger.Voucher, posting *ledger.Posting) (_ []byte, err error) {
 	to = append(to, " {"...)
-	first := true
-	object := func(name, value string) {
-		number, mapped := w.options.Dimensions[name]
-		if !mapped || value == "" || err != nil {
-			return
-		}
-		if !first {
-			to = append(to, ' ')
-		}
-		first = false
-		to = strconv.AppendInt(to, int64(number), 10)
-		to = append(to, ' ')
-		to, err = appendCode(to, voucher, "the dimension "+name+" of "+where(posting), value)
-	}
-	subledger := posting.Subledger
+	start, subledger := len(to), posting.Subledger
 	for _, dimension := range posting.Dimensions {
-		object(dimension.Name, dimension.Value)
+		if to, err = w.appendObject(to, start, voucher, posting, dimension); err != nil {
+			return to, err
+		}
 		if dimension.Name == subledgerDimension {
 			subledger = ""
 		}
 	}
-	object(subledgerDimension, subledger)
+	to, err = w.appendObject(to, start, voucher, posting, ledger.Dimension{Name: subledgerDimension, Value: subledger})
 	return append(to, "} "...), err
 }
 
-// appendText appends a text in quotes. A character that can not be written holds the voucher.
-func appendText(to []byte, voucher *ledger.Voucher, what, text string) ([]byte, error) {
-	to, err := encode(append(to, '"'), text)
-	if err != nil {
-		return to, hold(voucher, "%s %s; change it in the application", what, err)
+// appendObject appends one object to the list that begins at start, if its dimension has a number.
+func (w *writer) appendObject(to []byte, start int, voucher *ledger.Voucher, posting *ledger.Posting, dimension ledger.Dimension) ([]byte, error) {
+	number, mapped := w.options.Dimensions[dimension.Name]
+	if !mapped || dimension.Value == "" {
+		return to, nil
 	}
-	return append(to, '"'), nil
+	if len(to) > start {
+		to = append(to, ' ')
+	}
+	to = append(strconv.AppendInt(to, int64(number), 10), ' ')
+	to, err := appendQuoted(to, dimension.Value, encodeCode)
+	if err != nil {
+		return to, hold(voucher, "the dimension %s of %s %s; use another code", dimension.Name, where(posting), err)
+	}
+	return to, nil
 }
 
-// appendCode appends a code in quotes, exactly. A character that can not be written holds the voucher.
-func appendCode(to []byte, voucher *ledger.Voucher, what, code string) ([]byte, error) {
-	to, err := encodeCode(append(to, '"'), code)
-	if err != nil {
-		return to, hold(voucher, "%s %s; use another code", what, err)
-	}
-	return append(to, '"'), nil
+// appendQuoted appends a text between quotes.
+func appendQuoted(to []byte, text string, encode func([]byte, string) ([]byte, error)) ([]byte, error) {
+	to, err := encode(append(to, '"'), text)
+	return append(to, '"'), err
 }
 
 func isQuantity(text string) bool {

@@ -1,0 +1,89 @@
+package exporters
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+type sample struct {
+	Name   string         `json:"name"`
+	Header bool           `json:"header"`
+	Year   int            `json:"year"`
+	Map    map[string]int `json:"map"`
+	Rows   []struct {
+		Value string `json:"value"`
+	} `json:"rows"`
+}
+
+func TestOptionsAreDecodedOverTheDefaults(t *testing.T) {
+	t.Parallel()
+	for options, want := range map[string]sample{
+		``:                           {Name: "default", Header: true},
+		`{}`:                         {Name: "default", Header: true},
+		`null`:                       {Name: "default", Header: true},
+		`{"name": null}`:             {Name: "default", Header: true},
+		`{"name": "", "year": 2026}`: {Header: true, Year: 2026},
+		` {"header": false} `:        {Name: "default"},
+	} {
+		got := sample{Name: "default", Header: true}
+		if err := DecodeOptions([]byte(options), &got); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %v (%v), want %v", options, got, err, want)
+		}
+	}
+}
+
+func TestOptionsAreDecodedStrictly(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ options, want string }{
+		{`{"nam": "x"}`, `nam: is not an option of this exporter; options are case-sensitive`},
+		{`{"Name": "x"}`, `Name: is not an option of this exporter; options are case-sensitive`},
+		{`{"rows": [{"value": "a"}, {"valu": "b"}]}`, `rows[1].valu: is not an option of this exporter; options are case-sensitive`},
+		{`{"name": "a", "name": "b"}`, `name: occurs twice`},
+		{`{"name": 1}`, `name: is or has a JSON number where a string belongs`},
+		{`{"header": "true"}`, `header: is or has a JSON string where a boolean belongs`},
+		{`{"year": 1.5}`, `year: is or has a JSON number 1.5 where a whole number belongs`},
+		{`{"map": []}`, `map: is or has a JSON array where an object belongs`},
+		{`{"map": {"a": true}}`, `map: is or has a JSON bool where a whole number belongs`},
+		{`{"rows": {}}`, `rows: is or has a JSON object where a list belongs`},
+		{`{"rows": [{"value": 1}]}`, `rows.value: is or has a JSON number where a string belongs`},
+		{`"name"`, `the options are a JSON string, not an object`},
+		{`{"name"`, `the options are not JSON: unexpected end of JSON input`},
+		{`{} {}`, `the options are not JSON: invalid character '{' after top-level value`},
+		{`{"name": "` + strings.Repeat("x", MaxOptionsSize) + `"}`, `the options have 65548 bytes, more than 65536`},
+	}
+	for _, test := range tests {
+		err := DecodeOptions([]byte(test.options), &sample{})
+		var refused *OptionError
+		if !errors.As(err, &refused) || err.Error() != test.want {
+			t.Errorf("%.60s: %v, want %s", test.options, err, test.want)
+		}
+	}
+}
+
+func FuzzDecodeOptions(f *testing.F) {
+	for _, seed := range []string{``, `{}`, `{"rows": [{"value": "a"}], "map": {"a": 1}}`, `{"year": 1e400}`, `[[[[`, "{\"name\": \"\xff\"}"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, options []byte) {
+		var refused *OptionError
+		if err := DecodeOptions(options, &sample{}); err != nil && !errors.As(err, &refused) {
+			t.Errorf("%q: %v is no OptionError", options, err)
+		}
+	})
+}
+
+func TestFileNamesArePlain(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"monthly.csv": "", "Lön 2026.si": "", "a..b": "",
+		"": "is empty", ".hidden": "begins with a dot", "..": "begins with a dot", "a/b": "path separator", `a\b`: "path separator",
+		"a\nb": "control character", "manifest.json": "manifest", strings.Repeat("x", 201): "has 201 bytes",
+	} {
+		err := CheckFileName("fileName", name)
+		if (err == nil) != (want == "") || err != nil && (!strings.HasPrefix(err.Error(), "fileName: ") || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: %v, want %q", name, err, want)
+		}
+	}
+}
