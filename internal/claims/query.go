@@ -35,14 +35,15 @@ type field struct {
 	binary bool
 }
 
-// The fields of the stream, in the order of the constants in stream.go.
-var streamFields = []field{
-	{"c", "id", false}, {"c", "claimantID", false}, {"c", "claimantName", false}, {"c", "claimantIBAN", false},
-	{"c", "currency", false}, {"c", "approvedAt", true}, {"c", "approvedBy", false}, {"c", "description", false},
-	{"l", "claimID", false}, {"l", "lineNo", false}, {"l", "expenseDate", true}, {"l", "category", false},
-	{"l", "description", false}, {"l", "grossAmount", false}, {"l", "taxAmount", false}, {"l", "taxCode", false},
-	{"l", "currency", false}, {"l", "baseGrossAmount", false}, {"l", "baseTaxAmount", false}, {"l", "dimensions", false},
-	{"l", "quantity", false}, {"l", "unit", false}, {"l", "receiptURI", false},
+var streamFields = [...]field{
+	claimID: {"c", "id", false}, claimantID: {"c", "claimantID", false}, claimantName: {"c", "claimantName", false},
+	claimantIBAN: {"c", "claimantIBAN", false}, claimCurrency: {"c", "currency", false}, approvedAt: {"c", "approvedAt", true},
+	approvedBy: {"c", "approvedBy", false}, claimDescription: {"c", "description", false},
+	lineExists: {"l", "claimID", false}, lineNo: {"l", "lineNo", false}, expenseDate: {"l", "expenseDate", true},
+	category: {"l", "category", false}, lineDescription: {"l", "description", false}, grossAmount: {"l", "grossAmount", false},
+	taxAmount: {"l", "taxAmount", false}, taxCode: {"l", "taxCode", false}, lineCurrency: {"l", "currency", false},
+	baseGrossAmount: {"l", "baseGrossAmount", false}, baseTaxAmount: {"l", "baseTaxAmount", false},
+	dimensions: {"l", "dimensions", false}, quantity: {"l", "quantity", false}, unit: {"l", "unit", false}, receiptURI: {"l", "receiptURI", false},
 }
 
 // selectList gives the columns of the stream; one that a table lacks is NULL.

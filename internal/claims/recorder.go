@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"math"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -157,16 +156,16 @@ func (run Run) appendCopyRow(to []byte, t taken) []byte {
 	to = appendText(to, run.ID)
 	to = appendInt64(to, t.position)
 	to = binary.BigEndian.AppendUint32(to, 4)
-	to = binary.BigEndian.AppendUint32(to, uint32(min(max(t.fiscalYear, 0), math.MaxInt32))) //nolint:gosec // bounded
+	to = binary.BigEndian.AppendUint32(to, uint32(t.fiscalYear)) // a year
 	return appendInt64(to, t.number)
 }
 
 func appendText(to []byte, text string) []byte {
-	to = binary.BigEndian.AppendUint32(to, uint32(len(text))) //nolint:gosec // PostgreSQL has no text of 4 GiB
+	to = binary.BigEndian.AppendUint32(to, uint32(len(text))) // PostgreSQL has no text of 4 GiB
 	return append(to, text...)
 }
 
 func appendInt64(to []byte, number int64) []byte {
 	to = binary.BigEndian.AppendUint32(to, 8)
-	return binary.BigEndian.AppendUint64(to, uint64(number)) //nolint:gosec // two's complement on the wire
+	return binary.BigEndian.AppendUint64(to, uint64(number)) // two's complement on the wire
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
-// Places of the fields in a row, as in streamFields.
+// Places of the fields in a row.
 const (
 	claimID = iota
 	claimantID
@@ -57,7 +57,7 @@ type stream struct {
 	objects objects
 }
 
-// open sends the query. Its rows belong to ctx until they end or close is called.
+// openStream sends the query. Its rows belong to ctx until they end.
 func openStream(ctx context.Context, conn *pgx.Conn, q query, formats []int16) *stream {
 	return &stream{
 		rows:    conn.PgConn().ExecParams(ctx, q.sql, q.parameters, nil, nil, formats),
@@ -145,7 +145,7 @@ func decodeInstant(raw []byte) time.Time {
 	if len(raw) != 8 {
 		return time.Time{}
 	}
-	since := int64(binary.BigEndian.Uint64(raw)) //nolint:gosec // two's complement on the wire
+	since := int64(binary.BigEndian.Uint64(raw)) // two's complement on the wire
 	if since == math.MaxInt64 || since == math.MinInt64 {
 		return time.Time{}
 	}
@@ -157,7 +157,7 @@ func decodeDate(raw []byte) time.Time {
 	if len(raw) != 4 {
 		return time.Time{}
 	}
-	days := int32(binary.BigEndian.Uint32(raw)) //nolint:gosec // two's complement on the wire
+	days := int32(binary.BigEndian.Uint32(raw)) // two's complement on the wire
 	if days == math.MaxInt32 || days == math.MinInt32 {
 		return time.Time{}
 	}
