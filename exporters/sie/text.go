@@ -63,7 +63,7 @@ func encodeCode(to []byte, code string) ([]byte, error) {
 
 // compose makes one character of a letter and its accent where there is such a character.
 func compose(text string) string {
-	if norm.NFC.IsNormalString(text) {
+	if norm.NFC.QuickSpanString(text) == len(text) {
 		return text
 	}
 	return norm.NFC.String(text)
