@@ -77,20 +77,24 @@ func strictProblem(problem error) string {
 
 // CheckFileName refuses, with an *OptionError of that field, what can not be the name of a file of an artifact.
 func CheckFileName(field, name string) error {
-	problem := ""
+	if problem := fileNameProblem(name); problem != "" {
+		return &OptionError{Field: field, Problem: problem}
+	}
+	return nil
+}
+
+func fileNameProblem(name string) string {
 	switch {
 	case name == "":
-		problem = "is empty"
+		return "is empty"
 	case len(name) > maxFileNameSize:
-		problem = fmt.Sprintf("has %d bytes, more than %d", len(name), maxFileNameSize)
+		return fmt.Sprintf("has %d bytes, more than %d", len(name), maxFileNameSize)
 	case strings.HasPrefix(name, "."):
-		problem = "begins with a dot"
+		return "begins with a dot"
 	case name == "manifest.json":
-		problem = "is the name of the manifest beside the file"
+		return "is the name of the manifest beside the file"
 	case strings.ContainsAny(name, `/\`), strings.ContainsFunc(name, unicode.IsControl):
-		problem = "has a path separator or a control character; give the name of a file without a path"
-	default:
-		return nil
+		return "has a path separator or a control character; give the name of a file without a path"
 	}
-	return &OptionError{Field: field, Problem: problem}
+	return ""
 }

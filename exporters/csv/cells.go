@@ -90,12 +90,8 @@ func (c *cells) appendSpecial(to []byte, text string, guarded bool) ([]byte, err
 			to = utf8.AppendRune(to, character)
 		default:
 			encoded, ok := c.charmap.EncodeRune(character)
-			if composed := text; !ok {
-				// A letter and its accent may be one character there.
-				if composed = norm.NFC.String(text); composed != text {
-					return c.appendSpecial(to[:start], composed, guarded)
-				}
-				return to, &missingCharacter{character, c.encoding}
+			if !ok {
+				return c.appendComposed(to[:start], text, guarded, character)
 			}
 			to = append(to, encoded)
 		}
@@ -118,6 +114,14 @@ func (c *cells) appendNumber(to, number []byte) []byte {
 	to = append(to, '"')
 	to = append(to, number...)
 	return append(to, '"')
+}
+
+// appendComposed tries again with letters and their accents as one character, which the encoding may have.
+func (c *cells) appendComposed(to []byte, text string, guarded bool, missing rune) ([]byte, error) {
+	if composed := norm.NFC.String(text); composed != text {
+		return c.appendSpecial(to, composed, guarded)
+	}
+	return to, &missingCharacter{missing, c.encoding}
 }
 
 func (c *cells) appendInteger(to []byte, number int64) []byte {

@@ -61,7 +61,10 @@ func (exporter) Begin(ctx context.Context, batch exporters.Batch, sink exporters
 		file: file,
 	}
 	w.open(o.Encoding)
-	return w, w.writeHeader(o)
+	if err := w.writeHeader(o); err != nil {
+		return nil, err
+	}
+	return w, nil
 }
 
 func mediaType(o *options) string {

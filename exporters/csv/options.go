@@ -48,6 +48,9 @@ var defaultColumns = []column{
 	{"claim", "voucher.claim_id"},
 }
 
+// delimiters are characters that neither numbers nor dates have, except for a decimal comma and the time of day.
+const delimiters = ",;|\t:^~"
+
 const (
 	utf8Plain = "utf-8"
 	utf8BOM   = "utf-8-bom"
@@ -77,7 +80,10 @@ func decodeOptions(raw []byte) (*options, error) {
 	if o.Columns == nil {
 		o.Columns = defaultColumns
 	}
-	return o, o.check()
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	return o, nil
 }
 
 func (o *options) check() error {
@@ -86,7 +92,7 @@ func (o *options) check() error {
 			return err
 		}
 	}
-	if len(o.Delimiter) != 1 || !strings.Contains(",;|\t:^~", o.Delimiter) {
+	if len(o.Delimiter) != 1 || !strings.Contains(delimiters, o.Delimiter) {
 		return &exporters.OptionError{Field: "delimiter", Problem: `is not one of , ; | : ^ ~ or a tab ("\t")`}
 	}
 	for _, choice := range []struct {

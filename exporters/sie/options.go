@@ -27,7 +27,7 @@ const (
 )
 
 var (
-	organizationNumber = regexp.MustCompile(`^[0-9]{6}-[0-9]{4}$`)
+	organizationNumber = regexp.MustCompile(`^\d{6}-\d{4}$`)
 	accountingPlan     = regexp.MustCompile(`^[A-Z0-9]{0,20}$`)
 	series             = regexp.MustCompile(`^[A-Za-z0-9]{0,20}$`)
 )
@@ -53,7 +53,10 @@ func decodeOptions(raw []byte) (*options, error) {
 	if o.Dimensions == nil {
 		o.Dimensions = map[string]int{"costCenter": 1, "project": 6, subledgerDimension: 7}
 	}
-	return o, o.check()
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	return o, nil
 }
 
 func (o *options) check() error {

@@ -41,8 +41,8 @@ type field struct {
 var labels = []string{"#FLAGGA", "#PROGRAM", "#FORMAT", "#GEN", "#SIETYP", "#ORGNR", "#FNAMN", "#RAR", "#KPTYP", "#VALUTA", "#KONTO", "#DIM"}
 
 var (
-	plainAmount = regexp.MustCompile(`^-?[0-9]+(\.[0-9]{1,2})?$`)
-	plainNumber = regexp.MustCompile(`^[0-9]+$`)
+	plainAmount = regexp.MustCompile(`^-?\d+(\.\d{1,2})?$`)
+	plainNumber = regexp.MustCompile(`^\d+$`)
 )
 
 func read(content []byte) (*document, error) {
@@ -81,7 +81,10 @@ func read(content []byte) (*document, error) {
 	if open != nil {
 		return nil, fmt.Errorf("the last voucher is not closed")
 	}
-	return d, d.checkHead()
+	if err := d.checkHead(); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // split takes a line of code page 437 apart.

@@ -1,6 +1,7 @@
 package sie
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -100,7 +101,7 @@ func survives(t interface{ Fatalf(string, ...any) }, text string) {
 		t.Fatalf("%q is written with %d characters", text, utf8.RuneCountInString(read))
 	}
 	again, err := encode([]byte(`#FNAMN "`), fields[1].text)
-	if err != nil || string(again) != string(encoded) {
+	if err != nil || !bytes.Equal(again, encoded) {
 		t.Fatalf("%q is written as %q, and what is read of it as %q (%v)", text, encoded, again, err)
 	}
 }
