@@ -79,12 +79,15 @@ type ExportRunSpec struct {
 type RunResult struct {
 	// Claims exported, one voucher each.
 	// +optional
+	// +kubebuilder:default=0
 	Claims int64 `json:"claims"`
 	// Lines of the exported claims.
 	// +optional
+	// +kubebuilder:default=0
 	Lines int64 `json:"lines"`
 	// Held claims: approved, and left out because they can not be posted yet.
 	// +optional
+	// +kubebuilder:default=0
 	Held int64 `json:"held"`
 	// Debit of all vouchers in the books' currency, an exact decimal. The credit is the same.
 	// +optional

@@ -80,7 +80,7 @@ func (d *demo) fillDatabase(ctx context.Context) error {
 		filled, err := application.Fill(ctx, conn, application.Content{
 			OrganizationID: organization, Claims: d.claims, Seed: uint64(seed) + 1,
 			ApprovedFrom: time.Now().Add(-40 * 24 * time.Hour), ApprovedTo: time.Now().Add(-time.Hour),
-			UnmappedEvery: 100,
+			Currency: d.currencyOf(object), ForeignEvery: 20, UnmappedEvery: 100,
 		})
 		if err != nil {
 			return err
@@ -88,6 +88,18 @@ func (d *demo) fillDatabase(ctx context.Context) error {
 		fmt.Printf("    %s: %+v\n", organization, filled)
 	}
 	return nil
+}
+
+// currencyOf gives the currency of the books that an export is for.
+func (d *demo) currencyOf(export *unstructured.Unstructured) string {
+	name, _, _ := unstructured.NestedString(export.Object, "spec", "chartOfAccountsRef", "name")
+	for _, chart := range d.ofKind("ChartOfAccounts") {
+		if chart.GetNamespace() == export.GetNamespace() && chart.GetName() == name {
+			currency, _, _ := unstructured.NestedString(chart.Object, "spec", "currency")
+			return currency
+		}
+	}
+	return "" // the operator will say that there is no chart
 }
 
 func (d *demo) ofKind(kind string) []*unstructured.Unstructured {

@@ -1,0 +1,172 @@
+package controllers_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/test/tests3"
+)
+
+func TestDestinationThatCanNotBeWrittenIsNamed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fill(3)
+	w.must(os.WriteFile(filepath.Join(w.exports, w.namespace), []byte("a file where the directory should be"), 0o600))
+	w.create(w.secret(), w.source(), w.chart(), w.destination(), requested(w.export()))
+	export := eventually(w, w.export(), exportIs(metav1.ConditionFalse, v1alpha1.ReasonNotWritable))
+	if problem := condition(export.Status.Conditions, v1alpha1.ConditionDestinationReady, metav1.ConditionFalse, v1alpha1.ReasonNotWritable); problem != "" {
+		t.Error(problem)
+	}
+	w.expectEvent("monthly", v1alpha1.ReasonNotWritable)
+	w.expectEvent("files", v1alpha1.ReasonNotWritable)
+	if n := w.count(`select count(*) from ledgerport.exported_claims`); n != 0 {
+		t.Errorf("%d claims are reserved", n)
+	}
+	w.must(os.Remove(filepath.Join(w.exports, w.namespace)))
+	eventually(w, w.export(), lastRunIs(v1alpha1.RunSucceeded))
+}
+
+func TestFullDestinationFailsTheRunAndGivesItsClaimsBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.tinyVolume()
+	w.fill(500)
+	w.create(w.secret(), w.source(), w.chart(), w.destination(), requested(w.export()))
+	export := eventually(w, w.export(), lastRunIs(v1alpha1.RunFailed))
+	run := eventually(w, w.run(export.Status.LastRun.Name), runIs(v1alpha1.RunFailed))
+	if problem := condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonDestinationFull, "full"); problem != "" {
+		t.Error(problem)
+	}
+	if run.Status.Failures != 2 || run.Status.Stage != v1alpha1.StageDeliver {
+		t.Errorf("%d failures in stage %s, want the first and one retry in Deliver", run.Status.Failures, run.Status.Stage)
+	}
+	w.expectEvent(run.Name, v1alpha1.ReasonDestinationFull)
+	w.nothingHappened()
+	if n := w.count(`select sum(last - first + 1) from ledgerport.voided_vouchers where run_id = $1`, string(run.UID)); n != 500 {
+		t.Errorf("%d voucher numbers are on record as voided, want 500", n)
+	}
+
+	w.enlargeVolume()
+	w.request("again")
+	next := eventually(w, w.export(), lastRunIsNot(run.Name)).Status.LastRun
+	if next.Claims != 500 {
+		t.Errorf("the next run exported %d claims, want the 500 that were given back", next.Claims)
+	}
+}
+
+func TestRetryGoesOnWithTheSameClaimsNumbersAndBytes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.tinyVolume()
+	w.fill(500)
+	export := requested(w.export())
+	export.Spec.Retry.Limit = ptr.To[int32](20)
+	w.create(w.secret(), w.source(), w.chart(), w.destination(), export)
+	name := eventually(w, w.export(), lastRunIs(v1alpha1.RunRunning)).Status.LastRun.Name
+	run := eventually(w, w.run(name), runIs(v1alpha1.RunRetrying))
+	recorded := w.digest(string(run.UID))
+	w.enlargeVolume()
+	run = eventually(w, w.run(name), runIs(v1alpha1.RunSucceeded))
+	if again := w.digest(string(run.UID)); again != recorded {
+		t.Errorf("claims, numbers and hash changed between the attempts: %s and %s", recorded, again)
+	}
+	w.checkFileAgainstManifestAndSQL(run)
+	if n := w.count(`select count(*) from ledgerport.voided_vouchers`); n != 0 {
+		t.Errorf("%d ranges of voucher numbers are voided, want none", n)
+	}
+}
+
+func TestCancelledRunGivesItsClaimsBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.tinyVolume()
+	w.fill(500)
+	export := requested(w.export())
+	export.Spec.Retry.Limit = ptr.To[int32](20)
+	w.create(w.secret(), w.source(), w.chart(), w.destination(), export)
+	name := eventually(w, w.export(), lastRunIs(v1alpha1.RunRunning)).Status.LastRun.Name
+	run := eventually(w, w.run(name), runIs(v1alpha1.RunRetrying))
+	w.must(api.client.Patch(t.Context(), run, client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"cancel":true}}`))))
+	run = eventually(w, run, runIs(v1alpha1.RunCancelled))
+	if problem := condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonCancelled); problem != "" {
+		t.Error(problem)
+	}
+	w.nothingHappened()
+	taken := []byte(`{"spec":{"cancel":false}}`)
+	if err := api.client.Patch(t.Context(), run, client.RawPatch("application/merge-patch+json", taken)); err == nil {
+		t.Error("a cancellation was taken back")
+	}
+}
+
+func TestDeletedRunGivesItsClaimsBackBeforeItGoes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.tinyVolume()
+	w.fill(500)
+	w.create(w.secret(), w.source(), w.chart(), w.destination(), w.export(), w.run("by-hand"))
+	run := eventually(w, w.run("by-hand"), runIs(v1alpha1.RunRetrying))
+	w.must(api.client.Delete(t.Context(), run))
+	w.gone(run)
+	w.nothingHappened()
+	if n := w.count(`select count(*) from ledgerport.runs where state = 'released'`); n != 1 {
+		t.Errorf("%d runs are on record as released, want 1", n)
+	}
+}
+
+func TestExportToS3(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fill(20)
+	bucket := tests3.New(t)
+	keys := w.secret()
+	keys.Name, keys.StringData = "s3-keys", map[string]string{"accessKeyID": bucket.AccessKey, "secretAccessKey": "wrong"}
+	destination := w.destination()
+	destination.Spec = v1alpha1.ExportDestinationSpec{S3: &v1alpha1.S3Destination{
+		Bucket: bucket.Name, Region: bucket.Region, Endpoint: bucket.Endpoint, ForcePathStyle: true, Prefix: "books",
+		CredentialsSecretRef: &v1alpha1.S3Credentials{Name: "s3-keys"},
+	}}
+	w.create(w.secret(), keys, w.source(), w.chart(), destination, requested(w.export()))
+	export := eventually(w, w.export(), exportIs(metav1.ConditionFalse, v1alpha1.ReasonLoginRefused))
+	if problem := condition(export.Status.Conditions, v1alpha1.ConditionCredentialsReady, metav1.ConditionFalse, v1alpha1.ReasonLoginRefused); problem != "" {
+		t.Error(problem)
+	}
+	w.says(t, bucket.SecretKey)
+
+	rotated := fmt.Sprintf(`{"stringData":{"secretAccessKey":%q}}`, bucket.SecretKey)
+	w.must(api.client.Patch(t.Context(), keys, client.RawPatch("application/merge-patch+json", []byte(rotated))))
+	last := eventually(w, w.export(), lastRunIs(v1alpha1.RunSucceeded)).Status.LastRun
+	want := fmt.Sprintf("s3://%s/books/%s/monthly/%s/%s.csv", bucket.Name, w.namespace, last.Name, last.Name)
+	if last.Location != want {
+		t.Errorf("location %s, want %s", last.Location, want)
+	}
+	w.says(t, bucket.SecretKey)
+}
+
+// digest is one value for the claims of a run, their numbers, and the hash of its file.
+func (w *world) digest(run string) (digest string) {
+	w.Helper()
+	return fmt.Sprint(w.count(`select hashtext(string_agg(claim_id || voucher_number, ',' order by position)) # hashtext(r.files::text)
+		from ledgerport.exported_claims e join ledgerport.runs r on r.id = e.run_id where r.id = $1 group by r.files`, run))
+}
+
+// tinyVolume puts the test's destinations on a volume of 64 KiB, where the test may mount one.
+func (w *world) tinyVolume() {
+	w.Helper()
+	if err := syscall.Mount("tmpfs", w.exports, "tmpfs", 0, "size=64k"); err != nil {
+		w.Skipf("mounting a small volume needs root: %s", err)
+	}
+	w.Cleanup(func() { _ = syscall.Unmount(w.exports, syscall.MNT_DETACH) })
+}
+
+func (w *world) enlargeVolume() {
+	w.Helper()
+	w.must(syscall.Mount("tmpfs", w.exports, "tmpfs", syscall.MS_REMOUNT, "size=10m"))
+}
