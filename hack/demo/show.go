@@ -4,9 +4,9 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -38,7 +38,7 @@ func (d *demo) showFile(path string, entry fs.DirEntry, err error) error {
 		return err
 	}
 	fmt.Printf("\n==> %s\n", relative)
-	lines := 12
+	lines := 26
 	if entry.Name() == "manifest.json" {
 		lines = 60
 	}
@@ -70,10 +70,14 @@ func (d *demo) showHeld(ctx context.Context) error {
 	for i := range runs.Items {
 		run := &runs.Items[i]
 		fmt.Printf("\n==> Held claims of ExportRun %s/%s: %d\n", run.Namespace, run.Name, run.Status.Held)
-		content, err := os.ReadFile(filepath.Join(d.exports, run.Namespace, run.Namespace, run.Spec.ExportRef.Name, run.Name, "manifest.json"))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
+		if run.Status.Location == "" {
+			continue // nothing was exported
 		}
+		location, err := url.Parse(run.Status.Location)
+		if err != nil {
+			return err
+		}
+		content, err := os.ReadFile(filepath.Join(filepath.Dir(location.Path), "manifest.json"))
 		if err != nil {
 			return err
 		}
