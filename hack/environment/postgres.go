@@ -16,7 +16,6 @@ import (
 	"slices"
 	"strconv"
 	"syscall"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -31,12 +30,11 @@ type Postgres struct {
 	// URL of the database postgres, as its superuser.
 	URL       string
 	directory string
-	server    *exec.Cmd
-	ended     chan error
+	server    *server
 }
 
-// StartPostgres makes a cluster in a directory that does not exist yet, and starts a server on it. The server dies with
-// this process. log gets what PostgreSQL says if it does not start, and what is installed.
+// StartPostgres makes a cluster in a directory that is empty or does not exist yet, and starts a server on it. Both end
+// with this process. log gets what PostgreSQL says if it does not start, and what is installed.
 func StartPostgres(ctx context.Context, directory string, log io.Writer) (*Postgres, error) {
 	initdb, err := findInitdb(ctx, log)
 	if err != nil {
@@ -46,7 +44,7 @@ func StartPostgres(ctx context.Context, directory string, log io.Writer) (*Postg
 	if err != nil {
 		return nil, err
 	}
-	p := &Postgres{directory: directory, ended: make(chan error, 1)}
+	p := &Postgres{directory: directory}
 	if err := p.initialize(ctx, initdb, owner); err != nil {
 		p.Stop()
 		return nil, fmt.Errorf("making a PostgreSQL cluster: %w", err)
@@ -177,64 +175,31 @@ func (p *Postgres) start(ctx context.Context, postgres string, owner *syscall.Cr
 	if err != nil {
 		return err
 	}
-	p.server = exec.Command(postgres, "-D", p.data(), "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-k", "", // #nosec G204 -- found above
+	command := exec.Command(postgres, "-D", p.data(), "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-k", "", // #nosec G204 -- found above
 		"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "shared_buffers=256MB",
 		"-c", "max_connections=300", "-c", "max_wal_size=4GB", "-c", "autovacuum_naptime=10min")
-	said, err := os.Create(filepath.Join(p.directory, "log")) // #nosec G304 -- our own directory
-	if err != nil {
+	command.SysProcAttr = &syscall.SysProcAttr{Credential: owner}
+	if p.server, err = startServer(command, p.directory); err != nil {
 		return err
 	}
-	defer func() { _ = said.Close() }() // the server has it open for itself
-	p.server.Stdout, p.server.Stderr = said, said
-	p.server.Dir = p.directory
-	p.server.SysProcAttr = &syscall.SysProcAttr{Credential: owner, Pdeathsig: syscall.SIGQUIT}
-	if err := p.server.Start(); err != nil {
-		return err
-	}
-	go func() { p.ended <- p.server.Wait() }()
 	p.URL = (&url.URL{
 		Scheme: "postgres", User: url.UserPassword(postgresUser, postgresPassword),
 		Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Path: "/postgres", RawQuery: "sslmode=disable",
 	}).String()
-	return p.waitUntilUp(ctx, said.Name())
-}
-
-func (p *Postgres) waitUntilUp(ctx context.Context, log string) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
+	return p.server.waitUntilUp(ctx, func(ctx context.Context) error {
 		conn, err := pgx.Connect(ctx, p.URL)
-		if err == nil {
-			return conn.Close(ctx)
-		}
-		select {
-		case ended := <-p.ended:
-			p.server = nil
-			said, _ := os.ReadFile(log) // #nosec G304 -- our own file; what it lacks is not said
-			return fmt.Errorf("the server ended: %w\n%s", ended, said)
-		case <-ctx.Done():
+		if err != nil {
 			return err
-		case <-tick.C:
 		}
-	}
+		return conn.Close(ctx)
+	})
 }
 
 // Stop ends the server and removes its data.
 func (p *Postgres) Stop() {
 	if p.server != nil {
-		_ = p.server.Process.Signal(syscall.SIGQUIT) // immediate shutdown: the data is thrown away
-		<-p.ended
+		p.server.stop()
 		p.server = nil
 	}
 	_ = os.RemoveAll(p.directory) // a leftover in the temporary directory is no failure
-}
-
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	return listener.Addr().(*net.TCPAddr).Port, listener.Close()
 }

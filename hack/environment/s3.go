@@ -11,8 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"syscall"
-	"time"
 )
 
 const (
@@ -23,12 +21,11 @@ const (
 // S3 is a throw-away server that speaks the S3 protocol, on the loopback interface.
 type S3 struct {
 	Endpoint, AccessKey, SecretKey string
-	directory                      string
-	server                         *exec.Cmd
-	ended                          chan error
+	server                         *server
 }
 
-// StartS3 starts versitygw over a directory that does not exist yet. It is built once from its Go module and kept.
+// StartS3 starts versitygw over a directory that is empty or does not exist yet. Both end with this process. The program is
+// built once from its Go module, and kept; log gets what is built.
 func StartS3(ctx context.Context, directory string, log io.Writer) (*S3, error) {
 	program, err := versitygw(ctx, log)
 	if err != nil {
@@ -38,76 +35,39 @@ func StartS3(ctx context.Context, directory string, log io.Writer) (*S3, error) 
 	if err != nil {
 		return nil, err
 	}
-	data := filepath.Join(directory, "buckets")
-	if err := os.MkdirAll(data, 0o750); err != nil {
+	buckets, metadata := filepath.Join(directory, "buckets"), filepath.Join(directory, "metadata")
+	if err := errors.Join(os.MkdirAll(buckets, 0o750), os.MkdirAll(metadata, 0o750)); err != nil {
 		return nil, err
 	}
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	s := &S3{
-		Endpoint: "http://" + address, AccessKey: s3AccessKey, SecretKey: s3SecretKey,
-		directory: directory, ended: make(chan error, 1),
-	}
-	said, err := os.Create(filepath.Join(directory, "log")) // #nosec G304 -- our own directory
+	// Metadata is kept in files, because not every filesystem of a test machine has extended attributes.
+	started, err := startServer(exec.Command(program, "--access", s3AccessKey, "--secret", s3SecretKey, "--port", address, // #nosec G204 -- built above
+		"posix", "--sidecar", metadata, buckets), directory)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("starting versitygw: %w", err)
 	}
-	defer func() { _ = said.Close() }()                                                                   // the server has it open for itself
-	s.server = exec.Command(program, "--access", s3AccessKey, "--secret", s3SecretKey, "--port", address, // #nosec G204 -- built above
-		"posix", "--sidecar", s.sidecar(), data)
-	s.server.Stdout, s.server.Stderr = said, said
-	s.server.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := os.MkdirAll(s.sidecar(), 0o750); err != nil {
-		return nil, err
-	}
-	if err := s.server.Start(); err != nil {
-		return nil, err
-	}
-	go func() { s.ended <- s.server.Wait() }()
-	if err := s.waitUntilUp(ctx, said.Name()); err != nil {
+	s := &S3{Endpoint: "http://" + address, AccessKey: s3AccessKey, SecretKey: s3SecretKey, server: started}
+	if err := started.waitUntilUp(ctx, s.ask); err != nil {
 		s.Stop()
 		return nil, fmt.Errorf("starting versitygw: %w", err)
 	}
 	return s, nil
 }
 
-// sidecar keeps metadata in files, because not every filesystem of a test machine has extended attributes.
-func (s *S3) sidecar() string { return filepath.Join(s.directory, "metadata") }
-
-func (s *S3) waitUntilUp(ctx context.Context, log string) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Endpoint, nil)
-		if err != nil {
-			return err
-		}
-		answer, err := http.DefaultClient.Do(request)
-		if err == nil {
-			return answer.Body.Close()
-		}
-		select {
-		case ended := <-s.ended:
-			s.server = nil
-			said, _ := os.ReadFile(log) // #nosec G304 -- our own file; what it lacks is not said
-			return fmt.Errorf("the server ended: %w\n%s", ended, said)
-		case <-ctx.Done():
-			return err
-		case <-tick.C:
-		}
+func (s *S3) ask(ctx context.Context) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Endpoint, nil)
+	if err != nil {
+		return err
 	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	return answer.Body.Close()
 }
 
 // Stop ends the server and removes its data.
-func (s *S3) Stop() {
-	if s.server != nil {
-		_ = s.server.Process.Kill()
-		<-s.ended
-		s.server = nil
-	}
-	_ = os.RemoveAll(s.directory) // a leftover in the temporary directory is no failure
-}
+func (s *S3) Stop() { s.server.stop() }
 
 // versitygw gives the program, built from the module that pins it.
 func versitygw(ctx context.Context, log io.Writer) (string, error) {

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
@@ -27,9 +26,12 @@ type filesystem struct {
 // openFilesystem opens a directory below the operator's root, and makes it where it is missing.
 func openFilesystem(operatorRoot, below string) (*filesystem, error) {
 	outer, err := os.OpenRoot(operatorRoot)
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, failure.Transient(v1alpha1.ReasonNotWritable, err,
 			"the operator has no directory %s; mount a volume there, or name another with --filesystem-root", operatorRoot)
+	}
+	if err != nil {
+		return nil, fileFailure(err, operatorRoot)
 	}
 	defer func() { _ = outer.Close() }() // the inner root has a descriptor of its own
 	if !filepath.IsLocal(below) {
@@ -47,15 +49,22 @@ func openFilesystem(operatorRoot, below string) (*filesystem, error) {
 
 // Check implements Destination.
 func (f *filesystem) Check(ctx context.Context) error {
-	probe := ".probe-" + rand.Text()
-	if err := f.write(ctx, probe, strings.NewReader(probe)); err != nil {
-		return err
+	probe, err := openPart(ctx, f.root, ".probe", os.O_CREATE)
+	if err != nil {
+		return fileFailure(err, f.path)
 	}
-	content, err := f.root.ReadFile(probe)
-	if err == nil && string(content) != probe {
-		err = errors.New("what was written is not what was read")
+	want := rand.Text()
+	_, err = probe.WriteString(want)
+	if err == nil {
+		err = probe.Sync()
 	}
-	return fileFailure(errors.Join(err, f.root.Remove(probe)), f.path)
+	if err == nil {
+		var have []byte
+		if have, err = f.root.ReadFile(probe.name); err == nil && string(have) != want {
+			err = failure.Transient(v1alpha1.ReasonNotWritable, nil, "%s gives back other content than it was given", f.path)
+		}
+	}
+	return fileFailure(errors.Join(err, probe.discard()), f.path)
 }
 
 // Put implements Destination. The file is written under a hidden name beside its own, made durable, and renamed.
@@ -63,46 +72,26 @@ func (f *filesystem) Put(ctx context.Context, key string, object Object, content
 	if err := ValidateKey(key); err != nil {
 		return err
 	}
-	directory := path.Dir(key)
-	if err := f.root.MkdirAll(directory, 0o750); err != nil {
+	if err := f.root.MkdirAll(path.Dir(key), 0o750); err != nil {
 		return fileFailure(err, f.path)
 	}
-	// A name of its own for every writer: two at once do not mix, and the last rename wins.
-	hidden := path.Join(directory, ".part-"+path.Base(key)+"-"+rand.Text())
-	if err := f.write(ctx, hidden, newVerifier(content, object)); err != nil {
-		return err
-	}
-	if err := f.root.Rename(hidden, key); err != nil {
-		return fileFailure(errors.Join(err, f.root.Remove(hidden)), f.path)
-	}
-	return fileFailure(f.syncDirectory(directory), f.path)
-}
-
-// write writes a file durably, or leaves nothing of it.
-func (f *filesystem) write(ctx context.Context, name string, content io.Reader) (err error) {
-	file, err := f.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
+	hidden, err := openPart(ctx, f.root, partOf(key), os.O_CREATE)
 	if err != nil {
 		return fileFailure(err, f.path)
 	}
-	defer func() {
-		if err != nil {
-			err = fileFailure(errors.Join(err, f.root.Remove(name)), f.path)
+	verified := newVerifier(contextReader{ctx, content}, object)
+	if _, err := io.Copy(hidden, verified); err != nil {
+		err = errors.Join(err, hidden.discard())
+		if verified.err != nil {
+			return err
 		}
-	}()
-	_, err = io.Copy(file, contextReader{ctx, content})
-	if err == nil {
-		err = file.Sync()
+		return fileFailure(err, f.path)
 	}
-	return errors.Join(err, file.Close())
+	return fileFailure(hidden.publish(key), f.path)
 }
 
-func (f *filesystem) syncDirectory(name string) error {
-	directory, err := f.root.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(directory.Sync(), directory.Close())
-}
+// partOf names the part of a key. No key has this name, because elements of keys do not begin with a dot.
+func partOf(key string) string { return path.Join(path.Dir(key), "."+path.Base(key)) }
 
 // Stat implements Destination: it reads the whole file for its hash.
 func (f *filesystem) Stat(ctx context.Context, key string) (Object, error) {
@@ -121,15 +110,22 @@ func (f *filesystem) Stat(ctx context.Context, key string) (Object, error) {
 	return found, fileFailure(err, f.path)
 }
 
-// Remove implements Destination.
-func (f *filesystem) Remove(_ context.Context, key string) error {
+// Remove implements Destination. It waits for whoever writes the object, and takes with it what a dead writer left.
+func (f *filesystem) Remove(ctx context.Context, key string) error {
 	if err := ValidateKey(key); err != nil {
 		return err
 	}
-	if err := f.root.Remove(key); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fileFailure(err, f.path)
+	hidden, err := openPart(ctx, f.root, partOf(key), 0)
+	if err == nil {
+		err = hidden.discard()
 	}
-	return nil
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		err = f.root.Remove(key)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return fileFailure(err, f.path)
 }
 
 // Location implements Destination.
@@ -142,17 +138,14 @@ func (f *filesystem) Close() error { return f.root.Close() }
 
 // fileFailure says what a person can do about an error of the filesystem.
 func fileFailure(err error, where string) error {
+	var failed *failure.Error
 	switch {
-	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case err == nil, errors.As(err, &failed), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return failure.Transient(v1alpha1.ReasonDestinationFull, err, "the volume of %s is full; make room, and the run goes on", where)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return failure.Transient(v1alpha1.ReasonNotWritable, err, "the operator may not write to %s; check the volume and its owner", where)
-	}
-	var refused *failure.Error
-	if errors.As(err, &refused) {
-		return err
 	}
 	return failure.Transient(v1alpha1.ReasonNotWritable, err, "%s can not be written: %s", where, errnoText(err))
 }

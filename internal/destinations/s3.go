@@ -1,12 +1,10 @@
 package destinations
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -18,7 +16,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/smithy-go"
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/s3blob"
 	"gocloud.dev/gcerrors"
@@ -30,8 +27,9 @@ import (
 const (
 	// hashMetadata is the key of an object's metadata that holds its SHA-256 in hexadecimal.
 	hashMetadata = "ledgerport-sha256"
-	// uploadPart is the memory that an upload needs at a time, in bytes; parts travel one after another.
-	uploadPart = 8 << 20
+	// uploadPart is the size in bytes of what is sent at a time: the least that S3 allows. Of an object, the first 16 MiB
+	// are in memory, because they decide whether it is sent in parts at all, and then two parts. It may have 10,000: 48 GiB.
+	uploadPart = 5 << 20
 	// abortGrace is how long aborting an upload may take.
 	abortGrace = 3 * time.Second
 	// answerTimeout is how long a server may take to begin its answer.
@@ -58,16 +56,17 @@ func openS3(ctx context.Context, spec v1alpha1.S3Destination, keys S3Keys) (*buc
 	if err != nil {
 		return nil, failure.Transient(v1alpha1.ReasonInternal, err, "the operator's own AWS settings can not be read")
 	}
-	client := s3.NewFromConfig(settings, func(o *s3.Options) {
-		o.UsePathStyle = spec.ForcePathStyle
-		if spec.Endpoint != "" {
-			o.BaseEndpoint = aws.String(spec.Endpoint)
-			// Many servers refuse the trailing checksums that are Amazon's default; the hash is verified here anyway.
-			o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
-			o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
-		}
+	settings.Credentials = identity{settings.Credentials}
+	if spec.Endpoint != "" {
+		settings.BaseEndpoint = aws.String(spec.Endpoint)
+		// Many servers refuse the trailing checksums that are Amazon's default; the hash is verified here anyway.
+		settings.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+		settings.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+	}
+	client := s3.NewFromConfig(settings, func(o *s3.Options) { o.UsePathStyle = spec.ForcePathStyle })
+	blobs, err := s3blob.OpenBucket(ctx, client, spec.Bucket, &s3blob.Options{
+		RequestChecksumCalculation: settings.RequestChecksumCalculation, // uploads do not ask the client
 	})
-	blobs, err := s3blob.OpenBucket(ctx, client, spec.Bucket, nil)
 	if err != nil {
 		return nil, failure.Stalled(v1alpha1.ReasonInvalidSpec, err, "the bucket %q can not be opened", spec.Bucket)
 	}
@@ -77,16 +76,37 @@ func openS3(ctx context.Context, spec v1alpha1.S3Destination, keys S3Keys) (*buc
 	return &bucket{blobs: blobs, spec: spec}, nil
 }
 
-// Check implements Destination.
+// identity marks errors of finding an access key, which are no answers of the server.
+type identity struct{ aws.CredentialsProvider }
+
+// Retrieve implements aws.CredentialsProvider.
+func (i identity) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	found, err := i.CredentialsProvider.Retrieve(ctx)
+	if err != nil {
+		return found, &identityError{err}
+	}
+	return found, nil
+}
+
+type identityError struct{ error }
+
+func (e *identityError) Unwrap() error { return e.error }
+
+// Check implements Destination. It ends with asking for what is not there, which some policies forbid and Stat needs.
 func (b *bucket) Check(ctx context.Context) error {
 	probe := ".ledgerport-probe-" + rand.Text()
-	err := b.blobs.WriteAll(ctx, probe, []byte(probe), nil)
+	if err := b.blobs.WriteAll(ctx, probe, []byte(probe), nil); err != nil {
+		return b.failure(ctx, err)
+	}
+	content, err := b.blobs.ReadAll(ctx, probe)
+	if err == nil && string(content) != probe {
+		err = failure.Transient(v1alpha1.ReasonNotWritable, nil, "%s gives back other content than it was given", b.where())
+	}
+	cleaning, cancel := afterGrace(ctx)
+	defer cancel()
+	err = errors.Join(err, b.blobs.Delete(cleaning, probe))
 	if err == nil {
-		var content []byte
-		if content, err = b.blobs.ReadAll(ctx, probe); err == nil && !bytes.Equal(content, []byte(probe)) {
-			err = errors.New("what was written is not what was read")
-		}
-		err = errors.Join(err, b.blobs.Delete(ctx, probe))
+		_, err = b.blobs.Exists(ctx, probe)
 	}
 	return b.failure(ctx, err)
 }
@@ -114,8 +134,8 @@ func (b *bucket) Put(ctx context.Context, key string, object Object, content io.
 // afterGrace gives a context that outlives another by the time that aborting an upload may take.
 func afterGrace(ctx context.Context) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	context.AfterFunc(ctx, func() { time.AfterFunc(abortGrace, cancel) })
-	return longer, cancel
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(abortGrace, cancel) })
+	return longer, func() { stop(); cancel() }
 }
 
 // Stat implements Destination: the hash is the one that Put recorded, or is made from the content where there is none.
@@ -172,45 +192,3 @@ func (b *bucket) Location(key string) string {
 
 // Close implements Destination.
 func (b *bucket) Close() error { return b.blobs.Close() }
-
-// where names the bucket and the server, for people.
-func (b *bucket) where() string {
-	server := "Amazon S3, " + b.spec.Region
-	if endpoint, err := url.Parse(b.spec.Endpoint); err == nil && endpoint.Host != "" {
-		server = endpoint.Host
-	}
-	return fmt.Sprintf("the bucket %s (%s)", b.spec.Bucket, server)
-}
-
-// code is the error code of the S3 protocol, or nothing.
-func (b *bucket) code(err error) string {
-	var refused smithy.APIError
-	if errors.As(err, &refused) {
-		return refused.ErrorCode()
-	}
-	return ""
-}
-
-// failure says what a person can do about an error of the server.
-func (b *bucket) failure(ctx context.Context, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		return ctx.Err()
-	}
-	switch code := b.code(err); code {
-	case "NoSuchBucket":
-		return failure.Transient(v1alpha1.ReasonBucketNotFound, err, "%s does not exist; create it, or correct spec.s3.bucket", b.where())
-	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "XAdminUserNotFound":
-		return failure.Transient(v1alpha1.ReasonLoginRefused, err, "the server of %s refuses the access key (%s)", b.where(), code)
-	case "AccessDenied", "Forbidden", "MethodNotAllowed":
-		return failure.Transient(v1alpha1.ReasonNotWritable, err, "the access key may not read, write and delete in %s (%s)", b.where(), code)
-	case "QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "StorageFull":
-		return failure.Transient(v1alpha1.ReasonDestinationFull, err, "%s is full (%s); make room, and the run goes on", b.where(), code)
-	case "":
-		return failure.Transient(v1alpha1.ReasonDestinationUnreachable, err, "%s can not be reached, or does not answer in time", b.where())
-	default:
-		return failure.Transient(v1alpha1.ReasonNotWritable, err, "the server of %s refuses the request (%s)", b.where(), code)
-	}
-}

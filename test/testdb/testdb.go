@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -28,7 +27,7 @@ var server = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	postgres, err := environment.StartPostgres(context.Background(), filepath.Join(directory, "postgres"), os.Stderr)
+	postgres, err := environment.StartPostgres(context.Background(), directory, os.Stderr)
 	if err != nil {
 		return "", err
 	}

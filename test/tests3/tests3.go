@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -50,7 +49,7 @@ var server = sync.OnceValues(func() (Bucket, error) {
 	if err != nil {
 		return named, err
 	}
-	started, err := environment.StartS3(context.Background(), filepath.Join(directory, "s3"), os.Stderr)
+	started, err := environment.StartS3(context.Background(), directory, os.Stderr)
 	if err != nil {
 		return named, errors.Join(err, os.RemoveAll(directory))
 	}

@@ -3,7 +3,6 @@ package destinations_test
 import (
 	"context"
 	"errors"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,52 +12,65 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/destinations"
-	"github.com/ledgerport/ledgerport/internal/failure"
-	"github.com/ledgerport/ledgerport/test/tests3"
 )
 
-func TestFaultsOfAnS3ServerAreNamed(t *testing.T) {
+func TestWhatADeadWriterLeftIsWrittenOver(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		name   string
-		change func(*testing.T, *v1alpha1.S3Destination, *destinations.S3Keys)
-		reason string
-	}{
-		{"the bucket does not exist", func(_ *testing.T, s *v1alpha1.S3Destination, _ *destinations.S3Keys) { s.Bucket = "nowhere" }, v1alpha1.ReasonBucketNotFound},
-		{"the access key does not exist", func(_ *testing.T, _ *v1alpha1.S3Destination, k *destinations.S3Keys) { k.AccessKeyID = "nobody" }, v1alpha1.ReasonLoginRefused},
-		{"the secret is wrong", func(_ *testing.T, _ *v1alpha1.S3Destination, k *destinations.S3Keys) { k.SecretAccessKey = "hunter2" }, v1alpha1.ReasonLoginRefused},
-		{"nobody listens", func(t *testing.T, s *v1alpha1.S3Destination, _ *destinations.S3Keys) {
-			listener := listen(t)
-			s.Endpoint = "http://" + listener.Addr().String()
-			_ = listener.Close()
-		}, v1alpha1.ReasonDestinationUnreachable},
+	s := onFilesystem(t)
+	s.leave(t, strings.Repeat("half a file", 1000))
+	put(t, s, key, "content")
+	if found, err := s.Stat(t.Context(), key); err != nil || found.SHA256 != describe("content").SHA256 {
+		t.Errorf("found %+v (%v), want the new content alone", found, err)
 	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			bucket := tests3.New(t)
-			spec, keys := s3Spec(bucket), keysOf(bucket)
-			test.change(t, spec.S3, &keys)
-			d := open(t, spec, keys, "")
-			expectFailure(t, d.Check(t.Context()), test.reason)
-			expectFailure(t, d.Put(t.Context(), key, describe("x"), strings.NewReader("x")), test.reason)
-			_, err := d.Stat(t.Context(), key)
-			if err == nil || errors.Is(err, destinations.ErrNotFound) {
-				t.Errorf("Stat says %v, which is not known", err)
-			}
-		})
+	s.holds(t, key)
+}
+
+func TestWhatADeadWriterLeftIsRemovedWithItsObject(t *testing.T) {
+	t.Parallel()
+	s := onFilesystem(t)
+	s.leave(t, "half a file")
+	if err := s.Remove(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+	s.holds(t)
+}
+
+func TestALivingWriterIsWaitedForAsLongAsTheContextLasts(t *testing.T) {
+	t.Parallel()
+	s := onFilesystem(t)
+	other := s.leave(t, "half a file")
+	if err := syscall.Flock(int(other.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := s.Put(ctx, key, describe("content"), strings.NewReader("content")); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Put: got %v, want the context's error", err)
+	}
+	if err := s.Remove(ctx, key); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Remove: got %v, want the context's error", err)
+	}
+	if left, err := os.ReadFile(other.Name()); err != nil || string(left) != "half a file" {
+		t.Errorf("the other writer's file holds %q (%v)", left, err)
 	}
 }
 
-func TestAServerThatNeverAnswersIsLeftWhenTheContextEnds(t *testing.T) {
-	t.Parallel()
-	spec := s3Spec(tests3.Bucket{Name: "nowhere", Region: "us-east-1", Endpoint: "http://" + listen(t).Addr().String()})
-	d := open(t, spec, destinations.S3Keys{AccessKeyID: "a", SecretAccessKey: "b"}, "")
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
-	if err := d.Check(ctx); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("got %v, want the context's error", err)
+// leave makes what a writer that died would have left of the object.
+func (s subject) leave(t *testing.T, content string) *os.File {
+	t.Helper()
+	directory := filepath.Dir(strings.TrimPrefix(s.Location(key), "file://"))
+	if err := os.MkdirAll(directory, 0o750); err != nil {
+		t.Fatal(err)
 	}
+	file, err := os.Create(filepath.Join(directory, "."+filepath.Base(key)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = file.Close() })
+	if _, err := file.WriteString(content); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 func TestAFilesystemCanNotBeLeft(t *testing.T) {
@@ -116,6 +128,11 @@ func TestAFullFilesystemIsNamedAndKeepsNothing(t *testing.T) {
 	if err := d.Put(t.Context(), "a/b.csv", describe("small"), strings.NewReader("small")); err != nil {
 		t.Errorf("what fits was refused: %s", err)
 	}
+	_ = os.WriteFile(filepath.Join(root, "rest"), make([]byte, 64<<10), 0o600) // takes all the room that is left
+	expectFailure(t, d.Check(t.Context()), v1alpha1.ReasonDestinationFull)
+	if err := d.Remove(t.Context(), "a/b.csv"); err != nil {
+		t.Errorf("nothing can be removed from the full volume: %s", err)
+	}
 }
 
 func TestAReadOnlyFilesystemIsNamed(t *testing.T) {
@@ -133,26 +150,4 @@ func tinyVolume(t *testing.T, flags uintptr) string {
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(root, syscall.MNT_DETACH) })
 	return root
-}
-
-func expectFailure(t *testing.T, err error, reason string) {
-	t.Helper()
-	var failed *failure.Error
-	if !errors.As(err, &failed) || failed.Reason != reason {
-		t.Errorf("got %v, want a failure with reason %s", err, reason)
-		return
-	}
-	if strings.Contains(failed.Message, "hunter2") {
-		t.Errorf("the message holds the secret: %s", failed.Message)
-	}
-}
-
-func listen(t *testing.T) net.Listener {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	return listener
 }

@@ -1,0 +1,93 @@
+package destinations
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
+)
+
+// failure says what a person can do about an error of an S3 server, or of the way to it.
+func (b *bucket) failure(ctx context.Context, err error) error {
+	var failed *failure.Error
+	var unknown *identityError
+	var refused smithy.APIError
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.As(err, &failed):
+		return err
+	case errors.As(err, &unknown):
+		return failure.Transient(v1alpha1.ReasonLoginRefused, err,
+			"the operator has no AWS identity of its own for %s; name a Secret in spec.s3.credentialsSecretRef", b.where())
+	case status(err) == http.StatusInsufficientStorage:
+		return failure.Transient(v1alpha1.ReasonDestinationFull, err, "%s is full; make room, and the run goes on", b.where())
+	case errors.As(err, &refused):
+		return b.refusal(err, refused.ErrorCode())
+	}
+	return failure.Transient(v1alpha1.ReasonDestinationUnreachable, err, "%s can not be reached: %s", b.where(), cause(err))
+}
+
+// status is that of the server's answer, or 0 where there was none.
+func status(err error) int {
+	var answer *awshttp.ResponseError
+	if errors.As(err, &answer) && answer.Response != nil && answer.Response.Response != nil {
+		return answer.HTTPStatusCode()
+	}
+	return 0
+}
+
+// refusal translates the error codes of the S3 protocol.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+func (b *bucket) refusal(err error, code string) error {
+	switch code {
+	case "NoSuchBucket":
+		return failure.Transient(v1alpha1.ReasonBucketNotFound, err, "%s does not exist; create it, or correct spec.s3.bucket", b.where())
+	case "PermanentRedirect", "TemporaryRedirect", "MovedPermanently", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException":
+		return failure.Transient(v1alpha1.ReasonBucketNotFound, err, "%s is not in the region %q (%s); correct spec.s3.region", b.where(), b.spec.Region, code)
+	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "XAdminUserNotFound":
+		return failure.Transient(v1alpha1.ReasonLoginRefused, err, "the server of %s refuses the access key (%s)", b.where(), code)
+	case "AccessDenied", "AllAccessDisabled", "Forbidden":
+		return failure.Transient(v1alpha1.ReasonNotWritable, err, "the access key may not read, write, delete and list in %s (%s)", b.where(), code)
+	case "QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "StorageFull":
+		return failure.Transient(v1alpha1.ReasonDestinationFull, err, "%s is full (%s); make room, and the run goes on", b.where(), code)
+	case "NotFound", "UnknownError": // the SDK's own words for an answer that has no code of S3
+		return failure.Transient(v1alpha1.ReasonDestinationUnreachable, err, "%s can not be reached: %s", b.where(), cause(err))
+	case "SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout":
+		return failure.Transient(v1alpha1.ReasonDestinationUnreachable, err, "the server of %s can not answer at present (%s)", b.where(), code)
+	}
+	return failure.Transient(v1alpha1.ReasonNotWritable, err, "the server of %s refuses the request (%s)", b.where(), code)
+}
+
+// where names the bucket and the server, for people.
+func (b *bucket) where() string {
+	server := "Amazon S3, " + b.spec.Region
+	if endpoint, err := url.Parse(b.spec.Endpoint); err == nil && endpoint.Host != "" {
+		server = endpoint.Host
+	}
+	return fmt.Sprintf("the bucket %s (%s)", b.spec.Bucket, server)
+}
+
+// cause says why a server can not be reached, as far as a person can do something about it.
+func cause(err error) string {
+	var untrusted *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &untrusted):
+		return "its certificate is not trusted"
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return "it speaks HTTP where the endpoint says HTTPS"
+	case status(err) != 0:
+		return fmt.Sprintf("the answer (HTTP %d) is not one of S3; check spec.s3.endpoint", status(err))
+	}
+	return "there is no connection, or no answer in time"
+}
