@@ -10,6 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding/charmap"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/hack/environment"
@@ -38,7 +41,7 @@ func (d *demo) showFile(path string, entry fs.DirEntry, err error) error {
 		return err
 	}
 	fmt.Printf("\n==> %s\n", relative)
-	lines := 26
+	lines := 30
 	if entry.Name() == "manifest.json" {
 		lines = 60
 	}
@@ -53,12 +56,24 @@ func printHead(path string, lines int) error {
 	defer func() { _ = file.Close() }() // only read
 	scanner := bufio.NewScanner(file)
 	for ; lines > 0 && scanner.Scan(); lines-- {
-		fmt.Println(strings.ToValidUTF8(strings.TrimSuffix(scanner.Text(), "\r"), "·"))
+		fmt.Println(readable(strings.TrimSuffix(scanner.Text(), "\r")))
 	}
 	if scanner.Scan() {
 		fmt.Println("…")
 	}
 	return scanner.Err()
+}
+
+// readable shows a line of a file that is not UTF-8 as its code page 437, which SIE has.
+func readable(line string) string {
+	if utf8.ValidString(line) {
+		return line
+	}
+	decoded, err := charmap.CodePage437.NewDecoder().String(line)
+	if err != nil {
+		return strings.ToValidUTF8(line, "·")
+	}
+	return decoded
 }
 
 // showHeld prints which claims were held and why, from the manifests.

@@ -42,6 +42,8 @@ type inputs struct {
 	TimeZone        string                       `json:"timeZone"`
 	CreatedAt       time.Time                    `json:"createdAt"`
 	Cutoff          time.Time                    `json:"cutoff"`
+	// ProgramVersion is in some formats; a newer operator that resumes the run writes the one that began it.
+	ProgramVersion string `json:"programVersion"`
 }
 
 // attempt is the state of one execution.
@@ -187,7 +189,7 @@ func (a *attempt) currentInputs() inputs {
 		Chart:     a.chart.Spec,
 		ChartName: a.chart.Name, ChartGeneration: a.chart.Generation,
 		Posting: spec.Posting, TimeZone: spec.TimeZone,
-		CreatedAt: a.task.CreatedAt, Cutoff: a.task.Cutoff,
+		CreatedAt: a.task.CreatedAt, Cutoff: a.task.Cutoff, ProgramVersion: a.ProgramVersion,
 	}
 }
 
