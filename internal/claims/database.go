@@ -136,7 +136,7 @@ func (d *Database) transact(ctx context.Context, options pgx.TxOptions, organiza
 	if err != nil {
 		return classify(ctx, "beginning a transaction", err)
 	}
-	defer rollback(tx)
+	defer rollback(ctx, tx)
 	if err := bind(ctx, tx, organizationID); err != nil {
 		return err
 	}
@@ -147,8 +147,8 @@ func (d *Database) transact(ctx context.Context, options pgx.TxOptions, organiza
 }
 
 // rollback gives up a transaction, if it is still open, even where the context has ended.
-func rollback(tx pgx.Tx) {
-	ctx, cancel := context.WithTimeout(context.Background(), cancelGrace)
+func rollback(ctx context.Context, tx pgx.Tx) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelGrace)
 	defer cancel()
 	_ = tx.Rollback(ctx) // either it was committed or the connection is gone
 }

@@ -53,7 +53,7 @@ func TestOpen_RefusesWhatIsNoURLOfADatabaseWithoutQuotingIt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := claims.Open(t.Context(), claims.Options{URL: address})
-			failed := mustFail(t, err, v1alpha1.ReasonMalformedURL)
+			failed := failureWith(t, err, v1alpha1.ReasonMalformedURL)
 			if !failed.Stalled || strings.Contains(failed.Message, "s3cret") {
 				t.Errorf("%+v", failed)
 			}
@@ -84,7 +84,7 @@ func TestOpen_SaysWhyThereIsNoConnection(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := claims.Open(t.Context(), claims.Options{URL: test.url})
-			failed := mustFail(t, err, test.reason)
+			failed := failureWith(t, err, test.reason)
 			if failed.Stalled || !strings.Contains(failed.Message, test.says) || strings.Contains(failed.Message, "s3cret") {
 				t.Errorf("%+v", failed)
 			}
@@ -103,7 +103,7 @@ func TestOpen_GivesUpOnAServerThatAcceptsAndNeverAnswers(t *testing.T) {
 
 	start := time.Now()
 	_, err = claims.Open(t.Context(), claims.Options{URL: address, ConnectTimeout: 200 * time.Millisecond})
-	if failed := mustFail(t, err, v1alpha1.ReasonDatabaseUnreachable); !strings.Contains(failed.Message, "no answer within 200ms") {
+	if failed := failureWith(t, err, v1alpha1.ReasonDatabaseUnreachable); !strings.Contains(failed.Message, "no answer within 200ms") {
 		t.Errorf("%+v", failed)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {

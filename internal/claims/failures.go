@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -68,7 +69,7 @@ func connectFailure(ctx context.Context, config *pgx.ConnConfig, timeout time.Du
 	if ctx.Err() != nil {
 		return fmt.Errorf("connecting to the database: %w", ctx.Err())
 	}
-	where := net.JoinHostPort(config.Host, fmt.Sprint(config.Port))
+	where := net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port)))
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) {
 		switch refused.Code {

@@ -102,7 +102,8 @@ func (f *fixture) claim(n, lines int) {
 // claimRange adds n claims with one line each.
 func (f *fixture) claimRange(n int) {
 	f.Helper()
-	f.sql(`INSERT INTO claims SELECT ('00000000-0000-4000-8000-' || lpad(i::text, 12, '0'))::uuid, $1, 'E1', NULL, NULL, 'approved', $2::timestamptz + i * interval '1 ms', NULL, 'NOK', NULL
+	f.sql(`INSERT INTO claims (id, organization_id, claimant_id, status, approved_at, currency)
+		SELECT ('00000000-0000-4000-8000-' || lpad(i::text, 12, '0'))::uuid, $1, 'E1', 'approved', $2::timestamptz + i * interval '1 ms', 'NOK'
 		FROM generate_series(1, $3::int) i`, acme, before, n)
 	f.sql(`INSERT INTO claim_lines (claim_id, line_no, expense_date, category, gross_amount, tax_amount) SELECT id, 1, '2026-10-20', 'travel', 125, 25 FROM claims`)
 }
@@ -186,8 +187,14 @@ func (f *fixture) must(err error) {
 	}
 }
 
-// mustFail insists on a failure with a reason, and gives it.
-func mustFail(t testing.TB, err error, reason v1alpha1.Reason) *failure.Error {
+// mustFail insists on a failure with a reason.
+func mustFail(t testing.TB, err error, reason v1alpha1.Reason) {
+	t.Helper()
+	_ = failureWith(t, err, reason)
+}
+
+// failureWith gives the failure, and insists on its reason.
+func failureWith(t testing.TB, err error, reason v1alpha1.Reason) *failure.Error {
 	t.Helper()
 	var failed *failure.Error
 	if !errors.As(err, &failed) || failed.Reason != reason {

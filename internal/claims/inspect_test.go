@@ -71,7 +71,7 @@ func TestInspect_SaysOfEveryColumnWhatIsWrong(t *testing.T) {
 				f.must(err)
 				return
 			}
-			failed := mustFail(t, err, test.reason)
+			failed := failureWith(t, err, test.reason)
 			for _, says := range test.says {
 				if !strings.Contains(failed.Message, says) {
 					t.Errorf("the message lacks %q: %s", says, failed.Message)
@@ -139,12 +139,12 @@ func TestInspect_SaysWhichRightIsMissing(t *testing.T) {
 	f.must(err)
 	defer database.Close()
 	_, err = database.Inspect(t.Context())
-	if failed := mustFail(t, err, v1alpha1.ReasonPermissionDenied); !strings.Contains(failed.Message, "public.claim_lines") || !strings.Contains(failed.Message, "tax_amount") {
+	if failed := failureWith(t, err, v1alpha1.ReasonPermissionDenied); !strings.Contains(failed.Message, "public.claim_lines") || !strings.Contains(failed.Message, "tax_amount") {
 		t.Errorf("the message is %s", failed.Message)
 	}
 	f.sql(`GRANT SELECT ON claim_lines TO ` + role)
 	_, err = database.Inspect(t.Context())
-	if failed := mustFail(t, err, v1alpha1.ReasonPermissionDenied); !strings.Contains(failed.Message, "schema ledgerport") {
+	if failed := failureWith(t, err, v1alpha1.ReasonPermissionDenied); !strings.Contains(failed.Message, "schema ledgerport") {
 		t.Errorf("the message is %s", failed.Message)
 	}
 }

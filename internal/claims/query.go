@@ -49,7 +49,7 @@ var streamFields = [...]field{
 // selectList gives the columns of the stream; one that a table lacks is NULL.
 func (l *layout) selectList() string {
 	columns := make([]string, len(streamFields))
-	for i, f := range streamFields {
+	for i, f := range &streamFields {
 		columns[i] = l.expression(f)
 	}
 	return strings.Join(columns, ", ")
@@ -76,7 +76,7 @@ func (l *layout) expression(f field) string {
 // resultFormats says which columns come in binary.
 func resultFormats() []int16 {
 	formats := make([]int16, len(streamFields), len(streamFields)+2)
-	for i, f := range streamFields {
+	for i, f := range &streamFields {
 		if f.binary {
 			formats[i] = pgtype.BinaryFormatCode
 		}

@@ -55,7 +55,7 @@ func (d *Database) Reserve(ctx context.Context, fence Fence) (*Reservation, erro
 	whole, cancel := context.WithCancel(ctx)
 	r := &Reservation{run: run, fence: fence, tables: tables, cancel: cancel, numbers: map[int]*numbering{}}
 	if err := r.begin(whole, d); err != nil {
-		r.Rollback()
+		r.Rollback() //nolint:contextcheck // it must work after the context's end
 		return nil, classify(ctx, "beginning to reserve claims", err)
 	}
 	return r, nil
@@ -251,7 +251,7 @@ func (r *Reservation) Rollback() {
 		_ = r.recorder.finish() // its error has been reported or does not matter any more
 	}
 	if r.tx != nil {
-		rollback(r.tx)
+		rollback(context.Background(), r.tx)
 	}
 	if r.stream != nil {
 		_, _ = r.stream.rows.Close() // cancelled

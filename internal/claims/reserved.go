@@ -41,7 +41,7 @@ func (d *Database) Reserved(ctx context.Context, fence Fence) (*ReservedClaims, 
 	whole, cancel := context.WithCancel(ctx)
 	r := &ReservedClaims{cancel: cancel}
 	if err := r.begin(whole, d.conn, run, tables); err != nil {
-		r.Close()
+		r.Close() //nolint:contextcheck // it must work after the context's end
 		return nil, classify(ctx, "beginning to read the reserved claims", err)
 	}
 	return r, nil
@@ -89,6 +89,6 @@ func (r *ReservedClaims) Close() {
 		_, _ = r.stream.rows.Close() // whatever it says, nothing more is read
 	}
 	if r.tx != nil {
-		rollback(r.tx)
+		rollback(context.Background(), r.tx)
 	}
 }

@@ -1,6 +1,7 @@
 package claims_test
 
 import (
+	"bytes"
 	"reflect"
 	"slices"
 	"strings"
@@ -29,7 +30,7 @@ func TestRun_KeepsOnRecordWhatEachStepSays(t *testing.T) {
 	f.must(err)
 	if !found || got.State != claims.StateCommitted || !got.State.Finished() || got.Attempt != 1 || got.Holder != "pod-1" || got.Series != "E" ||
 		got.RunIdentity != attempt.RunIdentity || !got.Cutoff.Equal(cutoff) || !got.Deadline.Equal(attempt.Deadline.Truncate(time.Microsecond)) ||
-		string(got.Inputs) != string(attempt.Inputs) || got.Location != "s3://books/monthly.csv" {
+		!bytes.Equal(got.Inputs, attempt.Inputs) || got.Location != "s3://books/monthly.csv" {
 		t.Errorf("on record is %+v", got)
 	}
 	if !reflect.DeepEqual(got.Rendered, rendered(taken, 0)) {
@@ -96,7 +97,7 @@ func TestStartAttempt_OneUnfinishedRunPerSeries(t *testing.T) {
 	run := f.start(database, attemptOf("1"))
 
 	_, err := database.StartAttempt(t.Context(), attemptOf("2"))
-	if failed := mustFail(t, err, v1alpha1.ReasonSeriesBusy); failed.Stalled || !strings.Contains(failed.Message, "run acme/monthly-1 (started)") {
+	if failed := failureWith(t, err, v1alpha1.ReasonSeriesBusy); failed.Stalled || !strings.Contains(failed.Message, "run acme/monthly-1 (started)") {
 		t.Errorf("%+v", failed)
 	}
 	other := attemptOf("3")

@@ -83,7 +83,7 @@ func (s *stream) next(first func(row [][]byte)) (*ledger.Claim, error) {
 		first(s.row)
 	}
 	s.decodeClaim()
-	for s.row != nil && bytes.Equal(s.row[claimID], s.id) {
+	for len(s.row) > 0 && bytes.Equal(s.row[claimID], s.id) {
 		if s.row[lineExists][0] == 't' {
 			s.decodeLine()
 		}

@@ -63,7 +63,8 @@ func minorUnits(decimal string, exponent int) (ledger.Amount, error) {
 			continue
 		}
 		var rest big.Int
-		if units.QuoRem(units, ten, &rest); rest.Sign() != 0 {
+		units.QuoRem(units, ten, &rest)
+		if rest.Sign() != 0 {
 			return 0, ledger.ErrTooPrecise
 		}
 		shift++

@@ -1,0 +1,75 @@
+package claims
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+func TestMinorUnits_AreExactOrRefused(t *testing.T) {
+	t.Parallel()
+	for decimal, test := range map[string]struct {
+		exponent int
+		want     ledger.Amount
+		err      error
+	}{
+		"0":                       {2, 0, nil},
+		"12.34":                   {2, 1234, nil},
+		"-12.340000":              {2, -1234, nil},
+		"12":                      {2, 1200, nil},
+		"1000.00":                 {0, 1000, nil},
+		"1.234":                   {3, 1234, nil},
+		"92233720368547758.07":    {2, 9223372036854775807, nil},
+		"92233720368547758.08":    {2, 0, ledger.ErrTotalTooLarge},
+		"12.345":                  {2, 0, ledger.ErrTooPrecise},
+		"NaN":                     {2, 0, ledger.ErrNotDecimal},
+		"Infinity":                {2, 0, ledger.ErrNotDecimal},
+		"":                        {2, 0, ledger.ErrNotDecimal},
+		"0.000000000000000000001": {2, 0, ledger.ErrTooPrecise},
+	} {
+		got, err := minorUnits(decimal, test.exponent)
+		if got != test.want || !errors.Is(err, test.err) {
+			t.Errorf("%q with %d decimals is %d, %v, want %d, %v", decimal, test.exponent, got, err, test.want, test.err)
+		}
+	}
+}
+
+func TestMinorUnits_ComeBackFromTheirDecimal(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		currency, err := ledger.ParseCurrency(rapid.SampledFrom([]string{"EUR", "JPY", "KWD"}).Draw(t, "currency"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := ledger.Amount(rapid.Int64().Draw(t, "amount"))
+		got, err := minorUnits(want.Decimal(currency), currency.Exponent())
+		if err != nil || got != want {
+			t.Fatalf("%s came back as %d, %v", want.Decimal(currency), got, err)
+		}
+	})
+}
+
+func FuzzDecodeObject(f *testing.F) {
+	for _, seed := range []string{`{"a": "b", "n": 1.50, "t": true, "x": null, "o": {"a": [1]}}`, `[]`, `null`, `"a"`, `{`, ``} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		decoded := decodeObject(raw)
+		var members map[string]any
+		if json.Unmarshal(raw, &members) != nil && len(decoded) > 0 {
+			t.Fatalf("%q is no object and gives %v", raw, decoded)
+		}
+		for name, got := range decoded {
+			if text, ok := members[name].(string); ok && text != got {
+				t.Fatalf("%q: member %q is %q, want %q", raw, name, got, text)
+			}
+			if members[name] == nil {
+				t.Fatalf("%q: member %q is null", raw, name)
+			}
+		}
+	})
+}
