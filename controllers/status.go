@@ -40,8 +40,6 @@ func (c conditions) set(kind string, status metav1.ConditionStatus, reason, mess
 	})
 }
 
-func (c conditions) isTrue(kind string) bool { return meta.IsStatusConditionTrue(*c.list, kind) }
-
 // ready settles the three conditions of kstatus for a resource that works.
 func (c conditions) ready(reason, message string) {
 	c.set(v1alpha1.ConditionReady, metav1.ConditionTrue, reason, message)

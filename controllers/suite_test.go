@@ -115,7 +115,7 @@ func newWorld(t *testing.T, namespaces ...string) *world {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
 	w.must(api.client.Create(t.Context(), namespace))
 	w.namespace = namespace.Name
-	w.sql(func(ctx context.Context, conn *pgx.Conn) error { return application.CreateTables(ctx, conn) })
+	w.sql(application.CreateTables)
 	w.startOperator(append(namespaces, w.namespace)...)
 	return w
 }
@@ -252,7 +252,7 @@ func eventually[O client.Object](w *world, object O, check func(O) string) O {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		missing := ""
+		var missing string
 		if err := api.client.Get(ctx, client.ObjectKeyFromObject(object), object); err != nil {
 			missing = err.Error()
 		} else if missing = check(object); missing == "" {

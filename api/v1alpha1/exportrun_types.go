@@ -35,12 +35,6 @@ func (p RunPhase) Finished() bool {
 	return p == RunSucceeded || p == RunFailed || p == RunCancelled
 }
 
-// Beyond says whether one stage comes after another. No stage comes before all.
-func (s RunStage) Beyond(other RunStage) bool {
-	order := []RunStage{"", StagePreflight, StageReserve, StageRender, StageDeliver, StageCommit}
-	return slices.Index(order, s) > slices.Index(order, other)
-}
-
 // RunStage is how far an attempt has come.
 // +kubebuilder:validation:Enum=Preflight;Reserve;Render;Deliver;Commit
 type RunStage string
@@ -57,6 +51,12 @@ const (
 	// StageCommit records the claims as exported.
 	StageCommit RunStage = "Commit"
 )
+
+// Beyond says whether one stage comes after another. No stage comes before all.
+func (s RunStage) Beyond(other RunStage) bool {
+	order := []RunStage{"", StagePreflight, StageReserve, StageRender, StageDeliver, StageCommit}
+	return slices.Index(order, s) > slices.Index(order, other)
+}
 
 // ExportRunSpec says what to run. It can not be changed, except that cancel may be set.
 // +kubebuilder:validation:XValidation:rule="self.exportRef == oldSelf.exportRef && has(self.cutoff) == has(oldSelf.cutoff) && (!has(self.cutoff) || self.cutoff == oldSelf.cutoff) && has(self.slot) == has(oldSelf.slot) && (!has(self.slot) || self.slot == oldSelf.slot)",message="the spec of a run can not be changed; create another ExportRun"

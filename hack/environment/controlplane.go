@@ -276,8 +276,8 @@ func (b *builder) run(ctx context.Context, directory, program string, arguments 
 }
 
 func between(text, before, after string) (string, error) {
-	_, rest, found := strings.Cut(text, before)
-	value, _, ended := strings.Cut(rest, after)
+	_, following, found := strings.Cut(text, before)
+	value, _, ended := strings.Cut(following, after)
 	if !found || !ended {
 		return "", fmt.Errorf("no %s in the answer of go mod download", before)
 	}

@@ -45,7 +45,7 @@ func StartPostgres(ctx context.Context, directory string, log io.Writer) (*Postg
 		return nil, err
 	}
 	p := &Postgres{directory: directory}
-	if err := p.initialize(ctx, initdb, owner); err != nil {
+	if err := p.makeCluster(ctx, initdb, owner); err != nil {
 		p.Stop()
 		return nil, fmt.Errorf("making a PostgreSQL cluster: %w", err)
 	}
@@ -124,7 +124,7 @@ func unprivileged() (*syscall.Credential, error) {
 	return nil, errors.New("PostgreSQL does not run as root, and there is neither a user postgres nor nobody")
 }
 
-func (p *Postgres) initialize(ctx context.Context, initdb string, owner *syscall.Credential) error {
+func (p *Postgres) makeCluster(ctx context.Context, initdb string, owner *syscall.Credential) error {
 	if err := os.MkdirAll(p.directory, 0o700); err != nil {
 		return err
 	}

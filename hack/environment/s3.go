@@ -55,7 +55,7 @@ func StartS3(ctx context.Context, directory string, log io.Writer) (*S3, error) 
 }
 
 func (s *S3) ask(ctx context.Context) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Endpoint, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Endpoint, http.NoBody)
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func versitygw(ctx context.Context, log io.Writer) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	pin := filepath.Join(root, "hack/tools/versitygw")
+	pin := filepath.Join(root, "hack", "tools", "versitygw")
 	version, err := moduleVersion(ctx, pin, "github.com/versity/versitygw")
 	if err != nil {
 		return "", err

@@ -121,8 +121,9 @@ func (a *attempt) release(ctx context.Context) error {
 		return a.conclude()
 	case claims.StateReleased:
 		return nil
+	default:
+		return failure.On(v1alpha1.ConditionSourceReady, a.database.Release(ctx, a.run.Fence(), a.task.ReleaseReason))
 	}
-	return failure.On(v1alpha1.ConditionSourceReady, a.database.Release(ctx, a.run.Fence(), a.task.ReleaseReason))
 }
 
 // takeOver raises the attempt, so that whoever held the run before can not change anything any more.

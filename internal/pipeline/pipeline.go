@@ -89,10 +89,10 @@ func (a *attempt) execute(ctx context.Context) error {
 	if err := a.stage(ctx, v1alpha1.StagePreflight, a.preflight); err != nil {
 		return err
 	}
-	switch a.run.State {
-	case claims.StateReleased:
+	if a.run.State == claims.StateReleased {
 		return failure.Stalled(v1alpha1.ReasonCancelled, nil, "the run was ended and its claims given back: %s", a.run.ReleaseReason)
-	case claims.StateStarted:
+	}
+	if a.run.State == claims.StateStarted {
 		if err := a.stage(ctx, v1alpha1.StageRender, a.reserveAndRender); err != nil {
 			return err
 		}

@@ -9,8 +9,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	// The tz database is part of the binary, so that a schedule means the same on every image.
-	_ "time/tzdata"
+	_ "time/tzdata" // a schedule means the same on every image
 
 	"github.com/netresearch/go-cron"
 )
@@ -32,7 +31,7 @@ func Parse(expression string, location *time.Location) (*Schedule, error) {
 	}
 	parsed, err := parser.Parse(expression)
 	if err != nil {
-		return nil, fmt.Errorf("%q is not a cron expression of five fields (minute, hour, day of month, month, day of week): %w", expression, err)
+		return nil, fmt.Errorf("%q is not a cron expression of five fields (minute, hour, day of month, month and day of week): %w", expression, err)
 	}
 	fields, ok := parsed.(*cron.SpecSchedule)
 	if !ok {
