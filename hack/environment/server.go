@@ -86,7 +86,7 @@ func (s *server) waitUntilUp(ctx context.Context, ask func(context.Context) erro
 // stop ends the server and removes its directory. What can not be removed stays, which is no failure.
 func (s *server) stop() {
 	_ = s.command.Process.Signal(syscall.SIGQUIT)
-	_ = <-s.ended // by the signal
+	<-s.ended //nolint:errcheck // it is the signal's
 	_ = os.RemoveAll(s.directory)
 	if s.hold != nil {
 		_ = s.hold.Close()

@@ -23,6 +23,8 @@ func (b *bucket) failure(ctx context.Context, err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return failure.Transient(v1alpha1.ReasonDestinationUnreachable, ctx.Err(), "%s did not answer in time", b.where())
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.As(err, &failed):

@@ -168,8 +168,10 @@ func TestAServerThatNeverAnswersIsLeftWhenTheContextEnds(t *testing.T) {
 	d := openAt(t, "http://"+listen(t).Addr().String())
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	if err := d.Check(ctx); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("got %v, want the context's error", err)
+	err := d.Check(ctx)
+	expectFailure(t, err, v1alpha1.ReasonDestinationUnreachable)
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v is not the context's error", err)
 	}
 }
 
