@@ -97,7 +97,8 @@ func (l *layout) approvedClaims(q *query, run Run) string {
 		l.claims.quoted("approvedAt"), q.parameter(instantText(run.Cutoff)))
 }
 
-// candidates reads the claims that a run may take, in the order in which it numbers them.
+// candidates reads the claims that a run may take, in the order in which it numbers them. The lines of a claim come
+// together, and the stream puts them in order: sorting all of them here would cost more.
 //
 // The claims exported before are set aside by a FULL JOIN, which PostgreSQL can only do by hashing or merging. It must not
 // look exported_claims up claim by claim: the table grows under this very query, and where the planner believes it to be
@@ -109,9 +110,8 @@ func (l *layout) candidates(run Run) query {
 			SELECT c.* FROM (SELECT %[2]s FROM %[3]s c WHERE %[4]s) c
 			FULL JOIN (SELECT claim_id FROM ledgerport.exported_claims WHERE organization_id = %[5]s) e ON e.claim_id = %[6]s::text COLLATE "C"
 			WHERE e.claim_id IS NULL ORDER BY %[7]s, %[6]s OFFSET 0) c
-		LEFT JOIN %[8]s ORDER BY %[7]s, %[6]s, l.%[9]s`,
-		l.selectList(), l.claims.allColumns(), l.claims.name, l.approvedClaims(&q, run), q.parameter(run.OrganizationID), id, approvedAt,
-		l.linesOf("c"), l.lines.quoted("lineNo"))
+		LEFT JOIN %[8]s ORDER BY %[7]s, %[6]s`,
+		l.selectList(), l.claims.allColumns(), l.claims.name, l.approvedClaims(&q, run), q.parameter(run.OrganizationID), id, approvedAt, l.linesOf("c"))
 	return q
 }
 
@@ -119,10 +119,9 @@ func (l *layout) candidates(run Run) query {
 func (l *layout) reserved(run Run) query {
 	var q query
 	q.sql = fmt.Sprintf(`SELECT %s, e.fiscal_year, e.voucher_number FROM ledgerport.exported_claims e JOIN %s LEFT JOIN %s
-		WHERE e.organization_id = %s AND e.run_id = %s AND c.%s = %s ORDER BY e.position, l.%s`,
+		WHERE e.organization_id = %s AND e.run_id = %s AND c.%s = %s ORDER BY e.position`,
 		l.selectList(), l.claimsOf("e"), l.linesOf("c"),
-		q.parameter(run.OrganizationID), q.parameter(run.ID), l.claims.quoted("organizationID"), q.parameter(run.OrganizationID),
-		l.lines.quoted("lineNo"))
+		q.parameter(run.OrganizationID), q.parameter(run.ID), l.claims.quoted("organizationID"), q.parameter(run.OrganizationID))
 	return q
 }
 

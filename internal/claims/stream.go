@@ -2,11 +2,13 @@ package claims
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -88,6 +90,9 @@ func (s *stream) next(first func(row [][]byte)) (*ledger.Claim, error) {
 			s.decodeLine()
 		}
 		s.advance()
+	}
+	if byNumber := func(a, b ledger.Line) int { return cmp.Compare(a.Number, b.Number) }; !slices.IsSortedFunc(s.claim.Lines, byNumber) {
+		slices.SortStableFunc(s.claim.Lines, byNumber)
 	}
 	return &s.claim, nil
 }
