@@ -8,7 +8,7 @@ TOOLS         := go tool -modfile=hack/tools/go.mod
 GOLANGCI_LINT := go tool -modfile=hack/tools/golangci-lint/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate manifests fmt lint test demo bench image
+.PHONY: help build generate manifests fmt lint test demo bench bench-apply image
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ demo: ## Do the main job once on real parts (KEEP=1 keeps them running)
 
 bench: ## Measure the pipeline against a plain COPY (CLAIMS=n, EXPORTER=type, MAX_SECONDS=s)
 	@go run ./hack/bench -claims=$(CLAIMS) $(if $(EXPORTER),-exporter=$(EXPORTER)) $(if $(MAX_SECONDS),-max-seconds=$(MAX_SECONDS))
+
+bench-apply: ## Measure the time from applying a due export of 500 claims to its success
+	@go run ./hack/bench -claims=500 -apply=20
 
 image: ## Build the container image
 	docker build --build-arg VERSION=$(VERSION) -t $(IMAGE) .

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -171,7 +170,7 @@ func freeAddress(t *testing.T) string {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	defer func() { _ = listener.Close() }()
-	return fmt.Sprint(listener.Addr())
+	return listener.Addr().String()
 }
 
 func must(t *testing.T, err error) {

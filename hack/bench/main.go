@@ -28,15 +28,19 @@ func main() {
 	claims := flag.Int("claims", 100000, "approved claims, of three lines each")
 	only := flag.String("exporter", "", "measure this exporter alone")
 	maxSeconds := flag.Float64("max-seconds", 0, "fail if a pipeline takes longer; 0 is no limit")
+	apply := flag.Int("apply", 0, "measure instead the time from applying an export to its success, over this many exports")
 	child := flag.String("measure", "", "measure one exporter in this process (for the command itself)")
 	database := flag.String("database-url", "", "the database of the measuring process")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	var err error
-	if *child != "" {
+	switch {
+	case *child != "":
 		err = measureHere(ctx, *child, *database, *claims)
-	} else {
+	case *apply > 0:
+		err = measureApply(ctx, *claims, *apply)
+	default:
 		err = measureAll(ctx, *claims, *only, *maxSeconds)
 	}
 	if err != nil {

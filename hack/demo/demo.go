@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -26,15 +23,14 @@ const samples = "config/samples"
 
 // demo is what has been started so far.
 type demo struct {
-	directory, exports string
-	claims             int
-	assets             string
-	controlPlane       *environment.ControlPlane
-	postgres           *environment.Postgres
-	objects            []*unstructured.Unstructured
-	client             client.Client
-	operator           *exec.Cmd
-	operatorLog        string
+	directory    string
+	claims       int
+	assets       string
+	controlPlane *environment.ControlPlane
+	postgres     *environment.Postgres
+	objects      []*unstructured.Unstructured
+	client       client.Client
+	operator     *environment.Operator
 }
 
 func (d *demo) startControlPlane(ctx context.Context) (err error) {
@@ -112,40 +108,9 @@ func (d *demo) ofKind(kind string) []*unstructured.Unstructured {
 	return found
 }
 
-func (d *demo) buildOperator(ctx context.Context) error {
-	build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(d.directory, "ledgerport"), "./cmd/ledgerport") // #nosec G204 -- our own arguments
-	build.Stdout, build.Stderr = os.Stdout, os.Stderr
-	return build.Run()
-}
-
-func (d *demo) startOperator(ctx context.Context) error {
-	if err := os.MkdirAll(d.exports, 0o750); err != nil {
-		return err
-	}
-	probes, err := freeAddress()
-	if err != nil {
-		return err
-	}
-	d.operatorLog = filepath.Join(d.directory, "operator.log")
-	log, err := os.Create(d.operatorLog)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = log.Close() }()                                             // the process has it open for itself
-	d.operator = exec.Command(filepath.Join(d.directory, "ledgerport"), "manager", // #nosec G204 -- the binary just built
-		"--filesystem-root="+d.exports, "--health-probe-bind-address="+probes, "--leader-elect", "--leader-election-namespace=default")
-	d.operator.Env = append(os.Environ(), "KUBECONFIG="+d.controlPlane.KubeconfigPath)
-	d.operator.Stdout, d.operator.Stderr = log, log
-	d.operator.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	return d.operator.Start()
-}
-
-func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return listener.Addr().String(), listener.Close()
+func (d *demo) startOperator(ctx context.Context) (err error) {
+	d.operator, err = environment.StartOperator(ctx, d.controlPlane, d.directory)
+	return err
 }
 
 // applySamples applies every sample; the Secret with the connection URL gets that of the PostgreSQL just started.
@@ -232,7 +197,7 @@ func (d *demo) whichIsNot(ctx context.Context, check func(*v1alpha1.AccountingEx
 
 func (d *demo) tailOfLog() string {
 	const most = 4000
-	content, err := os.ReadFile(d.operatorLog)
+	content, err := os.ReadFile(d.operator.LogPath)
 	if err != nil {
 		return err.Error()
 	}
@@ -241,9 +206,8 @@ func (d *demo) tailOfLog() string {
 
 // stop ends what was started, in the opposite order.
 func (d *demo) stop() {
-	if d.operator != nil && d.operator.Process != nil {
-		_ = d.operator.Process.Signal(syscall.SIGTERM)
-		_ = d.operator.Wait()
+	if d.operator != nil {
+		_ = d.operator.Stop() // how it ends says nothing about what was shown
 	}
 	if d.postgres != nil {
 		d.postgres.Stop()

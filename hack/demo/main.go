@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -31,7 +30,7 @@ func demonstrate(ctx context.Context, claims int, keep bool) (err error) {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(directory) }() // a leftover in the temporary directory is no failure
-	d := &demo{directory: directory, exports: filepath.Join(directory, "exports"), claims: claims}
+	d := &demo{directory: directory, claims: claims}
 	defer d.stop()
 
 	steps := []struct {
@@ -42,8 +41,7 @@ func demonstrate(ctx context.Context, claims int, keep bool) (err error) {
 		{"Starting a throw-away PostgreSQL", d.startPostgres},
 		{"Reading the samples", d.readSamples},
 		{fmt.Sprintf("Filling the application's database with %d approved claims for each organisation", claims), d.fillDatabase},
-		{"Building the operator", d.buildOperator},
-		{"Starting the operator as a process", d.startOperator},
+		{"Building the operator, and starting it as a process", d.startOperator},
 		{"Applying config/samples through the API", d.applySamples},
 		{"Waiting until the exports are ready", d.waitUntilReady},
 		{"Asking for a run of each export, and waiting for it to succeed", d.runExports},

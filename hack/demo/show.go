@@ -25,7 +25,7 @@ func (d *demo) show(ctx context.Context) error {
 	if err := printTable(ctx, d.controlPlane.Config, d.controlPlane.KubeconfigPath, kubectl, "accountingexports", "exportruns"); err != nil {
 		return err
 	}
-	if err := filepath.WalkDir(d.exports, d.showFile); err != nil {
+	if err := filepath.WalkDir(d.operator.Exports, d.showFile); err != nil {
 		return err
 	}
 	return d.showHeld(ctx)
@@ -36,7 +36,7 @@ func (d *demo) showFile(path string, entry fs.DirEntry, err error) error {
 	if err != nil || entry.IsDir() {
 		return err
 	}
-	relative, err := filepath.Rel(d.exports, path)
+	relative, err := filepath.Rel(d.operator.Exports, path)
 	if err != nil {
 		return err
 	}
@@ -124,5 +124,5 @@ func (d *demo) explain() {
     Who was exported:            select * from ledgerport.exported_claims limit 10;
     Delivered files:             %s
     The operator's log:          %s
-`, d.controlPlane.KubeconfigPath, d.postgres.URL, d.exports, d.operatorLog)
+`, d.controlPlane.KubeconfigPath, d.postgres.URL, d.operator.Exports, d.operator.LogPath)
 }

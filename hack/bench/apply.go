@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/hack/environment"
+	"github.com/ledgerport/ledgerport/test/application"
+)
+
+// applyResult is one line of output.
+type applyResult struct {
+	Bench      string  `json:"bench"`
+	Exporter   string  `json:"exporter"`
+	Exports    int     `json:"exports"`
+	Claims     int     `json:"claims"` // of each export
+	P50        float64 `json:"p50Seconds"`
+	Max        float64 `json:"maxSeconds"`
+	PeakRSSMiB float64 `json:"operatorPeakRSSMiB"`
+}
+
+// measureApply measures, one export after another, the time from applying it to its run's success, against a real
+// operator process. Each export is due as it is applied, and is of an organisation of its own.
+func measureApply(ctx context.Context, claims, exports int) (err error) {
+	directory, err := os.MkdirTemp("", "ledgerport-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(directory)) }()
+	assets, err := environment.ControlPlaneAssets(ctx, os.Stderr)
+	if err != nil {
+		return err
+	}
+	controlPlane, err := environment.StartControlPlane(ctx, assets, os.Stderr)
+	if err != nil {
+		return err
+	}
+	defer controlPlane.Stop()
+	postgres, err := environment.StartPostgres(ctx, filepath.Join(directory, "postgres"), os.Stderr)
+	if err != nil {
+		return err
+	}
+	defer postgres.Stop()
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		return err
+	}
+	api, err := client.NewWithWatch(controlPlane.Config, client.Options{Scheme: scheme})
+	if err != nil {
+		return err
+	}
+	if err := fillOrganizations(ctx, postgres.URL, claims, exports); err != nil {
+		return err
+	}
+	operator, err := environment.StartOperator(ctx, controlPlane, directory)
+	if err != nil {
+		return err
+	}
+	took, err := applyAll(ctx, api, postgres.URL, exports)
+	if err = errors.Join(err, operator.Stop()); err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(applyResult{
+		Bench: "apply", Exporter: "csv", Exports: exports, Claims: claims,
+		P50: round(took[len(took)/2]), Max: round(took[len(took)-1]), PeakRSSMiB: round(float64(operator.PeakRSS()) / (1 << 20)),
+	})
+}
+
+func organizationNumber(i int) string { return fmt.Sprintf("3f2c9a1e-0000-4000-8000-%012d", i) }
+
+func fillOrganizations(ctx context.Context, url string, claims, exports int) error {
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }() // a connection of its own; nothing is pending
+	if err := application.CreateTables(ctx, conn); err != nil {
+		return err
+	}
+	for i := range exports {
+		_, err := application.Fill(ctx, conn, application.Content{
+			OrganizationID: organizationNumber(i), Claims: claims, Seed: uint64(i) + 1, // #nosec G115 -- counts from 0
+			ApprovedFrom: time.Now().Add(-40 * 24 * time.Hour), ApprovedTo: time.Now().Add(-time.Hour),
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// applyAll applies what all exports share, waits until it is ready, and then each export. It gives seconds, sorted.
+func applyAll(ctx context.Context, api client.WithWatch, url string, exports int) ([]float64, error) {
+	objects := shared(url)
+	for _, object := range objects {
+		if err := api.Create(ctx, object); err != nil {
+			return nil, err
+		}
+	}
+	var took []float64
+	for i := range exports + 1 {
+		export := dueExport(fmt.Sprintf("export-%d", i), organizationNumber(i))
+		start := time.Now()
+		if err := api.Create(ctx, export); err != nil {
+			return nil, err
+		}
+		if err := untilSucceeded(ctx, api, export); err != nil {
+			return nil, err
+		}
+		if i > 0 { // the first one waits for what all share to be checked
+			took = append(took, time.Since(start).Seconds())
+		}
+	}
+	slices.Sort(took)
+	return took, nil
+}
+
+func shared(url string) []client.Object {
+	spec := chart()
+	meta := metav1.ObjectMeta{Namespace: "default", Name: "bench"}
+	return []client.Object{
+		&corev1.Secret{ObjectMeta: meta, StringData: map[string]string{"url": url}},
+		&v1alpha1.ClaimSource{ObjectMeta: meta, Spec: v1alpha1.ClaimSourceSpec{Postgres: v1alpha1.PostgresSource{
+			ConnectionSecretRef: v1alpha1.SecretKeyReference{Name: "bench", Key: "url"},
+		}}},
+		&v1alpha1.ChartOfAccounts{ObjectMeta: meta, Spec: spec},
+		&v1alpha1.ExportDestination{ObjectMeta: meta, Spec: v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "bench"}}},
+	}
+}
+
+func dueExport(name, organization string) *v1alpha1.AccountingExport {
+	return &v1alpha1.AccountingExport{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, Annotations: map[string]string{v1alpha1.RequestedAtAnnotation: "now"}},
+		Spec: v1alpha1.AccountingExportSpec{
+			OrganizationID: organization, SourceRef: v1alpha1.NamespacedReference{Name: "bench"},
+			ChartOfAccountsRef: v1alpha1.LocalReference{Name: "bench"}, DestinationRef: v1alpha1.LocalReference{Name: "bench"},
+			Exporter: v1alpha1.ExporterSpec{Type: "csv"},
+		},
+	}
+}
+
+func untilSucceeded(ctx context.Context, api client.WithWatch, export *v1alpha1.AccountingExport) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	changes, err := api.Watch(ctx, &v1alpha1.AccountingExportList{}, client.InNamespace(export.Namespace), client.MatchingFields{"metadata.name": export.Name})
+	if err != nil {
+		return err
+	}
+	defer changes.Stop()
+	for change := range changes.ResultChan() {
+		seen, ok := change.Object.(*v1alpha1.AccountingExport)
+		if !ok || change.Type == watch.Deleted || seen.Status.LastRun == nil {
+			continue
+		}
+		switch last := seen.Status.LastRun; last.Phase {
+		case v1alpha1.RunSucceeded:
+			return nil
+		case v1alpha1.RunFailed:
+			return fmt.Errorf("%s failed: %s", last.Name, last.Reason)
+		}
+	}
+	return fmt.Errorf("AccountingExport %s did not succeed: %w", export.Name, ctx.Err())
+}
