@@ -170,3 +170,23 @@ func (w *world) enlargeVolume() {
 	w.Helper()
 	w.must(syscall.Mount("tmpfs", w.exports, "tmpfs", syscall.MS_REMOUNT, "size=10m"))
 }
+
+// TestTotalsThatDifferFromTheDatabaseDeliverNothing reads lines from a view that shows each connection other amounts: the
+// one that streams them and the one that sums them.
+func TestTotalsThatDifferFromTheDatabaseDeliverNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fill(3)
+	w.exec(`create view changing_lines as select claim_id, line_no, expense_date, category, description,
+		(gross_amount + pg_backend_pid())::numeric as gross_amount, 0::numeric as tax_amount from claim_lines`)
+	source := w.source()
+	source.Spec.Postgres.Lines.Table = "public.changing_lines"
+	w.create(w.secret(), source, w.chart(), w.destination(), requested(w.export()))
+	export := eventually(w, w.export(), lastRunIs(v1alpha1.RunFailed))
+	run := eventually(w, w.run(export.Status.LastRun.Name), runIs(v1alpha1.RunFailed))
+	if problem := condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonTotalsMismatch); problem != "" {
+		t.Error(problem)
+	}
+	w.expectEvent(run.Name, v1alpha1.ReasonTotalsMismatch)
+	w.nothingHappened()
+}
