@@ -72,7 +72,7 @@ func measureApply(ctx context.Context, claims, exports int) (err error) {
 		return err
 	}
 	took, err := applyAll(ctx, api, postgres.URL, exports)
-	if err = errors.Join(err, operator.Stop()); err != nil {
+	if err := errors.Join(err, operator.Stop()); err != nil {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(applyResult{
@@ -167,11 +167,10 @@ func untilSucceeded(ctx context.Context, api client.WithWatch, export *v1alpha1.
 		if !ok || change.Type == watch.Deleted || seen.Status.LastRun == nil {
 			continue
 		}
-		switch last := seen.Status.LastRun; last.Phase {
-		case v1alpha1.RunSucceeded:
+		if last := seen.Status.LastRun; last.Phase == v1alpha1.RunSucceeded {
 			return nil
-		case v1alpha1.RunFailed:
-			return fmt.Errorf("%s failed: %s", last.Name, last.Reason)
+		} else if last.Phase.Finished() {
+			return fmt.Errorf("%s is %s: %s", last.Name, last.Phase, last.Reason)
 		}
 	}
 	return fmt.Errorf("AccountingExport %s did not succeed: %w", export.Name, ctx.Err())
