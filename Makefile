@@ -31,7 +31,7 @@ lint: ## Lint all Go code, dependency directions included, and render config/def
 	$(TOOLS) kustomize build config/default >/dev/null
 
 test: ## Run all tests, against a real kube-apiserver, PostgreSQL and S3 server
-	go run ./hack/with-environment go test ./...
+	go run ./hack/with-environment go test -count=1 ./...
 
 demo: ## Do the main job once on real parts (KEEP=1 keeps them running)
 	go run ./hack/demo $(if $(KEEP),-keep)

@@ -15,8 +15,8 @@ import (
 
 // checks are what was found out about an export: nil is well.
 type checks struct {
-	timing, source, mapping, destination, credentials *failure.Error
-	schedule                                          *schedule.Schedule
+	timing, source, mapping, destination, credentials, run *failure.Error
+	schedule                                               *schedule.Schedule
 }
 
 // check looks at the spec of an export and at everything it refers to. The error is one of the API server's.
@@ -104,7 +104,7 @@ func (c *checks) readiness(kind string, object metav1.Object, conditions []metav
 // failed gives what is wrong, first what a person must change; nil where all is well.
 func (c *checks) failed() *failure.Error {
 	var first *failure.Error
-	for _, failed := range []*failure.Error{c.timing, c.credentials, c.source, c.mapping, c.destination} {
+	for _, failed := range []*failure.Error{c.timing, c.credentials, c.source, c.mapping, c.destination, c.run} {
 		if failed != nil && (first == nil || failed.Stalled && !first.Stalled) {
 			first = failed
 		}

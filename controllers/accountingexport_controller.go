@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/references"
 	"github.com/ledgerport/ledgerport/internal/schedule"
 )
@@ -34,7 +35,7 @@ type AccountingExportReconciler struct {
 	Clock    clock.PassiveClock
 }
 
-// +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=accountingexports,verbs=get;list;watch
+// +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=accountingexports,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=accountingexports/status,verbs=patch
 // +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=accountingexports/finalizers,verbs=update
 // +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=exportruns,verbs=get;list;watch;create;patch;delete
@@ -56,10 +57,19 @@ func (r *AccountingExportReconciler) SetupWithManager(mgr ctrl.Manager) error {
 // Reconcile implements reconcile.Reconciler.
 func (r *AccountingExportReconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Result, err error) {
 	var export v1alpha1.AccountingExport
-	if err := r.Client.Get(ctx, req.NamespacedName, &export); err != nil || !export.DeletionTimestamp.IsZero() {
+	if err := r.Client.Get(ctx, req.NamespacedName, &export); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
+	if !export.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, r.letGo(ctx, &export)
+	}
 	before := export.DeepCopy()
+	if controllerutil.AddFinalizer(&export, v1alpha1.ExportFinalizer) {
+		if err := r.Client.Patch(ctx, &export, client.MergeFrom(before)); err != nil {
+			return ctrl.Result{}, client.IgnoreNotFound(err)
+		}
+		before = export.DeepCopy()
+	}
 	defer func() {
 		announce(r.Recorder, &export, before.Status.Conditions, export.Status.Conditions)
 		err = errors.Join(err, patchStatus(ctx, r.Client, before, &export))
@@ -68,11 +78,10 @@ func (r *AccountingExportReconciler) Reconcile(ctx context.Context, req ctrl.Req
 }
 
 func (r *AccountingExportReconciler) reconcile(ctx context.Context, export *v1alpha1.AccountingExport) (ctrl.Result, error) {
-	var runs v1alpha1.ExportRunList
-	if err := r.Client.List(ctx, &runs, client.InNamespace(export.Namespace), client.MatchingFields{exportIndex: export.Name}); err != nil {
+	own, err := r.runs(ctx, export)
+	if err != nil {
 		return ctrl.Result{}, err
 	}
-	own := controlledBy(export, runs.Items)
 	checks, err := r.check(ctx, export)
 	if err != nil {
 		return ctrl.Result{}, err
@@ -81,10 +90,14 @@ func (r *AccountingExportReconciler) reconcile(ctx context.Context, export *v1al
 	next := r.decide(export, own, checks)
 	if next.run != nil {
 		created, err := r.create(ctx, export, next.run)
-		if err != nil {
+		if err := note(&checks.run, err); err != nil {
 			return ctrl.Result{}, err
 		}
-		summarize(export, append(own, *created))
+		if created != nil {
+			summarize(export, append(own, *created))
+		} else {
+			next.wake = failingRecheck
+		}
 	}
 	checks.describe(export, next.waiting)
 	return ctrl.Result{RequeueAfter: next.wake}, r.prune(ctx, export, own)
@@ -138,7 +151,8 @@ func (r *AccountingExportReconciler) create(ctx context.Context, export *v1alpha
 			return nil, err
 		}
 		if !metav1.IsControlledBy(existing, export) {
-			return nil, fmt.Errorf("the ExportRun %s exists and does not belong to this AccountingExport; delete it to let the run begin", run.Name)
+			return nil, failure.Transient(v1alpha1.ReasonRunNameTaken, nil,
+				"a run is due, and an ExportRun %s exists that does not belong to this AccountingExport; delete it to let the run begin", run.Name)
 		}
 		run, err = existing, nil
 	}
@@ -152,6 +166,34 @@ func (r *AccountingExportReconciler) create(ctx context.Context, export *v1alpha
 	}
 	r.Recorder.Eventf(export, run, corev1.EventTypeNormal, "RunCreated", "Schedule", "created ExportRun %s", run.Name)
 	return run, nil
+}
+
+// letGo ends the runs of an export that is being deleted, and lets it go when they have ended.
+func (r *AccountingExportReconciler) letGo(ctx context.Context, export *v1alpha1.AccountingExport) error {
+	runs, err := r.runs(ctx, export)
+	if err != nil {
+		return err
+	}
+	for i := range runs {
+		if runs[i].DeletionTimestamp.IsZero() && !runs[i].Status.Phase.Finished() {
+			err = errors.Join(err, client.IgnoreNotFound(r.Client.Delete(ctx, &runs[i])))
+		}
+	}
+	if err != nil || underWay(runs) || !controllerutil.ContainsFinalizer(export, v1alpha1.ExportFinalizer) {
+		return err
+	}
+	before := export.DeepCopy()
+	controllerutil.RemoveFinalizer(export, v1alpha1.ExportFinalizer)
+	return client.IgnoreNotFound(r.Client.Patch(ctx, export, client.MergeFrom(before)))
+}
+
+// runs gives the runs that belong to an export, oldest first.
+func (r *AccountingExportReconciler) runs(ctx context.Context, export *v1alpha1.AccountingExport) ([]v1alpha1.ExportRun, error) {
+	var runs v1alpha1.ExportRunList
+	if err := r.Client.List(ctx, &runs, client.InNamespace(export.Namespace), client.MatchingFields{exportIndex: export.Name}); err != nil {
+		return nil, err
+	}
+	return controlledBy(export, runs.Items), nil
 }
 
 // prune deletes the oldest finished runs beyond the limits of history. What they recorded in the database stays.

@@ -190,3 +190,40 @@ func TestTotalsThatDifferFromTheDatabaseDeliverNothing(t *testing.T) {
 	w.expectEvent(run.Name, v1alpha1.ReasonTotalsMismatch)
 	w.nothingHappened()
 }
+
+func TestDeletedExportWaitsUntilItsRunHasGivenItsClaimsBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.tinyVolume()
+	w.fill(500)
+	export := requested(w.export())
+	export.Spec.Retry.Limit = ptr.To[int32](20)
+	w.create(w.secret(), w.source(), w.chart(), w.destination(), export)
+	name := eventually(w, w.export(), lastRunIs(v1alpha1.RunRunning)).Status.LastRun.Name
+	run := eventually(w, w.run(name), runIs(v1alpha1.RunRetrying))
+	w.must(api.client.Delete(t.Context(), w.export()))
+	w.gone(w.export())
+	if n := w.count(`select count(*) from ledgerport.runs where id = $1 and state = 'released'`, string(run.UID)); n != 1 {
+		t.Error("the export went before its run had given its claims back")
+	}
+	w.nothingHappened()
+}
+
+func TestDeletedExportKeepsWhatItsRunsRecorded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fill(5)
+	w.create(w.secret(), w.source(), w.chart(), w.destination(), requested(w.export()))
+	first := eventually(w, w.export(), lastRunIs(v1alpha1.RunSucceeded)).Status.LastRun.Name
+	w.must(api.client.Delete(t.Context(), w.export()))
+	w.gone(w.export())
+	w.create(requested(w.export()))
+	// No garbage collector runs here, so the run of the old export still has the name.
+	eventually(w, w.export(), exportIs(metav1.ConditionFalse, v1alpha1.ReasonRunNameTaken))
+	w.must(api.client.Delete(t.Context(), w.run(first)))
+	w.annotate(map[string]string{"example.com/note": "look again"})
+	last := eventually(w, w.export(), lastRunIs(v1alpha1.RunSucceeded)).Status.LastRun
+	if last.Claims != 0 || last.Reason != v1alpha1.ReasonNoClaims {
+		t.Errorf("a new export of the same name exported %d claims again", last.Claims)
+	}
+}

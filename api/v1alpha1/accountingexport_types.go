@@ -8,6 +8,9 @@ import (
 const (
 	// RequestedAtAnnotation asks an AccountingExport for a run now. Any new value counts as one request; a time stamp is the custom.
 	RequestedAtAnnotation = "accounting.ledgerport.dev/requestedAt"
+	// ExportFinalizer keeps an AccountingExport until its runs that have not finished have given their claims back, which
+	// needs everything that the export refers to.
+	ExportFinalizer = "accounting.ledgerport.dev/runs"
 	// ExportLabel carries the name of the AccountingExport on its ExportRuns.
 	ExportLabel = "accounting.ledgerport.dev/export"
 )

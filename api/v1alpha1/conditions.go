@@ -85,6 +85,8 @@ const (
 	ReasonLastRunFailed Reason = "LastRunFailed"
 	// ReasonExportNotFound: the AccountingExport that a run names does not exist.
 	ReasonExportNotFound Reason = "ExportNotFound"
+	// ReasonRunNameTaken: an ExportRun of the name that the next run needs exists, and does not belong to the export.
+	ReasonRunNameTaken Reason = "RunNameTaken"
 	// ReasonSlotSkipped: a slot was missed for longer than spec.startingDeadline.
 	ReasonSlotSkipped Reason = "SlotSkipped"
 )
