@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -225,5 +226,25 @@ func TestDeletedExportKeepsWhatItsRunsRecorded(t *testing.T) {
 	last := eventually(w, w.export(), lastRunIs(v1alpha1.RunSucceeded)).Status.LastRun
 	if last.Claims != 0 || last.Reason != v1alpha1.ReasonNoClaims {
 		t.Errorf("a new export of the same name exported %d claims again", last.Claims)
+	}
+}
+
+func TestRunThatIsDeletedWithItsNamespaceDoesNotHoldItUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.tinyVolume()
+	w.fill(500)
+	export := w.export()
+	export.Spec.Retry.Limit = ptr.To[int32](20)
+	w.create(w.secret(), w.source(), w.chart(), w.destination(), export, w.run("by-hand"))
+	run := eventually(w, w.run("by-hand"), runIs(v1alpha1.RunRetrying))
+	secret := w.secret()
+	secret.Namespace = w.namespace
+	w.must(api.client.Delete(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}}))
+	w.must(api.client.Delete(t.Context(), secret))
+	w.must(api.client.Delete(t.Context(), run))
+	w.gone(run)
+	if n := w.count(`select count(*) from ledgerport.runs where state = 'rendered'`); n != 1 {
+		t.Errorf("%d runs are on record as rendered, want the one that could not be released", n)
 	}
 }

@@ -120,6 +120,11 @@ func (r *ExportRunReconciler) lead(ctx context.Context, run *v1alpha1.ExportRun,
 		if run.Status.Phase.Finished() || run.Status.NextAttemptAt == nil {
 			return ctrl.Result{}, nil
 		}
+		if state.Err != nil && state.Task.Release {
+			if gone, err := r.abandoned(ctx, run); gone || err != nil {
+				return ctrl.Result{}, err
+			}
+		}
 	}
 	if state.Phase == executor.Queued || state.Phase == executor.Running {
 		describeProgress(run, state)
@@ -184,6 +189,19 @@ func (r *ExportRunReconciler) orphaned(ctx context.Context, run *v1alpha1.Export
 	conditions{&run.Status.Conditions, run.Generation}.progressing(v1alpha1.ReasonExportNotFound,
 		fmt.Sprintf("AccountingExport %s/%s does not exist", run.Namespace, run.Spec.ExportRef.Name))
 	return nil
+}
+
+// abandoned lets a run go that can not give its claims back and never will: it and what it needs are deleted with their
+// namespace. The claims stay bound to it in the database, where an administrator can release them.
+func (r *ExportRunReconciler) abandoned(ctx context.Context, run *v1alpha1.ExportRun) (bool, error) {
+	var namespace corev1.Namespace
+	if err := r.Client.Get(ctx, types.NamespacedName{Name: run.Namespace}, &namespace); err != nil {
+		return false, err
+	}
+	if namespace.DeletionTimestamp.IsZero() || run.DeletionTimestamp.IsZero() {
+		return false, nil
+	}
+	return true, r.letGo(ctx, run)
 }
 
 // letGo removes the finalizer of a run that is being deleted and has nothing to give back any more.
