@@ -51,7 +51,7 @@ func (c *checks) checkSource(ctx context.Context, resolver *references.Resolver,
 	if err != nil {
 		return err
 	}
-	return c.readiness("ClaimSource", source, source.Status.Conditions, v1alpha1.ReasonSourceNotReady)
+	return c.readiness("ClaimSource", source, source.Status.Conditions)
 }
 
 func (c *checks) checkMapping(ctx context.Context, resolver *references.Resolver, export *v1alpha1.AccountingExport) error {
@@ -62,7 +62,7 @@ func (c *checks) checkMapping(ctx context.Context, resolver *references.Resolver
 	if err != nil {
 		return err
 	}
-	return c.readiness("ChartOfAccounts", chart, chart.Status.Conditions, v1alpha1.ReasonChartNotReady)
+	return c.readiness("ChartOfAccounts", chart, chart.Status.Conditions)
 }
 
 func (c *checks) checkDestination(ctx context.Context, resolver *references.Resolver, export *v1alpha1.AccountingExport) error {
@@ -70,7 +70,7 @@ func (c *checks) checkDestination(ctx context.Context, resolver *references.Reso
 	if err != nil {
 		return err
 	}
-	return c.readiness("ExportDestination", destination, destination.Status.Conditions, v1alpha1.ReasonDestinationNotReady)
+	return c.readiness("ExportDestination", destination, destination.Status.Conditions)
 }
 
 func (c *checks) checkCredentials(ctx context.Context, resolver *references.Resolver, export *v1alpha1.AccountingExport) error {
@@ -85,7 +85,7 @@ func (c *checks) checkCredentials(ctx context.Context, resolver *references.Reso
 
 // readiness passes on what a referenced object says of itself, in its own words. What it says of credentials counts for
 // the export's too.
-func (c *checks) readiness(kind string, object metav1.Object, conditions []metav1.Condition, notReady v1alpha1.Reason) error {
+func (c *checks) readiness(kind string, object metav1.Object, conditions []metav1.Condition) error {
 	name := kind + " " + object.GetNamespace() + "/" + object.GetName()
 	if refused := meta.FindStatusCondition(conditions, v1alpha1.ConditionCredentialsReady); refused != nil &&
 		refused.Status == metav1.ConditionFalse && c.credentials == nil {
@@ -94,7 +94,7 @@ func (c *checks) readiness(kind string, object metav1.Object, conditions []metav
 	ready := meta.FindStatusCondition(conditions, v1alpha1.ConditionReady)
 	switch {
 	case ready == nil || ready.ObservedGeneration != object.GetGeneration():
-		return failure.Transient(notReady, nil, "%s was not checked yet", name)
+		return failure.Transient(v1alpha1.ReasonChecking, nil, "%s was not checked yet", name)
 	case ready.Status != metav1.ConditionTrue:
 		return failure.Transient(ready.Reason, nil, "%s: %s", name, ready.Message)
 	}

@@ -83,10 +83,10 @@ func (c conditions) aspect(kind string, failed *failure.Error, well string) {
 func announce(recorder events.EventRecorder, object runtime.Object, before, after []metav1.Condition) {
 	old, now := meta.FindStatusCondition(before, v1alpha1.ConditionReady), meta.FindStatusCondition(after, v1alpha1.ConditionReady)
 	switch {
-	case now == nil, old != nil && old.Status == now.Status && old.Reason == now.Reason && old.Message == now.Message:
+	case now == nil, now.Reason == v1alpha1.ReasonChecking, old != nil && old.Status == now.Status && old.Reason == now.Reason && old.Message == now.Message:
 	case now.Status == metav1.ConditionFalse:
 		recorder.Eventf(object, nil, corev1.EventTypeWarning, now.Reason, "Check", "%s", now.Message)
-	case old != nil && old.Status == metav1.ConditionFalse:
+	case old != nil && old.Status == metav1.ConditionFalse && old.Reason != v1alpha1.ReasonChecking:
 		recorder.Eventf(object, nil, corev1.EventTypeNormal, now.Reason, "Check", "%s", now.Message)
 	}
 }

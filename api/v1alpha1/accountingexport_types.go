@@ -125,7 +125,8 @@ type AccountingExportSpec struct {
 	StartingDeadline *metav1.Duration `json:"startingDeadline,omitempty"`
 	// Suspend stops scheduled and requested runs. A run under way goes on.
 	// +optional
-	Suspend bool `json:"suspend,omitempty"`
+	// +kubebuilder:default=false
+	Suspend bool `json:"suspend"`
 	// Deadline for one attempt of the whole pipeline.
 	// +optional
 	// +kubebuilder:default="150s"

@@ -35,6 +35,8 @@ const (
 	ReasonNoClaims Reason = "NoClaims"
 	// ReasonAllHeld: the run succeeded, and every approved claim was held.
 	ReasonAllHeld Reason = "AllHeld"
+	// ReasonChecking: something that is referred to was not checked yet.
+	ReasonChecking Reason = "Checking"
 	// ReasonRunning: an attempt is under way.
 	ReasonRunning Reason = "Running"
 	// ReasonRetrying: an attempt failed and another will be made.
@@ -57,20 +59,14 @@ const (
 const (
 	// ReasonSourceNotFound: the ClaimSource does not exist.
 	ReasonSourceNotFound Reason = "SourceNotFound"
-	// ReasonSourceNotReady: the ClaimSource is not ready; its own status says why.
-	ReasonSourceNotReady Reason = "SourceNotReady"
 	// ReasonAccessDenied: the ClaimSource does not admit this namespace, or not for this organisation.
 	ReasonAccessDenied Reason = "AccessDenied"
 	// ReasonChartNotFound: the ChartOfAccounts does not exist.
 	ReasonChartNotFound Reason = "ChartNotFound"
-	// ReasonChartNotReady: the ChartOfAccounts is not ready; its own status says why.
-	ReasonChartNotReady Reason = "ChartNotReady"
 	// ReasonInvalidChart: an account that is not defined, a tax code that is not defined, or an expression that does not compile.
 	ReasonInvalidChart Reason = "InvalidChart"
 	// ReasonDestinationNotFound: the ExportDestination does not exist.
 	ReasonDestinationNotFound Reason = "DestinationNotFound"
-	// ReasonDestinationNotReady: the ExportDestination is not ready; its own status says why.
-	ReasonDestinationNotReady Reason = "DestinationNotReady"
 	// ReasonUnknownExporter: no exporter of this type is built into the operator.
 	ReasonUnknownExporter Reason = "UnknownExporter"
 	// ReasonInvalidOptions: the exporter refuses its options.

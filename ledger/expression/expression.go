@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -49,7 +51,8 @@ type Variables interface {
 
 // Scope is the set of variables and functions that expressions may use.
 type Scope struct {
-	env *cel.Env
+	env       *cel.Env
+	variables []string // sorted
 }
 
 // NewScope declares variables by their whole names. Further options may declare functions.
@@ -68,7 +71,7 @@ func NewScope(variables map[string]*cel.Type, options ...cel.EnvOption) (*Scope,
 	if err != nil {
 		return nil, fmt.Errorf("declaring the variables of expressions: %w", err)
 	}
-	return &Scope{env: env}, nil
+	return &Scope{env: env, variables: slices.Sorted(maps.Keys(variables))}, nil
 }
 
 // Program is a compiled expression. It is safe for concurrent use.
@@ -87,7 +90,7 @@ func (s *Scope) Compile(source string, results ...*cel.Type) (*Program, error) {
 	}
 	checked, issues := s.env.Compile(source)
 	if err := issues.Err(); err != nil {
-		return nil, fmt.Errorf("the expression does not compile: %s", oneLine(err))
+		return nil, fmt.Errorf("the expression does not compile: %s", s.withVariables(oneLine(err)))
 	}
 	if !slices.ContainsFunc(results, checked.OutputType().IsExactType) {
 		return nil, fmt.Errorf("the expression gives a value of type %s, not %s", checked.OutputType(), names(results))
@@ -201,6 +204,21 @@ func (a activation) ResolveName(name string) (any, bool) { return a.variables.Va
 
 // Parent implements cel.Activation.
 func (a activation) Parent() cel.Activation { return nil }
+
+var undeclared = regexp.MustCompile(`undeclared reference to '([^']+)' \(in container ''\)`)
+
+// withVariables names the variables where an expression has one that does not exist: CEL only says that it has no
+// "line", because the names here are whole, such as line.category.
+func (s *Scope) withVariables(problem string) string {
+	return undeclared.ReplaceAllStringFunc(problem, func(match string) string {
+		name := undeclared.FindStringSubmatch(match)[1]
+		siblings := slices.DeleteFunc(slices.Clone(s.variables), func(v string) bool { return !strings.HasPrefix(v, name+".") })
+		if len(siblings) == 0 {
+			return fmt.Sprintf("there is no %s", name)
+		}
+		return fmt.Sprintf("no such variable of %s; there are %s", name, strings.Join(siblings, ", "))
+	})
+}
 
 // oneLine keeps of CEL's errors what a condition can show: message and position, without the drawing below them.
 func oneLine(err error) string {
