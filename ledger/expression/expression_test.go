@@ -86,7 +86,7 @@ func TestExpressionsThatCanNotWorkAreRefusedInOneLine(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ source, words string }{
 		{"", "does not compile"},
-		{"line.colour", "line"},
+		{"line.colour", "there are line.category"},
 		{"line.category ==", "1:17"},
 		{"line.number", "of type int, not bool"},
 		{"line.category.matches('(')", "matches"},
