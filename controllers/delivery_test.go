@@ -66,16 +66,10 @@ func TestFullDestinationFailsTheRunAndGivesItsClaimsBack(t *testing.T) {
 func TestRetryGoesOnWithTheSameClaimsNumbersAndBytes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.tinyVolume()
-	w.fill(500)
-	export := requested(w.export())
-	export.Spec.Retry.Limit = ptr.To[int32](20)
-	w.create(w.secret(), w.source(), w.chart(), w.destination(), export)
-	name := eventually(w, w.export(), lastRunIs(v1alpha1.RunRunning)).Status.LastRun.Name
-	run := eventually(w, w.run(name), runIs(v1alpha1.RunRetrying))
+	run := w.retryingRun()
 	recorded := w.digest(string(run.UID))
 	w.enlargeVolume()
-	run = eventually(w, w.run(name), runIs(v1alpha1.RunSucceeded))
+	run = eventually(w, run, runIs(v1alpha1.RunSucceeded))
 	if again := w.digest(string(run.UID)); again != recorded {
 		t.Errorf("claims, numbers and hash changed between the attempts: %s and %s", recorded, again)
 	}
@@ -88,13 +82,7 @@ func TestRetryGoesOnWithTheSameClaimsNumbersAndBytes(t *testing.T) {
 func TestCancelledRunGivesItsClaimsBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.tinyVolume()
-	w.fill(500)
-	export := requested(w.export())
-	export.Spec.Retry.Limit = ptr.To[int32](20)
-	w.create(w.secret(), w.source(), w.chart(), w.destination(), export)
-	name := eventually(w, w.export(), lastRunIs(v1alpha1.RunRunning)).Status.LastRun.Name
-	run := eventually(w, w.run(name), runIs(v1alpha1.RunRetrying))
+	run := w.retryingRun()
 	w.must(api.client.Patch(t.Context(), run, client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"cancel":true}}`))))
 	run = eventually(w, run, runIs(v1alpha1.RunCancelled))
 	if problem := condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonCancelled); problem != "" {
@@ -110,10 +98,7 @@ func TestCancelledRunGivesItsClaimsBack(t *testing.T) {
 func TestDeletedRunGivesItsClaimsBackBeforeItGoes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.tinyVolume()
-	w.fill(500)
-	w.create(w.secret(), w.source(), w.chart(), w.destination(), w.export(), w.run("by-hand"))
-	run := eventually(w, w.run("by-hand"), runIs(v1alpha1.RunRetrying))
+	run := w.retryingRun()
 	w.must(api.client.Delete(t.Context(), run))
 	w.gone(run)
 	w.nothingHappened()
@@ -149,6 +134,18 @@ func TestExportToS3(t *testing.T) {
 		t.Errorf("location %s, want %s", last.Location, want)
 	}
 	w.says(t, bucket.SecretKey)
+}
+
+// retryingRun gives a run of 500 claims whose destination is full: it has reserved and rendered them, and is tried again
+// many times.
+func (w *world) retryingRun() *v1alpha1.ExportRun {
+	w.Helper()
+	w.tinyVolume()
+	w.fill(500)
+	export := w.export()
+	export.Spec.Retry.Limit = ptr.To[int32](20)
+	w.create(w.secret(), w.source(), w.chart(), w.destination(), export, w.run("by-hand"))
+	return eventually(w, w.run("by-hand"), runIs(v1alpha1.RunRetrying))
 }
 
 // digest is one value for the claims of a run, their numbers, and the hash of its file.
@@ -195,13 +192,7 @@ func TestTotalsThatDifferFromTheDatabaseDeliverNothing(t *testing.T) {
 func TestDeletedExportWaitsUntilItsRunHasGivenItsClaimsBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.tinyVolume()
-	w.fill(500)
-	export := requested(w.export())
-	export.Spec.Retry.Limit = ptr.To[int32](20)
-	w.create(w.secret(), w.source(), w.chart(), w.destination(), export)
-	name := eventually(w, w.export(), lastRunIs(v1alpha1.RunRunning)).Status.LastRun.Name
-	run := eventually(w, w.run(name), runIs(v1alpha1.RunRetrying))
+	run := w.retryingRun()
 	w.must(api.client.Delete(t.Context(), w.export()))
 	w.gone(w.export())
 	if n := w.count(`select count(*) from ledgerport.runs where id = $1 and state = 'released'`, string(run.UID)); n != 1 {
@@ -232,12 +223,7 @@ func TestDeletedExportKeepsWhatItsRunsRecorded(t *testing.T) {
 func TestRunThatIsDeletedWithItsNamespaceDoesNotHoldItUp(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.tinyVolume()
-	w.fill(500)
-	export := w.export()
-	export.Spec.Retry.Limit = ptr.To[int32](20)
-	w.create(w.secret(), w.source(), w.chart(), w.destination(), export, w.run("by-hand"))
-	run := eventually(w, w.run("by-hand"), runIs(v1alpha1.RunRetrying))
+	run := w.retryingRun()
 	secret := w.secret()
 	secret.Namespace = w.namespace
 	w.must(api.client.Delete(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}}))

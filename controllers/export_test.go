@@ -304,21 +304,13 @@ func (w *world) waitForBackends(want int64) {
 	if want == 0 {
 		query = `select count(*) from pg_stat_activity where datname = current_database() and application_name = 'ledgerport'`
 	}
-	ctx, cancel := context.WithTimeout(w.Context(), patience)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
+	w.until(func(context.Context) string {
 		have := w.count(query)
 		if want == 0 && have == 0 || want > 0 && have >= want {
-			return
+			return ""
 		}
-		select {
-		case <-ctx.Done():
-			w.Fatalf("the operator has %d such connections, want %d", have, want)
-		case <-tick.C:
-		}
-	}
+		return fmt.Sprintf("the operator has %d such connections, want %d", have, want)
+	})
 }
 
 func lastRunIs(phase v1alpha1.RunPhase) func(*v1alpha1.AccountingExport) string {
@@ -368,23 +360,4 @@ func (w *world) annotate(annotations map[string]string) {
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": annotations}})
 	w.must(err)
 	w.must(api.client.Patch(w.Context(), w.export(), client.RawPatch(types.MergePatchType, patch)))
-}
-
-// gone waits until an object is deleted.
-func (w *world) gone(object client.Object) {
-	w.Helper()
-	ctx, cancel := context.WithTimeout(w.Context(), patience)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if err := api.client.Get(ctx, client.ObjectKeyFromObject(object), object); err != nil && client.IgnoreNotFound(err) == nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			w.Fatalf("%s was not deleted within %s", object.GetName(), patience)
-		case <-tick.C:
-		}
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -244,26 +246,52 @@ func (w *world) create(objects ...client.Object) {
 // patience is how long a test waits for what must come. On an idle machine everything comes within a second.
 const patience = 30 * time.Second
 
-// eventually waits until a check of an object is satisfied, and else says what it still missed.
-func eventually[O client.Object](w *world, object O, check func(O) string) O {
+// until waits for a check to find nothing missing any more, and else says what it still missed.
+func (w *world) until(check func(context.Context) (missing string)) {
 	w.Helper()
 	ctx, cancel := context.WithTimeout(w.Context(), patience)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		var missing string
-		if err := api.client.Get(ctx, client.ObjectKeyFromObject(object), object); err != nil {
-			missing = err.Error()
-		} else if missing = check(object); missing == "" {
-			return object
+		missing := check(ctx)
+		if missing == "" {
+			return
 		}
 		select {
 		case <-ctx.Done():
-			w.Fatalf("%T %s: after %s: %s", object, object.GetName(), patience, missing)
+			w.Fatalf("after %s: %s", patience, missing)
 		case <-tick.C:
 		}
 	}
+}
+
+// eventually waits until a check of an object finds nothing missing, and gives the object.
+func eventually[O client.Object](w *world, object O, check func(O) (missing string)) O {
+	w.Helper()
+	w.until(func(ctx context.Context) string {
+		err := api.client.Get(ctx, client.ObjectKeyFromObject(object), object)
+		switch {
+		case ctx.Err() != nil:
+			return check(object)
+		case err != nil:
+			return err.Error()
+		}
+		return check(object)
+	})
+	return object
+}
+
+// gone waits until an object is deleted.
+func (w *world) gone(object client.Object) {
+	w.Helper()
+	w.until(func(ctx context.Context) string {
+		err := api.client.Get(ctx, client.ObjectKeyFromObject(object), object)
+		if apierrors.IsNotFound(err) {
+			return ""
+		}
+		return fmt.Sprintf("%T %s is not deleted (%v)", object, object.GetName(), err)
+	})
 }
 
 // condition gives a check that a condition has a status and a reason, and that its message holds some words.
@@ -286,24 +314,16 @@ func condition(conditions []metav1.Condition, kind string, status metav1.Conditi
 // expectEvent waits for an event about an object.
 func (w *world) expectEvent(about, reason string) {
 	w.Helper()
-	ctx, cancel := context.WithTimeout(w.Context(), patience)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
+	w.until(func(ctx context.Context) string {
 		var list eventsv1.EventList
-		w.must(api.client.List(w.Context(), &list, client.InNamespace(w.namespace)))
-		for _, event := range list.Items {
-			if event.Regarding.Name == about && event.Reason == reason {
-				return
-			}
+		if err := api.client.List(ctx, &list, client.InNamespace(w.namespace)); err != nil {
+			return err.Error()
 		}
-		select {
-		case <-ctx.Done():
-			w.Fatalf("no event about %s with reason %s came within %s", about, reason, patience)
-		case <-tick.C:
+		if slices.ContainsFunc(list.Items, func(event eventsv1.Event) bool { return event.Regarding.Name == about && event.Reason == reason }) {
+			return ""
 		}
-	}
+		return fmt.Sprintf("there is no event about %s with reason %s", about, reason)
+	})
 }
 
 // delivered gives the path of a delivered file.
