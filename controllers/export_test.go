@@ -361,3 +361,28 @@ func (w *world) annotate(annotations map[string]string) {
 	w.must(err)
 	w.must(api.client.Patch(w.Context(), w.export(), client.RawPatch(types.MergePatchType, patch)))
 }
+
+func TestExportsOfOneOrganisationShareItsClaimsAndTakeTurns(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fill(40)
+	w.create(w.secret(), w.source(), w.chart(), w.destination())
+	names := []string{"first", "second", "third"}
+	for _, name := range names {
+		export := requested(w.export())
+		export.Name = name
+		w.create(export)
+	}
+	total := int64(0)
+	for _, name := range names {
+		export := w.export()
+		export.Name = name
+		total += eventually(w, export, lastRunIs(v1alpha1.RunSucceeded)).Status.LastRun.Claims
+	}
+	if total != 40 {
+		t.Errorf("the exports have %d claims between them, want each of the 40 once", total)
+	}
+	if n := w.count(`select count(distinct voucher_number) from ledgerport.exported_claims where voucher_number between 1 and 40`); n != 40 {
+		t.Errorf("%d voucher numbers from 1 to 40 are used, want all", n)
+	}
+}

@@ -122,7 +122,9 @@ func failed(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, failed *
 		set.progressing(failed.Reason, failed.Message)
 		return // the next process goes on
 	}
-	status.Failures++
+	if failed.Reason != v1alpha1.ReasonSeriesBusy { // that is waiting for one's turn
+		status.Failures++
+	}
 	spent := failed.Stalled || status.Failures > retryLimit(export)
 	switch {
 	case status.Phase == v1alpha1.RunReleasing:
@@ -135,7 +137,7 @@ func failed(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, failed *
 		finish(run, v1alpha1.RunFailed, failed.Reason, failed.Message, now)
 	default:
 		status.Phase, status.NextAttemptAt = v1alpha1.RunRetrying, nextAttempt(export, status.Failures, now)
-		set.progressing(failed.Reason, fmt.Sprintf("%s; failure %d of at most %d, next attempt at %s",
+		set.progressing(failed.Reason, fmt.Sprintf("%s; %d of %d failures, next attempt at %s",
 			failed.Message, status.Failures, retryLimit(export)+1, status.NextAttemptAt.UTC().Format(time.RFC3339)))
 	}
 }
@@ -181,7 +183,7 @@ func nextAttempt(export *v1alpha1.AccountingExport, failures int32, now time.Tim
 	if initial := export.Spec.Retry.InitialBackoff; initial != nil {
 		wait = initial.Duration
 	}
-	for range min(failures-1, 20) {
+	for range max(0, min(failures-1, 20)) {
 		wait = min(2*wait, longestBackoff)
 	}
 	return &metav1.Time{Time: now.Add(wait)}

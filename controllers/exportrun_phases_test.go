@@ -50,6 +50,8 @@ func TestEndOfAnAttemptDecidesWhatFollows(t *testing.T) {
 			v1alpha1.RunReleasing, v1alpha1.ReasonInvalidOptions, 0},
 		{"the operator was stopped: no failure", running(1, 0, ""), ended(v1alpha1.StageRender, pipeline.Outcome{}, failure.Transient(v1alpha1.ReasonInterrupted, nil, "stopped")),
 			v1alpha1.RunRunning, v1alpha1.ReasonInterrupted, -1},
+		{"another run has the voucher series: waiting is no failure", running(9, 3, ""), ended(v1alpha1.StagePreflight, pipeline.Outcome{}, failure.Transient(v1alpha1.ReasonSeriesBusy, nil, "busy")),
+			v1alpha1.RunRetrying, v1alpha1.ReasonSeriesBusy, 40 * time.Second},
 		{"cancelled by a person", running(1, 0, ""), ended(v1alpha1.StageRender, pipeline.Outcome{}, cancelled),
 			v1alpha1.RunReleasing, v1alpha1.ReasonCancelled, 0},
 		{"an unknown error says nothing of itself", running(1, 0, ""), ended(v1alpha1.StagePreflight, pipeline.Outcome{}, errors.New("pq: password=hunter2")),

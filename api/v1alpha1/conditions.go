@@ -153,6 +153,8 @@ const (
 	ReasonBytesChanged Reason = "BytesChanged"
 	// ReasonDeadlineExceeded: the attempt took longer than spec.deadline.
 	ReasonDeadlineExceeded Reason = "DeadlineExceeded"
+	// ReasonReleased: the run's claims were given back before, so that another run could take them.
+	ReasonReleased Reason = "Released"
 	// ReasonInterrupted: the process that executed the attempt was stopped.
 	ReasonInterrupted Reason = "Interrupted"
 	// ReasonExporterFailed: the exporter could not write the artifact.

@@ -90,7 +90,7 @@ func (a *attempt) execute(ctx context.Context) error {
 		return err
 	}
 	if a.run.State == claims.StateReleased {
-		return failure.Stalled(v1alpha1.ReasonCancelled, nil, "the run was ended and its claims given back: %s", a.run.ReleaseReason)
+		return failure.Stalled(v1alpha1.ReasonReleased, nil, "the claims of the run were given back before (%s); the next run takes them", a.run.ReleaseReason)
 	}
 	if a.run.State == claims.StateStarted {
 		if err := a.stage(ctx, v1alpha1.StageRender, a.reserveAndRender); err != nil {
