@@ -8,10 +8,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 )
@@ -44,8 +44,14 @@ func ControlPlaneAssets(ctx context.Context, log io.Writer) (string, error) {
 	if complete(kept) {
 		return kept, nil // another process has made it meanwhile
 	}
-	if downloaded, err := download(ctx, cache); err == nil {
-		return downloaded, nil
+	if err := os.RemoveAll(kept); err != nil { // what is incomplete is of no use
+		return "", err
+	}
+	if err := os.MkdirAll(filepath.Dir(kept), 0o750); err != nil {
+		return "", err
+	}
+	if err := downloadControlPlane(ctx, cache, kept); err == nil || ctx.Err() != nil {
+		return kept, ctx.Err()
 	}
 	fmt.Fprintf(log, "    setup-envtest could not download a control plane within %s; building it from its Go modules, once\n", downloadTimeout)
 	return kept, buildControlPlane(ctx, cache, kept, log)
@@ -80,22 +86,31 @@ func cacheDirectory() (string, error) {
 	return cache, os.MkdirAll(cache, 0o750)
 }
 
-// download asks setup-envtest, which keeps what it downloads in a place of its own.
-func download(ctx context.Context, cache string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, downloadTimeout)
-	defer cancel()
+// downloadControlPlane lets setup-envtest download both programs, and kubectl, into a place of its own, and links it.
+func downloadControlPlane(ctx context.Context, cache, link string) error {
 	root, err := moduleRoot()
 	if err != nil {
-		return "", err
+		return err
 	}
-	command := exec.CommandContext(ctx, "go", "tool", "-modfile="+filepath.Join(root, "hack/tools/go.mod"), "setup-envtest", // #nosec G204 -- our own arguments
-		"use", "--bin-dir", filepath.Join(cache, "envtest"), "-p", "path", "1.37.x!")
-	command.Dir = root
-	path, err := command.Output()
-	if err != nil || !complete(string(path)) {
-		return "", errors.Join(err, errors.New("setup-envtest gave no control plane"))
+	// The tool is built first, so that the time is the download's alone, and run by its own path, so that it ends in time.
+	build := exec.CommandContext(ctx, "go", "tool", "-n", "-modfile="+filepath.Join(root, "hack/tools/go.mod"), "setup-envtest") // #nosec G204 -- our own arguments
+	build.Dir = root
+	tool, err := build.Output()
+	if err != nil {
+		return err
 	}
-	return string(path), nil
+	ctx, cancel := context.WithTimeout(ctx, downloadTimeout)
+	defer cancel()
+	minor := KubernetesVersion[1:strings.LastIndex(KubernetesVersion, ".")]
+	downloaded, err := exec.CommandContext(ctx, strings.TrimSpace(string(tool)), // #nosec G204 -- the tool that was just built
+		"use", "--bin-dir", filepath.Join(cache, "envtest"), "--print", "path", minor+".x").Output()
+	if err != nil {
+		return err
+	}
+	if path := strings.TrimSpace(string(downloaded)); complete(path) {
+		return os.Symlink(path, link)
+	}
+	return errors.New("setup-envtest gave no control plane")
 }
 
 // moduleRoot is the folder of this module's go.mod.
@@ -130,16 +145,31 @@ func StartControlPlane(_ context.Context, assets string, log io.Writer) (*Contro
 		ControlPlaneStopTimeout:  time.Minute,
 	}}
 	if started.Config, err = started.environment.Start(); err != nil {
+		_ = started.environment.Stop() // whichever of the two runs
 		return nil, fmt.Errorf("starting etcd and kube-apiserver of %s: %w", assets, err)
 	}
 	// Tests and demo wait for what they do, not for a client-side limit.
 	started.Config.QPS, started.Config.Burst = -1, -1
-	if err := started.writeKubeconfig(); err != nil {
+	version, err := started.version()
+	if err := errors.Join(err, started.writeKubeconfig()); err != nil {
 		started.Stop()
 		return nil, err
 	}
-	fmt.Fprintf(log, "    kube-apiserver %s at %s\n", KubernetesVersion, started.Config.Host)
+	fmt.Fprintf(log, "    kube-apiserver %s at %s\n", version, started.Config.Host)
 	return started, nil
+}
+
+// version is what the server says of itself: KUBEBUILDER_ASSETS may hold another one.
+func (c *ControlPlane) version() (string, error) {
+	asking, err := discovery.NewDiscoveryClientForConfig(c.Config)
+	if err != nil {
+		return "", err
+	}
+	answer, err := asking.ServerVersion()
+	if err != nil {
+		return "", err
+	}
+	return answer.GitVersion, nil
 }
 
 func (c *ControlPlane) writeKubeconfig() error {
@@ -166,120 +196,4 @@ func (c *ControlPlane) Stop() {
 	if c.KubeconfigPath != "" {
 		_ = os.Remove(c.KubeconfigPath)
 	}
-}
-
-// etcdModule is the version of etcd that is built.
-const etcdModule = "v3.6.16"
-
-// buildControlPlane builds kube-apiserver and etcd from their Go modules into a directory, which appears whole.
-func buildControlPlane(ctx context.Context, cache, into string, log io.Writer) error {
-	work, err := os.MkdirTemp(cache, "build-")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(work) }() // a leftover in the cache is no failure
-	bin := filepath.Join(work, "bin")
-	b := &builder{directory: work, bin: bin, log: log}
-	if err := b.buildAPIServer(ctx); err != nil {
-		return err
-	}
-	if err := b.build(ctx, "etcd", "require go.etcd.io/etcd/server/v3 "+etcdModule, "go.etcd.io/etcd/server/v3", ""); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(into), 0o750); err != nil {
-		return err
-	}
-	return os.Rename(bin, into)
-}
-
-// builder builds programs, each in a throw-away module that pins it.
-type builder struct {
-	directory, bin string
-	log            io.Writer
-}
-
-// buildAPIServer pins every staging module that Kubernetes requires as v0.0.0 to the version released with it.
-func (b *builder) buildAPIServer(ctx context.Context) error {
-	gomod, err := b.run(ctx, b.directory, "go", "mod", "download", "-json", "k8s.io/kubernetes@"+KubernetesVersion)
-	if err != nil {
-		return err
-	}
-	path, err := between(string(gomod), `"GoMod": "`, `"`)
-	if err != nil {
-		return err
-	}
-	requirements, err := os.ReadFile(path) // #nosec G304 -- Go's own answer
-	if err != nil {
-		return err
-	}
-	staging := "v0" + strings.TrimPrefix(KubernetesVersion, "v1")
-	module := "require k8s.io/kubernetes " + KubernetesVersion + "\n"
-	for line := range strings.Lines(string(requirements)) {
-		if fields := strings.Fields(line); len(fields) >= 2 && strings.HasPrefix(fields[0], "k8s.io/") && fields[1] == "v0.0.0" {
-			module += fmt.Sprintf("replace %s => %s %s\n", fields[0], fields[0], staging)
-		}
-	}
-	minor := strings.Split(KubernetesVersion, ".")[1]
-	const variables = "k8s.io/component-base/version."
-	return b.build(ctx, "kube-apiserver", module, "k8s.io/kubernetes/cmd/kube-apiserver",
-		fmt.Sprintf("-X %[1]sgitVersion=%s -X %[1]sgitMajor=1 -X %[1]sgitMinor=%s", variables, KubernetesVersion, minor))
-}
-
-func (b *builder) build(ctx context.Context, program, module, importPath, stamps string) error {
-	directory := filepath.Join(b.directory, program)
-	if err := os.MkdirAll(directory, 0o750); err != nil {
-		return err
-	}
-	files := map[string]string{
-		"go.mod":   "module build\n\ngo " + strings.TrimPrefix(runtime.Version(), "go") + "\n\n" + module + "\n",
-		"tools.go": "//go:build tools\n\npackage tools\n\nimport _ \"" + importPath + "\"\n",
-	}
-	for name, content := range files {
-		if err := os.WriteFile(filepath.Join(directory, name), []byte(content), 0o600); err != nil {
-			return err
-		}
-	}
-	if _, err := b.run(ctx, directory, "go", "mod", "tidy"); err != nil {
-		return err
-	}
-	_, err := b.run(ctx, directory, "go", "build", "-trimpath", "-ldflags", "-s -w "+stamps, "-o", filepath.Join(b.bin, program), importPath)
-	return err
-}
-
-// run runs a command and says every few seconds that it is still at it.
-func (b *builder) run(ctx context.Context, directory, program string, arguments ...string) ([]byte, error) {
-	said := strings.Join(append([]string{program}, arguments[:2]...), " ") + " " + filepath.Base(directory)
-	done := make(chan struct{})
-	defer close(done)
-	go func() {
-		start, tick := time.Now(), time.NewTicker(15*time.Second)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				fmt.Fprintf(b.log, "    %s: %s so far\n", said, time.Since(start).Round(time.Second))
-			case <-done:
-				return
-			}
-		}
-	}()
-	command := exec.CommandContext(ctx, program, arguments...) // #nosec G204 -- our own arguments
-	command.Dir = directory
-	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=-mod=mod")
-	var stderr strings.Builder
-	command.Stderr = &stderr
-	output, err := command.Output()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w\n%s", said, err, stderr.String())
-	}
-	return output, nil
-}
-
-func between(text, before, after string) (string, error) {
-	_, following, found := strings.Cut(text, before)
-	value, _, ended := strings.Cut(following, after)
-	if !found || !ended {
-		return "", fmt.Errorf("no %s in the answer of go mod download", before)
-	}
-	return value, nil
 }

@@ -2,6 +2,7 @@ package application
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -105,7 +106,7 @@ func newMaker(content Content) *maker {
 		content.Currency = "EUR"
 	}
 	var seed [32]byte
-	seed[0], seed[1] = byte(content.Seed), byte(content.Seed>>8)
+	binary.LittleEndian.PutUint64(seed[:], content.Seed)
 	return &maker{Content: content, random: rand.New(rand.NewPCG(content.Seed, 1)), ids: rand.NewChaCha8(seed)} // #nosec G404 -- test data
 }
 
