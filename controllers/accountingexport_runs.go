@@ -19,9 +19,30 @@ func controlledBy(export *v1alpha1.AccountingExport, runs []v1alpha1.ExportRun) 
 	return own
 }
 
-// olderFirst orders the runs of an export as they took their turns: creation times have only seconds.
+// olderFirst orders the runs of an export as they took their turns: those that have ended by their end, then the others.
+// Times have only seconds, but for the one of the start.
 func olderFirst(a, b v1alpha1.ExportRun) int {
-	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), startedFirst(a.Status.StartedAt, b.Status.StartedAt), cmp.Compare(a.Name, b.Name))
+	if byEnd := endedFirst(a.Status.CompletedAt, b.Status.CompletedAt); byEnd != 0 {
+		return byEnd
+	}
+	if a.Status.CompletedAt == nil {
+		if byCreation := a.CreationTimestamp.Compare(b.CreationTimestamp.Time); byCreation != 0 {
+			return byCreation
+		}
+	}
+	return cmp.Or(startedFirst(a.Status.StartedAt, b.Status.StartedAt), cmp.Compare(a.Name, b.Name))
+}
+
+func endedFirst(a, b *metav1.Time) int {
+	switch {
+	case a != nil && b != nil:
+		return a.Compare(b.Time)
+	case a != nil:
+		return -1
+	case b != nil:
+		return 1
+	}
+	return 0
 }
 
 func startedFirst(a, b *metav1.MicroTime) int {
@@ -87,26 +108,32 @@ func newRun(export *v1alpha1.AccountingExport, name string) *v1alpha1.ExportRun 
 func summarize(export *v1alpha1.AccountingExport, runs []v1alpha1.ExportRun) {
 	for i := range runs {
 		run := &runs[i]
-		if newest := export.Status.LastRun; newest == nil || i == len(runs)-1 || newest.Name == run.Name {
+		if notOlder(run, export.Status.LastRun) {
 			export.Status.LastRun = summary(run)
 		}
-		if run.Status.Phase != v1alpha1.RunSucceeded {
-			continue
-		}
-		if last := export.Status.LastSuccessfulRun; last == nil || last.Name == run.Name || !run.Status.CompletedAt.Before(last.CompletedAt) {
+		if run.Status.Phase == v1alpha1.RunSucceeded && notOlder(run, export.Status.LastSuccessfulRun) {
 			export.Status.LastSuccessfulRun = summary(run)
 		}
 	}
 }
 
-// summary of a run. A run that is not finished is Running in all its phases, so that an export's status is written only
-// where its user sees a difference.
+// notOlder says whether a run, given after those that come before it, is to be told of instead of another: it is the same
+// one, has not ended, or has ended later.
+func notOlder(run *v1alpha1.ExportRun, told *v1alpha1.RunSummary) bool {
+	if told == nil || told.Name == run.Name || run.Status.CompletedAt == nil {
+		return true
+	}
+	return told.CompletedAt != nil && !run.Status.CompletedAt.Before(told.CompletedAt)
+}
+
+// summary of a run. One that was just created is Running already: it begins at once, and an export's status is written
+// only where its user sees a difference.
 func summary(run *v1alpha1.ExportRun) *v1alpha1.RunSummary {
-	s := &v1alpha1.RunSummary{
-		Name: run.Name, Phase: v1alpha1.RunRunning, Reason: v1alpha1.ReasonRunning,
+	s := &v1alpha1.RunSummary{Name: run.Name, Phase: run.Status.Phase, Reason: readyReason(run)}
+	if s.Phase == "" || s.Phase == v1alpha1.RunRunning {
+		s.Phase, s.Reason = v1alpha1.RunRunning, v1alpha1.ReasonRunning
 	}
 	if run.Status.Phase.Finished() {
-		s.Phase, s.Reason = run.Status.Phase, readyReason(run)
 		s.CompletedAt, s.RunResult = run.Status.CompletedAt, run.Status.RunResult
 		if run.Status.StartedAt != nil {
 			s.StartedAt = &metav1.Time{Time: run.Status.StartedAt.Truncate(time.Second)} // as it is stored

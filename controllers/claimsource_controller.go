@@ -7,8 +7,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
-	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -24,9 +24,8 @@ type ClaimSourceReconciler struct {
 	Client   client.Client
 	Recorder events.EventRecorder
 	Resolver *references.Resolver
-	Clock    clock.PassiveClock
-	// Recheck says when the next look is due.
-	Recheck Recheck
+	// Recheck says when the next look is due, and which are asked for sooner.
+	Recheck *Recheck
 }
 
 // +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=claimsources,verbs=get;list;watch
@@ -37,8 +36,8 @@ type ClaimSourceReconciler struct {
 // SetupWithManager registers the reconciler.
 func (r *ClaimSourceReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
-		For(&v1alpha1.ClaimSource{}).
-		WithEventFilter(predicate.GenerationChangedPredicate{}).
+		For(&v1alpha1.ClaimSource{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		WatchesRawSource(r.Recheck.asks()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrentChecks}).
 		Complete(r)
 }
@@ -60,7 +59,6 @@ func (r *ClaimSourceReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 		failed = failure.From(err)
 	}
 	describeSource(&source, inspection, failed)
-	stampCheck(before.Status, source.Status, &source.Status.LastCheckTime, r.Clock.Now())
 	return ctrl.Result{RequeueAfter: r.Recheck.After(failed == nil)}, nil
 }
 
@@ -81,6 +79,7 @@ func describeSource(source *v1alpha1.ClaimSource, found claims.Inspection, faile
 	set := conditions{&source.Status.Conditions, source.Generation}
 	describeCredentials(set, failed)
 	if failed != nil {
+		set.set(v1alpha1.ConditionIndexed, metav1.ConditionUnknown, failed.Reason, "the tables could not be looked at")
 		set.failed(failed)
 		return
 	}
@@ -101,8 +100,10 @@ func describeCredentials(set conditions, failed *failure.Error) {
 		set.set(v1alpha1.ConditionCredentialsReady, metav1.ConditionTrue, v1alpha1.ReasonReady, "the credentials were accepted")
 	case failed.Condition == v1alpha1.ConditionCredentialsReady:
 		set.set(v1alpha1.ConditionCredentialsReady, metav1.ConditionFalse, failed.Reason, failed.Message)
-	default:
+	case failed.Reason == v1alpha1.ReasonDatabaseUnreachable, failed.Reason == v1alpha1.ReasonDestinationUnreachable:
 		set.set(v1alpha1.ConditionCredentialsReady, metav1.ConditionUnknown, failed.Reason, "the credentials could not be tried: "+failed.Message)
+	default:
+		set.set(v1alpha1.ConditionCredentialsReady, metav1.ConditionTrue, v1alpha1.ReasonReady, "the credentials were accepted")
 	}
 }
 

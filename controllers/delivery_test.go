@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -232,5 +233,27 @@ func TestRunThatIsDeletedWithItsNamespaceDoesNotHoldItUp(t *testing.T) {
 	w.gone(run)
 	if n := w.count(`select count(*) from ledgerport.runs where state = 'rendered'`); n != 1 {
 		t.Errorf("%d runs are on record as rendered, want the one that could not be released", n)
+	}
+}
+
+func TestFaultThatARunMeetsIsKnownAtOnceAndWaitedOut(t *testing.T) {
+	t.Parallel()
+	w := newWorldLookingEvery(t, time.Hour)
+	w.fill(5)
+	w.create(w.secret(), w.source(), w.chart(), w.destination(), w.export())
+	eventually(w, w.export(), exportIs(metav1.ConditionTrue, v1alpha1.ReasonReady))
+	w.exec(`alter table claim_lines rename to claim_lines_moved`)
+	w.request("now")
+	export := eventually(w, w.export(), exportIs(metav1.ConditionFalse, v1alpha1.ReasonTableNotFound))
+	run := eventually(w, w.run(export.Status.LastRun.Name), func(run *v1alpha1.ExportRun) string {
+		return condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonTableNotFound, "goes on when this is mended")
+	})
+	if phase := export.Status.LastRun.Phase; phase == v1alpha1.RunSucceeded || phase == v1alpha1.RunFailed {
+		t.Errorf("the export says that its run is %s", phase)
+	}
+	w.exec(`alter table claim_lines_moved rename to claim_lines`)
+	run = eventually(w, run, runIs(v1alpha1.RunSucceeded))
+	if run.Status.Failures != 1 || run.Status.Claims != 5 {
+		t.Errorf("%d failures and %d claims, want 1 and 5", run.Status.Failures, run.Status.Claims)
 	}
 }

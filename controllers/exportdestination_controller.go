@@ -5,8 +5,8 @@ import (
 	"errors"
 
 	"k8s.io/client-go/tools/events"
-	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -21,9 +21,8 @@ type ExportDestinationReconciler struct {
 	Client   client.Client
 	Recorder events.EventRecorder
 	Resolver *references.Resolver
-	Clock    clock.PassiveClock
-	// Recheck says when the next look is due.
-	Recheck Recheck
+	// Recheck says when the next look is due, and which are asked for sooner.
+	Recheck *Recheck
 }
 
 // +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=exportdestinations,verbs=get;list;watch
@@ -32,8 +31,8 @@ type ExportDestinationReconciler struct {
 // SetupWithManager registers the reconciler.
 func (r *ExportDestinationReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
-		For(&v1alpha1.ExportDestination{}).
-		WithEventFilter(predicate.GenerationChangedPredicate{}).
+		For(&v1alpha1.ExportDestination{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		WatchesRawSource(r.Recheck.asks()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrentChecks}).
 		Complete(r)
 }
@@ -61,7 +60,6 @@ func (r *ExportDestinationReconciler) Reconcile(ctx context.Context, req ctrl.Re
 	} else {
 		set.ready(v1alpha1.ReasonReady, "the destination can be written")
 	}
-	stampCheck(before.Status, destination.Status, &destination.Status.LastCheckTime, r.Clock.Now())
 	return ctrl.Result{RequeueAfter: r.Recheck.After(failed == nil)}, nil
 }
 

@@ -28,6 +28,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/executor"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
+	"github.com/ledgerport/ledgerport/internal/references"
 )
 
 // ExportRunReconciler leads a run through its attempts to its end. It never executes one itself.
@@ -36,6 +37,8 @@ type ExportRunReconciler struct {
 	Recorder events.EventRecorder
 	Executor executor.Executor
 	Clock    clock.PassiveClock
+	// Sources and Destinations are asked to look at once where a run meets a fault of theirs.
+	Sources, Destinations *Recheck
 }
 
 // +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=exportruns/status,verbs=patch
@@ -47,7 +50,7 @@ func (r *ExportRunReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		For(&v1alpha1.ExportRun{}).
 		Watches(&v1alpha1.ExportRun{}, enqueueRunsOfExport(mgr.GetClient(), exportOfRun)).
 		Watches(&v1alpha1.AccountingExport{}, enqueueRunsOfExport(mgr.GetClient(), client.Object.GetName),
-			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+			builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, readinessChanged))).
 		WatchesRawSource(source.TypedChannel(r.Executor.Events(), enqueueNamed())).
 		Complete(r)
 }
@@ -116,6 +119,7 @@ func (r *ExportRunReconciler) lead(ctx context.Context, run *v1alpha1.ExportRun,
 	}
 	if state.Phase == executor.Ended && state.Task.Number == run.Status.Attempts && !recorded(run) {
 		logFailure(ctx, state.Err)
+		r.recheck(export, state.Err)
 		conclude(run, export, state, now)
 		if run.Status.Phase.Finished() || run.Status.NextAttemptAt == nil {
 			return ctrl.Result{}, nil
@@ -130,6 +134,10 @@ func (r *ExportRunReconciler) lead(ctx context.Context, run *v1alpha1.ExportRun,
 		describeProgress(run, state)
 		return ctrl.Result{RequeueAfter: attemptDeadline(export)}, nil
 	}
+	if blocked := missing(export); blocked != nil && run.Status.Phase == v1alpha1.RunRetrying && !ending(run) {
+		wait(run, blocked, now)
+		return ctrl.Result{RequeueAfter: longestBackoff}, nil
+	}
 	if wait := untilAttempt(run, now); wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
@@ -142,6 +150,29 @@ func (r *ExportRunReconciler) lead(ctx context.Context, run *v1alpha1.ExportRun,
 	describeProgress(run, r.Executor.Ensure(task(run, export)))
 	return ctrl.Result{RequeueAfter: attemptDeadline(export)}, nil
 }
+
+// recheck lets whoever knows best look at once at what an attempt found missing.
+func (r *ExportRunReconciler) recheck(export *v1alpha1.AccountingExport, err error) {
+	if err == nil {
+		return
+	}
+	switch failure.From(err).Condition {
+	case v1alpha1.ConditionSourceReady:
+		r.Sources.Ask(references.SourceKey(export))
+	case v1alpha1.ConditionDestinationReady:
+		r.Destinations.Ask(references.DestinationKey(export))
+	case v1alpha1.ConditionCredentialsReady:
+		r.Sources.Ask(references.SourceKey(export))
+		r.Destinations.Ask(references.DestinationKey(export))
+	}
+}
+
+// readinessChanged passes on what changes whether the references of an export are ready.
+var readinessChanged = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+	before, was := e.ObjectOld.(*v1alpha1.AccountingExport)
+	after, is := e.ObjectNew.(*v1alpha1.AccountingExport)
+	return was && is && (missing(before) == nil) != (missing(after) == nil)
+}}
 
 // adopt makes a run that a person created belong to its export, like one that a schedule created.
 func (r *ExportRunReconciler) adopt(ctx context.Context, run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) error {
@@ -187,7 +218,7 @@ func (r *ExportRunReconciler) orphaned(ctx context.Context, run *v1alpha1.Export
 		run.Status.Phase = v1alpha1.RunPending
 	}
 	conditions{&run.Status.Conditions, run.Generation}.progressing(v1alpha1.ReasonExportNotFound,
-		fmt.Sprintf("AccountingExport %s/%s does not exist", run.Namespace, run.Spec.ExportRef.Name))
+		fmt.Sprintf("AccountingExport %s/%s does not exist; create it, or delete this run", run.Namespace, run.Spec.ExportRef.Name))
 	return nil
 }
 

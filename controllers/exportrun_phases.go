@@ -142,6 +142,26 @@ func failed(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, failed *
 	}
 }
 
+// missing gives the condition of an export that keeps its runs from beginning; nil where nothing does.
+func missing(export *v1alpha1.AccountingExport) *metav1.Condition {
+	for _, kind := range []string{
+		v1alpha1.ConditionCredentialsReady, v1alpha1.ConditionSourceReady, v1alpha1.ConditionMappingReady, v1alpha1.ConditionDestinationReady,
+	} {
+		if found := meta.FindStatusCondition(export.Status.Conditions, kind); found != nil && found.Status == metav1.ConditionFalse {
+			return found
+		}
+	}
+	return nil
+}
+
+// wait lets a run that failed wait for what is missing: that is no further failure, and it goes on at once when it is there.
+func wait(run *v1alpha1.ExportRun, missing *metav1.Condition, now time.Time) {
+	conditions{&run.Status.Conditions, run.Generation}.progressing(missing.Reason, missing.Message+"; the run goes on when this is mended")
+	if next := run.Status.NextAttemptAt; next != nil && next.After(now) {
+		run.Status.NextAttemptAt = &metav1.Time{Time: now.Truncate(time.Second)}
+	}
+}
+
 // finish ends a run.
 func finish(run *v1alpha1.ExportRun, phase v1alpha1.RunPhase, reason, message string, now time.Time) {
 	status := &run.Status

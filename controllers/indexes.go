@@ -28,9 +28,7 @@ func indexReferences(ctx context.Context, mgr ctrl.Manager) error {
 		chartIndex: func(e *v1alpha1.AccountingExport) types.NamespacedName {
 			return types.NamespacedName{Namespace: e.Namespace, Name: e.Spec.ChartOfAccountsRef.Name}
 		},
-		destinationIndex: func(e *v1alpha1.AccountingExport) types.NamespacedName {
-			return types.NamespacedName{Namespace: e.Namespace, Name: e.Spec.DestinationRef.Name}
-		},
+		destinationIndex: references.DestinationKey,
 	}
 	for index, key := range exports {
 		extract := func(object client.Object) []string {

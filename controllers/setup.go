@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -16,7 +17,8 @@ type Parts struct {
 	Resolver *references.Resolver
 	Executor executor.Executor
 	Clock    clock.PassiveClock
-	Recheck  Recheck
+	// RecheckInterval is how often databases, destinations and Secrets are looked at though nothing tells of a change.
+	RecheckInterval time.Duration
 }
 
 // Setup registers all reconcilers with a manager.
@@ -25,12 +27,13 @@ func Setup(mgr ctrl.Manager, parts Parts) error {
 		return fmt.Errorf("indexing references: %w", err)
 	}
 	c, recorder := mgr.GetClient(), mgr.GetEventRecorder("ledgerport")
+	sources, destinations := NewRecheck(parts.RecheckInterval), NewRecheck(parts.RecheckInterval)
 	reconcilers := map[string]interface{ SetupWithManager(ctrl.Manager) error }{
 		"ChartOfAccounts":   &ChartOfAccountsReconciler{Client: c, Recorder: recorder},
-		"ClaimSource":       &ClaimSourceReconciler{Client: c, Recorder: recorder, Resolver: parts.Resolver, Clock: parts.Clock, Recheck: parts.Recheck},
-		"ExportDestination": &ExportDestinationReconciler{Client: c, Recorder: recorder, Resolver: parts.Resolver, Clock: parts.Clock, Recheck: parts.Recheck},
+		"ClaimSource":       &ClaimSourceReconciler{Client: c, Recorder: recorder, Resolver: parts.Resolver, Recheck: sources},
+		"ExportDestination": &ExportDestinationReconciler{Client: c, Recorder: recorder, Resolver: parts.Resolver, Recheck: destinations},
 		"AccountingExport":  &AccountingExportReconciler{Client: c, Recorder: recorder, Resolver: parts.Resolver, Clock: parts.Clock},
-		"ExportRun":         &ExportRunReconciler{Client: c, Recorder: recorder, Executor: parts.Executor, Clock: parts.Clock},
+		"ExportRun":         &ExportRunReconciler{Client: c, Recorder: recorder, Executor: parts.Executor, Clock: parts.Clock, Sources: sources, Destinations: destinations},
 	}
 	for kind, reconciler := range reconcilers {
 		if err := reconciler.SetupWithManager(mgr); err != nil {

@@ -96,6 +96,7 @@ type world struct {
 	exports      string
 	writes       *writeLog
 	clock        *shiftedClock
+	recheck      time.Duration
 	stopOperator func()
 }
 
@@ -110,10 +111,16 @@ func (c *shiftedClock) Now() time.Time { return time.Now().Add(time.Duration(c.a
 
 const testOrganization = "3f2c9a1e-0000-4000-8000-000000000001"
 
-// newWorld makes a namespace, a database with the application's tables, and starts an operator for them.
+// newWorld makes a namespace, a database with the application's tables, and starts an operator for them that looks at
+// databases and destinations every second.
 func newWorld(t *testing.T, namespaces ...string) *world {
 	t.Helper()
-	w := &world{T: t, organization: testOrganization, database: testdb.New(t), exports: t.TempDir(), clock: &shiftedClock{}, writes: &writeLog{}}
+	return newWorldLookingEvery(t, time.Second, namespaces...)
+}
+
+func newWorldLookingEvery(t *testing.T, recheck time.Duration, namespaces ...string) *world {
+	t.Helper()
+	w := &world{T: t, organization: testOrganization, database: testdb.New(t), exports: t.TempDir(), clock: &shiftedClock{}, writes: &writeLog{}, recheck: recheck}
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
 	w.must(api.client.Create(t.Context(), namespace))
 	w.namespace = namespace.Name
@@ -151,7 +158,7 @@ func (w *world) startOperator(namespaces ...string) {
 		Resolver: resolver, Holder: w.Name(), SpoolDirectory: w.TempDir(), Program: "Ledgerport", ProgramVersion: "test",
 	}, 4)
 	w.must(mgr.Add(runs))
-	w.must(controllers.Setup(mgr, controllers.Parts{Resolver: resolver, Executor: runs, Clock: w.clock, Recheck: controllers.Recheck(time.Second)}))
+	w.must(controllers.Setup(mgr, controllers.Parts{Resolver: resolver, Executor: runs, Clock: w.clock, RecheckInterval: w.recheck}))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- mgr.Start(ctx) }()

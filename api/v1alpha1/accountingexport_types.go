@@ -37,13 +37,14 @@ type CredentialsSpec struct {
 
 // RetryPolicy says how often and how soon a run is attempted again.
 type RetryPolicy struct {
-	// Limit of attempts after the first. When it is spent the run fails and its claims go to the next run.
+	// Limit of failures that are followed by another attempt. When it is spent the run fails and its claims go to the next
+	// run. Default: 3.
 	// +optional
 	// +kubebuilder:default=3
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=20
 	Limit *int32 `json:"limit,omitempty"`
-	// InitialBackoff before the second attempt; it doubles with each further one, up to ten minutes.
+	// InitialBackoff before the second attempt; it doubles with each further one, up to ten minutes. Default: 10s.
 	// +optional
 	// +kubebuilder:default="10s"
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('1h')",message="initialBackoff is between 1s and 1h"
@@ -65,7 +66,8 @@ const (
 
 // PostingPolicy says which date vouchers are posted on.
 type PostingPolicy struct {
-	// Date is ExpenseDate, ApprovalDate or RunDate.
+	// Date is ExpenseDate (the latest expense date of the claim's lines), ApprovalDate (the day the claim was approved) or
+	// RunDate (the day of the run's cutoff), all in spec.timeZone. Default: ExpenseDate.
 	// +optional
 	// +kubebuilder:default=ExpenseDate
 	Date PostingDatePolicy `json:"date,omitempty"`
@@ -78,13 +80,13 @@ type PostingPolicy struct {
 
 // HistoryLimits says how many finished ExportRuns are kept.
 type HistoryLimits struct {
-	// Succeeded runs kept.
+	// Succeeded runs kept. Default: 12.
 	// +optional
 	// +kubebuilder:default=12
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000
 	Succeeded *int32 `json:"succeeded,omitempty"`
-	// Failed runs kept.
+	// Failed and cancelled runs kept. Default: 5.
 	// +optional
 	// +kubebuilder:default=5
 	// +kubebuilder:validation:Minimum=1
@@ -114,7 +116,7 @@ type AccountingExportSpec struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=200
 	Schedule string `json:"schedule,omitempty"`
-	// TimeZone of the schedule and of every date in the file, a name of the tz database such as Europe/Berlin.
+	// TimeZone of the schedule and of every date in the file, a name of the tz database such as Europe/Berlin. Default: UTC.
 	// +optional
 	// +kubebuilder:default=UTC
 	// +kubebuilder:validation:MaxLength=64
@@ -127,7 +129,7 @@ type AccountingExportSpec struct {
 	// +optional
 	// +kubebuilder:default=false
 	Suspend bool `json:"suspend"`
-	// Deadline for one attempt of the whole pipeline.
+	// Deadline for one attempt of the whole pipeline. Default: 150s.
 	// +optional
 	// +kubebuilder:default="150s"
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('24h')",message="deadline is between 1s and 24h"
@@ -140,7 +142,7 @@ type AccountingExportSpec struct {
 	// +optional
 	// +kubebuilder:default={date: ExpenseDate}
 	Posting PostingPolicy `json:"posting,omitempty"`
-	// VoucherSeries of the vouchers. Numbers are counted without gaps per organisation, series and fiscal year.
+	// VoucherSeries of the vouchers. Numbers are counted without gaps per organisation, series and fiscal year. Default: E.
 	// +optional
 	// +kubebuilder:default=E
 	// +kubebuilder:validation:Pattern=`^[A-Z0-9]{1,10}$`
@@ -211,6 +213,7 @@ type AccountingExportStatus struct {
 // +kubebuilder:printcolumn:name="LAST SUCCESS",type=date,JSONPath=`.status.lastSuccessfulRun.completedAt`
 // +kubebuilder:printcolumn:name="NEXT",type=string,format=date-time,JSONPath=`.status.nextScheduleTime`
 // +kubebuilder:printcolumn:name="AGE",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="HELD",type=integer,priority=1,JSONPath=`.status.lastRun.held`
 // +kubebuilder:printcolumn:name="TOTAL",type=string,priority=1,JSONPath=`.status.lastRun.total`
 // +kubebuilder:printcolumn:name="LOCATION",type=string,priority=1,JSONPath=`.status.lastRun.location`
 // +kubebuilder:printcolumn:name="REASON",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`

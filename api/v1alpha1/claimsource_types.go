@@ -123,9 +123,6 @@ type ClaimSourceStatus struct {
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
-	// LastCheckTime is when the database was last looked at. It is refreshed when another part of the status changes.
-	// +optional
-	LastCheckTime *metav1.Time `json:"lastCheckTime,omitempty"`
 	// SchemaVersion is the version of the schema "ledgerport" in the database.
 	// +optional
 	SchemaVersion int64 `json:"schemaVersion,omitempty"`

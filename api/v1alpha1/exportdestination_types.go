@@ -83,9 +83,6 @@ type ExportDestinationStatus struct {
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
-	// LastCheckTime is when the destination was last written to for a check. It is refreshed when another part of the status changes.
-	// +optional
-	LastCheckTime *metav1.Time `json:"lastCheckTime,omitempty"`
 }
 
 // ExportDestination says where artifacts go: a directory of the operator's volume, or a bucket.

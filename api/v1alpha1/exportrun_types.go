@@ -67,7 +67,7 @@ type ExportRunSpec struct {
 	// Cutoff: claims approved before this instant are exported. Without it, the time the run was created.
 	// +optional
 	Cutoff *metav1.Time `json:"cutoff,omitempty"`
-	// Slot of the schedule that this run is for. Empty for a run on request.
+	// Slot of the schedule that this run is for. The schedule writes it; it does not delay a run. Empty for a run on request.
 	// +optional
 	Slot *metav1.Time `json:"slot,omitempty"`
 	// Cancel ends the run, if it is not finished, and gives its claims back.
@@ -95,7 +95,8 @@ type RunResult struct {
 	// Currency of the books.
 	// +optional
 	Currency string `json:"currency,omitempty"`
-	// Total is debit and currency in one string, for people.
+	// Total is debit and currency in one string, for people. It is the turnover of the vouchers; the manifest also has what
+	// is payable to the claimants.
 	// +optional
 	Total string `json:"total,omitempty"`
 	// Location of the artifact: a URL of its first file.
@@ -162,7 +163,8 @@ type ExportRunStatus struct {
 	// +optional
 	Progress  *RunProgress `json:"progress,omitempty"`
 	RunResult `json:",inline"`
-	// FirstVoucher number of the run, with series and fiscal year, such as E/2026/1.
+	// FirstVoucher number of the run, with series and fiscal year, such as E/2026/1. Of a run over several fiscal years it is
+	// the first of the earliest year and lastVoucher the last of the latest; the manifest has the range of each.
 	// +optional
 	FirstVoucher string `json:"firstVoucher,omitempty"`
 	// LastVoucher number of the run, with series and fiscal year.
@@ -187,6 +189,7 @@ type ExportRunStatus struct {
 // +kubebuilder:printcolumn:name="TOTAL",type=string,JSONPath=`.status.total`
 // +kubebuilder:printcolumn:name="DURATION",type=string,JSONPath=`.status.duration`
 // +kubebuilder:printcolumn:name="AGE",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="HELD",type=integer,priority=1,JSONPath=`.status.held`
 // +kubebuilder:printcolumn:name="LOCATION",type=string,priority=1,JSONPath=`.status.location`
 // +kubebuilder:printcolumn:name="REASON",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 type ExportRun struct {

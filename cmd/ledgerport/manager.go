@@ -134,7 +134,7 @@ func setup(mgr ctrl.Manager, options managerOptions) error {
 		return err
 	}
 	err := controllers.Setup(mgr, controllers.Parts{
-		Resolver: resolver, Executor: runs, Clock: clock.RealClock{}, Recheck: controllers.Recheck(options.recheckInterval),
+		Resolver: resolver, Executor: runs, Clock: clock.RealClock{}, RecheckInterval: options.recheckInterval,
 	})
 	if err != nil {
 		return err

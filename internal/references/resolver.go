@@ -37,14 +37,14 @@ type Resolver struct {
 func (r *Resolver) Export(ctx context.Context, namespace, name string) (*v1alpha1.AccountingExport, error) {
 	var export v1alpha1.AccountingExport
 	key := types.NamespacedName{Namespace: namespace, Name: name}
-	return &export, r.get(ctx, key, &export, "AccountingExport", "", v1alpha1.ReasonExportNotFound)
+	return &export, r.get(ctx, key, &export, "AccountingExport", "spec.exportRef of the run", "", v1alpha1.ReasonExportNotFound)
 }
 
 // Source gives the ClaimSource, if it admits the export's namespace and organisation.
 func (r *Resolver) Source(ctx context.Context, export *v1alpha1.AccountingExport) (*v1alpha1.ClaimSource, error) {
 	key := SourceKey(export)
 	var source v1alpha1.ClaimSource
-	if err := r.get(ctx, key, &source, "ClaimSource", v1alpha1.ConditionSourceReady, v1alpha1.ReasonSourceNotFound); err != nil {
+	if err := r.get(ctx, key, &source, "ClaimSource", "spec.sourceRef, whose namespace is the export's own where it is empty", v1alpha1.ConditionSourceReady, v1alpha1.ReasonSourceNotFound); err != nil {
 		return nil, err
 	}
 	var namespace corev1.Namespace
@@ -53,7 +53,7 @@ func (r *Resolver) Source(ctx context.Context, export *v1alpha1.AccountingExport
 	}
 	if !Admits(&source, &namespace, export.Spec.OrganizationID) {
 		return nil, failure.On(v1alpha1.ConditionSourceReady, failure.Transient(v1alpha1.ReasonAccessDenied, nil,
-			"ClaimSource %s does not admit organisation %s from namespace %s; its owner can add a rule to spec.access",
+			"ClaimSource %s does not admit organisation %s from namespace %s; its owner can add a rule to spec.access, and a rule that goes by a label of the namespace wants it to be exactly this id",
 			key, export.Spec.OrganizationID, export.Namespace))
 	}
 	return &source, nil
@@ -63,14 +63,13 @@ func (r *Resolver) Source(ctx context.Context, export *v1alpha1.AccountingExport
 func (r *Resolver) Chart(ctx context.Context, export *v1alpha1.AccountingExport) (*v1alpha1.ChartOfAccounts, error) {
 	var chart v1alpha1.ChartOfAccounts
 	key := types.NamespacedName{Namespace: export.Namespace, Name: export.Spec.ChartOfAccountsRef.Name}
-	return &chart, r.get(ctx, key, &chart, "ChartOfAccounts", v1alpha1.ConditionMappingReady, v1alpha1.ReasonChartNotFound)
+	return &chart, r.get(ctx, key, &chart, "ChartOfAccounts", "spec.chartOfAccountsRef", v1alpha1.ConditionMappingReady, v1alpha1.ReasonChartNotFound)
 }
 
 // Destination gives the ExportDestination.
 func (r *Resolver) Destination(ctx context.Context, export *v1alpha1.AccountingExport) (*v1alpha1.ExportDestination, error) {
 	var destination v1alpha1.ExportDestination
-	key := types.NamespacedName{Namespace: export.Namespace, Name: export.Spec.DestinationRef.Name}
-	return &destination, r.get(ctx, key, &destination, "ExportDestination",
+	return &destination, r.get(ctx, DestinationKey(export), &destination, "ExportDestination", "spec.destinationRef",
 		v1alpha1.ConditionDestinationReady, v1alpha1.ReasonDestinationNotFound)
 }
 
@@ -113,6 +112,11 @@ func SourceKey(export *v1alpha1.AccountingExport) types.NamespacedName {
 	return key
 }
 
+// DestinationKey is where the ExportDestination of an export is.
+func DestinationKey(export *v1alpha1.AccountingExport) types.NamespacedName {
+	return types.NamespacedName{Namespace: export.Namespace, Name: export.Spec.DestinationRef.Name}
+}
+
 // Mapper compiles a chart for an export. A failure is stalled: the chart or the export must change.
 func Mapper(chart *v1alpha1.ChartOfAccountsSpec, policy ledger.VoucherPolicy) (*ledger.Mapper, error) {
 	mapper, err := ledger.NewMapper(chart, policy)
@@ -136,13 +140,17 @@ func Timing(export *v1alpha1.AccountingExport) (*time.Location, *schedule.Schedu
 	if err != nil {
 		return location, nil, failure.Stalled(v1alpha1.ReasonInvalidSchedule, err, "spec.schedule: %s", err)
 	}
+	if anyTime := time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC); slots.Next(anyTime).IsZero() {
+		return location, nil, failure.Stalled(v1alpha1.ReasonInvalidSchedule, nil,
+			"spec.schedule: %q never falls due: no month has such a day", export.Spec.Schedule)
+	}
 	return location, slots, nil
 }
 
-func (r *Resolver) get(ctx context.Context, key types.NamespacedName, into client.Object, kind, condition string, notFound v1alpha1.Reason) error {
+func (r *Resolver) get(ctx context.Context, key types.NamespacedName, into client.Object, kind, field, condition string, notFound v1alpha1.Reason) error {
 	err := r.Objects.Get(ctx, key, into)
 	if apierrors.IsNotFound(err) {
-		return failure.On(condition, failure.Transient(notFound, err, "%s %s does not exist", kind, key))
+		return failure.On(condition, failure.Transient(notFound, err, "%s %s does not exist; create it, or correct %s", kind, key, field))
 	}
 	return err
 }

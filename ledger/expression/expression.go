@@ -214,7 +214,7 @@ func (s *Scope) withVariables(problem string) string {
 		name := undeclared.FindStringSubmatch(match)[1]
 		siblings := slices.DeleteFunc(slices.Clone(s.variables), func(v string) bool { return !strings.HasPrefix(v, name+".") })
 		if len(siblings) == 0 {
-			return fmt.Sprintf("there is no %s", name)
+			return "there is no " + name
 		}
 		return fmt.Sprintf("no such variable of %s; there are %s", name, strings.Join(siblings, ", "))
 	})
