@@ -58,10 +58,19 @@ func (d postingDates) of(claim *Claim) (time.Time, error) {
 		return time.Time{}, hold(claim, HoldInvalidDate, "the date that the claim would be posted on (%s) is not in the years %d to %d",
 			d.policy, firstYear, lastYear)
 	}
+	if d.inFuture(date) {
+		return time.Time{}, hold(claim, HoldFutureDate, "the claim would be posted on %s, after the run's cutoff; correct its expense dates, or leave it to a run after that day",
+			date.Format(time.DateOnly))
+	}
 	if date.Before(d.openFrom) {
 		return d.openFrom, nil
 	}
 	return date, nil
+}
+
+// inFuture says whether a date lies after the day of the cutoff in every time zone.
+func (d postingDates) inFuture(date time.Time) bool {
+	return plausible(d.runDate) && date.After(d.runDate.AddDate(0, 0, 1))
 }
 
 func (d postingDates) wanted(claim *Claim) time.Time {

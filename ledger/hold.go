@@ -30,6 +30,8 @@ const (
 	HoldRoundingExceeded HoldReason = "RoundingExceeded"
 	// HoldInvalidDate: a line has no expense date, or one that no books have.
 	HoldInvalidDate HoldReason = "InvalidDate"
+	// HoldFutureDate: the claim would be posted after the run's cutoff.
+	HoldFutureDate HoldReason = "FutureDate"
 	// HoldInvalidText: a text is longer than MaxTextLength or has control characters.
 	HoldInvalidText HoldReason = "InvalidText"
 	// HoldExpressionFailed: an expression of the chart could not be evaluated for a line.

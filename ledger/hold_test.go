@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -156,5 +157,19 @@ func TestOneHeldClaimLeavesNothingBehindForTheNext(t *testing.T) {
 	}
 	if err := m.Map(t.Context(), expense(), &voucher); err != nil || len(voucher.Postings) != 2 || !voucher.Balanced() {
 		t.Errorf("the next claim: %v, %+v", err, voucher.Postings)
+	}
+}
+
+func TestAClaimIsNotPostedAfterTheCutoffOfItsRun(t *testing.T) {
+	t.Parallel()
+	cutoff := time.Date(2026, 11, 30, 22, 0, 0, 0, time.UTC)
+	for date, held := range map[string]bool{"2026-11-30": false, "2026-12-01": false, "2026-12-02": true, "2027-02-01": true} {
+		claim := expense()
+		claim.Lines[0].ExpenseDate = day(date)
+		var why *ledger.Hold
+		err := mapper(t, books(), ledger.VoucherPolicy{Series: "E", Cutoff: cutoff}).Map(t.Context(), claim, &ledger.Voucher{})
+		if errors.As(err, &why) != held || held && why.Reason != ledger.HoldFutureDate {
+			t.Errorf("an expense of %s gives %v, want held=%t", date, err, held)
+		}
 	}
 }

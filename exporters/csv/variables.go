@@ -70,13 +70,13 @@ var variables = map[string]*variable{
 	"line.account_name":      {text: func(r *row) string { return r.posting.AccountName }},
 	"line.text":              {text: func(r *row) string { return r.posting.Text }},
 	"line.amount":            {money: func(r *row) money { return r.money(r.posting.Amount) }},
-	"line.debit":             {money: func(r *row) money { return debit(r.money(r.posting.Amount)) }},
-	"line.credit":            {money: func(r *row) money { return credit(r.money(r.posting.Amount)) }},
+	"line.debit":             {money: func(r *row) money { return r.debit(r.money(r.posting.Amount)) }},
+	"line.credit":            {money: func(r *row) money { return r.credit(r.money(r.posting.Amount)) }},
 	"line.tax_amount":        {money: func(r *row) money { return r.money(r.posting.TaxAmount) }},
 	"line.gross_amount":      {money: func(r *row) money { return r.money(r.posting.Amount + r.posting.TaxAmount) }},
 	"line.base_amount":       {money: func(r *row) money { return r.base(r.posting.BaseAmount) }},
-	"line.base_debit":        {money: func(r *row) money { return debit(r.base(r.posting.BaseAmount)) }},
-	"line.base_credit":       {money: func(r *row) money { return credit(r.base(r.posting.BaseAmount)) }},
+	"line.base_debit":        {money: func(r *row) money { return r.debit(r.base(r.posting.BaseAmount)) }},
+	"line.base_credit":       {money: func(r *row) money { return r.credit(r.base(r.posting.BaseAmount)) }},
 	"line.base_tax_amount":   {money: func(r *row) money { return r.base(r.posting.BaseTaxAmount) }},
 	"line.base_gross_amount": {money: func(r *row) money { return r.base(r.posting.BaseAmount + r.posting.BaseTaxAmount) }},
 	"line.tax_code":          {text: func(r *row) string { return r.posting.TaxCode }},
@@ -93,17 +93,22 @@ var variables = map[string]*variable{
 func (r *row) money(amount ledger.Amount) money { return money{amount, r.voucher.Currency} }
 func (r *row) base(amount ledger.Amount) money  { return money{amount, r.voucher.BaseCurrency} }
 
-// debit is the amount where it is not negative.
-func debit(m money) money {
-	if m.amount < 0 {
+// credited says on which side the posting is, in both currencies: one of its amounts may be 0, as with rounding.
+func (r *row) credited() bool {
+	return r.posting.Amount < 0 || r.posting.Amount == 0 && r.posting.BaseAmount < 0
+}
+
+// debit is the amount of a posting on the debit side.
+func (r *row) debit(m money) money {
+	if r.credited() {
 		return money{}
 	}
 	return m
 }
 
-// credit is the amount without its sign where it is negative.
-func credit(m money) money {
-	if m.amount >= 0 {
+// credit is the amount, without its sign, of a posting on the credit side.
+func (r *row) credit(m money) money {
+	if !r.credited() {
 		return money{}
 	}
 	return money{-m.amount, m.currency}

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -60,12 +61,14 @@ type voucherRange struct {
 	Last       int64  `json:"last"`
 }
 
-// manifestSum is the debit and credit of all vouchers in one currency: exact decimals, the credit without its sign.
+// manifestSum is the debit and credit of all vouchers in one currency, and what of it is payable to the claimants: exact
+// decimals, the credit without its sign.
 type manifestSum struct {
 	Currency string `json:"currency"`
 	Claims   int64  `json:"claims"`
 	Debit    string `json:"debit"`
 	Credit   string `json:"credit"`
+	Payable  string `json:"payable"`
 }
 
 type manifestHeldClaim struct {
@@ -120,19 +123,17 @@ type sums struct {
 }
 
 type sum struct {
-	currency      ledger.Currency
-	claims        int64
-	debit, credit ledger.Amount
+	currency               ledger.Currency
+	claims                 int64
+	debit, credit, payable ledger.Amount
 }
 
 func (s *sums) add(voucher *ledger.Voucher) error {
 	of := s.of(voucher.Currency)
 	for i := range voucher.Postings {
 		posting := &voucher.Postings[i]
-		if err := of.post(posting.Amount); err != nil {
-			return err
-		}
-		if err := s.base.post(posting.BaseAmount); err != nil {
+		owed := posting.Kind == ledger.OffsetPosting
+		if err := errors.Join(of.post(posting.Amount, owed), s.base.post(posting.BaseAmount, owed)); err != nil {
 			return err
 		}
 	}
@@ -151,7 +152,12 @@ func (s *sums) of(currency ledger.Currency) *sum {
 	return &s.currencies[at]
 }
 
-func (s *sum) post(amount ledger.Amount) (err error) {
+func (s *sum) post(amount ledger.Amount, owed bool) (err error) {
+	if owed {
+		if s.payable, err = ledger.AddAmounts(s.payable, -amount); err != nil {
+			return err
+		}
+	}
 	if amount > 0 {
 		s.debit, err = ledger.AddAmounts(s.debit, amount)
 	} else {
@@ -163,6 +169,6 @@ func (s *sum) post(amount ledger.Amount) (err error) {
 func (s *sum) manifest() manifestSum {
 	return manifestSum{
 		Currency: s.currency.Code(), Claims: s.claims,
-		Debit: s.debit.Decimal(s.currency), Credit: s.credit.Decimal(s.currency),
+		Debit: s.debit.Decimal(s.currency), Credit: s.credit.Decimal(s.currency), Payable: s.payable.Decimal(s.currency),
 	}
 }

@@ -34,20 +34,36 @@ type Summary struct {
 	Claims, Lines, Foreign, Unmapped int
 }
 
-// kind of expense: its category, and the tax rate of its receipts in per cent.
+// kind of expense: its category, and the tax rate of its receipts in per cent, in Sweden and elsewhere (Germany).
 type kind struct {
 	category, description string
-	rate                  int64
+	swedish, german       int64
 	unit                  string
 }
 
 var kinds = []kind{
-	{"travel", "Train ticket", 6, ""},
-	{"hotel", "Hotel, two nights", 12, "night"},
-	{"meals", "Lunch with a customer", 12, ""},
-	{"office", "Printer paper", 25, "pack"},
-	{"mileage", "Own car", 0, "km"},
-	{"phone", "Mobile subscription", 25, ""},
+	{"travel", "Train ticket", 6, 7, ""},
+	{"hotel", "Hotel, two nights", 12, 7, "night"},
+	{"meals", "Lunch with a customer", 12, 19, ""},
+	{"office", "Printer paper", 25, 19, "pack"},
+	{"mileage", "Own car", 0, 0, "km"},
+	{"phone", "Mobile subscription", 25, 19, ""},
+}
+
+// rate of the receipts where the books are in a currency.
+func (k kind) rate(currency string) int64 {
+	if currency == "SEK" {
+		return k.swedish
+	}
+	return k.german
+}
+
+// dollar is what a dollar is worth in a currency, in ten-thousandths.
+func dollar(currency string) int64 {
+	if currency == "SEK" {
+		return 104321
+	}
+	return 9187
 }
 
 // Fill puts approved claims of one organisation into the tables, and lets PostgreSQL count them.
@@ -135,23 +151,24 @@ func (m *maker) claim(i int) (claim []any, lines [][]any) {
 func (m *maker) line(claim uuid.UUID, number int, approved time.Time, currency string, unmapped bool) []any {
 	expense := kinds[m.random.IntN(len(kinds))]
 	if unmapped {
-		expense = kind{"gifts", "Flowers", 25, ""}
+		expense = kind{"gifts", "Flowers", 25, 19, ""}
 		m.made.Unmapped++
 	}
 	gross := 500 + m.random.Int64N(200_000) // minor units
 	if m.random.IntN(50) == 0 {
 		gross = -gross // a refund
 	}
-	tax := gross * expense.rate / (100 + expense.rate)
+	rate := expense.rate(m.Currency)
+	tax := gross * rate / (100 + rate)
 	var taxCode, unit, baseGross, baseTax any
-	if expense.rate > 0 {
-		taxCode = fmt.Sprint(expense.rate)
+	if rate > 0 {
+		taxCode = fmt.Sprint(rate)
 	}
 	if expense.unit != "" {
 		unit = expense.unit
 	}
-	if currency != m.Currency { // at 10.4321 of the books' currency for one
-		baseGross, baseTax = decimal(gross*104321, 6), decimal(tax*104321, 6)
+	if currency != m.Currency {
+		baseGross, baseTax = decimal(gross*dollar(m.Currency), 6), decimal(tax*dollar(m.Currency), 6)
 	}
 	dimensions, _ := json.Marshal(map[string]string{ // texts can always be written
 		"project": fmt.Sprintf("P%d", 1+m.random.IntN(9)), "cost_center": fmt.Sprint(10 * (1 + m.random.IntN(9))),
