@@ -1,6 +1,7 @@
 package controllers_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/test/application"
 	"github.com/ledgerport/ledgerport/test/tests3"
 )
 
@@ -255,5 +257,34 @@ func TestFaultThatARunMeetsIsKnownAtOnceAndWaitedOut(t *testing.T) {
 	run = eventually(w, run, runIs(v1alpha1.RunSucceeded))
 	if run.Status.Failures != 1 || run.Status.Claims != 5 {
 		t.Errorf("%d failures and %d claims, want 1 and 5", run.Status.Failures, run.Status.Claims)
+	}
+}
+
+func TestArtifactOfAnotherRunIsNeverOverwritten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fill(3)
+	w.create(w.secret(), w.source(), w.chart(), w.destination(), w.export(), w.run("by-hand"))
+	first := eventually(w, w.run("by-hand"), runIs(v1alpha1.RunSucceeded))
+	path := w.delivered("monthly", "by-hand", "by-hand.csv")
+	before, err := os.ReadFile(path)
+	w.must(err)
+	w.must(api.client.Delete(t.Context(), first))
+	w.gone(first)
+
+	w.insertClaim(application.Claim{})
+	w.create(w.run("by-hand"))
+	second := eventually(w, w.run("by-hand"), runIs(v1alpha1.RunFailed))
+	if problem := condition(second.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonArtifactConflict, "another file"); problem != "" {
+		t.Error(problem)
+	}
+	after, err := os.ReadFile(path)
+	w.must(err)
+	if !bytes.Equal(before, after) {
+		t.Error("the file of the first run was changed")
+	}
+	w.create(w.run("by-hand-2"))
+	if third := eventually(w, w.run("by-hand-2"), runIs(v1alpha1.RunSucceeded)); third.Status.Claims != 1 {
+		t.Errorf("the next run exported %d claims, want the one that was given back", third.Status.Claims)
 	}
 }

@@ -1,0 +1,57 @@
+package pipeline
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"os"
+	"testing"
+
+	"github.com/ledgerport/ledgerport/internal/claims"
+)
+
+func TestSpoolKeepsFilesInOrderWithTheirHashesAndWithoutNames(t *testing.T) {
+	t.Parallel()
+	s := &spool{directory: t.TempDir()}
+	defer s.discard()
+	for _, name := range []string{"b.csv", "a.csv"} {
+		file, err := s.Create(t.Context(), name, "text/csv")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(file, "content of "+name); err != nil {
+			t.Fatal(err)
+		}
+		if err := file.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left, err := os.ReadDir(s.directory); err != nil || len(left) > 0 {
+		t.Errorf("the directory has %v (%v): a crash would leave it", left, err)
+	}
+	sum := sha256.Sum256([]byte("content of b.csv"))
+	want := claims.File{Name: "b.csv", MediaType: "text/csv", Size: 16, SHA256: hex.EncodeToString(sum[:])}
+	if records := s.records(); len(records) != 2 || records[0] != want {
+		t.Errorf("records %+v, want first %+v", records, want)
+	}
+	for range 2 { // a file can be read again
+		content, err := io.ReadAll(s.files[0].reader())
+		if err != nil || string(content) != "content of b.csv" {
+			t.Errorf("read %q (%v)", content, err)
+		}
+	}
+}
+
+func TestSpoolRefusesNamesThatAreNoPlainFileNames(t *testing.T) {
+	t.Parallel()
+	s := &spool{directory: t.TempDir()}
+	defer s.discard()
+	if _, err := s.Create(t.Context(), "once.csv", "text/csv"); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"", "a/b", "../x", `a\b`, ".hidden", "a\x00b", "manifest.json", "once.csv"} {
+		if _, err := s.Create(t.Context(), name, "text/csv"); err == nil {
+			t.Errorf("the name %q was taken", name)
+		}
+	}
+}
