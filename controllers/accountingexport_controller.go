@@ -33,6 +33,8 @@ type AccountingExportReconciler struct {
 	Recorder events.EventRecorder
 	Resolver *references.Resolver
 	Clock    clock.PassiveClock
+	// Recheck says when the Secret of an export's own credentials is looked at again.
+	Recheck *Recheck
 }
 
 // +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=accountingexports,verbs=get;list;watch;patch
@@ -127,6 +129,9 @@ func (r *AccountingExportReconciler) decide(export *v1alpha1.AccountingExport, r
 	result := next{wake: longestWait}
 	if !slots.Next.IsZero() {
 		result.wake = min(longestWait, slots.Next.Sub(now))
+	}
+	if export.Spec.Credentials != nil {
+		result.wake = min(result.wake, r.Recheck.After(checks.credentials == nil))
 	}
 	wanted := wantedRun(export, slots.Due)
 	switch {

@@ -106,6 +106,10 @@ func newRun(export *v1alpha1.AccountingExport, name string) *v1alpha1.ExportRun 
 
 // summarize tells of the newest run and the newest that succeeded. What is told already stays when its run is deleted.
 func summarize(export *v1alpha1.AccountingExport, runs []v1alpha1.ExportRun) {
+	if told := export.Status.LastRun; told != nil && told.CompletedAt == nil &&
+		!slices.ContainsFunc(runs, func(run v1alpha1.ExportRun) bool { return run.Name == told.Name }) {
+		export.Status.LastRun = export.Status.LastSuccessfulRun // it was deleted before it ended
+	}
 	for i := range runs {
 		run := &runs[i]
 		if notOlder(run, export.Status.LastRun) {

@@ -67,7 +67,7 @@ func TestLastRunsSurviveTheirDeletion(t *testing.T) {
 	t.Parallel()
 	export := &v1alpha1.AccountingExport{}
 	succeeded, failed := runIn("a", v1alpha1.RunSucceeded), runIn("b", v1alpha1.RunFailed)
-	succeeded.Status.CompletedAt = &metav1.Time{Time: noon}
+	succeeded.Status.CompletedAt, failed.Status.CompletedAt = &metav1.Time{Time: noon}, &metav1.Time{Time: noon.Add(time.Minute)}
 	summarize(export, []v1alpha1.ExportRun{succeeded, failed})
 	if export.Status.LastRun.Name != "b" || export.Status.LastSuccessfulRun.Name != "a" {
 		t.Fatalf("last run %v, last successful %v; want b and a", export.Status.LastRun, export.Status.LastSuccessfulRun)
@@ -77,8 +77,13 @@ func TestLastRunsSurviveTheirDeletion(t *testing.T) {
 		t.Errorf("without runs: last run %v, last successful %v; want b and a", export.Status.LastRun, export.Status.LastSuccessfulRun)
 	}
 	summarize(export, []v1alpha1.ExportRun{succeeded})
-	if export.Status.LastSuccessfulRun.Name != "a" {
-		t.Errorf("last successful run %v, want a", export.Status.LastSuccessfulRun)
+	if export.Status.LastRun.Name != "b" || export.Status.LastSuccessfulRun.Name != "a" {
+		t.Errorf("with the older run alone: last run %v, last successful %v; want b and a", export.Status.LastRun, export.Status.LastSuccessfulRun)
+	}
+	export.Status.LastRun = &v1alpha1.RunSummary{Name: "deleted while it waited", Phase: v1alpha1.RunPending}
+	summarize(export, []v1alpha1.ExportRun{succeeded})
+	if export.Status.LastRun.Name != "a" {
+		t.Errorf("last run %v, want the one that is left", export.Status.LastRun)
 	}
 }
 

@@ -134,6 +134,11 @@ func (r *ExportRunReconciler) lead(ctx context.Context, run *v1alpha1.ExportRun,
 		describeProgress(run, state)
 		return ctrl.Result{RequeueAfter: attemptDeadline(export)}, nil
 	}
+	if begun(run, r.Executor.Holder()) {
+		// The attempt is on record; only now may it touch anything.
+		describeProgress(run, r.Executor.Ensure(task(run, export)))
+		return ctrl.Result{RequeueAfter: attemptDeadline(export)}, nil
+	}
 	if blocked := missing(export); blocked != nil && run.Status.Phase == v1alpha1.RunRetrying && !ending(run) {
 		wait(run, blocked, now)
 		return ctrl.Result{RequeueAfter: longestBackoff}, nil
@@ -146,8 +151,7 @@ func (r *ExportRunReconciler) lead(ctx context.Context, run *v1alpha1.ExportRun,
 		return ctrl.Result{}, r.letGo(ctx, run)
 	}
 	r.Executor.Forget(string(run.UID))
-	begin(run, now)
-	describeProgress(run, r.Executor.Ensure(task(run, export)))
+	begin(run, r.Executor.Holder(), now)
 	return ctrl.Result{RequeueAfter: attemptDeadline(export)}, nil
 }
 

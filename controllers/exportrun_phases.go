@@ -16,8 +16,8 @@ import (
 // longestBackoff bounds the wait between two attempts.
 const longestBackoff = 10 * time.Minute
 
-// begin opens the next attempt of a run in its status.
-func begin(run *v1alpha1.ExportRun, now time.Time) {
+// begin opens the next attempt of a run in its status, for the process that will execute it.
+func begin(run *v1alpha1.ExportRun, holder string, now time.Time) {
 	status := &run.Status
 	if status.Phase == v1alpha1.RunRunning {
 		// The attempt before this one ended with its process and told nobody how far it came.
@@ -34,13 +34,21 @@ func begin(run *v1alpha1.ExportRun, now time.Time) {
 		status.StartedAt = &metav1.MicroTime{Time: now}
 	}
 	status.Attempts++
+	status.Holder = holder
 	status.NextAttemptAt = nil
+	describeProgress(run, executor.State{Phase: executor.Running, Stage: v1alpha1.StagePreflight})
+}
+
+// begun says whether a process has announced the newest attempt and not ended it. One that a person has cancelled
+// meanwhile is not to begin any more.
+func begun(run *v1alpha1.ExportRun, holder string) bool {
+	underWay := run.Status.Phase == v1alpha1.RunRunning && !ending(run) || run.Status.Phase == v1alpha1.RunReleasing
+	return underWay && !recorded(run) && run.Status.Holder == holder
 }
 
 // describeProgress puts what the executor tells of the attempt under way into the status.
 func describeProgress(run *v1alpha1.ExportRun, state executor.State) {
 	status := &run.Status
-	status.Holder = state.Holder
 	reach(run, state.Stage)
 	set := conditions{&status.Conditions, run.Generation}
 	switch {
@@ -119,7 +127,9 @@ func failed(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, failed *
 	status := &run.Status
 	set := conditions{&status.Conditions, run.Generation}
 	if failed.Reason == v1alpha1.ReasonInterrupted {
-		set.progressing(failed.Reason, failed.Message)
+		if status.Phase != v1alpha1.RunReleasing { // there Ready keeps saying what ended the run
+			set.progressing(failed.Reason, failed.Message)
+		}
 		return // the next process goes on
 	}
 	if failed.Reason != v1alpha1.ReasonSeriesBusy { // that is waiting for one's turn

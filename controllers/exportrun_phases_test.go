@@ -86,7 +86,7 @@ func TestEndOfAnAttemptDecidesWhatFollows(t *testing.T) {
 func TestAnAttemptThatEndedWithItsProcessMayHoldClaims(t *testing.T) {
 	t.Parallel()
 	run := &v1alpha1.ExportRun{Status: running(1, 0, v1alpha1.StagePreflight)}
-	begin(run, noon)
+	begin(run, "this process", noon)
 	if !mayHoldClaims(run) || run.Status.Attempts != 2 || run.Status.Failures != 0 {
 		t.Errorf("stage %s, attempts %d, failures %d; want a stage beyond Preflight, 2, 0", run.Status.Stage, run.Status.Attempts, run.Status.Failures)
 	}

@@ -81,7 +81,7 @@ func enqueueRunsOfExport(c client.Client, exportOf func(client.Object) string) h
 		}
 		var requests []reconcile.Request
 		for i := range runs.Items {
-			if !runs.Items[i].Status.Phase.Finished() && runs.Items[i].Name != object.GetName() {
+			if !runs.Items[i].Status.Phase.Finished() && runs.Items[i].UID != object.GetUID() {
 				requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&runs.Items[i])})
 			}
 		}

@@ -27,12 +27,12 @@ func Setup(mgr ctrl.Manager, parts Parts) error {
 		return fmt.Errorf("indexing references: %w", err)
 	}
 	c, recorder := mgr.GetClient(), mgr.GetEventRecorder("ledgerport")
-	sources, destinations := NewRecheck(parts.RecheckInterval), NewRecheck(parts.RecheckInterval)
+	sources, destinations, exports := NewRecheck(parts.RecheckInterval), NewRecheck(parts.RecheckInterval), NewRecheck(parts.RecheckInterval)
 	reconcilers := map[string]interface{ SetupWithManager(ctrl.Manager) error }{
 		"ChartOfAccounts":   &ChartOfAccountsReconciler{Client: c, Recorder: recorder},
 		"ClaimSource":       &ClaimSourceReconciler{Client: c, Recorder: recorder, Resolver: parts.Resolver, Recheck: sources},
 		"ExportDestination": &ExportDestinationReconciler{Client: c, Recorder: recorder, Resolver: parts.Resolver, Recheck: destinations},
-		"AccountingExport":  &AccountingExportReconciler{Client: c, Recorder: recorder, Resolver: parts.Resolver, Clock: parts.Clock},
+		"AccountingExport":  &AccountingExportReconciler{Client: c, Recorder: recorder, Resolver: parts.Resolver, Clock: parts.Clock, Recheck: exports},
 		"ExportRun":         &ExportRunReconciler{Client: c, Recorder: recorder, Executor: parts.Executor, Clock: parts.Clock, Sources: sources, Destinations: destinations},
 	}
 	for kind, reconciler := range reconcilers {

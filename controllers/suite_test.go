@@ -2,6 +2,7 @@ package controllers_test
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"net/http"
@@ -155,7 +156,7 @@ func (w *world) startOperator(namespaces ...string) {
 		Destinations: destinations.Settings{FilesystemRoot: w.exports}, Exporters: builtin.Registry(),
 	}
 	runs := executor.NewInProcess(&pipeline.Pipeline{
-		Resolver: resolver, Holder: w.Name(), SpoolDirectory: w.TempDir(), Program: "Ledgerport", ProgramVersion: "test",
+		Resolver: resolver, Holder: rand.Text(), SpoolDirectory: w.TempDir(), Program: "Ledgerport", ProgramVersion: "test",
 	}, 4)
 	w.must(mgr.Add(runs))
 	w.must(controllers.Setup(mgr, controllers.Parts{Resolver: resolver, Executor: runs, Clock: w.clock, RecheckInterval: w.recheck}))

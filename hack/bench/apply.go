@@ -71,7 +71,7 @@ func measureApply(ctx context.Context, claims, exports int) (err error) {
 	if err != nil {
 		return err
 	}
-	took, err := applyAll(ctx, api, postgres.URL, exports)
+	took, err := applyAll(ctx, api, postgres.URL, claims, exports)
 	if err := errors.Join(err, operator.Stop()); err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func fillOrganizations(ctx context.Context, url string, claims, exports int) err
 	if err := application.CreateTables(ctx, conn); err != nil {
 		return err
 	}
-	for i := range exports {
+	for i := range exports + 1 {
 		_, err := application.Fill(ctx, conn, application.Content{
 			OrganizationID: organizationNumber(i), Claims: claims, Seed: uint64(i) + 1, // #nosec G115 -- counts from 0
 			ApprovedFrom: time.Now().Add(-40 * 24 * time.Hour), ApprovedTo: time.Now().Add(-time.Hour),
@@ -105,7 +105,7 @@ func fillOrganizations(ctx context.Context, url string, claims, exports int) err
 }
 
 // applyAll applies what all exports share, waits until it is ready, and then each export. It gives seconds, sorted.
-func applyAll(ctx context.Context, api client.WithWatch, url string, exports int) ([]float64, error) {
+func applyAll(ctx context.Context, api client.WithWatch, url string, claims, exports int) ([]float64, error) {
 	objects := shared(url)
 	for _, object := range objects {
 		if err := api.Create(ctx, object); err != nil {
@@ -119,7 +119,7 @@ func applyAll(ctx context.Context, api client.WithWatch, url string, exports int
 		if err := api.Create(ctx, export); err != nil {
 			return nil, err
 		}
-		if err := untilSucceeded(ctx, api, export); err != nil {
+		if err := untilSucceeded(ctx, api, export, claims); err != nil {
 			return nil, err
 		}
 		if i > 0 { // the first one waits for what all share to be checked
@@ -154,7 +154,7 @@ func dueExport(name, organization string) *v1alpha1.AccountingExport {
 	}
 }
 
-func untilSucceeded(ctx context.Context, api client.WithWatch, export *v1alpha1.AccountingExport) error {
+func untilSucceeded(ctx context.Context, api client.WithWatch, export *v1alpha1.AccountingExport, claims int) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	changes, err := api.Watch(ctx, &v1alpha1.AccountingExportList{}, client.InNamespace(export.Namespace), client.MatchingFields{"metadata.name": export.Name})
@@ -167,7 +167,7 @@ func untilSucceeded(ctx context.Context, api client.WithWatch, export *v1alpha1.
 		if !ok || change.Type == watch.Deleted || seen.Status.LastRun == nil {
 			continue
 		}
-		if last := seen.Status.LastRun; last.Phase == v1alpha1.RunSucceeded {
+		if last := seen.Status.LastRun; last.Phase == v1alpha1.RunSucceeded && last.Claims == int64(claims) {
 			return nil
 		} else if last.Phase.Finished() {
 			return fmt.Errorf("%s is %s: %s", last.Name, last.Phase, last.Reason)

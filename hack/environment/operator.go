@@ -51,7 +51,10 @@ func StartOperator(ctx context.Context, controlPlane *ControlPlane, directory st
 	o.command.Env = append(os.Environ(), "KUBECONFIG="+controlPlane.KubeconfigPath)
 	o.command.Stdout, o.command.Stderr = log, log
 	o.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	return o, o.command.Start()
+	if err := o.command.Start(); err != nil {
+		return nil, err
+	}
+	return o, nil
 }
 
 // Stop asks the operator to end, and waits for it.

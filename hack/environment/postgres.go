@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
@@ -91,8 +92,11 @@ func installPostgres(ctx context.Context, log io.Writer) error {
 	if err := os.MkdirAll("/etc/postgresql-common", 0o755); err != nil { // #nosec G301 -- as the package makes it
 		return err
 	}
-	if err := os.WriteFile("/etc/postgresql-common/createcluster.conf", []byte("create_main_cluster = false\n"), 0o644); err != nil { // #nosec G306 -- as above
-		return err
+	const settings = "/etc/postgresql-common/createcluster.conf"
+	if _, err := os.Stat(settings); errors.Is(err, fs.ErrNotExist) { // what the machine's owner wrote there stands
+		if err := os.WriteFile(settings, []byte("create_main_cluster = false\n"), 0o644); err != nil { // #nosec G306 -- as above
+			return err
+		}
 	}
 	for _, arguments := range [][]string{{"update", "-qq"}, {"install", "-y", "-qq", "--no-install-recommends", "postgresql"}} {
 		install := exec.CommandContext(ctx, "apt-get", arguments...) // #nosec G204 -- constants

@@ -12,6 +12,8 @@ import (
 // Executor executes attempts of runs, each run at most once at a time. Reconcilers ask it for the state of a run; they
 // never wait for it. It forgets everything when its process ends: what counts is in the database.
 type Executor interface {
+	// Holder names the process that executes attempts.
+	Holder() string
 	// Ensure begins an attempt, unless one of this run is under way or its end was not yet forgotten.
 	Ensure(task pipeline.Task) State
 	// Observe gives the state of a run's attempt.
@@ -41,8 +43,6 @@ const (
 // State is what an executor knows of a run's attempt.
 type State struct {
 	Phase Phase
-	// Holder names the process that executes the attempt.
-	Holder string
 	// Task of the attempt.
 	Task pipeline.Task
 	// Stage and Claims tell the progress.

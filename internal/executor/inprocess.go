@@ -58,6 +58,9 @@ func NewInProcess(p *pipeline.Pipeline, maxConcurrent int) *InProcess {
 // Events implements Executor.
 func (e *InProcess) Events() <-chan event.TypedGenericEvent[types.NamespacedName] { return e.events }
 
+// Holder implements Executor.
+func (e *InProcess) Holder() string { return e.holder }
+
 // Start implements manager.Runnable: it waits for the process to be asked to stop, then cancels all attempts and waits
 // for them. They leave nothing half done, and whoever reconciles next goes on with them.
 func (e *InProcess) Start(ctx context.Context) error {
@@ -121,9 +124,9 @@ func (e *InProcess) state(runID string) State {
 	case a == nil:
 		return State{}
 	case a.ended:
-		return State{Phase: Ended, Holder: e.holder, Task: a.task, Stage: a.outcome.Stage, Claims: a.progress.Claims(), Outcome: a.outcome, Err: a.err}
+		return State{Phase: Ended, Task: a.task, Stage: a.outcome.Stage, Claims: a.progress.Claims(), Outcome: a.outcome, Err: a.err}
 	case a.running:
-		return State{Phase: Running, Holder: e.holder, Task: a.task, Stage: a.progress.Stage(), Claims: a.progress.Claims()}
+		return State{Phase: Running, Task: a.task, Stage: a.progress.Stage(), Claims: a.progress.Claims()}
 	}
 	return State{Phase: Queued, Task: a.task, Stage: v1alpha1.StagePreflight}
 }

@@ -36,7 +36,7 @@ func TestARunHasOneAttemptUntilItsEndIsForgotten(t *testing.T) {
 	t.Parallel()
 	e, under := newExecutor(2)
 	first := e.Ensure(pipeline.Task{RunID: "a", Number: 1})
-	if first.Phase != Running || first.Holder != "test" {
+	if first.Phase != Running || e.Holder() != "test" {
 		t.Fatalf("state %+v, want running at once", first)
 	}
 	<-under.began

@@ -72,7 +72,8 @@ func (p *Pipeline) Run(ctx context.Context, task Task, progress *Progress) (Outc
 	a.outcome.StageSeconds = map[v1alpha1.RunStage]float64{}
 	defer a.close()
 	if task.Release {
-		return a.outcome, errors.Join(a.release(ctx))
+		err := a.release(ctx)
+		return a.outcome, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, task.Deadline)
 	defer cancel()
