@@ -65,13 +65,10 @@ func (r *AccountingExportReconciler) Reconcile(ctx context.Context, req ctrl.Req
 	if !export.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, r.letGo(ctx, &export)
 	}
-	before := export.DeepCopy()
-	if controllerutil.AddFinalizer(&export, v1alpha1.ExportFinalizer) {
-		if err := r.Client.Patch(ctx, &export, client.MergeFrom(before)); err != nil {
-			return ctrl.Result{}, client.IgnoreNotFound(err)
-		}
-		before = export.DeepCopy()
+	if err := protect(ctx, r.Client, &export); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
+	before := export.DeepCopy()
 	defer func() {
 		announce(r.Recorder, &export, before.Status.Conditions, export.Status.Conditions)
 		err = errors.Join(err, patchStatus(ctx, r.Client, before, &export))
@@ -171,6 +168,15 @@ func (r *AccountingExportReconciler) create(ctx context.Context, export *v1alpha
 	}
 	r.Recorder.Eventf(export, run, corev1.EventTypeNormal, "RunCreated", "Schedule", "created ExportRun %s", run.Name)
 	return run, nil
+}
+
+// protect keeps an export from going before its runs, which need it to give their claims back.
+func protect(ctx context.Context, c client.Client, export *v1alpha1.AccountingExport) error {
+	before := export.DeepCopy()
+	if !controllerutil.AddFinalizer(export, v1alpha1.ExportFinalizer) {
+		return nil
+	}
+	return c.Patch(ctx, export, client.MergeFrom(before))
 }
 
 // letGo ends the runs of an export that is being deleted, and lets it go when they have ended.

@@ -288,3 +288,39 @@ func TestArtifactOfAnotherRunIsNeverOverwritten(t *testing.T) {
 		t.Errorf("the next run exported %d claims, want the one that was given back", third.Status.Claims)
 	}
 }
+
+func TestReservedRunIsResumedAsItWasWhateverBecomesOfItsChart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	run := w.retryingRun()
+	recorded := w.digest(string(run.UID))
+	chart := w.chart()
+	chart.Namespace = w.namespace
+	changed := []byte(`{"spec":{"rules":[{"account":"2150"}]}}`)
+	w.must(api.client.Patch(t.Context(), chart, client.RawPatch("application/merge-patch+json", changed)))
+	w.enlargeVolume()
+	eventually(w, run, runIs(v1alpha1.RunSucceeded))
+	if again := w.digest(string(run.UID)); again != recorded {
+		t.Error("claims, numbers or hash changed with the chart")
+	}
+}
+
+func TestReservedRunGoesNowhereButToItsFirstDestination(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	run := w.retryingRun()
+	elsewhere := w.destination()
+	elsewhere.Name, elsewhere.Spec.Filesystem.Path = "elsewhere", "elsewhere"
+	w.create(elsewhere)
+	refer := func(to string) {
+		patch := fmt.Sprintf(`{"spec":{"destinationRef":{"name":%q}}}`, to)
+		w.must(api.client.Patch(t.Context(), w.export(), client.RawPatch("application/merge-patch+json", []byte(patch))))
+	}
+	refer("elsewhere")
+	w.enlargeVolume()
+	eventually(w, run, func(run *v1alpha1.ExportRun) string {
+		return condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonDestinationChanged, "elsewhere", "change it back")
+	})
+	refer("files")
+	eventually(w, run, runIs(v1alpha1.RunSucceeded))
+}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
@@ -94,8 +95,10 @@ func (r *ExportRunReconciler) reconcile(ctx context.Context, run *v1alpha1.Expor
 	case err != nil:
 		return ctrl.Result{}, r.orphaned(ctx, run)
 	}
-	if err := r.adopt(ctx, run, &export); err != nil {
-		return ctrl.Result{}, err
+	if export.DeletionTimestamp.IsZero() {
+		if err := errors.Join(protect(ctx, r.Client, &export), r.adopt(ctx, run, &export)); err != nil {
+			return ctrl.Result{}, err
+		}
 	}
 	if ending(run) {
 		return r.lead(ctx, run, &export)
@@ -180,7 +183,7 @@ var readinessChanged = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) boo
 
 // adopt makes a run that a person created belong to its export, like one that a schedule created.
 func (r *ExportRunReconciler) adopt(ctx context.Context, run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) error {
-	if len(run.OwnerReferences) > 0 && controllerutil.ContainsFinalizer(run, v1alpha1.RunFinalizer) || !run.DeletionTimestamp.IsZero() {
+	if metav1.IsControlledBy(run, export) && controllerutil.ContainsFinalizer(run, v1alpha1.RunFinalizer) || !run.DeletionTimestamp.IsZero() {
 		return nil
 	}
 	adopted := run.DeepCopy()

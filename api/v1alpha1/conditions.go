@@ -139,6 +139,8 @@ const (
 	ReasonNotWritable Reason = "NotWritable"
 	// ReasonDestinationFull: the destination has no room left.
 	ReasonDestinationFull Reason = "DestinationFull"
+	// ReasonDestinationChanged: the export's destination was changed while a run was delivering to another.
+	ReasonDestinationChanged Reason = "DestinationChanged"
 	// ReasonArtifactConflict: the destination holds another file under the run's name.
 	ReasonArtifactConflict Reason = "ArtifactConflict"
 )

@@ -156,6 +156,24 @@ func (d *Database) StartAttempt(ctx context.Context, attempt Attempt) (run Run, 
 	return run, classify(ctx, "recording the attempt", err)
 }
 
+// TakeOver records who executes an unfinished run from now on, and gives the record as it now is, the attempt number
+// raised. Nothing else of the run changes. A finished run is given as it is.
+func (d *Database) TakeOver(ctx context.Context, id, holder string, deadline time.Time) (run Run, err error) {
+	organizationID, err := d.organization(ctx, id)
+	if err != nil {
+		return Run{}, err
+	}
+	err = d.transact(ctx, pgx.TxOptions{}, organizationID, func(tx pgx.Tx) error {
+		run, err = scanRun(tx.QueryRow(ctx, `UPDATE ledgerport.runs SET attempt = attempt + 1, holder = $2, deadline = $3
+			WHERE id = $1 AND state NOT IN ('committed', 'released') RETURNING `+runColumns, id, holder, deadline))
+		if errors.Is(err, pgx.ErrNoRows) { // finished
+			run, err = scanRun(tx.QueryRow(ctx, `SELECT `+runColumns+` FROM ledgerport.runs WHERE id = $1`, id))
+		}
+		return err
+	})
+	return run, classify(ctx, "taking the run over", err)
+}
+
 // supersede releases what began in the same series, holds nothing and is past its deadline.
 func supersede(ctx context.Context, tx pgx.Tx, attempt Attempt) error {
 	_, err := tx.Exec(ctx, `UPDATE ledgerport.runs SET state = 'released', release_reason = $4, released_at = now()

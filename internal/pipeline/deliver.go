@@ -91,17 +91,13 @@ func (a *attempt) artifactLocation() string {
 // release gives the claims of the run back. If its artifact is already whole at the destination somebody may have
 // imported it: then the run is completed instead.
 func (a *attempt) release(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, releaseGrace)
-	defer cancel()
-	if err := a.open(ctx); err != nil {
+	if err := a.openDatabase(ctx); err != nil {
 		return err
 	}
-	run, found, err := a.database.Run(ctx, a.task.RunID)
-	if err != nil || !found {
-		return failure.On(v1alpha1.ConditionSourceReady, err)
+	if known, err := a.lookUp(ctx); err != nil || !known {
+		return err
 	}
-	a.run = run
-	if !run.State.Finished() {
+	if !a.run.State.Finished() {
 		if err := a.takeOver(ctx); err != nil {
 			return err
 		}
@@ -126,23 +122,22 @@ func (a *attempt) release(ctx context.Context) error {
 	}
 }
 
-// takeOver raises the attempt, so that whoever held the run before can not change anything any more.
-func (a *attempt) takeOver(ctx context.Context) error {
-	inputs := a.run.Inputs
-	err := a.start(ctx)
-	if err == nil {
-		a.run.Inputs = inputs
-	}
-	return failure.On(v1alpha1.ConditionSourceReady, err)
-}
-
 // withdraw removes what a destination has of an artifact that is not whole, or records the delivery of one that is.
 func (a *attempt) withdraw(ctx context.Context) error {
+	if len(a.run.Files) == 0 {
+		return nil
+	}
+	if err := a.openDestination(ctx); err != nil {
+		return err
+	}
+	if err := a.sameDestination(); err != nil {
+		return err
+	}
 	have, err := a.delivered(ctx)
 	if err != nil {
 		return err
 	}
-	if len(a.run.Files) > 0 && a.whole(have) {
+	if a.whole(have) {
 		return a.deliver(ctx)
 	}
 	for _, file := range a.run.Files {

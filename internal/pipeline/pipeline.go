@@ -2,9 +2,7 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
@@ -16,8 +14,8 @@ import (
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
-// releaseGrace is how long giving claims back may take after an attempt's context has ended.
-const releaseGrace = 10 * time.Second
+// releaseDeadline is what giving claims back may take at least, however short an attempt's deadline is.
+const releaseDeadline = time.Minute
 
 // Pipeline executes attempts. It is safe for concurrent use; attempts share nothing.
 type Pipeline struct {
@@ -44,6 +42,9 @@ type inputs struct {
 	Cutoff          time.Time                    `json:"cutoff"`
 	// ProgramVersion is in some formats; a newer operator that resumes the run writes the one that began it.
 	ProgramVersion string `json:"programVersion"`
+	// Destination is the location that the run delivers to. It is no input of the bytes, but part of the artifact may be
+	// there already when the run is resumed.
+	Destination string `json:"destination"`
 }
 
 // attempt is the state of one execution.
@@ -54,7 +55,6 @@ type attempt struct {
 	outcome  Outcome
 
 	export      *v1alpha1.AccountingExport
-	chart       *v1alpha1.ChartOfAccounts
 	database    *claims.Database
 	destination destinations.Destination
 	run         claims.Run
@@ -71,13 +71,14 @@ func (p *Pipeline) Run(ctx context.Context, task Task, progress *Progress) (Outc
 	a := &attempt{Pipeline: p, task: task, progress: progress, spool: spool{directory: p.SpoolDirectory}}
 	a.outcome.StageSeconds = map[v1alpha1.RunStage]float64{}
 	defer a.close()
+	work := a.execute
 	if task.Release {
-		err := a.release(ctx)
-		return a.outcome, err
+		work = a.release
+		task.Deadline = max(task.Deadline, releaseDeadline)
 	}
 	ctx, cancel := context.WithTimeout(ctx, task.Deadline)
 	defer cancel()
-	err := a.execute(ctx)
+	err := work(ctx)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) && err != nil {
 		err = failure.Transient(v1alpha1.ReasonDeadlineExceeded, err,
 			"the attempt did not end within spec.deadline (%s): it was in stage %s with %d claims rendered", task.Deadline, a.outcome.Stage, progress.Claims())
@@ -117,122 +118,6 @@ func (a *attempt) stage(ctx context.Context, stage v1alpha1.RunStage, step func(
 	start := time.Now()
 	err := step(ctx)
 	a.outcome.StageSeconds[stage] += time.Since(start).Seconds()
-	return err
-}
-
-// preflight finds what is missing before anything is touched, and takes the run over.
-func (a *attempt) preflight(ctx context.Context) error {
-	if err := a.open(ctx); err != nil {
-		return err
-	}
-	if done, err := a.finished(ctx); done || err != nil {
-		return err
-	}
-	if _, err := a.database.Inspect(ctx); err != nil {
-		return failure.On(v1alpha1.ConditionSourceReady, err)
-	}
-	if err := references.CheckDestination(ctx, a.destination); err != nil {
-		return err
-	}
-	a.run.Series = a.export.Spec.VoucherSeries
-	if err := a.compile(a.currentInputs()); err != nil {
-		return err
-	}
-	if err := a.start(ctx); err != nil {
-		return failure.On(v1alpha1.ConditionSourceReady, err)
-	}
-	if a.run.State == claims.StateStarted {
-		return nil // the inputs just compiled are the ones on record
-	}
-	return a.recall()
-}
-
-// open resolves the references and opens database and destination.
-func (a *attempt) open(ctx context.Context) (err error) {
-	if a.export, err = a.Resolver.Export(ctx, a.task.Namespace, a.task.Export); err != nil {
-		return err
-	}
-	source, err := a.Resolver.Source(ctx, a.export)
-	if err != nil {
-		return err
-	}
-	if a.chart, err = a.Resolver.Chart(ctx, a.export); err != nil {
-		return err
-	}
-	destination, err := a.Resolver.Destination(ctx, a.export)
-	if err != nil {
-		return err
-	}
-	if a.credentials, err = a.Resolver.Credentials(ctx, a.export); err != nil {
-		return err
-	}
-	if a.database, err = a.Resolver.OpenDatabase(ctx, source); err != nil {
-		return err
-	}
-	a.destination, err = a.Resolver.OpenDestination(ctx, destination)
-	return err
-}
-
-// finished says whether the database already knows the end of the run; then nothing else needs to work.
-func (a *attempt) finished(ctx context.Context) (bool, error) {
-	run, found, err := a.database.Run(ctx, a.task.RunID)
-	if err != nil || !found || !run.State.Finished() {
-		return false, failure.On(v1alpha1.ConditionSourceReady, err)
-	}
-	a.run = run
-	return true, nil
-}
-
-func (a *attempt) currentInputs() inputs {
-	spec := a.export.Spec
-	return inputs{
-		Exporter:  spec.Exporter,
-		Chart:     a.chart.Spec,
-		ChartName: a.chart.Name, ChartGeneration: a.chart.Generation,
-		Posting: spec.Posting, TimeZone: spec.TimeZone,
-		CreatedAt: a.task.CreatedAt, Cutoff: a.task.Cutoff, ProgramVersion: a.ProgramVersion,
-	}
-}
-
-// start records holder, deadline and inputs in the database, and learns where the run stands.
-func (a *attempt) start(ctx context.Context) error {
-	recorded, err := json.Marshal(a.currentInputs())
-	if err != nil {
-		return fmt.Errorf("recording the inputs of the run: %w", err)
-	}
-	spec := a.export.Spec
-	a.run, err = a.database.StartAttempt(ctx, claims.Attempt{
-		RunIdentity: a.task.identity(spec.OrganizationID),
-		Holder:      a.Holder,
-		Deadline:    time.Now().Add(a.task.Deadline),
-		Series:      spec.VoucherSeries,
-		Cutoff:      a.task.Cutoff,
-		Inputs:      recorded,
-	})
-	return err
-}
-
-// recall compiles the inputs on record, which may be older than the resources.
-func (a *attempt) recall() error {
-	var recorded inputs
-	if err := json.Unmarshal(a.run.Inputs, &recorded); err != nil {
-		return failure.Stalled(v1alpha1.ReasonInternal, err, "the inputs recorded for run %s can not be read; was it begun by a newer operator?", a.task.Name)
-	}
-	return a.compile(recorded)
-}
-
-// compile makes mapper and exporter from inputs.
-func (a *attempt) compile(from inputs) (err error) {
-	a.inputs = from
-	if a.exporter, err = a.Resolver.Exporter(from.Exporter); err != nil {
-		return err
-	}
-	if a.location, err = time.LoadLocation(from.TimeZone); err != nil {
-		return failure.Stalled(v1alpha1.ReasonInvalidTimeZone, err, "spec.timeZone: %q is not a time zone of the tz database", from.TimeZone)
-	}
-	a.mapper, err = references.Mapper(&from.Chart, ledger.VoucherPolicy{
-		Series: a.run.Series, Posting: from.Posting, Location: a.location, Cutoff: from.Cutoff,
-	})
 	return err
 }
 

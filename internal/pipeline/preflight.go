@@ -1,0 +1,170 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/references"
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+// preflight finds what is missing before anything is touched, and takes the run over. A run that has reserved its claims
+// is taken up as it is on record, whatever has become of chart and options since.
+func (a *attempt) preflight(ctx context.Context) error {
+	if err := a.openDatabase(ctx); err != nil {
+		return err
+	}
+	known, err := a.lookUp(ctx)
+	if err != nil || known && a.run.State.Finished() {
+		return err
+	}
+	if known && a.run.State == claims.StateDelivered {
+		return a.takeOver(ctx)
+	}
+	if _, err := a.database.Inspect(ctx); err != nil {
+		return failure.On(v1alpha1.ConditionSourceReady, err)
+	}
+	if a.credentials, err = a.Resolver.Credentials(ctx, a.export); err != nil {
+		return err
+	}
+	if err := a.openDestination(ctx); err != nil {
+		return err
+	}
+	if err := references.CheckDestination(ctx, a.destination); err != nil {
+		return err
+	}
+	if known && a.run.State != claims.StateStarted {
+		return a.resume(ctx)
+	}
+	return a.start(ctx)
+}
+
+// openDatabase finds export and source, and connects to the database.
+func (a *attempt) openDatabase(ctx context.Context) (err error) {
+	if a.export, err = a.Resolver.Export(ctx, a.task.Namespace, a.task.Export); err != nil {
+		return err
+	}
+	source, err := a.Resolver.Source(ctx, a.export)
+	if err != nil {
+		return err
+	}
+	a.database, err = a.Resolver.OpenDatabase(ctx, source)
+	return err
+}
+
+func (a *attempt) openDestination(ctx context.Context) error {
+	destination, err := a.Resolver.Destination(ctx, a.export)
+	if err != nil {
+		return err
+	}
+	a.destination, err = a.Resolver.OpenDestination(ctx, destination)
+	return err
+}
+
+// lookUp learns what is on record of the run, if anything.
+func (a *attempt) lookUp(ctx context.Context) (known bool, err error) {
+	a.run, known, err = a.database.Run(ctx, a.task.RunID)
+	return known, failure.On(v1alpha1.ConditionSourceReady, err)
+}
+
+// start compiles the present inputs, and records them with holder and deadline before anything else happens.
+func (a *attempt) start(ctx context.Context) error {
+	chart, err := a.Resolver.Chart(ctx, a.export)
+	if err != nil {
+		return err
+	}
+	spec := a.export.Spec
+	present := inputs{
+		Exporter: spec.Exporter,
+		Chart:    chart.Spec, ChartName: chart.Name, ChartGeneration: chart.Generation,
+		Posting: spec.Posting, TimeZone: spec.TimeZone,
+		CreatedAt: a.task.CreatedAt, Cutoff: a.task.Cutoff,
+		ProgramVersion: a.ProgramVersion, Destination: a.destination.Location(""),
+	}
+	if err := a.compile(present, spec.VoucherSeries); err != nil {
+		return err
+	}
+	recorded, err := json.Marshal(present)
+	if err != nil {
+		return fmt.Errorf("recording the inputs of the run: %w", err)
+	}
+	a.run, err = a.database.StartAttempt(ctx, claims.Attempt{
+		RunIdentity: a.task.identity(spec.OrganizationID),
+		Holder:      a.Holder,
+		Deadline:    time.Now().Add(a.task.Deadline),
+		Series:      spec.VoucherSeries,
+		Cutoff:      a.task.Cutoff,
+		Inputs:      recorded,
+	})
+	if err != nil || a.run.State == claims.StateStarted {
+		return failure.On(v1alpha1.ConditionSourceReady, err)
+	}
+	return a.recall() // another process was faster
+}
+
+// resume takes up a run that is on record with its claims.
+func (a *attempt) resume(ctx context.Context) error {
+	if err := a.recall(); err != nil {
+		return err
+	}
+	if err := a.sameDestination(); err != nil {
+		return err
+	}
+	return a.takeOver(ctx)
+}
+
+// takeOver raises the attempt, so that whoever held the run before can not change anything any more.
+func (a *attempt) takeOver(ctx context.Context) (err error) {
+	a.run, err = a.database.TakeOver(ctx, a.task.RunID, a.Holder, time.Now().Add(a.task.Deadline))
+	return failure.On(v1alpha1.ConditionSourceReady, err)
+}
+
+// recall compiles the inputs on record.
+func (a *attempt) recall() error {
+	recorded, err := a.recorded()
+	if err != nil {
+		return err
+	}
+	return a.compile(recorded, a.run.Series)
+}
+
+func (a *attempt) recorded() (recorded inputs, err error) {
+	if err := json.Unmarshal(a.run.Inputs, &recorded); err != nil {
+		return recorded, failure.Stalled(v1alpha1.ReasonInternal, err, "the inputs recorded for run %s can not be read; was it begun by a newer operator?", a.task.Name)
+	}
+	return recorded, nil
+}
+
+// sameDestination insists that the run ends where it began: part of its artifact may be there, and could be imported.
+func (a *attempt) sameDestination() error {
+	recorded, err := a.recorded()
+	if err != nil {
+		return err
+	}
+	if present := a.destination.Location(""); present != recorded.Destination {
+		return failure.On(v1alpha1.ConditionDestinationReady, failure.Transient(v1alpha1.ReasonDestinationChanged, nil,
+			"the run delivers to %s, where part of it may be already, and the export's destination is now %s; change it back until the run has ended",
+			recorded.Destination, present))
+	}
+	return nil
+}
+
+// compile makes mapper and exporter from inputs.
+func (a *attempt) compile(from inputs, series string) (err error) {
+	a.inputs = from
+	if a.exporter, err = a.Resolver.Exporter(from.Exporter); err != nil {
+		return err
+	}
+	if a.location, err = time.LoadLocation(from.TimeZone); err != nil {
+		return failure.Stalled(v1alpha1.ReasonInvalidTimeZone, err, "spec.timeZone: %q is not a time zone of the tz database", from.TimeZone)
+	}
+	a.mapper, err = references.Mapper(&from.Chart, ledger.VoucherPolicy{
+		Series: series, Posting: from.Posting, Location: a.location, Cutoff: from.Cutoff,
+	})
+	return err
+}
