@@ -72,12 +72,13 @@ func measureApply(ctx context.Context, claims, exports int) (err error) {
 		return err
 	}
 	took, err := applyAll(ctx, api, postgres.URL, claims, exports)
-	if err := errors.Join(err, operator.Stop()); err != nil {
+	peak, peakErr := operator.PeakRSS()
+	if err := errors.Join(err, peakErr, operator.Stop()); err != nil {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(applyResult{
 		Bench: "apply", Exporter: "csv", Exports: exports, Claims: claims,
-		P50: round(took[len(took)/2]), Max: round(took[len(took)-1]), PeakRSSMiB: round(float64(operator.PeakRSS()) / (1 << 20)),
+		P50: round(took[len(took)/2]), Max: round(took[len(took)-1]), PeakRSSMiB: round(float64(peak) / (1 << 20)),
 	})
 }
 

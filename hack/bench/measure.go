@@ -9,7 +9,6 @@ import (
 	"math"
 	"os"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -23,6 +22,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters/builtin"
+	"github.com/ledgerport/ledgerport/hack/environment"
 	"github.com/ledgerport/ledgerport/internal/credentials"
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
@@ -70,6 +70,10 @@ func measureHere(ctx context.Context, exporter, url string, claims int) error {
 	if outcome.Result.Claims != int64(claims) {
 		return fmt.Errorf("%d of %d claims were exported", outcome.Result.Claims, claims)
 	}
+	peak, err := environment.PeakRSS(os.Getpid())
+	if err != nil {
+		return err
+	}
 	copySeconds := (before + after) / 2
 	stages := map[string]float64{}
 	for stage, took := range outcome.StageSeconds {
@@ -78,7 +82,7 @@ func measureHere(ctx context.Context, exporter, url string, claims int) error {
 	return json.NewEncoder(os.Stdout).Encode(result{
 		Bench: "pipeline", Exporter: exporter, Claims: outcome.Result.Claims, Lines: outcome.Result.Lines,
 		Seconds: round(seconds), CopySeconds: round(copySeconds), Ratio: round(seconds / copySeconds),
-		PeakRSSMiB: peakRSS(), Stages: stages,
+		PeakRSSMiB: round(float64(peak) / (1 << 20)), Stages: stages,
 	})
 }
 
@@ -178,15 +182,6 @@ func chart() v1alpha1.ChartOfAccountsSpec {
 		Rounding: &v1alpha1.RoundingPosting{Account: "2150", Limit: "1.00"},
 		Unmapped: v1alpha1.UnmappedHold,
 	}
-}
-
-// peakRSS is the largest resident set that the process ever had, in MiB.
-func peakRSS() float64 {
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		return math.NaN() // which JSON refuses: no figure is better than a wrong one
-	}
-	return round(float64(usage.Maxrss) / 1024)
 }
 
 func round(x float64) float64 { return math.Round(x*1000) / 1000 }

@@ -62,10 +62,5 @@ func (o *Operator) Stop() error {
 	return errors.Join(o.command.Process.Signal(syscall.SIGTERM), o.command.Wait())
 }
 
-// PeakRSS is the largest resident set that the operator had, in bytes. It is known once Stop has returned.
-func (o *Operator) PeakRSS() int64 {
-	if usage, ok := o.command.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		return usage.Maxrss * 1024
-	}
-	return 0
-}
+// PeakRSS is the largest resident set that the operator has had so far, in bytes.
+func (o *Operator) PeakRSS() (int64, error) { return PeakRSS(o.command.Process.Pid) }
