@@ -139,6 +139,14 @@ func TestExportToS3(t *testing.T) {
 	w.neverSays(bucket.SecretKey)
 }
 
+// observed checks that the operator has seen the present spec of an export.
+func observed(export *v1alpha1.AccountingExport) string {
+	if export.Status.ObservedGeneration != export.Generation {
+		return fmt.Sprintf("the operator has seen generation %d, and this is %d", export.Status.ObservedGeneration, export.Generation)
+	}
+	return ""
+}
+
 // retryingRun gives a run of 500 claims whose destination is full: it has reserved and rendered them, and is tried again
 // many times.
 func (w *world) retryingRun() *v1alpha1.ExportRun {
@@ -317,6 +325,8 @@ func TestReservedRunGoesNowhereButToItsFirstDestination(t *testing.T) {
 		w.must(api.client.Patch(t.Context(), w.export(), client.RawPatch("application/merge-patch+json", []byte(patch))))
 	}
 	refer("elsewhere")
+	eventually(w, w.export(), observed)
+	eventually(w, run, runIs(v1alpha1.RunRetrying)) // an attempt that begins from now on knows of the change
 	w.enlargeVolume()
 	eventually(w, run, func(run *v1alpha1.ExportRun) string {
 		return condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonDestinationChanged, "elsewhere", "change it back")

@@ -252,7 +252,7 @@ func (w *world) create(objects ...client.Object) {
 }
 
 // patience is how long a test waits for what must come. On an idle machine everything comes within a second.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // until waits for a check to find nothing missing any more, and else says what it still missed.
 func (w *world) until(check func(context.Context) (missing string)) {

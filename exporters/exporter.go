@@ -12,6 +12,14 @@ import (
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
+// NeedsCredentials is an Exporter that can not work without credentials of its accounting system.
+type NeedsCredentials interface {
+	Exporter
+	// CredentialKeys are the keys that AccountingExport.spec.credentials must have with these options, which Validate has
+	// accepted. Each has a value that is not empty by the time of Begin.
+	CredentialKeys(options []byte) []string
+}
+
 // Exporter renders vouchers for one accounting system. It is safe for concurrent use.
 type Exporter interface {
 	// Type is the exporter's key in a registry and in AccountingExport.spec.exporter.type.
@@ -62,6 +70,17 @@ type Sink interface {
 	// Create begins a file. The name is a plain file name without a path, unique within the artifact. The file is
 	// complete when its Close returns nil.
 	Create(ctx context.Context, name, mediaType string) (io.WriteCloser, error)
+	// Scratch begins content that is no file of the artifact: an exporter writes the body of a file to it whose head says
+	// what only the end knows, such as a count or a total, and copies it behind the head when it is written. It takes disk,
+	// not memory, and is gone when the artifact is.
+	Scratch(ctx context.Context) (Scratch, error)
+}
+
+// Scratch is content to be copied later. Nothing may be written any more once it was copied.
+type Scratch interface {
+	io.Writer
+	// WriteTo copies everything that was written, from its beginning.
+	io.WriterTo
 }
 
 // OptionError says which option of an exporter is wrong, and how.

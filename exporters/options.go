@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -18,13 +19,18 @@ const (
 	maxFileNameSize = 200
 )
 
-// DecodeOptions decodes options, a JSON object or nothing, over the defaults that into already holds. It is strict: an
-// unknown field, a field that occurs twice or is written in another case, and a value of another type are an *OptionError.
+// DecodeOptions decodes options, a JSON object or nothing, over the defaults: those that into already holds, and those in
+// the tags of its fields, such as `default:";"` on a string, `default:"true"` on a bool or `default:"4"` on an int. A tag
+// is what the exporter's page shows, so prefer it. Decoding is strict: an unknown field, a field that occurs twice or is
+// written in another case, and a value of another type are an *OptionError.
 //
 // A slice in the defaults would lend its elements' fields to the elements decoded; leave it nil, and fill it in after.
 func DecodeOptions(options []byte, into any) error {
 	if len(options) > MaxOptionsSize {
 		return &OptionError{Problem: fmt.Sprintf("the options have %d bytes, more than %d", len(options), MaxOptionsSize)}
+	}
+	if err := setDefaults(reflect.ValueOf(into).Elem()); err != nil {
+		return err
 	}
 	if len(options) == 0 {
 		return nil
@@ -41,6 +47,35 @@ func DecodeOptions(options []byte, into any) error {
 	}
 	for _, problem := range unknown {
 		return &OptionError{Field: fieldOf(problem), Problem: strictProblem(problem)}
+	}
+	return nil
+}
+
+// setDefaults sets the fields that have a default in their tag. An error is a mistake of the exporter's author.
+func setDefaults(into reflect.Value) error {
+	for i := range into.NumField() {
+		text, tagged := into.Type().Field(i).Tag.Lookup("default")
+		if !tagged {
+			continue
+		}
+		field, err := into.Field(i), error(nil)
+		switch field.Kind() {
+		case reflect.String:
+			field.SetString(text)
+		case reflect.Bool:
+			var value bool
+			value, err = strconv.ParseBool(text)
+			field.SetBool(value)
+		case reflect.Int, reflect.Int64:
+			var value int64
+			value, err = strconv.ParseInt(text, 10, 64)
+			field.SetInt(value)
+		default:
+			err = fmt.Errorf("a %s has no default in a tag", field.Kind())
+		}
+		if err != nil {
+			return fmt.Errorf("the default of the field %s of the options: %w", into.Type().Field(i).Name, err)
+		}
 	}
 	return nil
 }

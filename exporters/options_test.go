@@ -34,6 +34,32 @@ func TestOptionsAreDecodedOverTheDefaults(t *testing.T) {
 	}
 }
 
+func TestDefaultsInTagsHold(t *testing.T) {
+	t.Parallel()
+	type tagged struct {
+		Mark   string `json:"mark" default:","`
+		Guard  bool   `json:"guard" default:"true"`
+		Length int    `json:"length" default:"4"`
+		Other  string `json:"other"`
+	}
+	for options, want := range map[string]tagged{
+		``:                            {Mark: ",", Guard: true, Length: 4},
+		`{"mark": "", "other": "o"}`:  {Guard: true, Length: 4, Other: "o"},
+		`{"guard": false,"length":0}`: {Mark: ","},
+	} {
+		var got tagged
+		if err := DecodeOptions([]byte(options), &got); err != nil || got != want {
+			t.Errorf("%s: %+v (%v), want %+v", options, got, err, want)
+		}
+	}
+	var mistaken struct {
+		Length int `default:"four"`
+	}
+	if err := DecodeOptions(nil, &mistaken); err == nil || !strings.Contains(err.Error(), "Length") {
+		t.Errorf("a default that can not be read: %v", err)
+	}
+}
+
 func TestOptionsAreDecodedStrictly(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ options, want string }{

@@ -39,6 +39,9 @@ type Voucher struct {
 	ClaimantName, ClaimantIBAN string
 	ApprovedAt                 time.Time
 	ApprovedBy                 string
+	// Reverses is the ID of the voucher that this one reverses, such as E/2026/17: its postings are those of that voucher
+	// with the signs changed. Empty on every other voucher.
+	Reverses string
 	// Currency is the claim's, BaseCurrency the books'. They may be the same.
 	Currency, BaseCurrency Currency
 	// Postings in the order of the claim's lines; rounding and offset come last.

@@ -39,5 +39,11 @@ func (discard) Create(context.Context, string, string) (io.WriteCloser, error) {
 	return discard{io.Discard}, nil
 }
 
+// Scratch implements exporters.Sink.
+func (discard) Scratch(context.Context) (exporters.Scratch, error) { return discard{io.Discard}, nil }
+
+// WriteTo implements exporters.Scratch: nothing was kept.
+func (discard) WriteTo(io.Writer) (int64, error) { return 0, nil }
+
 // Close implements io.Closer.
 func (discard) Close() error { return nil }

@@ -199,6 +199,19 @@ func (m *memory) Create(_ context.Context, name, mediaType string) (io.WriteClos
 	return file, nil
 }
 
+// Scratch implements exporters.Sink. It shares the room of the disk with the files.
+func (m *memory) Scratch(context.Context) (exporters.Scratch, error) {
+	return &memoryScratch{memoryFile{sink: m}}, nil
+}
+
+type memoryScratch struct{ file memoryFile }
+
+// Write implements io.Writer.
+func (s *memoryScratch) Write(p []byte) (int, error) { return s.file.Write(p) }
+
+// WriteTo implements io.WriterTo.
+func (s *memoryScratch) WriteTo(w io.Writer) (int64, error) { return s.file.content.WriteTo(w) }
+
 // Write implements io.Writer.
 func (f *memoryFile) Write(p []byte) (int, error) {
 	if f.sink.full && len(p) > f.sink.room {

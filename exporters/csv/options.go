@@ -14,13 +14,13 @@ import (
 // options of the exporter. Their documentation is docs/exporters/csv.md.
 type options struct {
 	FileName     string   `json:"fileName"`
-	Delimiter    string   `json:"delimiter"`
-	DecimalMark  string   `json:"decimalMark"`
-	Encoding     string   `json:"encoding"`
-	LineEnding   string   `json:"lineEnding"`
-	Quote        string   `json:"quote"`
-	Header       bool     `json:"header"`
-	FormulaGuard bool     `json:"formulaGuard"`
+	Delimiter    string   `json:"delimiter" default:","`
+	DecimalMark  string   `json:"decimalMark" default:"."`
+	Encoding     string   `json:"encoding" default:"utf-8"`
+	LineEnding   string   `json:"lineEnding" default:"crlf"`
+	Quote        string   `json:"quote" default:"minimal"`
+	Header       bool     `json:"header" default:"true"`
+	FormulaGuard bool     `json:"formulaGuard" default:"true"`
 	Columns      []column `json:"columns"`
 }
 
@@ -70,10 +70,7 @@ var (
 )
 
 func decodeOptions(raw []byte) (*options, error) {
-	o := &options{
-		Delimiter: ",", DecimalMark: ".", Encoding: utf8Plain, LineEnding: "crlf", Quote: "minimal",
-		Header: true, FormulaGuard: true,
-	}
+	o := &options{}
 	if err := exporters.DecodeOptions(raw, o); err != nil {
 		return nil, err
 	}

@@ -14,9 +14,9 @@ import (
 type options struct {
 	CompanyName        string         `json:"companyName"`
 	OrganizationNumber string         `json:"organizationNumber"`
-	AccountingPlan     string         `json:"accountingPlan"`
+	AccountingPlan     string         `json:"accountingPlan" default:"EUBAS97"`
 	Series             string         `json:"series"`
-	Numbering          string         `json:"numbering"`
+	Numbering          string         `json:"numbering" default:"run"`
 	Dimensions         map[string]int `json:"dimensions"`
 	FileName           string         `json:"fileName"`
 }
@@ -46,7 +46,7 @@ const (
 )
 
 func decodeOptions(raw []byte) (*options, error) {
-	o := &options{AccountingPlan: "EUBAS97", Numbering: numbersOfRun}
+	o := &options{}
 	if err := exporters.DecodeOptions(raw, o); err != nil {
 		return nil, err
 	}

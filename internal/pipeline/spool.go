@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/failure"
 )
@@ -23,6 +24,7 @@ import (
 type spool struct {
 	directory string
 	files     []*spoolFile
+	scratches []*os.File
 }
 
 type spoolFile struct {
@@ -43,13 +45,53 @@ func (s *spool) Create(_ context.Context, name, mediaType string) (io.WriteClose
 }
 
 func (s *spool) create(name, mediaType string) (*spoolFile, error) {
+	content, err := s.unnamed()
+	if err != nil {
+		return nil, err
+	}
+	file := &spoolFile{File: claims.File{Name: name, MediaType: mediaType}, content: content, hash: sha256.New()}
+	s.files = append(s.files, file)
+	return file, nil
+}
+
+// Scratch implements exporters.Sink.
+func (s *spool) Scratch(context.Context) (exporters.Scratch, error) {
+	content, err := s.unnamed()
+	if err != nil {
+		return nil, err
+	}
+	s.scratches = append(s.scratches, content)
+	return &scratch{content: content}, nil
+}
+
+// unnamed makes a file that is gone when it is closed.
+func (s *spool) unnamed() (*os.File, error) {
 	content, err := os.CreateTemp(s.directory, "ledgerport-spool-")
 	if err != nil {
 		return nil, spoolFailure(err)
 	}
-	file := &spoolFile{File: claims.File{Name: name, MediaType: mediaType}, content: content, hash: sha256.New()}
-	s.files = append(s.files, file)
-	return file, os.Remove(content.Name())
+	return content, os.Remove(content.Name())
+}
+
+// scratch is content on disk that an exporter copies into a file of its artifact.
+type scratch struct {
+	content *os.File
+	size    int64
+}
+
+// Write implements io.Writer.
+func (s *scratch) Write(p []byte) (int, error) {
+	n, err := s.content.Write(p)
+	s.size += int64(n)
+	if err != nil {
+		return n, spoolFailure(err)
+	}
+	return n, nil
+}
+
+// WriteTo implements io.WriterTo.
+func (s *scratch) WriteTo(w io.Writer) (int64, error) {
+	return io.Copy(w, io.NewSectionReader(s.content, 0, s.size))
 }
 
 // Write implements io.Writer.
@@ -88,7 +130,10 @@ func (s *spool) discard() {
 	for _, file := range s.files {
 		_ = file.content.Close() // nothing can be lost: the content is either delivered or not wanted
 	}
-	s.files = nil
+	for _, content := range s.scratches {
+		_ = content.Close() // what was wanted of it was copied
+	}
+	s.files, s.scratches = nil, nil
 }
 
 func spoolFailure(err error) error {

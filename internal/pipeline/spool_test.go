@@ -42,6 +42,37 @@ func TestSpoolKeepsFilesInOrderWithTheirHashesAndWithoutNames(t *testing.T) {
 	}
 }
 
+func TestScratchIsCopiedWholeAndIsNoFileOfTheArtifact(t *testing.T) {
+	t.Parallel()
+	s := &spool{directory: t.TempDir()}
+	defer s.discard()
+	scratch, err := s.Scratch(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"one, ", "two"} {
+		if _, err := io.WriteString(scratch, part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file, err := s.Create(t.Context(), "a.csv", "text/csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := scratch.WriteTo(file); n != 8 || err != nil {
+		t.Fatalf("%d bytes were copied (%v), want 8", n, err)
+	}
+	if content, err := io.ReadAll(s.files[0].reader()); err != nil || string(content) != "one, two" {
+		t.Errorf("the file has %q (%v)", content, err)
+	}
+	if records := s.records(); len(records) != 1 {
+		t.Errorf("the artifact has %d files, want 1", len(records))
+	}
+	if left, err := os.ReadDir(s.directory); err != nil || len(left) > 0 {
+		t.Errorf("the directory has %v (%v): a crash would leave it", left, err)
+	}
+}
+
 func TestSpoolRefusesNamesThatAreNoPlainFileNames(t *testing.T) {
 	t.Parallel()
 	s := &spool{directory: t.TempDir()}
