@@ -16,8 +16,9 @@ help: ## List the targets
 build: ## Build the one binary into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ledgerport ./cmd/ledgerport
 
-generate: ## Generate deep copies of the API's types
+generate: ## Generate deep copies of the API's types, and the tables of options in docs/exporters
 	$(TOOLS) controller-gen object paths=./api/...
+	go run ./hack/options-table
 
 manifests: ## Generate CRDs and the operator's role
 	$(TOOLS) controller-gen crd paths=./api/... output:crd:dir=config/crd/bases

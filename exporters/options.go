@@ -19,19 +19,35 @@ const (
 	maxFileNameSize = 200
 )
 
-// DecodeOptions decodes options, a JSON object or nothing, over the defaults: those that into already holds, and those in
-// the tags of its fields, such as `default:";"` on a string, `default:"true"` on a bool or `default:"4"` on an int. A tag
-// is what the exporter's page shows, so prefer it. Decoding is strict: an unknown field, a field that occurs twice or is
-// written in another case, and a value of another type are an *OptionError.
+// DecodeOptions decodes options, a JSON object or nothing, into a struct. Decoding is strict: an unknown field, a field that
+// occurs twice or is written in another case, and a value of another type are an *OptionError.
 //
-// A slice in the defaults would lend its elements' fields to the elements decoded; leave it nil, and fill it in after.
+// Tags of the struct's fields, beside json, say what the exporter's page shows, so that the page can not lie:
+//   - default: the value where the option is left out, such as `default:";"` on a string, `default:"true"` on a bool,
+//     `default:"4"` on an int, or JSON on a list or a map, which hold where the option is null, too;
+//   - required: `required:"true"` makes an option that is left out, or empty, an *OptionError;
+//   - absent: in words, what holds where the option is left out and no default says it. Only the page reads it.
+//
+// Fields of an object within the options may have the same tags; those of the elements of a list may be required, but have
+// no defaults.
 func DecodeOptions(options []byte, into any) error {
 	if len(options) > MaxOptionsSize {
 		return &OptionError{Problem: fmt.Sprintf("the options have %d bytes, more than %d", len(options), MaxOptionsSize)}
 	}
-	if err := setDefaults(reflect.ValueOf(into).Elem()); err != nil {
+	value := reflect.ValueOf(into).Elem()
+	if err := setDefaults(value); err != nil {
 		return err
 	}
+	if err := decodeStrictly(options, into); err != nil {
+		return err
+	}
+	if err := setDefaultsOfCollections(value); err != nil {
+		return err
+	}
+	return checkRequired(value, "")
+}
+
+func decodeStrictly(options []byte, into any) error {
 	if len(options) == 0 {
 		return nil
 	}
@@ -51,33 +67,94 @@ func DecodeOptions(options []byte, into any) error {
 	return nil
 }
 
-// setDefaults sets the fields that have a default in their tag. An error is a mistake of the exporter's author.
+// setDefaults sets the fields that have a default in their tag, except for collections. An error is a mistake of the
+// exporter's author.
 func setDefaults(into reflect.Value) error {
 	for i := range into.NumField() {
-		text, tagged := into.Type().Field(i).Tag.Lookup("default")
-		if !tagged {
-			continue
-		}
 		field, err := into.Field(i), error(nil)
-		switch field.Kind() {
-		case reflect.String:
-			field.SetString(text)
-		case reflect.Bool:
-			var value bool
-			value, err = strconv.ParseBool(text)
-			field.SetBool(value)
-		case reflect.Int, reflect.Int64:
-			var value int64
-			value, err = strconv.ParseInt(text, 10, 64)
-			field.SetInt(value)
-		default:
-			err = fmt.Errorf("a %s has no default in a tag", field.Kind())
+		if field.Kind() == reflect.Struct {
+			err = setDefaults(field)
+		}
+		if text, tagged := into.Type().Field(i).Tag.Lookup("default"); tagged {
+			err = setDefault(field, text)
 		}
 		if err != nil {
 			return fmt.Errorf("the default of the field %s of the options: %w", into.Type().Field(i).Name, err)
 		}
 	}
 	return nil
+}
+
+func setDefault(field reflect.Value, text string) error {
+	switch field.Kind() {
+	case reflect.String:
+		field.SetString(text)
+	case reflect.Bool:
+		value, err := strconv.ParseBool(text)
+		field.SetBool(value)
+		return err
+	case reflect.Int, reflect.Int64:
+		value, err := strconv.ParseInt(text, 10, 64)
+		field.SetInt(value)
+		return err
+	case reflect.Slice, reflect.Map:
+		// After decoding: what is decoded would be merged into it.
+	default:
+		return fmt.Errorf("a %s has no default in a tag", field.Kind())
+	}
+	return nil
+}
+
+// setDefaultsOfCollections sets the lists and maps that are still nil.
+func setDefaultsOfCollections(into reflect.Value) error {
+	for i := range into.NumField() {
+		field, err := into.Field(i), error(nil)
+		text, tagged := into.Type().Field(i).Tag.Lookup("default")
+		switch {
+		case field.Kind() == reflect.Struct:
+			err = setDefaultsOfCollections(field)
+		case tagged && (field.Kind() == reflect.Slice || field.Kind() == reflect.Map) && field.IsNil():
+			err = decodeStrictly([]byte(text), field.Addr().Interface())
+		}
+		if err != nil {
+			return fmt.Errorf("the default of the field %s of the options: %s", into.Type().Field(i).Name, err) //nolint:errorlint // it is not the user's option that is wrong
+		}
+	}
+	return nil
+}
+
+// checkRequired refuses the first field that is required and empty. The prefix is the path of the struct.
+func checkRequired(in reflect.Value, prefix string) error {
+	for i := range in.NumField() {
+		field, tag := in.Field(i), in.Type().Field(i).Tag
+		name, _, _ := strings.Cut(tag.Get("json"), ",")
+		name = prefix + name
+		if tag.Get("required") == "true" && empty(field) {
+			return &OptionError{Field: name, Problem: "is required"}
+		}
+		if field.Kind() == reflect.Struct {
+			if err := checkRequired(field, name+"."); err != nil {
+				return err
+			}
+		}
+		for at := 0; field.Kind() == reflect.Slice && field.Type().Elem().Kind() == reflect.Struct && at < field.Len(); at++ {
+			if err := checkRequired(field.Index(at), fmt.Sprintf("%s[%d].", name, at)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func empty(field reflect.Value) bool {
+	switch field.Kind() {
+	case reflect.String:
+		return strings.TrimSpace(field.String()) == ""
+	case reflect.Slice, reflect.Map:
+		return field.Len() == 0
+	default:
+		return field.IsZero()
+	}
 }
 
 func jsonName(kind reflect.Kind) string {

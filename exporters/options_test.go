@@ -1,6 +1,7 @@
 package exporters
 
 import (
+	"encoding/json"
 	"errors"
 	"reflect"
 	"strings"
@@ -57,6 +58,69 @@ func TestDefaultsInTagsHold(t *testing.T) {
 	}
 	if err := DecodeOptions(nil, &mistaken); err == nil || !strings.Contains(err.Error(), "Length") {
 		t.Errorf("a default that can not be read: %v", err)
+	}
+}
+
+func TestDefaultsOfListsAndMapsHoldWhereTheOptionIsAbsent(t *testing.T) {
+	t.Parallel()
+	type tagged struct {
+		Columns []struct {
+			Name  string `json:"name"`
+			Width int    `json:"width"`
+		} `json:"columns" default:"[{\"name\": \"date\", \"width\": 8}]"`
+		Numbers map[string]int `json:"numbers" default:"{\"project\": 6}"`
+		Inner   struct {
+			Mark string `json:"mark" default:","`
+		} `json:"inner"`
+	}
+	for options, want := range map[string]string{
+		``:                              `{"columns":[{"name":"date","width":8}],"numbers":{"project":6},"inner":{"mark":","}}`,
+		`{"columns": null}`:             `{"columns":[{"name":"date","width":8}],"numbers":{"project":6},"inner":{"mark":","}}`,
+		`{"columns": [{"name": "x"}]}`:  `{"columns":[{"name":"x","width":0}],"numbers":{"project":6},"inner":{"mark":","}}`,
+		`{"numbers": {"a": 1}}`:         `{"columns":[{"name":"date","width":8}],"numbers":{"a":1},"inner":{"mark":","}}`,
+		`{"columns": [], "numbers":{}}`: `{"columns":[],"numbers":{},"inner":{"mark":","}}`,
+		`{"inner": {"mark": "."}}`:      `{"columns":[{"name":"date","width":8}],"numbers":{"project":6},"inner":{"mark":"."}}`,
+	} {
+		var got tagged
+		err := DecodeOptions([]byte(options), &got)
+		text, _ := json.Marshal(got)
+		if err != nil || string(text) != want {
+			t.Errorf("%s: %s (%v), want %s", options, text, err, want)
+		}
+	}
+	var mistaken struct {
+		Columns []string `default:"[1]"`
+	}
+	err := DecodeOptions(nil, &mistaken)
+	var users *OptionError
+	if err == nil || !strings.Contains(err.Error(), "Columns") || errors.As(err, &users) {
+		t.Errorf("a default that can not be read: %v, want an error that blames no option of the user's", err)
+	}
+}
+
+func TestOptionsThatAreRequired(t *testing.T) {
+	t.Parallel()
+	type required struct {
+		Company string `json:"company" required:"true"`
+		Inner   struct {
+			Number int `json:"number" required:"true"`
+		} `json:"inner"`
+		Rows []struct {
+			Value string `json:"value,omitempty" required:"true"`
+		} `json:"rows"`
+	}
+	for options, want := range map[string]string{
+		``:                 "company: is required",
+		`{"company": " "}`: "company: is required",
+		`{"company": "A"}`: "inner.number: is required",
+		`{"company": "A", "inner": {"number": 1}, "rows": [{"value": "v"}, {}]}`: "rows[1].value: is required",
+		`{"company": "A", "inner": {"number": 1}, "rows": [{"value": "v"}]}`:     "",
+	} {
+		err := DecodeOptions([]byte(options), &required{})
+		var refused *OptionError
+		if (err == nil) != (want == "") || err != nil && (!errors.As(err, &refused) || err.Error() != want) {
+			t.Errorf("%s: %v, want %q", options, err, want)
+		}
 	}
 }
 

@@ -203,7 +203,7 @@ func TestOptionsThatCanNotWorkAreRefused(t *testing.T) {
 		{`{"columns": [{"name": "a", "value": "line.account"}, {"value": "line.account"}]}`, `columns[1].name: is empty`},
 		{`{"columns": [{"name": "ł", "value": "line.account"}], "encoding": "iso-8859-1"}`, `columns[0].name: has the character U+0142, which iso-8859-1 lacks`},
 		{`{"columns": [{"name": "a", "valu": "line.account"}]}`, `columns[0].valu: is not an option`},
-		{`{"columns": [{"name": "a"}]}`, `columns[0].value: the expression does not compile`},
+		{`{"columns": [{"name": "a"}]}`, `columns[0].value: is required`},
 		{`{"columns": [{"name": "a", "value": "line.account"}, {"name": "b", "value": "line.colour"}]}`, `columns[1].value: the expression does not compile: 1:`},
 		{`{"columns": [{"name": "a", "value": "line.amount + 1"}]}`, `columns[0].value: the expression does not compile: 1:13`},
 		{`{"columns": [{"name": "a", "value": "[line.text]"}]}`, `columns[0].value: the expression gives a value of type list(string)`},

@@ -11,23 +11,35 @@ import (
 	"github.com/ledgerport/ledgerport/exporters"
 )
 
-// options of the exporter. Their documentation is docs/exporters/csv.md.
+// options of the exporter. docs/exporters/csv.md has a table of them, made by make generate.
 type options struct {
-	FileName     string   `json:"fileName"`
-	Delimiter    string   `json:"delimiter" default:","`
-	DecimalMark  string   `json:"decimalMark" default:"."`
-	Encoding     string   `json:"encoding" default:"utf-8"`
-	LineEnding   string   `json:"lineEnding" default:"crlf"`
-	Quote        string   `json:"quote" default:"minimal"`
-	Header       bool     `json:"header" default:"true"`
-	FormulaGuard bool     `json:"formulaGuard" default:"true"`
-	Columns      []column `json:"columns"`
+	// The columns, in order.
+	Columns []column `json:"columns" absent:"below"`
+	// One of `,` `;` `|` `:` `^` `~` and tab.
+	Delimiter string `json:"delimiter" default:","`
+	// `.` or `,`
+	DecimalMark string `json:"decimalMark" default:"."`
+	// `utf-8`, `utf-8-bom` (Excel recognises it), `windows-1252`, `iso-8859-1`, `iso-8859-15`, `utf-16le` (with byte order
+	// mark)
+	Encoding string `json:"encoding" default:"utf-8"`
+	// The first row has the columns' names.
+	Header bool `json:"header" default:"true"`
+	// `crlf` (RFC 4180) or `lf`
+	LineEnding string `json:"lineEnding" default:"crlf"`
+	// `minimal`: only cells that need it; `always`: every cell
+	Quote string `json:"quote" default:"minimal"`
+	// See below.
+	FormulaGuard bool `json:"formulaGuard" default:"true"`
+	// A name without a path.
+	FileName string `json:"fileName" absent:"<run>.csv"`
 }
 
-// column is one column: its name in the header, and a CEL expression.
+// column is one column.
 type column struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
+	// What the header calls it. Required where there is a header.
+	Name string `json:"name"`
+	// A CEL expression that gives a string, int, bool, timestamp or decimal.
+	Value string `json:"value" required:"true"`
 }
 
 // defaultColumns are enough for a spreadsheet and for most generic imports.

@@ -5,20 +5,28 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/ledgerport/ledgerport/exporters"
 )
 
-// options of the exporter. Their documentation is docs/exporters/sie.md.
+// options of the exporter. docs/exporters/sie.md has a table of them, made by make generate.
 type options struct {
-	CompanyName        string         `json:"companyName"`
-	OrganizationNumber string         `json:"organizationNumber"`
-	AccountingPlan     string         `json:"accountingPlan" default:"EUBAS97"`
-	Series             string         `json:"series"`
-	Numbering          string         `json:"numbering" default:"run"`
-	Dimensions         map[string]int `json:"dimensions"`
-	FileName           string         `json:"fileName"`
+	// `#FNAMN`; importing systems compare it with their own.
+	CompanyName string `json:"companyName" required:"true"`
+	// `#ORGNR`, of the form `556000-0000`
+	OrganizationNumber string `json:"organizationNumber" absent:"none"`
+	// `#KPTYP`: `EUBAS97`, `BAS95`, `BAS96`, `NE2007` …; empty leaves it out
+	AccountingPlan string `json:"accountingPlan" default:"EUBAS97"`
+	// Series in `#VER`, where the accounting system calls it otherwise.
+	Series string `json:"series" absent:"the export's voucherSeries"`
+	// `run`: our voucher numbers; `importer`: none, so that the accounting system gives its own, and ours (`E/2026/17`) goes
+	// before the text
+	Numbering string `json:"numbering" default:"run"`
+	// Number in SIE of each dimension that is exported: 1 cost centre, 2 cost unit, 6 project, 7 employee, 8 customer, 9
+	// supplier, 10 invoice, 20 to 9999 free. Dimensions without a number are left out.
+	Dimensions map[string]int `json:"dimensions" default:"{\"costCenter\": 1, \"project\": 6, \"employee\": 7}"`
+	// A name without a path.
+	FileName string `json:"fileName" absent:"<run>.si"`
 }
 
 const (
@@ -50,9 +58,6 @@ func decodeOptions(raw []byte) (*options, error) {
 	if err := exporters.DecodeOptions(raw, o); err != nil {
 		return nil, err
 	}
-	if o.Dimensions == nil {
-		o.Dimensions = map[string]int{"costCenter": 1, "project": 6, subledgerDimension: 7}
-	}
 	if err := o.check(); err != nil {
 		return nil, err
 	}
@@ -60,9 +65,6 @@ func decodeOptions(raw []byte) (*options, error) {
 }
 
 func (o *options) check() error {
-	if strings.TrimSpace(o.CompanyName) == "" {
-		return &exporters.OptionError{Field: "companyName", Problem: "is required: the importing system compares it with its own"}
-	}
 	if _, err := encode(nil, o.CompanyName); err != nil {
 		return &exporters.OptionError{Field: "companyName", Problem: err.Error()}
 	}
