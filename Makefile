@@ -1,6 +1,9 @@
 # Everything here works on a fresh clone with Go, git, make and a Debian machine. `make help` lists the targets.
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 IMAGE   ?= ledgerport:$(VERSION)
+# What builds an image from a directory with a Dockerfile, and what speaks to the cluster.
+IMAGE_BUILD ?= docker build
+KUBECTL     ?= kubectl
 CLAIMS  ?= 100000
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
@@ -8,7 +11,7 @@ TOOLS         := go tool -modfile=hack/tools/go.mod
 GOLANGCI_LINT := go tool -modfile=hack/tools/golangci-lint/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate manifests fmt lint test demo bench bench-apply image
+.PHONY: help build generate manifests fmt lint test demo bench bench-apply image deploy undeploy e2e
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,5 +46,14 @@ bench: ## Measure the pipeline against a plain COPY (CLAIMS=n, EXPORTER=type, MA
 bench-apply: ## Measure the time from applying a due export of 500 claims to its success
 	@go run ./hack/bench -claims=500 -apply=20
 
-image: ## Build the container image
-	docker build --build-arg VERSION=$(VERSION) -t $(IMAGE) .
+image: build ## Build the container image from the static binary (IMAGE=name, IMAGE_BUILD='podman build')
+	$(IMAGE_BUILD) -t $(IMAGE) .
+
+deploy: ## Install CRDs and operator into the cluster of KUBECONFIG (IMAGE=name that the cluster can pull or has)
+	$(TOOLS) kustomize build config/default | sed 's#image: ledgerport:dev$$#image: $(IMAGE)#' | $(KUBECTL) apply --server-side -f -
+
+undeploy: ## Remove the operator, the CRDs and every resource of theirs from the cluster; what the databases record stays
+	$(TOOLS) kustomize build config/default | $(KUBECTL) delete --ignore-not-found --wait=false -f -
+
+e2e: ## Deploy IMAGE into the cluster of KUBECONFIG and test it there, with the External Secrets Operator (ESO_IMAGE=name)
+	E2E_IMAGE=$(IMAGE) E2E_ESO_IMAGE=$(ESO_IMAGE) go test -count=1 -v -tags e2e -timeout 20m ./test/e2e
