@@ -47,7 +47,7 @@ func (c *checks) checkTiming(export *v1alpha1.AccountingExport) (err error) {
 }
 
 func (c *checks) checkSource(ctx context.Context, resolver *references.Resolver, export *v1alpha1.AccountingExport) error {
-	source, err := resolver.Source(ctx, export)
+	source, err := resolver.Source(ctx, export, export.Spec.OrganizationID)
 	if err != nil {
 		return err
 	}

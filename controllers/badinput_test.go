@@ -210,17 +210,16 @@ func TestSourceOfAnotherNamespaceMustAdmitNamespaceAndOrganisation(t *testing.T)
 	})
 	w.expectEvent("monthly", v1alpha1.ReasonAccessDenied)
 
-	const label = "accounting.ledgerport.dev/organization-id"
 	patch := client.MergeFrom(source.DeepCopy())
-	source.Spec.Access = []v1alpha1.AccessRule{{OrganizationIDFromNamespaceLabel: label}}
+	source.Spec.Access = []v1alpha1.AccessRule{{OrganizationIDFromNamespaceLabel: organizationLabel}}
 	w.must(api.client.Patch(t.Context(), source, patch))
-	w.label(label, "another-organisation")
+	w.label(organizationLabel, "another-organisation")
 	eventually(w, w.export(), func(export *v1alpha1.AccountingExport) string {
 		return condition(export.Status.Conditions, v1alpha1.ConditionSourceReady, metav1.ConditionFalse, v1alpha1.ReasonAccessDenied)
 	})
 	w.nothingHappened()
 
-	w.label(label, w.organization)
+	w.label(organizationLabel, w.organization)
 	eventually(w, w.export(), lastRunIs(v1alpha1.RunSucceeded))
 }
 

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -100,7 +101,7 @@ func describeCredentials(set conditions, failed *failure.Error) {
 		set.set(v1alpha1.ConditionCredentialsReady, metav1.ConditionTrue, v1alpha1.ReasonReady, "the credentials were accepted")
 	case failed.Condition == v1alpha1.ConditionCredentialsReady:
 		set.set(v1alpha1.ConditionCredentialsReady, metav1.ConditionFalse, failed.Reason, failed.Message)
-	case failed.Reason == v1alpha1.ReasonDatabaseUnreachable, failed.Reason == v1alpha1.ReasonDestinationUnreachable:
+	case slices.Contains([]v1alpha1.Reason{v1alpha1.ReasonDatabaseUnreachable, v1alpha1.ReasonDestinationUnreachable, v1alpha1.ReasonHostNotAllowed}, failed.Reason):
 		set.set(v1alpha1.ConditionCredentialsReady, metav1.ConditionUnknown, failed.Reason, "the credentials could not be tried: "+failed.Message)
 	default:
 		set.set(v1alpha1.ConditionCredentialsReady, metav1.ConditionTrue, v1alpha1.ReasonReady, "the credentials were accepted")

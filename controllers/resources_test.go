@@ -57,7 +57,7 @@ func (w *world) export() *v1alpha1.AccountingExport {
 			OrganizationID:     w.organization,
 			SourceRef:          v1alpha1.NamespacedReference{Name: "claims"},
 			ChartOfAccountsRef: v1alpha1.LocalReference{Name: "books"},
-			DestinationRef:     v1alpha1.LocalReference{Name: "files"},
+			DestinationRef:     v1alpha1.NamespacedReference{Name: "files"},
 			Exporter:           v1alpha1.ExporterSpec{Type: "csv"},
 			Retry:              v1alpha1.RetryPolicy{Limit: ptr.To[int32](1), InitialBackoff: &metav1.Duration{Duration: 1e9}},
 		},

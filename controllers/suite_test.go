@@ -40,6 +40,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/credentials"
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/executor"
+	"github.com/ledgerport/ledgerport/internal/outbound"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
 	"github.com/ledgerport/ledgerport/internal/references"
 	"github.com/ledgerport/ledgerport/test/application"
@@ -98,6 +99,7 @@ type world struct {
 	writes       *writeLog
 	clock        *shiftedClock
 	recheck      time.Duration
+	allowedHosts []string
 	stopOperator func()
 }
 
@@ -110,6 +112,9 @@ type shiftedClock struct {
 // Now implements clock.PassiveClock.
 func (c *shiftedClock) Now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
 
+// organizationLabel says which organisation a namespace is.
+const organizationLabel = "accounting.ledgerport.dev/organization-id"
+
 const testOrganization = "3f2c9a1e-0000-4000-8000-000000000001"
 
 // newWorld makes a namespace, a database with the application's tables, and starts an operator for them that looks at
@@ -121,11 +126,18 @@ func newWorld(t *testing.T, namespaces ...string) *world {
 
 func newWorldLookingEvery(t *testing.T, recheck time.Duration, namespaces ...string) *world {
 	t.Helper()
-	w := &world{T: t, organization: testOrganization, database: testdb.New(t), exports: t.TempDir(), clock: &shiftedClock{}, writes: &writeLog{}, recheck: recheck}
+	return newWorldWith(t, func(w *world) { w.recheck = recheck }, namespaces...)
+}
+
+// newWorldWith lets a test change how the operator is started.
+func newWorldWith(t *testing.T, change func(*world), namespaces ...string) *world {
+	t.Helper()
+	w := &world{T: t, organization: testOrganization, database: testdb.New(t), exports: t.TempDir(), clock: &shiftedClock{}, writes: &writeLog{}, recheck: time.Second, allowedHosts: []string{outbound.AnyHost, "127.0.0.0/8"}}
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
 	w.must(api.client.Create(t.Context(), namespace))
 	w.namespace = namespace.Name
 	w.sql(application.CreateTables)
+	change(w)
 	w.startOperator(append(namespaces, w.namespace)...)
 	return w
 }
@@ -151,9 +163,11 @@ func (w *world) startOperator(namespaces ...string) {
 		GracefulShutdownTimeout: ptr.To(10 * time.Second),
 	})
 	w.must(err)
+	policy, err := outbound.New(w.allowedHosts)
+	w.must(err)
 	resolver := &references.Resolver{
 		Objects: mgr.GetClient(), Secrets: credentials.Secrets{API: mgr.GetAPIReader()},
-		Destinations: destinations.Settings{FilesystemRoot: w.exports}, Exporters: builtin.Registry(),
+		Destinations: destinations.Settings{FilesystemRoot: w.exports}, Exporters: builtin.Registry(), Outbound: policy,
 	}
 	runs := executor.NewInProcess(&pipeline.Pipeline{
 		Resolver: resolver, Holder: rand.Text(), SpoolDirectory: w.TempDir(), Program: "Ledgerport", ProgramVersion: "test",
@@ -337,6 +351,11 @@ func (w *world) expectEvent(about, reason string) {
 // delivered gives the path of a delivered file.
 func (w *world) delivered(export, run, file string) string {
 	return filepath.Join(w.exports, w.namespace, w.namespace, export, run, file)
+}
+
+// readDelivered reads a delivered file.
+func (w *world) readDelivered(export, run, file string) ([]byte, error) {
+	return os.ReadFile(w.delivered(export, run, file))
 }
 
 // files gives every file below the destination's root.

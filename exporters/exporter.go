@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"time"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
@@ -61,6 +62,9 @@ type Batch struct {
 	Options []byte
 	// Credentials of the accounting system: the Secret's data. They appear in no output.
 	Credentials map[string][]byte
+	// HTTPClient reaches the accounting system, for an exporter that posts to an API. It connects to no host that the
+	// operator does not allow, redirects included; an exporter passes such errors on, wrapped with %w.
+	HTTPClient *http.Client
 	// Program and ProgramVersion name the software that writes the file.
 	Program, ProgramVersion string
 }

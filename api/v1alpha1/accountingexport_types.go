@@ -105,8 +105,8 @@ type AccountingExportSpec struct {
 	SourceRef NamespacedReference `json:"sourceRef"`
 	// ChartOfAccountsRef names the ChartOfAccounts in this namespace.
 	ChartOfAccountsRef LocalReference `json:"chartOfAccountsRef"`
-	// DestinationRef names the ExportDestination in this namespace.
-	DestinationRef LocalReference `json:"destinationRef"`
+	// DestinationRef names the ExportDestination, in this namespace or in another one whose destination admits this one.
+	DestinationRef NamespacedReference `json:"destinationRef"`
 	// Exporter chooses the accounting system's format.
 	Exporter ExporterSpec `json:"exporter"`
 	// Credentials of the accounting system; only where the exporter needs them.

@@ -59,7 +59,8 @@ const (
 const (
 	// ReasonSourceNotFound: the ClaimSource does not exist.
 	ReasonSourceNotFound Reason = "SourceNotFound"
-	// ReasonAccessDenied: the ClaimSource does not admit this namespace, or not for this organisation.
+	// ReasonAccessDenied: the ClaimSource does not admit this namespace, or not for this organisation; or the
+	// ExportDestination does not admit this namespace.
 	ReasonAccessDenied Reason = "AccessDenied"
 	// ReasonChartNotFound: the ChartOfAccounts does not exist.
 	ReasonChartNotFound Reason = "ChartNotFound"
@@ -99,6 +100,12 @@ const (
 	ReasonMalformedURL Reason = "MalformedURL"
 	// ReasonLoginRefused: the database or the destination refused the credentials.
 	ReasonLoginRefused Reason = "LoginRefused"
+)
+
+// Reasons of hosts.
+const (
+	// ReasonHostNotAllowed: the host is not among the operator's --allowed-hosts, or leads to an address that is refused.
+	ReasonHostNotAllowed Reason = "HostNotAllowed"
 )
 
 // Reasons of databases.

@@ -62,6 +62,12 @@ type S3Destination struct {
 	CredentialsSecretRef *S3Credentials `json:"credentialsSecretRef,omitempty"`
 }
 
+// DestinationAccessRule admits namespaces to an ExportDestination.
+type DestinationAccessRule struct {
+	// NamespaceSelector selects the namespaces that this rule admits. An empty selector selects every namespace.
+	NamespaceSelector metav1.LabelSelector `json:"namespaceSelector"`
+}
+
 // ExportDestinationSpec says where artifacts go.
 // +kubebuilder:validation:XValidation:rule="has(self.filesystem) != has(self.s3)",message="exactly one of filesystem and s3 is required"
 type ExportDestinationSpec struct {
@@ -71,6 +77,12 @@ type ExportDestinationSpec struct {
 	// S3 keeps artifacts in a bucket.
 	// +optional
 	S3 *S3Destination `json:"s3,omitempty"`
+	// Access says which other namespaces may deliver here. Without it only the destination's own namespace may. What a
+	// namespace delivers is below its own name.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=100
+	Access []DestinationAccessRule `json:"access,omitempty"`
 }
 
 // ExportDestinationStatus says whether the destination can be written.

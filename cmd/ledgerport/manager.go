@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/netip"
 	"os"
 	"time"
 
@@ -12,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -26,6 +30,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/credentials"
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/executor"
+	"github.com/ledgerport/ledgerport/internal/outbound"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
 	"github.com/ledgerport/ledgerport/internal/references"
 )
@@ -40,6 +45,7 @@ type managerOptions struct {
 	filesystemRoot, spoolDirectory string
 	recheckInterval                time.Duration
 	gracePeriod                    time.Duration
+	allowedHosts                   []string
 }
 
 func managerCommand() *cobra.Command {
@@ -68,6 +74,8 @@ func managerCommand() *cobra.Command {
 	flags.IntVar(&options.maxConcurrentRuns, "max-concurrent-runs", 4, "runs that are executed at the same time; more of them wait")
 	flags.StringVar(&options.filesystemRoot, "filesystem-root", "/exports", "directory that holds every filesystem destination")
 	flags.StringVar(&options.spoolDirectory, "spool-directory", "", "directory for artifacts while they are rendered; empty is the system's directory for temporary files")
+	flags.StringSliceVar(&options.allowedHosts, "allowed-hosts", []string{outbound.AnyHost},
+		"hosts that databases, destinations and accounting systems may be at: names, *.example.com, addresses, networks; addresses of loopback, link-local and metadata services only where a network of theirs is listed")
 	flags.DurationVar(&options.recheckInterval, "recheck-interval", 5*time.Minute, "how often databases, destinations and Secrets are looked at again")
 	flags.DurationVar(&options.gracePeriod, "shutdown-grace-period", 20*time.Second, "how long runs may take to end cleanly when the operator is stopped")
 	return command
@@ -120,10 +128,15 @@ func metricsOptions(options managerOptions) metricsserver.Options {
 
 // setup connects the parts: reconcilers, executor, pipeline.
 func setup(mgr ctrl.Manager, options managerOptions) error {
+	policy, err := outbound.New(options.allowedHosts, apiServer(mgr.GetConfig())...)
+	if err != nil {
+		return fmt.Errorf("--allowed-hosts: %w", err)
+	}
 	resolver := &references.Resolver{
 		Objects:      mgr.GetClient(),
 		Secrets:      credentials.Secrets{API: mgr.GetAPIReader()},
 		Destinations: destinations.Settings{FilesystemRoot: options.filesystemRoot},
+		Outbound:     policy,
 		Exporters:    builtin.Registry(),
 	}
 	runs := executor.NewInProcess(&pipeline.Pipeline{
@@ -133,7 +146,7 @@ func setup(mgr ctrl.Manager, options managerOptions) error {
 	if err := mgr.Add(runs); err != nil {
 		return err
 	}
-	err := controllers.Setup(mgr, controllers.Parts{
+	err = controllers.Setup(mgr, controllers.Parts{
 		Resolver: resolver, Executor: runs, Clock: clock.RealClock{}, RecheckInterval: options.recheckInterval,
 	})
 	if err != nil {
@@ -143,6 +156,23 @@ func setup(mgr ctrl.Manager, options managerOptions) error {
 		return err
 	}
 	return mgr.AddReadyzCheck("caches", cachesSynced(mgr))
+}
+
+// apiServer gives the addresses of the API server, which nobody is to reach through the operator: the one that the
+// operator itself speaks to, and the cluster's own service.
+func apiServer(config *rest.Config) (addresses []netip.AddrPort) {
+	candidates := []string{net.JoinHostPort(os.Getenv("KUBERNETES_SERVICE_HOST"), os.Getenv("KUBERNETES_SERVICE_PORT"))}
+	if server, _, err := rest.DefaultServerUrlFor(config); err == nil {
+		candidates = append(candidates, net.JoinHostPort(server.Hostname(), cmp.Or(server.Port(), "443")))
+	}
+	for _, candidate := range candidates {
+		found, err := net.ResolveTCPAddr("tcp", candidate)
+		if err != nil || found.IP == nil {
+			continue // not in a cluster, or behind a name of which the resolver knows nothing
+		}
+		addresses = append(addresses, found.AddrPort())
+	}
+	return addresses
 }
 
 // holder names this process and no other one: the pod, and a token for each start.

@@ -149,7 +149,7 @@ func dueExport(name, organization string) *v1alpha1.AccountingExport {
 		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, Annotations: map[string]string{v1alpha1.RequestedAtAnnotation: "now"}},
 		Spec: v1alpha1.AccountingExportSpec{
 			OrganizationID: organization, SourceRef: v1alpha1.NamespacedReference{Name: "bench"},
-			ChartOfAccountsRef: v1alpha1.LocalReference{Name: "bench"}, DestinationRef: v1alpha1.LocalReference{Name: "bench"},
+			ChartOfAccountsRef: v1alpha1.LocalReference{Name: "bench"}, DestinationRef: v1alpha1.NamespacedReference{Name: "bench"},
 			Exporter: v1alpha1.ExporterSpec{Type: "csv"},
 		},
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/ledgerport/ledgerport/hack/environment"
 	"github.com/ledgerport/ledgerport/internal/credentials"
 	"github.com/ledgerport/ledgerport/internal/destinations"
+	"github.com/ledgerport/ledgerport/internal/outbound"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
 	"github.com/ledgerport/ledgerport/internal/references"
 )
@@ -120,10 +121,14 @@ func timePipeline(ctx context.Context, exporter, url string) (outcome pipeline.O
 	if err != nil {
 		return outcome, 0, err
 	}
+	policy, err := outbound.New([]string{"127.0.0.0/8"}) // where the bench's PostgreSQL is
+	if err != nil {
+		return outcome, 0, err
+	}
 	p := &pipeline.Pipeline{
 		Resolver: &references.Resolver{
 			Objects: objects, Secrets: credentials.Secrets{API: objects},
-			Destinations: destinations.Settings{FilesystemRoot: directory}, Exporters: builtin.Registry(),
+			Destinations: destinations.Settings{FilesystemRoot: directory}, Exporters: builtin.Registry(), Outbound: policy,
 		},
 		Holder: "bench", SpoolDirectory: directory, Program: "Ledgerport", ProgramVersion: "bench",
 	}
@@ -144,7 +149,7 @@ func resources(exporter, url string) (client.Reader, error) {
 	meta := metav1.ObjectMeta{Namespace: "bench", Name: "bench"}
 	export := &v1alpha1.AccountingExport{ObjectMeta: meta, Spec: v1alpha1.AccountingExportSpec{
 		OrganizationID: organization, SourceRef: v1alpha1.NamespacedReference{Name: "bench"},
-		ChartOfAccountsRef: v1alpha1.LocalReference{Name: "bench"}, DestinationRef: v1alpha1.LocalReference{Name: "bench"},
+		ChartOfAccountsRef: v1alpha1.LocalReference{Name: "bench"}, DestinationRef: v1alpha1.NamespacedReference{Name: "bench"},
 		Exporter: v1alpha1.ExporterSpec{Type: exporter}, VoucherSeries: "E", TimeZone: "Europe/Berlin",
 	}}
 	if exporter == "sie" {

@@ -47,6 +47,7 @@ func StartOperator(ctx context.Context, controlPlane *ControlPlane, directory st
 	defer func() { _ = log.Close() }()                                                            // the process has it open for itself
 	o.command = exec.Command(binary, append([]string{"manager", "--filesystem-root=" + o.Exports, // #nosec G204 -- the binary just built
 		"--health-probe-bind-address=" + net.JoinHostPort("127.0.0.1", strconv.Itoa(probes)),
+		"--allowed-hosts=127.0.0.0/8", // where the servers of this package are
 		"--leader-elect", "--leader-election-namespace=default"}, flags...)...)
 	o.command.Env = append(os.Environ(), "KUBECONFIG="+controlPlane.KubeconfigPath)
 	o.command.Stdout, o.command.Stderr = log, log

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,6 +31,8 @@ type Options struct {
 	URL string
 	// Layout names tables and columns. What it leaves out has the defaults of the resource.
 	Layout v1alpha1.PostgresSource
+	// Dial connects to the server's host, which is given by name and port as in the URL. Where it is nil, any host is reached.
+	Dial pgconn.DialFunc
 	// ConnectTimeout bounds opening one connection, the server's first answer included. 5 s where it is zero.
 	ConnectTimeout time.Duration
 }
@@ -43,7 +46,8 @@ type Database struct {
 	tables  *layout // as found in the catalog; nil until needed
 }
 
-// Open connects. Failures have ReasonMalformedURL, ReasonLoginRefused, ReasonDatabaseNotFound or ReasonDatabaseUnreachable.
+// Open connects. Failures have ReasonMalformedURL, ReasonHostNotAllowed, ReasonLoginRefused, ReasonDatabaseNotFound or
+// ReasonDatabaseUnreachable.
 func Open(ctx context.Context, options Options) (*Database, error) {
 	if options.ConnectTimeout == 0 {
 		options.ConnectTimeout = defaultConnectTimeout
@@ -51,6 +55,10 @@ func Open(ctx context.Context, options Options) (*Database, error) {
 	config, err := parseURL(options.URL)
 	if err != nil {
 		return nil, err
+	}
+	if options.Dial != nil {
+		config.DialFunc = options.Dial
+		config.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil } // Dial resolves it
 	}
 	d := &Database{options: options, config: config}
 	if d.conn, err = d.connect(ctx); err != nil {
@@ -89,10 +97,15 @@ func parseURL(text string) (*pgx.ConnConfig, error) {
 		return nil, malformed("names no host")
 	case strings.Trim(parsed.Path, "/") == "":
 		return nil, malformed("names no database")
+	case slices.ContainsFunc([]string{"passfile", "service", "servicefile"}, parsed.Query().Has):
+		return nil, malformed("names a file of the operator's own machine (passfile, service, servicefile)")
 	}
 	config, err := pgx.ParseConfig(parsed.String())
 	if err != nil {
 		return nil, malformed("has a part that PostgreSQL does not know (port, sslmode, certificate file or another parameter)")
+	}
+	if _, given := parsed.User.Password(); !given && !parsed.Query().Has("password") {
+		config.Password = "" // and not that of the process's own environment, for whatever host the URL names
 	}
 	config.RuntimeParams["application_name"] = "ledgerport"
 	config.RuntimeParams["timezone"] = "UTC"

@@ -16,6 +16,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/outbound"
 )
 
 // SQLSTATE codes, https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -68,6 +69,10 @@ func classify(ctx context.Context, doing string, err error) error {
 func connectFailure(ctx context.Context, config *pgx.ConnConfig, timeout time.Duration, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("connecting to the database: %w", ctx.Err())
+	}
+	if refused := outbound.Refusal(err); refused != nil {
+		refused.Cause = nil // its text quotes the connection's parameters
+		return refused
 	}
 	where := net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port)))
 	var refused *pgconn.PgError

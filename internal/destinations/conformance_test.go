@@ -17,6 +17,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/destinations"
+	"github.com/ledgerport/ledgerport/internal/outbound"
 	"github.com/ledgerport/ledgerport/test/tests3"
 )
 
@@ -80,7 +81,11 @@ func keysOf(bucket tests3.Bucket) destinations.S3Keys {
 
 func open(t *testing.T, spec v1alpha1.ExportDestinationSpec, keys destinations.S3Keys, root string) destinations.Destination {
 	t.Helper()
-	d, err := destinations.Open(t.Context(), spec, keys, destinations.Settings{FilesystemRoot: root})
+	policy, err := outbound.New([]string{"127.0.0.0/8", "no-such-host.invalid"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := destinations.Open(t.Context(), spec, keys, destinations.Settings{FilesystemRoot: root}, policy)
 	if err != nil {
 		t.Fatal(err)
 	}

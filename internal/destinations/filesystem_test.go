@@ -95,7 +95,7 @@ func TestAFilesystemCanNotBeLeft(t *testing.T) {
 	}
 	for _, path := range []string{"linked", "..", "../x", "/tmp", "a/../../b"} {
 		_, err := destinations.Open(t.Context(), v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: path}},
-			destinations.S3Keys{}, destinations.Settings{FilesystemRoot: root})
+			destinations.S3Keys{}, destinations.Settings{FilesystemRoot: root}, nil)
 		if err == nil {
 			t.Errorf("the path %q was opened", path)
 		}
@@ -109,7 +109,7 @@ func TestAMissingRootSaysWhatToMount(t *testing.T) {
 	t.Parallel()
 	missing := filepath.Join(t.TempDir(), "missing")
 	_, err := destinations.Open(t.Context(), v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "."}},
-		destinations.S3Keys{}, destinations.Settings{FilesystemRoot: missing})
+		destinations.S3Keys{}, destinations.Settings{FilesystemRoot: missing}, nil)
 	expectFailure(t, err, v1alpha1.ReasonNotWritable)
 	if !strings.Contains(err.Error(), "--filesystem-root") {
 		t.Errorf("%q does not say what to do", err)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/outbound"
 )
 
 // Settings are the operator's own: they bound what a resource may ask for.
@@ -20,12 +21,13 @@ type S3Keys struct {
 }
 
 // Open opens the destination that a spec describes. It does not touch it yet, beyond making a filesystem's directory.
-func Open(ctx context.Context, spec v1alpha1.ExportDestinationSpec, keys S3Keys, settings Settings) (Destination, error) {
+// Whatever host the spec names is reached as far as the policy allows.
+func Open(ctx context.Context, spec v1alpha1.ExportDestinationSpec, keys S3Keys, settings Settings, policy *outbound.Policy) (Destination, error) {
 	switch {
 	case spec.Filesystem != nil:
 		return openFilesystem(settings.FilesystemRoot, spec.Filesystem.Path)
 	case spec.S3 != nil:
-		return openS3(ctx, *spec.S3, keys)
+		return openS3(ctx, *spec.S3, keys, policy)
 	}
 	return nil, failure.Stalled(v1alpha1.ReasonInvalidSpec, nil, "the ExportDestination names no kind of destination; give spec.filesystem or spec.s3")
 }

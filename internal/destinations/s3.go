@@ -22,6 +22,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/outbound"
 )
 
 const (
@@ -42,13 +43,8 @@ type bucket struct {
 	spec  v1alpha1.S3Destination
 }
 
-func openS3(ctx context.Context, spec v1alpha1.S3Destination, keys S3Keys) (*bucket, error) {
-	options := []func(*config.LoadOptions) error{
-		config.WithRegion(spec.Region),
-		config.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(func(transport *http.Transport) {
-			transport.ResponseHeaderTimeout = answerTimeout
-		})),
-	}
+func openS3(ctx context.Context, spec v1alpha1.S3Destination, keys S3Keys, policy *outbound.Policy) (*bucket, error) {
+	options := []func(*config.LoadOptions) error{config.WithRegion(spec.Region)}
 	if keys.AccessKeyID != "" {
 		options = append(options, config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(keys.AccessKeyID, keys.SecretAccessKey, "")))
 	}
@@ -56,6 +52,12 @@ func openS3(ctx context.Context, spec v1alpha1.S3Destination, keys S3Keys) (*buc
 	if err != nil {
 		return nil, failure.Transient(v1alpha1.ReasonInternal, err, "the operator's own AWS settings can not be read")
 	}
+	// From here on: the operator's own identity may well come from a metadata service.
+	settings.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(transport *http.Transport) {
+		transport.ResponseHeaderTimeout = answerTimeout
+		transport.DialContext = policy.DialContext
+		transport.Proxy = nil // it would connect where the policy can not look
+	})
 	settings.Credentials = identity{settings.Credentials}
 	if spec.Endpoint != "" {
 		settings.BaseEndpoint = aws.String(spec.Endpoint)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/outbound"
 )
 
 // failure says what a person can do about an error of an S3 server, or of the way to it.
@@ -29,6 +30,8 @@ func (b *bucket) failure(ctx context.Context, err error) error {
 		return ctx.Err()
 	case errors.As(err, &failed):
 		return err
+	case outbound.Refusal(err) != nil:
+		return outbound.Refusal(err)
 	case errors.As(err, &unknown):
 		return failure.Transient(v1alpha1.ReasonLoginRefused, err,
 			"the operator has no AWS identity of its own for %s; name a Secret in spec.s3.credentialsSecretRef", b.where())

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
@@ -42,6 +43,8 @@ type inputs struct {
 	Cutoff          time.Time                    `json:"cutoff"`
 	// ProgramVersion is in some formats; a newer operator that resumes the run writes the one that began it.
 	ProgramVersion string `json:"programVersion"`
+	// Source is the ClaimSource that admitted the export, as namespace/name.
+	Source string `json:"source"`
 	// Destination is the location that the run delivers to. It is no input of the bytes, but part of the artifact may be
 	// there already when the run is resumed.
 	Destination string `json:"destination"`
@@ -60,6 +63,7 @@ type attempt struct {
 	run         claims.Run
 	inputs      inputs
 	credentials map[string][]byte
+	client      *http.Client
 	location    *time.Location
 	exporter    exporters.Exporter
 	mapper      *ledger.Mapper
@@ -68,7 +72,7 @@ type attempt struct {
 
 // Run makes one attempt. The error, if any, is a *failure.Error or wraps the context's.
 func (p *Pipeline) Run(ctx context.Context, task Task, progress *Progress) (Outcome, error) {
-	a := &attempt{Pipeline: p, task: task, progress: progress, spool: spool{directory: p.SpoolDirectory}}
+	a := &attempt{Pipeline: p, task: task, progress: progress, client: p.Resolver.Outbound.HTTPClient(), spool: spool{directory: p.SpoolDirectory}}
 	a.outcome.StageSeconds = map[v1alpha1.RunStage]float64{}
 	defer a.close()
 	work := a.execute
@@ -132,6 +136,7 @@ func (a *attempt) commit(ctx context.Context) error {
 
 func (a *attempt) close() {
 	a.spool.discard()
+	a.client.CloseIdleConnections()
 	if a.destination != nil {
 		_ = a.destination.Close() // everything was written and confirmed before
 	}

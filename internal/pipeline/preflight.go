@@ -26,6 +26,11 @@ func (a *attempt) preflight(ctx context.Context) error {
 	if known && a.run.State == claims.StateDelivered {
 		return a.takeOver(ctx)
 	}
+	if known {
+		if err := a.admitted(ctx); err != nil {
+			return err
+		}
+	}
 	if _, err := a.database.Inspect(ctx); err != nil {
 		return failure.On(v1alpha1.ConditionSourceReady, err)
 	}
@@ -49,11 +54,22 @@ func (a *attempt) openDatabase(ctx context.Context) (err error) {
 	if a.export, err = a.Resolver.Export(ctx, a.task.Namespace, a.task.Export); err != nil {
 		return err
 	}
-	source, err := a.Resolver.Source(ctx, a.export)
+	source, err := a.Resolver.Source(ctx, a.export, a.export.Spec.OrganizationID)
 	if err != nil {
 		return err
 	}
 	a.database, err = a.Resolver.OpenDatabase(ctx, source)
+	return err
+}
+
+// admitted asks once more whether the source admits the namespace to the organisation of the run, and the destination to
+// its files: labels and rules may have changed since the attempt began, and the export names another organisation by now
+// than the run on record.
+func (a *attempt) admitted(ctx context.Context) error {
+	if _, err := a.Resolver.Source(ctx, a.export, a.run.OrganizationID); err != nil {
+		return err
+	}
+	_, err := a.Resolver.Destination(ctx, a.export)
 	return err
 }
 
@@ -84,7 +100,7 @@ func (a *attempt) start(ctx context.Context) error {
 		Chart:    chart.Spec, ChartName: chart.Name, ChartGeneration: chart.Generation,
 		Posting: spec.Posting, TimeZone: spec.TimeZone,
 		CreatedAt: a.task.CreatedAt, Cutoff: a.task.Cutoff,
-		ProgramVersion: a.ProgramVersion, Destination: a.destination.Location(""),
+		ProgramVersion: a.ProgramVersion, Source: references.SourceKey(a.export).String(), Destination: a.destination.Location(""),
 	}
 	if err := a.compile(present, spec.VoucherSeries); err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/outbound"
 	"github.com/ledgerport/ledgerport/internal/references"
 	"github.com/ledgerport/ledgerport/ledger"
 )
@@ -92,6 +93,7 @@ func (a *attempt) begin(ctx context.Context) (*rendering, error) {
 		Books:          &a.inputs.Chart,
 		Options:        references.Options(a.inputs.Exporter),
 		Credentials:    a.credentials,
+		HTTPClient:     a.client,
 		Program:        a.Program, ProgramVersion: a.ProgramVersion,
 	}, &a.spool)
 	return r, a.exporterFailure(err)
@@ -150,6 +152,9 @@ func (a *attempt) recordRendering(ctx context.Context, r *rendering, reservation
 		first, last := r.ranges[0], r.ranges[len(r.ranges)-1]
 		rendered.FirstVoucher = (&ledger.Voucher{Series: first.Series, FiscalYear: first.FiscalYear, Number: first.First}).ID()
 		rendered.LastVoucher = (&ledger.Voucher{Series: last.Series, FiscalYear: last.FiscalYear, Number: last.Last}).ID()
+	}
+	if err := a.admitted(ctx); err != nil { // while the transaction is open
+		return err
 	}
 	if err := reservation.Commit(ctx, claims.StateRendered, rendered); err != nil {
 		return failure.On(v1alpha1.ConditionSourceReady, err)
@@ -233,6 +238,8 @@ func (a *attempt) exporterFailure(err error) error {
 	switch {
 	case err == nil, errors.As(err, &hold), errors.As(err, &failed), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
+	case outbound.Refusal(err) != nil:
+		return failure.On(v1alpha1.ConditionMappingReady, outbound.Refusal(err))
 	case errors.As(err, &option):
 		return failure.On(v1alpha1.ConditionMappingReady, failure.Stalled(v1alpha1.ReasonInvalidOptions, err,
 			"spec.exporter.options of the exporter %s: %s", a.exporter.Type(), option))

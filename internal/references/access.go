@@ -21,9 +21,19 @@ func Admits(source *v1alpha1.ClaimSource, namespace *corev1.Namespace, organizat
 	})
 }
 
+// AdmitsDelivery says whether an ExportDestination lets a namespace deliver to it. A destination's own namespace always
+// may. A selector that can not be read admits nobody.
+func AdmitsDelivery(destination *v1alpha1.ExportDestination, namespace *corev1.Namespace) bool {
+	if destination.Namespace == namespace.Name {
+		return true
+	}
+	return slices.ContainsFunc(destination.Spec.Access, func(rule v1alpha1.DestinationAccessRule) bool {
+		return selects(&rule.NamespaceSelector, namespace)
+	})
+}
+
 func ruleAdmits(rule v1alpha1.AccessRule, namespace *corev1.Namespace, organizationID string) bool {
-	selector, err := metav1.LabelSelectorAsSelector(&rule.NamespaceSelector)
-	if err != nil || !selector.Matches(labels.Set(namespace.Labels)) {
+	if !selects(&rule.NamespaceSelector, namespace) {
 		return false
 	}
 	if label := rule.OrganizationIDFromNamespaceLabel; label != "" {
@@ -31,4 +41,9 @@ func ruleAdmits(rule v1alpha1.AccessRule, namespace *corev1.Namespace, organizat
 		return labelled && value == organizationID
 	}
 	return slices.Contains(rule.OrganizationIDs, organizationID)
+}
+
+func selects(selector *metav1.LabelSelector, namespace *corev1.Namespace) bool {
+	parsed, err := metav1.LabelSelectorAsSelector(selector)
+	return err == nil && parsed.Matches(labels.Set(namespace.Labels))
 }

@@ -50,3 +50,37 @@ func TestAccess(t *testing.T) {
 		})
 	}
 }
+
+func TestAccessToADestination(t *testing.T) {
+	t.Parallel()
+	tenants := v1alpha1.DestinationAccessRule{NamespaceSelector: metav1.LabelSelector{MatchLabels: map[string]string{"tenant": "true"}}}
+	broken := v1alpha1.DestinationAccessRule{
+		NamespaceSelector: metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "x", Operator: "Maybe"}}},
+	}
+	tests := []struct {
+		name      string
+		rules     []v1alpha1.DestinationAccessRule
+		namespace string
+		labels    map[string]string
+		admitted  bool
+	}{
+		{"own namespace", nil, "home", nil, true},
+		{"another namespace without rules", nil, "acme", map[string]string{"tenant": "true"}, false},
+		{"selector matches", []v1alpha1.DestinationAccessRule{tenants}, "acme", map[string]string{"tenant": "true"}, true},
+		{"selector does not match", []v1alpha1.DestinationAccessRule{tenants}, "acme", nil, false},
+		{"an empty selector admits everybody", []v1alpha1.DestinationAccessRule{{}}, "acme", nil, true},
+		{"a selector that can not be read admits nobody", []v1alpha1.DestinationAccessRule{broken}, "acme", nil, false},
+		{"any rule admits", []v1alpha1.DestinationAccessRule{broken, tenants}, "acme", map[string]string{"tenant": "true"}, true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			destination := &v1alpha1.ExportDestination{ObjectMeta: metav1.ObjectMeta{Name: "finance", Namespace: "home"}}
+			destination.Spec.Access = test.rules
+			namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: test.namespace, Labels: test.labels}}
+			if got := AdmitsDelivery(destination, namespace); got != test.admitted {
+				t.Errorf("admitted = %t, want %t", got, test.admitted)
+			}
+		})
+	}
+}

@@ -19,7 +19,7 @@ func (r *Resolver) OpenDatabase(ctx context.Context, source *v1alpha1.ClaimSourc
 	if err != nil {
 		return nil, err
 	}
-	database, err := claims.Open(ctx, claims.Options{URL: url, Layout: spec})
+	database, err := claims.Open(ctx, claims.Options{URL: url, Layout: spec, Dial: r.Outbound.Dialer().DialContext})
 	if err != nil {
 		return nil, connectionFailure(v1alpha1.ConditionSourceReady, err)
 	}
@@ -46,7 +46,7 @@ func (r *Resolver) OpenDestination(ctx context.Context, destination *v1alpha1.Ex
 	if err != nil {
 		return nil, err
 	}
-	opened, err := destinations.Open(ctx, destination.Spec, keys, r.Destinations)
+	opened, err := destinations.Open(ctx, destination.Spec, keys, r.Destinations, r.Outbound)
 	return opened, connectionFailure(v1alpha1.ConditionDestinationReady, err)
 }
 

@@ -2,6 +2,7 @@
 package references
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/credentials"
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/outbound"
 	"github.com/ledgerport/ledgerport/internal/schedule"
 	"github.com/ledgerport/ledgerport/ledger"
 )
@@ -29,6 +31,8 @@ type Resolver struct {
 	Secrets credentials.Secrets
 	// Destinations are the operator's own settings for destinations.
 	Destinations destinations.Settings
+	// Outbound says which hosts tenants may name.
+	Outbound *outbound.Policy
 	// Exporters that are built in.
 	Exporters *exporters.Registry
 }
@@ -40,23 +44,30 @@ func (r *Resolver) Export(ctx context.Context, namespace, name string) (*v1alpha
 	return &export, r.get(ctx, key, &export, "AccountingExport", "spec.exportRef of the run", "", v1alpha1.ReasonExportNotFound)
 }
 
-// Source gives the ClaimSource, if it admits the export's namespace and organisation.
-func (r *Resolver) Source(ctx context.Context, export *v1alpha1.AccountingExport) (*v1alpha1.ClaimSource, error) {
+// Source gives the ClaimSource, if it admits the export's namespace to an organisation: that of the export, or that of a
+// run on record.
+func (r *Resolver) Source(ctx context.Context, export *v1alpha1.AccountingExport, organizationID string) (*v1alpha1.ClaimSource, error) {
 	key := SourceKey(export)
 	var source v1alpha1.ClaimSource
 	if err := r.get(ctx, key, &source, "ClaimSource", "spec.sourceRef, whose namespace is the export's own where it is empty", v1alpha1.ConditionSourceReady, v1alpha1.ReasonSourceNotFound); err != nil {
 		return nil, err
 	}
-	var namespace corev1.Namespace
-	if err := r.Objects.Get(ctx, types.NamespacedName{Name: export.Namespace}, &namespace); err != nil {
+	namespace, err := r.namespace(ctx, export)
+	if err != nil {
 		return nil, err
 	}
-	if !Admits(&source, &namespace, export.Spec.OrganizationID) {
+	if !Admits(&source, namespace, organizationID) {
 		return nil, failure.On(v1alpha1.ConditionSourceReady, failure.Transient(v1alpha1.ReasonAccessDenied, nil,
 			"ClaimSource %s does not admit organisation %s from namespace %s; its owner can add a rule to spec.access, and a rule that goes by a label of the namespace wants it to be exactly this id",
-			key, export.Spec.OrganizationID, export.Namespace))
+			key, organizationID, export.Namespace))
 	}
 	return &source, nil
+}
+
+// namespace gives the namespace of an export, whose labels say what it may use.
+func (r *Resolver) namespace(ctx context.Context, export *v1alpha1.AccountingExport) (*corev1.Namespace, error) {
+	var namespace corev1.Namespace
+	return &namespace, r.Objects.Get(ctx, types.NamespacedName{Name: export.Namespace}, &namespace)
 }
 
 // Chart gives the ChartOfAccounts.
@@ -66,11 +77,23 @@ func (r *Resolver) Chart(ctx context.Context, export *v1alpha1.AccountingExport)
 	return &chart, r.get(ctx, key, &chart, "ChartOfAccounts", "spec.chartOfAccountsRef", v1alpha1.ConditionMappingReady, v1alpha1.ReasonChartNotFound)
 }
 
-// Destination gives the ExportDestination.
+// Destination gives the ExportDestination, if it admits the export's namespace.
 func (r *Resolver) Destination(ctx context.Context, export *v1alpha1.AccountingExport) (*v1alpha1.ExportDestination, error) {
+	key := DestinationKey(export)
 	var destination v1alpha1.ExportDestination
-	return &destination, r.get(ctx, DestinationKey(export), &destination, "ExportDestination", "spec.destinationRef",
-		v1alpha1.ConditionDestinationReady, v1alpha1.ReasonDestinationNotFound)
+	if err := r.get(ctx, key, &destination, "ExportDestination", "spec.destinationRef, whose namespace is the export's own where it is empty",
+		v1alpha1.ConditionDestinationReady, v1alpha1.ReasonDestinationNotFound); err != nil {
+		return nil, err
+	}
+	namespace, err := r.namespace(ctx, export)
+	if err != nil {
+		return nil, err
+	}
+	if !AdmitsDelivery(&destination, namespace) {
+		return nil, failure.On(v1alpha1.ConditionDestinationReady, failure.Transient(v1alpha1.ReasonAccessDenied, nil,
+			"ExportDestination %s does not admit namespace %s; its owner can add a rule to spec.access", key, export.Namespace))
+	}
+	return &destination, nil
 }
 
 // Exporter gives the exporter, if it accepts its options.
@@ -105,16 +128,16 @@ func Options(spec v1alpha1.ExporterSpec) []byte {
 
 // SourceKey is where the ClaimSource of an export is.
 func SourceKey(export *v1alpha1.AccountingExport) types.NamespacedName {
-	key := types.NamespacedName{Namespace: export.Spec.SourceRef.Namespace, Name: export.Spec.SourceRef.Name}
-	if key.Namespace == "" {
-		key.Namespace = export.Namespace
-	}
-	return key
+	return keyOf(export, export.Spec.SourceRef)
 }
 
 // DestinationKey is where the ExportDestination of an export is.
 func DestinationKey(export *v1alpha1.AccountingExport) types.NamespacedName {
-	return types.NamespacedName{Namespace: export.Namespace, Name: export.Spec.DestinationRef.Name}
+	return keyOf(export, export.Spec.DestinationRef)
+}
+
+func keyOf(export *v1alpha1.AccountingExport, ref v1alpha1.NamespacedReference) types.NamespacedName {
+	return types.NamespacedName{Namespace: cmp.Or(ref.Namespace, export.Namespace), Name: ref.Name}
 }
 
 // Mapper compiles a chart for an export. A failure is stalled: the chart or the export must change.

@@ -1,0 +1,124 @@
+package controllers_test
+
+import (
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/outbound"
+	"github.com/ledgerport/ledgerport/test/tests3"
+)
+
+// home makes a namespace of somebody else.
+func home(t *testing.T) string {
+	t.Helper()
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "home-"}}
+	if err := api.client.Create(t.Context(), namespace); err != nil {
+		t.Fatal(err)
+	}
+	return namespace.Name
+}
+
+func TestDestinationOfAnotherNamespaceMustAdmitTheNamespace(t *testing.T) {
+	t.Parallel()
+	elsewhere := home(t)
+	w := newWorld(t, elsewhere)
+	w.fill(2)
+	destination, export := w.destination(), requested(w.export())
+	destination.Namespace, export.Spec.DestinationRef.Namespace = elsewhere, elsewhere
+	w.create(w.secret(), w.source(), w.chart(), destination, export)
+	eventually(w, w.export(), func(export *v1alpha1.AccountingExport) string {
+		return condition(export.Status.Conditions, v1alpha1.ConditionDestinationReady, metav1.ConditionFalse, v1alpha1.ReasonAccessDenied, elsewhere, w.namespace)
+	})
+	w.expectEvent("monthly", v1alpha1.ReasonAccessDenied)
+	w.nothingHappened()
+
+	patch := client.MergeFrom(destination.DeepCopy())
+	destination.Spec.Access = []v1alpha1.DestinationAccessRule{{NamespaceSelector: metav1.LabelSelector{MatchLabels: map[string]string{"tenant": "true"}}}}
+	w.must(api.client.Patch(t.Context(), destination, patch))
+	w.label("tenant", "true")
+	run := eventually(w, w.export(), lastRunIs(v1alpha1.RunSucceeded)).Status.LastRun.Name
+	// What a namespace delivers is below its own name, whoever's the destination is.
+	if _, err := w.readDelivered("monthly", run, run+".csv"); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAccessThatIsWithdrawnWhileARunIsUnderWay has a run that was begun for one organisation, whose namespace becomes another's.
+func TestAccessThatIsWithdrawnWhileARunIsUnderWay(t *testing.T) {
+	t.Parallel()
+	elsewhere := home(t)
+	w := newWorld(t, elsewhere)
+	w.fill(2)
+	secret, source, export := w.secret(), w.source(), w.export()
+	secret.Namespace, source.Namespace, export.Spec.SourceRef.Namespace = elsewhere, elsewhere, elsewhere
+	source.Spec.Access = []v1alpha1.AccessRule{{OrganizationIDFromNamespaceLabel: organizationLabel}}
+	w.label(organizationLabel, w.organization)
+	w.create(secret, source, w.chart(), w.destination(), export)
+	eventually(w, w.export(), exportIs(metav1.ConditionTrue, v1alpha1.ReasonReady))
+
+	// Another run has the series, so that this one waits in the middle of its preflight.
+	w.exec(`insert into ledgerport.runs (id, namespace, export, name, organization_id, series, state, attempt, holder, deadline, cutoff, inputs)
+		select 'waits', 'x', 'x', 'x', $1, 'E', 'reserved', 1, 'gone', now() + interval '1 hour', now(), '{}'`, w.organization)
+	w.create(w.run("by-hand")) // it waits for the series
+	eventually(w, w.run("by-hand"), func(run *v1alpha1.ExportRun) string {
+		return condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSeriesBusy)
+	})
+	w.label(organizationLabel, "another-organisation")
+	w.exec(`delete from ledgerport.runs where id = 'waits'`)
+	eventually(w, w.run("by-hand"), func(run *v1alpha1.ExportRun) string {
+		return condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonAccessDenied)
+	})
+	w.nothingHappened()
+}
+
+func TestHostsThatAreNotAllowedAreNotReached(t *testing.T) {
+	t.Parallel()
+	bucket := tests3.New(t)
+	tests := []struct {
+		name    string
+		allowed []string
+		change  func(w *world, p *parts)
+		aspect  string
+		words   []string
+	}{
+		{"a database on loopback", nil, func(*world, *parts) {}, v1alpha1.ConditionSourceReady, []string{"127.0.0.1", "loopback"}},
+		{"a database outside the list", []string{"*.example.com"}, func(*world, *parts) {}, v1alpha1.ConditionSourceReady, []string{"--allowed-hosts"}},
+		{"a database behind a socket", []string{"127.0.0.0/8"}, func(_ *world, p *parts) {
+			p.secret.StringData["url"] = "postgres://postgres:hunter2@/postgres?host=/run/postgresql"
+		}, v1alpha1.ConditionSourceReady, []string{"socket"}},
+		{"a bucket at the metadata service", []string{outbound.AnyHost, "127.0.0.0/8"}, func(_ *world, p *parts) {
+			p.bucket(bucket, "http://169.254.169.254")
+		}, v1alpha1.ConditionDestinationReady, []string{"link-local"}},
+		{"a bucket outside the list", []string{"127.0.0.1"}, func(_ *world, p *parts) {
+			p.bucket(bucket, "https://203.0.113.9")
+		}, v1alpha1.ConditionDestinationReady, []string{"203.0.113.9", "--allowed-hosts"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorldWith(t, func(w *world) { w.allowedHosts = test.allowed })
+			w.fill(1)
+			p := &parts{w.secret(), w.source(), w.chart(), w.destination(), requested(w.export())}
+			test.change(w, p)
+			w.createParts(p)
+			eventually(w, w.export(), func(export *v1alpha1.AccountingExport) string {
+				return condition(export.Status.Conditions, test.aspect, metav1.ConditionFalse, v1alpha1.ReasonHostNotAllowed, test.words...)
+			})
+			w.expectEvent("monthly", v1alpha1.ReasonHostNotAllowed)
+			w.nothingHappened()
+			w.neverSays("hunter2")
+		})
+	}
+}
+
+// bucket makes the destination a bucket at an endpoint, with an access key in the Secret that is there.
+func (p *parts) bucket(bucket tests3.Bucket, endpoint string) {
+	p.secret.StringData["accessKeyID"], p.secret.StringData["secretAccessKey"] = bucket.AccessKey, "hunter2"
+	p.destination.Spec = v1alpha1.ExportDestinationSpec{S3: &v1alpha1.S3Destination{
+		Bucket: bucket.Name, Endpoint: endpoint, ForcePathStyle: true, CredentialsSecretRef: &v1alpha1.S3Credentials{Name: p.secret.Name},
+	}}
+}
