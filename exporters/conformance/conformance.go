@@ -19,6 +19,8 @@ import (
 type Artifact struct {
 	// Files in the order in which the exporter created them.
 	Files []File
+	// Written are the vouchers in the files, with their numbers.
+	Written []*ledger.Voucher
 	// Held are the vouchers that the format could not represent.
 	Held []*ledger.Hold
 }
@@ -36,78 +38,107 @@ func Render(ctx context.Context, exporter exporters.Exporter, batch exporters.Ba
 }
 
 func render(ctx context.Context, exporter exporters.Exporter, batch exporters.Batch, vouchers []*ledger.Voucher, sink *memory) (Artifact, error) {
-	var artifact Artifact
 	writer, err := exporter.Begin(ctx, batch, sink)
 	if err != nil {
-		return artifact, err
+		return Artifact{}, err
 	}
-	next := map[int]int64{}
+	r := rendering{writer: writer, next: map[int]int64{}}
 	for _, voucher := range vouchers {
-		lent := *voucher
-		lent.Postings = slices.Clone(voucher.Postings)
-		lent.Number = next[voucher.FiscalYear] + 1
-		err := writer.Write(ctx, &lent)
-		for i := range lent.Postings {
-			lent.Postings[i] = ledger.Posting{Text: "taken back"}
+		if err := r.write(ctx, voucher); err != nil {
+			return r.artifact, err
 		}
-		lent = ledger.Voucher{Text: "taken back", Postings: lent.Postings}
-		var hold *ledger.Hold
-		switch {
-		case errors.As(err, &hold):
-			artifact.Held = append(artifact.Held, hold)
-			continue
-		case err != nil:
-			return artifact, err
-		}
-		next[voucher.FiscalYear]++
 	}
 	if err := writer.Close(ctx); err != nil {
-		return artifact, err
+		return r.artifact, err
 	}
-	artifact.Files, err = sink.files()
-	return artifact, err
+	r.artifact.Files, err = sink.files()
+	return r.artifact, err
 }
 
-// Test runs the suite on an exporter with options that it accepts.
-func Test(t *testing.T, exporter exporters.Exporter, options []byte) {
+// rendering is an artifact in the making.
+type rendering struct {
+	writer   exporters.Writer
+	next     map[int]int64 // vouchers by fiscal year
+	artifact Artifact
+}
+
+// write lends the voucher to the exporter, and spoils what was lent when it comes back.
+func (r *rendering) write(ctx context.Context, voucher *ledger.Voucher) error {
+	numbered := *voucher
+	numbered.Number = r.next[voucher.FiscalYear] + 1
+	lent := numbered
+	lent.Postings = slices.Clone(voucher.Postings)
+	err := r.writer.Write(ctx, &lent)
+	for i := range lent.Postings {
+		lent.Postings[i] = ledger.Posting{Text: "taken back"}
+	}
+	lent = ledger.Voucher{Text: "taken back", Postings: lent.Postings}
+	var hold *ledger.Hold
+	if errors.As(err, &hold) {
+		if hold.ClaimID != voucher.ClaimID {
+			return fmt.Errorf("the claim %q is held in place of %q", hold.ClaimID, voucher.ClaimID)
+		}
+		r.artifact.Held = append(r.artifact.Held, hold)
+		return nil
+	}
+	if err == nil {
+		r.next[voucher.FiscalYear]++
+		r.artifact.Written = append(r.artifact.Written, &numbered)
+	}
+	return err
+}
+
+// Setting tells the suite more about an exporter.
+type Setting func(*suite)
+
+// ReadBack gives the suite a strict reader of the format, written from its specification and not from the exporter: every
+// artifact is read back, each voucher in it must balance, and its totals must be those of the batch.
+func ReadBack(read Reader) Setting { return func(s *suite) { s.read = read } }
+
+// suite is one exporter with options under test.
+type suite struct {
+	exporter exporters.Exporter
+	options  []byte
+	read     Reader // may be nil
+}
+
+// Test runs the suite on an exporter with options that it accepts. TestMemory is the other half of it.
+func Test(t *testing.T, exporter exporters.Exporter, options []byte, settings ...Setting) {
+	s := &suite{exporter: exporter, options: options}
+	for _, set := range settings {
+		set(s)
+	}
 	t.Run("it has a type that a registry accepts, and a version", func(t *testing.T) {
 		if _, err := exporters.NewRegistry(exporter); err != nil || exporter.Version() == "" {
 			t.Errorf("type %q, version %q: %v", exporter.Type(), exporter.Version(), err)
 		}
 	})
-	t.Run("it accepts the options and refuses an unknown one", func(t *testing.T) {
-		if err := exporter.Validate(options); err != nil {
-			t.Errorf("the options are refused: %v", err)
-		}
-		var refused *exporters.OptionError
-		if err := exporter.Validate([]byte(`{"noSuchOption": 1}`)); !errors.As(err, &refused) || refused.Field != "noSuchOption" {
-			t.Errorf("an unknown option: %v, want an OptionError that names it", err)
-		}
-	})
+	t.Run("it accepts the options and names the one that is wrong", s.testOptions)
 	for _, currency := range []string{"SEK", "JPY", "KWD"} {
-		t.Run("with books in "+currency, func(t *testing.T) { testBooks(t, exporter, options, currency) })
+		t.Run("with books in "+currency, func(t *testing.T) { s.testBooks(t, currency) })
 	}
 }
 
-func testBooks(t *testing.T, exporter exporters.Exporter, options []byte, currency string) {
+func (s *suite) testBooks(t *testing.T, currency string) {
 	books := Books(currency)
-	batch := Batch(books, options)
+	batch := Batch(books, s.options)
 	vouchers := Vouchers(t, books)
-	whole, err := Render(t.Context(), exporter, batch, vouchers)
+	whole, err := Render(t.Context(), s.exporter, batch, vouchers)
 	var refused *exporters.OptionError
 	switch {
 	case errors.As(err, &refused):
 		t.Skipf("the format has no such books: %v", refused)
 	case err != nil:
 		t.Fatal(err)
-	case len(whole.Files) == 0 || len(whole.Held) == len(vouchers):
+	case len(whole.Files) == 0 || len(whole.Written) == 0:
 		t.Fatalf("%d files, %d of %d vouchers held; want something to look at", len(whole.Files), len(whole.Held), len(vouchers))
 	}
+	t.Run("the totals are those of the batch", func(t *testing.T) { s.testTotals(t, whole) })
 	t.Run("the same vouchers render to the same bytes, also at the same time", func(t *testing.T) {
 		for range 4 {
 			t.Run("again", func(t *testing.T) {
 				t.Parallel()
-				again, err := Render(t.Context(), exporter, batch, vouchers)
+				again, err := Render(t.Context(), s.exporter, batch, vouchers)
 				if err != nil || !reflect.DeepEqual(again, whole) {
 					t.Errorf("the artifact differs (%v)", err)
 				}
@@ -115,12 +146,21 @@ func testBooks(t *testing.T, exporter exporters.Exporter, options []byte, curren
 		}
 	})
 	t.Run("a held voucher says why and leaves no trace", func(t *testing.T) {
-		testHeld(t, exporter, batch, vouchers, whole)
+		s.testHeld(t, batch, vouchers, whole)
+	})
+	t.Run("reversing vouchers are rendered like others", func(t *testing.T) {
+		reversal, err := Render(t.Context(), s.exporter, batch, Reversals(whole.Written))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.testTotals(t, reversal)
 	})
 	t.Run("no vouchers make an artifact too", func(t *testing.T) {
-		if _, err := Render(t.Context(), exporter, batch, nil); err != nil {
-			t.Error(err)
+		nothing, err := Render(t.Context(), s.exporter, batch, nil)
+		if err != nil {
+			t.Fatal(err)
 		}
+		s.testTotals(t, nothing)
 	})
 	t.Run("credentials appear in no file", func(t *testing.T) {
 		for _, file := range whole.Files {
@@ -129,19 +169,19 @@ func testBooks(t *testing.T, exporter exporters.Exporter, options []byte, curren
 			}
 		}
 	})
-	t.Run("an ended context ends the artifact", func(t *testing.T) {
-		ended, cancel := context.WithCancel(t.Context())
-		cancel()
-		if _, err := Render(ended, exporter, batch, vouchers); !errors.Is(err, context.Canceled) {
-			t.Errorf("%v, want context.Canceled", err)
-		}
+	t.Run("an artifact that is cancelled is never complete", func(t *testing.T) {
+		s.testCancellation(t, batch, vouchers)
 	})
 	t.Run("a file that can not be written is an error", func(t *testing.T) {
-		testFullDisk(t, exporter, batch, vouchers, whole)
+		s.testFullDisk(t, batch, vouchers, whole)
 	})
+	if currency == "SEK" { // characters do not depend on the currency
+		t.Run("every character in every text is rendered or held", s.testCharacters)
+		t.Run("the longest text in every field is rendered or held", s.testLongest)
+	}
 }
 
-func testHeld(t *testing.T, exporter exporters.Exporter, batch exporters.Batch, vouchers []*ledger.Voucher, whole Artifact) {
+func (s *suite) testHeld(t *testing.T, batch exporters.Batch, vouchers []*ledger.Voucher, whole Artifact) {
 	held := map[string]bool{}
 	for _, hold := range whole.Held {
 		held[hold.ClaimID] = true
@@ -150,20 +190,49 @@ func testHeld(t *testing.T, exporter exporters.Exporter, batch exporters.Batch, 
 		}
 	}
 	rest := slices.DeleteFunc(slices.Clone(vouchers), func(v *ledger.Voucher) bool { return held[v.ClaimID] })
-	without, err := Render(t.Context(), exporter, batch, rest)
+	without, err := Render(t.Context(), s.exporter, batch, rest)
 	if err != nil || len(without.Held) > 0 || !reflect.DeepEqual(without.Files, whole.Files) {
 		t.Errorf("without the held vouchers the files differ (%v)", err)
 	}
 }
 
+// testCancellation ends the context before anything, in the middle, and before Close: that and every later call fail.
+func (s *suite) testCancellation(t *testing.T, batch exporters.Batch, vouchers []*ledger.Voucher) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Render(ended, s.exporter, batch, vouchers); !errors.Is(err, context.Canceled) {
+		t.Errorf("before Begin: %v, want context.Canceled", err)
+	}
+	for _, after := range []int{1, len(vouchers) / 2, len(vouchers)} {
+		ctx, cancel := context.WithCancel(t.Context())
+		r := rendering{next: map[int]int64{}}
+		var err error
+		if r.writer, err = s.exporter.Begin(ctx, batch, &memory{}); err != nil {
+			t.Fatal(err)
+		}
+		for i, voucher := range vouchers {
+			if i == after {
+				cancel()
+			}
+			if err := r.write(ctx, voucher); i < after && err != nil || i >= after && !errors.Is(err, context.Canceled) {
+				t.Errorf("cancelled after %d vouchers, Write of number %d: %v", after, i+1, err)
+			}
+		}
+		cancel()
+		if err := r.writer.Close(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("cancelled after %d vouchers, Close: %v, want context.Canceled", after, err)
+		}
+	}
+}
+
 // testFullDisk lets the disk fill up at the first byte, in the middle and at the last.
-func testFullDisk(t *testing.T, exporter exporters.Exporter, batch exporters.Batch, vouchers []*ledger.Voucher, whole Artifact) {
+func (s *suite) testFullDisk(t *testing.T, batch exporters.Batch, vouchers []*ledger.Voucher, whole Artifact) {
 	size := 0
 	for _, file := range whole.Files {
 		size += len(file.Content)
 	}
 	for _, room := range []int{0, size / 2, size - 1} {
-		_, err := render(t.Context(), exporter, batch, vouchers, &memory{full: true, room: room})
+		_, err := render(t.Context(), s.exporter, batch, vouchers, &memory{full: true, room: room})
 		if !errors.Is(err, errFull) {
 			t.Errorf("with room for %d of %d bytes: %v, want the error of the sink", room, size, err)
 		}

@@ -29,6 +29,7 @@ func Books(currency string) *v1alpha1.ChartOfAccountsSpec {
 		Rules: []v1alpha1.MappingRule{
 			{Match: v1alpha1.RuleMatch{Categories: []string{"travel"}}, Account: "5800", TaxCode: "06", Dimensions: dimensions},
 			{Match: v1alpha1.RuleMatch{Categories: []string{"dinner"}}, Account: "6071", TaxCode: "01", Dimensions: dimensions},
+			{Match: v1alpha1.RuleMatch{Categories: []string{"book"}}, Account: "0990", TaxCode: "00", Dimensions: dimensions},
 			{Account: "0990", Dimensions: dimensions},
 		},
 		Offset:   v1alpha1.OffsetPosting{Account: "2890", Subledger: v1alpha1.SubledgerClaimant},
@@ -57,10 +58,10 @@ func Vouchers(t testing.TB, books *v1alpha1.ChartOfAccountsSpec) []*ledger.Vouch
 	return Map(t, books, claims(books.Currency))
 }
 
-// Readable leaves out the vouchers that are hard because they are long, so that a person can review a golden file.
+// Readable leaves out the vouchers that are hard because they are long or many, so that a person can review a golden file.
 func Readable(vouchers []*ledger.Voucher) []*ledger.Voucher {
 	return slices.DeleteFunc(slices.Clone(vouchers), func(v *ledger.Voucher) bool {
-		return v.ClaimID == "claim-longest" || v.ClaimID == "claim-many"
+		return v.ClaimID == "claim-longest" || v.ClaimID == "claim-many" || v.ClaimID == "claim-tax"
 	})
 }
 
@@ -100,6 +101,7 @@ func claims(base string) []*ledger.Claim {
 		claim("emoji", base, "Lunch 🍜👩‍💻", line("parking", "日本", 12, 0)),
 		claim("longest", base, strings.Repeat("å", ledger.MaxTextLength/2), line("parking", strings.Repeat("\"", ledger.MaxTextLength), 12, 0)),
 		many(base),
+		taxes(base),
 		claim("large", base, "Stort belopp", line("parking", "", 900_000_000_000, 0)),
 	}
 }
@@ -123,6 +125,30 @@ func many(base string) *ledger.Claim {
 		c.Lines = append(c.Lines, l)
 	}
 	return c
+}
+
+// taxes has every tax code, with and without tax, as expense and refund: a code of zero per cent, and a receipt without the
+// tax that its code stands for, too.
+func taxes(base string) *ledger.Claim {
+	return claim("tax", base, "Alla momskoder",
+		line("travel", "Tåg", 112, 12), line("dinner", "Middag", 250, 50), line("book", "Bok", 80, 0),
+		line("travel", "Tåg utan moms", 100, 0), line("dinner", "Middag åter", -125, -25), line("book", "Bok åter", -30, 0))
+}
+
+// Reversals are vouchers that reverse others: the same with the signs changed, by the numbers that the others have.
+func Reversals(of []*ledger.Voucher) []*ledger.Voucher {
+	reversals := make([]*ledger.Voucher, len(of))
+	for i, voucher := range of {
+		reversal := *voucher
+		reversal.Reverses, reversal.Number = voucher.ID(), 0
+		reversal.Postings = slices.Clone(voucher.Postings)
+		for j := range reversal.Postings {
+			p := &reversal.Postings[j]
+			p.Amount, p.BaseAmount, p.TaxAmount, p.BaseTaxAmount = -p.Amount, -p.BaseAmount, -p.TaxAmount, -p.BaseTaxAmount
+		}
+		reversals[i] = &reversal
+	}
+	return reversals
 }
 
 func claim(name, currency, description string, lines ...ledger.Line) *ledger.Claim {

@@ -184,17 +184,6 @@ func TestEveryCharacterOfAnEncodingIsWrittenInIt(t *testing.T) {
 	}
 }
 
-func FuzzOptions(f *testing.F) {
-	for _, seed := range []string{`{}`, `null`, `{"columns": [{"name": "a", "value": "date(voucher.date, 'YYYY')"}]}`, `{"delimiter": "\t"}`} {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		if err := New().Validate(raw); err != nil && err.Error() == "" {
-			t.Error("an error without words")
-		}
-	})
-}
-
 func mustDecode(t testing.TB, raw string) *options {
 	t.Helper()
 	o, err := decodeOptions([]byte(raw))

@@ -2,9 +2,12 @@ package csv
 
 import (
 	"bytes"
+	"cmp"
 	gocsv "encoding/csv"
+	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,8 +25,8 @@ var update = flag.Bool("update", false, "write the golden files")
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
+	t.Run("default", func(t *testing.T) { conformance.Test(t, New(), nil, conformance.ReadBack(readDefault)) })
 	for _, options := range []string{
-		``,
 		`{"encoding": "utf-8-bom", "quote": "always", "delimiter": ";", "decimalMark": ","}`,
 		`{"encoding": "utf-16le", "delimiter": "\t"}`,
 		`{"encoding": "windows-1252", "lineEnding": "lf"}`,
@@ -32,6 +35,64 @@ func TestConformance(t *testing.T) {
 	} {
 		t.Run(options, func(t *testing.T) { conformance.Test(t, New(), []byte(options)) })
 	}
+}
+
+func TestMemory(t *testing.T) { conformance.TestMemory(t, New(), nil) }
+
+func FuzzOptions(f *testing.F) {
+	conformance.FuzzOptions(f, New(), `{"columns": [{"name": "a", "value": "date(voucher.date, 'YYYY')"}]}`, `{"delimiter": "\t", "encoding": "utf-16le"}`)
+}
+
+func FuzzTexts(f *testing.F) {
+	conformance.FuzzTexts(f, New(), nil, conformance.ReadBack(readDefault))
+}
+
+// FuzzColumns compiles and evaluates expressions over every posting.
+func FuzzColumns(f *testing.F) {
+	for _, seed := range []string{"voucher.id", "left(line.text, 30)", "100 / (line.number - 1)", "line.dimensions['a'] + string(line.amount)", "-line.quantity"} {
+		f.Add(seed)
+	}
+	books := conformance.Books("SEK")
+	vouchers := conformance.Readable(conformance.Vouchers(f, books))
+	f.Fuzz(func(t *testing.T, expression string) {
+		options, err := json.Marshal(map[string]any{"columns": []map[string]string{{"name": "a", "value": expression}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var refused *exporters.OptionError
+		if _, err := conformance.Render(t.Context(), New(), conformance.Batch(books, options), vouchers); err != nil && !errors.As(err, &refused) {
+			t.Errorf("%q: %v", expression, err)
+		}
+	})
+}
+
+// readDefault reads the default columns, in the books' currency.
+func readDefault(files []conformance.File) ([]conformance.Found, error) {
+	rows, err := gocsv.NewReader(bytes.NewReader(files[0].Content)).ReadAll()
+	if err != nil {
+		return nil, err
+	}
+	var found []conformance.Found
+	last := ""
+	for _, row := range rows[1:] {
+		if row[0] != last {
+			found, last = append(found, conformance.Found{Currency: row[8]}), row[0]
+		}
+		currency, err := ledger.ParseCurrency(row[8])
+		if err != nil {
+			return nil, err
+		}
+		amount, err := ledger.ParseAmount(cmp.Or(row[9], "-"+row[10]), currency)
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", row, err)
+		}
+		voucher := &found[len(found)-1]
+		voucher.Amounts = append(voucher.Amounts, amount)
+		if row[2] == "2890" { // the offset account of conformance.Books
+			voucher.Owed -= amount
+		}
+	}
+	return found, nil
 }
 
 // golden cases are also what docs/exporters/csv.md shows.

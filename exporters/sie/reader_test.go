@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/text/encoding/charmap"
 
+	"github.com/ledgerport/ledgerport/exporters/conformance"
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
@@ -235,6 +236,39 @@ func (d *document) checkHead() error {
 		}
 	}
 	return nil
+}
+
+// readBack gives the vouchers of an artifact to the suite that every exporter must pass.
+func readBack(files []conformance.File) (found []conformance.Found, err error) {
+	for _, file := range files {
+		d, err := read(file.Content)
+		if err != nil {
+			return nil, err
+		}
+		code := "SEK"
+		if declared := d.head["#VALUTA"]; len(declared) > 0 {
+			code = declared[0][0].text
+		}
+		currency, err := ledger.ParseCurrency(code)
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range d.vouchers {
+			voucher := conformance.Found{Currency: code}
+			for _, transaction := range v.transactions {
+				amount, err := ledger.ParseAmount(transaction.amount, currency)
+				if err != nil {
+					return nil, err
+				}
+				voucher.Amounts = append(voucher.Amounts, amount)
+				if transaction.account == "2890" { // the offset account of conformance.Books
+					voucher.Owed -= amount
+				}
+			}
+			found = append(found, voucher)
+		}
+	}
+	return found, nil
 }
 
 func mustRead(t testing.TB, content []byte) *document {

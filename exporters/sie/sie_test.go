@@ -28,8 +28,18 @@ func TestConformance(t *testing.T) {
 		acme,
 		`{"companyName": "Acme", "numbering": "importer", "series": "UTL", "accountingPlan": "", "dimensions": {}}`,
 	} {
-		t.Run(options, func(t *testing.T) { conformance.Test(t, New(), []byte(options)) })
+		t.Run(options, func(t *testing.T) { conformance.Test(t, New(), []byte(options), conformance.ReadBack(readBack)) })
 	}
+}
+
+func TestMemory(t *testing.T) { conformance.TestMemory(t, New(), []byte(acme)) }
+
+func FuzzOptions(f *testing.F) {
+	conformance.FuzzOptions(f, New(), acme, `{"companyName": "A", "numbering": "importer", "dimensions": {"a": 1, "b": 20}}`)
+}
+
+func FuzzTexts(f *testing.F) {
+	conformance.FuzzTexts(f, New(), []byte(acme), conformance.ReadBack(readBack))
 }
 
 // The golden files are also what docs/exporters/sie.md shows.

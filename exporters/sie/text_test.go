@@ -2,7 +2,6 @@ package sie
 
 import (
 	"bytes"
-	"fmt"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -104,15 +103,4 @@ func survives(t interface{ Fatalf(string, ...any) }, text string) {
 	if err != nil || !bytes.Equal(again, encoded) {
 		t.Fatalf("%q is written as %q, and what is read of it as %q (%v)", text, encoded, again, err)
 	}
-}
-
-func FuzzOptions(f *testing.F) {
-	for _, seed := range []string{acme, `{}`, `null`, `[`, `{"companyName": "A", "dimensions": {"a": 1, "b": 1e3}}`} {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, options []byte) {
-		if err := New().Validate(options); err != nil && fmt.Sprint(err) == "" {
-			t.Error("an error without words")
-		}
-	})
 }
