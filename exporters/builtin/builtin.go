@@ -5,6 +5,7 @@ package builtin
 import (
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/exporters/csv"
+	"github.com/ledgerport/ledgerport/exporters/hledger"
 	"github.com/ledgerport/ledgerport/exporters/sie"
 )
 
@@ -12,6 +13,7 @@ import (
 func Registry() *exporters.Registry {
 	registry, err := exporters.NewRegistry(
 		csv.New(),
+		hledger.New(),
 		sie.New(),
 	)
 	if err != nil {

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -152,8 +154,12 @@ func resources(exporter, url string) (client.Reader, error) {
 		ChartOfAccountsRef: v1alpha1.LocalReference{Name: "bench"}, DestinationRef: v1alpha1.NamespacedReference{Name: "bench"},
 		Exporter: v1alpha1.ExporterSpec{Type: exporter}, VoucherSeries: "E", TimeZone: "Europe/Berlin",
 	}}
-	if exporter == "sie" {
-		export.Spec.Exporter.Options = &apiextensionsv1.JSON{Raw: []byte(`{"companyName":"Bench AB"}`)}
+	options, err := os.ReadFile(filepath.Join("exporters", exporter, "testdata", "bench.json"))
+	switch {
+	case err == nil:
+		export.Spec.Exporter.Options = &apiextensionsv1.JSON{Raw: options}
+	case !errors.Is(err, fs.ErrNotExist): // an exporter that needs no options has none
+		return nil, err
 	}
 	source := &v1alpha1.ClaimSource{ObjectMeta: meta, Spec: v1alpha1.ClaimSourceSpec{Postgres: v1alpha1.PostgresSource{
 		ConnectionSecretRef: v1alpha1.SecretKeyReference{Name: "bench", Key: "url"},

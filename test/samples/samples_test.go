@@ -40,8 +40,8 @@ func TestTheAPIServerAcceptsWhatKustomizeRenders(t *testing.T) {
 				t.Errorf("%s: %s %s: %v", directory, object.GetKind(), object.GetName(), err)
 			}
 		}
-		if directory == "config/samples" && (kinds["ClaimSource"] != 1 || kinds["AccountingExport"] != 2) {
-			t.Errorf("the samples are %v: want one source for two exports", kinds)
+		if directory == "config/samples" && (kinds["ClaimSource"] != 1 || kinds["AccountingExport"] < 2) {
+			t.Errorf("the samples are %v: want one source for several exports", kinds)
 		}
 	}
 }

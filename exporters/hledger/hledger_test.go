@@ -1,0 +1,393 @@
+package hledger
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/exporters/conformance"
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+const asBeancount = `{"format": "beancount"}`
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	for _, options := range []string{
+		``,
+		asBeancount,
+		`{"declarations": false, "fileName": "claims.ledger", "accountName": "{name}:{number}", "topLevel": {"0": "Kosten", "5": "Kosten", "6": "Kosten", "2": "Schulden", "26": "Vermögen", "3": "Kosten"}}`,
+		`{"format": "beancount", "declarations": false, "accountName": "{number}"}`,
+	} {
+		t.Run(options, func(t *testing.T) { conformance.Test(t, New(), []byte(options)) })
+	}
+}
+
+// The golden files are also what docs/exporters/hledger.md shows.
+func TestFilesAreAsReviewed(t *testing.T) {
+	t.Parallel()
+	for _, options := range []string{``, asBeancount} {
+		for _, file := range render(t, "SEK", options).Files {
+			golden := filepath.Join("testdata", file.Name)
+			if *update {
+				if err := os.WriteFile(golden, file.Content, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(file.Content, want) {
+				t.Errorf("the file differs from %s; run the test with -update and review the change", golden)
+			}
+		}
+	}
+}
+
+func TestThePageOfTheExporterIsTrue(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "exporters", "hledger.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, options := range []string{``, asBeancount} {
+		file := render(t, "SEK", options).Files[0]
+		head, rest, _ := strings.Cut(string(file.Content), "2026-11-03")
+		first, _, _ := strings.Cut(rest, "\n\n")
+		if want := head + "2026-11-03" + first; !strings.Contains(string(page), want) {
+			t.Errorf("it does not show the beginning of %s:\n%s", file.Name, want)
+		}
+	}
+}
+
+// Every program must accept the hard vouchers of the suite, and count what the vouchers say.
+func TestProgramsReadWhatTheVouchersSay(t *testing.T) {
+	t.Parallel()
+	for _, program := range programs {
+		for _, currency := range []string{"SEK", "JPY", "KWD"} {
+			t.Run(program.name+" "+currency, func(t *testing.T) {
+				t.Parallel()
+				books := conformance.Books(currency)
+				vouchers := append(conformance.Vouchers(t, books), reversal(t, books))
+				testProgram(t, &program, books, vouchers)
+			})
+		}
+	}
+}
+
+// Claims in any currency with any amounts and rates, of several lines, balance in every program to the last minor unit.
+func TestProgramsBalanceClaimsInForeignCurrencies(t *testing.T) {
+	t.Parallel()
+	for _, program := range programs {
+		t.Run(program.name, func(t *testing.T) {
+			t.Parallel()
+			books := conformance.Books("SEK")
+			books.Rounding.Limit = "1000"
+			claims := rapid.Custom(anyClaim)
+			var all []*ledger.Claim
+			for i := range 300 {
+				claim := claims.Example(i)
+				claim.ID = fmt.Sprintf("claim-%d", i)
+				all = append(all, claim)
+			}
+			testProgram(t, &program, books, conformance.Map(t, books, all))
+		})
+	}
+}
+
+// anyClaim draws a claim of one to five lines in one of five currencies.
+func anyClaim(t *rapid.T) *ledger.Claim {
+	claim := &ledger.Claim{ClaimantID: "0042", Currency: rapid.SampledFrom([]string{"SEK", "EUR", "JPY", "KWD", "IDR"}).Draw(t, "currency"), Description: "Any"}
+	for number := 1; number <= rapid.IntRange(1, 5).Draw(t, "lines"); number++ {
+		gross := rapid.Int64Range(-1_000_000, 1_000_000).Draw(t, "gross")
+		line := ledger.Line{
+			Number: number, ExpenseDate: conformance.Batch(conformance.Books("SEK"), nil).Cutoff.AddDate(0, 0, -1),
+			Category: rapid.SampledFrom([]string{"travel", "dinner", "parking"}).Draw(t, "category"),
+			Gross:    fmt.Sprint(gross), Tax: fmt.Sprint(gross / 5),
+		}
+		if claim.Currency != "SEK" {
+			rate := rapid.Int64Range(1, 40_000).Draw(t, "rate")
+			line.BaseGross, line.BaseTax = thousandths(gross*rate), thousandths(gross/5*rate)
+		}
+		claim.Lines = append(claim.Lines, line)
+	}
+	return claim
+}
+
+func thousandths(amount int64) string {
+	sign := ""
+	if amount < 0 {
+		sign, amount = "-", -amount
+	}
+	return fmt.Sprintf("%s%d.%03d", sign, amount/1000, amount%1000)
+}
+
+func testProgram(t *testing.T, program *program, books *v1alpha1.ChartOfAccountsSpec, vouchers []*ledger.Voucher) {
+	t.Helper()
+	options := []byte(`{"format": "` + program.format + `"}`)
+	artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, options), vouchers)
+	if err != nil || len(artifact.Held) > 0 {
+		t.Fatalf("held %v (%v), want none", artifact.Held, err)
+	}
+	content := artifact.Files[0].Content
+	program.run(t, program.check, content)
+	o, err := decodeOptions(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := map[string]dialect{journalFormat: journal{}, beancountFormat: beancount{}}[program.format]
+	names, err := nameAccounts(o, d, books)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]ledger.Amount{}
+	for _, voucher := range vouchers {
+		for _, posting := range voucher.Postings {
+			want[names[posting.Account]] += posting.BaseAmount
+		}
+	}
+	maps.DeleteFunc(want, func(_ string, amount ledger.Amount) bool { return amount == 0 })
+	if got := program.balancesOf(t, content, vouchers[0].BaseCurrency); !maps.Equal(got, want) {
+		t.Errorf("the balances are\n%v, want\n%v", got, want)
+	}
+}
+
+// reversal of the first voucher of the suite.
+func reversal(t *testing.T, books *v1alpha1.ChartOfAccountsSpec) *ledger.Voucher {
+	voucher := conformance.Vouchers(t, books)[0]
+	voucher.ClaimID, voucher.Reverses = "claim-ordinary", "E/2026/1"
+	for i := range voucher.Postings {
+		posting := &voucher.Postings[i]
+		posting.Amount, posting.BaseAmount = -posting.Amount, -posting.BaseAmount
+	}
+	return voucher
+}
+
+func TestTextsThatProgramsReadAMeaningInto(t *testing.T) {
+	t.Parallel()
+	hard := []string{
+		"; comment", "a, date: 2020-01-01", "[2020-01-01]", "[=2020-01-01]", ":a:b:", "date:x", "!", "*", "(x)", "|", "=", "a  ;b", "\\", `"`,
+		"{1}", "@@ 1 EUR", "%", "#", "'", "a:: b", "::", "٣", "\u00a0", "\u3000",
+	}
+	for _, program := range programs {
+		t.Run(program.name, func(t *testing.T) {
+			t.Parallel()
+			books := conformance.Books("SEK")
+			var vouchers []*ledger.Voucher
+			for i, text := range hard {
+				voucher := conformance.Vouchers(t, books)[0]
+				voucher.ClaimID, voucher.Text = fmt.Sprintf("claim-%d", i), text
+				for p := range voucher.Postings {
+					voucher.Postings[p].Text = text + " " // another than the voucher's
+				}
+				vouchers = append(vouchers, voucher)
+			}
+			testProgram(t, &program, books, vouchers)
+		})
+	}
+}
+
+func TestACodeThatATagCanNotHaveHoldsTheVoucher(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		spoil func(*ledger.Voucher)
+		want  string
+	}{
+		{"a comma in a project", func(v *ledger.Voucher) { v.Postings[0].Dimensions[1].Value = "P,1" }, "the dimension project of line 1 has a comma or a bracket"},
+		{"a bracket in the claim's id", func(v *ledger.Voucher) { v.ClaimID = "claim [1]" }, "the claim's id has a comma or a bracket"},
+		{"a long claimant's id", func(v *ledger.Voucher) { v.Postings[len(v.Postings)-1].Subledger = strings.Repeat("1", 2001) }, "the claimant's id has more than 2000 bytes"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			books := conformance.Books("SEK")
+			voucher := conformance.Vouchers(t, books)[0]
+			test.spoil(voucher)
+			artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, nil), []*ledger.Voucher{voucher})
+			if err != nil || len(artifact.Held) != 1 || !strings.HasPrefix(artifact.Held[0].Message, test.want) {
+				t.Errorf("held %v (%v), want %s…", artifact.Held, err, test.want)
+			}
+		})
+	}
+}
+
+func TestAVoucherThatDoesNotBalanceEndsTheArtifact(t *testing.T) {
+	t.Parallel()
+	books := conformance.Books("SEK")
+	voucher := conformance.Vouchers(t, books)[0]
+	voucher.Postings[0].BaseAmount++
+	_, err := conformance.Render(t.Context(), New(), conformance.Batch(books, nil), []*ledger.Voucher{voucher})
+	if err == nil || !strings.Contains(err.Error(), "claim-ordinary does not sum to zero") {
+		t.Errorf("%v, want an error that names the claim", err)
+	}
+}
+
+func TestAccountsHaveNamesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ options, number, want string }{
+		{``, "5800", "Expenses:5800 Resekostnader"},
+		{``, "2890", "Liabilities:2890 Skuld till anställda"},
+		{``, "2641", "Assets:2641 Debiterad ingående moms"},
+		{asBeancount, "0990", "Expenses:0990-Övrigt-annat"},
+		{asBeancount, "3740", "Expenses:3740-Öres-och-kronutjämning"},
+		{`{"format": "beancount", "accountName": "{name}:{number}"}`, "2890", "Liabilities:Skuld-till-anställda:2890"},
+		{`{"format": "beancount", "accountName": "{name}"}`, "3740", "Expenses:Öres-och-kronutjämning"},
+		{`{"topLevel": {"2": "skulder", "26": "tillgångar", "0": "kostnader", "3": "kostnader", "5": "kostnader", "6": "kostnader"}}`, "2641", "tillgångar:2641 Debiterad ingående moms"},
+	}
+	for _, test := range tests {
+		o, err := decodeOptions([]byte(test.options))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := map[string]dialect{journalFormat: journal{}, beancountFormat: beancount{}}[o.Format]
+		names, err := nameAccounts(o, d, conformance.Books("SEK"))
+		if err != nil || names[test.number] != test.want {
+			t.Errorf("%s: %q (%v), want %q", test.options, names[test.number], err, test.want)
+		}
+	}
+}
+
+func TestComponentsOfBeancountBeginWithACapitalOrADigit(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"travel": "Travel", "öres & kr": "Öres-kr", "5800": "5800", " -x- ": "X", "日本": "X-日本", "Å": "Å", "ßo": "X-ßo", "": "",
+	} {
+		if got := (beancount{}).component(text); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestBooksThatNoFileCanHaveAreRefused(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, options string
+		spoil         func(*v1alpha1.ChartOfAccountsSpec)
+		want          string
+	}{
+		{"two accounts of one name", `{"accountName": "{name}"}`, func(b *v1alpha1.ChartOfAccountsSpec) { b.Accounts[1].Name = "Resekostnader" },
+			`accountName: makes one account "Expenses:Resekostnader" of the accounts 5800 and 6071`},
+		{"an account without a top-level account", `{"topLevel": {"5": "Expenses"}}`, func(*v1alpha1.ChartOfAccountsSpec) {}, "topLevel: has no prefix of the account 6071"},
+		{"a dimension with a space", ``, func(b *v1alpha1.ChartOfAccountsSpec) { b.Rules[0].Dimensions = map[string]string{"cost centre": "''"} },
+			`the dimension "cost centre" of the chart of accounts can not be a tag`},
+		{"a dimension that dates postings", ``, func(b *v1alpha1.ChartOfAccountsSpec) { b.Rules[0].Dimensions = map[string]string{"date": "''"} },
+			`the dimension "date" of the chart of accounts is a tag that hledger gives a meaning`},
+		{"a dimension that is a tag already", ``, func(b *v1alpha1.ChartOfAccountsSpec) { b.Rules[0].Dimensions = map[string]string{"claim": "''"} },
+			`the dimension "claim" of the chart of accounts is a tag that the exporter uses`},
+		{"a dimension with a capital", asBeancount, func(b *v1alpha1.ChartOfAccountsSpec) { b.Rules[0].Dimensions = map[string]string{"Project": "''"} },
+			`the dimension "Project" of the chart of accounts can not be metadata`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			books := conformance.Books("SEK")
+			test.spoil(books)
+			_, err := New().Begin(t.Context(), conformance.Batch(books, []byte(test.options)), nil)
+			var refused *exporters.OptionError
+			if !errors.As(err, &refused) || !strings.HasPrefix(err.Error(), test.want) {
+				t.Errorf("%v, want %s…", err, test.want)
+			}
+		})
+	}
+}
+
+func TestOptionsThatCanNotWorkAreRefused(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ options, want string }{
+		{`{"format": "gnucash"}`, `format: "gnucash" is not one of ["hledger" "beancount"]`},
+		{`{"accountName": "account"}`, `accountName: has neither {number} nor {name}`},
+		{`{"topLevel": {"1": "a;b"}}`, `topLevel.1: "a;b" is not a word or a few`},
+		{`{"topLevel": {"1": ""}}`, `topLevel.1: "" is not a word or a few`},
+		{`{"format": "beancount", "topLevel": {"1": "Aktiva"}}`, `topLevel.1: "Aktiva" is not one of`},
+		{`{"fileName": "a/b"}`, `fileName: has a path separator`},
+		{`{"declarations": "no"}`, `declarations: is or has a JSON string where a boolean belongs`},
+	}
+	for _, test := range tests {
+		err := New().Validate([]byte(test.options))
+		var refused *exporters.OptionError
+		if !errors.As(err, &refused) || !strings.HasPrefix(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %s…", test.options, err, test.want)
+		}
+	}
+}
+
+// Whatever a text is, it stays in its place: the file has the lines that the same voucher with a plain text has.
+func FuzzTextsStayInTheirPlace(f *testing.F) {
+	for _, seed := range []string{"Lunch", "; x", "a, date:2020-01-01", `\" "`, "Ł🍜", "[1]", "  "} {
+		f.Add(seed)
+	}
+	books := conformance.Books("SEK")
+	f.Fuzz(func(t *testing.T, text string) {
+		claim := &ledger.Claim{
+			ID: "claim-1", ClaimantID: "0042", Currency: "SEK", Description: text,
+			Lines: []ledger.Line{{Number: 1, Category: "parking", Description: text + "!", Gross: "1", Tax: "0", ExpenseDate: conformance.Batch(books, nil).Cutoff}},
+		}
+		mapper, err := ledger.NewMapper(books, ledger.VoucherPolicy{Series: "E"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		voucher := new(ledger.Voucher)
+		if err := mapper.Map(t.Context(), claim, voucher); err != nil {
+			t.Skip() // a text that no file should have
+		}
+		for _, options := range []string{``, asBeancount} {
+			artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(options)), []*ledger.Voucher{voucher})
+			if err != nil || len(artifact.Held) > 0 {
+				t.Fatalf("held %v (%v)", artifact.Held, err)
+			}
+			_, transaction, _ := strings.Cut(string(artifact.Files[0].Content), "\n2026-11-30")
+			lines := strings.Split(transaction, "\n")
+			for i, line := range lines[1 : len(lines)-1] {
+				if trimmed := strings.TrimLeft(line, " "); line == trimmed || len(line) > 4095 {
+					t.Errorf("line %d of the transaction is %q", i+2, line)
+				}
+			}
+			if strings.Contains(lines[0], ";") && options == "" {
+				t.Errorf("the title has a comment: %q", lines[0])
+			}
+		}
+	})
+}
+
+func FuzzOptions(f *testing.F) {
+	for _, seed := range []string{``, asBeancount, `{"topLevel": {"1": "Assets"}}`, `{"accountName": "{name}"}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, options []byte) {
+		if New().Validate(options) != nil {
+			return
+		}
+		_, err := conformance.Render(t.Context(), New(), conformance.Batch(conformance.Books("SEK"), options), nil)
+		var refused *exporters.OptionError
+		if err != nil && !errors.As(err, &refused) {
+			t.Errorf("options that are accepted do not work: %v", err)
+		}
+	})
+}
+
+func BenchmarkWrite(b *testing.B) { conformance.Benchmark(b, New(), nil) }
+
+// render makes the files of the readable vouchers of the suite.
+func render(t *testing.T, currency, options string) conformance.Artifact {
+	t.Helper()
+	books := conformance.Books(currency)
+	artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(options)), conformance.Readable(conformance.Vouchers(t, books)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return artifact
+}

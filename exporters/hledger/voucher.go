@@ -1,0 +1,120 @@
+package hledger
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+// appendVoucher appends a transaction, and before it the declaration of a currency that occurs for the first time.
+func (w *writer) appendVoucher(to []byte, voucher *ledger.Voucher) ([]byte, error) {
+	if w.options.Declarations && !w.declared[voucher.Currency.Code()] {
+		to = w.dialect.appendCommodity(append(to, '\n'), voucher.Currency)
+	}
+	to = w.dialect.appendTitle(append(to, '\n'), voucher)
+	to, err := w.appendCode(to, ofVoucher, claimTag, voucher.ClaimID)
+	if err != nil {
+		return to, hold(voucher, "the claim's id %s", err)
+	}
+	if voucher.Reverses != "" {
+		if to, err = w.appendCode(to, ofVoucher, reversesTag, voucher.Reverses); err != nil {
+			return to, hold(voucher, "the id of the voucher that this one reverses %s", err)
+		}
+	}
+	var sum ledger.Amount
+	for i := range voucher.Postings {
+		if to, err = w.appendPosting(to, voucher, &voucher.Postings[i]); err != nil {
+			return to, err
+		}
+		sum += voucher.Postings[i].BaseAmount
+	}
+	if sum != 0 {
+		return to, fmt.Errorf("the voucher of claim %s does not sum to zero", voucher.ClaimID)
+	}
+	return to, nil
+}
+
+// appendPosting appends account, amount and tags.
+func (w *writer) appendPosting(to []byte, voucher *ledger.Voucher, posting *ledger.Posting) ([]byte, error) {
+	account, known := w.accounts[posting.Account]
+	if !known {
+		return to, fmt.Errorf("the voucher of claim %s has the account %s, which is not in the chart of accounts", voucher.ClaimID, posting.Account)
+	}
+	to = append(to, w.indent()...)
+	to = append(to, account...)
+	to = append(to, "  "...)
+	to = appendAmount(to, voucher, posting)
+	to = append(to, '\n')
+	if posting.Text != voucher.Text && posting.Text != "" {
+		to = w.dialect.appendText(to, ofPosting, textTag, cut(posting.Text))
+	}
+	var err error
+	for _, dimension := range posting.Dimensions {
+		if to, err = w.appendCode(to, ofPosting, dimension.Name, dimension.Value); err != nil {
+			return to, hold(voucher, "the dimension %s of %s %s; use another code", dimension.Name, where(posting), err)
+		}
+	}
+	if posting.Subledger != "" {
+		if to, err = w.appendCode(to, ofPosting, claimantTag, posting.Subledger); err != nil {
+			return to, hold(voucher, "the claimant's id %s; use another", err)
+		}
+	}
+	return to, nil
+}
+
+// indent of a posting.
+func (w *writer) indent() string {
+	if w.options.Format == beancountFormat {
+		return "  "
+	}
+	return "    "
+}
+
+// appendAmount appends an amount as in 1085.50 SEK; a foreign one with what it is in the books, as in 31.337 KWD @@ 1085.50
+// SEK, so that the transaction balances to the last minor unit. Where the two do not say the same, because rounding or
+// rates of several lines left but a residue, the books' amount stands alone.
+func appendAmount(to []byte, voucher *ledger.Voucher, posting *ledger.Posting) []byte {
+	base := posting.BaseAmount
+	sameSign := base == 0 || (posting.Amount > 0) == (base > 0)
+	if voucher.Currency != voucher.BaseCurrency && posting.Amount != 0 && sameSign {
+		to = posting.Amount.AppendDecimal(to, voucher.Currency, '.')
+		to = append(to, ' ')
+		to = append(to, voucher.Currency.Code()...)
+		to = append(to, " @@ "...)
+		base = max(base, -base)
+	}
+	to = base.AppendDecimal(to, voucher.BaseCurrency, '.')
+	to = append(to, ' ')
+	return append(to, voucher.BaseCurrency.Code()...)
+}
+
+var errTooLong = errors.New("has more than " + strconv.Itoa(maxText) + " bytes, which is more than ledger reads")
+
+func (w *writer) appendCode(to []byte, level level, name, code string) ([]byte, error) {
+	if len(code) > maxText {
+		return to, errTooLong
+	}
+	return w.dialect.appendCode(to, level, name, code)
+}
+
+// cut gives the beginning of a text that is too long for a line.
+func cut(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	end := maxText
+	for !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end]
+}
+
+func where(posting *ledger.Posting) string {
+	if posting.LineNumber == 0 {
+		return "the " + string(posting.Kind) + " posting"
+	}
+	return "line " + strconv.Itoa(posting.LineNumber)
+}
