@@ -170,6 +170,20 @@ const (
 	ReasonExporterFailed Reason = "ExporterFailed"
 	// ReasonClaimsHeld: a run left claims out; an event names them.
 	ReasonClaimsHeld Reason = "ClaimsHeld"
+	// ReasonRunNotFound: the run that a reversal names is not on record in this namespace and organisation.
+	ReasonRunNotFound Reason = "RunNotFound"
+	// ReasonRunAmbiguous: several runs of the name that a reversal gives were committed, and it gives no uid.
+	ReasonRunAmbiguous Reason = "RunAmbiguous"
+	// ReasonRunNotCommitted: the run that a reversal names is not finished, or was released.
+	ReasonRunNotCommitted Reason = "RunNotCommitted"
+	// ReasonReversesOtherExport: the run that a reversal names belongs to another export.
+	ReasonReversesOtherExport Reason = "ReversesOtherExport"
+	// ReasonReversesReversal: the run that a reversal names is a reversal.
+	ReasonReversesReversal Reason = "ReversesReversal"
+	// ReasonNothingToReverse: the run that a reversal names has no vouchers.
+	ReasonNothingToReverse Reason = "NothingToReverse"
+	// ReasonAlreadyReversed: the run that a reversal names is reversed, or being reversed, by another.
+	ReasonAlreadyReversed Reason = "AlreadyReversed"
 	// ReasonInternal: an error that no other reason describes.
 	ReasonInternal Reason = "InternalError"
 )

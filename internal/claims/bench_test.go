@@ -56,12 +56,12 @@ func (f *fixture) reserveOnce(b *testing.B, runID string) time.Duration {
 	start := time.Now()
 	reservation := f.reserve(database, run)
 	for {
-		_, err := reservation.Next(f.ctx)
+		claim, err := reservation.Next(f.ctx)
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		f.must(err)
-		f.must(reservation.Take(f.ctx, 2026))
+		f.must(reservation.Take(f.ctx, voucher(claim, 2026, reservation.NextNumber(2026))))
 	}
 	streamed := time.Since(start)
 	totals, err := reservation.Totals(f.ctx)

@@ -127,3 +127,12 @@ func sqlState(err error) string {
 	}
 	return ""
 }
+
+// violatedConstraint names the unique index that a statement ran into; empty where it did not.
+func violatedConstraint(err error) string {
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && refused.Code == stateUniqueViolation {
+		return refused.ConstraintName
+	}
+	return ""
+}

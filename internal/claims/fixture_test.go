@@ -153,11 +153,23 @@ func (f *fixture) takeAll(reservation *claims.Reservation, year func(*ledger.Cla
 			err = reservation.Hold(f.ctx, &ledger.Hold{ClaimID: claim.ID, Reason: ledger.HoldUnmapped, Message: "map it"})
 		} else {
 			ids = append(ids, claim.ID)
-			err = reservation.Take(f.ctx, in)
+			err = reservation.Take(f.ctx, voucher(claim, in, reservation.NextNumber(in)))
 		}
 		if err != nil {
 			f.Fatal(err)
 		}
+	}
+}
+
+// voucher is a small voucher of a claim.
+func voucher(claim *ledger.Claim, year int, number int64) *ledger.Voucher {
+	nok, _ := ledger.ParseCurrency("NOK")
+	return &ledger.Voucher{
+		Series: "E", FiscalYear: year, Number: number, PostingDate: before.Truncate(24 * time.Hour), ClaimID: claim.ID, ClaimantID: claim.ClaimantID,
+		ApprovedAt: claim.ApprovedAt, Currency: nok, BaseCurrency: nok, Postings: []ledger.Posting{
+			{Kind: ledger.ExpensePosting, Account: "7140", Amount: 100, BaseAmount: 100},
+			{Kind: ledger.OffsetPosting, Account: "2910", Amount: -100, BaseAmount: -100},
+		},
 	}
 }
 

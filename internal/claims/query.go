@@ -75,7 +75,7 @@ func (l *layout) expression(f field) string {
 
 // resultFormats says which columns come in binary.
 func resultFormats() []int16 {
-	formats := make([]int16, len(streamFields), len(streamFields)+2)
+	formats := make([]int16, len(streamFields))
 	for i, f := range &streamFields {
 		if f.binary {
 			formats[i] = pgtype.BinaryFormatCode
@@ -112,16 +112,6 @@ func (l *layout) candidates(run Run) query {
 			WHERE e.claim_id IS NULL ORDER BY %[7]s, %[6]s OFFSET 0) c
 		LEFT JOIN %[8]s ORDER BY %[7]s, %[6]s`,
 		l.selectList(), l.claims.allColumns(), l.claims.name, l.approvedClaims(&q, run), q.parameter(run.OrganizationID), id, approvedAt, l.linesOf("c"))
-	return q
-}
-
-// reserved reads the claims that a run has taken, in the order of their positions.
-func (l *layout) reserved(run Run) query {
-	var q query
-	q.sql = fmt.Sprintf(`SELECT %s, e.fiscal_year, e.voucher_number FROM ledgerport.exported_claims e JOIN %s LEFT JOIN %s
-		WHERE e.organization_id = %s AND e.run_id = %s AND c.%s = %s ORDER BY e.position`,
-		l.selectList(), l.claimsOf("e"), l.linesOf("c"),
-		q.parameter(run.OrganizationID), q.parameter(run.ID), l.claims.quoted("organizationID"), q.parameter(run.OrganizationID))
 	return q
 }
 

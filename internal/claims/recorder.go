@@ -8,16 +8,22 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/ledgerport/ledgerport/internal/journal"
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
 // batchSize is the number of claims that travel to the database together.
 const batchSize = 4096
 
-// recorder writes which claims a run took and held on a connection of its own, in a goroutine of its own: while one batch
-// travels, the next one fills.
+// blockSize is about how many bytes of vouchers travel together at most.
+const blockSize = 4 << 20
+
+// recorder writes which claims a run took and held, and the vouchers, on a connection of its own, in a goroutine of its
+// own: while one batch travels, the next one fills.
 type recorder struct {
 	run     Run
+	table   string // that binds claims to the run
+	blocks  int    // of vouchers, written so far
 	filling *batch
 	full    chan *batch // to the goroutine
 	empty   chan *batch // and back
@@ -28,22 +34,16 @@ type recorder struct {
 
 // batch of claims in the order in which they were decided.
 type batch struct {
-	size  int
-	taken []byte // rows in the binary format of COPY
-	held  struct{ claims, reasons, messages []string }
-}
-
-type taken struct {
-	claimID    string
-	position   int64
-	fiscalYear int
-	number     int64
+	size     int
+	taken    []byte // rows in the binary format of COPY
+	vouchers journal.Writer
+	held     struct{ claims, reasons, messages []string }
 }
 
 // newRecorder starts the goroutine, which uses the connection until finish returns.
-func newRecorder(ctx context.Context, conn *pgx.Conn, run Run) *recorder {
+func newRecorder(ctx context.Context, conn *pgx.Conn, run Run, table string) *recorder {
 	r := &recorder{
-		run: run, filling: &batch{},
+		run: run, table: table, filling: &batch{},
 		full: make(chan *batch), empty: make(chan *batch, 2), stopped: make(chan struct{}),
 	}
 	r.empty <- &batch{}
@@ -61,12 +61,13 @@ func newRecorder(ctx context.Context, conn *pgx.Conn, run Run) *recorder {
 	return r
 }
 
-func (r *recorder) take(ctx context.Context, t taken) error {
+func (r *recorder) take(ctx context.Context, position int64, voucher *ledger.Voucher) error {
 	if err := r.room(ctx); err != nil {
 		return err
 	}
 	r.filling.size++
-	r.filling.taken = r.run.appendCopyRow(r.filling.taken, t)
+	r.filling.taken = r.run.appendCopyRow(r.filling.taken, position, voucher)
+	r.filling.vouchers.Append(voucher)
 	return nil
 }
 
@@ -84,7 +85,7 @@ func (r *recorder) hold(ctx context.Context, claimID string, hold *ledger.Hold) 
 
 // room sends the batch off if it is full.
 func (r *recorder) room(ctx context.Context) error {
-	if r.filling.size < batchSize {
+	if r.filling.size < batchSize && len(r.filling.vouchers.Block()) < blockSize {
 		return nil
 	}
 	select {
@@ -115,12 +116,13 @@ func (r *recorder) flush() error {
 
 func (b *batch) reset() {
 	b.size, b.taken = 0, b.taken[:0]
+	b.vouchers.Reset()
 	b.held.claims, b.held.reasons, b.held.messages = b.held.claims[:0], b.held.reasons[:0], b.held.messages[:0]
 }
 
 func (r *recorder) write(ctx context.Context, conn *pgx.Conn, b *batch) error {
 	if len(b.taken) > 0 {
-		const copyRows = `COPY ledgerport.exported_claims (organization_id, claim_id, run_id, position, fiscal_year, voucher_number)
+		copyRows := `COPY ledgerport.` + r.table + ` (organization_id, claim_id, run_id, position, fiscal_year, voucher_number)
 			FROM STDIN (FORMAT binary)`
 		_, err := conn.PgConn().CopyFrom(ctx, bytes.NewReader(append(b.taken, copyTrailer...)), copyRows)
 		if sqlState(err) == stateUniqueViolation {
@@ -129,6 +131,11 @@ func (r *recorder) write(ctx context.Context, conn *pgx.Conn, b *batch) error {
 		if err != nil {
 			return err
 		}
+		if _, err := conn.Exec(ctx, `INSERT INTO ledgerport.run_vouchers (run_id, block, body) VALUES ($1, $2, $3)`,
+			r.run.ID, r.blocks, b.vouchers.Block()); err != nil {
+			return err
+		}
+		r.blocks++
 	}
 	if len(b.held.claims) == 0 {
 		return nil
@@ -146,18 +153,18 @@ var (
 	copyTrailer = []byte{0xff, 0xff}
 )
 
-func (run Run) appendCopyRow(to []byte, t taken) []byte {
+func (run Run) appendCopyRow(to []byte, position int64, voucher *ledger.Voucher) []byte {
 	if len(to) == 0 {
 		to = append(to, copyHeader...)
 	}
 	to = binary.BigEndian.AppendUint16(to, 6)
 	to = appendText(to, run.OrganizationID)
-	to = appendText(to, t.claimID)
+	to = appendText(to, voucher.ClaimID)
 	to = appendText(to, run.ID)
-	to = appendInt64(to, t.position)
+	to = appendInt64(to, position)
 	to = binary.BigEndian.AppendUint32(to, 4)
-	to = binary.BigEndian.AppendUint32(to, uint32(t.fiscalYear)) // a year
-	return appendInt64(to, t.number)
+	to = binary.BigEndian.AppendUint32(to, uint32(voucher.FiscalYear)) // a year
+	return appendInt64(to, voucher.Number)
 }
 
 func appendText(to []byte, text string) []byte {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -17,23 +16,13 @@ import (
 // reader streams the claims in order, and the writer takes or holds them in batches behind it. Commit makes all of it
 // true at once; until then nobody sees anything of it.
 type Reservation struct {
-	run    Run
-	fence  Fence
-	tables *layout
-	cancel context.CancelFunc // ends what both connections are doing
-
+	binding
+	tables  *layout
+	cancel  context.CancelFunc // ends what both connections are doing
 	reader  *pgx.Conn
 	stream  *stream
 	current *ledger.Claim // neither taken nor held yet
-
-	tx       pgx.Tx
-	recorder *recorder
-	position int64
-	numbers  map[int]*numbering
 }
-
-// numbering of one fiscal year: the next number when the reservation began, and now.
-type numbering struct{ first, next int64 }
 
 var snapshotIsolation = pgx.TxOptions{IsoLevel: pgx.RepeatableRead}
 
@@ -53,7 +42,7 @@ func (d *Database) Reserve(ctx context.Context, fence Fence) (*Reservation, erro
 		return nil, err
 	}
 	whole, cancel := context.WithCancel(ctx)
-	r := &Reservation{run: run, fence: fence, tables: tables, cancel: cancel, numbers: map[int]*numbering{}}
+	r := &Reservation{binding: newBinding(run, fence), tables: tables, cancel: cancel}
 	if err := r.begin(whole, d); err != nil {
 		r.Rollback() //nolint:contextcheck // it must work after the context's end
 		return nil, classify(ctx, "beginning to reserve claims", err)
@@ -102,21 +91,8 @@ func (r *Reservation) begin(ctx context.Context, d *Database) (err error) {
 		return err
 	}
 	r.stream = openStream(ctx, r.reader, r.tables.candidates(r.run), resultFormats())
-	r.recorder = newRecorder(ctx, r.tx.Conn(), r.run)
+	r.recorder = newRecorder(ctx, r.tx.Conn(), r.run, "exported_claims")
 	return nil
-}
-
-// readNumbers learns where the series stands in each fiscal year.
-func (r *Reservation) readNumbers(ctx context.Context) error {
-	rows, _ := r.tx.Query(ctx, `SELECT fiscal_year, next FROM ledgerport.voucher_numbers WHERE organization_id = $1 AND series = $2`,
-		r.run.OrganizationID, r.run.Series) // the error comes with the rows
-	var year int
-	var next int64
-	_, err := pgx.ForEachRow(rows, []any{&year, &next}, func() error {
-		r.numbers[year] = &numbering{first: next, next: next}
-		return nil
-	})
-	return err
 }
 
 // Next gives the next claim, or io.EOF after the last. The claim is valid until the next call, and the maps in it are not
@@ -125,36 +101,19 @@ func (r *Reservation) Next(ctx context.Context) (claim *ledger.Claim, err error)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	r.current, err = r.stream.next(nil)
+	r.current, err = r.stream.next()
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, classify(ctx, "reading the approved claims", err)
 	}
 	return r.current, err
 }
 
-// NextNumber is the number that the next claim taken for a fiscal year gets.
-func (r *Reservation) NextNumber(fiscalYear int) int64 { return r.numbering(fiscalYear).next }
-
-func (r *Reservation) numbering(fiscalYear int) *numbering {
-	year, ok := r.numbers[fiscalYear]
-	if !ok {
-		year = &numbering{first: 1, next: 1}
-		r.numbers[fiscalYear] = year
-	}
-	return year
-}
-
-// Take binds the current claim to the run, under NextNumber of the fiscal year.
-func (r *Reservation) Take(ctx context.Context, fiscalYear int) error {
-	claim, err := r.decide()
-	if err != nil {
+// Take binds the current claim to the run, with its voucher: its number is NextNumber of its fiscal year.
+func (r *Reservation) Take(ctx context.Context, voucher *ledger.Voucher) error {
+	if _, err := r.decide(); err != nil {
 		return err
 	}
-	r.position++
-	year := r.numbering(fiscalYear)
-	err = r.recorder.take(ctx, taken{claimID: claim.ID, position: r.position, fiscalYear: fiscalYear, number: year.next})
-	year.next++
-	return err
+	return r.take(ctx, voucher)
 }
 
 // Hold leaves the current claim out and puts why on record in ledgerport.held_claims.
@@ -190,30 +149,17 @@ func (r *Reservation) Totals(ctx context.Context) (ledger.Totals, error) {
 	return totals, classify(ctx, "summing the reserved claims", err)
 }
 
-// Commit makes the reservation true: claims, holds, numbers and the run's new state (reserved, or rendered) in one
-// transaction, if the attempt is still the run's newest. No claim can be taken or held afterwards.
+// Commit makes the reservation true: claims, holds, vouchers, numbers and the run's new state (reserved, or rendered) in
+// one transaction, if the attempt is still the run's newest. No claim can be taken or held afterwards.
 func (r *Reservation) Commit(ctx context.Context, state RunState, rendered Rendered) error {
-	if err := r.recorder.finish(); err != nil {
-		return classify(ctx, "reserving claims", err)
+	err := r.recorder.finish()
+	if err == nil {
+		err = r.dropSettledHolds(ctx)
 	}
-	if err := r.record(ctx, state, rendered); err != nil {
-		return classify(ctx, "reserving claims", err)
+	if err == nil {
+		err = r.commit(ctx, state, rendered)
 	}
-	return classify(ctx, "reserving claims", r.tx.Commit(ctx))
-}
-
-func (r *Reservation) record(ctx context.Context, state RunState, rendered Rendered) error {
-	if err := r.dropSettledHolds(ctx); err != nil {
-		return err
-	}
-	if err := r.advanceNumbers(ctx); err != nil {
-		return err
-	}
-	err := recordRendered(ctx, r.tx, r.fence, StateStarted, state, rendered)
-	if sqlState(err) == stateSerialization { // the run's row is newer than the snapshot
-		return fenced()
-	}
-	return err
+	return classify(ctx, "reserving claims", err)
 }
 
 // dropSettledHolds removes the holds of claims that were taken or are no candidates any more: this run has held the rest
@@ -224,35 +170,10 @@ func (r *Reservation) dropSettledHolds(ctx context.Context) error {
 	return err
 }
 
-// advanceNumbers moves the series on, if it still stands where the reservation found it.
-func (r *Reservation) advanceNumbers(ctx context.Context) error {
-	for _, fiscalYear := range slices.Sorted(maps.Keys(r.numbers)) {
-		year := r.numbers[fiscalYear]
-		if year.next == year.first {
-			continue
-		}
-		done, err := r.tx.Exec(ctx, `INSERT INTO ledgerport.voucher_numbers AS n (organization_id, series, fiscal_year, next)
-			VALUES ($1, $2, $3, $4) ON CONFLICT (organization_id, series, fiscal_year) DO UPDATE SET next = excluded.next WHERE n.next = $5`,
-			r.run.OrganizationID, r.run.Series, fiscalYear, year.next, year.first)
-		if err != nil {
-			return err
-		}
-		if done.RowsAffected() != 1 {
-			return conflict(nil)
-		}
-	}
-	return nil
-}
-
 // Rollback ends the reservation. What was committed stays; everything else is undone.
 func (r *Reservation) Rollback() {
 	r.cancel()
-	if r.recorder != nil {
-		_ = r.recorder.finish() // its error has been reported or does not matter any more
-	}
-	if r.tx != nil {
-		rollback(context.Background(), r.tx)
-	}
+	r.rollback()
 	if r.stream != nil {
 		_, _ = r.stream.rows.Close() // cancelled
 	}

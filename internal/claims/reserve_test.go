@@ -46,8 +46,8 @@ func TestReserve_TakesEachClaimOnceAndNumbersEachFiscalYear(t *testing.T) {
 	if want := []string{id(1), id(2), id(3), id(5)}; !slices.Equal(taken, want) {
 		t.Fatalf("took %v, want %v", taken, want)
 	}
-	wantNumbers := []claims.ReservedClaim{{FiscalYear: 2026, Number: 1}, {FiscalYear: 2025, Number: 1}, {FiscalYear: 2026, Number: 2}, {FiscalYear: 2026, Number: 3}}
-	f.mustBeReserved(database, run, taken, wantNumbers)
+	wantNumbers := []number{{FiscalYear: 2026, Number: 1}, {FiscalYear: 2025, Number: 1}, {FiscalYear: 2026, Number: 2}, {FiscalYear: 2026, Number: 3}}
+	f.mustHaveVouchers(database, run, taken, wantNumbers)
 	f.must(database.MarkDelivered(t.Context(), run.Fence(), "file:///x"))
 	f.must(database.Commit(t.Context(), run.Fence()))
 
@@ -58,28 +58,37 @@ func TestReserve_TakesEachClaimOnceAndNumbersEachFiscalYear(t *testing.T) {
 	if want := []string{id(4), id(6)}; !slices.Equal(taken, want) {
 		t.Fatalf("the second run took %v, want %v", taken, want)
 	}
-	f.mustBeReserved(database, run, taken, []claims.ReservedClaim{{FiscalYear: 2026, Number: 4}, {FiscalYear: 2025, Number: 2}})
+	f.mustHaveVouchers(database, run, taken, []number{{FiscalYear: 2026, Number: 4}, {FiscalYear: 2025, Number: 2}})
 	if n := f.count(`SELECT count(*) FROM ledgerport.held_claims`); n != 0 {
 		t.Errorf("%d claims are still held", n)
 	}
 }
 
-// mustBeReserved insists that a resumed run reads the same claims, in the same order, with these numbers.
-func (f *fixture) mustBeReserved(database *claims.Database, run claims.Run, ids []string, numbers []claims.ReservedClaim) {
+// number is the number of a voucher in a fiscal year.
+type number struct {
+	FiscalYear int
+	Number     int64
+}
+
+// mustHaveVouchers insists that a resumed run reads the vouchers of these claims, in this order, with these numbers, and
+// that the tables say the same.
+func (f *fixture) mustHaveVouchers(database *claims.Database, run claims.Run, ids []string, numbers []number) {
 	f.Helper()
-	reserved, err := database.Reserved(f.ctx, run.Fence())
+	vouchers, err := database.Vouchers(f.ctx, run.Fence())
 	f.must(err)
-	defer reserved.Close()
+	var got ledger.Voucher
 	for i, want := range numbers {
-		got, err := reserved.Next(f.ctx)
-		f.must(err)
-		if got.ID != ids[i] || got.FiscalYear != want.FiscalYear || got.Number != want.Number || len(got.Lines) == 0 {
-			f.Errorf("claim %d is %s under %d/%d with %d lines, want %s under %d/%d",
-				i, got.ID, got.FiscalYear, got.Number, len(got.Lines), ids[i], want.FiscalYear, want.Number)
+		f.must(vouchers.Next(f.ctx, &got))
+		if got.ClaimID != ids[i] || got.FiscalYear != want.FiscalYear || got.Number != want.Number || len(got.Postings) != 2 {
+			f.Errorf("voucher %d is %+v, want claim %s under %d/%d", i, got, ids[i], want.FiscalYear, want.Number)
+		}
+		if n := f.count(`SELECT count(*) FROM ledgerport.vouchers WHERE claim_id = $1 AND position = $2 AND fiscal_year = $3 AND voucher_number = $4 AND run_id = $5`,
+			ids[i], i+1, want.FiscalYear, want.Number, run.ID); n != 1 && len(numbers) < 100 {
+			f.Errorf("voucher %d of claim %s is %d times in the view", i, ids[i], n)
 		}
 	}
-	if _, err := reserved.Next(f.ctx); !errors.Is(err, io.EOF) {
-		f.Errorf("after the last claim: %v, want EOF", err)
+	if err := vouchers.Next(f.ctx, &got); !errors.Is(err, io.EOF) {
+		f.Errorf("after the last voucher: %v, want EOF", err)
 	}
 }
 
@@ -90,16 +99,16 @@ func TestReserve_SaysTheNumberBeforeItIsTaken(t *testing.T) {
 	f.sql(`INSERT INTO ledgerport.voucher_numbers VALUES ($1, 'E', 2026, 17), ($1, 'X', 2026, 99), ($2, 'E', 2026, 55)`, acme, globex)
 	database := f.open(v1alpha1.PostgresSource{})
 	reservation := f.reserve(database, f.start(database, attemptOf("1")))
-	_, err := reservation.Next(t.Context())
+	claim, err := reservation.Next(t.Context())
 	f.must(err)
 	if got := reservation.NextNumber(2026); got != 17 {
 		t.Errorf("the next number is %d, want 17", got)
 	}
-	f.must(reservation.Take(t.Context(), 2026))
+	f.must(reservation.Take(t.Context(), voucher(claim, 2026, 17)))
 	if got := []int64{reservation.NextNumber(2026), reservation.NextNumber(2025)}; !slices.Equal(got, []int64{18, 1}) {
 		t.Errorf("the next numbers are %d, want 18 and, in a new year, 1", got)
 	}
-	if err := reservation.Take(t.Context(), 2026); err == nil {
+	if err := reservation.Take(t.Context(), voucher(claim, 2026, 18)); err == nil {
 		t.Error("a claim was taken twice")
 	}
 }
@@ -186,11 +195,11 @@ func TestReserve_ManyBatchesOfTakenAndHeldClaims(t *testing.T) {
 	if len(taken) != n/2 || f.count(`SELECT count(*) FROM ledgerport.held_claims`) != n/2 {
 		t.Fatalf("took %d claims of %d, half of which are to be held", len(taken), n)
 	}
-	want := make([]claims.ReservedClaim, n/2)
+	want := make([]number, n/2)
 	for i := range want {
-		want[i] = claims.ReservedClaim{FiscalYear: 2026, Number: int64(i + 1)}
+		want[i] = number{FiscalYear: 2026, Number: int64(i + 1)}
 	}
-	f.mustBeReserved(database, run, taken, want)
+	f.mustHaveVouchers(database, run, taken, want)
 }
 
 func TestReserve_OfTwoRunsAtOnceOnlyOneGetsAClaim(t *testing.T) {
@@ -257,8 +266,9 @@ func TestReserve_WhenTheContextEndsLeavesNoBackendAndNoRows(t *testing.T) {
 				if n == 10_000 && name == "cancelled" {
 					cancel()
 				}
-				if _, err = reservation.Next(ctx); err == nil {
-					err = reservation.Take(ctx, 2026)
+				var claim *ledger.Claim
+				if claim, err = reservation.Next(ctx); err == nil {
+					err = reservation.Take(ctx, voucher(claim, 2026, reservation.NextNumber(2026)))
 				}
 			}
 			<-ctx.Done()

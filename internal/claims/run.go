@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failure"
@@ -37,6 +36,16 @@ func (s RunState) Finished() bool { return s == StateCommitted || s == StateRele
 // ReleasedSuperseded is the reason of a run that was released because another one of its series began after its deadline.
 const ReleasedSuperseded = "superseded"
 
+// RunType says what a run does.
+type RunType string
+
+const (
+	// TypeExport exports approved claims.
+	TypeExport RunType = "export"
+	// TypeReversal reverses the vouchers of another run.
+	TypeReversal RunType = "reversal"
+)
+
 // RunIdentity says which run it is.
 type RunIdentity struct {
 	// ID is the UID of the ExportRun.
@@ -60,6 +69,8 @@ type Attempt struct {
 	Cutoff time.Time
 	// Inputs is a JSON document of everything but the claims that decides the bytes of the artifact.
 	Inputs []byte
+	// Reverses is the ID of the run that a reversal reverses, which Reversible gave; empty for an export.
+	Reverses string
 }
 
 // Fence names one attempt of a run. A step with the fence of an older attempt fails with ReasonFenced and changes nothing.
@@ -99,6 +110,9 @@ type Run struct {
 	Deadline time.Time
 	Series   string
 	Cutoff   time.Time
+	Type     RunType
+	// Reverses is the ID of the run that a reversal reverses; empty for an export.
+	Reverses string
 	// Inputs are those of the attempt that reserved the claims; before that, those of the newest.
 	Inputs []byte
 	Rendered
@@ -106,21 +120,21 @@ type Run struct {
 	Location      string
 	ReleaseReason string
 	StartedAt     time.Time
-	// RenderedAt, DeliveredAt, CommittedAt and ReleasedAt are nil for what has not happened.
-	RenderedAt, DeliveredAt, CommittedAt, ReleasedAt *time.Time
+	// The times are nil for what has not happened.
+	RenderedAt, DeliveredAt, CommittedAt, ReleasedAt, ArtifactRemovedAt *time.Time
 }
 
 // Fence of the attempt that this record is of.
 func (r Run) Fence() Fence { return Fence{RunID: r.ID, Attempt: r.Attempt} }
 
 const runColumns = `id, namespace, export, name, organization_id, state, attempt, holder, deadline, series, cutoff, inputs,
-	claims, lines, held, first_voucher, last_voucher, files, manifest, location, release_reason,
-	started_at, rendered_at, delivered_at, committed_at, released_at`
+	type, coalesce(reverses, ''), claims, lines, held, first_voucher, last_voucher, files, manifest, location, release_reason,
+	started_at, rendered_at, delivered_at, committed_at, released_at, artifact_removed_at`
 
 func scanRun(row pgx.Row) (r Run, err error) {
 	return r, row.Scan(&r.ID, &r.Namespace, &r.Export, &r.Name, &r.OrganizationID, &r.State, &r.Attempt, &r.Holder, &r.Deadline, &r.Series, &r.Cutoff, &r.Inputs,
-		&r.Claims, &r.Lines, &r.Held, &r.FirstVoucher, &r.LastVoucher, &r.Files, &r.Manifest, &r.Location, &r.ReleaseReason,
-		&r.StartedAt, &r.RenderedAt, &r.DeliveredAt, &r.CommittedAt, &r.ReleasedAt)
+		&r.Type, &r.Reverses, &r.Claims, &r.Lines, &r.Held, &r.FirstVoucher, &r.LastVoucher, &r.Files, &r.Manifest, &r.Location, &r.ReleaseReason,
+		&r.StartedAt, &r.RenderedAt, &r.DeliveredAt, &r.CommittedAt, &r.ReleasedAt, &r.ArtifactRemovedAt)
 }
 
 // Run gives the record of a run, and whether there is one.
@@ -141,7 +155,8 @@ func (d *Database) Run(ctx context.Context, id string) (Run, bool, error) {
 // later those on record stand.
 //
 // Two unfinished runs of an organisation can not have the same series: the second fails with ReasonSeriesBusy. A run that
-// holds nothing and whose deadline has passed does not stand in the way: it is released.
+// holds nothing and whose deadline has passed does not stand in the way: it is released. The second reversal of a run
+// fails with ReasonAlreadyReversed.
 func (d *Database) StartAttempt(ctx context.Context, attempt Attempt) (run Run, err error) {
 	err = d.transact(ctx, pgx.TxOptions{}, attempt.OrganizationID, func(tx pgx.Tx) error {
 		if err := supersede(ctx, tx, attempt); err != nil {
@@ -150,8 +165,11 @@ func (d *Database) StartAttempt(ctx context.Context, attempt Attempt) (run Run, 
 		run, err = start(ctx, tx, attempt)
 		return err
 	})
-	if sqlState(err) == stateUniqueViolation {
+	switch violatedConstraint(err) {
+	case "runs_unfinished_series":
 		return Run{}, d.seriesBusy(ctx, attempt, err)
+	case "runs_reversal":
+		return Run{}, d.alreadyReversed(ctx, attempt.RunIdentity, attempt.Reverses)
 	}
 	return run, classify(ctx, "recording the attempt", err)
 }
@@ -184,18 +202,23 @@ func supersede(ctx context.Context, tx pgx.Tx, attempt Attempt) error {
 
 func start(ctx context.Context, tx pgx.Tx, attempt Attempt) (Run, error) {
 	const upsert = `
-		INSERT INTO ledgerport.runs AS r (id, namespace, export, name, organization_id, series, state, attempt, holder, deadline, cutoff, inputs)
-		VALUES ($1, $2, $3, $4, $5, $6, 'started', 1, $7, $8, $9, $10)
+		INSERT INTO ledgerport.runs AS r (id, namespace, export, name, organization_id, series, state, attempt, holder, deadline, cutoff, inputs, type, reverses)
+		VALUES ($1, $2, $3, $4, $5, $6, 'started', 1, $7, $8, $9, $10, $11, nullif($12, ''))
 		ON CONFLICT (id) DO UPDATE SET
 			attempt = r.attempt + 1, holder = excluded.holder, deadline = excluded.deadline,
 			organization_id = CASE r.state WHEN 'started' THEN excluded.organization_id ELSE r.organization_id END,
 			series = CASE r.state WHEN 'started' THEN excluded.series ELSE r.series END,
 			cutoff = CASE r.state WHEN 'started' THEN excluded.cutoff ELSE r.cutoff END,
-			inputs = CASE r.state WHEN 'started' THEN excluded.inputs ELSE r.inputs END
+			inputs = CASE r.state WHEN 'started' THEN excluded.inputs ELSE r.inputs END,
+			reverses = CASE r.state WHEN 'started' THEN excluded.reverses ELSE r.reverses END
 		WHERE r.state NOT IN ('committed', 'released')
 		RETURNING ` + runColumns
+	kind := TypeExport
+	if attempt.Reverses != "" {
+		kind = TypeReversal
+	}
 	run, err := scanRun(tx.QueryRow(ctx, upsert, attempt.ID, attempt.Namespace, attempt.Export, attempt.Name, attempt.OrganizationID,
-		attempt.Series, attempt.Holder, attempt.Deadline, attempt.Cutoff.Truncate(time.Microsecond), attempt.Inputs))
+		attempt.Series, attempt.Holder, attempt.Deadline, attempt.Cutoff.Truncate(time.Microsecond), attempt.Inputs, kind, attempt.Reverses))
 	if errors.Is(err, pgx.ErrNoRows) { // finished
 		return scanRun(tx.QueryRow(ctx, `SELECT `+runColumns+` FROM ledgerport.runs WHERE id = $1`, attempt.ID))
 	}
@@ -204,10 +227,6 @@ func start(ctx context.Context, tx pgx.Tx, attempt Attempt) (Run, error) {
 
 // seriesBusy names the run that has the series.
 func (d *Database) seriesBusy(ctx context.Context, attempt Attempt, cause error) error {
-	var refused *pgconn.PgError
-	if errors.As(cause, &refused) && refused.ConstraintName != "runs_unfinished_series" {
-		return classify(ctx, "recording the attempt", cause)
-	}
 	other := "another run"
 	err := d.transact(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly}, attempt.OrganizationID, func(tx pgx.Tx) error {
 		var namespace, name, state string

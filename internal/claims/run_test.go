@@ -56,7 +56,7 @@ func TestRun_OfAnExporterThatReservesFirst(t *testing.T) {
 	taken, _ := f.takeAll(reservation, year2026)
 	f.must(reservation.Commit(t.Context(), claims.StateReserved, claims.Rendered{Claims: 3}))
 	reservation.Rollback()
-	f.mustBeReserved(database, run, taken, []claims.ReservedClaim{{FiscalYear: 2026, Number: 1}, {FiscalYear: 2026, Number: 2}, {FiscalYear: 2026, Number: 3}})
+	f.mustHaveVouchers(database, run, taken, []number{{FiscalYear: 2026, Number: 1}, {FiscalYear: 2026, Number: 2}, {FiscalYear: 2026, Number: 3}})
 	f.must(database.MarkRendered(t.Context(), run.Fence(), rendered(taken, 0)))
 	mustFail(t, database.MarkRendered(t.Context(), run.Fence(), rendered(taken, 0)), v1alpha1.ReasonFenced)
 }
@@ -157,7 +157,7 @@ func TestRelease_GivesClaimsBackAndVoidsTheirNumbers(t *testing.T) {
 	if !slices.Equal(again, taken) {
 		t.Errorf("the next run took %v, want %v", again, taken)
 	}
-	f.mustBeReserved(database, run, again, []claims.ReservedClaim{{FiscalYear: 2026, Number: 3}, {FiscalYear: 2026, Number: 4}, {FiscalYear: 2026, Number: 5}, {FiscalYear: 2026, Number: 6}})
+	f.mustHaveVouchers(database, run, again, []number{{FiscalYear: 2026, Number: 3}, {FiscalYear: 2026, Number: 4}, {FiscalYear: 2026, Number: 5}, {FiscalYear: 2026, Number: 6}})
 }
 
 func TestSteps_OfAnOlderAttemptOrOutOfTurnChangeNothing(t *testing.T) {
@@ -179,7 +179,7 @@ func TestSteps_OfAnOlderAttemptOrOutOfTurnChangeNothing(t *testing.T) {
 			t.Errorf("%s: the run is %s, %v", name, run.State, err)
 		}
 	}
-	_, err := database.Reserved(t.Context(), old.Fence())
+	_, err := database.Vouchers(t.Context(), old.Fence())
 	mustFail(t, err, v1alpha1.ReasonFenced)
 	mustFail(t, database.Commit(t.Context(), fresh.Fence()), v1alpha1.ReasonFenced) // not delivered yet
 	f.must(database.MarkDelivered(t.Context(), fresh.Fence(), ""))

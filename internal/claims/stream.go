@@ -43,8 +43,6 @@ const (
 	quantity
 	unit
 	receiptURI
-	fiscalYear    // of a reserved claim only
-	voucherNumber // of a reserved claim only
 )
 
 // stream turns ordered rows of claims with their lines into claims. It reuses one Claim, and decodes what rows of a claim
@@ -68,9 +66,8 @@ func openStream(ctx context.Context, conn *pgx.Conn, q query, formats []int16) *
 	}
 }
 
-// next gives the next claim with all its lines, or io.EOF. The claim is valid until the next call. first, where it is
-// not nil, sees the claim's first row.
-func (s *stream) next(first func(row [][]byte)) (*ledger.Claim, error) {
+// next gives the next claim with all its lines, or io.EOF. The claim is valid until the next call.
+func (s *stream) next() (*ledger.Claim, error) {
 	if !s.begun {
 		s.begun = true
 		s.advance()
@@ -80,9 +77,6 @@ func (s *stream) next(first func(row [][]byte)) (*ledger.Claim, error) {
 			return nil, err
 		}
 		return nil, io.EOF
-	}
-	if first != nil {
-		first(s.row)
 	}
 	s.decodeClaim()
 	for len(s.row) > 0 && bytes.Equal(s.row[claimID], s.id) {

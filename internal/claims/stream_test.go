@@ -163,7 +163,7 @@ func TestReserve_OtherShapesOfTheApplicationsTables(t *testing.T) {
 			}
 			f.must(reservation.Commit(t.Context(), claims.StateRendered, rendered(taken, 0)))
 			reservation.Rollback()
-			f.mustBeReserved(database, run, taken, []claims.ReservedClaim{{FiscalYear: 2026, Number: 1}, {FiscalYear: 2026, Number: 2}})
+			f.mustHaveVouchers(database, run, taken, []number{{FiscalYear: 2026, Number: 1}, {FiscalYear: 2026, Number: 2}})
 		})
 	}
 }

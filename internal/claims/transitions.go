@@ -2,6 +2,7 @@ package claims
 
 import (
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -22,11 +23,25 @@ func (d *Database) MarkDelivered(ctx context.Context, fence Fence, location stri
 	})
 }
 
-// Commit records the claims as exported: delivered → committed.
+// Commit records the claims as exported: delivered → committed. With a reversal the claims of the run that it reverses
+// become free for the next run; their vouchers stay on record in reversal_vouchers.
 func (d *Database) Commit(ctx context.Context, fence Fence) error {
 	return d.step(ctx, fence, "recording the claims as exported", func(tx pgx.Tx) error {
-		return one(tx.Exec(ctx, `UPDATE ledgerport.runs SET state = 'committed', committed_at = now()
-			WHERE id = $1 AND attempt = $2 AND state = 'delivered'`, fence.RunID, fence.Attempt))
+		var organizationID, reverses string
+		err := tx.QueryRow(ctx, `UPDATE ledgerport.runs SET state = 'committed', committed_at = now()
+			WHERE id = $1 AND attempt = $2 AND state = 'delivered' RETURNING organization_id, coalesce(reverses, '')`,
+			fence.RunID, fence.Attempt).Scan(&organizationID, &reverses)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return fenced()
+		}
+		if err == nil && reverses != "" {
+			_, err = tx.Exec(ctx, `WITH reversed AS (
+					DELETE FROM ledgerport.exported_claims WHERE organization_id = $1 AND run_id = $2
+					RETURNING organization_id, claim_id, run_id, position, fiscal_year, voucher_number)
+				INSERT INTO ledgerport.reversal_vouchers (organization_id, claim_id, run_id, position, fiscal_year, voucher_number)
+				SELECT organization_id, claim_id, run_id, position, fiscal_year, voucher_number FROM reversed`, organizationID, reverses)
+		}
+		return err
 	})
 }
 
@@ -39,10 +54,16 @@ func (d *Database) Release(ctx context.Context, fence Fence, reason string) erro
 			return err
 		}
 		_, err := tx.Exec(ctx, `
-			WITH returned AS (
+			WITH exported AS (
 				DELETE FROM ledgerport.exported_claims e USING ledgerport.runs r
 				WHERE r.id = $1 AND e.run_id = r.id AND e.organization_id = r.organization_id
-				RETURNING e.organization_id, r.series, e.fiscal_year, e.voucher_number)
+				RETURNING e.organization_id, r.series, e.fiscal_year, e.voucher_number),
+			reversing AS (
+				DELETE FROM ledgerport.reversal_vouchers e USING ledgerport.runs r
+				WHERE r.id = $1 AND e.run_id = r.id AND e.organization_id = r.organization_id
+				RETURNING e.organization_id, r.series, e.fiscal_year, e.voucher_number),
+			vouchers AS (DELETE FROM ledgerport.run_vouchers WHERE run_id = $1),
+			returned AS (SELECT * FROM exported UNION ALL SELECT * FROM reversing)
 			INSERT INTO ledgerport.voided_vouchers (organization_id, series, fiscal_year, first, last, run_id, reason)
 			SELECT organization_id, series, fiscal_year, min(voucher_number), max(voucher_number), $1, $2
 			FROM returned GROUP BY organization_id, series, fiscal_year`, fence.RunID, reason)

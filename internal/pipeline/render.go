@@ -58,12 +58,12 @@ func (a *attempt) reserve(ctx context.Context, r *rendering, reservation *claims
 	err := a.mapper.Map(ctx, claim, &r.voucher)
 	if err == nil {
 		r.voucher.Number = reservation.NextNumber(r.voucher.FiscalYear)
-		err = a.write(ctx, r, claim)
+		err = a.write(ctx, r, len(claim.Lines))
 	}
 	var hold *ledger.Hold
 	switch {
 	case err == nil:
-		return failure.On(v1alpha1.ConditionSourceReady, reservation.Take(ctx, r.voucher.FiscalYear))
+		return failure.On(v1alpha1.ConditionSourceReady, reservation.Take(ctx, &r.voucher))
 	case !errors.As(err, &hold):
 		return err
 	case hold.Reason == ledger.HoldUnmapped && a.inputs.Chart.Unmapped == v1alpha1.UnmappedFail:
@@ -99,11 +99,12 @@ func (a *attempt) begin(ctx context.Context) (*rendering, error) {
 	return r, a.exporterFailure(err)
 }
 
-// write adds the voucher of a claim to the artifact and counts what was written, from the postings themselves.
-func (a *attempt) write(ctx context.Context, r *rendering, claim *ledger.Claim) error {
+// write adds the voucher of a claim with so many lines to the artifact and counts what was written, from the postings
+// themselves.
+func (a *attempt) write(ctx context.Context, r *rendering, lines int) error {
 	voucher := &r.voucher
 	if !voucher.Balanced() {
-		return failure.Stalled(v1alpha1.ReasonTotalsMismatch, nil, "the voucher of claim %s does not balance; nothing was delivered", claim.ID)
+		return failure.Stalled(v1alpha1.ReasonTotalsMismatch, nil, "the voucher of claim %s does not balance; nothing was delivered", voucher.ClaimID)
 	}
 	if err := r.writer.Write(ctx, voucher); err != nil {
 		return a.exporterFailure(err)
@@ -114,7 +115,7 @@ func (a *attempt) write(ctx context.Context, r *rendering, claim *ledger.Claim) 
 			gross += voucher.Postings[i].Amount
 		}
 	}
-	if err := errors.Join(r.totals.Add(voucher.Currency.Code(), int64(len(claim.Lines)), gross), r.sums.add(voucher)); err != nil {
+	if err := errors.Join(r.totals.Add(voucher.Currency.Code(), int64(lines), gross), r.sums.add(voucher)); err != nil {
 		return failure.Stalled(v1alpha1.ReasonTotalsMismatch, err, "the run is too large: %s", err)
 	}
 	r.number(voucher)
@@ -144,6 +145,19 @@ func (a *attempt) recordRendering(ctx context.Context, r *rendering, reservation
 	if !expected.Equal(r.totals) {
 		return totalsMismatch(expected, r.totals)
 	}
+	rendered := a.rendered(r, manifest)
+	if err := a.admitted(ctx); err != nil { // while the transaction is open
+		return err
+	}
+	if err := reservation.Commit(ctx, claims.StateRendered, rendered); err != nil {
+		return failure.On(v1alpha1.ConditionSourceReady, err)
+	}
+	a.run.State, a.run.Rendered = claims.StateRendered, rendered
+	return nil
+}
+
+// rendered is what goes on record of the artifact in the spool.
+func (a *attempt) rendered(r *rendering, manifest []byte) claims.Rendered {
 	rendered := claims.Rendered{
 		Files: a.spool.records(), Manifest: manifest,
 		Claims: r.totals.Claims, Lines: r.totals.Lines, Held: r.held,
@@ -153,14 +167,7 @@ func (a *attempt) recordRendering(ctx context.Context, r *rendering, reservation
 		rendered.FirstVoucher = (&ledger.Voucher{Series: first.Series, FiscalYear: first.FiscalYear, Number: first.First}).ID()
 		rendered.LastVoucher = (&ledger.Voucher{Series: last.Series, FiscalYear: last.FiscalYear, Number: last.Last}).ID()
 	}
-	if err := a.admitted(ctx); err != nil { // while the transaction is open
-		return err
-	}
-	if err := reservation.Commit(ctx, claims.StateRendered, rendered); err != nil {
-		return failure.On(v1alpha1.ConditionSourceReady, err)
-	}
-	a.run.State, a.run.Rendered = claims.StateRendered, rendered
-	return nil
+	return rendered
 }
 
 // complete closes the artifact and puts the manifest behind it. A run without claims has neither.
@@ -191,30 +198,25 @@ func (a *attempt) spoolManifest(manifest []byte) error {
 	return file.Close()
 }
 
-// renderAgain renders a run that is on record, from the record, and insists on the same bytes.
+// renderAgain renders the vouchers of a run that is on record, and insists on the same bytes.
 func (a *attempt) renderAgain(ctx context.Context) error {
-	reserved, err := a.database.Reserved(ctx, a.run.Fence())
+	vouchers, err := a.database.Vouchers(ctx, a.run.Fence())
 	if err != nil {
 		return failure.On(v1alpha1.ConditionSourceReady, err)
 	}
-	defer reserved.Close()
 	r, err := a.begin(ctx)
 	if err != nil {
 		return err
 	}
 	for {
-		claim, err := reserved.Next(ctx)
+		err := vouchers.Next(ctx, &r.voucher)
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
 			return failure.On(v1alpha1.ConditionSourceReady, err)
 		}
-		if err := a.mapper.Map(ctx, claim.Claim, &r.voucher); err != nil {
-			return bytesChanged(err)
-		}
-		r.voucher.Number = claim.Number
-		if err := a.write(ctx, r, claim.Claim); err != nil {
+		if err := a.write(ctx, r, 0); err != nil { // the manifest on record counts the lines
 			return err
 		}
 	}
@@ -225,7 +227,7 @@ func (a *attempt) renderAgain(ctx context.Context) error {
 		return err
 	}
 	if !slices.Equal(a.spool.records(), a.run.Files) {
-		return bytesChanged(nil)
+		return bytesChanged()
 	}
 	return nil
 }
@@ -253,8 +255,8 @@ func totalsMismatch(expected, rendered ledger.Totals) error {
 		expected.Claims, expected.Lines, rendered.Claims, rendered.Lines)
 }
 
-func bytesChanged(cause error) error {
-	return failure.Stalled(v1alpha1.ReasonBytesChanged, cause,
-		"the claims of this run no longer render to the bytes on record: they were changed in the application after they were reserved, or the operator was upgraded; "+
+func bytesChanged() error {
+	return failure.Stalled(v1alpha1.ReasonBytesChanged, nil,
+		"the vouchers of this run no longer render to the bytes on record, because the operator was upgraded to another version of the exporter; "+
 			"cancel the run to give its claims back")
 }

@@ -1,0 +1,156 @@
+package claims
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+// Reversal is one pass over the vouchers of a committed run, each of which gets one that reverses it. Commit makes all of
+// it true at once; until then nobody sees anything of it.
+type Reversal struct {
+	binding
+	cancel   context.CancelFunc
+	reader   *pgx.Conn
+	vouchers *Vouchers
+}
+
+// Reversible gives the run that a reversal names, or says why it can not be reversed. The name is that of the ExportRun;
+// the uid is needed only where several runs of that name were committed, and may be empty.
+func (d *Database) Reversible(ctx context.Context, by RunIdentity, name, uid string) (Run, error) {
+	conn, err := d.connection(ctx)
+	if err != nil {
+		return Run{}, err
+	}
+	rows, _ := conn.Query(ctx, `SELECT `+runColumns+` FROM ledgerport.runs
+		WHERE organization_id = $1 AND namespace = $2 AND name = $3 AND ($4 = '' OR id = $4) ORDER BY started_at`,
+		by.OrganizationID, by.Namespace, name, uid) // the error comes with the rows
+	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Run, error) { return scanRun(row) })
+	if err != nil {
+		return Run{}, classify(ctx, "looking up the run to be reversed", err)
+	}
+	source, err := reversible(by, name, found)
+	if err != nil {
+		return Run{}, err
+	}
+	var reversed bool
+	err = conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM ledgerport.runs WHERE reverses = $1 AND state <> 'released' AND id <> $2)`,
+		source.ID, by.ID).Scan(&reversed)
+	if err == nil && reversed {
+		err = d.alreadyReversed(ctx, by, source.ID)
+	}
+	return source, classify(ctx, "looking up the run to be reversed", err)
+}
+
+// reversible chooses among the runs on record of one name the one that can be reversed.
+func reversible(by RunIdentity, name string, found []Run) (Run, error) {
+	refused := func(reason v1alpha1.Reason, format string, args ...any) (Run, error) {
+		return Run{}, failure.Stalled(reason, nil, format, args...)
+	}
+	if len(found) == 0 {
+		return refused(v1alpha1.ReasonRunNotFound, "spec.reverses: no run %s/%s of organisation %s is on record", by.Namespace, name, by.OrganizationID)
+	}
+	last := found[len(found)-1]
+	found = slices.DeleteFunc(slices.Clone(found), func(run Run) bool { return run.State != StateCommitted })
+	switch {
+	case len(found) == 0:
+		return refused(v1alpha1.ReasonRunNotCommitted, "spec.reverses: run %s is %s; only a committed run has vouchers to reverse", name, last.State)
+	case len(found) > 1:
+		return refused(v1alpha1.ReasonRunAmbiguous, "spec.reverses: %d runs of the name %s were committed; add the uid of one of them, as the table ledgerport.runs has it", len(found), name)
+	}
+	run := found[0]
+	switch {
+	case run.Export != by.Export:
+		return refused(v1alpha1.ReasonReversesOtherExport, "spec.reverses: run %s is of the export %s; reverse it with a run of that export", name, run.Export)
+	case run.Type == TypeReversal:
+		return refused(v1alpha1.ReasonReversesReversal, "spec.reverses: run %s is a reversal itself; the claims that it freed are exported by the next run", name)
+	case run.Claims == 0:
+		return refused(v1alpha1.ReasonNothingToReverse, "spec.reverses: run %s exported nothing", name)
+	}
+	return run, nil
+}
+
+// alreadyReversed names the reversal that a run has.
+func (d *Database) alreadyReversed(ctx context.Context, by RunIdentity, source string) error {
+	var of, name, state string
+	err := d.transact(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly}, by.OrganizationID, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `SELECT source.name, r.name, r.state FROM ledgerport.runs r JOIN ledgerport.runs source ON source.id = r.reverses
+			WHERE r.reverses = $1 AND r.state <> 'released'`, source).Scan(&of, &name, &state)
+	})
+	if err != nil {
+		return classify(ctx, "looking up the reversal", err)
+	}
+	return failure.Stalled(v1alpha1.ReasonAlreadyReversed, nil, "spec.reverses: run %s is reversed by run %s (%s)", of, name, state)
+}
+
+// Reverse reads the vouchers of the run that a reversal reverses, to be reversed one after another. The reversal must be
+// started, by this attempt. Rollback must be called in the end, in any case; the Database serves nothing else meanwhile.
+func (d *Database) Reverse(ctx context.Context, fence Fence) (*Reversal, error) {
+	run, err := d.guarded(ctx, fence, StateStarted)
+	if err != nil {
+		return nil, err
+	}
+	source, found, err := d.Run(ctx, run.Reverses)
+	if err != nil {
+		return nil, err
+	}
+	if !found || source.State != StateCommitted {
+		return nil, fmt.Errorf("run %s is to reverse %q, which is no committed run", run.Name, run.Reverses)
+	}
+	whole, cancel := context.WithCancel(ctx)
+	r := &Reversal{binding: newBinding(run, fence), cancel: cancel}
+	if err := r.begin(whole, d, source); err != nil {
+		r.Rollback() //nolint:contextcheck // it must work after the context's end
+		return nil, classify(ctx, "beginning to reverse vouchers", err)
+	}
+	return r, nil
+}
+
+func (r *Reversal) begin(ctx context.Context, d *Database, source Run) (err error) {
+	if r.reader, err = d.connect(ctx); err != nil {
+		return err
+	}
+	r.vouchers = &Vouchers{conn: r.reader, run: source}
+	if r.tx, err = d.conn.BeginTx(ctx, snapshotIsolation); err != nil {
+		return err
+	}
+	if err := bind(ctx, r.tx, r.run.OrganizationID); err != nil {
+		return err
+	}
+	if err := r.readNumbers(ctx); err != nil {
+		return err
+	}
+	r.recorder = newRecorder(ctx, r.tx.Conn(), r.run, "reversal_vouchers")
+	return nil
+}
+
+// Next reads the next voucher of the reversed run, to be turned into the one that reverses it, or gives io.EOF.
+func (r *Reversal) Next(ctx context.Context, voucher *ledger.Voucher) error {
+	return r.vouchers.Next(ctx, voucher)
+}
+
+// Take records the reversing voucher: its number is NextNumber of its fiscal year.
+func (r *Reversal) Take(ctx context.Context, voucher *ledger.Voucher) error {
+	return r.take(ctx, voucher)
+}
+
+// Commit makes the reversal's vouchers, its numbers and its new state true in one transaction, if the attempt is still
+// the run's newest. The reversed claims stay bound to their run until the reversal is committed.
+func (r *Reversal) Commit(ctx context.Context, state RunState, rendered Rendered) error {
+	return classify(ctx, "reserving reversing vouchers", r.commit(ctx, state, rendered))
+}
+
+// Rollback ends the pass. What was committed stays; everything else is undone.
+func (r *Reversal) Rollback() {
+	r.cancel()
+	r.rollback()
+	if r.reader != nil {
+		closeConnection(r.reader)
+	}
+}

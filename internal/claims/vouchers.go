@@ -1,0 +1,56 @@
+package claims
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/journal"
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+// Vouchers are those of a run, in the order of their positions, as they were when its claims were taken.
+type Vouchers struct {
+	conn   *pgx.Conn
+	run    Run
+	block  int
+	reader *journal.Reader // of the block before; nil at first
+}
+
+// Vouchers reads the vouchers of a run that is reserved or rendered.
+func (d *Database) Vouchers(ctx context.Context, fence Fence) (*Vouchers, error) {
+	run, err := d.guarded(ctx, fence, StateReserved, StateRendered)
+	if err != nil {
+		return nil, err
+	}
+	return &Vouchers{conn: d.conn, run: run}, nil
+}
+
+// Next reads the next voucher into v, whose memory is used again, or gives io.EOF after the last.
+func (v *Vouchers) Next(ctx context.Context, into *ledger.Voucher) error {
+	for {
+		if v.reader != nil {
+			err := v.reader.Next(into)
+			if errors.Is(err, journal.ErrDamaged) {
+				return failure.Stalled(v1alpha1.ReasonInternal, err, "the vouchers recorded for run %s can not be read; was it begun by a newer operator?", v.run.Name)
+			}
+			if !errors.Is(err, io.EOF) {
+				return err
+			}
+		}
+		var body []byte
+		err := v.conn.QueryRow(ctx, `SELECT body FROM ledgerport.run_vouchers WHERE run_id = $1 AND block = $2`, v.run.ID, v.block).Scan(&body)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return io.EOF
+		}
+		if err != nil {
+			return classify(ctx, "reading the recorded vouchers", err)
+		}
+		v.block++
+		v.reader = journal.NewReader(body)
+	}
+}

@@ -1,0 +1,116 @@
+// Package journal keeps vouchers as bytes: what a run exported, to the letter, so that it can be delivered again and
+// reversed whatever has become of the claims, the chart and the operator since.
+//
+// A block holds vouchers one after another and can be read alone. Numbers are varints; a text that a block has had before
+// is its place in the order of their first appearance, because most texts of a voucher (accounts, codes, names) recur.
+package journal
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+// version is the first byte of a block. Blocks stay on record for as long as the books do: a newer version reads older ones.
+const version = 1
+
+// Writer fills a block.
+type Writer struct {
+	block []byte
+	known map[string]uint64 // text → place, from 1
+}
+
+// Append adds a voucher to the block.
+func (w *Writer) Append(v *ledger.Voucher) {
+	if len(w.block) == 0 {
+		w.block = append(w.block, version)
+		if w.known == nil {
+			w.known = map[string]uint64{}
+		}
+	}
+	w.text(v.Series)
+	w.number(int64(v.FiscalYear))
+	w.number(v.Number)
+	w.date(v.PostingDate)
+	w.text(v.Text)
+	w.newText(v.ClaimID)
+	w.text(v.ClaimantID)
+	w.text(v.ClaimantName)
+	w.text(v.ClaimantIBAN)
+	w.instant(v.ApprovedAt)
+	w.text(v.ApprovedBy)
+	w.text(v.Reverses)
+	w.text(v.Currency.Code())
+	w.text(v.BaseCurrency.Code())
+	w.count(len(v.Postings))
+	for i := range v.Postings {
+		w.posting(&v.Postings[i])
+	}
+}
+
+// Block is what was appended since the last Reset; empty where there was nothing. It is valid until the next Reset.
+func (w *Writer) Block() []byte { return w.block }
+
+// Reset begins a new block in the memory of the old one.
+func (w *Writer) Reset() {
+	w.block = w.block[:0]
+	clear(w.known)
+}
+
+func (w *Writer) posting(p *ledger.Posting) {
+	w.text(string(p.Kind))
+	w.text(p.Account)
+	w.text(p.AccountName)
+	w.number(int64(p.Amount))
+	w.number(int64(p.BaseAmount))
+	w.text(p.TaxCode)
+	w.text(p.TaxRate)
+	w.number(int64(p.TaxAmount))
+	w.number(int64(p.BaseTaxAmount))
+	w.text(p.Subledger)
+	w.count(len(p.Dimensions))
+	for _, dimension := range p.Dimensions {
+		w.text(dimension.Name)
+		w.text(dimension.Value)
+	}
+	w.text(p.Text)
+	w.number(int64(p.LineNumber))
+	w.date(p.ExpenseDate)
+	w.text(p.Category)
+	w.text(p.Quantity)
+	w.text(p.Unit)
+	w.text(p.ReceiptURI)
+}
+
+func (w *Writer) number(n int64) { w.block = binary.AppendVarint(w.block, n) }
+
+func (w *Writer) count(n int) { w.block = binary.AppendUvarint(w.block, uint64(n)) } // a length
+
+// text writes the place of a known text, or 0 and a new one.
+func (w *Writer) text(s string) {
+	if place, known := w.known[s]; known {
+		w.block = binary.AppendUvarint(w.block, place)
+		return
+	}
+	w.known[s] = uint64(len(w.known)) + 1
+	w.block = append(w.block, 0)
+	w.newText(s)
+}
+
+// newText writes a text that will not recur.
+func (w *Writer) newText(s string) {
+	w.count(len(s))
+	w.block = append(w.block, s...)
+}
+
+// The zero time is the year 1; counted from there it is 0, and what is usual fits an int64.
+var zero = time.Time{}.Unix()
+
+const secondsPerDay = 24 * 60 * 60
+
+// date writes days.
+func (w *Writer) date(t time.Time) { w.number((t.Unix() - zero) / secondsPerDay) }
+
+// instant writes microseconds, which is what PostgreSQL keeps.
+func (w *Writer) instant(t time.Time) { w.number(t.UnixMicro() - zero*1e6) }

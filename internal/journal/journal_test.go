@@ -1,0 +1,167 @@
+package journal_test
+
+import (
+	"errors"
+	"io"
+	"reflect"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/ledgerport/ledgerport/exporters/conformance"
+	"github.com/ledgerport/ledgerport/internal/journal"
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+func TestWhatIsHardAboutVouchersComesBackAsItWas(t *testing.T) {
+	t.Parallel()
+	vouchers := conformance.Vouchers(t, conformance.Books("SEK"))
+	vouchers[1].Reverses = "E/2025/17"
+	var w journal.Writer
+	if len(w.Block()) != 0 {
+		t.Error("a block without vouchers is not empty")
+	}
+	for range 2 { // the second time in the memory of the first
+		w.Reset()
+		for _, v := range vouchers {
+			w.Append(v)
+		}
+		mustHold(t, w.Block(), vouchers)
+	}
+}
+
+func TestAnyVoucherComesBackAsItWas(t *testing.T) {
+	t.Parallel()
+	currencies := map[string]ledger.Currency{}
+	for _, code := range []string{"EUR", "JPY", "KWD"} {
+		currencies[code], _ = ledger.ParseCurrency(code)
+	}
+	text := rapid.OneOf(rapid.SampledFrom([]string{"", "4000", "a"}), rapid.String())
+	amount := rapid.Custom(func(t *rapid.T) ledger.Amount { return ledger.Amount(rapid.Int64().Draw(t, "amount")) })
+	date := rapid.Custom(func(t *rapid.T) time.Time {
+		return time.Time{}.AddDate(0, 0, rapid.IntRange(0, 1_000_000).Draw(t, "days"))
+	})
+	posting := rapid.Custom(func(t *rapid.T) ledger.Posting {
+		draw := func(name string) string { return text.Draw(t, name) }
+		p := ledger.Posting{
+			Kind: ledger.TaxPosting, Account: draw("account"), AccountName: draw("name"), Amount: amount.Draw(t, "amount"),
+			BaseAmount: amount.Draw(t, "base"), TaxCode: draw("code"), TaxRate: draw("rate"), TaxAmount: amount.Draw(t, "tax"),
+			BaseTaxAmount: amount.Draw(t, "base tax"), Subledger: draw("subledger"), Text: draw("text"),
+			LineNumber: rapid.Int().Draw(t, "line"), ExpenseDate: date.Draw(t, "expense date"), Category: draw("category"),
+			Quantity: draw("quantity"), Unit: draw("unit"), ReceiptURI: draw("receipt"),
+		}
+		for range rapid.IntRange(0, 3).Draw(t, "dimensions") {
+			p.Dimensions = append(p.Dimensions, ledger.Dimension{Name: draw("dimension"), Value: draw("value")})
+		}
+		return p
+	})
+	voucher := rapid.Custom(func(t *rapid.T) *ledger.Voucher {
+		draw := func(name string) string { return text.Draw(t, name) }
+		currency := rapid.SampledFrom([]string{"EUR", "JPY", "KWD"})
+		return &ledger.Voucher{
+			Series: draw("series"), FiscalYear: rapid.Int().Draw(t, "year"), Number: rapid.Int64().Draw(t, "number"), PostingDate: date.Draw(t, "date"),
+			Text: draw("text"), ClaimID: draw("claim"), ClaimantID: draw("claimant"), ClaimantName: draw("name"), ClaimantIBAN: draw("iban"),
+			ApprovedAt: time.UnixMicro(rapid.Int64Range(-1e15, 1e16).Draw(t, "approved")).UTC(), ApprovedBy: draw("by"), Reverses: draw("reverses"),
+			Currency: currencies[currency.Draw(t, "currency")], BaseCurrency: currencies[currency.Draw(t, "base")],
+			Postings: rapid.SliceOfN(posting, 0, 4).Draw(t, "postings"),
+		}
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		vouchers := rapid.SliceOfN(voucher, 1, 5).Draw(t, "vouchers")
+		var w journal.Writer
+		for _, v := range vouchers {
+			w.Append(v)
+		}
+		mustHold(t, w.Block(), vouchers)
+	})
+}
+
+func mustHold(t interface{ Fatalf(string, ...any) }, block []byte, vouchers []*ledger.Voucher) {
+	r := journal.NewReader(block)
+	var v ledger.Voucher
+	for i, want := range vouchers {
+		if err := r.Next(&v); err != nil {
+			t.Fatalf("voucher %d: %v", i, err)
+		}
+		if !reflect.DeepEqual(normal(v), normal(*want)) {
+			t.Fatalf("voucher %d is\n%+v, want\n%+v", i, v, *want)
+		}
+	}
+	if err := r.Next(&v); !errors.Is(err, io.EOF) {
+		t.Fatalf("after the last voucher: %v, want EOF", err)
+	}
+}
+
+// normal makes no difference between nothing and an empty list.
+func normal(v ledger.Voucher) ledger.Voucher {
+	postings := make([]ledger.Posting, 0, len(v.Postings))
+	for _, p := range v.Postings {
+		if len(p.Dimensions) == 0 {
+			p.Dimensions = nil
+		}
+		postings = append(postings, p)
+	}
+	v.Postings = postings
+	return v
+}
+
+func TestDamageIsNoticed(t *testing.T) {
+	t.Parallel()
+	var w journal.Writer
+	for _, v := range conformance.Vouchers(t, conformance.Books("SEK"))[:3] {
+		w.Append(v)
+	}
+	whole := w.Block()
+	for size := range whole {
+		if vouchers, err := readAll(whole[:size]); err == nil && vouchers == 3 {
+			t.Errorf("the first %d of %d bytes are read as the whole", size, len(whole))
+		}
+	}
+	if _, err := readAll(append([]byte{version + 1}, whole[1:]...)); !errors.Is(err, journal.ErrDamaged) {
+		t.Errorf("a newer version: %v, want damage", err)
+	}
+}
+
+// version of the blocks that are written.
+const version = 1
+
+// FuzzReader finds out that no bytes make the reader panic, hang or take more memory than they are worth.
+func FuzzReader(f *testing.F) {
+	var w journal.Writer
+	for _, v := range conformance.Readable(conformance.Vouchers(f, conformance.Books("SEK"))) {
+		w.Append(v)
+	}
+	f.Add(w.Block())
+	f.Add([]byte{version})
+	f.Add([]byte{version, 0, 0xff, 0xff, 0xff, 0xff, 0x0f})
+	f.Fuzz(func(_ *testing.T, block []byte) { _, _ = readAll(block) })
+}
+
+func readAll(block []byte) (vouchers int, err error) {
+	r := journal.NewReader(block)
+	var v ledger.Voucher
+	for {
+		switch err := r.Next(&v); {
+		case errors.Is(err, io.EOF):
+			return vouchers, nil
+		case err != nil:
+			return vouchers, err
+		}
+		vouchers++
+	}
+}
+
+func BenchmarkWriter(b *testing.B) {
+	vouchers := conformance.Readable(conformance.Vouchers(b, conformance.Books("SEK")))
+	var w journal.Writer
+	for b.Loop() {
+		if len(w.Block()) > 1<<20 {
+			w.Reset()
+		}
+		for _, v := range vouchers {
+			w.Append(v)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(vouchers)), "ns/voucher")
+}

@@ -1,0 +1,128 @@
+package journal
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+// ErrDamaged says that a block is not what a Writer wrote, or was written by a newer version.
+var ErrDamaged = errors.New("the block is damaged, or of a newer version")
+
+// Reader reads the vouchers of a block in their order.
+type Reader struct {
+	rest       []byte
+	texts      []string
+	currencies map[string]ledger.Currency
+	err        error
+}
+
+// NewReader begins to read a block, which must not change meanwhile.
+func NewReader(block []byte) *Reader {
+	r := &Reader{currencies: map[string]ledger.Currency{}}
+	if len(block) == 0 || block[0] != version {
+		r.err = ErrDamaged
+		return r
+	}
+	r.rest = block[1:]
+	return r
+}
+
+// Next reads the next voucher into v, whose memory is used again, or gives io.EOF after the last.
+func (r *Reader) Next(v *ledger.Voucher) error {
+	if r.err == nil && len(r.rest) == 0 {
+		return io.EOF
+	}
+	*v = ledger.Voucher{
+		Series: r.text(), FiscalYear: int(r.number()), Number: r.number(), PostingDate: r.date(), Text: r.text(),
+		ClaimID: r.newText(), ClaimantID: r.text(), ClaimantName: r.text(), ClaimantIBAN: r.text(),
+		ApprovedAt: r.instant(), ApprovedBy: r.text(), Reverses: r.text(),
+		Currency: r.currency(), BaseCurrency: r.currency(), Postings: v.Postings[:0],
+	}
+	for range r.count() {
+		v.Postings = append(v.Postings, r.posting())
+	}
+	return r.err
+}
+
+func (r *Reader) posting() ledger.Posting {
+	p := ledger.Posting{
+		Kind: ledger.PostingKind(r.text()), Account: r.text(), AccountName: r.text(),
+		Amount: ledger.Amount(r.number()), BaseAmount: ledger.Amount(r.number()),
+		TaxCode: r.text(), TaxRate: r.text(), TaxAmount: ledger.Amount(r.number()), BaseTaxAmount: ledger.Amount(r.number()),
+		Subledger: r.text(),
+	}
+	for range r.count() {
+		p.Dimensions = append(p.Dimensions, ledger.Dimension{Name: r.text(), Value: r.text()})
+	}
+	p.Text, p.LineNumber, p.ExpenseDate, p.Category = r.text(), int(r.number()), r.date(), r.text()
+	p.Quantity, p.Unit, p.ReceiptURI = r.text(), r.text(), r.text()
+	return p
+}
+
+func (r *Reader) number() int64 {
+	n, size := binary.Varint(r.rest)
+	return read(r, n, size)
+}
+
+// count reads a length. Whatever is counted takes a byte at least, so that a damaged one is noticed before it costs memory.
+func (r *Reader) count() int {
+	n, size := binary.Uvarint(r.rest)
+	if n = read(r, n, size); n > uint64(len(r.rest)) {
+		r.err, r.rest, n = ErrDamaged, nil, 0
+	}
+	return int(n)
+}
+
+// read takes a number of bytes off the rest for a value; a size that is not positive is damage.
+func read[N int64 | uint64](r *Reader, value N, size int) N {
+	if size <= 0 || r.err != nil {
+		r.err, r.rest = ErrDamaged, nil
+		return 0
+	}
+	r.rest = r.rest[size:]
+	return value
+}
+
+func (r *Reader) text() string {
+	place, size := binary.Uvarint(r.rest)
+	switch place = read(r, place, size); {
+	case r.err != nil:
+		return ""
+	case place == 0:
+		text := r.newText()
+		r.texts = append(r.texts, text)
+		return text
+	case place > uint64(len(r.texts)):
+		r.err, r.rest = ErrDamaged, nil
+		return ""
+	}
+	return r.texts[place-1]
+}
+
+func (r *Reader) newText() string {
+	n := r.count()
+	text := string(r.rest[:n])
+	r.rest = r.rest[n:]
+	return text
+}
+
+func (r *Reader) currency() ledger.Currency {
+	code := r.text()
+	currency, known := r.currencies[code]
+	if !known && r.err == nil {
+		var err error
+		if currency, err = ledger.ParseCurrency(code); err != nil {
+			r.err, r.rest = ErrDamaged, nil
+		}
+		r.currencies[code] = currency
+	}
+	return currency
+}
+
+func (r *Reader) date() time.Time { return time.Unix(zero+r.number()*secondsPerDay, 0).UTC() }
+
+func (r *Reader) instant() time.Time { return time.UnixMicro(zero*1e6 + r.number()).UTC() }
