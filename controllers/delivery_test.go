@@ -297,7 +297,7 @@ func TestArtifactOfAnotherRunIsNeverOverwritten(t *testing.T) {
 	}
 }
 
-func TestReservedRunIsResumedAsItWasWhateverBecomesOfItsChart(t *testing.T) {
+func TestReservedRunIsResumedAsItWasWhateverBecomesOfItsChartAndItsClaims(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	run := w.retryingRun()
@@ -306,10 +306,12 @@ func TestReservedRunIsResumedAsItWasWhateverBecomesOfItsChart(t *testing.T) {
 	chart.Namespace = w.namespace
 	changed := []byte(`{"spec":{"rules":[{"account":"2150"}]}}`)
 	w.must(api.client.Patch(t.Context(), chart, client.RawPatch("application/merge-patch+json", changed)))
+	w.exec(`update claim_lines set gross_amount = gross_amount + 1, description = 'changed after it was reserved'`)
+	w.exec(`delete from claim_lines where line_no = 2`)
 	w.enlargeVolume()
 	eventually(w, run, runIs(v1alpha1.RunSucceeded))
 	if again := w.digest(string(run.UID)); again != recorded {
-		t.Error("claims, numbers or hash changed with the chart")
+		t.Error("claims, numbers or hash changed with the chart and the claims")
 	}
 }
 
