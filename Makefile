@@ -5,7 +5,7 @@ IMAGE   ?= ledgerport:$(VERSION)
 IMAGE_BUILD ?= docker build
 KUBECTL     ?= kubectl
 CLAIMS  ?= 100000
-LDFLAGS := -s -w -X main.version=$(VERSION)
+LDFLAGS := -s -w -X github.com/ledgerport/ledgerport/command.version=$(VERSION)
 
 TOOLS         := go tool -modfile=hack/tools/go.mod
 GOLANGCI_LINT := go tool -modfile=hack/tools/golangci-lint/go.mod golangci-lint

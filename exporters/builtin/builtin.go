@@ -9,13 +9,18 @@ import (
 	"github.com/ledgerport/ledgerport/exporters/sie"
 )
 
-// Registry gives the built-in exporters.
-func Registry() *exporters.Registry {
-	registry, err := exporters.NewRegistry(
+// Exporters gives the built-in exporters.
+func Exporters() []exporters.Exporter {
+	return []exporters.Exporter{
 		csv.New(),
 		hledger.New(),
 		sie.New(),
-	)
+	}
+}
+
+// Registry gives a registry of the built-in exporters.
+func Registry() *exporters.Registry {
+	registry, err := exporters.NewRegistry(Exporters()...)
 	if err != nil {
 		panic(err) // the list above is constant
 	}

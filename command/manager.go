@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"cmp"
@@ -26,7 +26,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/controllers"
-	"github.com/ledgerport/ledgerport/exporters/builtin"
+	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/internal/credentials"
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/executor"
@@ -48,7 +48,7 @@ type managerOptions struct {
 	allowedHosts                   []string
 }
 
-func managerCommand() *cobra.Command {
+func managerCommand(registry *exporters.Registry) *cobra.Command {
 	var options managerOptions
 	command := &cobra.Command{
 		Use:   "manager",
@@ -57,11 +57,11 @@ func managerCommand() *cobra.Command {
 		RunE: func(command *cobra.Command, _ []string) error {
 			log := logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, nil))
 			ctrl.SetLogger(log)
-			mgr, err := newManager(options)
+			mgr, err := newManager(options, registry)
 			if err != nil {
 				return err
 			}
-			log.Info("starting", "version", buildVersion(), "exporters", builtin.Registry().Types())
+			log.Info("starting", "version", buildVersion(), "exporters", registry.Types())
 			return mgr.Start(command.Context())
 		},
 	}
@@ -81,7 +81,7 @@ func managerCommand() *cobra.Command {
 	return command
 }
 
-func newManager(options managerOptions) (ctrl.Manager, error) {
+func newManager(options managerOptions, registry *exporters.Registry) (ctrl.Manager, error) {
 	if options.maxConcurrentRuns < 1 {
 		return nil, fmt.Errorf("--max-concurrent-runs is %d; it must be at least 1", options.maxConcurrentRuns)
 	}
@@ -111,7 +111,7 @@ func newManager(options managerOptions) (ctrl.Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	return mgr, setup(mgr, options)
+	return mgr, setup(mgr, options, registry)
 }
 
 func metricsOptions(options managerOptions) metricsserver.Options {
@@ -127,7 +127,7 @@ func metricsOptions(options managerOptions) metricsserver.Options {
 }
 
 // setup connects the parts: reconcilers, executor, pipeline.
-func setup(mgr ctrl.Manager, options managerOptions) error {
+func setup(mgr ctrl.Manager, options managerOptions, registry *exporters.Registry) error {
 	policy, err := outbound.New(options.allowedHosts, apiServer(mgr.GetConfig())...)
 	if err != nil {
 		return fmt.Errorf("--allowed-hosts: %w", err)
@@ -137,7 +137,7 @@ func setup(mgr ctrl.Manager, options managerOptions) error {
 		Secrets:      credentials.Secrets{API: mgr.GetAPIReader()},
 		Destinations: destinations.Settings{FilesystemRoot: options.filesystemRoot},
 		Outbound:     policy,
-		Exporters:    builtin.Registry(),
+		Exporters:    registry,
 	}
 	runs := executor.NewInProcess(&pipeline.Pipeline{
 		Resolver: resolver, Holder: holder(), SpoolDirectory: options.spoolDirectory,

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"fmt"
@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is stamped by the linker (-X main.version=v0.1.0).
+// version is stamped by the linker (-X github.com/ledgerport/ledgerport/command.version=v0.1.0).
 var version = ""
 
 // buildVersion is the stamped version, or what the Go toolchain recorded.

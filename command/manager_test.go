@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"bytes"
@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	ctrl "sigs.k8s.io/controller-runtime"
 
+	"github.com/ledgerport/ledgerport/exporters/builtin"
 	"github.com/ledgerport/ledgerport/hack/environment"
 	"github.com/ledgerport/ledgerport/test/testdb"
 )
@@ -34,7 +35,7 @@ func TestManagerServesProbesAndAuthenticatedMetricsAndStops(t *testing.T) {
 	t.Setenv("KUBECONFIG", controlPlane.KubeconfigPath)
 
 	metrics, probes := freeAddress(t), freeAddress(t)
-	command := root()
+	command := New(builtin.Registry())
 	command.SetArgs([]string{
 		"manager", "--metrics-bind-address", metrics, "--health-probe-bind-address", probes,
 		"--leader-elect", "--leader-election-namespace", "default", "--filesystem-root", t.TempDir(),
@@ -66,7 +67,7 @@ func TestManagerServesProbesAndAuthenticatedMetricsAndStops(t *testing.T) {
 func TestFlagsThatCanNotWorkAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, arguments := range [][]string{{"manager", "--max-concurrent-runs=0"}, {"manager", "extra"}, {"nonsense"}} {
-		command := root()
+		command := New(builtin.Registry())
 		command.SetArgs(arguments)
 		if err := command.ExecuteContext(t.Context()); err == nil {
 			t.Errorf("%q was taken", arguments)
@@ -79,7 +80,7 @@ func TestMigrateMakesTheSchemaAndIsRepeatable(t *testing.T) {
 	url := testdb.New(t)
 	for range 2 {
 		var out bytes.Buffer
-		command := root()
+		command := New(builtin.Registry())
 		command.SetOut(&out)
 		command.SetArgs([]string{"migrate", "--database-url", url})
 		must(t, command.ExecuteContext(t.Context()))
@@ -87,7 +88,7 @@ func TestMigrateMakesTheSchemaAndIsRepeatable(t *testing.T) {
 			t.Errorf("it says %q", out.String())
 		}
 	}
-	command := root()
+	command := New(builtin.Registry())
 	command.SetArgs([]string{"migrate", "--database-url", "mysql://root:hunter2@db/claims"})
 	if err := command.ExecuteContext(t.Context()); err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("a wrong URL: %v, want an error without the password", err)
@@ -97,7 +98,7 @@ func TestMigrateMakesTheSchemaAndIsRepeatable(t *testing.T) {
 func TestVersionIsPrinted(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	command := root()
+	command := New(builtin.Registry())
 	command.SetOut(&out)
 	command.SetArgs([]string{"version"})
 	must(t, command.ExecuteContext(t.Context()))
