@@ -30,6 +30,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/credentials"
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/executor"
+	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/outbound"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
 	"github.com/ledgerport/ledgerport/internal/references"
@@ -45,6 +46,8 @@ type managerOptions struct {
 	filesystemRoot, spoolDirectory string
 	recheckInterval                time.Duration
 	gracePeriod                    time.Duration
+	leaseDuration                  time.Duration
+	renewDeadline, retryPeriod     time.Duration
 	allowedHosts                   []string
 }
 
@@ -71,6 +74,9 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 	flags.StringVar(&options.probeAddress, "health-probe-bind-address", ":8081", `address that serves /healthz and /readyz; "0" serves none`)
 	flags.BoolVar(&options.leaderElection, "leader-elect", false, "let only one of several replicas work at a time")
 	flags.StringVar(&options.leaderElectionNamespace, "leader-election-namespace", "", "namespace of the lease; empty is the operator's own")
+	flags.DurationVar(&options.leaseDuration, "leader-elect-lease-duration", 15*time.Second, "how long after its holder's last word the lease is taken by another replica")
+	flags.DurationVar(&options.renewDeadline, "leader-elect-renew-deadline", 10*time.Second, "how long the holder tries to renew the lease before it gives up and ends")
+	flags.DurationVar(&options.retryPeriod, "leader-elect-retry-period", 2*time.Second, "how often the lease is tried for and renewed")
 	flags.IntVar(&options.maxConcurrentRuns, "max-concurrent-runs", 4, "runs that are executed at the same time; more of them wait")
 	flags.StringVar(&options.filesystemRoot, "filesystem-root", "/exports", "directory that holds every filesystem destination")
 	flags.StringVar(&options.spoolDirectory, "spool-directory", "", "directory for artifacts while they are rendered; empty is the system's directory for temporary files")
@@ -107,6 +113,9 @@ func newManager(options managerOptions, registry *exporters.Registry) (ctrl.Mana
 		// The process ends when the manager does, so the next one need not wait for the lease to run out.
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       &options.gracePeriod,
+		LeaseDuration:                 &options.leaseDuration,
+		RenewDeadline:                 &options.renewDeadline,
+		RetryPeriod:                   &options.retryPeriod,
 	})
 	if err != nil {
 		return nil, err
@@ -141,13 +150,14 @@ func setup(mgr ctrl.Manager, options managerOptions, registry *exporters.Registr
 	}
 	runs := executor.NewInProcess(&pipeline.Pipeline{
 		Resolver: resolver, Holder: holder(), SpoolDirectory: options.spoolDirectory,
-		Program: "Ledgerport", ProgramVersion: buildVersion(),
+		Program: "Ledgerport", ProgramVersion: buildVersion(), Failpoints: failpoint.FromEnvironment(),
 	}, options.maxConcurrentRuns)
 	if err := mgr.Add(runs); err != nil {
 		return err
 	}
 	err = controllers.Setup(mgr, controllers.Parts{
 		Resolver: resolver, Executor: runs, Clock: clock.RealClock{}, RecheckInterval: options.recheckInterval,
+		Failpoints: failpoint.FromEnvironment(),
 	})
 	if err != nil {
 		return err

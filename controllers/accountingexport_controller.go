@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/references"
 	"github.com/ledgerport/ledgerport/internal/schedule"
@@ -33,6 +34,8 @@ type AccountingExportReconciler struct {
 	Recorder events.EventRecorder
 	Resolver *references.Resolver
 	Clock    clock.PassiveClock
+	// Failpoints lets tests end or stop the process around what it writes; nil in production.
+	Failpoints failpoint.Hook
 	// Recheck says when the Secret of an export's own credentials is looked at again.
 	Recheck *Recheck
 }
@@ -71,7 +74,7 @@ func (r *AccountingExportReconciler) Reconcile(ctx context.Context, req ctrl.Req
 	before := export.DeepCopy()
 	defer func() {
 		announce(r.Recorder, &export, before.Status.Conditions, export.Status.Conditions)
-		err = errors.Join(err, patchStatus(ctx, r.Client, before, &export))
+		err = errors.Join(err, r.Failpoints.Around(failpoint.ExportStatus, func() error { return patchStatus(ctx, r.Client, before, &export) }))
 	}()
 	return r.reconcile(ctx, &export)
 }
@@ -146,7 +149,7 @@ func (r *AccountingExportReconciler) create(ctx context.Context, export *v1alpha
 	if err := controllerutil.SetControllerReference(export, run, r.Client.Scheme()); err != nil {
 		return nil, err
 	}
-	err := r.Client.Create(ctx, run)
+	err := r.Failpoints.Around(failpoint.CreateRun, func() error { return r.Client.Create(ctx, run) })
 	if apierrors.IsAlreadyExists(err) {
 		existing := &v1alpha1.ExportRun{}
 		if err := r.Client.Get(ctx, client.ObjectKeyFromObject(run), existing); err != nil {
@@ -176,7 +179,7 @@ func protect(ctx context.Context, c client.Client, export *v1alpha1.AccountingEx
 	if !controllerutil.AddFinalizer(export, v1alpha1.ExportFinalizer) {
 		return nil
 	}
-	return c.Patch(ctx, export, client.MergeFrom(before))
+	return c.Patch(ctx, export, unchangedSince(before))
 }
 
 // letGo ends the runs of an export that is being deleted, and lets it go when they have ended.

@@ -226,8 +226,12 @@ func TestDeletedExportKeepsWhatItsRunsRecorded(t *testing.T) {
 	w.must(api.client.Delete(t.Context(), w.run(first)))
 	w.annotate(map[string]string{"example.com/note": "look again"})
 	last := eventually(w, w.export(), lastRunIs(v1alpha1.RunSucceeded)).Status.LastRun
-	if last.Claims != 0 || last.Reason != v1alpha1.ReasonNoClaims {
-		t.Errorf("a new export of the same name exported %d claims again", last.Claims)
+	if last.Claims != 5 || last.Name != first {
+		t.Errorf("the run of the new export tells %+v, want what the earlier run of its name exported", last)
+	}
+	w.request("next")
+	if next := eventually(w, w.export(), lastRunIsNot(first)).Status.LastRun; next.Claims != 0 || next.Reason != v1alpha1.ReasonNoClaims {
+		t.Errorf("a new export of the same name exported %d claims again", next.Claims)
 	}
 }
 
@@ -268,20 +272,41 @@ func TestFaultThatARunMeetsIsKnownAtOnceAndWaitedOut(t *testing.T) {
 	}
 }
 
-func TestArtifactOfAnotherRunIsNeverOverwritten(t *testing.T) {
+func TestRunThatIsAppliedAgainTellsWhatItExported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.fill(3)
 	w.create(w.secret(), w.source(), w.chart(), w.destination(), w.export(), w.run("by-hand"))
 	first := eventually(w, w.run("by-hand"), runIs(v1alpha1.RunSucceeded))
-	path := w.delivered("monthly", "by-hand", "by-hand.csv")
-	before, err := os.ReadFile(path)
-	w.must(err)
 	w.must(api.client.Delete(t.Context(), first))
 	w.gone(first)
-
 	w.insertClaim(application.Claim{})
 	w.create(w.run("by-hand"))
+	again := eventually(w, w.run("by-hand"), runIs(v1alpha1.RunSucceeded))
+	if again.Status.RunResult != first.Status.RunResult || again.Status.LastVoucher != first.Status.LastVoucher {
+		t.Errorf("the run applied again tells %+v, want %+v", again.Status.RunResult, first.Status.RunResult)
+	}
+	if problem := condition(again.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonSucceeded, "a new run needs a new name"); problem != "" {
+		t.Error(problem)
+	}
+	if n := w.count(`select count(*) from ledgerport.exported_claims`); n != 3 {
+		t.Errorf("%d claims are exported, want the 3 of the first run", n)
+	}
+	w.create(w.run("by-hand-2"))
+	if next := eventually(w, w.run("by-hand-2"), runIs(v1alpha1.RunSucceeded)); next.Status.Claims != 1 {
+		t.Errorf("the next run exported %d claims, want the one approved since", next.Status.Claims)
+	}
+}
+
+func TestArtifactOfAnotherRunIsNeverOverwritten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fill(1)
+	path := w.delivered("monthly", "by-hand", "by-hand.csv")
+	before := []byte("another run's")
+	w.must(os.MkdirAll(filepath.Dir(path), 0o750))
+	w.must(os.WriteFile(path, before, 0o600))
+	w.create(w.secret(), w.source(), w.chart(), w.destination(), w.export(), w.run("by-hand"))
 	second := eventually(w, w.run("by-hand"), runIs(v1alpha1.RunFailed))
 	if problem := condition(second.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonArtifactConflict, "another file"); problem != "" {
 		t.Error(problem)

@@ -300,9 +300,9 @@ func TestOperatorThatStopsLeavesNothingRunningAndTheNextGoesOn(t *testing.T) {
 // waitForBackends waits until the operator has so many connections that wait for a lock, or none at all for 0.
 func (w *world) waitForBackends(want int64) {
 	w.Helper()
-	query := `select count(*) from pg_stat_activity where datname = current_database() and application_name = 'ledgerport' and wait_event_type = 'Lock'`
+	query := `select count(*) from pg_stat_activity where datname = current_database() and application_name like 'ledgerport%' and wait_event_type = 'Lock'`
 	if want == 0 {
-		query = `select count(*) from pg_stat_activity where datname = current_database() and application_name = 'ledgerport'`
+		query = `select count(*) from pg_stat_activity where datname = current_database() and application_name like 'ledgerport%'`
 	}
 	w.until(func(context.Context) string {
 		have := w.count(query)

@@ -27,6 +27,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/executor"
+	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
 	"github.com/ledgerport/ledgerport/internal/references"
@@ -38,6 +39,8 @@ type ExportRunReconciler struct {
 	Recorder events.EventRecorder
 	Executor executor.Executor
 	Clock    clock.PassiveClock
+	// Failpoints lets tests end or stop the process around what it writes; nil in production.
+	Failpoints failpoint.Hook
 	// Sources and Destinations are asked to look at once where a run meets a fault of theirs.
 	Sources, Destinations *Recheck
 }
@@ -77,7 +80,7 @@ func (r *ExportRunReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 	}
 	before := run.DeepCopy()
 	defer func() {
-		err = errors.Join(err, patchStatus(ctx, r.Client, before, &run))
+		err = errors.Join(err, r.Failpoints.Around(failpoint.RunStatus, func() error { return patchStatus(ctx, r.Client, before, &run) }))
 		if err == nil {
 			r.tell(&before.Status, &run)
 		}
@@ -192,7 +195,7 @@ func (r *ExportRunReconciler) adopt(ctx context.Context, run *v1alpha1.ExportRun
 		return err
 	}
 	status := run.Status
-	if err := r.Client.Patch(ctx, adopted, client.MergeFrom(run)); err != nil {
+	if err := r.Client.Patch(ctx, adopted, unchangedSince(run)); err != nil {
 		return fmt.Errorf("adopting the run: %w", err)
 	}
 	run.ObjectMeta, run.Status = adopted.ObjectMeta, status

@@ -110,6 +110,9 @@ func succeed(run *v1alpha1.ExportRun, state executor.State, now time.Time) {
 	if status.Claims > 0 && status.Held > 0 {
 		message += fmt.Sprintf("; %d claims are held", status.Held)
 	}
+	if state.Outcome.Recovered {
+		message += "; an earlier ExportRun of this name did it, and a new run needs a new name"
+	}
 	finish(run, v1alpha1.RunSucceeded, reason, message, now)
 }
 

@@ -9,6 +9,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/ledgerport/ledgerport/internal/executor"
+	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/references"
 )
 
@@ -19,6 +20,8 @@ type Parts struct {
 	Clock    clock.PassiveClock
 	// RecheckInterval is how often databases, destinations and Secrets are looked at though nothing tells of a change.
 	RecheckInterval time.Duration
+	// Failpoints lets tests end or stop the process around what it writes; nil in production.
+	Failpoints failpoint.Hook
 }
 
 // Setup registers all reconcilers with a manager.
@@ -32,8 +35,8 @@ func Setup(mgr ctrl.Manager, parts Parts) error {
 		"ChartOfAccounts":   &ChartOfAccountsReconciler{Client: c, Recorder: recorder},
 		"ClaimSource":       &ClaimSourceReconciler{Client: c, Recorder: recorder, Resolver: parts.Resolver, Recheck: sources},
 		"ExportDestination": &ExportDestinationReconciler{Client: c, Recorder: recorder, Resolver: parts.Resolver, Recheck: destinations},
-		"AccountingExport":  &AccountingExportReconciler{Client: c, Recorder: recorder, Resolver: parts.Resolver, Clock: parts.Clock, Recheck: exports},
-		"ExportRun":         &ExportRunReconciler{Client: c, Recorder: recorder, Executor: parts.Executor, Clock: parts.Clock, Sources: sources, Destinations: destinations},
+		"AccountingExport":  &AccountingExportReconciler{Client: c, Recorder: recorder, Resolver: parts.Resolver, Clock: parts.Clock, Recheck: exports, Failpoints: parts.Failpoints},
+		"ExportRun":         &ExportRunReconciler{Client: c, Recorder: recorder, Executor: parts.Executor, Clock: parts.Clock, Failpoints: parts.Failpoints, Sources: sources, Destinations: destinations},
 	}
 	for kind, reconciler := range reconcilers {
 		if err := reconciler.SetupWithManager(mgr); err != nil {

@@ -20,12 +20,19 @@ import (
 // maxMessage bounds messages of conditions (32768 in the API) and notes of events (1024).
 const maxMessage = 1000
 
-// patchStatus writes the status of an object once, and only if it differs from what was read.
+// patchStatus writes the status of an object once, and only if it differs from what was read. The API server refuses it
+// where the object has changed since: an operator that was stopped and wakes up must not write what it knew before.
 func patchStatus(ctx context.Context, c client.Client, before, after client.Object) error {
 	if equality.Semantic.DeepEqual(before, after) {
 		return nil
 	}
-	return client.IgnoreNotFound(c.Status().Patch(ctx, after, client.MergeFrom(before)))
+	before.SetResourceVersion(after.GetResourceVersion()) // where this reconcile has changed the object itself
+	return client.IgnoreNotFound(c.Status().Patch(ctx, after, unchangedSince(before)))
+}
+
+// unchangedSince makes a patch that only applies to what was read.
+func unchangedSince(before client.Object) client.Patch {
+	return client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 }
 
 // conditions sets the conditions of one resource for one generation.

@@ -139,8 +139,8 @@ func (d *Database) connection(ctx context.Context) (*pgx.Conn, error) {
 	return conn, err
 }
 
-// transact runs a function in a transaction that belongs to an organisation.
-func (d *Database) transact(ctx context.Context, options pgx.TxOptions, organizationID string, run func(pgx.Tx) error) error {
+// transact runs a function in a transaction that belongs to a run of an organisation.
+func (d *Database) transact(ctx context.Context, options pgx.TxOptions, organizationID, runID string, run func(pgx.Tx) error) error {
 	conn, err := d.connection(ctx)
 	if err != nil {
 		return err
@@ -150,7 +150,7 @@ func (d *Database) transact(ctx context.Context, options pgx.TxOptions, organiza
 		return classify(ctx, "beginning a transaction", err)
 	}
 	defer rollback(ctx, tx)
-	if err := bind(ctx, tx, organizationID); err != nil {
+	if err := bind(ctx, tx, organizationID, runID); err != nil {
 		return err
 	}
 	if err := run(tx); err != nil {
@@ -167,17 +167,31 @@ func rollback(ctx context.Context, tx pgx.Tx) {
 }
 
 // bind makes a transaction the organisation's, for row-level-security policies to refer to, and lets the server end it
-// soon after the context: a process that is stopped or cut off must not hold claims for longer.
-func bind(ctx context.Context, tx pgx.Tx, organizationID string) error {
+// soon after the context: a process that is stopped or cut off must not hold claims for longer. The session is named after
+// the run, so that whoever takes the run over need not even wait for that. What is committed is on disk whatever the
+// server's or the role's default is: a server that crashed must not have forgotten what was delivered.
+func bind(ctx context.Context, tx pgx.Tx, organizationID, runID string) error {
 	milliseconds := "0"
 	if deadline, ok := ctx.Deadline(); ok {
 		milliseconds = strconv.FormatInt((max(time.Until(deadline), 0) + timeoutSlack).Milliseconds(), 10)
 	}
 	_, err := tx.Exec(ctx, `SELECT set_config('ledgerport.organization_id', $1, true),
 		set_config('statement_timeout', $2, true), set_config('idle_in_transaction_session_timeout', $2, true),
-		set_config('jit', 'off', true), set_config('work_mem', '32MB', true)`,
-		organizationID, milliseconds)
+		set_config('jit', 'off', true), set_config('work_mem', '32MB', true), set_config('application_name', $3, true),
+		set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'local' ELSE current_setting('synchronous_commit') END, true)`,
+		organizationID, milliseconds, sessionName(runID))
 	return classify(ctx, "beginning a transaction", err)
+}
+
+// sessionName is the application_name of the sessions that change a run.
+func sessionName(runID string) string { return "ledgerport " + runID }
+
+// disown ends what sessions of older attempts still do with a run: a process that was stopped in the middle of a
+// transaction keeps its locks until it wakes up or its deadline passes.
+func disown(ctx context.Context, tx pgx.Tx, runID string) error {
+	_, err := tx.Exec(ctx, `SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity
+		WHERE application_name = $1 AND usename = session_user AND datname = current_database() AND pid <> pg_backend_pid()`, sessionName(runID))
+	return err
 }
 
 // organization gives the organisation that a run belongs to.

@@ -124,7 +124,7 @@ func TestDatabase_GoesOnAfterItsConnectionWasLost(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, applicationTables)
 	database := f.open(v1alpha1.PostgresSource{})
-	f.sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'ledgerport'`)
+	f.sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'ledgerport%'`)
 	_, _, err := database.Run(t.Context(), "1")
 	mustFail(t, err, v1alpha1.ReasonDatabaseUnreachable)
 	if _, found, err := database.Run(t.Context(), "1"); err != nil || found {

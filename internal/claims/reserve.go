@@ -50,6 +50,12 @@ func (d *Database) Reserve(ctx context.Context, fence Fence) (*Reservation, erro
 	return r, nil
 }
 
+// Guard fails with ReasonFenced where the attempt is not the run's newest any more, or the run not in the state.
+func (d *Database) Guard(ctx context.Context, fence Fence, state RunState) error {
+	_, err := d.guarded(ctx, fence, state)
+	return err
+}
+
 // guarded gives the record of a run if it is in one of the states and the attempt is its newest.
 func (d *Database) guarded(ctx context.Context, fence Fence, states ...RunState) (Run, error) {
 	run, found, err := d.Run(ctx, fence.RunID)
@@ -68,7 +74,7 @@ func (r *Reservation) begin(ctx context.Context, d *Database) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := bind(ctx, readerTx, r.run.OrganizationID); err != nil {
+	if err := bind(ctx, readerTx, r.run.OrganizationID, r.run.ID); err != nil {
 		return err
 	}
 	if err := r.tables.hint(ctx, readerTx, 0); err != nil {
@@ -84,7 +90,7 @@ func (r *Reservation) begin(ctx context.Context, d *Database) (err error) {
 	if _, err := r.tx.Exec(ctx, fmt.Sprintf("SET TRANSACTION SNAPSHOT '%s'", snapshot)); err != nil { // the server's own word
 		return err
 	}
-	if err := bind(ctx, r.tx, r.run.OrganizationID); err != nil {
+	if err := bind(ctx, r.tx, r.run.OrganizationID, r.run.ID); err != nil {
 		return err
 	}
 	if err := r.readNumbers(ctx); err != nil {

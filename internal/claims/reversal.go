@@ -79,7 +79,7 @@ func reversible(by RunIdentity, name string, found []Run) (Run, error) {
 // alreadyReversed names the reversal that a run has.
 func (d *Database) alreadyReversed(ctx context.Context, by RunIdentity, source string) error {
 	var of, name, state string
-	err := d.transact(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly}, by.OrganizationID, func(tx pgx.Tx) error {
+	err := d.transact(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly}, by.OrganizationID, by.ID, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `SELECT source.name, r.name, r.state FROM ledgerport.runs r JOIN ledgerport.runs source ON source.id = r.reverses
 			WHERE r.reverses = $1 AND r.state <> 'released'`, source).Scan(&of, &name, &state)
 	})
@@ -120,7 +120,7 @@ func (r *Reversal) begin(ctx context.Context, d *Database, source Run) (err erro
 	if r.tx, err = d.conn.BeginTx(ctx, snapshotIsolation); err != nil {
 		return err
 	}
-	if err := bind(ctx, r.tx, r.run.OrganizationID); err != nil {
+	if err := bind(ctx, r.tx, r.run.OrganizationID, r.run.ID); err != nil {
 		return err
 	}
 	if err := r.readNumbers(ctx); err != nil {

@@ -150,6 +150,22 @@ func (d *Database) Run(ctx context.Context, id string) (Run, bool, error) {
 	return run, err == nil, classify(ctx, "looking up the run", err)
 }
 
+// RunNamed gives the newest record of a run by the names of its resources, and whether there is one that was not released:
+// an ExportRun that was deleted and applied again has another UID than the one on record.
+func (d *Database) RunNamed(ctx context.Context, identity RunIdentity) (Run, bool, error) {
+	conn, err := d.connection(ctx)
+	if err != nil {
+		return Run{}, false, err
+	}
+	run, err := scanRun(conn.QueryRow(ctx, `SELECT `+runColumns+` FROM ledgerport.runs
+		WHERE namespace = $1 AND export = $2 AND name = $3 AND organization_id = $4 AND state <> 'released'
+		ORDER BY started_at DESC LIMIT 1`, identity.Namespace, identity.Export, identity.Name, identity.OrganizationID))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Run{}, false, nil
+	}
+	return run, err == nil, classify(ctx, "looking up the run by its name", err)
+}
+
 // StartAttempt records who executes the run from now on, and gives the record as it now is, the attempt number raised.
 // A finished run is given as it is. Identity, series, cutoff and inputs are recorded anew while the run holds nothing;
 // later those on record stand.
@@ -158,7 +174,10 @@ func (d *Database) Run(ctx context.Context, id string) (Run, bool, error) {
 // holds nothing and whose deadline has passed does not stand in the way: it is released. The second reversal of a run
 // fails with ReasonAlreadyReversed.
 func (d *Database) StartAttempt(ctx context.Context, attempt Attempt) (run Run, err error) {
-	err = d.transact(ctx, pgx.TxOptions{}, attempt.OrganizationID, func(tx pgx.Tx) error {
+	err = d.transact(ctx, pgx.TxOptions{}, attempt.OrganizationID, attempt.ID, func(tx pgx.Tx) error {
+		if err := disown(ctx, tx, attempt.ID); err != nil {
+			return err
+		}
 		if err := supersede(ctx, tx, attempt); err != nil {
 			return err
 		}
@@ -181,7 +200,10 @@ func (d *Database) TakeOver(ctx context.Context, id, holder string, deadline tim
 	if err != nil {
 		return Run{}, err
 	}
-	err = d.transact(ctx, pgx.TxOptions{}, organizationID, func(tx pgx.Tx) error {
+	err = d.transact(ctx, pgx.TxOptions{}, organizationID, id, func(tx pgx.Tx) error {
+		if err := disown(ctx, tx, id); err != nil {
+			return err
+		}
 		run, err = scanRun(tx.QueryRow(ctx, `UPDATE ledgerport.runs SET attempt = attempt + 1, holder = $2, deadline = $3
 			WHERE id = $1 AND state NOT IN ('committed', 'released') RETURNING `+runColumns, id, holder, deadline))
 		if errors.Is(err, pgx.ErrNoRows) { // finished
@@ -228,7 +250,7 @@ func start(ctx context.Context, tx pgx.Tx, attempt Attempt) (Run, error) {
 // seriesBusy names the run that has the series.
 func (d *Database) seriesBusy(ctx context.Context, attempt Attempt, cause error) error {
 	other := "another run"
-	err := d.transact(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly}, attempt.OrganizationID, func(tx pgx.Tx) error {
+	err := d.transact(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly}, attempt.OrganizationID, attempt.ID, func(tx pgx.Tx) error {
 		var namespace, name, state string
 		err := tx.QueryRow(ctx, `SELECT namespace, name, state FROM ledgerport.runs
 			WHERE organization_id = $1 AND series = $2 AND state NOT IN ('committed', 'released')`,

@@ -77,7 +77,7 @@ func (d *Database) step(ctx context.Context, fence Fence, doing string, run func
 	if err != nil {
 		return err
 	}
-	return classify(ctx, doing, d.transact(ctx, pgx.TxOptions{}, organizationID, run))
+	return classify(ctx, doing, d.transact(ctx, pgx.TxOptions{}, organizationID, fence.RunID, run))
 }
 
 // recordRendered puts what is known of an artifact on record, if the attempt is the run's newest and the state as expected.

@@ -49,7 +49,7 @@ func openFilesystem(operatorRoot, below string) (*filesystem, error) {
 
 // Check implements Destination.
 func (f *filesystem) Check(ctx context.Context) error {
-	probe, err := openPart(ctx, f.root, ".probe", os.O_CREATE)
+	probe, err := openPart(ctx, f.root, "probe")
 	if err != nil {
 		return fileFailure(err, f.path)
 	}
@@ -67,7 +67,8 @@ func (f *filesystem) Check(ctx context.Context) error {
 	return fileFailure(errors.Join(err, probe.discard()), f.path)
 }
 
-// Put implements Destination. The file is written under a hidden name beside its own, made durable, and renamed.
+// Put implements Destination. The file is written under a hidden name beside its own, made durable, and renamed. The content
+// is read only when the hidden file is there: whoever takes it away later has made sure that it never gets its name.
 func (f *filesystem) Put(ctx context.Context, key string, object Object, content io.Reader) error {
 	if err := ValidateKey(key); err != nil {
 		return err
@@ -75,7 +76,7 @@ func (f *filesystem) Put(ctx context.Context, key string, object Object, content
 	if err := f.root.MkdirAll(path.Dir(key), 0o750); err != nil {
 		return fileFailure(err, f.path)
 	}
-	hidden, err := openPart(ctx, f.root, partOf(key), os.O_CREATE)
+	hidden, err := openPart(ctx, f.root, key)
 	if err != nil {
 		return fileFailure(err, f.path)
 	}
@@ -89,9 +90,6 @@ func (f *filesystem) Put(ctx context.Context, key string, object Object, content
 	}
 	return fileFailure(hidden.publish(key), f.path)
 }
-
-// partOf names the part of a key. No key has this name, because elements of keys do not begin with a dot.
-func partOf(key string) string { return path.Join(path.Dir(key), "."+path.Base(key)) }
 
 // Stat implements Destination: it reads the whole file for its hash.
 func (f *filesystem) Stat(ctx context.Context, key string) (Object, error) {
@@ -110,16 +108,14 @@ func (f *filesystem) Stat(ctx context.Context, key string) (Object, error) {
 	return found, fileFailure(err, f.path)
 }
 
-// Remove implements Destination. It waits for whoever writes the object, and takes with it what a dead writer left.
+// Remove implements Destination. It gives whoever writes the object time to finish, and takes with it what a dead writer
+// left, and what a stopped one has written so far.
 func (f *filesystem) Remove(ctx context.Context, key string) error {
 	if err := ValidateKey(key); err != nil {
 		return err
 	}
-	hidden, err := openPart(ctx, f.root, partOf(key), 0)
+	err := clearParts(ctx, f.root, key)
 	if err == nil {
-		err = hidden.discard()
-	}
-	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		err = f.root.Remove(key)
 	}
 	if errors.Is(err, fs.ErrNotExist) {

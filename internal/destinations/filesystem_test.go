@@ -3,6 +3,7 @@ package destinations_test
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,6 +56,26 @@ func TestALivingWriterIsWaitedForAsLongAsTheContextLasts(t *testing.T) {
 	}
 }
 
+func TestAWriterThatWasStoppedInTheMiddlePublishesNothingLater(t *testing.T) {
+	t.Parallel()
+	s := onFilesystem(t)
+	begun, wake, late := make(chan struct{}), make(chan struct{}), make(chan error)
+	stopped := callReader(func() { close(begun); <-wake })
+	go func() {
+		late <- s.Put(context.Background(), key, describe("late"), io.MultiReader(stopped, strings.NewReader("late")))
+	}()
+	<-begun
+	put(t, s, key, "content")
+	if err := s.Remove(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+	close(wake)
+	if err := <-late; err == nil {
+		t.Error("the writer that woke up says that its file is there")
+	}
+	s.holds(t)
+}
+
 // leave makes what a writer that died would have left of the object.
 func (s subject) leave(t *testing.T, content string) *os.File {
 	t.Helper()
@@ -62,7 +83,7 @@ func (s subject) leave(t *testing.T, content string) *os.File {
 	if err := os.MkdirAll(directory, 0o750); err != nil {
 		t.Fatal(err)
 	}
-	file, err := os.Create(filepath.Join(directory, "."+filepath.Base(key)))
+	file, err := os.Create(filepath.Join(directory, "."+filepath.Base(key)+".OTHER"))
 	if err != nil {
 		t.Fatal(err)
 	}

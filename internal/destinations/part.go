@@ -2,59 +2,122 @@ package destinations
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"os"
 	"path"
+	"strings"
 	"syscall"
 	"time"
 )
 
-// turn is how often a writer looks whether another one has finished.
-const turn = 20 * time.Millisecond
+const (
+	// turn is how often a writer looks whether another one has finished.
+	turn = 20 * time.Millisecond
+	// patience is how long a writer waits for another one that holds its part: one that was stopped never ends.
+	patience = 3 * time.Second
+)
 
-// part is a hidden file that is being written. Its name follows from the name it will get, so that what a writer left
-// that died is written over by the next; its lock lets living writers take turns.
+// part is a hidden file that is being written, beside the name that it will get. Its own name is its writer's alone, so
+// that a writer whose part was taken away can not publish anything any more. Its lock says that the writer lives.
 type part struct {
 	*os.File
 	root *os.Root
 	name string
 }
 
-// openPart opens an empty part, made where create says so, once no other writer in this process or another has it.
-func openPart(ctx context.Context, root *os.Root, name string, create int) (*part, error) {
-	ticker := time.NewTicker(turn)
-	defer ticker.Stop()
-	for {
-		file, err := root.OpenFile(name, os.O_WRONLY|create, 0o640)
+// openPart opens an empty part of a name, once the parts of others are gone.
+func openPart(ctx context.Context, root *os.Root, of string) (*part, error) {
+	if err := clearParts(ctx, root, of); err != nil {
+		return nil, err
+	}
+	for ctx.Err() == nil {
+		name := partPrefix(of) + rand.Text()
+		file, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
 		if err != nil {
 			return nil, err
 		}
 		p := &part{file, root, name}
 		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil && p.current() {
-			if err = file.Truncate(0); err == nil {
-				return p, nil
-			}
+			return p, nil
 		}
-		if closed := errors.Join(err, file.Close()); err != nil && !errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, closed
+		// Another writer looked at the part before it was locked.
+		if discarded := p.discard(); err != nil && !errors.Is(err, syscall.EWOULDBLOCK) || discarded != nil {
+			return nil, errors.Join(err, discarded)
+		}
+	}
+	return nil, ctx.Err()
+}
+
+// current is false where another writer took the part away.
+func (p *part) current() bool {
+	_, err := p.root.Lstat(p.name)
+	return err == nil
+}
+
+// partPrefix begins the names of all parts of a name. No key has one, because elements of keys do not begin with a dot.
+func partPrefix(of string) string { return path.Join(path.Dir(of), "."+path.Base(of)) + "." }
+
+// clearParts removes the parts of a name: those of dead writers at once, those of others when they had time to finish.
+func clearParts(ctx context.Context, root *os.Root, of string) error {
+	ticker := time.NewTicker(turn)
+	defer ticker.Stop()
+	enough := time.After(patience)
+	for forced := false; ; {
+		held, err := removeParts(root, of, forced)
+		if err != nil || held == 0 {
+			return err
 		}
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return ctx.Err()
+		case <-enough:
+			forced = true
 		case <-ticker.C:
 		}
 	}
 }
 
-// current is false where the writer before renamed or removed the file that was opened here.
-func (p *part) current() bool {
-	opened, openedErr := p.Stat()
-	named, namedErr := p.root.Lstat(p.name)
-	return openedErr == nil && namedErr == nil && os.SameFile(opened, named)
+// removeParts removes the parts of a name and counts those that it left to their writers.
+func removeParts(root *os.Root, of string, forced bool) (held int, err error) {
+	directory, err := root.Open(path.Dir(of))
+	if err != nil {
+		return 0, err
+	}
+	names, err := directory.Readdirnames(-1)
+	if err := errors.Join(err, directory.Close()); err != nil {
+		return 0, err
+	}
+	for _, name := range names {
+		random, is := strings.CutPrefix(path.Join(path.Dir(of), name), partPrefix(of))
+		if !is || strings.Contains(random, ".") { // the part of a longer name
+			continue
+		}
+		name = path.Join(path.Dir(of), name)
+		if !forced && inUse(root, name) {
+			held++
+			continue
+		}
+		if err := root.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return held, err
+		}
+	}
+	return held, nil
 }
 
-// publish makes the part durable, and then visible under a name in the same directory.
+// inUse says whether a writer holds a part.
+func inUse(root *os.Root, name string) bool {
+	file, err := root.Open(name)
+	if err != nil {
+		return false // published or discarded meanwhile
+	}
+	defer func() { _ = file.Close() }() // which gives the lock back
+	return errors.Is(syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
+}
+
+// publish makes the part durable, and then visible under a name in the same directory. It fails where the part was taken
+// away.
 func (p *part) publish(name string) error {
 	if err := p.Sync(); err != nil {
 		return errors.Join(err, p.discard())
@@ -67,7 +130,11 @@ func (p *part) publish(name string) error {
 
 // discard leaves nothing of the part. It is removed before its lock is given back.
 func (p *part) discard() error {
-	return errors.Join(p.root.Remove(p.name), p.Close())
+	err := p.root.Remove(p.name)
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil // it was taken away
+	}
+	return errors.Join(err, p.Close())
 }
 
 // syncDirectories makes the names in a directory durable, and in those above it, which may be new.

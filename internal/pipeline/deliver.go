@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"slices"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/destinations"
+	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
@@ -44,16 +46,67 @@ func (a *attempt) deliver(ctx context.Context) error {
 		if have[file.Name] == present {
 			continue
 		}
-		if err := a.destination.Put(ctx, a.task.key(file.Name), object(file.File), file.reader()); err != nil {
-			return failure.On(v1alpha1.ConditionDestinationReady, err)
+		if err := a.put(ctx, file); err != nil {
+			return a.retract(ctx, err)
 		}
 	}
 	location := a.artifactLocation()
-	if err := a.database.MarkDelivered(ctx, a.run.Fence(), location); err != nil {
-		return failure.On(v1alpha1.ConditionSourceReady, err)
+	err = a.Failpoints.Around(failpoint.MarkDelivered, func() error { return a.database.MarkDelivered(ctx, a.run.Fence(), location) })
+	if err != nil {
+		return a.retract(ctx, failure.On(v1alpha1.ConditionSourceReady, err))
 	}
 	a.run.State, a.run.Location = claims.StateDelivered, location
 	return nil
+}
+
+// put delivers one file. Just before its content is read, the destination being ready to take it, the attempt makes sure
+// that it still has the run: a process that was stopped before must not deliver what was given back meanwhile.
+func (a *attempt) put(ctx context.Context, file *spoolFile) error {
+	content := &guardedReader{content: file.reader(), guard: func() error {
+		a.Failpoints.Reach(failpoint.Put.During())
+		return failure.On(v1alpha1.ConditionSourceReady, a.database.Guard(ctx, a.run.Fence(), claims.StateRendered))
+	}}
+	err := a.Failpoints.Around(failpoint.Put, func() error {
+		return a.destination.Put(ctx, a.task.key(file.Name), object(file.File), content)
+	})
+	return failure.On(v1alpha1.ConditionDestinationReady, err)
+}
+
+// guardedReader asks its guard before it gives the first byte.
+type guardedReader struct {
+	content io.Reader
+	guard   func() error
+}
+
+// Read implements io.Reader.
+func (g *guardedReader) Read(p []byte) (int, error) {
+	if g.guard != nil {
+		if err := g.guard(); err != nil {
+			return 0, err
+		}
+		g.guard = nil
+	}
+	return g.content.Read(p)
+}
+
+// retract removes what this attempt delivered where it lost the run meanwhile and the claims were given back: a process
+// that was stopped while a bucket had all of a file, and the answer was on its way, comes too late to be refused. It gives
+// the error that delivering ended with.
+func (a *attempt) retract(ctx context.Context, failed error) error {
+	run, known, err := a.database.Run(ctx, a.run.ID)
+	if err != nil || !known || run.State != claims.StateReleased {
+		return failed
+	}
+	have, err := a.delivered(ctx)
+	if err != nil {
+		return errors.Join(failed, err)
+	}
+	for _, file := range slices.Backward(a.run.Files) {
+		if have[file.Name] == present {
+			failed = errors.Join(failed, a.remove(ctx, file))
+		}
+	}
+	return failed
 }
 
 // delivered compares the destination with the files on record, by name.
@@ -118,11 +171,14 @@ func (a *attempt) release(ctx context.Context) error {
 	case claims.StateReleased:
 		return nil
 	default:
-		return failure.On(v1alpha1.ConditionSourceReady, a.database.Release(ctx, a.run.Fence(), a.task.ReleaseReason))
+		return failure.On(v1alpha1.ConditionSourceReady, a.Failpoints.Around(failpoint.Release, func() error {
+			return a.database.Release(ctx, a.run.Fence(), a.task.ReleaseReason)
+		}))
 	}
 }
 
-// withdraw removes what a destination has of an artifact that is not whole, or records the delivery of one that is.
+// withdraw removes what a destination has of an artifact that is not whole, the manifest first, or records the delivery of
+// one that is. What is not there is removed too: an attempt that was stopped may be about to put it there.
 func (a *attempt) withdraw(ctx context.Context) error {
 	if len(a.run.Files) == 0 {
 		return nil
@@ -140,15 +196,21 @@ func (a *attempt) withdraw(ctx context.Context) error {
 	if a.whole(have) {
 		return a.deliver(ctx)
 	}
-	for _, file := range a.run.Files {
-		if have[file.Name] != present {
+	for _, file := range slices.Backward(a.run.Files) {
+		if have[file.Name] == foreign {
 			continue
 		}
-		if err := a.destination.Remove(ctx, a.task.key(file.Name)); err != nil {
-			return failure.On(v1alpha1.ConditionDestinationReady, err)
+		if err := a.remove(ctx, file); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func (a *attempt) remove(ctx context.Context, file claims.File) error {
+	return failure.On(v1alpha1.ConditionDestinationReady, a.Failpoints.Around(failpoint.Withdraw, func() error {
+		return a.destination.Remove(ctx, a.task.key(file.Name))
+	}))
 }
 
 // conclude makes the outcome from what is on record.

@@ -87,7 +87,7 @@ type manifestFile struct {
 // manifest describes the artifact in the spool.
 func (a *attempt) manifest(r *rendering, files []claims.File) ([]byte, error) {
 	m := Manifest{
-		Run:            manifestRun{Name: a.task.Name, UID: a.task.RunID, CreatedAt: a.inputs.CreatedAt.UTC()},
+		Run:            manifestRun{Name: a.task.Name, UID: a.run.ID, CreatedAt: a.inputs.CreatedAt.UTC()},
 		Namespace:      a.task.Namespace,
 		Export:         a.task.Export,
 		OrganizationID: a.run.OrganizationID,

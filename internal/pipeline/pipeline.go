@@ -10,6 +10,7 @@ import (
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/destinations"
+	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/references"
 	"github.com/ledgerport/ledgerport/ledger"
@@ -28,6 +29,8 @@ type Pipeline struct {
 	SpoolDirectory string
 	// Program and ProgramVersion name this software in artifacts.
 	Program, ProgramVersion string
+	// Failpoints lets tests end or stop the process around every step; nil in production.
+	Failpoints failpoint.Hook
 }
 
 // inputs are everything that decides the bytes of an artifact. They are recorded when the run begins; a resumed run
@@ -127,7 +130,8 @@ func (a *attempt) stage(ctx context.Context, stage v1alpha1.RunStage, step func(
 
 // commit records the claims as exported: from here on the resource may say so.
 func (a *attempt) commit(ctx context.Context) error {
-	if err := a.database.Commit(ctx, a.run.Fence()); err != nil {
+	err := a.Failpoints.Around(failpoint.Commit, func() error { return a.database.Commit(ctx, a.run.Fence()) })
+	if err != nil {
 		return failure.On(v1alpha1.ConditionSourceReady, err)
 	}
 	a.run.State = claims.StateCommitted

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/references"
 	"github.com/ledgerport/ledgerport/ledger"
@@ -82,9 +83,14 @@ func (a *attempt) openDestination(ctx context.Context) error {
 	return err
 }
 
-// lookUp learns what is on record of the run, if anything.
+// lookUp learns what is on record of the run, if anything. An ExportRun that was deleted and applied again, so that it has
+// another UID, goes on with the record of its name: it is the same run, and exports nothing a second time.
 func (a *attempt) lookUp(ctx context.Context) (known bool, err error) {
 	a.run, known, err = a.database.Run(ctx, a.task.RunID)
+	if err == nil && !known {
+		a.run, known, err = a.database.RunNamed(ctx, a.task.identity(a.export.Spec.OrganizationID))
+		a.outcome.Recovered = known
+	}
 	return known, failure.On(v1alpha1.ConditionSourceReady, err)
 }
 
@@ -109,13 +115,17 @@ func (a *attempt) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("recording the inputs of the run: %w", err)
 	}
-	a.run, err = a.database.StartAttempt(ctx, claims.Attempt{
+	attempt := claims.Attempt{
 		RunIdentity: a.task.identity(spec.OrganizationID),
 		Holder:      a.Holder,
 		Deadline:    time.Now().Add(a.task.Deadline),
 		Series:      spec.VoucherSeries,
 		Cutoff:      a.task.Cutoff,
 		Inputs:      recorded,
+	}
+	err = a.Failpoints.Around(failpoint.Attempt, func() (err error) {
+		a.run, err = a.database.StartAttempt(ctx, attempt)
+		return err
 	})
 	if err != nil || a.run.State == claims.StateStarted {
 		return failure.On(v1alpha1.ConditionSourceReady, err)
@@ -136,7 +146,10 @@ func (a *attempt) resume(ctx context.Context) error {
 
 // takeOver raises the attempt, so that whoever held the run before can not change anything any more.
 func (a *attempt) takeOver(ctx context.Context) (err error) {
-	a.run, err = a.database.TakeOver(ctx, a.task.RunID, a.Holder, time.Now().Add(a.task.Deadline))
+	err = a.Failpoints.Around(failpoint.Attempt, func() (err error) {
+		a.run, err = a.database.TakeOver(ctx, a.run.ID, a.Holder, time.Now().Add(a.task.Deadline))
+		return err
+	})
 	return failure.On(v1alpha1.ConditionSourceReady, err)
 }
 

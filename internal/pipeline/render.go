@@ -9,6 +9,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/outbound"
 	"github.com/ledgerport/ledgerport/internal/references"
@@ -29,28 +30,47 @@ type rendering struct {
 // reserveAndRender streams the approved claims once: each becomes a voucher in the spool and is bound to the run, or is
 // held. Reservation, numbers and hash are recorded together, or not at all.
 func (a *attempt) reserveAndRender(ctx context.Context) error {
-	reservation, err := a.database.Reserve(ctx, a.run.Fence())
+	var reservation *claims.Reservation
+	err := a.Failpoints.Around(failpoint.Reserve, func() (err error) {
+		reservation, err = a.database.Reserve(ctx, a.run.Fence())
+		return err
+	})
 	if err != nil {
 		return failure.On(v1alpha1.ConditionSourceReady, err)
 	}
 	defer reservation.Rollback()
-	r, err := a.begin(ctx)
+	var r *rendering
+	err = a.Failpoints.Around(failpoint.Render, func() (err error) {
+		r, err = a.renderReserved(ctx, reservation)
+		return err
+	})
 	if err != nil {
 		return err
+	}
+	return a.recordRendering(ctx, r, reservation)
+}
+
+// renderReserved makes vouchers of the claims and binds them to the run, one after the other.
+func (a *attempt) renderReserved(ctx context.Context, reservation *claims.Reservation) (*rendering, error) {
+	r, err := a.begin(ctx)
+	if err != nil {
+		return nil, err
 	}
 	for {
 		claim, err := reservation.Next(ctx)
 		if errors.Is(err, io.EOF) {
-			break
+			return r, nil
 		}
 		if err != nil {
-			return failure.On(v1alpha1.ConditionSourceReady, err)
+			return nil, failure.On(v1alpha1.ConditionSourceReady, err)
 		}
 		if err := a.reserve(ctx, r, reservation, claim); err != nil {
-			return err
+			return nil, err
+		}
+		if r.totals.Claims == 1 {
+			a.Failpoints.Reach(failpoint.Render.During())
 		}
 	}
-	return a.recordRendering(ctx, r, reservation)
 }
 
 // reserve makes the voucher of one claim and binds the claim to the run, or leaves it out.
@@ -85,7 +105,7 @@ func (a *attempt) begin(ctx context.Context) (*rendering, error) {
 	}
 	r := &rendering{sums: sums{base: sum{currency: base}}}
 	r.writer, err = a.exporter.Begin(ctx, exporters.Batch{
-		RunID: a.task.RunID, Namespace: a.task.Namespace, Export: a.task.Export, Run: a.task.Name,
+		RunID: a.run.ID, Namespace: a.task.Namespace, Export: a.task.Export, Run: a.task.Name,
 		OrganizationID: a.run.OrganizationID,
 		CreatedAt:      a.inputs.CreatedAt.In(a.location),
 		Cutoff:         a.inputs.Cutoff.In(a.location),
@@ -149,7 +169,8 @@ func (a *attempt) recordRendering(ctx context.Context, r *rendering, reservation
 	if err := a.admitted(ctx); err != nil { // while the transaction is open
 		return err
 	}
-	if err := reservation.Commit(ctx, claims.StateRendered, rendered); err != nil {
+	err = a.Failpoints.Around(failpoint.Record, func() error { return reservation.Commit(ctx, claims.StateRendered, rendered) })
+	if err != nil {
 		return failure.On(v1alpha1.ConditionSourceReady, err)
 	}
 	a.run.State, a.run.Rendered = claims.StateRendered, rendered

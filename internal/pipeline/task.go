@@ -37,6 +37,8 @@ type Outcome struct {
 	Stage v1alpha1.RunStage
 	// Committed is true where the run's claims are recorded as exported.
 	Committed bool
+	// Recovered is true where the record is of an earlier ExportRun of the same name.
+	Recovered bool
 	// Result is what the run exported, once it is rendered.
 	Result v1alpha1.RunResult
 	// FirstVoucher and LastVoucher of the run, such as E/2026/1.

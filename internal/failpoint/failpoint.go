@@ -1,0 +1,86 @@
+// Package failpoint names the places where a test lets an operator die or stop: before, in the middle of, and after
+// everything that it makes durable. A hook is passed to whoever reaches such a place; in production there is none, and
+// a place costs a comparison with nil. Only a binary built with the tag failpoints has a hook that can be switched on.
+package failpoint
+
+// Step is something that an operator makes durable.
+type Step string
+
+const (
+	// Attempt: holder, deadline and the raised attempt are recorded.
+	Attempt Step = "attempt"
+	// Reserve: the transactions that read and bind claims begin.
+	Reserve Step = "reserve"
+	// Render: claims become vouchers in the spool.
+	Render Step = "render"
+	// Record: claims, voucher numbers and the hashes of the artifact are committed.
+	Record Step = "record"
+	// Put: one file becomes visible at the destination.
+	Put Step = "put"
+	// MarkDelivered: the delivery is recorded.
+	MarkDelivered Step = "mark-delivered"
+	// Commit: the claims are recorded as exported.
+	Commit Step = "commit"
+	// Withdraw: one file of an artifact that is not whole is removed.
+	Withdraw Step = "withdraw"
+	// Release: the claims are given back.
+	Release Step = "release"
+	// CreateRun: an ExportRun is created.
+	CreateRun Step = "create-run"
+	// RunStatus: the status of an ExportRun is written.
+	RunStatus Step = "run-status"
+	// ExportStatus: the status of an AccountingExport is written.
+	ExportStatus Step = "export-status"
+)
+
+// Point is a place around a step, such as commit-before.
+type Point string
+
+// Before is the last moment at which nothing of the step has happened.
+func (s Step) Before() Point { return Point(s) + "-before" }
+
+// During is in the middle of the step: after the first claim was rendered, or before the first byte of a file is read.
+func (s Step) During() Point { return Point(s) + "-during" }
+
+// After is the first moment at which the step is durable and nobody knows yet.
+func (s Step) After() Point { return Point(s) + "-after" }
+
+// PipelinePoints gives every place of an attempt, in the order in which a run that is exported, or else released, comes
+// to them.
+func PipelinePoints() []Point {
+	return points(Attempt, Reserve, Render, Record, Put, MarkDelivered, Commit, Withdraw, Release)
+}
+
+// ControllerPoints gives every place of the reconcilers.
+func ControllerPoints() []Point { return points(CreateRun, RunStatus, ExportStatus) }
+
+func points(steps ...Step) (all []Point) {
+	for _, step := range steps {
+		all = append(all, step.Before())
+		if step == Render || step == Put {
+			all = append(all, step.During())
+		}
+		all = append(all, step.After())
+	}
+	return all
+}
+
+// Hook is called at every point, by the goroutine that reached it. A nil Hook does nothing.
+type Hook func(Point)
+
+// Reach tells the hook that a point is reached.
+func (h Hook) Reach(point Point) {
+	if h != nil {
+		h(point)
+	}
+}
+
+// Around does a step between its points. A step that failed has no point after it.
+func (h Hook) Around(step Step, do func() error) error {
+	h.Reach(step.Before())
+	err := do()
+	if err == nil {
+		h.Reach(step.After())
+	}
+	return err
+}
