@@ -84,7 +84,7 @@ func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 		return err
 	}
 	if voucher.FiscalYear < w.year-olderYears || voucher.FiscalYear > w.year+laterYears {
-		return hold(voucher, "the posting date %s is not within %d fiscal years before and %d after that of the run; see spec.posting of the export",
+		return exporters.Unsupported(voucher, "the posting date %s is not within %d fiscal years before and %d after that of the run; see spec.posting of the export",
 			voucher.PostingDate.Format(time.DateOnly), olderYears, laterYears)
 	}
 	var err error
@@ -113,11 +113,6 @@ func (w *writer) Close(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// hold says why a voucher can not be a part of the file.
-func hold(voucher *ledger.Voucher, format string, args ...any) error {
-	return &ledger.Hold{ClaimID: voucher.ClaimID, Reason: ledger.HoldUnsupportedByFormat, Message: fmt.Sprintf(format, args...)}
 }
 
 // name of the file of a fiscal year: the first file has the plain name, others have their year in it.

@@ -61,16 +61,6 @@ func TestCodesAreWrittenExactlyOrNotAtAll(t *testing.T) {
 	}
 }
 
-func TestEveryReplacementCanBeWritten(t *testing.T) {
-	t.Parallel()
-	for character, replacement := range replacements {
-		got, err := encode(nil, string(character))
-		if err != nil || decode(t, got) != strings.ReplaceAll(replacement, `"`, `\"`) {
-			t.Errorf("%c becomes %q (%v), want %q", character, decode(t, got), err, replacement)
-		}
-	}
-}
-
 // A text that was written is read as one field, and writing what was read changes nothing.
 func TestTextsSurviveTheFile(t *testing.T) {
 	t.Parallel()

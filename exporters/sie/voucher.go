@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
@@ -18,7 +19,7 @@ func (w *writer) appendVoucher(to []byte, voucher *ledger.Voucher) ([]byte, erro
 	to = append(to, "#VER "...)
 	to, err := appendQuoted(to, series, encodeCode)
 	if err != nil {
-		return to, hold(voucher, "the voucher series %s", err)
+		return to, exporters.Unsupported(voucher, "the voucher series %s", err)
 	}
 	to = append(to, ' ')
 	if w.options.Numbering == numbersOfRun {
@@ -31,7 +32,7 @@ func (w *writer) appendVoucher(to []byte, voucher *ledger.Voucher) ([]byte, erro
 	to = voucher.PostingDate.AppendFormat(to, dateFormat)
 	to = append(to, ' ')
 	if to, err = appendQuoted(to, text, encode); err != nil {
-		return to, hold(voucher, "the text of the voucher %s; change it in the application", err)
+		return to, exporters.Unsupported(voucher, "the text of the voucher %s; change it in the application", err)
 	}
 	to = append(to, ' ')
 	to = w.batch.CreatedAt.AppendFormat(to, dateFormat)
@@ -61,11 +62,11 @@ func (w *writer) appendPosting(to []byte, voucher *ledger.Voucher, posting *ledg
 	to = posting.BaseAmount.AppendDecimal(to, voucher.BaseCurrency, '.')
 	to = append(to, ` "" `...)
 	if to, err = appendQuoted(to, posting.Text, encode); err != nil {
-		return to, hold(voucher, "the text of %s %s; change it in the application", where(posting), err)
+		return to, exporters.Unsupported(voucher, "the text of %s %s; change it in the application", exporters.Where(posting), err)
 	}
 	if posting.Kind == ledger.ExpensePosting && posting.Quantity != "" {
 		if !isQuantity(posting.Quantity) {
-			return to, hold(voucher, "the quantity of line %d is not a decimal number", posting.LineNumber)
+			return to, exporters.Unsupported(voucher, "the quantity of line %d is not a decimal number", posting.LineNumber)
 		}
 		to = append(to, ' ')
 		to = append(to, posting.Quantity...)
@@ -102,7 +103,7 @@ func (w *writer) appendObject(to []byte, start int, voucher *ledger.Voucher, pos
 	to = append(strconv.AppendInt(to, int64(number), 10), ' ')
 	to, err := appendQuoted(to, dimension.Value, encodeCode)
 	if err != nil {
-		return to, hold(voucher, "the dimension %s of %s %s; use another code", dimension.Name, where(posting), err)
+		return to, exporters.Unsupported(voucher, "the dimension %s of %s %s; use another code", dimension.Name, exporters.Where(posting), err)
 	}
 	return to, nil
 }
@@ -116,11 +117,4 @@ func appendQuoted(to []byte, text string, encode func([]byte, string) ([]byte, e
 func isQuantity(text string) bool {
 	whole, fraction, point := strings.Cut(strings.TrimPrefix(text, "-"), ".")
 	return isNumber(whole) && (!point || isNumber(fraction))
-}
-
-func where(posting *ledger.Posting) string {
-	if posting.LineNumber == 0 {
-		return "the " + string(posting.Kind) + " posting"
-	}
-	return "line " + strconv.Itoa(posting.LineNumber)
 }

@@ -1,0 +1,17 @@
+package charset
+
+// invisible characters are never written, whatever the set has: spaces of print become spaces, the others nothing.
+var invisible = map[rune]string{
+	'\u00a0': " ", '\u202f': " ", '\u00ad': "", '\u200b': "", '\u200c': "", '\u200d': "", '\u2060': "", '\ufeff': "", '\ufe0e': "", '\ufe0f': "",
+}
+
+// replacements are written for what a set lacks. docs/exporters/characters.md lists them. What is not here is taken apart
+// as Unicode says it is compatible: a letter loses its accent, … becomes three dots.
+var replacements = map[rune]string{
+	'ø': "ö", 'Ø': "Ö", 'œ': "oe", 'Œ': "OE", 'ł': "l", 'Ł': "L", 'đ': "d", 'Đ': "D", 'ð': "d", 'Ð': "D", 'þ': "th", 'Þ': "Th",
+	'ħ': "h", 'Ħ': "H", 'ı': "i", 'ŋ': "ng", 'Ŋ': "NG", 'ẞ': "SS", 'μ': "µ",
+	'€': "EUR", '§': "par.", '©': "(c)", '®': "(r)", '×': "x", '‰': "o/oo", '•': "·", '⁄': "/", '¦': "|",
+	'‘': "'", '’': "'", '‚': "'", '‛': "'", '′': "'", '´': "'", '‹': "'", '›': "'",
+	'“': `"`, '”': `"`, '„': `"`, '‟': `"`, '″': `"`,
+	'‐': "-", '‑': "-", '‒': "-", '–': "-", '—': "-", '―': "-", '−': "-",
+}

@@ -1,0 +1,21 @@
+package exporters
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+// Unsupported is the hold of a voucher that a format can not represent. The message says which field, and what to do.
+func Unsupported(voucher *ledger.Voucher, format string, args ...any) error {
+	return &ledger.Hold{ClaimID: voucher.ClaimID, Reason: ledger.HoldUnsupportedByFormat, Message: fmt.Sprintf(format, args...)}
+}
+
+// Where names a posting in such a message: the line of the claim that it is from, or what it is.
+func Where(posting *ledger.Posting) string {
+	if posting.LineNumber == 0 {
+		return "the " + string(posting.Kind) + " posting"
+	}
+	return "line " + strconv.Itoa(posting.LineNumber)
+}
