@@ -5,6 +5,7 @@ package builtin
 import (
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/exporters/csv"
+	"github.com/ledgerport/ledgerport/exporters/datev"
 	"github.com/ledgerport/ledgerport/exporters/hledger"
 	"github.com/ledgerport/ledgerport/exporters/sie"
 )
@@ -13,6 +14,7 @@ import (
 func Exporters() []exporters.Exporter {
 	return []exporters.Exporter{
 		csv.New(),
+		datev.New(),
 		hledger.New(),
 		sie.New(),
 	}

@@ -10,7 +10,7 @@ import (
 func TestEveryExporterHasItsPage(t *testing.T) {
 	t.Parallel()
 	types := Registry().Types()
-	if want := []string{"csv", "hledger", "sie"}; !slices.Equal(types, want) {
+	if want := []string{"csv", "datev", "hledger", "sie"}; !slices.Equal(types, want) {
 		t.Errorf("types %q, want %q", types, want)
 	}
 	for _, exporter := range types {

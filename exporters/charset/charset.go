@@ -24,13 +24,13 @@ var (
 	UTF8        = &Charset{name: "utf-8"}
 	CodePage437 = &Charset{name: "cp437", table: charmap.CodePage437}
 	Windows1252 = &Charset{name: "windows-1252", table: charmap.Windows1252}
-	ISO8859_1   = &Charset{name: "iso-8859-1", table: charmap.ISO8859_1}
-	ISO8859_15  = &Charset{name: "iso-8859-15", table: charmap.ISO8859_15}
+	Latin1      = &Charset{name: "iso-8859-1", table: charmap.ISO8859_1}
+	Latin9      = &Charset{name: "iso-8859-15", table: charmap.ISO8859_15}
 )
 
 var byName = func() map[string]*Charset {
 	all := map[string]*Charset{}
-	for _, c := range []*Charset{UTF8, CodePage437, Windows1252, ISO8859_1, ISO8859_15} {
+	for _, c := range []*Charset{UTF8, CodePage437, Windows1252, Latin1, Latin9} {
 		all[c.name] = c
 	}
 	return all

@@ -54,9 +54,13 @@ func printHead(path string, lines int) error {
 		return err
 	}
 	defer func() { _ = file.Close() }() // only read
+	charset := charmap.Windows1252
+	if filepath.Ext(path) == ".si" {
+		charset = charmap.CodePage437 // which SIE has
+	}
 	scanner := bufio.NewScanner(file)
 	for ; lines > 0 && scanner.Scan(); lines-- {
-		fmt.Println(readable(strings.TrimSuffix(scanner.Text(), "\r")))
+		fmt.Println(readable(strings.TrimSuffix(scanner.Text(), "\r"), charset))
 	}
 	if scanner.Scan() {
 		fmt.Println("…")
@@ -64,12 +68,12 @@ func printHead(path string, lines int) error {
 	return scanner.Err()
 }
 
-// readable shows a line of a file that is not UTF-8 as its code page 437, which SIE has.
-func readable(line string) string {
+// readable shows a line of a file that is not UTF-8.
+func readable(line string, charset *charmap.Charmap) string {
 	if utf8.ValidString(line) {
 		return line
 	}
-	decoded, err := charmap.CodePage437.NewDecoder().String(line)
+	decoded, err := charset.NewDecoder().String(line)
 	if err != nil {
 		return strings.ToValidUTF8(line, "·")
 	}

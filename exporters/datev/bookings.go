@@ -1,0 +1,333 @@
+package datev
+
+import (
+	"bytes"
+	"math/bits"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/exporters/charset"
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+const (
+	maxText    = 60
+	maxVoucher = 36
+	maxKost    = 36
+	// maxWhole is the first amount, in whole units, that has more than ten digits.
+	maxWhole = 10_000_000_000
+	// withoutAutomatic is the BU key that suspends the tax of an Automatikkonto for one booking.
+	withoutAutomatic = "40"
+	// foreignAmount is the kind of information "Fremdwährung", in Windows-1252.
+	foreignAmount = "\"Fremdw\xe4hrung\""
+	// rateDecimals of an exchange rate, which is 1 to 9999.
+	rateDecimals = 6
+)
+
+// Runs of columns that are the same in every row.
+var (
+	betweenVoucherAndText       = empty(columnVoucher, columnText)
+	betweenTextAndReceipt       = empty(columnText, columnReceipt)
+	betweenReceiptAndCostCenter = empty(columnReceipt, columnCostCenter)
+	betweenCostObjectAndMore    = empty(columnCostObject, columnInformation)
+	betweenMoreAndLocked        = empty(columnInformation+1, columnLocked)
+	betweenLockedAndReversal    = empty(columnLocked, columnReversal)
+	afterReversal               = empty(columnReversal, columnCount+1) + newline
+)
+
+var guid = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
+
+const guidLength = 36
+
+// bookings turns a voucher into rows. Each row is one pair of accounts: a posting against the voucher's offset.
+type bookings struct {
+	options   *options
+	offset    string // account of the chart
+	automatic map[string]bool
+	bytes     []byte
+	rows      int
+}
+
+func newBookings(o *options, offset string) *bookings {
+	b := &bookings{options: o, offset: offset, automatic: map[string]bool{}}
+	for _, account := range o.AutomaticAccounts {
+		b.automatic[account] = true
+	}
+	return b
+}
+
+// booking is one row.
+type booking struct {
+	voucher      *ledger.Voucher
+	posting      *ledger.Posting
+	contra       string
+	amount, base ledger.Amount // debit positive
+	taxKey       string
+}
+
+// read makes the rows of a voucher.
+func (b *bookings) read(voucher *ledger.Voucher) error {
+	b.bytes, b.rows = b.bytes[:0], 0
+	contra, err := b.contraAccount(voucher)
+	if err != nil {
+		return err
+	}
+	gross := false // the tax posting that follows is within the row before it
+	for i := range voucher.Postings {
+		posting := &voucher.Postings[i]
+		if posting.Kind == ledger.OffsetPosting || posting.Kind == ledger.TaxPosting && gross {
+			continue // the offset is the contra account of every row
+		}
+		row := booking{voucher: voucher, posting: posting, contra: contra, amount: posting.Amount, base: posting.BaseAmount}
+		if row.taxKey, gross = b.taxKey(posting); gross {
+			row.amount += posting.TaxAmount
+			row.base += posting.BaseTaxAmount
+		}
+		if row.base == 0 {
+			continue // DATEV has no booking of nothing
+		}
+		if err := b.append(&row); err != nil {
+			return err
+		}
+	}
+	if b.rows == 0 {
+		return exporters.Unsupported(voucher, "the claim moves nothing, and DATEV has no booking of 0.00; reject it in the application")
+	}
+	return nil
+}
+
+// contraAccount is the account that every row of a voucher is against.
+func (b *bookings) contraAccount(voucher *ledger.Voucher) (string, error) {
+	account, offsets := b.offset, 0
+	for i := range voucher.Postings {
+		if voucher.Postings[i].Kind == ledger.OffsetPosting {
+			account = voucher.Postings[i].Account
+			offsets++
+		}
+	}
+	if offsets > 1 {
+		return "", exporters.Unsupported(voucher, "the voucher has %d offset postings, and a booking of DATEV has one contra account", offsets)
+	}
+	if b.options.EmployeeAccounts == 0 {
+		return account, nil
+	}
+	number, err := strconv.ParseUint(voucher.ClaimantID, 10, 32)
+	account = strconv.FormatUint(uint64(b.options.EmployeeAccounts)+number, 10)
+	if err != nil || !b.options.isAccount(account) {
+		return "", exporters.Unsupported(voucher, "the claimant's id is not a number that gives a personal account of %d digits; see the option employeeAccounts", b.options.AccountLength+1)
+	}
+	return account, nil
+}
+
+// taxKey gives the BU key of a posting, and says whether its row is gross, so that DATEV computes the tax in it: only where
+// what DATEV computes is the tax on the receipt.
+func (b *bookings) taxKey(posting *ledger.Posting) (key string, gross bool) {
+	automatic := b.automatic[posting.Account]
+	key, mapped := b.options.TaxKeys[posting.TaxCode]
+	if mapped && posting.Kind == ledger.ExpensePosting && exporters.ComputesTax(posting) {
+		if automatic {
+			return "", true // an Automatikkonto has its own key, and refuses another
+		}
+		return key, true
+	}
+	if automatic {
+		return withoutAutomatic, false
+	}
+	return "", false
+}
+
+// append adds a row.
+func (b *bookings) append(row *booking) error {
+	voucher, posting := row.voucher, row.posting
+	if isTooLarge(row.base, voucher.BaseCurrency) || isTooLarge(row.amount, voucher.Currency) {
+		return exporters.Unsupported(voucher, "the amount of %s has more than ten digits before the comma", exporters.Where(posting))
+	}
+	to, information := row.appendAmounts(b.bytes)
+	to = append(to, posting.Account...)
+	to = append(to, delimiter)
+	to = append(to, row.contra...)
+	to = append(to, delimiter, '"')
+	to = append(to, row.taxKey...)
+	to = append(to, '"', delimiter)
+	to = voucher.PostingDate.AppendFormat(to, "0201")
+	to = append(to, delimiter)
+	to, err := appendVoucherID(to, voucher)
+	if err != nil {
+		return err
+	}
+	to = append(to, betweenVoucherAndText...)
+	if to, err = appendText(to, posting.Text, maxText); err != nil {
+		return exporters.Unsupported(voucher, "the text of %s %s; change it in the application", exporters.Where(posting), err)
+	}
+	to = append(to, betweenTextAndReceipt...)
+	to = appendReceipt(to, posting.ReceiptURI)
+	to = append(to, betweenReceiptAndCostCenter...)
+	if to, err = appendKost(to, voucher, posting, b.options.CostCenter); err != nil {
+		return err
+	}
+	to = append(to, delimiter)
+	if to, err = appendKost(to, voucher, posting, b.options.CostObject); err != nil {
+		return err
+	}
+	to = append(to, betweenCostObjectAndMore...)
+	to = append(to, information...)
+	to = append(to, betweenMoreAndLocked...)
+	to = append(to, digit(b.options.Locked)...)
+	to = append(to, betweenLockedAndReversal...)
+	to = append(to, quote(digit(voucher.Reverses != ""))...)
+	to = append(to, afterReversal...)
+	b.bytes = to
+	b.rows++
+	return nil
+}
+
+// appendAmounts appends the columns 1 to 6, each with a delimiter behind it: in the claim's currency where DATEV can have
+// it, else in that of the books. What it can not have then goes to the columns of additional information.
+func (row *booking) appendAmounts(to []byte) (_ []byte, information string) {
+	voucher := row.voucher
+	rate, convertible := row.rate()
+	foreign := voucher.Currency != voucher.BaseCurrency && row.amount != 0
+	amount, currency := row.base, voucher.BaseCurrency
+	if foreign && convertible {
+		amount, currency = row.amount, voucher.Currency
+	}
+	to = appendAmount(to, amount, currency)
+	to = append(to, delimiter, '"', side(row.base), '"', delimiter, '"')
+	to = append(to, currency.Code()...)
+	to = append(to, '"', delimiter)
+	if foreign && convertible {
+		to = appendRate(to, rate)
+		to = append(to, delimiter)
+		to = appendAmount(to, row.base, voucher.BaseCurrency)
+		to = append(to, delimiter, '"')
+		to = append(to, voucher.BaseCurrency.Code()...)
+		return append(to, '"', delimiter), `"";""`
+	}
+	to = append(to, delimiter, delimiter, '"', '"', delimiter)
+	if foreign {
+		return to, foreignAmount + string(delimiter) + quote(voucher.Currency.Code()+" "+string(max(row.amount, -row.amount).AppendDecimal(nil, voucher.Currency, ',')))
+	}
+	return to, `"";""`
+}
+
+func isTooLarge(amount ledger.Amount, currency ledger.Currency) bool {
+	most := ledger.Amount(maxWhole)
+	for range currency.Exponent() {
+		most *= 10
+	}
+	return amount >= most || amount <= -most
+}
+
+func side(amount ledger.Amount) byte {
+	if amount < 0 {
+		return 'H' // Haben: credit
+	}
+	return 'S' // Soll: debit
+}
+
+// appendAmount appends an amount without its sign, with two decimals.
+func appendAmount(to []byte, amount ledger.Amount, currency ledger.Currency) []byte {
+	to = max(amount, -amount).AppendDecimal(to, currency, ',')
+	if currency.Exponent() == 0 {
+		to = append(to, ',')
+	}
+	for range maxDecimals - currency.Exponent() {
+		to = append(to, '0')
+	}
+	return to
+}
+
+// rate is what one unit of the books' currency is in the claim's, in millionths, and whether DATEV can have it: it takes
+// amounts of two decimals and rates of 1 to 9999.
+func (row *booking) rate() (uint64, bool) {
+	from, to := row.voucher.Currency, row.voucher.BaseCurrency
+	if from.Exponent() > maxDecimals || row.amount == 0 || (row.amount < 0) != (row.base < 0) {
+		return 0, false
+	}
+	scale := uint64(1)
+	for range rateDecimals + to.Exponent() - from.Exponent() {
+		scale *= 10
+	}
+	base := uint64(max(row.base, -row.base))
+	high, low := bits.Mul64(uint64(max(row.amount, -row.amount)), scale)
+	low, carry := bits.Add64(low, base/2, 0)
+	if high+carry >= base {
+		return 0, false
+	}
+	rate, _ := bits.Div64(high+carry, low, base)
+	return rate, rate >= 1_000_000 && rate < 10_000_000_000
+}
+
+func appendRate(to []byte, millionths uint64) []byte {
+	to = strconv.AppendUint(to, millionths/1_000_000, 10)
+	to = append(to, ',')
+	fraction := strconv.FormatUint(1_000_000+millionths%1_000_000, 10)
+	return append(to, fraction[1:]...)
+}
+
+// appendVoucherID appends what leads back to the voucher, Belegfeld 1. Its characters are those that DATEV admits there.
+func appendVoucherID(to []byte, voucher *ledger.Voucher) ([]byte, error) {
+	start := len(to)
+	to = append(to, '"')
+	to = append(to, voucher.Series...)
+	to = append(to, '/')
+	to = strconv.AppendInt(to, int64(voucher.FiscalYear), 10)
+	to = append(to, '/')
+	to = strconv.AppendInt(to, voucher.Number, 10)
+	if len(to)-start-1 > maxVoucher || bytes.ContainsFunc(to[start+1:], func(r rune) bool { return !isWord(r) && !strings.ContainsRune("$&%*+-/", r) }) {
+		return to, exporters.Unsupported(voucher, "the voucher series has other characters than letters, digits and $ & %% * + - /, or is too long")
+	}
+	return append(to, '"'), nil
+}
+
+func isWord(r rune) bool {
+	return r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r == '_'
+}
+
+// appendText appends a text between quotes, with quotes doubled.
+func appendText(to []byte, text string, limit int) ([]byte, error) {
+	to = append(to, '"')
+	start := len(to)
+	to, err := charset.Windows1252.AppendText(to, text, limit)
+	if err != nil {
+		return to, err
+	}
+	for at := start; ; at += 2 {
+		next := bytes.IndexByte(to[at:], '"')
+		if next < 0 {
+			return append(to, '"'), nil
+		}
+		at += next
+		to = slices.Insert(to, at, '"')
+	}
+}
+
+// appendReceipt appends the link to a document in DATEV Unternehmen online, which knows documents by GUID.
+func appendReceipt(to []byte, uri string) []byte {
+	text := strings.TrimPrefix(uri, "urn:uuid:")
+	if len(text) != guidLength || !guid.MatchString(text) {
+		return append(to, '"', '"')
+	}
+	to = append(to, `"BEDI ""`...)
+	to = append(to, text...)
+	return append(to, `"""`...)
+}
+
+// appendKost appends the value of a dimension.
+func appendKost(to []byte, voucher *ledger.Voucher, posting *ledger.Posting, dimension string) ([]byte, error) {
+	to = append(to, '"')
+	for _, d := range posting.Dimensions {
+		if d.Name != dimension {
+			continue
+		}
+		if len(d.Value) > maxKost || strings.ContainsFunc(d.Value, func(r rune) bool { return !isWord(r) && r != ' ' }) {
+			return to, exporters.Unsupported(voucher, "the dimension %s of %s is longer than %d characters or has others than letters, digits, spaces and _; use another code",
+				dimension, exporters.Where(posting), maxKost)
+		}
+		to = append(to, d.Value...)
+	}
+	return append(to, '"'), nil
+}

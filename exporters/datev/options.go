@@ -1,0 +1,170 @@
+package datev
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+// options of the exporter. docs/exporters/datev.md has a table of them, made by make generate.
+type options struct {
+	// *Beraternummer* of the tax consultant, 1001 to 9999999.
+	ConsultantNumber int `json:"consultantNumber" required:"true"`
+	// *Mandantennummer* of the client, 1 to 99999.
+	ClientNumber int `json:"clientNumber" required:"true"`
+	// First day of one of the client's fiscal years in DATEV, as YYYY-MM-DD. Month and day must be those of the chart of
+	// accounts; the year of each file is that of its vouchers.
+	FiscalYearStart string `json:"fiscalYearStart" absent:"not compared"`
+	// *Sachkontenlänge* of the client, 4 to 8. Every account of the chart has as many digits, or one more if it is a
+	// personal account.
+	AccountLength int `json:"accountLength" default:"4"`
+	// *Sachkontenrahmen*: `03` or `04` for SKR03 and SKR04; others have two digits, too.
+	Chart string `json:"chart" absent:"not said"`
+	// BU key of DATEV for each tax code of the chart of accounts that has one, such as `{"19": "9"}`. See below.
+	TaxKeys map[string]string `json:"taxKeys" absent:"none"`
+	// Accounts of the chart that are *Automatikkonten* in DATEV: it computes tax on them without a BU key. See below.
+	AutomaticAccounts []string `json:"automaticAccounts" absent:"none"`
+	// Dimension whose value is KOST1; empty: none.
+	CostCenter string `json:"costCenter" default:"costCenter"`
+	// Dimension whose value is KOST2; empty: none.
+	CostObject string `json:"costObject" default:"project"`
+	// Personal account of the employee number 0, such as 70000: bookings are against the personal account that is this plus
+	// the employee number, not against the offset account of the chart.
+	EmployeeAccounts int `json:"employeeAccounts" absent:"the offset account"`
+	// *Bezeichnung* of the batch: at most 30 letters, digits, spaces and `. - / _`.
+	Label string `json:"label" absent:"the export's name"`
+	// *Diktatkürzel*: two capital letters.
+	Initials string `json:"initials" absent:"none"`
+	// *Festschreibung*: the bookings can not be changed once DATEV has imported them.
+	Locked bool `json:"locked"`
+	// A name without a path that begins with `EXTF_` and ends with `.csv`.
+	FileName string `json:"fileName" absent:"EXTF_<run>.csv"`
+}
+
+var (
+	chartNumber = regexp.MustCompile(`^\d{2}$`)
+	taxKey      = regexp.MustCompile(`^\d{1,4}$`)
+	label       = regexp.MustCompile(`^[\w.\-/ ]{0,30}$`)
+	initials    = regexp.MustCompile(`^[A-Z]{2}$`)
+	fileName    = regexp.MustCompile(`^EXTF_.*\.csv$`)
+)
+
+func decodeOptions(raw []byte) (*options, error) {
+	o := &options{}
+	if err := exporters.DecodeOptions(raw, o); err != nil {
+		return nil, err
+	}
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+func (o *options) check() error {
+	for _, number := range []struct {
+		field              string
+		value, least, most int
+	}{
+		{"consultantNumber", o.ConsultantNumber, 1001, 9_999_999},
+		{"clientNumber", o.ClientNumber, 1, 99_999},
+		{"accountLength", o.AccountLength, 4, 8},
+	} {
+		if number.value < number.least || number.value > number.most {
+			return &exporters.OptionError{Field: number.field, Problem: fmt.Sprintf("%d is not within %d to %d", number.value, number.least, number.most)}
+		}
+	}
+	for _, text := range []struct {
+		field, value string
+		form         *regexp.Regexp
+		problem      string
+	}{
+		{"chart", o.Chart, chartNumber, "is not two digits, such as 03 or 04"},
+		{"label", o.Label, label, "is not at most 30 letters, digits, spaces and . - / _"},
+		{"initials", o.Initials, initials, "is not two capital letters"},
+		{"fileName", o.FileName, fileName, "does not begin with EXTF_ and end with .csv; DATEV shows no other files"},
+	} {
+		if text.value != "" && !text.form.MatchString(text.value) {
+			return &exporters.OptionError{Field: text.field, Problem: text.problem}
+		}
+	}
+	if o.FileName != "" {
+		if err := exporters.CheckFileName("fileName", o.FileName); err != nil {
+			return err
+		}
+	}
+	if o.EmployeeAccounts != 0 && (o.EmployeeAccounts < 0 || len(strconv.Itoa(o.EmployeeAccounts)) != o.AccountLength+1) {
+		return &exporters.OptionError{Field: "employeeAccounts", Problem: fmt.Sprintf("is not a personal account of %d digits, one more than accountLength", o.AccountLength+1)}
+	}
+	return o.checkTaxKeys()
+}
+
+func (o *options) checkTaxKeys() error {
+	for _, code := range slices.Sorted(maps.Keys(o.TaxKeys)) {
+		if !taxKey.MatchString(o.TaxKeys[code]) {
+			return &exporters.OptionError{Field: "taxKeys." + code, Problem: "is not a BU key of one to four digits"}
+		}
+	}
+	return nil
+}
+
+// checkBooks compares the options with the chart of accounts.
+func (o *options) checkBooks(books *v1alpha1.ChartOfAccountsSpec, yearStart ledger.FiscalYearStart) error {
+	if err := o.checkYear(yearStart); err != nil {
+		return err
+	}
+	known := map[string]bool{}
+	for _, account := range books.Accounts {
+		known[account.Number] = true
+		if !o.isAccount(account.Number) {
+			return &exporters.OptionError{Field: "accountLength", Problem: fmt.Sprintf("is %d, and the chart of accounts has the account %q; accounts have as many digits, personal accounts one more",
+				o.AccountLength, account.Number)}
+		}
+	}
+	for i, account := range o.AutomaticAccounts {
+		if !known[account] {
+			return &exporters.OptionError{Field: fmt.Sprintf("automaticAccounts[%d]", i), Problem: fmt.Sprintf("%.20q is not an account of the chart of accounts", account)}
+		}
+	}
+	for _, code := range slices.Sorted(maps.Keys(o.TaxKeys)) {
+		if !slices.ContainsFunc(books.TaxCodes, func(c v1alpha1.TaxCode) bool { return c.Code == code && c.Account != "" }) {
+			return &exporters.OptionError{Field: "taxKeys." + code, Problem: "is not a tax code of the chart of accounts whose tax has an account"}
+		}
+	}
+	return nil
+}
+
+func (o *options) checkYear(yearStart ledger.FiscalYearStart) error {
+	if o.FiscalYearStart == "" {
+		return nil
+	}
+	start, err := time.Parse(time.DateOnly, o.FiscalYearStart)
+	if err != nil {
+		return &exporters.OptionError{Field: "fiscalYearStart", Problem: "is not a date such as 2026-01-01"}
+	}
+	if start.Month() != yearStart.Month || start.Day() != yearStart.Day {
+		return &exporters.OptionError{Field: "fiscalYearStart", Problem: fmt.Sprintf("is not a %d %s, when the fiscal year of the chart of accounts begins", yearStart.Day, yearStart.Month)}
+	}
+	return nil
+}
+
+// isAccount says whether DATEV has accounts of this form: digits, not all of them 0.
+func (o *options) isAccount(number string) bool {
+	return (len(number) == o.AccountLength || len(number) == o.AccountLength+1) && isNumber(number) && strings.Trim(number, "0") != ""
+}
+
+func isNumber(text string) bool {
+	for i := range len(text) {
+		if text[i] < '0' || text[i] > '9' {
+			return false
+		}
+	}
+	return text != ""
+}

@@ -1,0 +1,45 @@
+package exporters
+
+import (
+	"math/bits"
+	"strings"
+
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+// ComputesTax says whether an accounting system that computes the tax of an expense from its gross amount and the rate of
+// its tax code, in the currency of the books and rounded half away from zero, arrives at the tax on the receipt. Where it
+// does, a format may leave the tax to the system; where it does not, the tax must be posted as it is on the receipt.
+func ComputesTax(expense *ledger.Posting) bool {
+	rate, ok := tenThousandths(expense.TaxRate)
+	if !ok || expense.Kind != ledger.ExpensePosting || expense.BaseTaxAmount == 0 {
+		return false
+	}
+	gross, tax := expense.BaseAmount+expense.BaseTaxAmount, expense.BaseTaxAmount
+	if gross < 0 {
+		gross, tax = -gross, -tax
+	}
+	// tax = gross × rate / (100 + rate), rounded: ⌊(2 × gross × rate + (100 + rate)) / (2 × (100 + rate))⌋. An amount has
+	// fewer than 2⁵⁰ minor units and a rate fewer than 2²⁴ ten-thousandths, so that the product needs more than 64 bits.
+	whole := 100*10_000 + rate
+	high, low := bits.Mul64(uint64(gross), 2*rate)
+	low, carry := bits.Add64(low, whole, 0)
+	computed, _ := bits.Div64(high+carry, low, 2*whole)
+	return computed == uint64(tax)
+}
+
+// tenThousandths reads a rate in per cent, such as 19 or 5.5, exactly. ChartOfAccounts admits four decimals.
+func tenThousandths(rate string) (uint64, bool) {
+	whole, fraction, _ := strings.Cut(rate, ".")
+	if whole == "" || len(whole) > 3 || len(fraction) > 4 {
+		return 0, false
+	}
+	var value uint64
+	for _, digit := range whole + (fraction + "0000")[:4] {
+		if digit < '0' || digit > '9' {
+			return 0, false
+		}
+		value = value*10 + uint64(digit-'0')
+	}
+	return value, true
+}
