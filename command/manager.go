@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/uuid"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
@@ -45,6 +44,7 @@ type managerOptions struct {
 	maxConcurrentRuns              int
 	filesystemRoot, spoolDirectory string
 	recheckInterval                time.Duration
+	environmentCredentials         bool
 	gracePeriod                    time.Duration
 	leaseDuration                  time.Duration
 	renewDeadline, retryPeriod     time.Duration
@@ -82,7 +82,8 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 	flags.StringVar(&options.spoolDirectory, "spool-directory", "", "directory for artifacts while they are rendered; empty is the system's directory for temporary files")
 	flags.StringSliceVar(&options.allowedHosts, "allowed-hosts", []string{outbound.AnyHost},
 		"hosts that databases, destinations and accounting systems may be at: names, *.example.com, addresses, networks; addresses of loopback, link-local and metadata services only where a network of theirs is listed")
-	flags.DurationVar(&options.recheckInterval, "recheck-interval", 5*time.Minute, "how often databases, destinations and Secrets are looked at again")
+	flags.DurationVar(&options.recheckInterval, "recheck-interval", 5*time.Minute, "how often databases, destinations and credentials are looked at again")
+	flags.BoolVar(&options.environmentCredentials, "allow-environment-credentials", false, "in an emergency, take credentials whose store is broken from the operator's environment")
 	flags.DurationVar(&options.gracePeriod, "shutdown-grace-period", 20*time.Second, "how long runs may take to end cleanly when the operator is stopped")
 	return command
 }
@@ -96,7 +97,7 @@ func newManager(options managerOptions, registry *exporters.Registry) (ctrl.Mana
 		return nil, fmt.Errorf("finding the cluster: %w", err)
 	}
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{credentials.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			return nil, err
 		}
@@ -141,9 +142,13 @@ func setup(mgr ctrl.Manager, options managerOptions, registry *exporters.Registr
 	if err != nil {
 		return fmt.Errorf("--allowed-hosts: %w", err)
 	}
+	var environment func(string) (string, bool)
+	if options.environmentCredentials {
+		environment = os.LookupEnv
+	}
 	resolver := &references.Resolver{
 		Objects:      mgr.GetClient(),
-		Secrets:      credentials.Secrets{API: mgr.GetAPIReader()},
+		Secrets:      credentials.Secrets{API: mgr.GetAPIReader(), Environment: environment},
 		Destinations: destinations.Settings{FilesystemRoot: options.filesystemRoot},
 		Outbound:     policy,
 		Exporters:    registry,

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/credentials"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/references"
 	"github.com/ledgerport/ledgerport/internal/schedule"
@@ -17,6 +18,8 @@ import (
 type checks struct {
 	timing, source, mapping, destination, credentials, run *failure.Error
 	schedule                                               *schedule.Schedule
+	own                                                    credentials.Credentials // the accounting system's
+	fallback                                               string                  // which credentials come from the operator's environment, and why
 }
 
 // check looks at the spec of an export and at everything it refers to. The error is one of the API server's.
@@ -27,7 +30,7 @@ func (r *AccountingExportReconciler) check(ctx context.Context, export *v1alpha1
 		note(&c.source, c.checkSource(ctx, r.Resolver, export)),
 		note(&c.mapping, c.checkMapping(ctx, r.Resolver, export)),
 		note(&c.destination, c.checkDestination(ctx, r.Resolver, export)),
-		note(&c.credentials, c.checkCredentials(ctx, r.Resolver, export)),
+		note(&c.credentials, c.checkCredentials(ctx, r, export)),
 	)
 }
 
@@ -73,9 +76,16 @@ func (c *checks) checkDestination(ctx context.Context, resolver *references.Reso
 	return c.readiness("ExportDestination", destination, destination.Status.Conditions)
 }
 
-func (c *checks) checkCredentials(ctx context.Context, resolver *references.Resolver, export *v1alpha1.AccountingExport) error {
-	if _, err := resolver.Credentials(ctx, export); err != nil {
+func (c *checks) checkCredentials(ctx context.Context, r *AccountingExportReconciler, export *v1alpha1.AccountingExport) (err error) {
+	c.own, err = r.Resolver.Credentials(ctx, export)
+	if err := r.external.follow(externalSecretOf(export), err); err != nil {
 		return err
+	}
+	if err != nil {
+		return err
+	}
+	if c.own.Fallback != "" {
+		c.fallback = c.own.Fallback
 	}
 	if c.credentials != nil {
 		return c.credentials
@@ -87,9 +97,12 @@ func (c *checks) checkCredentials(ctx context.Context, resolver *references.Reso
 // the export's too.
 func (c *checks) readiness(kind string, object metav1.Object, conditions []metav1.Condition) error {
 	name := kind + " " + object.GetNamespace() + "/" + object.GetName()
-	if refused := meta.FindStatusCondition(conditions, v1alpha1.ConditionCredentialsReady); refused != nil &&
-		refused.Status == metav1.ConditionFalse && c.credentials == nil {
-		c.credentials = failure.Transient(refused.Reason, nil, "%s: %s", name, refused.Message)
+	switch said := meta.FindStatusCondition(conditions, v1alpha1.ConditionCredentialsReady); {
+	case said == nil:
+	case said.Status == metav1.ConditionFalse && c.credentials == nil:
+		c.credentials = failure.Transient(said.Reason, nil, "%s: %s", name, said.Message)
+	case said.Reason == v1alpha1.ReasonEnvironmentFallback:
+		c.fallback = name + ": " + said.Message
 	}
 	ready := meta.FindStatusCondition(conditions, v1alpha1.ConditionReady)
 	switch {
@@ -119,7 +132,10 @@ func (c *checks) describe(export *v1alpha1.AccountingExport, waiting string) {
 	set.aspect(v1alpha1.ConditionSourceReady, c.source, "the source can be read and admits this namespace and organisation")
 	set.aspect(v1alpha1.ConditionMappingReady, c.mapping, "the chart of accounts can be used, and the exporter accepts its options")
 	set.aspect(v1alpha1.ConditionDestinationReady, c.destination, "the destination can be written")
-	set.aspect(v1alpha1.ConditionCredentialsReady, c.credentials, "every Secret that is needed is there")
+	set.aspect(v1alpha1.ConditionCredentialsReady, c.credentials, "all credentials that are needed are there")
+	if c.credentials == nil && c.fallback != "" {
+		set.set(v1alpha1.ConditionCredentialsReady, metav1.ConditionTrue, v1alpha1.ReasonEnvironmentFallback, c.fallback)
+	}
 	last := export.Status.LastRun
 	switch failed := c.failed(); {
 	case failed != nil && waiting != "":

@@ -36,8 +36,11 @@ type AccountingExportReconciler struct {
 	Clock    clock.PassiveClock
 	// Failpoints lets tests end or stop the process around what it writes; nil in production.
 	Failpoints failpoint.Hook
-	// Recheck says when the Secret of an export's own credentials is looked at again.
+	// Recheck says when an export's own credentials are looked at again.
 	Recheck *Recheck
+
+	external externalSecrets
+	warnings *fallbackWarnings
 }
 
 // +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=accountingexports,verbs=get;list;watch;patch
@@ -49,14 +52,18 @@ type AccountingExportReconciler struct {
 // SetupWithManager registers the reconciler.
 func (r *AccountingExportReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	requested := predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
-	return ctrl.NewControllerManagedBy(mgr).
+	r.warnings = newFallbackWarnings(r.Recorder)
+	r.external.manager, r.external.list = mgr, &v1alpha1.AccountingExportList{}
+	built, err := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.AccountingExport{}, builder.WithPredicates(requested)).
 		Owns(&v1alpha1.ExportRun{}).
 		Watches(&v1alpha1.ClaimSource{}, enqueueExports(mgr.GetClient(), sourceIndex)).
 		Watches(&v1alpha1.ChartOfAccounts{}, enqueueExports(mgr.GetClient(), chartIndex)).
 		Watches(&v1alpha1.ExportDestination{}, enqueueExports(mgr.GetClient(), destinationIndex)).
 		Watches(&corev1.Namespace{}, enqueueExportsOfNamespace(mgr.GetClient()), builder.WithPredicates(predicate.LabelChangedPredicate{})).
-		Complete(r)
+		Build(r)
+	r.external.controller = built
+	return err
 }
 
 // Reconcile implements reconcile.Reconciler.
@@ -88,6 +95,7 @@ func (r *AccountingExportReconciler) reconcile(ctx context.Context, export *v1al
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	r.warnings.tell(export, checks.own, r.Clock.Now())
 	summarize(export, own)
 	next := r.decide(export, own, checks)
 	if next.run != nil {
@@ -131,7 +139,7 @@ func (r *AccountingExportReconciler) decide(export *v1alpha1.AccountingExport, r
 		result.wake = min(longestWait, slots.Next.Sub(now))
 	}
 	if export.Spec.Credentials != nil {
-		result.wake = min(result.wake, r.Recheck.After(checks.credentials == nil))
+		result.wake = untilStale(min(result.wake, r.Recheck.After(checks.credentials == nil)), checks.own)
 	}
 	wanted := wantedRun(export, slots.Due)
 	switch {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/internal/credentials"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/references"
 )
@@ -27,6 +28,9 @@ type ClaimSourceReconciler struct {
 	Resolver *references.Resolver
 	// Recheck says when the next look is due, and which are asked for sooner.
 	Recheck *Recheck
+
+	external externalSecrets
+	warnings *fallbackWarnings
 }
 
 // +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=claimsources,verbs=get;list;watch
@@ -36,11 +40,15 @@ type ClaimSourceReconciler struct {
 
 // SetupWithManager registers the reconciler.
 func (r *ClaimSourceReconciler) SetupWithManager(mgr ctrl.Manager) error {
-	return ctrl.NewControllerManagedBy(mgr).
+	r.warnings = newFallbackWarnings(r.Recorder)
+	r.external.manager, r.external.list = mgr, &v1alpha1.ClaimSourceList{}
+	built, err := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.ClaimSource{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesRawSource(r.Recheck.asks()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrentChecks}).
-		Complete(r)
+		Build(r)
+	r.external.controller = built
+	return err
 }
 
 // Reconcile implements reconcile.Reconciler.
@@ -54,18 +62,30 @@ func (r *ClaimSourceReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 		announce(r.Recorder, &source, before.Status.Conditions, source.Status.Conditions)
 		err = errors.Join(err, patchStatus(ctx, r.Client, before, &source))
 	}()
-	inspection, err := r.inspect(ctx, &source)
+	return r.reconcile(ctx, &source)
+}
+
+func (r *ClaimSourceReconciler) reconcile(ctx context.Context, source *v1alpha1.ClaimSource) (ctrl.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	found, err := r.Resolver.SourceCredentials(ctx, source)
+	if err := r.external.follow(externalSecretOf(source), err); err != nil {
+		return ctrl.Result{}, err
+	}
+	var inspection claims.Inspection
+	if err == nil {
+		r.warnings.tell(source, found, time.Now())
+		inspection, err = r.inspect(ctx, source)
+	}
 	var failed *failure.Error
 	if err != nil {
 		failed = failure.From(err)
 	}
-	describeSource(&source, inspection, failed)
-	return ctrl.Result{RequeueAfter: r.Recheck.After(failed == nil)}, nil
+	describeSource(source, inspection, found, failed)
+	return ctrl.Result{RequeueAfter: untilStale(r.Recheck.After(failed == nil), found)}, nil
 }
 
 func (r *ClaimSourceReconciler) inspect(ctx context.Context, source *v1alpha1.ClaimSource) (claims.Inspection, error) {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
 	database, err := r.Resolver.OpenDatabase(ctx, source)
 	if err != nil {
 		return claims.Inspection{}, err
@@ -75,37 +95,22 @@ func (r *ClaimSourceReconciler) inspect(ctx context.Context, source *v1alpha1.Cl
 }
 
 // describeSource puts what was found into the status.
-func describeSource(source *v1alpha1.ClaimSource, found claims.Inspection, failed *failure.Error) {
+func describeSource(source *v1alpha1.ClaimSource, inspection claims.Inspection, found credentials.Credentials, failed *failure.Error) {
 	source.Status.ObservedGeneration = source.Generation
 	set := conditions{&source.Status.Conditions, source.Generation}
-	describeCredentials(set, failed)
+	describeCredentials(set, found, failed)
 	if failed != nil {
 		set.set(v1alpha1.ConditionIndexed, metav1.ConditionUnknown, failed.Reason, "the tables could not be looked at")
 		set.failed(failed)
 		return
 	}
-	source.Status.SchemaVersion = found.SchemaVersion
-	if found.MissingIndex == "" {
+	source.Status.SchemaVersion = inspection.SchemaVersion
+	if inspection.MissingIndex == "" {
 		set.set(v1alpha1.ConditionIndexed, metav1.ConditionTrue, v1alpha1.ReasonIndexed, "an index serves the query for approved claims")
 	} else {
-		set.set(v1alpha1.ConditionIndexed, metav1.ConditionFalse, v1alpha1.ReasonIndexMissing, found.MissingIndex)
+		set.set(v1alpha1.ConditionIndexed, metav1.ConditionFalse, v1alpha1.ReasonIndexMissing, inspection.MissingIndex)
 	}
 	set.ready(v1alpha1.ReasonReady, "the database can be read, and its tables are as declared")
-}
-
-// describeCredentials says whether the Secrets of a resource are in order, as far as it can be known: a server that can
-// not be reached says nothing about them.
-func describeCredentials(set conditions, failed *failure.Error) {
-	switch {
-	case failed == nil:
-		set.set(v1alpha1.ConditionCredentialsReady, metav1.ConditionTrue, v1alpha1.ReasonReady, "the credentials were accepted")
-	case failed.Condition == v1alpha1.ConditionCredentialsReady:
-		set.set(v1alpha1.ConditionCredentialsReady, metav1.ConditionFalse, failed.Reason, failed.Message)
-	case slices.Contains([]v1alpha1.Reason{v1alpha1.ReasonDatabaseUnreachable, v1alpha1.ReasonDestinationUnreachable, v1alpha1.ReasonHostNotAllowed}, failed.Reason):
-		set.set(v1alpha1.ConditionCredentialsReady, metav1.ConditionUnknown, failed.Reason, "the credentials could not be tried: "+failed.Message)
-	default:
-		set.set(v1alpha1.ConditionCredentialsReady, metav1.ConditionTrue, v1alpha1.ReasonReady, "the credentials were accepted")
-	}
 }
 
 const (

@@ -120,7 +120,7 @@ func TestExportToS3(t *testing.T) {
 	destination := w.destination()
 	destination.Spec = v1alpha1.ExportDestinationSpec{S3: &v1alpha1.S3Destination{
 		Bucket: bucket.Name, Region: bucket.Region, Endpoint: bucket.Endpoint, ForcePathStyle: true, Prefix: "books",
-		CredentialsSecretRef: &v1alpha1.S3Credentials{Name: "s3-keys"},
+		CredentialsSecretRef: &v1alpha1.S3Credentials{LocalReference: v1alpha1.LocalReference{Name: "s3-keys"}},
 	}}
 	w.create(w.secret(), keys, w.source(), w.chart(), destination, requested(w.export()))
 	export := eventually(w, w.export(), exportIs(metav1.ConditionFalse, v1alpha1.ReasonLoginRefused))

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"errors"
+	"time"
 
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -23,6 +24,9 @@ type ExportDestinationReconciler struct {
 	Resolver *references.Resolver
 	// Recheck says when the next look is due, and which are asked for sooner.
 	Recheck *Recheck
+
+	external externalSecrets
+	warnings *fallbackWarnings
 }
 
 // +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=exportdestinations,verbs=get;list;watch
@@ -30,11 +34,15 @@ type ExportDestinationReconciler struct {
 
 // SetupWithManager registers the reconciler.
 func (r *ExportDestinationReconciler) SetupWithManager(mgr ctrl.Manager) error {
-	return ctrl.NewControllerManagedBy(mgr).
+	r.warnings = newFallbackWarnings(r.Recorder)
+	r.external.manager, r.external.list = mgr, &v1alpha1.ExportDestinationList{}
+	built, err := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.ExportDestination{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesRawSource(r.Recheck.asks()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrentChecks}).
-		Complete(r)
+		Build(r)
+	r.external.controller = built
+	return err
 }
 
 // Reconcile implements reconcile.Reconciler.
@@ -48,24 +56,36 @@ func (r *ExportDestinationReconciler) Reconcile(ctx context.Context, req ctrl.Re
 		announce(r.Recorder, &destination, before.Status.Conditions, destination.Status.Conditions)
 		err = errors.Join(err, patchStatus(ctx, r.Client, before, &destination))
 	}()
+	return r.reconcile(ctx, &destination)
+}
+
+func (r *ExportDestinationReconciler) reconcile(ctx context.Context, destination *v1alpha1.ExportDestination) (ctrl.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	found, err := r.Resolver.DestinationCredentials(ctx, destination)
+	if err := r.external.follow(externalSecretOf(destination), err); err != nil {
+		return ctrl.Result{}, err
+	}
+	if err == nil {
+		r.warnings.tell(destination, found, time.Now())
+		err = r.check(ctx, destination)
+	}
 	var failed *failure.Error
-	if err := r.check(ctx, &destination); err != nil {
+	if err != nil {
 		failed = failure.From(err)
 	}
 	destination.Status.ObservedGeneration = destination.Generation
 	set := conditions{&destination.Status.Conditions, destination.Generation}
-	describeCredentials(set, failed)
+	describeCredentials(set, found, failed)
 	if failed != nil {
 		set.failed(failed)
 	} else {
 		set.ready(v1alpha1.ReasonReady, "the destination can be written")
 	}
-	return ctrl.Result{RequeueAfter: r.Recheck.After(failed == nil)}, nil
+	return ctrl.Result{RequeueAfter: untilStale(r.Recheck.After(failed == nil), found)}, nil
 }
 
 func (r *ExportDestinationReconciler) check(ctx context.Context, destination *v1alpha1.ExportDestination) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
 	opened, err := r.Resolver.OpenDestination(ctx, destination)
 	if err != nil {
 		return err

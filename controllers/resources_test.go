@@ -21,7 +21,7 @@ func (w *world) source() *v1alpha1.ClaimSource {
 	return &v1alpha1.ClaimSource{
 		ObjectMeta: metav1.ObjectMeta{Name: "claims"},
 		Spec: v1alpha1.ClaimSourceSpec{Postgres: v1alpha1.PostgresSource{
-			ConnectionSecretRef: v1alpha1.SecretKeyReference{Name: "claims-db", Key: "url"},
+			ConnectionSecretRef: &v1alpha1.SecretKeyReference{Name: "claims-db", Key: "url"},
 		}},
 	}
 }

@@ -29,6 +29,9 @@ func Setup(mgr ctrl.Manager, parts Parts) error {
 	if err := indexReferences(context.Background(), mgr); err != nil {
 		return fmt.Errorf("indexing references: %w", err)
 	}
+	if err := indexExternalSecrets(context.Background(), mgr); err != nil {
+		return fmt.Errorf("indexing ExternalSecrets: %w", err)
+	}
 	c, recorder := mgr.GetClient(), mgr.GetEventRecorder("ledgerport")
 	sources, destinations, exports := NewRecheck(parts.RecheckInterval), NewRecheck(parts.RecheckInterval), NewRecheck(parts.RecheckInterval)
 	reconcilers := map[string]interface{ SetupWithManager(ctrl.Manager) error }{

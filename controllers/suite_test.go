@@ -19,11 +19,11 @@ import (
 	"github.com/jackc/pgx/v5"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
@@ -35,7 +35,6 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/controllers"
-	"github.com/ledgerport/ledgerport/exporters/builtin"
 	"github.com/ledgerport/ledgerport/hack/environment"
 	"github.com/ledgerport/ledgerport/internal/credentials"
 	"github.com/ledgerport/ledgerport/internal/destinations"
@@ -84,8 +83,9 @@ func runWithControlPlane(m *testing.M) (int, error) {
 
 func newScheme() *runtime.Scheme {
 	scheme := runtime.NewScheme()
-	_ = clientgoscheme.AddToScheme(scheme) // both only fail where a type is registered twice
+	_ = credentials.AddToScheme(scheme) // they only fail where a type is registered twice
 	_ = v1alpha1.AddToScheme(scheme)
+	_ = apiextensionsv1.AddToScheme(scheme)
 	return scheme
 }
 
@@ -100,6 +100,7 @@ type world struct {
 	clock        *shiftedClock
 	recheck      time.Duration
 	allowedHosts []string
+	environment  func(string) (string, bool) // that the operator may fall back to
 	stopOperator func()
 }
 
@@ -166,8 +167,8 @@ func (w *world) startOperator(namespaces ...string) {
 	policy, err := outbound.New(w.allowedHosts)
 	w.must(err)
 	resolver := &references.Resolver{
-		Objects: mgr.GetClient(), Secrets: credentials.Secrets{API: mgr.GetAPIReader()},
-		Destinations: destinations.Settings{FilesystemRoot: w.exports}, Exporters: builtin.Registry(), Outbound: policy,
+		Objects: mgr.GetClient(), Secrets: credentials.Secrets{API: mgr.GetAPIReader(), Environment: w.environment},
+		Destinations: destinations.Settings{FilesystemRoot: w.exports}, Exporters: registry(), Outbound: policy,
 	}
 	runs := executor.NewInProcess(&pipeline.Pipeline{
 		Resolver: resolver, Holder: rand.Text(), SpoolDirectory: w.TempDir(), Program: "Ledgerport", ProgramVersion: "test",

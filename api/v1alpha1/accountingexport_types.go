@@ -29,10 +29,14 @@ type ExporterSpec struct {
 }
 
 // CredentialsSpec names the accounting system's own credentials.
+// +kubebuilder:validation:XValidation:rule="has(self.secretRef) != has(self.externalSecretRef)",message="exactly one of secretRef and externalSecretRef is required"
 type CredentialsSpec struct {
-	// SecretRef names the Secret that holds them, in this namespace.
+	// SecretRef names a Secret in this namespace, which is taken as it is.
 	// +optional
 	SecretRef *LocalReference `json:"secretRef,omitempty"`
+	// ExternalSecretRef names an ExternalSecret in this namespace. The Secret that it binds is used while it is synced.
+	// +optional
+	ExternalSecretRef *ExternalSecretReference `json:"externalSecretRef,omitempty"`
 }
 
 // RetryPolicy says how often and how soon a run is attempted again.
@@ -109,7 +113,7 @@ type AccountingExportSpec struct {
 	DestinationRef NamespacedReference `json:"destinationRef"`
 	// Exporter chooses the accounting system's format.
 	Exporter ExporterSpec `json:"exporter"`
-	// Credentials of the accounting system; only where the exporter needs them.
+	// Credentials of the accounting system; only where the exporter needs them. Its page in the documentation lists the keys.
 	// +optional
 	Credentials *CredentialsSpec `json:"credentials,omitempty"`
 	// Schedule in cron format (five fields, or @daily and the like). Empty: only on request.

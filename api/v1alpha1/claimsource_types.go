@@ -64,10 +64,15 @@ type LinesTable struct {
 type ColumnName string
 
 // PostgresSource says where claims are in a PostgreSQL database.
+// +kubebuilder:validation:XValidation:rule="has(self.connectionSecretRef) != has(self.connectionExternalSecretRef)",message="exactly one of connectionSecretRef and connectionExternalSecretRef is required"
 type PostgresSource struct {
 	// ConnectionSecretRef names the key of a Secret in this namespace that holds the connection URL
 	// (postgres://user:password@host:port/database?sslmode=…).
-	ConnectionSecretRef SecretKeyReference `json:"connectionSecretRef"`
+	// +optional
+	ConnectionSecretRef *SecretKeyReference `json:"connectionSecretRef,omitempty"`
+	// ConnectionExternalSecretRef names the key of the Secret that an ExternalSecret in this namespace binds, instead.
+	// +optional
+	ConnectionExternalSecretRef *ExternalSecretKeyReference `json:"connectionExternalSecretRef,omitempty"`
 	// Claims describes the table with one row per claim.
 	// +optional
 	// +kubebuilder:default={table: public.claims}

@@ -88,8 +88,22 @@ const (
 	ReasonSlotSkipped Reason = "SlotSkipped"
 )
 
-// Reasons of Secrets.
+// Reasons of credentials.
 const (
+	// ReasonExternalSecretsNotInstalled: an ExternalSecret is named, and the cluster does not have that kind.
+	ReasonExternalSecretsNotInstalled Reason = "ExternalSecretsNotInstalled"
+	// ReasonExternalSecretNotFound: the ExternalSecret does not exist.
+	ReasonExternalSecretNotFound Reason = "ExternalSecretNotFound"
+	// ReasonExternalSecretUnreadable: the operator may not read the ExternalSecret.
+	ReasonExternalSecretUnreadable Reason = "ExternalSecretUnreadable"
+	// ReasonExternalSecretNotReady: the ExternalSecret says that it is not synced, or nothing yet.
+	ReasonExternalSecretNotReady Reason = "ExternalSecretNotReady"
+	// ReasonExternalSecretStale: the newest sync of the ExternalSecret is older than maxAge.
+	ReasonExternalSecretStale Reason = "ExternalSecretStale"
+	// ReasonEnvironmentFallback: the store of the credentials is broken, and they are taken from the operator's environment.
+	ReasonEnvironmentFallback Reason = "EnvironmentFallback"
+	// ReasonCredentialsRequired: the exporter needs credentials, and the export names none.
+	ReasonCredentialsRequired Reason = "CredentialsRequired"
 	// ReasonSecretNotFound: the Secret does not exist.
 	ReasonSecretNotFound Reason = "SecretNotFound"
 	// ReasonSecretKeyMissing: the Secret lacks the key, or the key is empty.

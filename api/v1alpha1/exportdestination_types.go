@@ -14,12 +14,8 @@ type FilesystemDestination struct {
 	Path string `json:"path,omitempty"`
 }
 
-// S3Credentials names the Secret with the access key.
-type S3Credentials struct {
-	// Name of the Secret in this namespace.
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	Name string `json:"name"`
+// S3CredentialKeys are the keys of the Secret with the access key.
+type S3CredentialKeys struct {
 	// AccessKeyIDKey is the key of the Secret that holds the access key's id.
 	// +optional
 	// +kubebuilder:default=accessKeyID
@@ -32,7 +28,20 @@ type S3Credentials struct {
 	SecretAccessKeyKey string `json:"secretAccessKeyKey,omitempty"`
 }
 
+// S3Credentials names the Secret with the access key.
+type S3Credentials struct {
+	LocalReference   `json:",inline"`
+	S3CredentialKeys `json:",inline"`
+}
+
+// S3ExternalCredentials names the ExternalSecret that binds the Secret with the access key.
+type S3ExternalCredentials struct {
+	ExternalSecretReference `json:",inline"`
+	S3CredentialKeys        `json:",inline"`
+}
+
 // S3Destination keeps artifacts in a bucket of Amazon S3 or of any server that speaks its protocol.
+// +kubebuilder:validation:XValidation:rule="!has(self.credentialsSecretRef) || !has(self.credentialsExternalSecretRef)",message="at most one of credentialsSecretRef and credentialsExternalSecretRef can be given"
 type S3Destination struct {
 	// Bucket that takes the artifacts. It must exist.
 	// +kubebuilder:validation:MinLength=3
@@ -57,9 +66,13 @@ type S3Destination struct {
 	// ForcePathStyle puts the bucket into the path instead of the host name, as most servers other than Amazon's need it.
 	// +optional
 	ForcePathStyle bool `json:"forcePathStyle,omitempty"`
-	// CredentialsSecretRef names the Secret with the access key. Without it the operator's own identity is used.
+	// CredentialsSecretRef names the Secret in this namespace with the access key. Without it and
+	// credentialsExternalSecretRef the operator's own identity is used.
 	// +optional
 	CredentialsSecretRef *S3Credentials `json:"credentialsSecretRef,omitempty"`
+	// CredentialsExternalSecretRef names the ExternalSecret in this namespace that binds the Secret with the access key.
+	// +optional
+	CredentialsExternalSecretRef *S3ExternalCredentials `json:"credentialsExternalSecretRef,omitempty"`
 }
 
 // DestinationAccessRule admits namespaces to an ExportDestination.

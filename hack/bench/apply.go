@@ -137,7 +137,7 @@ func shared(url string) []client.Object {
 	return []client.Object{
 		&corev1.Secret{ObjectMeta: meta, StringData: map[string]string{"url": url}},
 		&v1alpha1.ClaimSource{ObjectMeta: meta, Spec: v1alpha1.ClaimSourceSpec{Postgres: v1alpha1.PostgresSource{
-			ConnectionSecretRef: v1alpha1.SecretKeyReference{Name: "bench", Key: "url"},
+			ConnectionSecretRef: &v1alpha1.SecretKeyReference{Name: "bench", Key: "url"},
 		}}},
 		&v1alpha1.ChartOfAccounts{ObjectMeta: meta, Spec: spec},
 		&v1alpha1.ExportDestination{ObjectMeta: meta, Spec: v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "bench"}}},

@@ -162,7 +162,7 @@ func resources(exporter, url string) (client.Reader, error) {
 		return nil, err
 	}
 	source := &v1alpha1.ClaimSource{ObjectMeta: meta, Spec: v1alpha1.ClaimSourceSpec{Postgres: v1alpha1.PostgresSource{
-		ConnectionSecretRef: v1alpha1.SecretKeyReference{Name: "bench", Key: "url"},
+		ConnectionSecretRef: &v1alpha1.SecretKeyReference{Name: "bench", Key: "url"},
 		Claims:              v1alpha1.ClaimsTable{Table: "public.claims", Approved: v1alpha1.ApprovedFilter{Column: "status", Values: []string{"approved"}}},
 		Lines:               v1alpha1.LinesTable{Table: "public.claim_lines"},
 	}}}

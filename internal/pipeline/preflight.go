@@ -17,6 +17,10 @@ import (
 // preflight finds what is missing before anything is touched, and takes the run over. A run that has reserved its claims
 // is taken up as it is on record, whatever has become of chart and options since.
 func (a *attempt) preflight(ctx context.Context) error {
+	unready := a.findCredentials(ctx)
+	if unready != nil && a.task.Number <= 1 { // later ones may find all done already, and need nothing but the database
+		return unready
+	}
 	if err := a.openDatabase(ctx); err != nil {
 		return err
 	}
@@ -27,6 +31,9 @@ func (a *attempt) preflight(ctx context.Context) error {
 	if known && a.run.State == claims.StateDelivered {
 		return a.takeOver(ctx)
 	}
+	if unready != nil {
+		return unready
+	}
 	if known {
 		if err := a.admitted(ctx); err != nil {
 			return err
@@ -34,9 +41,6 @@ func (a *attempt) preflight(ctx context.Context) error {
 	}
 	if _, err := a.database.Inspect(ctx); err != nil {
 		return failure.On(v1alpha1.ConditionSourceReady, err)
-	}
-	if a.credentials, err = a.Resolver.Credentials(ctx, a.export); err != nil {
-		return err
 	}
 	if err := a.openDestination(ctx); err != nil {
 		return err
@@ -48,6 +52,33 @@ func (a *attempt) preflight(ctx context.Context) error {
 		return a.resume(ctx)
 	}
 	return a.start(ctx)
+}
+
+// findCredentials makes sure, in the first moment of a run and before anything is connected to, that all that it logs in
+// with is there, and keeps what the exporter needs.
+func (a *attempt) findCredentials(ctx context.Context) error {
+	export, err := a.Resolver.Export(ctx, a.task.Namespace, a.task.Export)
+	if err != nil {
+		return err
+	}
+	own, err := a.Resolver.Credentials(ctx, export)
+	if err != nil {
+		return err
+	}
+	a.credentials = own.Data
+	source, err := a.Resolver.Source(ctx, export, export.Spec.OrganizationID)
+	if err != nil {
+		return err
+	}
+	if _, err := a.Resolver.SourceCredentials(ctx, source); err != nil {
+		return err
+	}
+	destination, err := a.Resolver.Destination(ctx, export)
+	if err != nil {
+		return err
+	}
+	_, err = a.Resolver.DestinationCredentials(ctx, destination)
+	return err
 }
 
 // openDatabase finds export and source, and connects to the database.

@@ -6,20 +6,19 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/claims"
-	"github.com/ledgerport/ledgerport/internal/credentials"
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
-// OpenDatabase connects to the database of a ClaimSource with the Secret's present value, and makes sure of the schema
+// OpenDatabase connects to the database of a ClaimSource with its present credentials, and makes sure of the schema
 // "ledgerport": it is migrated where the source lets the operator do so.
 func (r *Resolver) OpenDatabase(ctx context.Context, source *v1alpha1.ClaimSource) (*claims.Database, error) {
 	spec := source.Spec.Postgres
-	url, err := r.Secrets.Key(ctx, source.Namespace, spec.ConnectionSecretRef)
+	found, err := r.SourceCredentials(ctx, source)
 	if err != nil {
 		return nil, err
 	}
-	database, err := claims.Open(ctx, claims.Options{URL: url, Layout: spec, Dial: r.Outbound.Dialer().DialContext})
+	database, err := claims.Open(ctx, claims.Options{URL: string(found.Data[urlKey(source)]), Layout: spec, Dial: r.Outbound.Dialer().DialContext})
 	if err != nil {
 		return nil, connectionFailure(v1alpha1.ConditionSourceReady, err)
 	}
@@ -40,33 +39,21 @@ func prepareSchema(ctx context.Context, database *claims.Database, spec v1alpha1
 	return err
 }
 
-// OpenDestination opens an ExportDestination with the Secret's present value.
+// OpenDestination opens an ExportDestination with its present credentials.
 func (r *Resolver) OpenDestination(ctx context.Context, destination *v1alpha1.ExportDestination) (destinations.Destination, error) {
-	keys, err := r.s3Keys(ctx, destination)
+	found, err := r.DestinationCredentials(ctx, destination)
 	if err != nil {
 		return nil, err
+	}
+	var keys destinations.S3Keys
+	if named := s3CredentialKeys(destination); named != nil {
+		keys.AccessKeyID, keys.SecretAccessKey = string(found.Data[named.AccessKeyIDKey]), string(found.Data[named.SecretAccessKeyKey])
 	}
 	opened, err := destinations.Open(ctx, destination.Spec, keys, r.Destinations, r.Outbound)
 	return opened, connectionFailure(v1alpha1.ConditionDestinationReady, err)
 }
 
-func (r *Resolver) s3Keys(ctx context.Context, destination *v1alpha1.ExportDestination) (keys destinations.S3Keys, err error) {
-	if destination.Spec.S3 == nil || destination.Spec.S3.CredentialsSecretRef == nil {
-		return keys, nil
-	}
-	ref := destination.Spec.S3.CredentialsSecretRef
-	data, err := r.Secrets.Data(ctx, destination.Namespace, ref.Name)
-	if err != nil {
-		return keys, err
-	}
-	if keys.AccessKeyID, err = credentials.Value(data, destination.Namespace, ref.Name, ref.AccessKeyIDKey); err != nil {
-		return keys, err
-	}
-	keys.SecretAccessKey, err = credentials.Value(data, destination.Namespace, ref.Name, ref.SecretAccessKeyKey)
-	return keys, err
-}
-
-// connectionFailure puts the failures that a Secret's value is to blame for on CredentialsReady, the rest on the
+// connectionFailure puts the failures that credentials are to blame for on CredentialsReady, the rest on the
 // condition of what was to be opened.
 func connectionFailure(condition string, err error) error {
 	var failed *failure.Error

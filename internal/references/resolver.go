@@ -27,7 +27,7 @@ import (
 type Resolver struct {
 	// Objects reads the kinds of this API and namespaces; a cache will do.
 	Objects client.Reader
-	// Secrets reads Secrets.
+	// Secrets finds credentials.
 	Secrets credentials.Secrets
 	// Destinations are the operator's own settings for destinations.
 	Destinations destinations.Settings
@@ -108,14 +108,6 @@ func (r *Resolver) Exporter(spec v1alpha1.ExporterSpec) (exporters.Exporter, err
 			"spec.exporter.options of the exporter %s: %s", spec.Type, err))
 	}
 	return exporter, nil
-}
-
-// Credentials gives the accounting system's own credentials, or none where the export names none.
-func (r *Resolver) Credentials(ctx context.Context, export *v1alpha1.AccountingExport) (map[string][]byte, error) {
-	if export.Spec.Credentials == nil || export.Spec.Credentials.SecretRef == nil {
-		return nil, nil
-	}
-	return r.Secrets.Data(ctx, export.Namespace, export.Spec.Credentials.SecretRef.Name)
 }
 
 // Options are the raw options of an exporter: a JSON object, or nothing.

@@ -1,0 +1,114 @@
+// Package credentials finds what a resource logs in with: in a Secret, in the Secret that an ExternalSecret binds, or, where
+// that store is broken and the operator may, in its own environment. Everything is read live and by name, where it is used:
+// nothing here caches, lists or watches.
+package credentials
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
+)
+
+// Reference says where the credentials of a resource are, and which of them it needs.
+type Reference struct {
+	// Kind, Namespace and Name of the resource whose credentials they are.
+	Kind, Namespace, Name string
+	// Secret is the name of a Secret that is taken as it is. Exactly one of Secret and External is set.
+	Secret string
+	// External names the ExternalSecret whose Secret is taken.
+	External *v1alpha1.ExternalSecretReference
+	// Keys that must have a value.
+	Keys []string
+}
+
+// Credentials are what was found.
+type Credentials struct {
+	// Data holds at least the keys that the reference asks for, none of them empty. It appears in no output.
+	Data map[string][]byte
+	// Fallback says why the credentials come from the operator's environment; it is empty where they come from their store.
+	Fallback string
+	// StaleAt is when the sync that they come from will be older than it may be; zero is never.
+	StaleAt time.Time
+}
+
+// Secrets finds credentials. Its errors are *failure.Error on the condition CredentialsReady.
+type Secrets struct {
+	// API reads Secrets and ExternalSecrets from the API server, not from a cache. Its scheme is that of AddToScheme.
+	API client.Reader
+	// Environment gives a variable of the operator's environment. It is nil unless the operator may fall back to it.
+	Environment func(name string) (value string, set bool)
+}
+
+// Find gives the present credentials of a resource.
+func (s Secrets) Find(ctx context.Context, ref Reference) (Credentials, error) {
+	found, err := s.fromStore(ctx, ref)
+	if err == nil || s.Environment == nil || !storeIsBroken(err) {
+		return found, err
+	}
+	return s.fromEnvironment(ref, err)
+}
+
+func (s Secrets) fromStore(ctx context.Context, ref Reference) (found Credentials, err error) {
+	secret := ref.Secret
+	if ref.External != nil {
+		if secret, found.StaleAt, err = s.bound(ctx, ref); err != nil {
+			return Credentials{}, err
+		}
+	}
+	if found.Data, err = s.data(ctx, ref.Namespace, secret); err != nil {
+		return Credentials{}, err
+	}
+	for _, key := range ref.Keys {
+		if _, there := found.Data[key]; !there {
+			return Credentials{}, refused(v1alpha1.ReasonSecretKeyMissing, nil, "Secret %s/%s has no key %q", ref.Namespace, secret, key)
+		}
+		if len(found.Data[key]) == 0 {
+			return Credentials{}, refused(v1alpha1.ReasonSecretKeyMissing, nil, "Secret %s/%s has nothing under the key %q", ref.Namespace, secret, key)
+		}
+	}
+	return found, nil
+}
+
+// data gives the whole of a Secret.
+func (s Secrets) data(ctx context.Context, namespace, name string) (map[string][]byte, error) {
+	var secret corev1.Secret
+	switch err := s.API.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, &secret); {
+	case apierrors.IsNotFound(err):
+		return nil, refused(v1alpha1.ReasonSecretNotFound, err,
+			"Secret %s/%s does not exist; create it, or correct the name", namespace, name)
+	case apierrors.IsForbidden(err):
+		return nil, refused(v1alpha1.ReasonSecretUnreadable, err,
+			"the operator may not get Secret %s/%s; grant its service account the verb get on Secrets of that namespace", namespace, name)
+	case err != nil:
+		return nil, unreadable(ctx, v1alpha1.ReasonSecretUnreadable, err, "Secret", namespace, name)
+	}
+	return secret.Data, nil
+}
+
+// storeIsBroken says whether a failure is one of whoever keeps the credentials, as opposed to a wrong name or key.
+func storeIsBroken(err error) bool {
+	return slices.Contains([]v1alpha1.Reason{
+		v1alpha1.ReasonExternalSecretsNotInstalled, v1alpha1.ReasonExternalSecretNotReady,
+		v1alpha1.ReasonExternalSecretStale, v1alpha1.ReasonSecretNotFound,
+	}, failure.From(err).Reason)
+}
+
+func unreadable(ctx context.Context, reason v1alpha1.Reason, err error, kind, namespace, name string) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("reading %s %s/%s: %w", kind, namespace, name, ctx.Err())
+	}
+	return refused(reason, err, "%s %s/%s could not be read from the API server", kind, namespace, name)
+}
+
+func refused(reason v1alpha1.Reason, cause error, format string, args ...any) error {
+	return failure.On(v1alpha1.ConditionCredentialsReady, failure.Transient(reason, cause, format, args...))
+}

@@ -1,0 +1,91 @@
+package references
+
+import (
+	"context"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/internal/credentials"
+	"github.com/ledgerport/ledgerport/internal/failure"
+)
+
+// Credentials gives the accounting system's own credentials, with every key that the exporter needs. They are empty where
+// the export names none and the exporter needs none.
+func (r *Resolver) Credentials(ctx context.Context, export *v1alpha1.AccountingExport) (credentials.Credentials, error) {
+	keys := r.credentialKeys(export.Spec.Exporter)
+	if export.Spec.Credentials == nil {
+		if len(keys) == 0 {
+			return credentials.Credentials{}, nil
+		}
+		return credentials.Credentials{}, failure.On(v1alpha1.ConditionCredentialsReady, failure.Stalled(v1alpha1.ReasonCredentialsRequired, nil,
+			"the exporter %s needs credentials with the keys %q; name a Secret or an ExternalSecret in spec.credentials", export.Spec.Exporter.Type, keys))
+	}
+	ref := credentials.Reference{
+		Kind: "AccountingExport", Namespace: export.Namespace, Name: export.Name,
+		External: export.Spec.Credentials.ExternalSecretRef, Keys: keys,
+	}
+	if secret := export.Spec.Credentials.SecretRef; secret != nil {
+		ref.Secret = secret.Name
+	}
+	return r.Secrets.Find(ctx, ref)
+}
+
+// credentialKeys are those that an exporter needs. One that is unknown or refuses its options needs none yet.
+func (r *Resolver) credentialKeys(spec v1alpha1.ExporterSpec) []string {
+	exporter, _ := r.Exporters.Get(spec.Type)
+	needy, needs := exporter.(exporters.NeedsCredentials)
+	if !needs || exporter.Validate(Options(spec)) != nil {
+		return nil
+	}
+	return needy.CredentialKeys(Options(spec))
+}
+
+// SourceCredentials gives the connection URL of a ClaimSource.
+func (r *Resolver) SourceCredentials(ctx context.Context, source *v1alpha1.ClaimSource) (credentials.Credentials, error) {
+	ref := credentials.Reference{Kind: "ClaimSource", Namespace: source.Namespace, Name: source.Name, Keys: []string{urlKey(source)}}
+	if external := source.Spec.Postgres.ConnectionExternalSecretRef; external != nil {
+		ref.External = &external.ExternalSecretReference
+	} else if secret := source.Spec.Postgres.ConnectionSecretRef; secret != nil {
+		ref.Secret = secret.Name
+	}
+	return r.Secrets.Find(ctx, ref)
+}
+
+// urlKey is the key of the connection URL of a ClaimSource.
+func urlKey(source *v1alpha1.ClaimSource) string {
+	switch postgres := source.Spec.Postgres; {
+	case postgres.ConnectionExternalSecretRef != nil:
+		return postgres.ConnectionExternalSecretRef.Key
+	case postgres.ConnectionSecretRef != nil:
+		return postgres.ConnectionSecretRef.Key
+	}
+	return ""
+}
+
+// DestinationCredentials gives the access key of an ExportDestination. They are empty where it names none.
+func (r *Resolver) DestinationCredentials(ctx context.Context, destination *v1alpha1.ExportDestination) (credentials.Credentials, error) {
+	ref := credentials.Reference{Kind: "ExportDestination", Namespace: destination.Namespace, Name: destination.Name}
+	keys := s3CredentialKeys(destination)
+	if keys == nil {
+		return credentials.Credentials{}, nil
+	}
+	ref.Keys = []string{keys.AccessKeyIDKey, keys.SecretAccessKeyKey}
+	if external := destination.Spec.S3.CredentialsExternalSecretRef; external != nil {
+		ref.External = &external.ExternalSecretReference
+	} else {
+		ref.Secret = destination.Spec.S3.CredentialsSecretRef.Name
+	}
+	return r.Secrets.Find(ctx, ref)
+}
+
+// s3CredentialKeys are the keys of a destination's access key; nil where it names none.
+func s3CredentialKeys(destination *v1alpha1.ExportDestination) *v1alpha1.S3CredentialKeys {
+	switch s3 := destination.Spec.S3; {
+	case s3 == nil:
+	case s3.CredentialsExternalSecretRef != nil:
+		return &s3.CredentialsExternalSecretRef.S3CredentialKeys
+	case s3.CredentialsSecretRef != nil:
+		return &s3.CredentialsSecretRef.S3CredentialKeys
+	}
+	return nil
+}
