@@ -1,7 +1,6 @@
 package credentials
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/ledgerport/ledgerport/internal/failure"
@@ -32,6 +31,6 @@ func (s Secrets) fromEnvironment(ref Reference, broken error) (Credentials, erro
 		}
 		found.Data[key] = []byte(value)
 	}
-	found.Fallback = fmt.Sprintf("taken from the operator's environment until the store is mended: %s", failed.Message)
+	found.Fallback = "taken from the operator's environment until the store is mended: " + failed.Message
 	return found, nil
 }
