@@ -119,6 +119,6 @@ func TestHostsThatAreNotAllowedAreNotReached(t *testing.T) {
 func (p *parts) bucket(bucket tests3.Bucket, endpoint string) {
 	p.secret.StringData["accessKeyID"], p.secret.StringData["secretAccessKey"] = bucket.AccessKey, "hunter2"
 	p.destination.Spec = v1alpha1.ExportDestinationSpec{S3: &v1alpha1.S3Destination{
-		Bucket: bucket.Name, Endpoint: endpoint, ForcePathStyle: true, CredentialsSecretRef: &v1alpha1.S3Credentials{Name: p.secret.Name},
+		Bucket: bucket.Name, Endpoint: endpoint, ForcePathStyle: true, CredentialsSecretRef: &v1alpha1.S3Credentials{LocalReference: v1alpha1.LocalReference{Name: p.secret.Name}},
 	}}
 }
