@@ -213,7 +213,7 @@ func resources(database string) client.Reader {
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "acme"}},
 		&corev1.Secret{ObjectMeta: meta, Data: map[string][]byte{"url": []byte(database)}},
 		&v1alpha1.ClaimSource{ObjectMeta: meta, Spec: v1alpha1.ClaimSourceSpec{Postgres: v1alpha1.PostgresSource{
-			ConnectionSecretRef: v1alpha1.SecretKeyReference{Name: "monthly", Key: "url"},
+			ConnectionSecretRef: &v1alpha1.SecretKeyReference{Name: "monthly", Key: "url"},
 		}}},
 		&v1alpha1.ExportDestination{ObjectMeta: meta, Spec: v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "books"}}},
 		&v1alpha1.ChartOfAccounts{ObjectMeta: meta, Spec: v1alpha1.ChartOfAccountsSpec{
