@@ -1,0 +1,389 @@
+package pain001
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"pgregory.net/rapid"
+
+	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/exporters/conformance"
+	"github.com/ledgerport/ledgerport/ledger"
+	"github.com/ledgerport/ledgerport/test/schemas"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+const (
+	schema = "pain.001.001.09.xsd"
+	// The accounts of these tests are examples of the standards, and no bank's.
+	acme      = `{"debtorName": "Acme AB", "debtorAccount": "SE45 5000 0000 0583 9825 7466", "debtorBIC": "ESSESESSXXX"}`
+	norwegian = `{"debtorName": "Kystlinje AS", "debtorAccount": "8601 11 17947", "domesticAccounts": "NO", "characters": "utf-8",
+		"initiatingParty": "Lønn & Reise AS", "initiatingPartyID": "00987654321", "initiatingPartyScheme": "BANK", "serviceLevel": "NURG", "categoryPurpose": "SUPP",
+		"chargeBearer": "SHAR", "batchBooking": false, "remittance": "{claim}", "executionDays": 0, "fileName": "betaling.xml"}`
+	sepa = `{"debtorName": "Acme GmbH", "debtorAccount": "DE89370400440532013000", "serviceLevel": "SEPA", "remittance": "Auslagen {voucher}"}`
+)
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	for _, options := range []string{acme, norwegian} {
+		t.Run(options, func(t *testing.T) {
+			conformance.Test(t, New(), []byte(options), conformance.ReadBack(readBack))
+		})
+	}
+}
+
+func TestMemory(t *testing.T) { conformance.TestMemory(t, New(), []byte(acme)) }
+
+// The golden file is also what docs/exporters/pain001.md shows.
+func TestFilesAreAsReviewed(t *testing.T) {
+	t.Parallel()
+	for _, options := range []string{acme, norwegian} {
+		file := render(t, "SEK", options).Files[0]
+		golden := filepath.Join("testdata", file.Name)
+		if *update {
+			if err := os.WriteFile(golden, file.Content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(file.Content, want) {
+			t.Errorf("the file differs from %s; run the test with -update and review the change", golden)
+		}
+	}
+}
+
+func TestFilesAreValid(t *testing.T) {
+	t.Parallel()
+	for _, options := range []string{acme, norwegian} {
+		for _, currency := range []string{"SEK", "EUR", "JPY", "KWD"} {
+			t.Run(currency+" "+options, func(t *testing.T) {
+				t.Parallel()
+				books := conformance.Books(currency)
+				vouchers := conformance.Vouchers(t, books)
+				artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(options)), vouchers)
+				if err != nil {
+					t.Fatal(err)
+				}
+				schemas.Validate(t, schema, artifact.Files[0].Content)
+			})
+		}
+	}
+}
+
+// Payments in any currencies, of any amounts and with any texts, make a valid file whose sums are right.
+func TestFilesOfAnyPaymentsAreValid(t *testing.T) {
+	t.Parallel()
+	books := conformance.Books("SEK")
+	base := conformance.Vouchers(t, books)[0]
+	anyVoucher := rapid.Custom(func(t *rapid.T) *ledger.Voucher {
+		voucher := *base
+		currency, err := ledger.ParseCurrency(rapid.SampledFrom([]string{"SEK", "EUR", "JPY", "KWD", "CLF"}).Draw(t, "currency"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		voucher.Currency = currency
+		texts := rapid.OneOf(rapid.StringMatching(`[A-Za-z0-9åæé€ <>&'"/;-]{1,200}`), rapid.StringN(0, 20, 80))
+		voucher.Text, voucher.ClaimantName = texts.Draw(t, "text"), texts.Draw(t, "name")
+		voucher.Postings = []ledger.Posting{{Kind: ledger.OffsetPosting, Amount: -ledger.Amount(rapid.Int64Range(-10, 1_000_000_000_000).Draw(t, "owed"))}}
+		return &voucher
+	})
+	for _, options := range []string{acme, norwegian} {
+		var vouchers []*ledger.Voucher
+		for i := range 500 {
+			voucher := anyVoucher.Example(i)
+			voucher.ClaimID = fmt.Sprintf("claim-%d", i)
+			vouchers = append(vouchers, voucher)
+		}
+		artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(options)), vouchers)
+		if err != nil || len(artifact.Written) < 50 {
+			t.Fatalf("%d written, %d held: %v", len(artifact.Written), len(artifact.Held), err)
+		}
+		if _, err := read(artifact.Files[0].Content); err != nil {
+			t.Error(err)
+		}
+		schemas.Validate(t, schema, artifact.Files[0].Content)
+	}
+}
+
+func TestThePageOfTheExporterIsTrue(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "exporters", "pain001.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := string(render(t, "SEK", acme).Files[0].Content)
+	_, head, _ := strings.Cut(content, "\n")
+	head, _, _ = strings.Cut(head, "</CdtTrfTxInf>")
+	if !strings.Contains(string(page), head) {
+		t.Errorf("it does not show the first payment:\n%s", head)
+	}
+	for character := range replacements {
+		if unicode.IsLetter(character) && !strings.ContainsRune(string(page), character) {
+			t.Errorf("the replacement of %c is not on it", character)
+		}
+	}
+}
+
+func TestThePaymentsAreWhatTheVouchersOwe(t *testing.T) {
+	t.Parallel()
+	d := mustRead(t, render(t, "SEK", acme).Files[0].Content)
+	header := d.Initiation.Header
+	if header.ID != "0b8f7d5e6f3a4f0e9a530e4c1d2b3a49" || header.Created != "2026-12-01T00:00:05+01:00" || header.Party.Name != "Acme AB" {
+		t.Errorf("the header is %+v", header)
+	}
+	var groups []string
+	for _, group := range d.Initiation.Groups {
+		groups = append(groups, fmt.Sprintf("%s %d×: %s on %s by %s %s", group.ID, group.Payments, group.Sum, group.Date, group.Account.IBAN, group.BIC))
+	}
+	want := []string{
+		"0b8f7d5e6f3a4f0e9a530e4c1d2b3a49JPY 1×: 24000 on 2026-12-02 by SE4550000000058398257466 ESSESESSXXX",
+		"0b8f7d5e6f3a4f0e9a530e4c1d2b3a49KWD 1×: 62.674 on 2026-12-02 by SE4550000000058398257466 ESSESESSXXX",
+	}
+	if len(groups) != 3 || !slices.Equal(groups[:2], want) || !strings.HasPrefix(groups[2], "0b8f7d5e6f3a4f0e9a530e4c1d2b3a49SEK") {
+		t.Errorf("the groups are %q, want %q and one in SEK", groups, want)
+	}
+	first := d.Initiation.Groups[2].Transfers[0]
+	if first.ID != "E/2026/1" || first.Amount.Decimal != "1700.00" || first.Amount.Currency != "SEK" || first.Name != "Test Testsson" ||
+		first.Account.IBAN != "SE4550000000058398257466" || *first.Text != "E/2026/1 Kundbesok i Goteborg" {
+		t.Errorf("the first payment is %+v (%s)", first, *first.Text)
+	}
+}
+
+func TestTheBankIsToldWhatTheOptionsSay(t *testing.T) {
+	t.Parallel()
+	file := render(t, "SEK", norwegian).Files[0]
+	d := mustRead(t, file.Content)
+	group := d.Initiation.Groups[0]
+	party := d.Initiation.Header.Party
+	got := []string{
+		file.Name, party.Name, party.Identifier, party.Scheme, group.Debtor, group.Account.Number, group.Account.Scheme, group.BIC, group.NoBIC,
+		group.ServiceLevel, group.Purpose, group.Charges, fmt.Sprint(group.Batch), group.Date, *group.Transfers[0].Text,
+	}
+	want := []string{
+		"betaling.xml", "Lønn & Reise AS", "00987654321", "BANK", "Kystlinje AS", "86011117947", "BBAN", "", "NOTPROVIDED",
+		"NURG", "SUPP", "SHAR", "false", "2026-12-01", "claim-yen",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestAVoucherThatCanNotBePaidIsHeld(t *testing.T) {
+	t.Parallel()
+	const secret = "SE4550000000058398257467" // wrong check digits
+	tests := []struct {
+		name, options string
+		spoil         func(*ledger.Voucher)
+		want          string
+	}{
+		{"a reversal", acme, func(v *ledger.Voucher) { v.Reverses = "E/2026/17" }, "the voucher reverses E/2026/17, and a payment can not be taken back by a file"},
+		{"nothing to pay", acme, owes(0), "nothing is payable"},
+		{"no debt at all", acme, func(v *ledger.Voucher) { v.Postings = v.Postings[:1] }, "nothing is payable"},
+		{"a debt of the claimant", acme, owes(-1), "the claimant owes"},
+		{"no account", acme, func(v *ledger.Voucher) { v.ClaimantIBAN = " " }, "claimant_iban of the claim is missing"},
+		{"wrong check digits", acme, func(v *ledger.Voucher) { v.ClaimantIBAN = secret }, "claimant_iban of the claim is an IBAN whose check digits are wrong"},
+		{"a domestic account where none are paid", acme, func(v *ledger.Voucher) { v.ClaimantIBAN = "86011117947" }, "claimant_iban of the claim is not an IBAN"},
+		{"a Norwegian account with a wrong digit", norwegian, func(v *ledger.Voucher) { v.ClaimantIBAN = "86011117948" }, "claimant_iban of the claim is a Norwegian account number whose check digit is wrong"},
+		{"no name", acme, func(v *ledger.Voucher) { v.ClaimantName = "" }, "claimant_name of the claim is missing"},
+		{"a name that banks can not read", acme, func(v *ledger.Voucher) { v.ClaimantName = "Ян" }, "claimant_name of the claim has the character U+042F"},
+		{"a text that banks can not read", acme, func(v *ledger.Voucher) { v.Text = "🍜" }, "the text for the claimant has the character U+1F35C"},
+		{"a character that XML lacks", norwegian, func(v *ledger.Voucher) { v.ClaimantName = "a\ufffe" }, "claimant_name of the claim has the character U+FFFE"},
+		{"a foreign currency by SEPA", sepa, func(*ledger.Voucher) {}, "the claim is in SEK, and SEPA pays in EUR"},
+		{"more than SEPA pays", sepa, func(v *ledger.Voucher) { v.Currency = euro; owes(100_000_000_000)(v) }, "the claim is larger than the largest payment of SEPA"},
+		{"a series that is no identifier", acme, func(v *ledger.Voucher) { v.Series = "/" }, "the voucher's id can not identify a payment"},
+		{"more than the format counts", acme, owes(1_000_000_000_000_000_000), "with this claim the file would pay more than its format can count"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			books := conformance.Books("SEK")
+			voucher := conformance.Vouchers(t, books)[0]
+			test.spoil(voucher)
+			artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(test.options)), []*ledger.Voucher{voucher})
+			if err != nil || len(artifact.Held) != 1 || !strings.HasPrefix(artifact.Held[0].Message, test.want) || len(artifact.Files) > 0 {
+				t.Fatalf("held %v (%v), want %s…", artifact.Held, err, test.want)
+			}
+			for _, private := range []string{voucher.ClaimantIBAN, "Testsson"} {
+				if strings.TrimSpace(private) != "" && strings.Contains(artifact.Held[0].Error(), private) {
+					t.Errorf("%q has %q in it", artifact.Held[0], private)
+				}
+			}
+		})
+	}
+}
+
+var euro, _ = ledger.ParseCurrency("EUR")
+
+// owes makes a voucher owe so many minor units.
+func owes(amount ledger.Amount) func(*ledger.Voucher) {
+	return func(v *ledger.Voucher) { v.Postings[len(v.Postings)-1].Amount = -amount }
+}
+
+func TestAccountsOfClaimants(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		text, domestic string
+		want           account
+		problem        bool
+	}{
+		{"SE45 5000 0000 0583 9825 7466", noDomestic, account{"SE4550000000058398257466", true}, false},
+		{"no93 8601 1117 947", norwegianDomestic, account{"NO9386011117947", true}, false},
+		{"GB82WEST12345698765432", anyDomestic, account{"GB82WEST12345698765432", true}, false},
+		{"GB82WEST12345698765423", anyDomestic, account{}, true},
+		{"GB82WEST123456987654321234567890123", noDomestic, account{}, true},
+		{"8601.11.17947", norwegianDomestic, account{"86011117947", false}, false},
+		{"8601.11.17947", anyDomestic, account{"86011117947", false}, false},
+		{"8601.11.17947", noDomestic, account{}, true},
+		{"8601.11.1794", norwegianDomestic, account{}, true},
+		{"DE8X", anyDomestic, account{}, true},
+		{"123", anyDomestic, account{}, true},
+		{"", anyDomestic, account{}, true},
+	}
+	for _, test := range tests {
+		got, problem := parseAccount(test.text, test.domestic)
+		if got != test.want || (problem != "") != test.problem {
+			t.Errorf("%q with %s: %v (%s), want %v", test.text, test.domestic, got, problem, test.want)
+		}
+	}
+}
+
+// One digit that is wrong, and two neighbours that changed places, are what check digits are for.
+func TestCheckDigitsFindMistakes(t *testing.T) {
+	t.Parallel()
+	for _, right := range []string{"SE4550000000058398257466", "GB82WEST12345698765432", "86011117947"} {
+		for i := range right {
+			wrong := []byte(right)
+			if wrong[i] >= 'A' {
+				continue
+			}
+			wrong[i] = '0' + (wrong[i]-'0'+1)%10
+			swapped := []byte(right)
+			if i+1 < len(right) {
+				swapped[i], swapped[i+1] = swapped[i+1], swapped[i]
+			}
+			for _, mistake := range []string{string(wrong), string(swapped)} {
+				if _, problem := parseAccount(mistake, norwegianDomestic); mistake != right && problem == "" {
+					t.Errorf("%s is taken for an account like %s", mistake, right)
+				}
+			}
+		}
+	}
+}
+
+func TestExecutionDatesAreNoWeekends(t *testing.T) {
+	t.Parallel()
+	friday := time.Date(2026, 12, 4, 23, 59, 0, 0, time.UTC)
+	for days, want := range map[int]string{0: "2026-12-04", 1: "2026-12-07", 2: "2026-12-07", 3: "2026-12-07", 4: "2026-12-08", 27: "2026-12-31"} {
+		if got := executionDate(friday, days).Format(time.DateOnly); got != want {
+			t.Errorf("%d days after a Friday: %s, want %s", days, got, want)
+		}
+	}
+}
+
+func TestTextsInTheCharactersOfEveryBank(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"Kundbesök i Göteborg": "Kundbesok i Goteborg", "Łukasz Zażółć": "Lukasz Zazolc", "Ærø & Øst": "AEro + Ost",
+		"“5 €” – ½…": "'5 EUR' - 1/2...", "e\u0301": "e", "a\u00a0b": "a b", "{x}": "(x)", "½ & <y>": "1/2 + (y)",
+	} {
+		if got, err := toSEPA(text); err != nil || got != want {
+			t.Errorf("%q becomes %q (%v), want %q", text, got, err, want)
+		}
+	}
+	for character, replacement := range replacements {
+		if got, err := toSEPA(string(character)); err != nil || got != replacement || got != "" && !sepaText.MatchString(got) {
+			t.Errorf("%c becomes %q (%v), want %q", character, got, err, replacement)
+		}
+	}
+}
+
+func TestOptionsThatCanNotWorkAreRefused(t *testing.T) {
+	t.Parallel()
+	with := func(field, value string) string {
+		return strings.TrimSuffix(acme, "}") + `, "` + field + `": ` + value + `}`
+	}
+	tests := []struct{ options, want string }{
+		{``, `debtorName: is required`},
+		{`{"debtorName": "A"}`, `debtorAccount: is required`},
+		{`{"debtorName": "A", "debtorAccount": "DE89370400440532013001"}`, `debtorAccount: is an IBAN whose check digits are wrong`},
+		{`{"debtorName": "A", "debtorAccount": "x"}`, `debtorAccount: is neither an IBAN nor a number`},
+		{`{"debtorName": "Я", "debtorAccount": "1234"}`, `debtorName: has the character U+042F`},
+		{`{"debtorName": "\u200b", "debtorAccount": "1234"}`, `debtorName: has no character`},
+		{`{"debtorName": "A", "debtorAccount": "1234", "debtorBIC": "x"}`, `debtorBIC: is not a BIC`},
+		{with("initiatingParty", `"`+strings.Repeat("a", 71)+`"`), `initiatingParty: has more than 70 characters`},
+		{with("initiatingPartyID", `"//"`), `initiatingPartyID: is not a number`},
+		{with("executionDays", `-1`), `executionDays: is not a number of days from 0 to 366`},
+		{with("executionDays", `1.5`), `executionDays: is or has a JSON number`},
+		{with("serviceLevel", `"sepa"`), `serviceLevel: "sepa" is not a code`},
+		{with("chargeBearer", `"OUR"`), `chargeBearer: "OUR" is not one of`},
+		{with("domesticAccounts", `"SE"`), `domesticAccounts: "SE" is not one of`},
+		{with("characters", `"latin1"`), `characters: "latin1" is not one of`},
+		{with("remittance", `"Я {text}"`), `remittance: has the character U+042F`},
+		{with("fileName", `"/"`), `fileName: has a path separator`},
+	}
+	for _, test := range tests {
+		err := New().Validate([]byte(test.options))
+		var refused *exporters.OptionError
+		if !errors.As(err, &refused) || !strings.HasPrefix(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %s…", test.options, err, test.want)
+		}
+	}
+}
+
+func FuzzOptions(f *testing.F) { conformance.FuzzOptions(f, New(), acme, norwegian, sepa) }
+
+func FuzzTexts(f *testing.F) {
+	conformance.FuzzTexts(f, New(), []byte(acme), conformance.ReadBack(readBack))
+}
+
+func FuzzAccounts(f *testing.F) {
+	for _, seed := range []string{"SE4550000000058398257466", "8601 11 17947", "DE", "ß", "00"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, domestic := range []string{noDomestic, norwegianDomestic, anyDomestic} {
+			got, problem := parseAccount(text, domestic)
+			if (problem == "") != (got.number != "") {
+				t.Errorf("%q: %v and %q", text, got, problem)
+			}
+			if got.iban && (readAccount{IBAN: got.number}).check() != nil {
+				t.Errorf("%q is taken for an IBAN", text)
+			}
+		}
+	})
+}
+
+func BenchmarkWrite(b *testing.B) { conformance.Benchmark(b, New(), []byte(acme)) }
+
+// render makes the files of the readable vouchers of the suite.
+func render(t *testing.T, currency, options string) conformance.Artifact {
+	t.Helper()
+	books := conformance.Books(currency)
+	artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(options)), conformance.Readable(conformance.Vouchers(t, books)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return artifact
+}
+
+func mustRead(t *testing.T, content []byte) *document {
+	t.Helper()
+	d, err := read(content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}

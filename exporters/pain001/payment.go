@@ -1,0 +1,113 @@
+package pain001
+
+import (
+	"strings"
+
+	"github.com/ledgerport/ledgerport/exporters/xmldoc"
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+// payment is what one voucher owes.
+type payment struct {
+	id, name, text string
+	amount         ledger.Amount
+	currency       ledger.Currency
+	to             account
+}
+
+// maxSEPA is the largest payment of SEPA, 999,999,999.99 EUR, in cents.
+const maxSEPA ledger.Amount = 99_999_999_999
+
+// pay says what is to be paid for a voucher, or why nothing can be.
+func (w *writer) pay(voucher *ledger.Voucher) (p payment, err error) {
+	p = payment{id: voucher.ID(), amount: payable(voucher), currency: voucher.Currency}
+	sepa := w.options.ServiceLevel == sepaLevel
+	switch {
+	case voucher.Reverses != "":
+		return p, hold(voucher, "the voucher reverses %s, and a payment can not be taken back by a file; if it was paid, settle it with the claimant", voucher.Reverses)
+	case p.amount == 0:
+		return p, hold(voucher, "nothing is payable")
+	case p.amount < 0:
+		return p, hold(voucher, "the claimant owes, and a payment file collects nothing; settle the claim with the claimant or with another claim")
+	case sepa && p.currency.Code() != "EUR":
+		return p, hold(voucher, "the claim is in %s, and SEPA pays in EUR; use an export without serviceLevel SEPA", p.currency.Code())
+	case sepa && p.amount > maxSEPA:
+		return p, hold(voucher, "the claim is larger than the largest payment of SEPA")
+	case !isIdentifier(p.id):
+		return p, hold(voucher, "the voucher's id can not identify a payment: at most %d characters that every bank takes; see spec.voucherSeries of the export", maxIdentifier)
+	}
+	var problem string
+	if p.to, problem = parseAccount(voucher.ClaimantIBAN, w.options.DomesticAccounts); problem != "" {
+		return p, hold(voucher, "claimant_iban of the claim %s; correct it in the application", problem)
+	}
+	if p.name, err = w.options.text(voucher.ClaimantName, maxName); err != nil {
+		return p, hold(voucher, "claimant_name of the claim %s; change it in the application", err)
+	}
+	if p.name == "" {
+		return p, hold(voucher, "claimant_name of the claim is missing; add it in the application")
+	}
+	if p.text, err = w.remittance(voucher); err != nil {
+		return p, hold(voucher, "the text for the claimant %s; change it in the application, or leave it out of the option remittance", err)
+	}
+	return p, nil
+}
+
+// payable is the debt to the claimant in the claim's currency.
+func payable(voucher *ledger.Voucher) (owed ledger.Amount) {
+	for i := range voucher.Postings {
+		if voucher.Postings[i].Kind == ledger.OffsetPosting {
+			owed -= voucher.Postings[i].Amount
+		}
+	}
+	return owed
+}
+
+func (w *writer) remittance(voucher *ledger.Voucher) (string, error) {
+	filled := strings.NewReplacer("{voucher}", voucher.ID(), "{claim}", voucher.ClaimID, "{text}", voucher.Text).Replace(w.options.Remittance)
+	return w.options.text(filled, maxRemittance)
+}
+
+// text converts a text, and cuts it.
+func (o *options) text(text string, most int) (string, error) {
+	converted, err := o.convert(text)
+	return strings.TrimSpace(xmldoc.Cut(strings.TrimSpace(converted), most)), err
+}
+
+// appendPayment writes CdtTrfTxInf. It has no CdtrAgt: what is paid to an IBAN, or within a country, needs none.
+func (w *writer) appendPayment(p payment) {
+	w.payment.Reset(depthOfPayment)
+	w.payment.Open("CdtTrfTxInf")
+	w.payment.Open("PmtId")
+	w.payment.Text("EndToEndId", p.id)
+	w.payment.Close()
+	w.payment.Open("Amt")
+	w.payment.Text("InstdAmt", p.amount.Decimal(p.currency), "Ccy", p.currency.Code())
+	w.payment.Close()
+	w.payment.Open("Cdtr")
+	w.payment.Text("Nm", p.name)
+	w.payment.Close()
+	appendAccount(&w.payment, "CdtrAcct", p.to)
+	if p.text != "" {
+		w.payment.Open("RmtInf")
+		w.payment.Text("Ustrd", p.text)
+		w.payment.Close()
+	}
+	w.payment.Close()
+}
+
+func appendAccount(to *xmldoc.Piece, element string, a account) {
+	to.Open(element)
+	to.Open("Id")
+	if a.iban {
+		to.Text("IBAN", a.number)
+	} else {
+		to.Open("Othr")
+		to.Text("Id", a.number)
+		to.Open("SchmeNm")
+		to.Text("Cd", "BBAN")
+		to.Close()
+		to.Close()
+	}
+	to.Close()
+	to.Close()
+}

@@ -1,0 +1,151 @@
+// Package xmldoc writes XML documents piece by piece, for exporters that can not hold a document in memory.
+package xmldoc
+
+import (
+	"encoding/xml"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// MediaType of the documents, and Declaration, their first line.
+const (
+	MediaType   = "application/xml; charset=utf-8"
+	Declaration = `<?xml version="1.0" encoding="UTF-8"?>` + "\n"
+)
+
+// Piece is a part of a document: elements, one a line, indented. Its memory is used again after Reset. The names of elements
+// and attributes are the caller's to get right.
+type Piece struct {
+	bytes []byte
+	depth int
+	open  []string
+	err   error
+}
+
+// MissingError says which character XML lacks. Texts of the ledger have few of them: no control character, but U+FFFE.
+type MissingError rune
+
+// Error gives the character's code point, never the text around it.
+func (c MissingError) Error() string {
+	return fmt.Sprintf("has the character U+%04X, which XML lacks", rune(c))
+}
+
+// Reset begins a piece that goes so many levels deep into a document.
+func (p *Piece) Reset(depth int) {
+	p.bytes, p.depth, p.open, p.err = p.bytes[:0], depth, p.open[:0], nil
+}
+
+// Bytes of the piece so far, until Reset.
+func (p *Piece) Bytes() []byte { return p.bytes }
+
+// Err is a MissingError if a text had such a character, since Reset.
+func (p *Piece) Err() error { return p.err }
+
+// Open begins an element. Attributes are names and values in turn.
+func (p *Piece) Open(name string, attributes ...string) {
+	p.start(name, attributes)
+	p.bytes = append(p.bytes, '\n')
+	p.open = append(p.open, name)
+}
+
+// Close ends the element that was opened last.
+func (p *Piece) Close() {
+	last := len(p.open) - 1
+	name := p.open[last]
+	p.open = p.open[:last]
+	p.indent()
+	p.end(name)
+}
+
+// Text is an element with a text in it.
+func (p *Piece) Text(name, text string, attributes ...string) {
+	p.start(name, attributes)
+	p.escape(text)
+	p.end(name)
+}
+
+// Optional is Text where there is a text, and nothing where there is none.
+func (p *Piece) Optional(name, text string) {
+	if text != "" {
+		p.Text(name, text)
+	}
+}
+
+func (p *Piece) start(name string, attributes []string) {
+	p.indent()
+	p.bytes = append(append(p.bytes, '<'), name...)
+	for i := 0; i < len(attributes); i += 2 {
+		p.bytes = append(append(append(p.bytes, ' '), attributes[i]...), `="`...)
+		p.escape(attributes[i+1])
+		p.bytes = append(p.bytes, '"')
+	}
+	p.bytes = append(p.bytes, '>')
+}
+
+func (p *Piece) end(name string) {
+	p.bytes = append(append(append(p.bytes, "</"...), name...), ">\n"...)
+}
+
+func (p *Piece) indent() {
+	for range p.depth + len(p.open) {
+		p.bytes = append(p.bytes, "  "...)
+	}
+}
+
+func (p *Piece) escape(text string) {
+	if isPlain(text) {
+		p.bytes = append(p.bytes, text...)
+		return
+	}
+	if err := Check(text); err != nil && p.err == nil {
+		p.err = err
+	}
+	_ = xml.EscapeText((*appender)(p), []byte(text)) // an append never fails
+}
+
+// Check gives a MissingError where XML lacks a character of a text.
+func Check(text string) error {
+	if at := strings.IndexFunc(text, isMissing); at >= 0 {
+		missing, _ := utf8.DecodeRuneInString(text[at:])
+		return MissingError(missing)
+	}
+	return nil
+}
+
+// isMissing follows the production Char of XML 1.0. What is not UTF-8 reads as U+FFFD, and is missing too: it stands for
+// something that the text does not say.
+func isMissing(r rune) bool {
+	return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0xfffd || r == 0xfffe || r == 0xffff
+}
+
+// isPlain says whether a text is printable ASCII of which nothing must be escaped.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c < ' ' || c > '~', c == '<', c == '>', c == '&', c == '"', c == '\'':
+			return false
+		}
+	}
+	return true
+}
+
+// appender appends what is written.
+type appender Piece
+
+// Write implements io.Writer.
+func (a *appender) Write(p []byte) (int, error) {
+	a.bytes = append(a.bytes, p...)
+	return len(p), nil
+}
+
+// Cut gives at most so many characters of a text, as XSD counts them.
+func Cut(text string, characters int) string {
+	for at := range text {
+		if characters == 0 {
+			return text[:at]
+		}
+		characters--
+	}
+	return text
+}

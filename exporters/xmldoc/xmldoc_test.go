@@ -1,0 +1,75 @@
+package xmldoc
+
+import (
+	"encoding/xml"
+	"errors"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestAPieceIsElementsOnLines(t *testing.T) {
+	t.Parallel()
+	var p Piece
+	for range 2 {
+		p.Reset(1)
+		p.Open("voucher", "id", `a"b`)
+		p.Text("text", "fish & <chips>", "lang", "en")
+		p.Optional("note", "")
+		p.Optional("note", "ø")
+		p.Close()
+	}
+	const want = "  <voucher id=\"a&#34;b\">\n    <text lang=\"en\">fish &amp; &lt;chips&gt;</text>\n    <note>ø</note>\n  </voucher>\n"
+	if got := string(p.Bytes()); got != want || p.Err() != nil {
+		t.Errorf("%v\n%s", p.Err(), got)
+	}
+}
+
+func TestACharacterThatXMLLacksIsAnError(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{"a\ufffeb": "U+FFFE", "\x01": "U+0001", "\xff": "U+FFFD", "\ufffd": "U+FFFD"} {
+		var p Piece
+		p.Text("t", text)
+		p.Text("t", "\uffff")
+		var missing MissingError
+		if !errors.As(p.Err(), &missing) || !strings.Contains(missing.Error(), want) {
+			t.Errorf("%q: %v, want %s", text, p.Err(), want)
+		}
+		p.Reset(0)
+		if p.Err() != nil {
+			t.Errorf("%q: the next piece begins with %v", text, p.Err())
+		}
+	}
+}
+
+func TestATextIsCutBetweenCharacters(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{"": "", "ab": "ab", "åäö": "åä", "a👩b": "a👩"} {
+		if got := Cut(text, 2); got != want {
+			t.Errorf("%q is cut to %q, want %q", text, got, want)
+		}
+	}
+}
+
+func FuzzTextsSurviveTheDocument(f *testing.F) {
+	for _, seed := range []string{"", "a", "]]>", "<!--", "&amp;", "\r\n\t", "\ufffe", "\xff", "\u0085", "👩‍💻", `"'`} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var p Piece
+		p.Open("d", "a", text)
+		p.Text("t", text)
+		p.Close()
+		var read struct {
+			A string `xml:"a,attr"`
+			T string `xml:"t"`
+		}
+		err := xml.Unmarshal(p.Bytes(), &read)
+		if p.Err() != nil {
+			return
+		}
+		if err != nil || read.A != text || read.T != text || !utf8.ValidString(text) {
+			t.Errorf("%q is read as %q and %q (%v)", text, read.A, read.T, err)
+		}
+	})
+}
