@@ -29,6 +29,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/outbound"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
 	"github.com/ledgerport/ledgerport/internal/references"
 	"github.com/ledgerport/ledgerport/test/application"
@@ -196,10 +197,12 @@ func releasing(number int32) pipeline.Task {
 
 func newPipeline(database, exports, holder string, hook failpoint.Hook) *pipeline.Pipeline {
 	objects := resources(database)
+	policy, _ := outbound.New([]string{"127.0.0.0/8"}) // a literal that is right; where the test's PostgreSQL is
 	return &pipeline.Pipeline{
 		Resolver: &references.Resolver{
 			Objects: objects, Secrets: credentials.Secrets{API: objects},
 			Destinations: destinations.Settings{FilesystemRoot: exports}, Exporters: builtin.Registry(),
+			Outbound: policy,
 		},
 		Holder: holder, Program: "Ledgerport", ProgramVersion: "test", Failpoints: hook,
 	}
@@ -328,7 +331,11 @@ func TestAnAttemptThatWakesUpLateChangesNothing(t *testing.T) {
 					})
 					late <- err
 				}()
-				<-stopped
+				select {
+				case <-stopped:
+				case err := <-late:
+					t.Fatalf("the attempt ended before it came to the point: %v", err)
+				}
 				if _, err := s.attempt(end, nil); err != nil {
 					t.Fatalf("the other process: %s", err)
 				}
