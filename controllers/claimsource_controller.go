@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -100,6 +101,7 @@ func describeSource(source *v1alpha1.ClaimSource, inspection claims.Inspection, 
 	describeCredentials(set, found, failed)
 	if failed != nil {
 		set.set(v1alpha1.ConditionIndexed, metav1.ConditionUnknown, failed.Reason, "the tables could not be looked at")
+		set.set(v1alpha1.ConditionIsolated, metav1.ConditionUnknown, failed.Reason, "the tables could not be looked at")
 		set.failed(failed)
 		return
 	}
@@ -108,6 +110,13 @@ func describeSource(source *v1alpha1.ClaimSource, inspection claims.Inspection, 
 		set.set(v1alpha1.ConditionIndexed, metav1.ConditionTrue, v1alpha1.ReasonIndexed, "an index serves the query for approved claims")
 	} else {
 		set.set(v1alpha1.ConditionIndexed, metav1.ConditionFalse, v1alpha1.ReasonIndexMissing, inspection.MissingIndex)
+	}
+	if len(inspection.Unprotected) == 0 {
+		set.set(v1alpha1.ConditionIsolated, metav1.ConditionTrue, v1alpha1.ReasonRowSecurity, "policies of row-level security bind the role to one organisation at a time")
+	} else {
+		set.set(v1alpha1.ConditionIsolated, metav1.ConditionFalse, v1alpha1.ReasonNoRowSecurity,
+			"no policy of row-level security binds the role in "+strings.Join(inspection.Unprotected, ", ")+
+				": it is a superuser, has BYPASSRLS, owns the table, or the table has none; config/postgres/role.sql makes role and policies")
 	}
 	set.ready(v1alpha1.ReasonReady, "the database can be read, and its tables are as declared")
 }

@@ -8,7 +8,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/outbound"
+	"github.com/ledgerport/ledgerport/test/testdb"
 	"github.com/ledgerport/ledgerport/test/tests3"
 )
 
@@ -73,6 +75,61 @@ func TestAccessThatIsWithdrawnWhileARunIsUnderWay(t *testing.T) {
 		return condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonAccessDenied)
 	})
 	w.nothingHappened()
+}
+
+// TestTheWholePipelineWorksUnderTheLeastPrivilegedRole has claims of two organisations, of which one is exported.
+func TestTheWholePipelineWorksUnderTheLeastPrivilegedRole(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		managed bool
+		scripts []string
+	}{
+		"the role owns the schema":         {true, []string{"role.sql", "managed.sql"}},
+		"an administrator has migrated it": {false, []string{"role.sql", "migrated.sql"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.fill(4)
+			w.exec(`update claims set organization_id = gen_random_uuid() where id in (select id from claims limit 1)`)
+			if !test.managed {
+				migrate(w)
+			}
+			secret, source := w.secret(), w.source()
+			secret.StringData["url"] = testdb.Operator(t, w.database, test.scripts...)
+			source.Spec.Postgres.ManageSchema = &test.managed
+			w.create(secret, source, w.chart(), w.destination(), requested(w.export()))
+			last := eventually(w, w.export(), lastRunIs(v1alpha1.RunSucceeded)).Status.LastRun
+			if last.Claims != 3 {
+				t.Errorf("exported %d claims, want 3", last.Claims)
+			}
+			eventually(w, source, func(source *v1alpha1.ClaimSource) string {
+				return condition(source.Status.Conditions, v1alpha1.ConditionIsolated, metav1.ConditionTrue, v1alpha1.ReasonRowSecurity)
+			})
+			run := eventually(w, w.run(last.Name), runIs(v1alpha1.RunSucceeded))
+			w.must(api.client.Delete(t.Context(), run))
+			w.gone(run)
+		})
+	}
+}
+
+func TestASourceWhoseRoleIsNotBoundSaysSo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	source := w.source()
+	w.create(w.secret(), source)
+	eventually(w, source, func(source *v1alpha1.ClaimSource) string {
+		return condition(source.Status.Conditions, v1alpha1.ConditionIsolated, metav1.ConditionFalse, v1alpha1.ReasonNoRowSecurity, "public.claims", "superuser")
+	})
+}
+
+// migrate does what an administrator does with "ledgerport migrate".
+func migrate(w *world) {
+	w.Helper()
+	database, err := claims.Open(w.Context(), claims.Options{URL: w.database})
+	w.must(err)
+	defer database.Close()
+	w.must(database.Migrate(w.Context()))
 }
 
 func TestHostsThatAreNotAllowedAreNotReached(t *testing.T) {

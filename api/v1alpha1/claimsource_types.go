@@ -123,7 +123,7 @@ type ClaimSourceStatus struct {
 	// ObservedGeneration is the generation that the conditions speak of.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Conditions: Ready, Reconciling, Stalled, CredentialsReady and Indexed.
+	// Conditions: Ready, Reconciling, Stalled, CredentialsReady, Indexed and Isolated.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -142,6 +142,7 @@ type ClaimSourceStatus struct {
 // +kubebuilder:printcolumn:name="READY",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="INDEXED",type=string,JSONPath=`.status.conditions[?(@.type=="Indexed")].status`
 // +kubebuilder:printcolumn:name="AGE",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="ISOLATED",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Isolated")].status`
 // +kubebuilder:printcolumn:name="REASON",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 type ClaimSource struct {
 	metav1.TypeMeta   `json:",inline"`

@@ -20,6 +20,9 @@ const (
 	// ConditionIndexed says that an index serves the query for approved claims. While it is False its message is the
 	// CREATE INDEX statement to run; exports work meanwhile, slowly.
 	ConditionIndexed = "Indexed"
+	// ConditionIsolated says that row-level security of the database binds the role to one organisation at a time. While it
+	// is False that is left to the operator's own queries.
+	ConditionIsolated = "Isolated"
 )
 
 // Reason says in one word why a condition, a run or an event is what it is.
@@ -142,6 +145,10 @@ const (
 	ReasonSchemaTooNew Reason = "SchemaTooNew"
 	// ReasonIndexMissing: no index serves the query for approved claims.
 	ReasonIndexMissing Reason = "IndexMissing"
+	// ReasonRowSecurity: policies of row-level security bind the role.
+	ReasonRowSecurity Reason = "RowSecurity"
+	// ReasonNoRowSecurity: the role is bound by no policy: it is a superuser, has BYPASSRLS, owns the tables, or they have none.
+	ReasonNoRowSecurity Reason = "NoRowSecurity"
 	// ReasonSeriesBusy: another run of the organisation uses the voucher series.
 	ReasonSeriesBusy Reason = "SeriesBusy"
 	// ReasonFenced: another process took the run over.

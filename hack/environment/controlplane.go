@@ -88,7 +88,7 @@ func cacheDirectory() (string, error) {
 
 // downloadControlPlane lets setup-envtest download both programs, and kubectl, into a place of its own, and links it.
 func downloadControlPlane(ctx context.Context, cache, link string) error {
-	root, err := moduleRoot()
+	root, err := ModuleRoot()
 	if err != nil {
 		return err
 	}
@@ -113,8 +113,8 @@ func downloadControlPlane(ctx context.Context, cache, link string) error {
 	return errors.New("setup-envtest gave no control plane")
 }
 
-// moduleRoot is the folder of this module's go.mod.
-func moduleRoot() (string, error) {
+// ModuleRoot is the folder of this module's go.mod.
+func ModuleRoot() (string, error) {
 	output, err := exec.Command("go", "env", "GOMOD").Output()
 	if err != nil {
 		return "", err
@@ -133,7 +133,7 @@ type ControlPlane struct {
 
 // StartControlPlane starts what ControlPlaneAssets gave. It ends with Stop.
 func StartControlPlane(_ context.Context, assets string, log io.Writer) (*ControlPlane, error) {
-	root, err := moduleRoot()
+	root, err := ModuleRoot()
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ type Operator struct {
 
 // StartOperator builds the operator from this module and starts it. Everything it keeps is below the directory.
 func StartOperator(ctx context.Context, controlPlane *ControlPlane, directory string, flags ...string) (*Operator, error) {
-	root, err := moduleRoot()
+	root, err := ModuleRoot()
 	if err != nil {
 		return nil, err
 	}

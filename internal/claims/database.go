@@ -44,6 +44,8 @@ type Database struct {
 	config  *pgx.ConnConfig
 	conn    *pgx.Conn
 	tables  *layout // as found in the catalog; nil until needed
+
+	unfiltered bool // in tests, which show that policies of the database suffice
 }
 
 // Open connects. Failures have ReasonMalformedURL, ReasonHostNotAllowed, ReasonLoginRefused, ReasonDatabaseNotFound or
@@ -166,7 +168,7 @@ func rollback(ctx context.Context, tx pgx.Tx) {
 	_ = tx.Rollback(ctx) // either it was committed or the connection is gone
 }
 
-// bind makes a transaction the organisation's, for row-level-security policies to refer to, and lets the server end it
+// bind makes a transaction the organisation's and the run's, for row-level-security policies to refer to, and lets the server end it
 // soon after the context: a process that is stopped or cut off must not hold claims for longer. The session is named after
 // the run, so that whoever takes the run over need not even wait for that. What is committed is on disk whatever the
 // server's or the role's default is: a server that crashed must not have forgotten what was delivered.
@@ -175,11 +177,11 @@ func bind(ctx context.Context, tx pgx.Tx, organizationID, runID string) error {
 	if deadline, ok := ctx.Deadline(); ok {
 		milliseconds = strconv.FormatInt((max(time.Until(deadline), 0) + timeoutSlack).Milliseconds(), 10)
 	}
-	_, err := tx.Exec(ctx, `SELECT set_config('ledgerport.organization_id', $1, true),
+	_, err := tx.Exec(ctx, `SELECT set_config('ledgerport.organization_id', $1, true), set_config('ledgerport.run_id', $4, true),
 		set_config('statement_timeout', $2, true), set_config('idle_in_transaction_session_timeout', $2, true),
 		set_config('jit', 'off', true), set_config('work_mem', '32MB', true), set_config('application_name', $3, true),
 		set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'local' ELSE current_setting('synchronous_commit') END, true)`,
-		organizationID, milliseconds, sessionName(runID))
+		organizationID, milliseconds, sessionName(runID), runID)
 	return classify(ctx, "beginning a transaction", err)
 }
 
@@ -194,14 +196,23 @@ func disown(ctx context.Context, tx pgx.Tx, runID string) error {
 	return err
 }
 
+// lookUp runs a query for one row in a transaction that sees an organisation, or the one run of an id, whoever's it is:
+// the other is empty.
+func lookUp(ctx context.Context, conn *pgx.Conn, organizationID, runID string, scan func(pgx.Row) error, query string, arguments ...any) error {
+	var batch pgx.Batch // one way to the server and back, and one transaction
+	batch.Queue(`SELECT set_config('ledgerport.organization_id', $1, true), set_config('ledgerport.run_id', $2, true)`, organizationID, runID)
+	batch.Queue(query, arguments...).QueryRow(scan)
+	return conn.SendBatch(ctx, &batch).Close()
+}
+
 // organization gives the organisation that a run belongs to.
-func (d *Database) organization(ctx context.Context, runID string) (string, error) {
+func (d *Database) organization(ctx context.Context, runID string) (organizationID string, err error) {
 	conn, err := d.connection(ctx)
 	if err != nil {
 		return "", err
 	}
-	var organizationID string
-	err = conn.QueryRow(ctx, `SELECT organization_id FROM ledgerport.runs WHERE id = $1`, runID).Scan(&organizationID)
+	err = lookUp(ctx, conn, "", runID, func(row pgx.Row) error { return row.Scan(&organizationID) },
+		`SELECT organization_id FROM ledgerport.runs WHERE id = $1`, runID)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return "", fenced()
 	}

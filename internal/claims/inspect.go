@@ -17,6 +17,9 @@ type Inspection struct {
 	// claims, or two of them where their lines can not be looked up either; empty where nothing is missing. It is no
 	// failure: exports work without, slowly.
 	MissingIndex string
+	// Unprotected are the tables in which no policy of row-level security binds the role: it is a superuser, has BYPASSRLS,
+	// owns them, or they have none. It is no failure: Ledgerport asks for one organisation's claims only.
+	Unprotected []string
 }
 
 // Inspect looks at tables, columns, their types and the right to read them, at the index, and at Ledgerport's schema.
@@ -33,7 +36,29 @@ func (d *Database) Inspect(ctx context.Context) (Inspection, error) {
 		return Inspection{}, err
 	}
 	missing, err := d.missingIndexes(ctx, found)
-	return Inspection{SchemaVersion: version, MissingIndex: missing}, err
+	if err != nil {
+		return Inspection{}, err
+	}
+	unprotected, err := d.unprotected(ctx, found)
+	return Inspection{SchemaVersion: version, MissingIndex: missing, Unprotected: unprotected}, err
+}
+
+// unprotected gives the tables of the application in which row-level security is not active for the role.
+func (d *Database) unprotected(ctx context.Context, l *layout) (tables []string, err error) {
+	conn, err := d.connection(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range []table{l.claims, l.lines} {
+		var active bool
+		if err := conn.QueryRow(ctx, `SELECT row_security_active(to_regclass($1)::oid)`, t.name).Scan(&active); err != nil {
+			return nil, classify(ctx, "looking up the policies of "+t.declared, err)
+		}
+		if !active {
+			tables = append(tables, t.declared)
+		}
+	}
+	return tables, nil
 }
 
 // index is a valid btree index.

@@ -90,6 +90,7 @@ type layout struct {
 	claims, lines table
 	approved      []string // values of the status column
 	linesIndexed  bool     // lines can be looked up by their claim
+	unfiltered    bool     // queries do not ask for the organisation; in tests only
 }
 
 // table is a table of the application with the columns of the contract that it has.
@@ -114,7 +115,7 @@ func (d *Database) layout(ctx context.Context) (*layout, error) {
 		return d.tables, nil
 	}
 	spec := d.options.Layout
-	found := layout{approved: spec.Claims.Approved.Values}
+	found := layout{approved: spec.Claims.Approved.Values, unfiltered: d.unfiltered}
 	if len(found.approved) == 0 {
 		found.approved = []string{"approved"}
 	}

@@ -24,28 +24,27 @@ type Reversal struct {
 // Reversible gives the run that a reversal names, or says why it can not be reversed. The name is that of the ExportRun;
 // the uid is needed only where several runs of that name were committed, and may be empty.
 func (d *Database) Reversible(ctx context.Context, by RunIdentity, name, uid string) (Run, error) {
-	conn, err := d.connection(ctx)
-	if err != nil {
-		return Run{}, err
-	}
-	rows, _ := conn.Query(ctx, `SELECT `+runColumns+` FROM ledgerport.runs
-		WHERE organization_id = $1 AND namespace = $2 AND name = $3 AND ($4 = '' OR id = $4) ORDER BY started_at`,
-		by.OrganizationID, by.Namespace, name, uid) // the error comes with the rows
-	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Run, error) { return scanRun(row) })
-	if err != nil {
-		return Run{}, classify(ctx, "looking up the run to be reversed", err)
-	}
-	source, err := reversible(by, name, found)
-	if err != nil {
-		return Run{}, err
-	}
+	const doing = "looking up the run to be reversed"
+	var source Run
 	var reversed bool
-	err = conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM ledgerport.runs WHERE reverses = $1 AND state <> 'released' AND id <> $2)`,
-		source.ID, by.ID).Scan(&reversed)
+	err := d.transact(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly}, by.OrganizationID, by.ID, func(tx pgx.Tx) error {
+		rows, _ := tx.Query(ctx, `SELECT `+runColumns+` FROM ledgerport.runs
+			WHERE organization_id = $1 AND namespace = $2 AND name = $3 AND ($4 = '' OR id = $4) ORDER BY started_at`,
+			by.OrganizationID, by.Namespace, name, uid) // the error comes with the rows
+		found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Run, error) { return scanRun(row) })
+		if err != nil {
+			return classify(ctx, doing, err)
+		}
+		if source, err = reversible(by, name, found); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM ledgerport.runs WHERE reverses = $1 AND state <> 'released' AND id <> $2)`,
+			source.ID, by.ID).Scan(&reversed)
+	})
 	if err == nil && reversed {
 		err = d.alreadyReversed(ctx, by, source.ID)
 	}
-	return source, classify(ctx, "looking up the run to be reversed", err)
+	return source, classify(ctx, doing, err)
 }
 
 // reversible chooses among the runs on record of one name the one that can be reversed.

@@ -143,7 +143,11 @@ func (d *Database) Run(ctx context.Context, id string) (Run, bool, error) {
 	if err != nil {
 		return Run{}, false, err
 	}
-	run, err := scanRun(conn.QueryRow(ctx, `SELECT `+runColumns+` FROM ledgerport.runs WHERE id = $1`, id))
+	var run Run
+	err = lookUp(ctx, conn, "", id, func(row pgx.Row) (err error) {
+		run, err = scanRun(row)
+		return err
+	}, `SELECT `+runColumns+` FROM ledgerport.runs WHERE id = $1`, id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Run{}, false, nil
 	}
@@ -157,9 +161,13 @@ func (d *Database) RunNamed(ctx context.Context, identity RunIdentity) (Run, boo
 	if err != nil {
 		return Run{}, false, err
 	}
-	run, err := scanRun(conn.QueryRow(ctx, `SELECT `+runColumns+` FROM ledgerport.runs
+	var run Run
+	err = lookUp(ctx, conn, identity.OrganizationID, "", func(row pgx.Row) (err error) {
+		run, err = scanRun(row)
+		return err
+	}, `SELECT `+runColumns+` FROM ledgerport.runs
 		WHERE namespace = $1 AND export = $2 AND name = $3 AND organization_id = $4 AND state <> 'released'
-		ORDER BY started_at DESC LIMIT 1`, identity.Namespace, identity.Export, identity.Name, identity.OrganizationID))
+		ORDER BY started_at DESC LIMIT 1`, identity.Namespace, identity.Export, identity.Name, identity.OrganizationID)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Run{}, false, nil
 	}

@@ -43,7 +43,8 @@ func (v *Vouchers) Next(ctx context.Context, into *ledger.Voucher) error {
 			}
 		}
 		var body []byte
-		err := v.conn.QueryRow(ctx, `SELECT body FROM ledgerport.run_vouchers WHERE run_id = $1 AND block = $2`, v.run.ID, v.block).Scan(&body)
+		err := lookUp(ctx, v.conn, "", v.run.ID, func(row pgx.Row) error { return row.Scan(&body) },
+			`SELECT body FROM ledgerport.run_vouchers WHERE run_id = $1 AND block = $2`, v.run.ID, v.block)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return io.EOF
 		}

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -63,4 +64,45 @@ func execute(t testing.TB, admin, statement string) {
 	if _, err := conn.Exec(ctx, statement); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Operator makes the least-privilege role that config/postgres ships, under a name of its own, by running scripts of that
+// folder in the order in which they are named, and gives the URL of the database for it. The role ends with the test.
+func Operator(t testing.TB, database string, scripts ...string) string {
+	t.Helper()
+	role := "operator_" + strings.ToLower(rand.Text())
+	for _, script := range scripts {
+		RunScript(t, database, script, role)
+	}
+	t.Cleanup(func() { execute(t, database, "DROP OWNED BY "+role+" CASCADE; DROP ROLE "+role) })
+	execute(t, database, "ALTER ROLE "+role+" PASSWORD 'least-privilege'")
+	own, err := url.Parse(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own.User = url.UserPassword(role, "least-privilege")
+	return own.String()
+}
+
+// RunScript runs a script of config/postgres with another name for the role.
+func RunScript(t testing.TB, database, script, role string) {
+	t.Helper()
+	root, err := environment.ModuleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(filepath.Join(root, "config", "postgres", script))
+	if err != nil {
+		t.Fatal(err)
+	}
+	execute(t, database, strings.ReplaceAll(string(content), "ledgerport_operator", role))
+}
+
+// RoleOf is the user of a URL.
+func RoleOf(database string) string {
+	parsed, err := url.Parse(database)
+	if err != nil {
+		return ""
+	}
+	return parsed.User.Username()
 }
