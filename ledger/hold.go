@@ -38,6 +38,8 @@ const (
 	HoldExpressionFailed HoldReason = "ExpressionFailed"
 	// HoldUnsupportedByFormat: the exporter's format can not represent the voucher.
 	HoldUnsupportedByFormat HoldReason = "UnsupportedByFormat"
+	// HoldRejected: the accounting system refused the voucher; the message is the system's own.
+	HoldRejected HoldReason = "Rejected"
 )
 
 // Hold is why one claim waits. It is an error for that claim alone: the others go on.

@@ -189,6 +189,12 @@ const (
 	ReasonInterrupted Reason = "Interrupted"
 	// ReasonExporterFailed: the exporter could not write the artifact.
 	ReasonExporterFailed Reason = "ExporterFailed"
+	// ReasonSystemUnreachable: the accounting system did not answer, or not in time.
+	ReasonSystemUnreachable Reason = "SystemUnreachable"
+	// ReasonSystemRefused: the accounting system refused a request as a whole.
+	ReasonSystemRefused Reason = "SystemRefused"
+	// ReasonOutcomeUnknown: the accounting system may have taken a voucher and has not said so; the next attempt looks.
+	ReasonOutcomeUnknown Reason = "OutcomeUnknown"
 	// ReasonClaimsHeld: a run left claims out; an event names them.
 	ReasonClaimsHeld Reason = "ClaimsHeld"
 	// ReasonRunNotFound: the run that a reversal names is not on record in this namespace and organisation.

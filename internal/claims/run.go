@@ -22,6 +22,9 @@ const (
 	StateReserved RunState = "reserved"
 	// StateRendered also has the hashes of its artifact on record.
 	StateRendered RunState = "rendered"
+	// StatePosted also has an answer of the accounting system for each of its vouchers, where they are sent to one; its
+	// artifact is the receipt.
+	StatePosted RunState = "posted"
 	// StateDelivered also has the artifact at its destination.
 	StateDelivered RunState = "delivered"
 	// StateCommitted is the good end: the claims are exported.

@@ -15,11 +15,11 @@ func (d *Database) MarkRendered(ctx context.Context, fence Fence, rendered Rende
 	})
 }
 
-// MarkDelivered records where the artifact is: rendered → delivered. The location is empty where a run exports nothing.
+// MarkDelivered records where the artifact is: rendered or posted → delivered. The location is empty where a run exports nothing.
 func (d *Database) MarkDelivered(ctx context.Context, fence Fence, location string) error {
 	return d.step(ctx, fence, "recording the delivery", func(tx pgx.Tx) error {
 		return one(tx.Exec(ctx, `UPDATE ledgerport.runs SET state = 'delivered', location = $3, delivered_at = now()
-			WHERE id = $1 AND attempt = $2 AND state = 'rendered'`, fence.RunID, fence.Attempt, location))
+			WHERE id = $1 AND attempt = $2 AND state IN ('rendered', 'posted')`, fence.RunID, fence.Attempt, location))
 	})
 }
 
@@ -46,7 +46,7 @@ func (d *Database) Commit(ctx context.Context, fence Fence) error {
 }
 
 // Release gives the claims of a run back: started, reserved or rendered → released. Its voucher numbers go on record as
-// voided. A run that is delivered can not be released: somebody may have imported it.
+// voided. A run that is posted or delivered can not be released: an accounting system has it, or somebody may have imported it.
 func (d *Database) Release(ctx context.Context, fence Fence, reason string) error {
 	return d.step(ctx, fence, "giving claims back", func(tx pgx.Tx) error {
 		if err := one(tx.Exec(ctx, `UPDATE ledgerport.runs SET state = 'released', release_reason = $3, released_at = now()
@@ -73,11 +73,16 @@ func (d *Database) Release(ctx context.Context, fence Fence, reason string) erro
 
 // step runs a transition in a transaction of the run's organisation.
 func (d *Database) step(ctx context.Context, fence Fence, doing string, run func(pgx.Tx) error) error {
-	organizationID, err := d.organization(ctx, fence.RunID)
+	return d.ofRun(ctx, fence.RunID, doing, run)
+}
+
+// ofRun runs a function in a transaction of a run's organisation.
+func (d *Database) ofRun(ctx context.Context, runID, doing string, run func(pgx.Tx) error) error {
+	organizationID, err := d.organization(ctx, runID)
 	if err != nil {
 		return err
 	}
-	return classify(ctx, doing, d.transact(ctx, pgx.TxOptions{}, organizationID, fence.RunID, run))
+	return classify(ctx, doing, d.transact(ctx, pgx.TxOptions{}, organizationID, runID, run))
 }
 
 // recordRendered puts what is known of an artifact on record, if the attempt is the run's newest and the state as expected.
@@ -88,7 +93,7 @@ func recordRendered(ctx context.Context, tx pgx.Tx, fence Fence, from, to RunSta
 	}
 	return one(tx.Exec(ctx, `UPDATE ledgerport.runs SET state = $4, claims = $5, lines = $6, held = $7,
 			first_voucher = $8, last_voucher = $9, files = $10, manifest = $11,
-			rendered_at = CASE $4 WHEN 'rendered' THEN now() END
+			rendered_at = CASE $4 WHEN 'rendered' THEN now() ELSE rendered_at END
 		WHERE id = $1 AND attempt = $2 AND state = $3`,
 		fence.RunID, fence.Attempt, from, to, rendered.Claims, rendered.Lines, rendered.Held,
 		rendered.FirstVoucher, rendered.LastVoucher, files, rendered.Manifest))

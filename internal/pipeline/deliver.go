@@ -38,7 +38,7 @@ func (a *attempt) deliver(ctx context.Context) error {
 		}
 	}
 	if !a.whole(have) && len(a.spool.files) == 0 {
-		if err := a.renderAgain(ctx); err != nil {
+		if err := a.restore(ctx); err != nil {
 			return err
 		}
 	}
@@ -59,12 +59,20 @@ func (a *attempt) deliver(ctx context.Context) error {
 	return nil
 }
 
+// restore brings the artifact on record back into the spool.
+func (a *attempt) restore(ctx context.Context) error {
+	if a.run.State == claims.StatePosted {
+		return a.restoreReceipt(ctx)
+	}
+	return a.renderAgain(ctx)
+}
+
 // put delivers one file. Just before its content is read, the destination being ready to take it, the attempt makes sure
 // that it still has the run: a process that was stopped before must not deliver what was given back meanwhile.
 func (a *attempt) put(ctx context.Context, file *spoolFile) error {
 	content := &guardedReader{content: file.reader(), guard: func() error {
 		a.Failpoints.Reach(failpoint.Put.During())
-		return failure.On(v1alpha1.ConditionSourceReady, a.database.Guard(ctx, a.run.Fence(), claims.StateRendered))
+		return failure.On(v1alpha1.ConditionSourceReady, a.database.Guard(ctx, a.run.Fence(), a.run.State))
 	}}
 	err := a.Failpoints.Around(failpoint.Put, func() error {
 		return a.destination.Put(ctx, a.task.key(file.Name), object(file.File), content)
@@ -142,7 +150,7 @@ func (a *attempt) artifactLocation() string {
 }
 
 // release gives the claims of the run back. If its artifact is already whole at the destination somebody may have
-// imported it: then the run is completed instead.
+// imported it, and if it was sent the accounting system may have some of it: then the run is completed with that instead.
 func (a *attempt) release(ctx context.Context) error {
 	if err := a.openDatabase(ctx); err != nil {
 		return err
@@ -156,7 +164,12 @@ func (a *attempt) release(ctx context.Context) error {
 		}
 	}
 	if a.run.State == claims.StateRendered {
-		if err := a.withdraw(ctx); err != nil {
+		if err := a.recede(ctx); err != nil {
+			return err
+		}
+	}
+	if a.run.State == claims.StatePosted {
+		if err := a.deliverReceipt(ctx); err != nil {
 			return err
 		}
 	}
@@ -175,6 +188,27 @@ func (a *attempt) release(ctx context.Context) error {
 			return a.database.Release(ctx, a.run.Fence(), a.task.ReleaseReason)
 		}))
 	}
+}
+
+// recede settles what was sent, or withdraws what was delivered.
+func (a *attempt) recede(ctx context.Context) error {
+	if sent, err := a.settleWhatWasSent(ctx); sent || err != nil {
+		return err
+	}
+	return a.withdraw(ctx)
+}
+
+// deliverReceipt delivers what an accounting system has accepted.
+func (a *attempt) deliverReceipt(ctx context.Context) error {
+	if len(a.run.Files) > 0 {
+		if err := a.openDestination(ctx); err != nil {
+			return err
+		}
+		if err := a.sameDestination(); err != nil {
+			return err
+		}
+	}
+	return a.deliver(ctx)
 }
 
 // withdraw removes what a destination has of an artifact that is not whole, the manifest first, or records the delivery of

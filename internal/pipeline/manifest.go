@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -35,6 +34,20 @@ type Manifest struct {
 	Held           []manifestHeldClaim `json:"held"`
 	HeldTotal      int64               `json:"heldTotal"`
 	Files          []manifestFile      `json:"files"`
+	Posting        *manifestPosting    `json:"posting,omitempty"`
+}
+
+// manifestPosting says what became of vouchers that were sent to an accounting system. All else in the manifest is about
+// those that it accepted.
+type manifestPosting struct {
+	Accepted int64 `json:"accepted"`
+	Rejected int64 `json:"rejected"`
+	// Returned vouchers were not sent; their claims went to the next run.
+	Returned int64 `json:"returned"`
+	// Requests is what was rendered to be sent, by its hash.
+	Requests []manifestFile `json:"requests"`
+	// System says where the vouchers are, in the exporter's words.
+	System map[string]string `json:"system,omitempty"`
 }
 
 type manifestRun struct {
@@ -53,7 +66,7 @@ type manifestChart struct {
 	Generation int64  `json:"generation"`
 }
 
-// voucherRange is the unbroken range of voucher numbers in one fiscal year.
+// voucherRange is an unbroken range of voucher numbers in one fiscal year: the only one, unless vouchers were rejected.
 type voucherRange struct {
 	Series     string `json:"series"`
 	FiscalYear int    `json:"fiscalYear"`
@@ -112,8 +125,7 @@ func (a *attempt) manifest(r *rendering, files []claims.File) ([]byte, error) {
 	for _, file := range files {
 		m.Files = append(m.Files, manifestFile(file))
 	}
-	content, err := json.MarshalIndent(m, "", "  ")
-	return append(content, '\n'), err
+	return m.encode()
 }
 
 // sums are debit and credit of what was rendered, in the books' currency and in the claims'.

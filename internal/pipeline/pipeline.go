@@ -107,6 +107,11 @@ func (a *attempt) execute(ctx context.Context) error {
 		}
 	}
 	if a.run.State == claims.StateRendered {
+		if err := a.stage(ctx, v1alpha1.StageDeliver, a.post); err != nil {
+			return err
+		}
+	}
+	if a.run.State == claims.StateRendered || a.run.State == claims.StatePosted {
 		if err := a.stage(ctx, v1alpha1.StageDeliver, a.deliver); err != nil {
 			return err
 		}

@@ -25,6 +25,8 @@ type rendering struct {
 	ranges  []voucherRange
 	held    int64
 	holds   []*ledger.Hold
+	// figures are kept of each voucher that will be sent; nil where none are.
+	figures *figures
 }
 
 // reserveAndRender streams the approved claims once: each becomes a voucher in the spool and is bound to the run, or is
@@ -53,6 +55,9 @@ func (a *attempt) reserveAndRender(ctx context.Context) error {
 // renderReserved makes vouchers of the claims and binds them to the run, one after the other.
 func (a *attempt) renderReserved(ctx context.Context, reservation *claims.Reservation) (*rendering, error) {
 	r, err := a.begin(ctx)
+	if err == nil {
+		err = a.noteFigures(r)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -103,8 +108,18 @@ func (a *attempt) begin(ctx context.Context) (*rendering, error) {
 	if err != nil {
 		return nil, failure.Stalled(v1alpha1.ReasonInvalidChart, err, "spec.currency of the chart of accounts: %s", err)
 	}
+	if _, posts := a.exporter.(exporters.Poster); posts && a.run.Type == claims.TypeReversal {
+		return nil, failure.Stalled(v1alpha1.ReasonInvalidSpec, nil,
+			"the exporter %s sends vouchers to an accounting system, which may refuse some: reverse them there", a.exporter.Type())
+	}
 	r := &rendering{sums: sums{base: sum{currency: base}}}
-	r.writer, err = a.exporter.Begin(ctx, exporters.Batch{
+	r.writer, err = a.exporter.Begin(ctx, a.batch(), &a.spool)
+	return r, a.exporterFailure(err)
+}
+
+// batch is what the exporter may know of the run.
+func (a *attempt) batch() exporters.Batch {
+	return exporters.Batch{
 		RunID: a.run.ID, Namespace: a.task.Namespace, Export: a.task.Export, Run: a.task.Name,
 		OrganizationID: a.run.OrganizationID,
 		CreatedAt:      a.inputs.CreatedAt.In(a.location),
@@ -115,8 +130,7 @@ func (a *attempt) begin(ctx context.Context) (*rendering, error) {
 		Credentials:    a.credentials,
 		HTTPClient:     a.client,
 		Program:        a.Program, ProgramVersion: a.ProgramVersion,
-	}, &a.spool)
-	return r, a.exporterFailure(err)
+	}
 }
 
 // write adds the voucher of a claim with so many lines to the artifact and counts what was written, from the postings
@@ -137,6 +151,11 @@ func (a *attempt) write(ctx context.Context, r *rendering, lines int) error {
 	}
 	if err := errors.Join(r.totals.Add(voucher.Currency.Code(), int64(lines), gross), r.sums.add(voucher)); err != nil {
 		return failure.Stalled(v1alpha1.ReasonTotalsMismatch, err, "the run is too large: %s", err)
+	}
+	if r.figures != nil {
+		if err := r.figures.note(r.totals.Claims, voucher, int64(lines)); err != nil {
+			return err
+		}
 	}
 	r.number(voucher)
 	a.progress.claims.Store(r.totals.Claims)
@@ -166,6 +185,11 @@ func (a *attempt) recordRendering(ctx context.Context, r *rendering, reservation
 		return totalsMismatch(expected, r.totals)
 	}
 	rendered := a.rendered(r, manifest)
+	if r.figures != nil {
+		if err := reservation.RecordPosting(ctx, r.figures.reader()); err != nil {
+			return failure.On(v1alpha1.ConditionSourceReady, err)
+		}
+	}
 	if err := a.admitted(ctx); err != nil { // while the transaction is open
 		return err
 	}
@@ -183,11 +207,7 @@ func (a *attempt) rendered(r *rendering, manifest []byte) claims.Rendered {
 		Files: a.spool.records(), Manifest: manifest,
 		Claims: r.totals.Claims, Lines: r.totals.Lines, Held: r.held,
 	}
-	if len(r.ranges) > 0 {
-		first, last := r.ranges[0], r.ranges[len(r.ranges)-1]
-		rendered.FirstVoucher = (&ledger.Voucher{Series: first.Series, FiscalYear: first.FiscalYear, Number: first.First}).ID()
-		rendered.LastVoucher = (&ledger.Voucher{Series: last.Series, FiscalYear: last.FiscalYear, Number: last.Last}).ID()
-	}
+	rendered.FirstVoucher, rendered.LastVoucher = firstAndLast(r.ranges)
 	return rendered
 }
 
@@ -247,6 +267,11 @@ func (a *attempt) renderAgain(ctx context.Context) error {
 	if err := a.spoolManifest(a.run.Manifest); err != nil {
 		return err
 	}
+	return a.sameBytes()
+}
+
+// sameBytes insists that the spool has the artifact on record.
+func (a *attempt) sameBytes() error {
 	if !slices.Equal(a.spool.records(), a.run.Files) {
 		return bytesChanged()
 	}
@@ -258,6 +283,7 @@ func (a *attempt) exporterFailure(err error) error {
 	var hold *ledger.Hold
 	var failed *failure.Error
 	var option *exporters.OptionError
+	var system *exporters.SystemError
 	switch {
 	case err == nil, errors.As(err, &hold), errors.As(err, &failed), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
@@ -266,6 +292,8 @@ func (a *attempt) exporterFailure(err error) error {
 	case errors.As(err, &option):
 		return failure.On(v1alpha1.ConditionMappingReady, failure.Stalled(v1alpha1.ReasonInvalidOptions, err,
 			"spec.exporter.options of the exporter %s: %s", a.exporter.Type(), option))
+	case errors.As(err, &system):
+		return systemFailure(system)
 	}
 	return failure.Transient(v1alpha1.ReasonExporterFailed, err, "the exporter %s could not write the artifact", a.exporter.Type())
 }

@@ -55,7 +55,9 @@ func (s *spool) create(name, mediaType string) (*spoolFile, error) {
 }
 
 // Scratch implements exporters.Sink.
-func (s *spool) Scratch(context.Context) (exporters.Scratch, error) {
+func (s *spool) Scratch(context.Context) (exporters.Scratch, error) { return s.scratch() }
+
+func (s *spool) scratch() (*scratch, error) {
 	content, err := s.unnamed()
 	if err != nil {
 		return nil, err
@@ -90,9 +92,10 @@ func (s *scratch) Write(p []byte) (int, error) {
 }
 
 // WriteTo implements io.WriterTo.
-func (s *scratch) WriteTo(w io.Writer) (int64, error) {
-	return io.Copy(w, io.NewSectionReader(s.content, 0, s.size))
-}
+func (s *scratch) WriteTo(w io.Writer) (int64, error) { return io.Copy(w, s.reader()) }
+
+// reader gives the content from its beginning.
+func (s *scratch) reader() io.Reader { return io.NewSectionReader(s.content, 0, s.size) }
 
 // Write implements io.Writer.
 func (f *spoolFile) Write(p []byte) (int, error) {

@@ -1,0 +1,317 @@
+package claims
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/journal"
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+// VoucherState is how far a voucher is that is sent to an accounting system.
+type VoucherState string
+
+const (
+	// VoucherWaiting: the system has nothing of it.
+	VoucherWaiting VoucherState = "waiting"
+	// VoucherSent: it was sent, and whether the system has it is not known.
+	VoucherSent VoucherState = "sent"
+	// VoucherAcknowledged: the system has it.
+	VoucherAcknowledged VoucherState = "acknowledged"
+	// VoucherRejected: the system refused it.
+	VoucherRejected VoucherState = "rejected"
+)
+
+// PostedVoucher is the record of one voucher that is sent to an accounting system.
+type PostedVoucher struct {
+	// Position of the claim in the run, from 1.
+	Position   int64
+	ClaimID    string
+	FiscalYear int
+	Number     int64
+	// Lines of the claim.
+	Lines int64
+	// Currency of the claim. Debit and Payable are in it, BaseDebit and BasePayable in the books' currency.
+	Currency                               string
+	Debit, Payable, BaseDebit, BasePayable ledger.Amount
+	State                                  VoucherState
+	// SentAt is when it was sent last; zero before.
+	SentAt time.Time
+	// Reference by which the system knows it, and Message why it was rejected.
+	Reference, Message string
+}
+
+// insertBatch is the number of vouchers that are recorded by one statement.
+const insertBatch = 1000
+
+// RecordPosting puts the vouchers that were taken on record as waiting to be sent, as a part of the reservation. They come
+// from next until it gives io.EOF. No claim can be taken or held afterwards.
+func (r *Reservation) RecordPosting(ctx context.Context, next func() (PostedVoucher, error)) error {
+	const doing = "recording the vouchers to be sent"
+	if err := r.recorder.finish(); err != nil {
+		return classify(ctx, doing, err)
+	}
+	for {
+		vouchers, err := several(insertBatch, next)
+		if err != nil || len(vouchers) == 0 {
+			return err
+		}
+		if err := insertVouchers(ctx, r.tx, r.run.ID, vouchers); err != nil {
+			return classify(ctx, doing, err)
+		}
+	}
+}
+
+func several(most int, next func() (PostedVoucher, error)) (vouchers []PostedVoucher, err error) {
+	for len(vouchers) < most {
+		voucher, err := next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		vouchers = append(vouchers, voucher)
+	}
+	return vouchers, nil
+}
+
+func insertVouchers(ctx context.Context, tx pgx.Tx, runID string, vouchers []PostedVoucher) error {
+	n := len(vouchers)
+	claimIDs, currencies, years := make([]string, n), make([]string, n), make([]int, n)
+	var numbers [7][]int64
+	for i := range numbers {
+		numbers[i] = make([]int64, n)
+	}
+	for i := range vouchers {
+		v := &vouchers[i]
+		claimIDs[i], currencies[i], years[i] = v.ClaimID, v.Currency, v.FiscalYear
+		for j, number := range []int64{v.Position, v.Number, v.Lines, int64(v.Debit), int64(v.Payable), int64(v.BaseDebit), int64(v.BasePayable)} {
+			numbers[j][i] = number
+		}
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO ledgerport.posted_vouchers (run_id, organization_id,
+			claim_id, currency, fiscal_year, position, voucher_number, lines, debit, payable, base_debit, base_payable)
+		SELECT r.id, r.organization_id, v.* FROM ledgerport.runs r,
+			unnest($2::text[], $3::text[], $4::int[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[]) v
+		WHERE r.id = $1`,
+		runID, claimIDs, currencies, years, numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5], numbers[6])
+	return err
+}
+
+// PostedVouchers gives, in order, at most a number of the vouchers behind a position that are in one of the states.
+func (d *Database) PostedVouchers(ctx context.Context, runID string, after int64, most int, states ...VoucherState) ([]PostedVoucher, error) {
+	var vouchers []PostedVoucher
+	err := d.ofRun(ctx, runID, "reading the vouchers that are sent", func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT position, claim_id, fiscal_year, voucher_number, lines, currency, debit, payable, base_debit, base_payable,
+				state, sent_at, reference, message
+			FROM ledgerport.posted_vouchers WHERE run_id = $1 AND position > $2 AND state = ANY($3) ORDER BY position LIMIT $4`, runID, after, states, most)
+		if err != nil {
+			return err
+		}
+		vouchers, err = pgx.CollectRows(rows, scanVoucher)
+		return err
+	})
+	return vouchers, err
+}
+
+func scanVoucher(row pgx.CollectableRow) (v PostedVoucher, err error) {
+	var sentAt *time.Time
+	err = row.Scan(&v.Position, &v.ClaimID, &v.FiscalYear, &v.Number, &v.Lines, &v.Currency, &v.Debit, &v.Payable, &v.BaseDebit, &v.BasePayable,
+		&v.State, &sentAt, &v.Reference, &v.Message)
+	if sentAt != nil {
+		v.SentAt = *sentAt
+	}
+	return v, err
+}
+
+// MarkSent records that vouchers are about to be sent. From here on the system may have them.
+func (d *Database) MarkSent(ctx context.Context, fence Fence, positions []int64) error {
+	return d.posting(ctx, fence, "recording what is sent", func(tx pgx.Tx) error {
+		done, err := tx.Exec(ctx, `UPDATE ledgerport.posted_vouchers SET state = 'sent', sent_at = clock_timestamp()
+			WHERE run_id = $1 AND position = ANY($2) AND state IN ('waiting', 'sent')`, fence.RunID, positions)
+		return every(len(positions), done.RowsAffected(), err)
+	})
+}
+
+// RecordAnswers records what the system said of vouchers that were sent: State, Reference and Message.
+func (d *Database) RecordAnswers(ctx context.Context, fence Fence, vouchers []PostedVoucher) error {
+	n := len(vouchers)
+	positions, states, references, messages := make([]int64, n), make([]string, n), make([]string, n), make([]string, n)
+	for i := range vouchers {
+		v := &vouchers[i]
+		positions[i], states[i], references[i], messages[i] = v.Position, string(v.State), v.Reference, v.Message
+	}
+	return d.posting(ctx, fence, "recording what the accounting system answered", func(tx pgx.Tx) error {
+		done, err := tx.Exec(ctx, `UPDATE ledgerport.posted_vouchers p SET state = a.state, reference = a.reference, message = a.message
+			FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[]) AS a (position, state, reference, message)
+			WHERE p.run_id = $1 AND p.position = a.position AND p.state = 'sent'`, fence.RunID, positions, states, references, messages)
+		return every(n, done.RowsAffected(), err)
+	})
+}
+
+// every insists that a statement changed as many vouchers as it should.
+func every(want int, changed int64, err error) error {
+	if err == nil && changed != int64(want) {
+		return failure.Transient(v1alpha1.ReasonInternal, nil, "the record of the vouchers that were sent is not what this attempt expects: %d of %d changed", changed, want)
+	}
+	return err
+}
+
+// PostingTotals are what became of the vouchers of a run.
+type PostingTotals struct {
+	Waiting, Sent, Acknowledged, Rejected int64
+	// Sums of the acknowledged vouchers by currency, sorted by code.
+	Sums []PostedSum
+	// Ranges of the numbers of acknowledged vouchers without a gap, by fiscal year.
+	Ranges []NumberRange
+}
+
+// PostedSum sums the acknowledged vouchers of one currency.
+type PostedSum struct {
+	Currency                               string
+	Claims, Lines                          int64
+	Debit, Payable, BaseDebit, BasePayable ledger.Amount
+}
+
+// NumberRange is a range of voucher numbers without a gap.
+type NumberRange struct {
+	FiscalYear  int
+	First, Last int64
+}
+
+// PostingTotals counts and sums what is on record. All is zero where the run sends no vouchers.
+func (d *Database) PostingTotals(ctx context.Context, runID string) (totals PostingTotals, err error) {
+	err = d.ofRun(ctx, runID, "summing the vouchers that were sent", func(tx pgx.Tx) error {
+		if err := tx.QueryRow(ctx, `SELECT count(*) FILTER (WHERE state = 'waiting'), count(*) FILTER (WHERE state = 'sent'),
+				count(*) FILTER (WHERE state = 'acknowledged'), count(*) FILTER (WHERE state = 'rejected')
+			FROM ledgerport.posted_vouchers WHERE run_id = $1`, runID).
+			Scan(&totals.Waiting, &totals.Sent, &totals.Acknowledged, &totals.Rejected); err != nil {
+			return err
+		}
+		sums, err := tx.Query(ctx, `SELECT currency, count(*), sum(lines)::bigint, sum(debit)::bigint, sum(payable)::bigint, sum(base_debit)::bigint, sum(base_payable)::bigint
+			FROM ledgerport.posted_vouchers WHERE run_id = $1 AND state = 'acknowledged' GROUP BY currency ORDER BY currency COLLATE "C"`, runID)
+		if err != nil {
+			return err
+		}
+		if totals.Sums, err = pgx.CollectRows(sums, pgx.RowToStructByPos[PostedSum]); err != nil {
+			return err
+		}
+		ranges, err := tx.Query(ctx, fmt.Sprintf(`SELECT fiscal_year, min(voucher_number), max(voucher_number) FROM (%s) i GROUP BY fiscal_year, island ORDER BY 1, 2`,
+			islands("state = 'acknowledged'")), runID)
+		if err != nil {
+			return err
+		}
+		totals.Ranges, err = pgx.CollectRows(ranges, pgx.RowToStructByPos[NumberRange])
+		return err
+	})
+	return totals, err
+}
+
+// islands gives vouchers of the run $1 with a number that those of one unbroken range have in common.
+func islands(condition string) string {
+	return `SELECT fiscal_year, voucher_number, state = 'rejected' AS rejected,
+			voucher_number - row_number() OVER (PARTITION BY fiscal_year, state = 'rejected' ORDER BY voucher_number) AS island
+		FROM ledgerport.posted_vouchers WHERE run_id = $1 AND ` + condition
+}
+
+// Settle ends the sending: rendered → posted. The claims of acknowledged vouchers stay with the run. Those of rejected ones
+// are held with what the system said, those of the others are given back; their numbers go on record as voided. The
+// artifact is now the receipt.
+func (d *Database) Settle(ctx context.Context, fence Fence, receipt Rendered) error {
+	return d.posting(ctx, fence, "recording what the accounting system accepted", func(tx pgx.Tx) error {
+		if err := parted(ctx, tx, fence.RunID, receipt.Claims); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `INSERT INTO ledgerport.voided_vouchers (organization_id, series, fiscal_year, first, last, run_id, reason)
+			SELECT r.organization_id, r.series, i.fiscal_year, min(i.voucher_number), max(i.voucher_number), r.id,
+				CASE WHEN i.rejected THEN 'rejected by the accounting system' ELSE 'not sent to the accounting system' END
+			FROM (`+islands("state <> 'acknowledged'")+`) i, ledgerport.runs r WHERE r.id = $1
+			GROUP BY r.id, i.fiscal_year, i.rejected, i.island`, fence.RunID); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `INSERT INTO ledgerport.held_claims AS h (organization_id, claim_id, run_id, reason, message)
+			SELECT organization_id, claim_id, run_id, $2, message FROM ledgerport.posted_vouchers WHERE run_id = $1 AND state = 'rejected'
+			ON CONFLICT (organization_id, claim_id) DO UPDATE SET run_id = excluded.run_id, reason = excluded.reason, message = excluded.message`,
+			fence.RunID, ledger.HoldRejected); err != nil {
+			return err
+		}
+		return recordRendered(ctx, tx, fence, StateRendered, StatePosted, receipt)
+	})
+}
+
+// parted takes the claims from the run that the system did not accept, and insists that exactly the others are left.
+func parted(ctx context.Context, tx pgx.Tx, runID string, want int64) error {
+	if err := keepAcknowledged(ctx, tx, runID); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM ledgerport.exported_claims e USING ledgerport.posted_vouchers p
+		WHERE p.run_id = $1 AND p.state <> 'acknowledged' AND e.organization_id = p.organization_id AND e.claim_id = p.claim_id AND e.run_id = p.run_id`, runID); err != nil {
+		return err
+	}
+	var left int64
+	if err := tx.QueryRow(ctx, `SELECT count(*) FROM ledgerport.posted_vouchers p JOIN ledgerport.exported_claims e USING (organization_id, claim_id, run_id)
+		WHERE p.run_id = $1 AND p.state = 'acknowledged'`, runID).Scan(&left); err != nil {
+		return err
+	}
+	if left != want {
+		return failure.Transient(v1alpha1.ReasonTotalsMismatch, nil, "the accounting system accepted %d vouchers, and the run has %d claims of them", want, left)
+	}
+	return nil
+}
+
+// keepAcknowledged leaves of the run's recorded vouchers those that the system has, in the order in which they were.
+func keepAcknowledged(ctx context.Context, tx pgx.Tx, runID string) error {
+	rows, _ := tx.Query(ctx, `SELECT claim_id FROM ledgerport.posted_vouchers WHERE run_id = $1 AND state <> 'acknowledged'`, runID) // the error comes with the rows
+	dropped := map[string]bool{}
+	var claimID string
+	if _, err := pgx.ForEachRow(rows, []any{&claimID}, func() error { dropped[claimID] = true; return nil }); err != nil || len(dropped) == 0 {
+		return err
+	}
+	var voucher ledger.Voucher
+	var kept journal.Writer
+	for block := 0; ; block++ {
+		var body []byte
+		err := tx.QueryRow(ctx, `SELECT body FROM ledgerport.run_vouchers WHERE run_id = $1 AND block = $2`, runID, block).Scan(&body)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		kept.Reset()
+		for reader := journal.NewReader(body); err == nil; {
+			if err = reader.Next(&voucher); err == nil && !dropped[voucher.ClaimID] {
+				kept.Append(&voucher)
+			}
+		}
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+		content := kept.Block()
+		if len(content) == 0 {
+			content = body[:1] // a block has its version, even without vouchers
+		}
+		if _, err := tx.Exec(ctx, `UPDATE ledgerport.run_vouchers SET body = $3 WHERE run_id = $1 AND block = $2`, runID, block, content); err != nil {
+			return err
+		}
+	}
+}
+
+// posting runs a step of the sending in a transaction of the run's organisation, if the attempt is the run's newest and the
+// run is rendered. No newer attempt can begin before the step is done.
+func (d *Database) posting(ctx context.Context, fence Fence, doing string, step func(pgx.Tx) error) error {
+	return d.ofRun(ctx, fence.RunID, doing, func(tx pgx.Tx) error {
+		if err := one(tx.Exec(ctx, `SELECT FROM ledgerport.runs WHERE id = $1 AND attempt = $2 AND state = 'rendered' FOR UPDATE`, fence.RunID, fence.Attempt)); err != nil {
+			return err
+		}
+		return step(tx)
+	})
+}

@@ -1,0 +1,423 @@
+package pipeline
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+const (
+	// postingWindow is the number of vouchers that are read from the record, and held in memory, at a time.
+	postingWindow = 100
+	// mostUnknown is how often in a row the system may leave an attempt without an answer.
+	mostUnknown = 4
+	// firstPause before vouchers are sent again whose outcome was unknown; it grows fourfold each time.
+	firstPause = 200 * time.Millisecond
+)
+
+// post sends the vouchers of a rendered run to the accounting system, if the exporter does that: rendered → posted. What
+// may have been sent is on record before it is, and every answer is recorded before the next voucher is sent.
+func (a *attempt) post(ctx context.Context) error {
+	poster, posts := a.exporter.(exporters.Poster)
+	if !posts || a.run.Claims == 0 {
+		return nil
+	}
+	if err := a.spoolRequests(ctx); err != nil {
+		return err
+	}
+	p, err := a.open(ctx, poster)
+	if err != nil {
+		return err
+	}
+	if err := p.sendAll(ctx); err != nil {
+		return err
+	}
+	if err := p.finish(ctx); err != nil {
+		return err
+	}
+	return a.settle(ctx, p.session.Describe())
+}
+
+// spoolRequests has the requests in the spool, unless every voucher is answered.
+func (a *attempt) spoolRequests(ctx context.Context) error {
+	totals, err := a.database.PostingTotals(ctx, a.run.ID)
+	if err != nil {
+		return failure.On(v1alpha1.ConditionSourceReady, err)
+	}
+	if len(a.spool.files) > 0 || totals.Waiting+totals.Sent == 0 {
+		return nil
+	}
+	return a.renderAgain(ctx)
+}
+
+// figures are what will be on record of vouchers that are to be sent. They take disk, not memory.
+type figures struct {
+	content *scratch
+	encoder *json.Encoder
+}
+
+// noteFigures lets a rendering keep figures, if its vouchers will be sent.
+func (a *attempt) noteFigures(r *rendering) error {
+	if _, posts := a.exporter.(exporters.Poster); !posts {
+		return nil
+	}
+	content, err := a.spool.scratch()
+	r.figures = &figures{content: content, encoder: json.NewEncoder(content)}
+	return err
+}
+
+// note keeps the figures of a voucher.
+func (f *figures) note(position int64, voucher *ledger.Voucher, lines int64) error {
+	noted := claims.PostedVoucher{
+		Position: position, ClaimID: voucher.ClaimID, FiscalYear: voucher.FiscalYear, Number: voucher.Number,
+		Lines: lines, Currency: voucher.Currency.Code(), BaseDebit: voucher.Debit(),
+	}
+	for i := range voucher.Postings {
+		posting := &voucher.Postings[i]
+		noted.Debit += max(0, posting.Amount)
+		if posting.Kind == ledger.OffsetPosting {
+			noted.Payable -= posting.Amount
+			noted.BasePayable -= posting.BaseAmount
+		}
+	}
+	return f.encoder.Encode(noted)
+}
+
+// reader gives what was noted, in order, and then io.EOF.
+func (f *figures) reader() func() (claims.PostedVoucher, error) {
+	decoder := json.NewDecoder(f.content.reader())
+	return func() (voucher claims.PostedVoucher, err error) {
+		err = decoder.Decode(&voucher)
+		return voucher, err
+	}
+}
+
+// posting is a session with the accounting system, and the record of what it says.
+type posting struct {
+	*attempt
+	session exporters.Session
+	terms   exporters.Terms
+	lines   *lines
+	stopped bool
+}
+
+func (a *attempt) open(ctx context.Context, poster exporters.Poster) (*posting, error) {
+	session, err := poster.Open(ctx, a.batch())
+	if err != nil {
+		return nil, a.exporterFailure(err)
+	}
+	p := &posting{attempt: a, session: session, terms: session.Terms()}
+	if len(a.spool.files) > 0 {
+		p.lines = newLines(a.spool.files[0].reader())
+	}
+	return p, nil
+}
+
+// sent is a voucher with its request.
+type sent struct {
+	claims.PostedVoucher
+	exporters.Request
+}
+
+// sendAll sends every voucher that is not answered, in order.
+func (p *posting) sendAll(ctx context.Context) error {
+	stopped, err := p.database.PostedVouchers(ctx, p.run.ID, 0, 1, claims.VoucherRejected)
+	if err != nil {
+		return failure.On(v1alpha1.ConditionSourceReady, err)
+	}
+	p.stopped = p.terms.StopAtRejection && len(stopped) > 0
+	for position := int64(0); ; {
+		window, err := p.window(ctx, position, claims.VoucherWaiting, claims.VoucherSent)
+		if err != nil || len(window) == 0 {
+			return err
+		}
+		position = window[len(window)-1].Position
+		if err := p.sendWindow(ctx, window); err != nil {
+			return err
+		}
+	}
+}
+
+// window gives the next vouchers in one of the states, with their requests where those were rendered.
+func (p *posting) window(ctx context.Context, after int64, states ...claims.VoucherState) ([]sent, error) {
+	vouchers, err := p.database.PostedVouchers(ctx, p.run.ID, after, postingWindow, states...)
+	if err != nil {
+		return nil, failure.On(v1alpha1.ConditionSourceReady, err)
+	}
+	window := make([]sent, len(vouchers))
+	for i, voucher := range vouchers {
+		window[i].PostedVoucher = voucher
+		window[i].Request = exporters.Request{Voucher: p.voucherID(&voucher), ClaimID: voucher.ClaimID}
+		if p.lines == nil {
+			continue
+		}
+		if window[i].Body, err = p.lines.at(voucher.Position); err != nil {
+			return nil, failure.Transient(v1alpha1.ReasonExporterFailed, err, "the exporter %s rendered no line for voucher %s", p.exporter.Type(), window[i].Voucher)
+		}
+	}
+	return window, nil
+}
+
+func (a *attempt) voucherID(v *claims.PostedVoucher) string {
+	return (&ledger.Voucher{Series: a.run.Series, FiscalYear: v.FiscalYear, Number: v.Number}).ID()
+}
+
+// sendWindow looks up what an attempt before this one has sent, and sends what the system does not have.
+func (p *posting) sendWindow(ctx context.Context, window []sent) error {
+	unanswered := slices.DeleteFunc(slices.Clone(window), func(s sent) bool { return s.State != claims.VoucherSent })
+	missing, err := p.lookUp(ctx, unanswered)
+	if err != nil || p.stopped {
+		return err
+	}
+	rest := slices.DeleteFunc(window, func(s sent) bool {
+		return s.State == claims.VoucherSent && !slices.ContainsFunc(missing, func(m sent) bool { return m.Position == s.Position })
+	})
+	for len(rest) > 0 && !p.stopped {
+		fit := p.session.Fit(requests(rest))
+		if err := p.send(ctx, rest[:fit]); err != nil {
+			return err
+		}
+		rest = rest[fit:]
+	}
+	return nil
+}
+
+// lookUp asks for vouchers whose outcome is unknown, records what the system has, and gives those that it does not have.
+func (p *posting) lookUp(ctx context.Context, vouchers []sent) (missing []sent, err error) {
+	if len(vouchers) == 0 {
+		return nil, nil
+	}
+	answers, err := p.session.LookUp(ctx, requests(vouchers))
+	if err != nil {
+		return nil, p.exporterFailure(err)
+	}
+	return p.record(ctx, vouchers, answers)
+}
+
+// send sends vouchers that fit together until each has an answer.
+func (p *posting) send(ctx context.Context, group []sent) error {
+	unknown, pause := 0, firstPause
+	for len(group) > 0 && !p.stopped {
+		if err := p.markSent(ctx, group); err != nil {
+			return err
+		}
+		answers, err := p.session.Send(ctx, requests(group))
+		var system *exporters.SystemError
+		switch {
+		case err == nil:
+			before := len(group)
+			if group, err = p.record(ctx, group, answers); err != nil {
+				return err
+			}
+			if len(group) == before {
+				return failure.Transient(v1alpha1.ReasonExporterFailed, nil, "the exporter %s had no answer for voucher %s", p.exporter.Type(), group[0].Voucher)
+			}
+		case errors.As(err, &system) && system.Problem == exporters.OutcomeUnknown && unknown < mostUnknown:
+			if err := p.wait(ctx, pause); err != nil {
+				return err
+			}
+			unknown, pause = unknown+1, 4*pause
+			for i := range group {
+				group[i].State = claims.VoucherSent
+			}
+			if group, err = p.lookUp(ctx, group); err != nil {
+				return err
+			}
+		case errors.As(err, &system) && system.Problem != exporters.OutcomeUnknown:
+			_, failed := p.record(ctx, group, make([]exporters.Answer, len(group)))
+			return errors.Join(p.exporterFailure(err), failed)
+		default:
+			return p.exporterFailure(err)
+		}
+	}
+	return nil
+}
+
+func (p *posting) markSent(ctx context.Context, group []sent) error {
+	positions := make([]int64, len(group))
+	for i := range group {
+		positions[i] = group[i].Position
+	}
+	return failure.On(v1alpha1.ConditionSourceReady, p.database.MarkSent(ctx, p.run.Fence(), positions))
+}
+
+// record puts answers on record, and gives the vouchers of which the system has nothing: they are again in the state that
+// they were in before they were sent this time.
+func (p *posting) record(ctx context.Context, vouchers []sent, answers []exporters.Answer) (rest []sent, err error) {
+	if len(answers) != len(vouchers) {
+		return nil, failure.Transient(v1alpha1.ReasonExporterFailed, nil, "the exporter %s has %d answers for %d vouchers", p.exporter.Type(), len(answers), len(vouchers))
+	}
+	recorded := make([]claims.PostedVoucher, len(vouchers))
+	for i, answer := range answers {
+		recorded[i] = vouchers[i].PostedVoucher
+		switch answer.Verdict {
+		case exporters.Accepted:
+			recorded[i].State, recorded[i].Reference = claims.VoucherAcknowledged, oneLine(answer.Reference)
+		case exporters.Rejected:
+			recorded[i].State, recorded[i].Message = claims.VoucherRejected, p.quoted(answer.Message)
+			p.stopped = p.stopped || p.terms.StopAtRejection
+		default:
+			rest = append(rest, vouchers[i])
+		}
+	}
+	return rest, failure.On(v1alpha1.ConditionSourceReady, p.database.RecordAnswers(ctx, p.run.Fence(), recorded))
+}
+
+// finish completes what was accepted, unless a rejection has stopped the sending.
+func (p *posting) finish(ctx context.Context) error {
+	if p.stopped {
+		return nil
+	}
+	totals, err := p.database.PostingTotals(ctx, p.run.ID)
+	if err != nil || len(totals.Ranges) == 0 {
+		return failure.On(v1alpha1.ConditionSourceReady, err)
+	}
+	last := totals.Ranges[len(totals.Ranges)-1]
+	voucher := p.voucherID(&claims.PostedVoucher{FiscalYear: last.FiscalYear, Number: last.Last})
+	return p.exporterFailure(p.session.Finish(ctx, exporters.Request{Voucher: voucher}))
+}
+
+// settleWhatWasSent ends the sending of a run that is to be released. What the system has is exported, and can only be
+// completed; the rest is given back. It says false where the system has nothing.
+func (a *attempt) settleWhatWasSent(ctx context.Context) (bool, error) {
+	totals, err := a.database.PostingTotals(ctx, a.run.ID)
+	if err != nil {
+		return false, failure.On(v1alpha1.ConditionSourceReady, err)
+	}
+	if totals.Sent > 0 {
+		if err := a.lookUpAll(ctx); err != nil {
+			return false, err
+		}
+		if totals, err = a.database.PostingTotals(ctx, a.run.ID); err != nil {
+			return false, failure.On(v1alpha1.ConditionSourceReady, err)
+		}
+	}
+	if totals.Acknowledged == 0 {
+		return false, nil
+	}
+	return true, a.settle(ctx, nil)
+}
+
+// lookUpAll finds out about every voucher whose outcome is unknown. One that is not there is only given back when the
+// system can not be at work on it any more.
+func (a *attempt) lookUpAll(ctx context.Context) error {
+	if err := a.recall(); err != nil {
+		return err
+	}
+	poster, posts := a.exporter.(exporters.Poster)
+	if !posts {
+		return failure.Stalled(v1alpha1.ReasonInternal, nil, "run %s has sent vouchers, and the exporter %s of this operator sends none", a.task.Name, a.exporter.Type())
+	}
+	own, err := a.Resolver.Credentials(ctx, a.export)
+	if err != nil {
+		return err
+	}
+	a.credentials = own.Data
+	p, err := a.open(ctx, poster)
+	if err != nil {
+		return err
+	}
+	for position := int64(0); ; {
+		window, err := p.window(ctx, position, claims.VoucherSent)
+		if err != nil || len(window) == 0 {
+			return err
+		}
+		position = window[len(window)-1].Position
+		missing, err := p.lookUp(ctx, window)
+		if err != nil {
+			return err
+		}
+		for i := range missing {
+			if until := missing[i].SentAt.Add(p.terms.Settling); until.After(time.Now()) {
+				return failure.Transient(v1alpha1.ReasonOutcomeUnknown, nil, "voucher %s was sent to the accounting system, which may be at work on it until %s; its claim is given back after that, if it is not there",
+					missing[i].Voucher, until.UTC().Format(time.RFC3339))
+			}
+		}
+	}
+}
+
+// wait pauses, if the context does not end before.
+func (p *posting) wait(ctx context.Context, pause time.Duration) error {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func requests(vouchers []sent) []exporters.Request {
+	requests := make([]exporters.Request, len(vouchers))
+	for i := range vouchers {
+		requests[i] = vouchers[i].Request
+	}
+	return requests
+}
+
+// systemFailure says what is wrong with an accounting system.
+func systemFailure(system *exporters.SystemError) error {
+	switch system.Problem {
+	case exporters.CredentialsRefused:
+		return failure.On(v1alpha1.ConditionCredentialsReady, failure.Transient(v1alpha1.ReasonLoginRefused, system, "%s", system.Message))
+	case exporters.OutcomeUnknown:
+		return failure.Transient(v1alpha1.ReasonOutcomeUnknown, system, "%s", system.Message)
+	case exporters.Refused:
+		return failure.Transient(v1alpha1.ReasonSystemRefused, system, "%s", system.Message)
+	default:
+		return failure.Transient(v1alpha1.ReasonSystemUnreachable, system, "%s", system.Message)
+	}
+}
+
+// longestMessage bounds what is kept of a message of the system, in characters.
+const longestMessage = 300
+
+// quoted is a message of the system as it may be shown: short, on one line, without a credential.
+func (a *attempt) quoted(message string) string {
+	for _, secret := range a.credentials {
+		if len(secret) > 0 {
+			message = strings.ReplaceAll(message, string(secret), "…")
+		}
+	}
+	return oneLine(message)
+}
+
+func oneLine(text string) string {
+	text = strings.Join(strings.Fields(strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", ""), "")), " ")
+	if characters := []rune(text); len(characters) > longestMessage {
+		return string(characters[:longestMessage-1]) + "…"
+	}
+	return text
+}
+
+// lines reads the lines of a file in order.
+type lines struct {
+	content *bufio.Reader
+	read    int64
+}
+
+func newLines(content io.Reader) *lines { return &lines{content: bufio.NewReader(content)} }
+
+// at gives a line by its number, from 1. Numbers must rise.
+func (l *lines) at(number int64) (line []byte, err error) {
+	for l.read < number {
+		if line, err = l.content.ReadBytes('\n'); err != nil {
+			return nil, err
+		}
+		l.read++
+	}
+	return bytes.TrimSuffix(line, []byte("\n")), nil
+}
