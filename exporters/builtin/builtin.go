@@ -6,6 +6,7 @@ import (
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/exporters/csv"
 	"github.com/ledgerport/ledgerport/exporters/datev"
+	"github.com/ledgerport/ledgerport/exporters/gbat10"
 	"github.com/ledgerport/ledgerport/exporters/hledger"
 	"github.com/ledgerport/ledgerport/exporters/pain001"
 	"github.com/ledgerport/ledgerport/exporters/sie"
@@ -16,6 +17,7 @@ func Exporters() []exporters.Exporter {
 	return []exporters.Exporter{
 		csv.New(),
 		datev.New(),
+		gbat10.New(),
 		hledger.New(),
 		pain001.New(),
 		sie.New(),

@@ -1,0 +1,265 @@
+package gbat10
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/text/encoding/charmap"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/exporters/conformance"
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+const (
+	norwegian = `{"vatCodes": {"01": "1", "06": "13"}, "project": ""}`
+	unicode   = `{"encoding": "utf-8", "subledger": "none", "project": "", "decimalMark": ",", "voucherType": 7, "noVatCode": "00", "iban": true, "fileName": "gl.txt"}`
+)
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	for _, options := range []string{norwegian, unicode} {
+		t.Run(options, func(t *testing.T) { conformance.Test(t, New(), []byte(options), conformance.ReadBack(readBack)) })
+	}
+}
+
+func TestMemory(t *testing.T) { conformance.TestMemory(t, New(), []byte(norwegian)) }
+
+func FuzzOptions(f *testing.F) { conformance.FuzzOptions(f, New(), norwegian, unicode, `{}`) }
+
+func FuzzTexts(f *testing.F) {
+	conformance.FuzzTexts(f, New(), []byte(norwegian), conformance.ReadBack(readBack))
+}
+
+// The golden file is also what docs/exporters/gbat10.md shows.
+func TestFilesAreAsReviewed(t *testing.T) {
+	t.Parallel()
+	file := render(t, "NOK", norwegian, nil).Files[0]
+	golden := filepath.Join("testdata", file.Name)
+	if *update {
+		if err := os.WriteFile(golden, file.Content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(file.Content, want) {
+		t.Errorf("the file differs from %s; run the test with -update and review the change", golden)
+	}
+}
+
+func TestEachPostingIsARow(t *testing.T) {
+	t.Parallel()
+	j := mustRead(t, render(t, "NOK", norwegian, ordinary).Files[0].Content)[0]
+	want := []string{
+		// 120 of 1120 is no 12.5 per cent: the tax is posted as it is on the receipt, and no VAT code makes it again.
+		"GBAT10;1;20261103;10;7;2026;5800;0;1000.00;;;;;;;;;;;;Tåg Malmö–Göteborg;;;;010;;T;1000.00;;",
+		"GBAT10;1;20261103;10;7;2026;2641;0;120.00;;;;;;;;;;;;Tåg Malmö–Göteborg;;;;;;T;120.00;;",
+		// 100 of 500 is 25 per cent: the system makes it of the gross amount, or takes the row F.
+		"GBAT10;1;20261103;10;7;2026;6071;1;400.00;;;;;;;;;;;;Middag;;;;020;;T;500.00;;",
+		"GBAT10;1;20261103;10;7;2026;2641;0;100.00;;;;;;;;;;;;Middag;;;;;;F;0.00;;",
+		"GBAT10;1;20261103;10;7;2026;0990;0;80.00;;;;;;;;;;;;parking;;;;;;T;80.00;;",
+		"GBAT10;1;20261103;10;7;2026;2890;0;-1700.00;;0042;Test Testsson;;;;E/2026/1;;;;;Kundbesök i Göteborg;Kundbesök i Göteborg;;;;;T;-1700.00;;",
+	}
+	for i, row := range j.rows {
+		if got := strings.Join(row, ";"); i >= len(want) || got != want[i] {
+			t.Errorf("row %d is\n%s", i+1, got)
+		}
+	}
+}
+
+func TestTheClaimantIsWhereTheOptionsSay(t *testing.T) {
+	t.Parallel()
+	for options, want := range map[string][]string{
+		`{"project": "", "subledger": "customer"}`:                {"0042", "", "Test Testsson", ""},
+		`{"project": "", "subledger": "none"}`:                    {"", "", "", ""},
+		`{"project": "", "iban": true}`:                           {"", "0042", "Test Testsson", "SE4550000000058398257466"},
+		`{"project": "", "subledger": "none", "iban": true}`:      {"", "", "", "SE4550000000058398257466"},
+		`{"project": "", "subledger": "supplier", "iban": false}`: {"", "0042", "Test Testsson", ""},
+	} {
+		rows := mustRead(t, render(t, "NOK", options, ordinary).Files[0].Content)[0].rows
+		last := rows[len(rows)-1]
+		if got := []string{last[9], last[10], last[11], last[28]}; !slices.Equal(got, want) || rows[0][28] != "" {
+			t.Errorf("%s: %q, want %q", options, got, want)
+		}
+	}
+}
+
+func TestPeriodsAreMonthsOfTheFiscalYear(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		start, date string
+		year, want  int
+	}{
+		{"01-01", "2026-11-03", 2026, 11}, {"05-01", "2026-05-01", 2026, 1}, {"05-01", "2027-04-30", 2026, 12},
+		{"04-06", "2026-04-06", 2026, 1}, {"04-06", "2026-05-05", 2026, 1}, {"04-06", "2027-04-05", 2026, 12},
+	} {
+		start, err := ledger.ParseFiscalYearStart(test.start)
+		if err != nil {
+			t.Fatal(err)
+		}
+		date, err := time.Parse(time.DateOnly, test.date)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := rows{yearStart: start}
+		if got := r.period(&ledger.Voucher{FiscalYear: test.year, PostingDate: date}); got != test.want {
+			t.Errorf("%s in a year from %s is in period %d, want %d", test.date, test.start, got, test.want)
+		}
+	}
+}
+
+func TestTextsHaveNothingThatWouldEndACell(t *testing.T) {
+	t.Parallel()
+	for _, j := range mustRead(t, render(t, "NOK", norwegian, nil).Files[0].Content) {
+		if last := j.rows[len(j.rows)-1]; strings.HasPrefix(last[20], "'Citat'") && last[20] != `'Citat', komma, apostrof ' och \omvänt snedstreck\` {
+			t.Errorf("the text is %q", last[20])
+		}
+	}
+}
+
+func TestAVoucherThatGBAT10CanNotHaveIsHeld(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		spoil func(*ledger.Voucher)
+		want  string
+	}{
+		{"a department of five digits", func(v *ledger.Voucher) { v.Postings[0].Dimensions[0].Value = "10000" }, "the dimension costCenter of line 1 is not a number of at most 4 digits"},
+		{"a department with a letter", func(v *ledger.Voucher) { v.Postings[0].Dimensions[0].Value = "1A" }, "the dimension costCenter of line 1 is not a number"},
+		{"an employee with a letter", func(v *ledger.Voucher) { v.Postings[5].Subledger = "A1" }, "the claimant's id is not a number"},
+		{"a text in Cyrillic", func(v *ledger.Voucher) { v.Postings[0].Text = "Я" }, "the text of line 1 has the character U+042F"},
+		{"an amount that is too long", func(v *ledger.Voucher) { v.Postings[0].BaseAmount = 1_000_000_000_000_00 }, "the amount of line 1 has more than 15 characters"},
+	}
+	for _, test := range tests {
+		artifact := render(t, "NOK", norwegian, func(v *ledger.Voucher) bool {
+			if !ordinary(v) {
+				return false
+			}
+			test.spoil(v)
+			return true
+		})
+		if len(artifact.Held) != 1 || !strings.HasPrefix(artifact.Held[0].Message, test.want) || len(artifact.Files[0].Content) > 0 {
+			t.Errorf("%s: held %v, want %s…", test.name, artifact.Held, test.want)
+		}
+	}
+	held := map[string]bool{}
+	for _, hold := range render(t, "NOK", norwegian, nil).Held {
+		held[hold.ClaimID] = true
+	}
+	if got := slices.Sorted(maps.Keys(held)); !slices.Equal(got, []string{"claim-cyrillic", "claim-emoji", "claim-large"}) {
+		t.Errorf("held are %q", got)
+	}
+}
+
+func TestBooksThatGBAT10CanNotHaveAreRefused(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		options string
+		spoil   func(*v1alpha1.ChartOfAccountsSpec)
+		want    string
+	}{
+		{norwegian, func(b *v1alpha1.ChartOfAccountsSpec) { b.Currency = "KWD" }, "the books are in KWD, which has 3 decimals"},
+		{norwegian, func(b *v1alpha1.ChartOfAccountsSpec) { b.Accounts[0].Number = "58000000" }, `the chart of accounts has the account "58000000"`},
+		{norwegian, func(b *v1alpha1.ChartOfAccountsSpec) { b.Accounts[0].Number = "A" }, `the chart of accounts has the account "A"`},
+		{`{}`, func(b *v1alpha1.ChartOfAccountsSpec) { b.TaxCodes[0].Code = "I25" }, `vatCodes: the tax code "I25" of the chart`},
+		{norwegian, func(b *v1alpha1.ChartOfAccountsSpec) { b.TaxCodes = b.TaxCodes[1:] }, `vatCodes.01: is not a tax code of the chart`},
+	}
+	for _, test := range tests {
+		books := conformance.Books("NOK")
+		test.spoil(books)
+		_, err := New().Begin(t.Context(), conformance.Batch(books, []byte(test.options)), nil)
+		var refused *exporters.OptionError
+		if !errors.As(err, &refused) || !strings.HasPrefix(err.Error(), test.want) {
+			t.Errorf("%v, want %s…", err, test.want)
+		}
+	}
+}
+
+func TestOptionsThatCanNotWorkAreRefused(t *testing.T) {
+	t.Parallel()
+	for options, want := range map[string]string{
+		`{"voucherType": 1000}`:         `voucherType: 1000 is not within 0 to 999`,
+		`{"vatCodes": {"1": "A"}}`:      `vatCodes.1: is not a number of one to five digits`,
+		`{"noVatCode": ""}`:             `noVatCode: is not a number of one to five digits`,
+		`{"subledger": "employee"}`:     `subledger: "employee" is not one of ["supplier" "customer" "none"]`,
+		`{"decimalMark": "'"}`:          `decimalMark: "'" is not one of`,
+		`{"encoding": "cp437"}`:         `encoding: "cp437" is not one of ["windows-1252" "iso-8859-1" "utf-8"]`,
+		`{"fileName": "../gl"}`:         `fileName: begins with a dot`,
+		`{"project": 1}`:                `project: is or has a JSON number where a string belongs`,
+		`{"department": "", "dep": ""}`: `dep: is not an option`,
+	} {
+		err := New().Validate([]byte(options))
+		var refused *exporters.OptionError
+		if !errors.As(err, &refused) || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v, want %s…", options, err, want)
+		}
+	}
+}
+
+func BenchmarkWrite(b *testing.B) { conformance.Benchmark(b, New(), []byte(norwegian)) }
+
+func TestThePageOfTheExporterIsTrue(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "exporters", "gbat10.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden, err := os.ReadFile(filepath.Join("testdata", "monthly-29934120.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if shown := strings.Join(strings.Split(decode(t, golden), "\r\n")[:6], "\n"); !strings.Contains(string(page), shown) {
+		t.Errorf("it does not show the first voucher:\n%s", shown)
+	}
+}
+
+func ordinary(v *ledger.Voucher) bool { return v.ClaimID == "claim-ordinary" }
+
+// render makes the file of the readable vouchers of the suite that pass a filter, which may change them.
+func render(t *testing.T, currency, options string, keep func(*ledger.Voucher) bool) conformance.Artifact {
+	t.Helper()
+	books := conformance.Books(currency)
+	var vouchers []*ledger.Voucher
+	for _, voucher := range conformance.Readable(conformance.Vouchers(t, books)) {
+		if keep == nil || keep(voucher) {
+			vouchers = append(vouchers, voucher)
+		}
+	}
+	artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(options)), vouchers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return artifact
+}
+
+func mustRead(t *testing.T, content []byte) []journal {
+	t.Helper()
+	journals, err := read([]byte(decode(t, content)))
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, content)
+	}
+	return journals
+}
+
+func decode(t *testing.T, content []byte) string {
+	t.Helper()
+	text, err := charmap.Windows1252.NewDecoder().Bytes(content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

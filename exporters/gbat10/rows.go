@@ -1,0 +1,221 @@
+package gbat10
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/exporters/charset"
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+const (
+	newline   = "\r\n"
+	delimiter = ';'
+	// Limits of columns, by Mamut's description.
+	maxVoucher    = 99_999_999 // eight digits
+	maxSubledger  = 9
+	maxName       = 30
+	maxInvoice    = 25
+	maxText       = 100
+	maxProject    = 6
+	maxDepartment = 4
+	maxIBAN       = 50
+	maxAmount     = 15 // characters, sign and decimals included
+)
+
+// rows turns a voucher into rows, one for each posting.
+type rows struct {
+	options   *options
+	charset   *charset.Charset
+	yearStart ledger.FiscalYearStart
+	bytes     []byte
+	head      []byte // the columns 0 to 5, which all rows of a voucher share
+}
+
+// amounts of one row, in the books' currency.
+type amounts struct {
+	net, gross ledger.Amount
+	vatCode    string
+	// taken is F on the tax that the receiving system makes itself from the gross amount and the VAT code of another row:
+	// there it ignores the row, and T on all others.
+	taken byte
+}
+
+// read makes the rows of a voucher. Both the net and the gross amounts of a voucher sum to zero.
+func (r *rows) read(voucher *ledger.Voucher) error {
+	r.bytes = r.bytes[:0]
+	if voucher.Number > maxVoucher {
+		return exporters.Unsupported(voucher, "its voucher number has more than eight digits")
+	}
+	r.head = r.appendHead(r.head[:0], voucher)
+	var net, gross ledger.Amount
+	computed := false // the system makes the tax of the expense before
+	for i := range voucher.Postings {
+		posting := &voucher.Postings[i]
+		row := amounts{net: posting.BaseAmount, gross: posting.BaseAmount, vatCode: r.options.NoVATCode, taken: 'T'}
+		switch {
+		case posting.Kind == ledger.ExpensePosting:
+			if computed = exporters.ComputesTax(posting); computed {
+				row.gross += posting.BaseTaxAmount
+				row.vatCode = r.options.VATCodes[posting.TaxCode]
+			}
+		case posting.Kind == ledger.TaxPosting && computed:
+			row.gross, row.taken = 0, 'F'
+		}
+		net += row.net
+		gross += row.gross
+		if err := r.append(voucher, posting, row); err != nil {
+			return err
+		}
+	}
+	if net != 0 || gross != 0 {
+		return fmt.Errorf("the voucher of claim %s does not sum to zero", voucher.ClaimID)
+	}
+	return nil
+}
+
+// appendHead appends: GBAT10, voucher number, date, voucher type, period, year.
+func (r *rows) appendHead(to []byte, voucher *ledger.Voucher) []byte {
+	to = append(to, "GBAT10;"...)
+	to = strconv.AppendInt(to, voucher.Number, 10)
+	to = append(to, delimiter)
+	to = voucher.PostingDate.AppendFormat(to, "20060102")
+	to = append(to, delimiter)
+	to = strconv.AppendInt(to, int64(r.options.VoucherType), 10)
+	to = append(to, delimiter)
+	to = strconv.AppendInt(to, int64(r.period(voucher)), 10)
+	to = append(to, delimiter)
+	return strconv.AppendInt(to, int64(voucher.FiscalYear), 10)
+}
+
+// period is the month of the fiscal year, counted from 1.
+func (r *rows) period(voucher *ledger.Voucher) int {
+	const months = 12
+	first, _ := r.yearStart.Range(voucher.FiscalYear)
+	period := (voucher.PostingDate.Year()-first.Year())*months + int(voucher.PostingDate.Month()-first.Month())
+	if voucher.PostingDate.Day() < first.Day() {
+		period--
+	}
+	return period + 1
+}
+
+// append adds a row, in the order of the columns.
+func (r *rows) append(voucher *ledger.Voucher, posting *ledger.Posting, row amounts) error {
+	subledger := ""
+	if posting.Kind == ledger.OffsetPosting && r.options.Subledger != toNobody {
+		subledger = posting.Subledger
+	}
+	if subledger != "" && (len(subledger) > maxSubledger || !isNumber(subledger)) {
+		return exporters.Unsupported(voucher, "the claimant's id is not a number of at most %d digits; see the option subledger", maxSubledger)
+	}
+	c := cells{rows: r, bytes: append(r.bytes, r.head...)}
+	c.code(posting.Account)
+	c.code(row.vatCode)
+	c.amount(row.net, voucher.BaseCurrency)
+	c.code(only(subledger, r.options.Subledger == toCustomer))
+	c.code(only(subledger, r.options.Subledger == toSupplier))
+	c.text(only(voucher.ClaimantName, subledger != ""), maxName, "the claimant's name")
+	c.empty(3)                                                                // address, postcode, place
+	c.text(only(voucher.ID(), subledger != ""), maxInvoice, "the voucher id") // invoice number
+	c.empty(4)                                                                // KID, due date, one that is not used, bank account
+	c.text(posting.Text, maxText, "the text")
+	c.text(only(posting.Text, subledger != ""), maxText, "the text")
+	c.empty(1) // interest
+	c.number(posting, r.options.Project, maxProject)
+	c.number(posting, r.options.Department, maxDepartment)
+	c.empty(1) // terms of payment
+	c.bytes = append(c.bytes, delimiter, row.taken)
+	c.amount(row.gross, voucher.BaseCurrency)
+	c.text(only(voucher.ClaimantIBAN, r.options.IBAN && posting.Kind == ledger.OffsetPosting), maxIBAN, "the claimant's IBAN")
+	c.empty(1) // BIC
+	if c.problem != "" {
+		return exporters.Unsupported(voucher, "%s of %s %s", c.field, exporters.Where(posting), c.problem)
+	}
+	r.bytes = c.end()
+	return nil
+}
+
+// only gives a text under a condition.
+func only(text string, yes bool) string {
+	if yes {
+		return text
+	}
+	return ""
+}
+
+// cells appends cells, each behind its delimiter, and keeps the first problem.
+type cells struct {
+	rows           *rows
+	bytes          []byte
+	field, problem string
+}
+
+func (c *cells) end() []byte { return append(c.bytes, newline...) }
+
+func (c *cells) code(code string) {
+	c.bytes = append(c.bytes, delimiter)
+	c.bytes = append(c.bytes, code...)
+}
+
+func (c *cells) empty(count int) {
+	for range count {
+		c.bytes = append(c.bytes, delimiter)
+	}
+}
+
+func (c *cells) amount(amount ledger.Amount, currency ledger.Currency) {
+	start := len(c.bytes) + 1
+	c.code("")
+	c.bytes = amount.AppendDecimal(c.bytes, currency, c.rows.options.DecimalMark[0])
+	if currency.Exponent() == 0 {
+		c.bytes = append(c.bytes, c.rows.options.DecimalMark[0])
+	}
+	for range maxDecimals - currency.Exponent() {
+		c.bytes = append(c.bytes, '0')
+	}
+	if len(c.bytes)-start > maxAmount {
+		c.fail("the amount", fmt.Sprintf("has more than %d characters", maxAmount))
+	}
+}
+
+// text appends a text. The format has no quotes: delimiters become commas, and quotes apostrophes.
+func (c *cells) text(text string, limit int, field string) {
+	c.bytes = append(c.bytes, delimiter)
+	if text == "" {
+		return
+	}
+	start := len(c.bytes)
+	var err error
+	if c.bytes, err = c.rows.charset.AppendText(c.bytes, text, limit); err != nil {
+		c.fail(field, err.Error()+"; change it in the application")
+	}
+	for i, b := range c.bytes[start:] {
+		switch b {
+		case delimiter:
+			c.bytes[start+i] = ','
+		case '"':
+			c.bytes[start+i] = '\''
+		}
+	}
+}
+
+// number appends the value of a dimension, which is a number.
+func (c *cells) number(posting *ledger.Posting, dimension string, digits int) {
+	c.bytes = append(c.bytes, delimiter)
+	for _, d := range posting.Dimensions {
+		if d.Name != dimension {
+			continue
+		}
+		if len(d.Value) > digits || !isNumber(d.Value) {
+			c.fail("the dimension "+dimension, fmt.Sprintf("is not a number of at most %d digits; use another code, or leave the dimension out by an option", digits))
+		}
+		c.bytes = append(c.bytes, d.Value...)
+	}
+}
+
+func (c *cells) fail(field, problem string) {
+	if c.problem == "" {
+		c.field, c.problem = field, problem
+	}
+}
