@@ -37,8 +37,8 @@ lint: ## Lint all Go code, dependency directions included, and render config/def
 test: ## Run all tests, against a real kube-apiserver, PostgreSQL and S3 server
 	go run ./hack/with-environment go test -count=1 ./...
 
-demo: ## Do the main job once on real parts (KEEP=1 keeps them running)
-	go run ./hack/demo $(if $(KEEP),-keep)
+demo: ## Do the main job once on real parts (EXPORTER=type shows that one, KEEP=1 keeps everything running)
+	go run ./hack/demo $(if $(EXPORTER),-exporter=$(EXPORTER)) $(if $(KEEP),-keep)
 
 bench: ## Measure the pipeline against a plain COPY (CLAIMS=n, EXPORTER=type, MAX_SECONDS=s)
 	@go run ./hack/bench -claims=$(CLAIMS) $(if $(EXPORTER),-exporter=$(EXPORTER)) $(if $(MAX_SECONDS),-max-seconds=$(MAX_SECONDS))

@@ -25,6 +25,7 @@ const samples = "config/samples"
 type demo struct {
 	directory    string
 	claims       int
+	exporter     string // empty: the first few samples
 	assets       string
 	controlPlane *environment.ControlPlane
 	postgres     *environment.Postgres
@@ -54,7 +55,7 @@ func (d *demo) startPostgres(ctx context.Context) (err error) {
 }
 
 func (d *demo) readSamples(context.Context) (err error) {
-	d.objects, err = readObjects(samples)
+	d.objects, err = readObjects(samples, d.exporter)
 	return err
 }
 

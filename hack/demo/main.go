@@ -15,22 +15,22 @@ import (
 func main() {
 	keep := flag.Bool("keep", false, "keep everything running until interrupted")
 	claims := flag.Int("claims", 500, "approved claims of each organisation")
+	exporter := flag.String("exporter", "", "show the sample with this exporter alone")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := demonstrate(ctx, *claims, *keep); err != nil {
+	if err := demonstrate(ctx, &demo{claims: *claims, exporter: *exporter}, *keep); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
 }
 
-func demonstrate(ctx context.Context, claims int, keep bool) (err error) {
-	directory, err := os.MkdirTemp("", "ledgerport-demo-")
+func demonstrate(ctx context.Context, d *demo, keep bool) (err error) {
+	d.directory, err = os.MkdirTemp("", "ledgerport-demo-")
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(directory) }() // a leftover in the temporary directory is no failure
-	d := &demo{directory: directory, claims: claims}
+	defer func() { _ = os.RemoveAll(d.directory) }() // a leftover in the temporary directory is no failure
 	defer d.stop()
 
 	steps := []struct {
@@ -40,7 +40,7 @@ func demonstrate(ctx context.Context, claims int, keep bool) (err error) {
 		{"Starting a Kubernetes control plane (etcd and kube-apiserver) with the CRDs", d.startControlPlane},
 		{"Starting a throw-away PostgreSQL", d.startPostgres},
 		{"Reading the samples", d.readSamples},
-		{fmt.Sprintf("Filling the application's database with %d approved claims for each organisation", claims), d.fillDatabase},
+		{fmt.Sprintf("Filling the application's database with %d approved claims for each organisation", d.claims), d.fillDatabase},
 		{"Building the operator, and starting it as a process", d.startOperator},
 		{"Applying config/samples through the API", d.applySamples},
 		{"Waiting until the exports are ready", d.waitUntilReady},

@@ -23,13 +23,19 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 )
 
-// readObjects reads every manifest of a directory, except what is for kustomize alone.
-func readObjects(directory string) ([]*unstructured.Unstructured, error) {
+// shownAtOnce is how many samples with an export are shown where no exporter is asked for: enough to see that they differ.
+const shownAtOnce = 2
+
+// readObjects reads the manifests of a directory: those that all exports need, and those of the exports with an exporter,
+// or of the first few exports where that is empty. What is for kustomize alone is left out.
+func readObjects(directory, exporter string) ([]*unstructured.Unstructured, error) {
 	files, err := filepath.Glob(filepath.Join(directory, "*.yaml"))
 	if err != nil {
 		return nil, err
 	}
 	var objects []*unstructured.Unstructured
+	var all []string
+	shown := 0
 	for _, file := range files {
 		if filepath.Base(file) == "kustomization.yaml" {
 			continue
@@ -38,10 +44,30 @@ func readObjects(directory string) ([]*unstructured.Unstructured, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
+		if types := exportersOf(read); len(types) > 0 {
+			all = append(all, types...)
+			if exporter == "" && shown == shownAtOnce || exporter != "" && !slices.Contains(types, exporter) {
+				continue
+			}
+			shown++
+		}
 		objects = append(objects, read...)
+	}
+	if shown == 0 {
+		return nil, fmt.Errorf("no export in %s has the exporter %q; there are %q", directory, exporter, all)
 	}
 	slices.SortStableFunc(objects, namespacesFirst)
 	return objects, nil
+}
+
+// exportersOf gives the types of the exporters that the objects use.
+func exportersOf(objects []*unstructured.Unstructured) (types []string) {
+	for _, object := range objects {
+		if exporter, found, _ := unstructured.NestedString(object.Object, "spec", "exporter", "type"); found {
+			types = append(types, exporter)
+		}
+	}
+	return types
 }
 
 func readFile(name string) ([]*unstructured.Unstructured, error) {

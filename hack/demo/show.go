@@ -6,13 +6,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"mime"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
-	"unicode/utf8"
 
-	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/ianaindex"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/hack/environment"
@@ -41,43 +42,53 @@ func (d *demo) showFile(path string, entry fs.DirEntry, err error) error {
 		return err
 	}
 	fmt.Printf("\n==> %s\n", relative)
-	lines := 30
-	if entry.Name() == "manifest.json" {
-		lines = 60
+	if entry.Name() == manifestName {
+		return printHead(path, encoding.Nop, 60)
 	}
-	return printHead(path, lines)
+	charset, err := charsetOf(path)
+	if err != nil {
+		return err
+	}
+	return printHead(path, charset, 30)
 }
 
-func printHead(path string, lines int) error {
+const manifestName = "manifest.json"
+
+// charsetOf gives the encoding of a file of an artifact, which the manifest beside it says.
+func charsetOf(path string) (encoding.Encoding, error) {
+	content, err := os.ReadFile(filepath.Join(filepath.Dir(path), manifestName))
+	if err != nil {
+		return nil, err
+	}
+	var manifest struct {
+		Files []struct{ Name, MediaType string }
+	}
+	if err := json.Unmarshal(content, &manifest); err != nil {
+		return nil, err
+	}
+	for _, file := range manifest.Files {
+		_, parameters, err := mime.ParseMediaType(file.MediaType)
+		if name := parameters["charset"]; file.Name == filepath.Base(path) && err == nil && name != "" {
+			return ianaindex.IANA.Encoding(name)
+		}
+	}
+	return encoding.Nop, nil
+}
+
+func printHead(path string, charset encoding.Encoding, lines int) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = file.Close() }() // only read
-	charset := charmap.Windows1252
-	if filepath.Ext(path) == ".si" {
-		charset = charmap.CodePage437 // which SIE has
-	}
-	scanner := bufio.NewScanner(file)
+	scanner := bufio.NewScanner(charset.NewDecoder().Reader(file))
 	for ; lines > 0 && scanner.Scan(); lines-- {
-		fmt.Println(readable(strings.TrimSuffix(scanner.Text(), "\r"), charset))
+		fmt.Println(strings.TrimSuffix(scanner.Text(), "\r"))
 	}
 	if scanner.Scan() {
 		fmt.Println("…")
 	}
 	return scanner.Err()
-}
-
-// readable shows a line of a file that is not UTF-8.
-func readable(line string, charset *charmap.Charmap) string {
-	if utf8.ValidString(line) {
-		return line
-	}
-	decoded, err := charset.NewDecoder().String(line)
-	if err != nil {
-		return strings.ToValidUTF8(line, "·")
-	}
-	return decoded
 }
 
 // showHeld prints which claims were held and why, from the manifests.
@@ -96,7 +107,7 @@ func (d *demo) showHeld(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		content, err := os.ReadFile(filepath.Join(filepath.Dir(location.Path), "manifest.json"))
+		content, err := os.ReadFile(filepath.Join(filepath.Dir(location.Path), manifestName))
 		if err != nil {
 			return err
 		}
