@@ -44,6 +44,6 @@ func New(registry *exporters.Registry) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	command.AddCommand(managerCommand(registry), migrateCommand(), versionCommand())
+	command.AddCommand(managerCommand(registry), migrateCommand(), validateCommand(registry), versionCommand())
 	return command
 }

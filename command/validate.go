@@ -1,0 +1,48 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/internal/offline"
+)
+
+func validateCommand(registry *exporters.Registry) *cobra.Command {
+	var paths []string
+	var partial bool
+	command := &cobra.Command{
+		Use:   "validate -f PATH…",
+		Short: "Say what API server and operator would refuse in files, without either",
+		Long: `Say what API server and operator would refuse in files, without either: fields that do not exist, what breaks a rule of
+the API, references to what is not among the files, access rules that do not admit, schedules and time zones, options of
+exporters, accounts and expressions. It prints FILE:LINE: RESOURCE: FIELD: PROBLEM, and ends with 1 if there is any.`,
+		Example: `  ledgerport validate -f clusters/production
+  kustomize build overlays/acme | ledgerport validate -f -`,
+		Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			found, err := offline.Validate(command.Context(), registry, paths, command.InOrStdin(), partial)
+			if err != nil {
+				return err
+			}
+			for _, finding := range found.Findings {
+				fmt.Fprintln(command.OutOrStdout(), finding)
+			}
+			switch {
+			case len(found.Findings) > 0:
+				return fmt.Errorf("%d problems in %d resources", len(found.Findings), found.Checked)
+			case found.Checked == 0:
+				return errors.New("there is no resource of Ledgerport in these files")
+			}
+			_, err = fmt.Fprintf(command.OutOrStdout(), "%d resources are valid\n", found.Checked)
+			return err
+		},
+	}
+	flags := command.Flags()
+	flags.StringSliceVarP(&paths, "filename", "f", nil, "files, directories with all that is below them, or - for standard input")
+	flags.BoolVar(&partial, "partial", false, "accept references to resources that are not among the files")
+	_ = command.MarkFlagRequired("filename") // it is defined above
+	return command
+}
