@@ -9,6 +9,7 @@ import (
 	"github.com/ledgerport/ledgerport/exporters/gbat10"
 	"github.com/ledgerport/ledgerport/exporters/hledger"
 	"github.com/ledgerport/ledgerport/exporters/pain001"
+	"github.com/ledgerport/ledgerport/exporters/saft"
 	"github.com/ledgerport/ledgerport/exporters/sie"
 )
 
@@ -20,6 +21,7 @@ func Exporters() []exporters.Exporter {
 		gbat10.New(),
 		hledger.New(),
 		pain001.New(),
+		saft.New(),
 		sie.New(),
 	}
 }

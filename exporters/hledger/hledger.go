@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/ledgerport/ledgerport/exporters"
@@ -137,9 +136,4 @@ func (w *writer) Close(ctx context.Context) error {
 		return err
 	}
 	return errors.Join(w.buffer.Flush(), w.content.Close())
-}
-
-// hold says why a voucher can not be a part of the file.
-func hold(voucher *ledger.Voucher, format string, args ...any) error {
-	return &ledger.Hold{ClaimID: voucher.ClaimID, Reason: ledger.HoldUnsupportedByFormat, Message: fmt.Sprintf(format, args...)}
 }

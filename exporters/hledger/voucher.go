@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
@@ -17,11 +18,11 @@ func (w *writer) appendVoucher(to []byte, voucher *ledger.Voucher) ([]byte, erro
 	to = w.dialect.appendTitle(append(to, '\n'), voucher)
 	to, err := w.appendCode(to, ofVoucher, claimTag, voucher.ClaimID)
 	if err != nil {
-		return to, hold(voucher, "the claim's id %s", err)
+		return to, exporters.Unsupported(voucher, "the claim's id %s", err)
 	}
 	if voucher.Reverses != "" {
 		if to, err = w.appendCode(to, ofVoucher, reversesTag, voucher.Reverses); err != nil {
-			return to, hold(voucher, "the id of the voucher that this one reverses %s", err)
+			return to, exporters.Unsupported(voucher, "the id of the voucher that this one reverses %s", err)
 		}
 	}
 	var sum ledger.Amount
@@ -54,12 +55,12 @@ func (w *writer) appendPosting(to []byte, voucher *ledger.Voucher, posting *ledg
 	var err error
 	for _, dimension := range posting.Dimensions {
 		if to, err = w.appendCode(to, ofPosting, dimension.Name, dimension.Value); err != nil {
-			return to, hold(voucher, "the dimension %s of %s %s; use another code", dimension.Name, where(posting), err)
+			return to, exporters.Unsupported(voucher, "the dimension %s of %s %s; use another code", dimension.Name, exporters.Where(posting), err)
 		}
 	}
 	if posting.Subledger != "" {
 		if to, err = w.appendCode(to, ofPosting, claimantTag, posting.Subledger); err != nil {
-			return to, hold(voucher, "the claimant's id %s; use another", err)
+			return to, exporters.Unsupported(voucher, "the claimant's id %s; use another", err)
 		}
 	}
 	return to, nil
@@ -110,11 +111,4 @@ func cut(text string) string {
 		end--
 	}
 	return text[:end]
-}
-
-func where(posting *ledger.Posting) string {
-	if posting.LineNumber == 0 {
-		return "the " + string(posting.Kind) + " posting"
-	}
-	return "line " + strconv.Itoa(posting.LineNumber)
 }

@@ -63,7 +63,7 @@ func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 	}
 	total, err := w.total.plus(p.amount, voucher.Currency)
 	if err != nil {
-		return hold(voucher, "%s; a later run can pay it", err)
+		return exporters.Unsupported(voucher, "%s; a later run can pay it", err)
 	}
 	w.appendPayment(p)
 	if err := w.payment.Err(); err != nil { // every text has been checked
@@ -119,8 +119,3 @@ func (w *writer) messageID() string {
 
 // maxMessageID leaves room for a currency behind it.
 const maxMessageID = maxIdentifier - len("EUR")
-
-// hold says why a voucher can not be paid.
-func hold(voucher *ledger.Voucher, format string, args ...any) error {
-	return &ledger.Hold{ClaimID: voucher.ClaimID, Reason: ledger.HoldUnsupportedByFormat, Message: fmt.Sprintf(format, args...)}
-}

@@ -3,6 +3,7 @@ package pain001
 import (
 	"strings"
 
+	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/exporters/xmldoc"
 	"github.com/ledgerport/ledgerport/ledger"
 )
@@ -24,30 +25,30 @@ func (w *writer) pay(voucher *ledger.Voucher) (p payment, err error) {
 	sepa := w.options.ServiceLevel == sepaLevel
 	switch {
 	case voucher.Reverses != "":
-		return p, hold(voucher, "the voucher reverses %s, and a payment can not be taken back by a file; if it was paid, settle it with the claimant", voucher.Reverses)
+		return p, exporters.Unsupported(voucher, "the voucher reverses %s, and a payment can not be taken back by a file; if it was paid, settle it with the claimant", voucher.Reverses)
 	case p.amount == 0:
-		return p, hold(voucher, "nothing is payable")
+		return p, exporters.Unsupported(voucher, "nothing is payable")
 	case p.amount < 0:
-		return p, hold(voucher, "the claimant owes, and a payment file collects nothing; settle the claim with the claimant or with another claim")
+		return p, exporters.Unsupported(voucher, "the claimant owes, and a payment file collects nothing; settle the claim with the claimant or with another claim")
 	case sepa && p.currency.Code() != "EUR":
-		return p, hold(voucher, "the claim is in %s, and SEPA pays in EUR; use an export without serviceLevel SEPA", p.currency.Code())
+		return p, exporters.Unsupported(voucher, "the claim is in %s, and SEPA pays in EUR; use an export without serviceLevel SEPA", p.currency.Code())
 	case sepa && p.amount > maxSEPA:
-		return p, hold(voucher, "the claim is larger than the largest payment of SEPA")
+		return p, exporters.Unsupported(voucher, "the claim is larger than the largest payment of SEPA")
 	case !isIdentifier(p.id):
-		return p, hold(voucher, "the voucher's id can not identify a payment: at most %d characters that every bank takes; see spec.voucherSeries of the export", maxIdentifier)
+		return p, exporters.Unsupported(voucher, "the voucher's id can not identify a payment: at most %d characters that every bank takes; see spec.voucherSeries of the export", maxIdentifier)
 	}
 	var problem string
 	if p.to, problem = parseAccount(voucher.ClaimantIBAN, w.options.DomesticAccounts); problem != "" {
-		return p, hold(voucher, "claimant_iban of the claim %s; correct it in the application", problem)
+		return p, exporters.Unsupported(voucher, "claimant_iban of the claim %s; correct it in the application", problem)
 	}
 	if p.name, err = w.options.text(voucher.ClaimantName, maxName); err != nil {
-		return p, hold(voucher, "claimant_name of the claim %s; change it in the application", err)
+		return p, exporters.Unsupported(voucher, "claimant_name of the claim %s; change it in the application", err)
 	}
 	if p.name == "" {
-		return p, hold(voucher, "claimant_name of the claim is missing; add it in the application")
+		return p, exporters.Unsupported(voucher, "claimant_name of the claim is missing; add it in the application")
 	}
 	if p.text, err = w.remittance(voucher); err != nil {
-		return p, hold(voucher, "the text for the claimant %s; change it in the application, or leave it out of the option remittance", err)
+		return p, exporters.Unsupported(voucher, "the text for the claimant %s; change it in the application, or leave it out of the option remittance", err)
 	}
 	return p, nil
 }

@@ -1,0 +1,185 @@
+// Package saft writes vouchers as a Norwegian SAF-T Financial file, version 1.30: the standard audit file of the tax
+// authority (Skatteetaten). It is an archive of a run that every auditor can read, and no import of an accounting system.
+package saft
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/exporters/xmldoc"
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+// New gives the exporter of type saft.
+func New() exporters.Exporter { return exporter{} }
+
+type exporter struct{}
+
+// Type implements exporters.Exporter.
+func (exporter) Type() string { return "saft" }
+
+// Version implements exporters.Exporter.
+func (exporter) Version() string { return "1" }
+
+// Validate implements exporters.Exporter.
+func (exporter) Validate(raw []byte) error {
+	_, err := decodeOptions(raw)
+	return err
+}
+
+const (
+	bufferSize = 64 << 10
+	// maxDecimals of SAFmonetaryType.
+	maxDecimals = 2
+)
+
+// Begin implements exporters.Exporter.
+func (exporter) Begin(ctx context.Context, batch exporters.Batch, sink exporters.Sink) (exporters.Writer, error) {
+	o, err := decodeOptions(batch.Options)
+	if err != nil {
+		return nil, err
+	}
+	w := &writer{options: o, batch: batch, sink: sink, balances: map[string]ledger.Amount{}, analyses: map[analysis]bool{}}
+	if w.base, err = ledger.ParseCurrency(batch.Books.Currency); err != nil {
+		return nil, err
+	}
+	if w.base.Exponent() > maxDecimals {
+		return nil, &exporters.OptionError{Problem: fmt.Sprintf("the books are in %s, which has %d decimals; SAF-T files have at most %d", w.base.Code(), w.base.Exponent(), maxDecimals)}
+	}
+	if w.yearStart, err = ledger.ParseFiscalYearStart(batch.Books.FiscalYearStart); err != nil {
+		return nil, err
+	}
+	if err := w.checkBooks(); err != nil {
+		return nil, err
+	}
+	if w.scratch, err = sink.Scratch(ctx); err != nil {
+		return nil, err
+	}
+	w.buffer = bufio.NewWriterSize(w.scratch, bufferSize)
+	return w, nil
+}
+
+// writer keeps transactions in scratch space: the file says before them how many there are, their sums, the balances of the
+// accounts, and the analyses that occur.
+type writer struct {
+	options   *options
+	batch     exporters.Batch
+	sink      exporters.Sink
+	base      ledger.Currency
+	yearStart ledger.FiscalYearStart
+
+	scratch exporters.Scratch
+	buffer  *bufio.Writer
+
+	totals      totals
+	balances    map[string]ledger.Amount // by account: debit less credit
+	analyses    map[analysis]bool
+	found       []analysis // in the voucher at hand
+	transaction xmldoc.Piece
+}
+
+// totals of the transactions so far.
+type totals struct {
+	entries       int64
+	debit, credit ledger.Amount
+	first, last   time.Time // posting dates
+}
+
+// analysis is a code of an analysis type.
+type analysis struct{ kind, id string }
+
+const (
+	// maxTotal has 18 digits, the most that a SAFmonetaryType has.
+	maxTotal ledger.Amount = 999_999_999_999_999_999
+	// maxAnalyses bounds the table of analyses, which is kept in memory.
+	maxAnalyses = 100_000
+)
+
+// Write implements exporters.Writer.
+func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	sums, err := w.totals.plus(voucher)
+	if err != nil {
+		return err
+	}
+	if err := w.makeTransaction(voucher); err != nil {
+		return err
+	}
+	if len(w.analyses)+len(w.found) > maxAnalyses {
+		return exporters.Unsupported(voucher, "the file has %d cost centres, projects and employees already; a later run can take the claim", maxAnalyses)
+	}
+	w.totals = sums
+	for i := range voucher.Postings {
+		w.balances[voucher.Postings[i].Account] += voucher.Postings[i].BaseAmount
+	}
+	for _, a := range w.found {
+		w.analyses[a] = true
+	}
+	_, err = w.buffer.Write(w.transaction.Bytes())
+	return err
+}
+
+// plus adds a voucher, which must balance.
+func (t totals) plus(voucher *ledger.Voucher) (totals, error) {
+	var sum ledger.Amount
+	for i := range voucher.Postings {
+		amount := voucher.Postings[i].BaseAmount
+		sum += amount
+		if amount > 0 {
+			t.debit += amount // the voucher's amounts are bounded by ledger.MaxAmount
+		} else {
+			t.credit -= amount
+		}
+		if t.debit > maxTotal || t.credit > maxTotal {
+			return t, exporters.Unsupported(voucher, "with this claim the totals of the file would have more than 18 digits; a later run can take it")
+		}
+	}
+	if sum != 0 {
+		return t, fmt.Errorf("the voucher of claim %s does not sum to zero", voucher.ClaimID)
+	}
+	t.entries++
+	if t.first.IsZero() || voucher.PostingDate.Before(t.first) {
+		t.first = voucher.PostingDate
+	}
+	if voucher.PostingDate.After(t.last) {
+		t.last = voucher.PostingDate
+	}
+	return t, nil
+}
+
+// Close implements exporters.Writer.
+func (w *writer) Close(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := w.buffer.Flush(); err != nil {
+		return err
+	}
+	name := w.options.FileName
+	if name == "" {
+		name = "SAF-T Financial_" + w.options.RegistrationNumber + "_" + w.batch.CreatedAt.Format("20060102150405") + ".xml"
+	}
+	content, err := w.sink.Create(ctx, name, xmldoc.MediaType)
+	if err != nil {
+		return err
+	}
+	head, err := w.head()
+	if err != nil {
+		return err
+	}
+	if _, err := content.Write(head); err != nil {
+		return err
+	}
+	if _, err := w.scratch.WriteTo(content); err != nil {
+		return err
+	}
+	if _, err := content.Write([]byte("    </Journal>\n  </GeneralLedgerEntries>\n</AuditFile>\n")); err != nil {
+		return err
+	}
+	return content.Close()
+}
