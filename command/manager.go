@@ -12,12 +12,14 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
@@ -48,7 +50,7 @@ type managerOptions struct {
 	gracePeriod                    time.Duration
 	leaseDuration                  time.Duration
 	renewDeadline, retryPeriod     time.Duration
-	allowedHosts                   []string
+	allowedHosts, namespaces       []string
 }
 
 func managerCommand(registry *exporters.Registry) *cobra.Command {
@@ -82,6 +84,7 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 	flags.StringVar(&options.spoolDirectory, "spool-directory", "", "directory for artifacts while they are rendered; empty is the system's directory for temporary files")
 	flags.StringSliceVar(&options.allowedHosts, "allowed-hosts", []string{outbound.AnyHost},
 		"hosts that databases, destinations and accounting systems may be at: names, *.example.com, addresses, networks; addresses of loopback, link-local and metadata services only where a network of theirs is listed")
+	flags.StringSliceVar(&options.namespaces, "namespaces", nil, "work in these namespaces only, with a Role in each of them; empty is all of them, with a ClusterRole")
 	flags.DurationVar(&options.recheckInterval, "recheck-interval", 5*time.Minute, "how often databases, destinations and credentials are looked at again")
 	flags.BoolVar(&options.environmentCredentials, "allow-environment-credentials", false, "in an emergency, take credentials whose store is broken from the operator's environment")
 	flags.DurationVar(&options.gracePeriod, "shutdown-grace-period", 20*time.Second, "how long runs may take to end cleanly when the operator is stopped")
@@ -103,9 +106,9 @@ func newManager(options managerOptions, registry *exporters.Registry) (ctrl.Mana
 		}
 	}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme: scheme,
-		// A reconcile sees what the one before it wrote.
-		Client:                  client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: ptr.To(true)}},
+		Scheme:                  scheme,
+		Client:                  clientOptions(options),
+		Cache:                   cacheOptions(options),
 		Metrics:                 metricsOptions(options),
 		HealthProbeBindAddress:  options.probeAddress,
 		LeaderElection:          options.leaderElection,
@@ -122,6 +125,26 @@ func newManager(options managerOptions, registry *exporters.Registry) (ctrl.Mana
 		return nil, err
 	}
 	return mgr, setup(mgr, options, registry)
+}
+
+// clientOptions let a reconcile see what the one before it wrote. With --namespaces a Namespace is read by its name where
+// it is needed: a Role lets nobody list or watch those.
+func clientOptions(options managerOptions) client.Options {
+	cached := &client.CacheOptions{EnableReadYourWritesConsistency: ptr.To(true)}
+	if len(options.namespaces) > 0 {
+		cached.DisableFor = []client.Object{&corev1.Namespace{}}
+	}
+	return client.Options{Cache: cached}
+}
+
+func cacheOptions(options managerOptions) (cached cache.Options) {
+	for _, namespace := range options.namespaces {
+		if cached.DefaultNamespaces == nil {
+			cached.DefaultNamespaces = map[string]cache.Config{}
+		}
+		cached.DefaultNamespaces[namespace] = cache.Config{}
+	}
+	return cached
 }
 
 func metricsOptions(options managerOptions) metricsserver.Options {
@@ -162,7 +185,8 @@ func setup(mgr ctrl.Manager, options managerOptions, registry *exporters.Registr
 	}
 	err = controllers.Setup(mgr, controllers.Parts{
 		Resolver: resolver, Executor: runs, Clock: clock.RealClock{}, RecheckInterval: options.recheckInterval,
-		Failpoints: failpoint.FromEnvironment(),
+		WatchNamespaces: len(options.namespaces) == 0,
+		Failpoints:      failpoint.FromEnvironment(),
 	})
 	if err != nil {
 		return err

@@ -38,6 +38,8 @@ type AccountingExportReconciler struct {
 	Failpoints failpoint.Hook
 	// Recheck says when an export's own credentials are looked at again.
 	Recheck *Recheck
+	// WatchNamespaces lets changes of labels be noticed at once; else they are at the next recheck.
+	WatchNamespaces bool
 
 	external externalSecrets
 	warnings *fallbackWarnings
@@ -54,14 +56,16 @@ func (r *AccountingExportReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	requested := predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
 	r.warnings = newFallbackWarnings(r.Recorder)
 	r.external.manager, r.external.list = mgr, &v1alpha1.AccountingExportList{}
-	built, err := ctrl.NewControllerManagedBy(mgr).
+	reconciler := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.AccountingExport{}, builder.WithPredicates(requested)).
 		Owns(&v1alpha1.ExportRun{}).
 		Watches(&v1alpha1.ClaimSource{}, enqueueExports(mgr.GetClient(), sourceIndex)).
 		Watches(&v1alpha1.ChartOfAccounts{}, enqueueExports(mgr.GetClient(), chartIndex)).
-		Watches(&v1alpha1.ExportDestination{}, enqueueExports(mgr.GetClient(), destinationIndex)).
-		Watches(&corev1.Namespace{}, enqueueExportsOfNamespace(mgr.GetClient()), builder.WithPredicates(predicate.LabelChangedPredicate{})).
-		Build(r)
+		Watches(&v1alpha1.ExportDestination{}, enqueueExports(mgr.GetClient(), destinationIndex))
+	if r.WatchNamespaces {
+		reconciler.Watches(&corev1.Namespace{}, enqueueExportsOfNamespace(mgr.GetClient()), builder.WithPredicates(predicate.LabelChangedPredicate{}))
+	}
+	built, err := reconciler.Build(r)
 	r.external.controller = built
 	return err
 }
@@ -137,6 +141,9 @@ func (r *AccountingExportReconciler) decide(export *v1alpha1.AccountingExport, r
 	result := next{wake: longestWait}
 	if !slots.Next.IsZero() {
 		result.wake = min(longestWait, slots.Next.Sub(now))
+	}
+	if !r.WatchNamespaces {
+		result.wake = min(result.wake, r.Recheck.After(checks.source == nil && checks.destination == nil))
 	}
 	if export.Spec.Credentials != nil {
 		result.wake = untilStale(min(result.wake, r.Recheck.After(checks.credentials == nil)), checks.own)

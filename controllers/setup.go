@@ -20,6 +20,8 @@ type Parts struct {
 	Clock    clock.PassiveClock
 	// RecheckInterval is how often databases, destinations and Secrets are looked at though nothing tells of a change.
 	RecheckInterval time.Duration
+	// WatchNamespaces lets changes of a namespace's labels be noticed at once; else they are within the interval.
+	WatchNamespaces bool
 	// Failpoints lets tests end or stop the process around what it writes; nil in production.
 	Failpoints failpoint.Hook
 }
@@ -38,7 +40,7 @@ func Setup(mgr ctrl.Manager, parts Parts) error {
 		"ChartOfAccounts":   &ChartOfAccountsReconciler{Client: c, Recorder: recorder},
 		"ClaimSource":       &ClaimSourceReconciler{Client: c, Recorder: recorder, Resolver: parts.Resolver, Recheck: sources},
 		"ExportDestination": &ExportDestinationReconciler{Client: c, Recorder: recorder, Resolver: parts.Resolver, Recheck: destinations},
-		"AccountingExport":  &AccountingExportReconciler{Client: c, Recorder: recorder, Resolver: parts.Resolver, Clock: parts.Clock, Recheck: exports, Failpoints: parts.Failpoints},
+		"AccountingExport":  &AccountingExportReconciler{Client: c, Recorder: recorder, Resolver: parts.Resolver, Clock: parts.Clock, Recheck: exports, WatchNamespaces: parts.WatchNamespaces, Failpoints: parts.Failpoints},
 		"ExportRun":         &ExportRunReconciler{Client: c, Recorder: recorder, Executor: parts.Executor, Clock: parts.Clock, Failpoints: parts.Failpoints, Sources: sources, Destinations: destinations},
 	}
 	for kind, reconciler := range reconcilers {

@@ -48,8 +48,9 @@ import (
 
 // api is the control plane that all tests of this package share; each has namespaces and an operator of its own.
 var api struct {
-	config *rest.Config
-	client client.Client
+	config   *rest.Config
+	client   client.Client
+	operator *rest.Config // of the operator's own account
 }
 
 func TestMain(m *testing.M) {
@@ -76,6 +77,9 @@ func runWithControlPlane(m *testing.M) (int, error) {
 	api.config = controlPlane.Config
 	api.client, err = client.New(api.config, client.Options{Scheme: newScheme()})
 	if err != nil {
+		return 0, err
+	}
+	if api.operator, err = operatorAccount(ctx); err != nil {
 		return 0, err
 	}
 	return m.Run(), nil
@@ -150,7 +154,7 @@ func (w *world) startOperator(namespaces ...string) {
 	for _, namespace := range namespaces {
 		watched[namespace] = cache.Config{}
 	}
-	counting := rest.CopyConfig(api.config)
+	counting := rest.CopyConfig(api.operator)
 	counting.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		w.writes.next = next
 		return w.writes
@@ -174,7 +178,7 @@ func (w *world) startOperator(namespaces ...string) {
 		Resolver: resolver, Holder: rand.Text(), SpoolDirectory: w.TempDir(), Program: "Ledgerport", ProgramVersion: "test",
 	}, 4)
 	w.must(mgr.Add(runs))
-	w.must(controllers.Setup(mgr, controllers.Parts{Resolver: resolver, Executor: runs, Clock: w.clock, RecheckInterval: w.recheck}))
+	w.must(controllers.Setup(mgr, controllers.Parts{Resolver: resolver, Executor: runs, Clock: w.clock, RecheckInterval: w.recheck, WatchNamespaces: true}))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- mgr.Start(ctx) }()
@@ -184,7 +188,10 @@ func (w *world) startOperator(namespaces ...string) {
 			w.Errorf("the operator ended with: %s", err)
 		}
 	})
-	w.Cleanup(w.stopOperator)
+	w.Cleanup(func() {
+		w.stopOperator()
+		w.writes.reportRefusals(w)
+	})
 }
 
 // writeLog keeps what the operator writes to the API server, events and leases not counted.
@@ -192,6 +199,8 @@ type writeLog struct {
 	next http.RoundTripper
 	mu   sync.Mutex
 	all  []string
+	// refused are requests that the operator's role does not allow.
+	refused []string
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -201,7 +210,13 @@ func (l *writeLog) RoundTrip(request *http.Request) (*http.Response, error) {
 		l.all = append(l.all, request.Method+" "+request.URL.Path)
 		l.mu.Unlock()
 	}
-	return l.next.RoundTrip(request)
+	answer, err := l.next.RoundTrip(request)
+	if err == nil && answer.StatusCode == http.StatusForbidden && !beingDeleted(answer) {
+		l.mu.Lock()
+		l.refused = append(l.refused, request.Method+" "+request.URL.Path)
+		l.mu.Unlock()
+	}
+	return answer, err
 }
 
 // take gives what was written since it was last called.
@@ -280,6 +295,9 @@ func (w *world) until(check func(context.Context) (missing string)) {
 		missing := check(ctx)
 		if missing == "" {
 			return
+		}
+		if w.writes != nil && w.writes.wasRefused() { // it will not come
+			w.Fatalf("while %s: the operator was refused something", missing)
 		}
 		select {
 		case <-ctx.Done():

@@ -144,6 +144,8 @@ func StartControlPlane(_ context.Context, assets string, log io.Writer) (*Contro
 		ControlPlaneStartTimeout: time.Minute,
 		ControlPlaneStopTimeout:  time.Minute,
 	}}
+	// Some clusters let only those who may finalize an owner name it in a way that blocks its deletion.
+	started.environment.ControlPlane.GetAPIServer().Configure().Append("enable-admission-plugins", "OwnerReferencesPermissionEnforcement")
 	if started.Config, err = started.environment.Start(); err != nil {
 		_ = started.environment.Stop() // whichever of the two runs
 		return nil, fmt.Errorf("starting etcd and kube-apiserver of %s: %w", assets, err)

@@ -1,0 +1,232 @@
+package controllers_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+)
+
+// TestATenantWhoReachesForWhatIsOthers has everything in order but one reference. Sources and destinations of other
+// namespaces, hosts and paths that leave the root have tests of their own.
+func TestATenantWhoReachesForWhatIsOthers(t *testing.T) {
+	t.Parallel()
+	elsewhere := home(t)
+	tests := []struct {
+		name    string
+		change  func(p *parts)
+		aspect  string
+		reasons []string
+	}{
+		{"a Secret of another namespace", func(p *parts) { p.source.Spec.Postgres.ConnectionSecretRef.Name = elsewhere + "/claims-db" },
+			v1alpha1.ConditionCredentialsReady, []string{v1alpha1.ReasonSecretUnreadable, v1alpha1.ReasonSecretNotFound}},
+		{"a Secret behind a path", func(p *parts) {
+			p.source.Spec.Postgres.ConnectionSecretRef.Name = "../../" + elsewhere + "/secrets/claims-db"
+		}, v1alpha1.ConditionCredentialsReady, []string{v1alpha1.ReasonSecretUnreadable, v1alpha1.ReasonSecretNotFound}},
+		{"a source of another namespace", func(p *parts) { p.export.Spec.SourceRef.Namespace = elsewhere },
+			v1alpha1.ConditionSourceReady, []string{v1alpha1.ReasonAccessDenied}},
+		{"a destination of another namespace", func(p *parts) { p.export.Spec.DestinationRef.Namespace = elsewhere },
+			v1alpha1.ConditionDestinationReady, []string{v1alpha1.ReasonAccessDenied}},
+		{"an option of a megabyte", func(p *parts) {
+			p.export.Spec.Exporter.Options = options(map[string]any{"delimiter": strings.Repeat("x", 1<<20)})
+		}, v1alpha1.ConditionMappingReady, []string{v1alpha1.ReasonInvalidOptions}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, elsewhere)
+			w.fill(1)
+			others := &parts{w.secret(), w.source(), nil, w.destination(), nil}
+			others.secret.Namespace, others.source.Namespace, others.destination.Namespace = elsewhere, elsewhere, elsewhere
+			for _, object := range []client.Object{others.secret, others.source, others.destination} {
+				if err := api.client.Create(t.Context(), object); err != nil && !apierrors.IsAlreadyExists(err) {
+					t.Fatal(err)
+				}
+			}
+			p := &parts{w.secret(), w.source(), w.chart(), w.destination(), requested(w.export())}
+			test.change(p)
+			w.createParts(p)
+			eventually(w, w.export(), func(export *v1alpha1.AccountingExport) string {
+				found := meta.FindStatusCondition(export.Status.Conditions, test.aspect)
+				if found == nil || found.Status != metav1.ConditionFalse || !slices.Contains(test.reasons, found.Reason) {
+					return fmt.Sprintf("%s is %+v, want one of %q", test.aspect, found, test.reasons)
+				}
+				return ""
+			})
+			w.nothingHappened()
+		})
+	}
+}
+
+// TestAnExpressionThatNeverEndsHoldsItsClaims looks at ten million elements and more.
+func TestAnExpressionThatNeverEndsHoldsItsClaims(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fill(2)
+	chart := w.chart()
+	hundred := "[" + strings.TrimSuffix(strings.Repeat("1,", 100), ",") + "]"
+	expression := "line.category != ''"
+	for _, variable := range []string{"a", "b", "c", "d", "e"} {
+		expression = hundred + ".all(" + variable + ", " + expression + ")"
+	}
+	chart.Spec.Rules[0].Match.Expression = expression
+	w.create(w.secret(), w.source(), chart, w.destination(), requested(w.export()))
+	eventually(w, w.export(), func(export *v1alpha1.AccountingExport) string {
+		last := export.Status.LastRun
+		switch ready := meta.FindStatusCondition(export.Status.Conditions, v1alpha1.ConditionReady); {
+		case ready != nil && ready.Reason == v1alpha1.ReasonInvalidChart: // refused before anything is begun
+			return ""
+		case last != nil && last.Phase == v1alpha1.RunSucceeded && last.Claims == 0 && last.Held == 2:
+			return ""
+		default:
+			return fmt.Sprintf("Ready is %+v, the last run %+v", ready, last)
+		}
+	})
+}
+
+// fragment would end a text, a quoted identifier and a statement.
+const fragment = `x"'; DROP TABLE public.claims CASCADE; --`
+
+// TestASQLFragmentInEveryTextChangesNothing puts it into each text of each kind in turn, every one an export of its own, all
+// of them asked for a run. The API server refuses many; of the rest the operator says why it can not, or exports as ever.
+func TestASQLFragmentInEveryTextChangesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fill(2)
+	w.create(w.secret())
+	var tried, refused int
+	var exports []*v1alpha1.AccountingExport
+	for kind, texts := range w.withFragments() {
+		for _, attack := range texts {
+			name := fmt.Sprintf("%s-%d", kind, tried)
+			tried++
+			source, chart, destination, export := w.source(), w.chart(), w.destination(), requested(w.export())
+			complete(source, chart, export)
+			objects := map[string]client.Object{"source": source, "chart": chart, "destination": destination, "export": export}
+			export.Spec.SourceRef.Name, export.Spec.ChartOfAccountsRef.Name, export.Spec.DestinationRef.Name = name, name, name
+			export.Spec.VoucherSeries = fmt.Sprintf("S%d", tried)
+			objects[kind] = attack(objects[kind])
+			if !w.tryAll(name, objects) {
+				refused++
+				continue
+			}
+			exports = append(exports, &v1alpha1.AccountingExport{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: w.namespace}})
+		}
+	}
+	if tried < 40 || refused == tried {
+		t.Errorf("of %d fields the API server refused %d: that is no test", tried, refused)
+	}
+	for _, export := range exports {
+		eventually(w, export, settled)
+	}
+	if n := w.count(`select count(*) from claims where organization_id::text = $1`, w.organization); n != 2 {
+		t.Errorf("%d claims are left, want 2", n)
+	}
+}
+
+// settled says that the operator has found out whether it can export, and if so has tried.
+func settled(export *v1alpha1.AccountingExport) string {
+	ready := meta.FindStatusCondition(export.Status.Conditions, v1alpha1.ConditionReady)
+	last := export.Status.LastRun
+	switch {
+	case ready == nil, ready.Reason == v1alpha1.ReasonChecking:
+		return export.Name + " was not checked"
+	case ready.Reason == v1alpha1.ReasonInternal:
+		return export.Name + ": " + ready.Message
+	case ready.Status == metav1.ConditionFalse, last != nil && last.Phase.Finished():
+		return ""
+	}
+	return export.Name + " has not run"
+}
+
+// complete fills in texts that are optional.
+func complete(source *v1alpha1.ClaimSource, chart *v1alpha1.ChartOfAccounts, export *v1alpha1.AccountingExport) {
+	postgres := &source.Spec.Postgres
+	postgres.Claims = v1alpha1.ClaimsTable{
+		Table: "public.claims", Columns: map[string]v1alpha1.ColumnName{"id": "id", "approvedAt": "approved_at", "description": "description"},
+		Approved: v1alpha1.ApprovedFilter{Column: "status", Values: []string{"approved"}},
+	}
+	postgres.Lines = v1alpha1.LinesTable{Table: "public.claim_lines", Columns: map[string]v1alpha1.ColumnName{"claimID": "claim_id", "grossAmount": "gross_amount", "unit": "unit"}}
+	chart.Spec.Rules[0].Match = v1alpha1.RuleMatch{Expression: "line.category != ''"}
+	chart.Spec.Rules[0].Dimensions = map[string]string{"costCenter": "line.dimensions['cost_center']"}
+	export.Spec.TimeZone, export.Spec.Schedule = "Europe/Berlin", "0 6 1 * *"
+	export.Spec.Exporter.Options = options(map[string]any{"delimiter": ";", "columns": []any{map[string]any{"name": "text", "value": "line.text"}}})
+}
+
+// withFragments gives, by kind, one change for each text of the spec.
+func (w *world) withFragments() map[string][]func(client.Object) client.Object {
+	w.Helper()
+	source, chart, export := w.source(), w.chart(), w.export()
+	complete(source, chart, export)
+	all := map[string][]func(client.Object) client.Object{}
+	for kind, object := range map[string]client.Object{"source": source, "chart": chart, "destination": w.destination(), "export": export} {
+		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+		w.must(err)
+		for i := range textsOf(content["spec"]) {
+			all[kind] = append(all[kind], func(object client.Object) client.Object {
+				of, err := apiutil.GVKForObject(object, api.client.Scheme())
+				w.must(err)
+				content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+				w.must(err)
+				textsOf(content["spec"])[i](fragment)
+				changed := &unstructured.Unstructured{Object: content}
+				changed.SetGroupVersionKind(of)
+				return changed
+			})
+		}
+	}
+	return all
+}
+
+// textsOf gives, in a certain order, what sets each text within a value.
+func textsOf(value any) (setters []func(string)) {
+	visit := func(child any, set func(any)) {
+		if _, isText := child.(string); isText {
+			setters = append(setters, func(text string) { set(text) })
+			return
+		}
+		setters = append(setters, textsOf(child)...)
+	}
+	switch value := value.(type) {
+	case map[string]any:
+		keys := make([]string, 0, len(value))
+		for key := range value {
+			keys = append(keys, key)
+		}
+		slices.Sort(keys)
+		for _, key := range keys {
+			visit(value[key], func(to any) { value[key] = to })
+		}
+	case []any:
+		for i := range value {
+			visit(value[i], func(to any) { value[i] = to })
+		}
+	}
+	return setters
+}
+
+// tryAll creates objects under one name, and says whether the API server takes them.
+func (w *world) tryAll(name string, objects map[string]client.Object) bool {
+	w.Helper()
+	for _, kind := range []string{"source", "chart", "destination", "export"} {
+		object := objects[kind]
+		object.SetName(strings.ToLower(name))
+		object.SetNamespace(w.namespace)
+		err := api.client.Create(w.Context(), object)
+		if apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) {
+			return false
+		}
+		w.must(err)
+	}
+	return true
+}
