@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -209,4 +210,12 @@ func fileNameProblem(name string) string {
 		return "has a path separator or a control character; give the name of a file without a path"
 	}
 	return ""
+}
+
+// CheckChoice refuses, with an *OptionError of that field, a value that is none of the choices.
+func CheckChoice(field, value string, choices ...string) error {
+	if slices.Contains(choices, value) {
+		return nil
+	}
+	return &OptionError{Field: field, Problem: fmt.Sprintf("%.40q is not one of %q", value, choices)}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/ledger"
@@ -123,6 +124,29 @@ func TestFiscalYears(t *testing.T) {
 	for _, wrong := range []string{"1-1", "13-01", "02-29", "00-10", "2026-01-01", "x"} {
 		if _, err := ledger.ParseFiscalYearStart(wrong); err == nil {
 			t.Errorf("%q is taken", wrong)
+		}
+	}
+}
+
+func TestPeriodsAreMonthsOfTheFiscalYear(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		start, date string
+		want        int
+	}{
+		{"01-01", "2026-11-03", 11}, {"05-01", "2026-05-01", 1}, {"05-01", "2027-04-30", 12},
+		{"04-06", "2026-04-06", 1}, {"04-06", "2026-05-05", 1}, {"04-06", "2027-04-05", 12},
+	} {
+		start, err := ledger.ParseFiscalYearStart(test.start)
+		if err != nil {
+			t.Fatal(err)
+		}
+		date, err := time.Parse(time.DateOnly, test.date)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := start.Period(date); got != test.want {
+			t.Errorf("%s in a year from %s is in period %d, want %d", test.date, test.start, got, test.want)
 		}
 	}
 }

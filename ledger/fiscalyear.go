@@ -37,3 +37,13 @@ func (s FiscalYearStart) Range(year int) (first, last time.Time) {
 	first = time.Date(year, s.Month, s.Day, 0, 0, 0, 0, time.UTC)
 	return first, first.AddDate(1, 0, -1)
 }
+
+// Period is the month of the fiscal year that a date is in, counted from 1. A month begins on the day on which the year does.
+func (s FiscalYearStart) Period(date time.Time) int {
+	const months = 12
+	period := (date.Year()-s.Year(date))*months + int(date.Month()-s.Month)
+	if date.Day() < s.Day {
+		period--
+	}
+	return period + 1
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/ledgerport/ledgerport/exporters/pain001"
 	"github.com/ledgerport/ledgerport/exporters/saft"
 	"github.com/ledgerport/ledgerport/exporters/sie"
+	"github.com/ledgerport/ledgerport/exporters/xledger"
 )
 
 // Exporters gives the built-in exporters.
@@ -23,6 +24,7 @@ func Exporters() []exporters.Exporter {
 		pain001.New(),
 		saft.New(),
 		sie.New(),
+		xledger.New(),
 	}
 }
 

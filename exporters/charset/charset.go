@@ -123,6 +123,30 @@ func (c *Charset) Transliterate(text string) (string, error) {
 	return c.table.NewDecoder().String(string(encoded))
 }
 
+// Compose gives a text in which the set has every character, one for a letter and its accent where it must be, and without
+// replacing any: the error is a *MissingError.
+func (c *Charset) Compose(text string) (string, error) {
+	missing, lacks := c.firstMissing(text)
+	if !lacks {
+		return text, nil
+	}
+	composed := compose(text)
+	if _, lacks := c.firstMissing(composed); lacks {
+		return "", &MissingError{missing, c.name}
+	}
+	return composed, nil
+}
+
+func (c *Charset) firstMissing(text string) (rune, bool) {
+	var scratch [utf8.UTFMax]byte
+	for _, character := range text {
+		if _, ok := c.AppendRune(scratch[:0], character); !ok {
+			return character, true
+		}
+	}
+	return 0, false
+}
+
 // isPlain says whether a text is printable ASCII, which every set has.
 func isPlain(text string) bool {
 	for i := range len(text) {

@@ -12,12 +12,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/unicode"
 
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/exporters/conformance"
+	"github.com/ledgerport/ledgerport/exporters/table"
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
@@ -30,7 +32,8 @@ func TestConformance(t *testing.T) {
 		`{"encoding": "utf-8-bom", "quote": "always", "delimiter": ";", "decimalMark": ","}`,
 		`{"encoding": "utf-16le", "delimiter": "\t"}`,
 		`{"encoding": "windows-1252", "lineEnding": "lf"}`,
-		`{"encoding": "iso-8859-15", "formulaGuard": false}`,
+		`{"encoding": "iso-8859-15", "formulaGuard": false, "transliterate": true}`,
+		fixed, lines,
 		`{"header": false, "columns": [{"value": "left(line.text, 30) + date(voucher.date, 'YYMMDD')"}]}`,
 	} {
 		t.Run(options, func(t *testing.T) { conformance.Test(t, New(), []byte(options)) })
@@ -95,12 +98,24 @@ func readDefault(files []conformance.File) ([]conformance.Found, error) {
 	return found, nil
 }
 
+// What the page shows of fixed widths and JSON Lines.
+const (
+	fixed = `{"format": "fixed", "header": false, "encoding": "windows-1252", "transliterate": true, "columns": [
+		{"value": "voucher.number", "width": 8, "pad": "0"}, {"value": "date(voucher.date, 'YYYYMMDD')", "width": 8}, {"value": "line.account", "width": 6},
+		{"value": "line.base_amount", "width": 18, "pad": "0"}, {"value": "line.tax_code", "width": 3, "align": "right"}, {"value": "line.text", "width": 20}]}`
+	lines = `{"format": "jsonl", "columns": [{"name": "voucher", "value": "voucher.id"}, {"name": "line", "value": "line.number"},
+		{"name": "account", "value": "line.account"}, {"name": "amount", "value": "line.base_amount"}, {"name": "tax", "value": "line.kind == 'Tax'"},
+		{"name": "cost_center", "value": "line.dimensions['costCenter']"}, {"name": "text", "value": "line.text", "width": 40}]}`
+)
+
 // golden cases are also what docs/exporters/csv.md shows.
 func TestFilesAreAsReviewed(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, options string }{
-		{"default", ``},
-		{"german", `{
+		{"default.csv", ``},
+		{"widths.txt", fixed},
+		{"lines.jsonl", lines},
+		{"german.csv", `{
 			"delimiter": ";", "decimalMark": ",", "encoding": "windows-1252", "fileName": "Buchungen.csv",
 			"columns": [
 				{"name": "Belegnummer", "value": "voucher.number"},
@@ -113,7 +128,7 @@ func TestFilesAreAsReviewed(t *testing.T) {
 				{"name": "Buchungstext", "value": "left(line.text, 60)"},
 				{"name": "Mitarbeiter", "value": "line.kind == 'Offset' ? voucher.claimant_name : ''"}
 			]}`},
-		{"fixed", `{"header": false, "quote": "always", "lineEnding": "lf", "columns": [
+		{"quoted.csv", `{"header": false, "quote": "always", "lineEnding": "lf", "columns": [
 				{"value": "'EXP'"}, {"value": "batch.run"}, {"value": "voucher.series + string(voucher.number)"}, {"value": "voucher.approved_at"},
 				{"value": "-line.amount"}, {"value": "voucher.currency"}, {"value": "line.quantity"}, {"value": "line.number"}, {"value": "line.kind == 'Tax'"}
 			]}`},
@@ -122,7 +137,7 @@ func TestFilesAreAsReviewed(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			file := render(t, test.options)
-			golden := filepath.Join("testdata", test.name+".csv")
+			golden := filepath.Join("testdata", test.name)
 			if *update {
 				if err := os.WriteFile(golden, file.Content, 0o600); err != nil {
 					t.Fatal(err)
@@ -145,6 +160,8 @@ func TestNameAndMediaTypeFollowTheOptions(t *testing.T) {
 		``:                             "monthly-29934120.csv text/csv; charset=utf-8; header=present",
 		`{"encoding": "utf-8-bom"}`:    "monthly-29934120.csv text/csv; charset=utf-8; header=present",
 		`{"encoding": "windows-1252"}`: "monthly-29934120.csv text/csv; charset=windows-1252; header=present",
+		fixed:                          "monthly-29934120.txt text/plain; charset=windows-1252",
+		lines:                          "monthly-29934120.jsonl application/jsonl; charset=utf-8",
 		`{"fileName": "gl.txt", "header": false, "encoding": "utf-16le"}`: "gl.txt text/csv; charset=utf-16le; header=absent",
 	} {
 		if file := render(t, options); file.Name+" "+file.MediaType != want {
@@ -198,6 +215,56 @@ func TestUTF16SaysTheSameAsUTF8(t *testing.T) {
 	}
 }
 
+func TestRowsOfFixedWidthsAreAsLongAsEachOther(t *testing.T) {
+	t.Parallel()
+	utf := strings.Replace(fixed, "windows-1252", "utf-8", 1)
+	for options, length := range map[string]func(string) int{fixed: func(s string) int { return len(s) }, utf: utf8.RuneCountInString} {
+		rows := strings.Split(strings.TrimSuffix(string(render(t, options).Content), "\r\n"), "\r\n")
+		for i, row := range rows {
+			if length(row) != 63 || len(rows) < 20 {
+				t.Errorf("row %d of %d has %d characters: %q", i+1, len(rows), length(row), row)
+			}
+		}
+	}
+}
+
+func TestEachJSONLineIsAnObjectWithExactDecimals(t *testing.T) {
+	t.Parallel()
+	type object struct {
+		Voucher, Account, Amount string
+		Line                     int
+		Tax                      bool
+		CostCenter               *string `json:"cost_center"`
+		Text                     string
+	}
+	decoder := json.NewDecoder(bytes.NewReader(render(t, lines).Content))
+	decoder.DisallowUnknownFields()
+	sums, rows := map[string]ledger.Amount{}, 0
+	for ; decoder.More(); rows++ {
+		var o object
+		if err := decoder.Decode(&o); err != nil {
+			t.Fatal(err)
+		}
+		sums[o.Voucher] += amount(t, o.Amount, parseCurrency(t, "SEK"))
+		if rows == 1 && (o != object{Voucher: "E/2026/1", Line: 1, Account: "2641", Amount: "120.00", Tax: true, Text: "Tåg Malmö–Göteborg"}) {
+			t.Errorf("the second is %+v", o)
+		}
+	}
+	for id, sum := range sums {
+		if sum != 0 || rows < 20 {
+			t.Errorf("%s of %d rows differs by %d", id, rows, sum)
+		}
+	}
+}
+
+func TestWhatTheEncodingLacksIsReplacedWhereTheOptionsSaySo(t *testing.T) {
+	t.Parallel()
+	content := render(t, `{"encoding": "windows-1252", "transliterate": true}`).Content
+	if !bytes.Contains(content, []byte("Lukasz Zaz\xf3lc: \x93Gesla jazn\x94")) {
+		t.Errorf("there is no text without Polish letters in\n%s", content)
+	}
+}
+
 func TestAVoucherThatCanNotBeWrittenIsHeld(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -209,6 +276,12 @@ func TestAVoucherThatCanNotBeWrittenIsHeld(t *testing.T) {
 			"claim-latin":    `the column "text" of the Offset posting has the character U+0141, which windows-1252 lacks`,
 			"claim-cyrillic": `the column "text" of the Expense posting of line 1 has the character U+041C`,
 			"claim-emoji":    "U+65E5",
+		}},
+		{"a code is wider than its column", `{"columns": [{"name": "a", "value": "voucher.claim_id", "width": 12}]}`, ledger.HoldUnsupportedByFormat, map[string]string{
+			"claim-ordinary": `the column "a" of the voucher is longer than the width 12 of the column; widen it, or cut the text by left(…, 12)`,
+		}},
+		{"an amount is wider than its column", `{"format": "fixed", "header": false, "columns": [{"value": "line.base_amount", "width": 9}]}`, ledger.HoldUnsupportedByFormat, map[string]string{
+			"claim-large": `the column "number 1" of the Expense posting of line 1 is longer than the width 9`,
 		}},
 		{"an expression fails for a posting", `{"columns": [{"name": "n", "value": "100 / (line.number - 100)"}]}`, ledger.HoldExpressionFailed, map[string]string{
 			"claim-many": `the column "n" can not be evaluated for the Expense posting of line 100: 1:5: division by zero`,
@@ -260,6 +333,12 @@ func TestOptionsThatCanNotWorkAreRefused(t *testing.T) {
 		{`{"fileName": "a/gl.csv"}`, `fileName: has a path separator`},
 		{`{"fileName": "manifest.json"}`, `fileName: is the name of the manifest`},
 		{`{"columns": []}`, `columns: is empty`},
+		{`{"format": "xml"}`, `format: "xml" is not one of ["delimited" "fixed" "jsonl"]`},
+		{`{"format": "fixed"}`, `columns[0].width: is required in a file of fixed widths`},
+		{`{"format": "jsonl", "encoding": "utf-16le"}`, `encoding: is not utf-8, as JSON always is`},
+		{`{"format": "jsonl", "columns": [{"name": "a", "value": "'x'"}, {"name": "a", "value": "'y'"}]}`, `columns[1].name: is that of another column`},
+		{`{"columns": [{"name": "a", "value": "'x'", "pad": "ab"}]}`, `columns[0].pad: is not one printable character`},
+		{`{"columns": [{"name": "a", "value": "'x'", "align": "middle"}]}`, `columns[0].align: "middle" is not one of ["left" "right"]`},
 		{`{"columns": {}}`, `columns: is or has a JSON object where a list belongs`},
 		{`{"columns": [{"name": "a", "value": "line.account"}, {"value": "line.account"}]}`, `columns[1].name: is empty`},
 		{`{"columns": [{"name": "ł", "value": "line.account"}], "encoding": "iso-8859-1"}`, `columns[0].name: has the character U+0142, which iso-8859-1 lacks`},
@@ -346,24 +425,24 @@ func TestThePageOfTheExporterIsTrue(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := string(content)
-	for name := range variables {
+	for _, name := range table.VariableNames() {
 		if !strings.Contains(page, "`"+name+"`") {
 			t.Errorf("the variable %s is not on it", name)
 		}
 	}
-	for golden, lines := range map[string]int{"default": 3, "german": 7} {
-		file, err := os.ReadFile(filepath.Join("testdata", golden+".csv"))
+	for golden, lines := range map[string]int{"default.csv": 3, "german.csv": 7, "widths.txt": 3, "lines.jsonl": 2} {
+		file, err := os.ReadFile(filepath.Join("testdata", golden))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if golden == "german" {
+		if golden == "german.csv" || golden == "widths.txt" {
 			if file, err = charmap.Windows1252.NewDecoder().Bytes(file); err != nil {
 				t.Fatal(err)
 			}
 		}
-		shown := strings.Join(strings.Split(string(file), "\r\n")[:lines], "\n")
+		shown := strings.Join(strings.Split(strings.ReplaceAll(string(file), "\r\n", "\n"), "\n")[:lines], "\n")
 		if !strings.Contains(page, shown) {
-			t.Errorf("it does not show the beginning of testdata/%s.csv:\n%s", golden, shown)
+			t.Errorf("it does not show the beginning of testdata/%s:\n%s", golden, shown)
 		}
 	}
 }

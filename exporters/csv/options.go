@@ -1,20 +1,16 @@
 package csv
 
 import (
-	"fmt"
-	"slices"
-	"strings"
-	"unicode/utf8"
-
-	"golang.org/x/text/encoding/charmap"
-
 	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/exporters/table"
 )
 
 // options of the exporter. docs/exporters/csv.md has a table of them, made by make generate.
 type options struct {
 	// The columns, in order.
 	Columns []column `json:"columns" absent:"below"`
+	// `delimited`; `fixed`: columns of fixed widths, without delimiters; `jsonl`: JSON Lines, an object for each row.
+	Format string `json:"format" default:"delimited"`
 	// One of `,` `;` `|` `:` `^` `~` and tab.
 	Delimiter string `json:"delimiter" default:","`
 	// `.` or `,`
@@ -22,7 +18,9 @@ type options struct {
 	// `utf-8`, `utf-8-bom` (Excel recognises it), `windows-1252`, `iso-8859-1`, `iso-8859-15`, `utf-16le` (with byte order
 	// mark)
 	Encoding string `json:"encoding" default:"utf-8"`
-	// The first row has the columns' names.
+	// What the encoding lacks is [replaced](characters.md); else the claim is held.
+	Transliterate bool `json:"transliterate"`
+	// The first row has the columns' names. `jsonl` has them in every row.
 	Header bool `json:"header" default:"true"`
 	// `crlf` (RFC 4180) or `lf`
 	LineEnding string `json:"lineEnding" default:"crlf"`
@@ -31,7 +29,7 @@ type options struct {
 	// See below.
 	FormulaGuard bool `json:"formulaGuard" default:"true"`
 	// A name without a path.
-	FileName string `json:"fileName" absent:"<run>.csv"`
+	FileName string `json:"fileName" absent:"<run>.csv, .txt or .jsonl"`
 }
 
 // column is one column.
@@ -40,46 +38,34 @@ type column struct {
 	Name string `json:"name"`
 	// A CEL expression that gives a string, int, bool, timestamp or decimal.
 	Value string `json:"value" required:"true"`
+	// Characters of a cell: exactly these in `fixed`, at most these in other formats. What is longer is cut if it is a text
+	// to read (`line.text`, `voucher.text`, `line.account_name`, `voucher.claimant_name`), else the claim is held.
+	Width int `json:"width"`
+	// `left` or `right`, in `fixed`; without it numbers are right and all else left.
+	Align string `json:"align"`
+	// Character that fills a cell, in `fixed`; without it a space.
+	Pad string `json:"pad"`
 }
 
 // defaultColumns are enough for a spreadsheet and for most generic imports.
 var defaultColumns = []column{
-	{"voucher", "voucher.id"},
-	{"date", "voucher.date"},
-	{"account", "line.account"},
-	{"account_name", "line.account_name"},
-	{"text", "line.text"},
-	{"currency", "voucher.currency"},
-	{"debit", "line.debit"},
-	{"credit", "line.credit"},
-	{"base_currency", "voucher.base_currency"},
-	{"base_debit", "line.base_debit"},
-	{"base_credit", "line.base_credit"},
-	{"tax_code", "line.tax_code"},
-	{"subledger", "line.subledger"},
-	{"claim", "voucher.claim_id"},
+	{Name: "voucher", Value: "voucher.id"},
+	{Name: "date", Value: "voucher.date"},
+	{Name: "account", Value: "line.account"},
+	{Name: "account_name", Value: "line.account_name"},
+	{Name: "text", Value: "line.text"},
+	{Name: "currency", Value: "voucher.currency"},
+	{Name: "debit", Value: "line.debit"},
+	{Name: "credit", Value: "line.credit"},
+	{Name: "base_currency", Value: "voucher.base_currency"},
+	{Name: "base_debit", Value: "line.base_debit"},
+	{Name: "base_credit", Value: "line.base_credit"},
+	{Name: "tax_code", Value: "line.tax_code"},
+	{Name: "subledger", Value: "line.subledger"},
+	{Name: "claim", Value: "voucher.claim_id"},
 }
 
-// delimiters are characters that neither numbers nor dates have, except for a decimal comma and the time of day.
-const delimiters = ",;|\t:^~"
-
-const (
-	utf8Plain = "utf-8"
-	utf8BOM   = "utf-8-bom"
-	utf16LE   = "utf-16le"
-)
-
-// charmaps are the encodings that lack most characters.
-var charmaps = map[string]*charmap.Charmap{
-	"windows-1252": charmap.Windows1252,
-	"iso-8859-1":   charmap.ISO8859_1,
-	"iso-8859-15":  charmap.ISO8859_15,
-}
-
-var (
-	encodings   = []string{utf8Plain, utf8BOM, "windows-1252", "iso-8859-1", "iso-8859-15", utf16LE}
-	lineEndings = map[string]string{"crlf": "\r\n", "lf": "\n"}
-)
+var lineEndings = map[string]string{"crlf": "\r\n", "lf": "\n"}
 
 func decodeOptions(raw []byte) (*options, error) {
 	o := &options{}
@@ -101,41 +87,24 @@ func (o *options) check() error {
 			return err
 		}
 	}
-	if len(o.Delimiter) != 1 || !strings.Contains(delimiters, o.Delimiter) {
-		return &exporters.OptionError{Field: "delimiter", Problem: `is not one of , ; | : ^ ~ or a tab ("\t")`}
+	if err := exporters.CheckChoice("lineEnding", o.LineEnding, "crlf", "lf"); err != nil {
+		return err
 	}
-	for _, choice := range []struct {
-		field, value string
-		choices      []string
-	}{
-		{"decimalMark", o.DecimalMark, []string{".", ","}},
-		{"encoding", o.Encoding, encodings},
-		{"lineEnding", o.LineEnding, []string{"crlf", "lf"}},
-		{"quote", o.Quote, []string{"minimal", "always"}},
-	} {
-		if !slices.Contains(choice.choices, choice.value) {
-			return &exporters.OptionError{Field: choice.field, Problem: fmt.Sprintf("%.40q is not one of %q", choice.value, choice.choices)}
-		}
+	if err := exporters.CheckChoice("quote", o.Quote, "minimal", "always"); err != nil {
+		return err
 	}
-	if len(o.Columns) == 0 {
-		return &exporters.OptionError{Field: "columns", Problem: "is empty; leave it out for the default columns"}
-	}
-	return o.checkNames()
+	return o.layout().Check()
 }
 
-func (o *options) checkNames() error {
-	cells := newCells(o)
+// layout of the file.
+func (o *options) layout() *table.Layout {
+	columns := make([]table.Column, len(o.Columns))
 	for i, c := range o.Columns {
-		field := fmt.Sprintf("columns[%d].name", i)
-		if o.Header && c.Name == "" {
-			return &exporters.OptionError{Field: field, Problem: "is empty, and the file has a header"}
-		}
-		if !utf8.ValidString(c.Name) {
-			return &exporters.OptionError{Field: field, Problem: "is not UTF-8"}
-		}
-		if _, err := cells.appendText(nil, c.Name); err != nil {
-			return &exporters.OptionError{Field: field, Problem: err.Error()}
-		}
+		columns[i] = table.Column(c)
 	}
-	return nil
+	return &table.Layout{
+		Format: o.Format, Columns: columns, Delimiter: o.Delimiter, DecimalMark: o.DecimalMark, Encoding: o.Encoding,
+		Transliterate: o.Transliterate, Newline: lineEndings[o.LineEnding], Header: o.Header, QuoteAlways: o.Quote == "always",
+		FormulaGuard: o.FormulaGuard,
+	}
 }

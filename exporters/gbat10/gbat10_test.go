@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/text/encoding/charmap"
 
@@ -94,30 +93,6 @@ func TestTheClaimantIsWhereTheOptionsSay(t *testing.T) {
 		last := rows[len(rows)-1]
 		if got := []string{last[9], last[10], last[11], last[28]}; !slices.Equal(got, want) || rows[0][28] != "" {
 			t.Errorf("%s: %q, want %q", options, got, want)
-		}
-	}
-}
-
-func TestPeriodsAreMonthsOfTheFiscalYear(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		start, date string
-		year, want  int
-	}{
-		{"01-01", "2026-11-03", 2026, 11}, {"05-01", "2026-05-01", 2026, 1}, {"05-01", "2027-04-30", 2026, 12},
-		{"04-06", "2026-04-06", 2026, 1}, {"04-06", "2026-05-05", 2026, 1}, {"04-06", "2027-04-05", 2026, 12},
-	} {
-		start, err := ledger.ParseFiscalYearStart(test.start)
-		if err != nil {
-			t.Fatal(err)
-		}
-		date, err := time.Parse(time.DateOnly, test.date)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r := rows{yearStart: start}
-		if got := r.period(&ledger.Voucher{FiscalYear: test.year, PostingDate: date}); got != test.want {
-			t.Errorf("%s in a year from %s is in period %d, want %d", test.date, test.start, got, test.want)
 		}
 	}
 }

@@ -84,20 +84,9 @@ func (r *rows) appendHead(to []byte, voucher *ledger.Voucher) []byte {
 	to = append(to, delimiter)
 	to = strconv.AppendInt(to, int64(r.options.VoucherType), 10)
 	to = append(to, delimiter)
-	to = strconv.AppendInt(to, int64(r.period(voucher)), 10)
+	to = strconv.AppendInt(to, int64(r.yearStart.Period(voucher.PostingDate)), 10)
 	to = append(to, delimiter)
 	return strconv.AppendInt(to, int64(voucher.FiscalYear), 10)
-}
-
-// period is the month of the fiscal year, counted from 1.
-func (r *rows) period(voucher *ledger.Voucher) int {
-	const months = 12
-	first, _ := r.yearStart.Range(voucher.FiscalYear)
-	period := (voucher.PostingDate.Year()-first.Year())*months + int(voucher.PostingDate.Month()-first.Month())
-	if voucher.PostingDate.Day() < first.Day() {
-		period--
-	}
-	return period + 1
 }
 
 // append adds a row, in the order of the columns.

@@ -25,6 +25,9 @@ type options struct {
 	// Number in SIE of each dimension that is exported: 1 cost centre, 2 cost unit, 6 project, 7 employee, 8 customer, 9
 	// supplier, 10 invoice, 20 to 9999 free. Dimensions without a number are left out.
 	Dimensions map[string]int `json:"dimensions" default:"{\"costCenter\": 1, \"project\": 6, \"employee\": 7}"`
+	// The file declares the objects of its vouchers (`#OBJEKT`), for systems that refuse one that they do not know: an employee
+	// by the claimant's name, any other by its code. Systems that know it may rename it.
+	Objects bool `json:"objects"`
 	// A name without a path.
 	FileName string `json:"fileName" absent:"<run>.si"`
 }

@@ -39,7 +39,7 @@ type field struct {
 }
 
 // labels that a file of type 4I may have before its vouchers, in the order of the specification.
-var labels = []string{"#FLAGGA", "#PROGRAM", "#FORMAT", "#GEN", "#SIETYP", "#ORGNR", "#FNAMN", "#RAR", "#KPTYP", "#VALUTA", "#KONTO", "#DIM"}
+var labels = []string{"#FLAGGA", "#PROGRAM", "#FORMAT", "#GEN", "#SIETYP", "#ORGNR", "#FNAMN", "#RAR", "#KPTYP", "#VALUTA", "#KONTO", "#DIM", "#OBJEKT"}
 
 var (
 	plainAmount = regexp.MustCompile(`^-?\d+(\.\d{1,2})?$`)

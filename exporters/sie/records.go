@@ -2,11 +2,14 @@ package sie
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/ledger"
@@ -21,8 +24,19 @@ const (
 
 // file is the file of one fiscal year.
 type file struct {
+	name    string
+	year    int
 	buffer  *bufio.Writer
 	content io.WriteCloser
+	// scratch has the vouchers in place of content, where objects must be declared before them.
+	scratch exporters.Scratch
+	objects map[object]string // and their names
+}
+
+// object of a dimension.
+type object struct {
+	dimension int
+	code      string
 }
 
 // file gives the file of a fiscal year, which begins with the records that vouchers need.
@@ -30,19 +44,69 @@ func (w *writer) file(ctx context.Context, year int) (*file, error) {
 	if f, open := w.files[year]; open {
 		return f, nil
 	}
-	content, err := w.sink.Create(ctx, w.name(year), mediaType)
+	f := &file{name: w.name(year), year: year}
+	var err error
+	if w.options.Objects {
+		f.objects = map[object]string{}
+		if f.scratch, err = w.sink.Scratch(ctx); err == nil {
+			f.buffer = bufio.NewWriterSize(f.scratch, bufferSize)
+		}
+	} else {
+		err = w.begin(ctx, f)
+	}
 	if err != nil {
 		return nil, err
 	}
-	f := &file{buffer: bufio.NewWriterSize(content, bufferSize), content: content}
 	w.files[year], w.opened = f, append(w.opened, f)
+	return f, nil
+}
+
+// begin creates the file and writes what comes before the objects and the vouchers.
+func (w *writer) begin(ctx context.Context, f *file) (err error) {
+	if f.content, err = w.sink.Create(ctx, f.name, mediaType); err != nil {
+		return err
+	}
+	f.buffer = bufio.NewWriterSize(f.content, bufferSize)
 	header := slices.Clone(w.identification)
 	for number := range 2 { // #RAR 0 is the year of the file's vouchers, -1 the one before
-		first, last := w.yearStart.Range(year - number)
+		first, last := w.yearStart.Range(f.year - number)
 		header = fmt.Appendf(header, "#RAR %d %s %s%s", -number, first.Format(dateFormat), last.Format(dateFormat), newline)
 	}
 	_, err = f.buffer.Write(append(header, w.accounts...))
-	return f, err
+	return err
+}
+
+// finish completes the file: where objects are declared, it puts them and the vouchers behind its beginning.
+func (w *writer) finish(ctx context.Context, f *file) error {
+	if err := f.buffer.Flush(); err != nil {
+		return err
+	}
+	if f.scratch != nil {
+		if err := w.begin(ctx, f); err != nil {
+			return err
+		}
+		if _, err := f.buffer.Write(declare(f.objects)); err != nil {
+			return err
+		}
+		if err := f.buffer.Flush(); err != nil {
+			return err
+		}
+		if _, err := f.scratch.WriteTo(f.content); err != nil {
+			return err
+		}
+	}
+	return f.content.Close()
+}
+
+// declare gives: #OBJEKT dimension "object" "name", in order. Objects and names are in the file's character set already.
+func declare(objects map[object]string) (records []byte) {
+	sorted := slices.SortedFunc(maps.Keys(objects), func(a, b object) int {
+		return cmp.Or(a.dimension-b.dimension, strings.Compare(a.code, b.code))
+	})
+	for _, o := range sorted {
+		records = fmt.Appendf(records, "#OBJEKT %d \"%s\" \"%s\"%s", o.dimension, o.code, objects[o], newline)
+	}
+	return records
 }
 
 // header gives the records before and after #RAR, in the order of the specification.

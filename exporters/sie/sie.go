@@ -58,6 +58,8 @@ const (
 	mediaType   = "text/plain; charset=cp437"
 	maxDecimals = 2
 	dateFormat  = "20060102"
+	// maxObjects that a file declares: they are in memory.
+	maxObjects = 20_000
 	// olderYears and laterYears bound the number of files: how many fiscal years a voucher may be from the cutoff's.
 	olderYears, laterYears = 9, 1
 )
@@ -73,7 +75,8 @@ type writer struct {
 	// identification comes before the fiscal years in a file, accounts after them.
 	identification, accounts []byte
 
-	voucher []byte // is complete before any of it is written, so that a held voucher leaves no trace
+	voucher []byte        // is complete before any of it is written, so that a held voucher leaves no trace
+	found   []namedObject // of the voucher, where objects are declared
 	files   map[int]*file
 	opened  []*file // in the order in which they were created
 }
@@ -88,12 +91,21 @@ func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 			voucher.PostingDate.Format(time.DateOnly), olderYears, laterYears)
 	}
 	var err error
+	w.found = w.found[:0]
 	if w.voucher, err = w.appendVoucher(w.voucher[:0], voucher); err != nil {
 		return err
 	}
 	into, err := w.file(ctx, voucher.FiscalYear)
 	if err != nil {
 		return err
+	}
+	if len(into.objects)+len(w.found) > maxObjects {
+		return exporters.Unsupported(voucher, "the file would declare more than %d objects; leave them out by the option objects", maxObjects)
+	}
+	for _, found := range w.found {
+		if _, known := into.objects[found.object]; !known {
+			into.objects[found.object] = found.name
+		}
 	}
 	_, err = into.buffer.Write(w.voucher)
 	return err
@@ -105,10 +117,7 @@ func (w *writer) Close(ctx context.Context) error {
 		return err
 	}
 	for _, f := range w.opened {
-		if err := f.buffer.Flush(); err != nil {
-			return err
-		}
-		if err := f.content.Close(); err != nil {
+		if err := w.finish(ctx, f); err != nil {
 			return err
 		}
 	}

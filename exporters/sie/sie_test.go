@@ -21,10 +21,13 @@ var update = flag.Bool("update", false, "write the golden files")
 
 const acme = `{"companyName": "Acme AB", "organizationNumber": "556000-0000"}`
 
+const withObjects = `{"companyName": "Acme AB", "objects": true, "dimensions": {"costCenter": 1, "employee": 7, "region": 20}}`
+
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	for _, options := range []string{
 		acme,
+		withObjects,
 		`{"companyName": "Acme", "numbering": "importer", "series": "UTL", "accountingPlan": "", "dimensions": {}}`,
 	} {
 		t.Run(options, func(t *testing.T) { conformance.Test(t, New(), []byte(options), conformance.ReadBack(readBack)) })
@@ -135,6 +138,24 @@ func TestDebitsAreThoseOfTheVouchers(t *testing.T) {
 		if got != want {
 			t.Errorf("%s: the debits are %d, want %d", currency, got, want)
 		}
+	}
+}
+
+func TestObjectsAreDeclaredBeforeTheVouchersThatHaveThem(t *testing.T) {
+	t.Parallel()
+	files := render(t, "SEK", withObjects).Files
+	var declared []string
+	for _, o := range mustRead(t, files[0].Content).head["#OBJEKT"] {
+		declared = append(declared, o[0].text+" "+o[1].text+" "+o[2].text)
+	}
+	if want := []string{"1 010 010", "1 020 020", "7 0042 Test Testsson", "20 Väst Väst"}; !slices.Equal(declared, want) {
+		t.Errorf("declared are %q, want %q", declared, want)
+	}
+	if len(files) != 2 || files[1].Name != "monthly-29934120-2025.si" || len(mustRead(t, files[1].Content).head["#OBJEKT"]) != 1 {
+		t.Errorf("%d files; want one of each year, each with its objects", len(files))
+	}
+	if len(mustRead(t, render(t, "SEK", acme).Files[0].Content).head["#OBJEKT"]) > 0 {
+		t.Error("objects are declared without being asked for")
 	}
 }
 

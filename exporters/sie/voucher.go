@@ -101,11 +101,35 @@ func (w *writer) appendObject(to []byte, start int, voucher *ledger.Voucher, pos
 		to = append(to, ' ')
 	}
 	to = append(strconv.AppendInt(to, int64(number), 10), ' ')
+	code := len(to) + 1 // behind the quote
 	to, err := appendQuoted(to, dimension.Value, encodeCode)
 	if err != nil {
 		return to, exporters.Unsupported(voucher, "the dimension %s of %s %s; use another code", dimension.Name, exporters.Where(posting), err)
 	}
-	return to, nil
+	if !w.options.Objects {
+		return to, nil
+	}
+	return to, w.find(voucher, object{number, string(to[code : len(to)-1])}, dimension)
+}
+
+// namedObject is an object to be declared.
+type namedObject struct {
+	object
+	name string
+}
+
+// find notes an object of the voucher, and what it is called.
+func (w *writer) find(voucher *ledger.Voucher, found object, dimension ledger.Dimension) error {
+	name := dimension.Value
+	if dimension.Name == subledgerDimension && dimension.Value == voucher.ClaimantID && voucher.ClaimantName != "" {
+		name = voucher.ClaimantName
+	}
+	encoded, err := encode(nil, name)
+	if err != nil {
+		return exporters.Unsupported(voucher, "the claimant's name %s; change it in the application, or leave objects out by an option", err)
+	}
+	w.found = append(w.found, namedObject{found, string(encoded)})
+	return nil
 }
 
 // appendQuoted appends a text between quotes.

@@ -1,4 +1,4 @@
-package csv
+package table
 
 import (
 	"bytes"
@@ -22,12 +22,12 @@ func TestTextsThatASpreadsheetWouldRunAreGuarded(t *testing.T) {
 		"": "", "a=1": "a=1", "'x": "'x", "0012": "0012", "-": "'-", "--1": "'--1",
 		"-12": "-12", "-12.50": "-12.50", "-12,50": `"'-12,50"`, "-1.2.3": "'-1.2.3", "-1.": "'-1.",
 	} {
-		got, err := newCells(mustDecode(t, ``)).appendText(nil, text)
+		got, err := newCells(layout(nil)).appendText(nil, text)
 		if err != nil || string(got) != want {
 			t.Errorf("%q becomes %q (%v), want %q", text, got, err, want)
 		}
 	}
-	unguarded, _ := newCells(mustDecode(t, `{"formulaGuard": false}`)).appendText(nil, "=1+1")
+	unguarded, _ := newCells(layout(func(l *Layout) { l.FormulaGuard = false })).appendText(nil, "=1+1")
 	if string(unguarded) != "=1+1" {
 		t.Errorf("without the guard =1+1 becomes %q", unguarded)
 	}
@@ -89,11 +89,11 @@ func TestExpressionsOfColumns(t *testing.T) {
 			Dimensions: []ledger.Dimension{{Name: "costCenter", Value: "010"}, {Name: "project", Value: "P 1"}},
 		}},
 	}
-	cells := newCells(mustDecode(t, `{"decimalMark": ",", "delimiter": ";"}`))
+	cells := newCells(layout(func(l *Layout) { l.DecimalMark, l.Delimiter = ",", ";" }))
 	for _, test := range tests {
 		t.Run(test.value, func(t *testing.T) {
 			t.Parallel()
-			columns, err := compileColumns([]column{{Value: test.value}})
+			columns, err := compileColumns([]Column{{Value: test.value}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -118,7 +118,7 @@ func TestOnlyColumnsOfLinesAreWrittenPerLine(t *testing.T) {
 		"voucher.text": false, "batch.run + voucher.id": false, "'x'": false, "line.text": true,
 		"line.dimensions['a']": true, "voucher.text + line.dimensions.a": true, "[1].exists(x, x == line.number)": true,
 	} {
-		columns, err := compileColumns([]column{{Value: value}})
+		columns, err := compileColumns([]Column{{Value: value}})
 		if err != nil || columns[0].perLine != want {
 			t.Errorf("%s: per line %t (%v), want %t", value, columns[0].perLine, err, want)
 		}
@@ -129,12 +129,12 @@ func TestOnlyColumnsOfLinesAreWrittenPerLine(t *testing.T) {
 func TestCellsSurviveTheFile(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		o := &options{
-			Delimiter: rapid.SampledFrom([]string{",", ";", "|", "\t", ":", "^", "~"}).Draw(t, "delimiter"), DecimalMark: ".",
-			Quote: rapid.SampledFrom([]string{"minimal", "always"}).Draw(t, "quote"), Encoding: utf8Plain,
-		}
+		l := layout(func(l *Layout) {
+			l.Delimiter, l.FormulaGuard = rapid.SampledFrom([]string{",", ";", "|", "\t", ":", "^", "~"}).Draw(t, "delimiter"), false
+			l.QuoteAlways = rapid.Bool().Draw(t, "always")
+		})
 		texts := rapid.SliceOfN(rapid.OneOf(rapid.String(), rapid.StringMatching(`[ ",;|\t\n=@a-zåø'-]*`)), 2, 6).Draw(t, "texts")
-		survive(t, o, texts)
+		survive(t, l, texts)
 	})
 }
 
@@ -143,14 +143,14 @@ func FuzzCellsSurviveTheFile(f *testing.F) {
 	f.Add(" ", "\n", ",")
 	f.Add("=1", "å\u0301", "\xff")
 	f.Fuzz(func(t *testing.T, a, b, c string) {
-		for _, quote := range []string{"minimal", "always"} {
-			survive(t, &options{Delimiter: ",", DecimalMark: ".", Quote: quote, Encoding: utf8Plain}, []string{a, b, c})
+		for _, always := range []bool{false, true} {
+			survive(t, layout(func(l *Layout) { l.QuoteAlways, l.FormulaGuard = always, false }), []string{a, b, c})
 		}
 	})
 }
 
-func survive(t interface{ Fatalf(string, ...any) }, o *options, texts []string) {
-	cells := newCells(o)
+func survive(t interface{ Fatalf(string, ...any) }, l *Layout, texts []string) {
+	cells := newCells(l)
 	var line []byte
 	for i, text := range texts {
 		texts[i] = strings.ReplaceAll(strings.ToValidUTF8(text, ""), "\r", "") // encoding/csv drops a CR before an LF
@@ -160,7 +160,7 @@ func survive(t interface{ Fatalf(string, ...any) }, o *options, texts []string) 
 		line, _ = cells.appendText(line, texts[i])
 	}
 	reader := gocsv.NewReader(bytes.NewReader(append(line, "\r\n"...)))
-	reader.Comma = rune(o.Delimiter[0])
+	reader.Comma = rune(l.Delimiter[0])
 	read, err := reader.Read()
 	if err != nil || !slices.Equal(read, texts) {
 		t.Fatalf("%q is written as %q and read as %q (%v)", texts, line, read, err)
@@ -169,8 +169,8 @@ func survive(t interface{ Fatalf(string, ...any) }, o *options, texts []string) 
 
 func TestEveryCharacterOfAnEncodingIsWrittenInIt(t *testing.T) {
 	t.Parallel()
-	for encoding, table := range charmaps {
-		cells := newCells(mustDecode(t, `{"encoding": "`+encoding+`"}`))
+	for encoding, table := range map[string]*charmap.Charmap{"windows-1252": charmap.Windows1252, "iso-8859-1": charmap.ISO8859_1, "iso-8859-15": charmap.ISO8859_15} {
+		cells := newCells(layout(func(l *Layout) { l.Encoding = encoding }))
 		for b := 0xa0; b <= 0xff; b++ {
 			text := string(table.DecodeByte(byte(b)))
 			if got, err := cells.appendText(nil, text); err != nil || !bytes.Equal(got, []byte{byte(b)}) {
@@ -178,17 +178,26 @@ func TestEveryCharacterOfAnEncodingIsWrittenInIt(t *testing.T) {
 			}
 		}
 	}
-	composed, err := newCells(mustDecode(t, `{"encoding": "windows-1252"}`)).appendText(nil, "“A\u030are”, e\u0301")
+	composed, err := newCells(layout(func(l *Layout) { l.Encoding = "windows-1252" })).appendText(nil, "“A\u030are”, e\u0301")
 	if want, _ := charmap.Windows1252.NewEncoder().String("“Åre”, é"); err != nil || string(composed) != `"`+want+`"` {
 		t.Errorf("letters with accents of their own become %q (%v)", composed, err)
 	}
 }
 
-func mustDecode(t testing.TB, raw string) *options {
+// layout is that of a comma-separated file, changed.
+func layout(change func(*Layout)) *Layout {
+	l := &Layout{Format: Delimited, Delimiter: ",", DecimalMark: ".", Encoding: UTF8, Newline: "\r\n", FormulaGuard: true}
+	if change != nil {
+		change(l)
+	}
+	return l
+}
+
+func parseCurrency(t *testing.T, code string) ledger.Currency {
 	t.Helper()
-	o, err := decodeOptions([]byte(raw))
+	currency, err := ledger.ParseCurrency(code)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return o
+	return currency
 }

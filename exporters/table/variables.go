@@ -1,6 +1,7 @@
-package csv
+package table
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +22,7 @@ type row struct {
 	voucher *ledger.Voucher
 	posting *ledger.Posting // of no meaning where only voucher and batch are asked for
 	mark    byte            // decimal mark
+	year    ledger.FiscalYearStart
 }
 
 // variable is one variable of expressions. Exactly one of the functions is set; it says which type the variable has.
@@ -52,11 +54,13 @@ var variables = map[string]*variable{
 	"voucher.id":            {text: func(r *row) string { return r.voucher.ID() }},
 	"voucher.series":        {text: func(r *row) string { return r.voucher.Series }},
 	"voucher.fiscal_year":   {integer: func(r *row) int64 { return int64(r.voucher.FiscalYear) }},
+	"voucher.period":        {integer: func(r *row) int64 { return int64(r.year.Period(r.voucher.PostingDate)) }},
 	"voucher.number":        {integer: func(r *row) int64 { return r.voucher.Number }},
 	"voucher.date":          {date: func(r *row) time.Time { return r.voucher.PostingDate }},
 	"voucher.text":          {text: func(r *row) string { return r.voucher.Text }},
 	"voucher.currency":      {text: func(r *row) string { return r.voucher.Currency.Code() }},
 	"voucher.base_currency": {text: func(r *row) string { return r.voucher.BaseCurrency.Code() }},
+	"voucher.reverses":      {text: func(r *row) string { return r.voucher.Reverses }},
 	"voucher.claim_id":      {text: func(r *row) string { return r.voucher.ClaimID }},
 	"voucher.claimant_id":   {text: func(r *row) string { return r.voucher.ClaimantID }},
 	"voucher.claimant_name": {text: func(r *row) string { return r.voucher.ClaimantName }},
@@ -183,6 +187,9 @@ func appendDateOnly(to []byte, date time.Time) []byte {
 	}
 	return date.AppendFormat(to, time.DateOnly)
 }
+
+// VariableNames lists the variables of expressions, for the pages that describe them.
+func VariableNames() []string { return slices.Sorted(maps.Keys(variables)) }
 
 // scope declares what the expressions of columns may use.
 var scope = sync.OnceValue(func() *expression.Scope {

@@ -1,0 +1,158 @@
+// Package table writes vouchers as a table: one row for each posting, with columns that are CEL expressions. It is what
+// exporters of flat formats have in common.
+package table
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/exporters/charset"
+)
+
+// Column is one column: its name, and how its cells are made.
+type Column struct {
+	Name string
+	// Value is a CEL expression over the variables that docs/exporters/csv.md lists.
+	Value string
+	// Width is how many characters a cell has, in a fixed layout, and at most has in others; 0 is no limit, for those. A
+	// longer cell is cut if it is a free text, and else the voucher is held.
+	Width int
+	// Align is Left or Right, in a fixed layout; empty: numbers right, all else left.
+	Align string
+	// Pad is the character that fills a cell of a fixed layout; empty: a space.
+	Pad string
+}
+
+// Alignments of a column.
+const (
+	Left  = "left"
+	Right = "right"
+)
+
+// Formats of a layout.
+const (
+	// Delimited cells, as in RFC 4180.
+	Delimited = "delimited"
+	// Fixed widths, without delimiters.
+	Fixed = "fixed"
+	// JSONLines is one JSON object for each row.
+	JSONLines = "jsonl"
+)
+
+// Encodings of a file, beside the names of character sets.
+const (
+	UTF8    = "utf-8"
+	UTF8BOM = "utf-8-bom"
+	UTF16LE = "utf-16le"
+)
+
+// Encodings that a file may have.
+var Encodings = []string{UTF8, UTF8BOM, "windows-1252", "iso-8859-1", "iso-8859-15", UTF16LE}
+
+// delimiters are characters that neither numbers nor dates have, except for a decimal comma and the time of day.
+const delimiters = ",;|\t:^~"
+
+// maxWidth of a column.
+const maxWidth = 10_000
+
+// Layout is what a file looks like. The options of an exporter become one; its errors name them as csv calls them.
+type Layout struct {
+	Format  string
+	Columns []Column
+	// Delimiter of cells, and DecimalMark of numbers: one byte each.
+	Delimiter, DecimalMark string
+	Encoding               string
+	// Transliterate replaces what the encoding lacks, as package charset does; else the voucher is held.
+	Transliterate bool
+	Newline       string
+	// OneLine holds vouchers with control characters in a cell, for readers that take every line for a row. Free texts have
+	// none: the ledger puts them on one line.
+	OneLine bool
+	// Header is a first row with the names of the columns. JSONLines has none.
+	Header bool
+	// QuoteAlways puts every cell between quotes, not only those that need it.
+	QuoteAlways bool
+	// FormulaGuard puts an apostrophe before texts that a spreadsheet would run.
+	FormulaGuard bool
+}
+
+// Check refuses, with an *exporters.OptionError, what can not work.
+func (l *Layout) Check() error {
+	if len(l.Delimiter) != 1 || !strings.Contains(delimiters, l.Delimiter) {
+		return &exporters.OptionError{Field: "delimiter", Problem: `is not one of , ; | : ^ ~ or a tab ("\t")`}
+	}
+	for _, choice := range []struct {
+		field, value string
+		choices      []string
+	}{
+		{"format", l.Format, []string{Delimited, Fixed, JSONLines}},
+		{"decimalMark", l.DecimalMark, []string{".", ","}},
+		{"encoding", l.Encoding, Encodings},
+	} {
+		if err := exporters.CheckChoice(choice.field, choice.value, choice.choices...); err != nil {
+			return err
+		}
+	}
+	if l.Format == JSONLines && l.Encoding != UTF8 {
+		return &exporters.OptionError{Field: "encoding", Problem: "is not utf-8, as JSON always is"}
+	}
+	if len(l.Columns) == 0 {
+		return &exporters.OptionError{Field: "columns", Problem: "is empty; leave it out for the default columns"}
+	}
+	named := map[string]bool{}
+	for i := range l.Columns {
+		if err := l.checkColumn(&l.Columns[i], fmt.Sprintf("columns[%d]", i), named); err != nil {
+			return err
+		}
+	}
+	_, err := compileColumns(l.Columns)
+	return err
+}
+
+func (l *Layout) checkColumn(c *Column, field string, named map[string]bool) error {
+	switch {
+	case c.Name == "" && (l.Header || l.Format == JSONLines):
+		return &exporters.OptionError{Field: field + ".name", Problem: "is empty, and the file has a header"}
+	case !utf8.ValidString(c.Name):
+		return &exporters.OptionError{Field: field + ".name", Problem: "is not UTF-8"}
+	case l.Format == JSONLines && named[c.Name]:
+		return &exporters.OptionError{Field: field + ".name", Problem: "is that of another column"}
+	case c.Width < 0 || c.Width > maxWidth:
+		return &exporters.OptionError{Field: field + ".width", Problem: fmt.Sprintf("is not within 0 to %d", maxWidth)}
+	case l.Format == Fixed && c.Width == 0:
+		return &exporters.OptionError{Field: field + ".width", Problem: "is required in a file of fixed widths"}
+	case len(c.Pad) > 1 || c.Pad != "" && (c.Pad[0] < ' ' || c.Pad[0] >= 0x7f):
+		return &exporters.OptionError{Field: field + ".pad", Problem: "is not one printable character of ASCII"}
+	}
+	named[c.Name] = true
+	if c.Align != "" {
+		if err := exporters.CheckChoice(field+".align", c.Align, Left, Right); err != nil {
+			return err
+		}
+	}
+	if !l.Header {
+		return nil
+	}
+	if _, err := newFormat(l).text(nil, &compiledColumn{width: c.Width, free: true, pad: ' '}, c.Name); err != nil {
+		return &exporters.OptionError{Field: field + ".name", Problem: err.Error()}
+	}
+	return nil
+}
+
+// Charset is the encoding's name in a media type.
+func (l *Layout) Charset() string { return strings.TrimSuffix(l.Encoding, "-bom") }
+
+// HasHeader says whether the file begins with the names of its columns.
+func (l *Layout) HasHeader() bool { return l.Header && l.Format != JSONLines }
+
+// bytesOf gives the character set of an encoding that is neither UTF-8 nor UTF-16.
+func (l *Layout) bytesOf() *charset.Charset {
+	if slices.Contains([]string{UTF8, UTF8BOM, UTF16LE}, l.Encoding) {
+		return nil
+	}
+	set, _ := charset.ByName(l.Encoding)
+	return set
+}

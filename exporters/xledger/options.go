@@ -1,0 +1,113 @@
+package xledger
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/exporters/table"
+)
+
+// options of the exporter. docs/exporters/xledger.md has a table of them, made by make generate.
+type options struct {
+	// Code of the entity (*eierkode*): its column is the third. Without it the file has no such column.
+	Entity string `json:"entity" absent:"no column"`
+	// Voucher type of the import definition, at most eight characters.
+	VoucherType string `json:"voucherType" default:"GL"`
+	// Tax rule of Xledger for each tax code of the chart of accounts that has one, such as `{"1": "1"}`. See below.
+	TaxRules map[string]string `json:"taxRules" absent:"none"`
+	// The columns of the tenant's import definition, in order, where they are not the default ones.
+	Columns []column `json:"columns" absent:"below"`
+	// The first row has the columns' names.
+	Header bool `json:"header" default:"true"`
+	// `utf-8`, `utf-8-bom`, `windows-1252`, `iso-8859-1` or `iso-8859-15`. What the last three lack is
+	// [replaced](characters.md).
+	Encoding string `json:"encoding" default:"utf-8"`
+	// A name without a path.
+	FileName string `json:"fileName" absent:"<run>.csv"`
+}
+
+// column is one column.
+type column struct {
+	// What Xledger calls it.
+	Name string `json:"name" required:"true"`
+	// A CEL expression over the [variables of csv](csv.md#variables).
+	Value string `json:"value" required:"true"`
+	// The most characters of a cell. What is longer is cut if it is a text to read, else the claim is held.
+	Width int `json:"width"`
+}
+
+const (
+	maxVoucherType = 8
+	maxEntity      = 25
+)
+
+var encodings = []string{table.UTF8, table.UTF8BOM, "windows-1252", "iso-8859-1", "iso-8859-15"}
+
+func decodeOptions(raw []byte) (*options, error) {
+	o := &options{}
+	if err := exporters.DecodeOptions(raw, o); err != nil {
+		return nil, err
+	}
+	for _, code := range []struct {
+		field, value string
+		most         int
+	}{{"voucherType", o.VoucherType, maxVoucherType}, {"entity", o.Entity, maxEntity}} {
+		if problem := codeProblem(code.value, code.most); problem != "" {
+			return nil, &exporters.OptionError{Field: code.field, Problem: problem}
+		}
+	}
+	for _, code := range slices.Sorted(maps.Keys(o.TaxRules)) {
+		if problem := codeProblem(o.TaxRules[code], maxEntity); problem != "" || o.TaxRules[code] == "" {
+			return nil, &exporters.OptionError{Field: "taxRules." + code, Problem: "is not the code of a tax rule"}
+		}
+	}
+	if o.Columns == nil {
+		o.Columns = defaultColumns(o)
+	}
+	if err := exporters.CheckChoice("encoding", o.Encoding, encodings...); err != nil {
+		return nil, err
+	}
+	if o.FileName != "" {
+		if err := exporters.CheckFileName("fileName", o.FileName); err != nil {
+			return nil, err
+		}
+	}
+	return o, o.layout().Check()
+}
+
+// codeProblem says what keeps a text from being a code of at most so many characters.
+func codeProblem(code string, most int) string {
+	if len(code) > most {
+		return fmt.Sprintf("has more than %d characters", most)
+	}
+	if strings.ContainsFunc(code, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '\'' || r == '\\' || r == ';' }) {
+		return "is not a code of letters, digits and the like"
+	}
+	return ""
+}
+
+// layout of the file.
+func (o *options) layout() *table.Layout {
+	columns := make([]table.Column, len(o.Columns))
+	for i, c := range o.Columns {
+		columns[i] = table.Column{Name: c.Name, Value: c.Value, Width: c.Width}
+	}
+	return &table.Layout{
+		Format: table.Delimited, Columns: columns, Delimiter: ";", DecimalMark: ".", Encoding: o.Encoding, Transliterate: true,
+		Newline: "\r\n", OneLine: true, Header: o.Header,
+	}
+}
+
+// checkBooks compares the options with the chart of accounts.
+func (o *options) checkBooks(books *v1alpha1.ChartOfAccountsSpec) error {
+	for _, code := range slices.Sorted(maps.Keys(o.TaxRules)) {
+		if !slices.ContainsFunc(books.TaxCodes, func(c v1alpha1.TaxCode) bool { return c.Code == code && c.Account != "" }) {
+			return &exporters.OptionError{Field: "taxRules." + code, Problem: "is not a tax code of the chart of accounts whose tax has an account"}
+		}
+	}
+	return nil
+}

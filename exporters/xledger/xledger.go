@@ -1,0 +1,91 @@
+// Package xledger writes vouchers as the file import GL02b of Xledger: delimited text whose columns are data, because
+// import definitions differ from tenant to tenant.
+package xledger
+
+import (
+	"context"
+
+	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/exporters/table"
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+// New gives the exporter of type xledger.
+func New() exporters.Exporter { return exporter{} }
+
+type exporter struct{}
+
+// Type implements exporters.Exporter.
+func (exporter) Type() string { return "xledger" }
+
+// Version implements exporters.Exporter.
+func (exporter) Version() string { return "1" }
+
+// Validate implements exporters.Exporter.
+func (exporter) Validate(raw []byte) error {
+	_, err := decodeOptions(raw)
+	return err
+}
+
+// Begin implements exporters.Exporter.
+func (exporter) Begin(ctx context.Context, batch exporters.Batch, sink exporters.Sink) (exporters.Writer, error) {
+	o, err := decodeOptions(batch.Options)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.checkBooks(batch.Books); err != nil {
+		return nil, err
+	}
+	name, header := o.FileName, "absent"
+	if name == "" {
+		name = batch.Run + ".csv"
+	}
+	if o.Header {
+		header = "present"
+	}
+	layout := o.layout()
+	file, err := sink.Create(ctx, name, "text/csv; charset="+layout.Charset()+"; header="+header)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := table.NewWriter(&batch, layout, file)
+	if err != nil {
+		return nil, err
+	}
+	return &writer{rows: rows, taxRules: o.TaxRules}, nil
+}
+
+// writer leaves the tax to Xledger where it has a rule for it and arrives at the tax on the receipt.
+type writer struct {
+	rows     *table.Writer
+	taxRules map[string]string
+	voucher  ledger.Voucher
+}
+
+// Write implements exporters.Writer.
+func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
+	postings := w.voucher.Postings[:0]
+	w.voucher = *voucher
+	gross := false // the tax posting that follows is within the one before it
+	for i := range voucher.Postings {
+		posting := voucher.Postings[i]
+		if posting.Kind == ledger.TaxPosting && gross {
+			continue
+		}
+		rule, mapped := w.taxRules[posting.TaxCode]
+		gross = mapped && posting.Kind == ledger.ExpensePosting && exporters.ComputesTax(&posting)
+		posting.TaxCode = ""
+		if gross {
+			posting.TaxCode = rule
+			posting.Amount += posting.TaxAmount
+			posting.BaseAmount += posting.BaseTaxAmount
+			posting.TaxAmount, posting.BaseTaxAmount = 0, 0
+		}
+		postings = append(postings, posting)
+	}
+	w.voucher.Postings = postings
+	return w.rows.Write(ctx, &w.voucher)
+}
+
+// Close implements exporters.Writer.
+func (w *writer) Close(ctx context.Context) error { return w.rows.Close(ctx) }

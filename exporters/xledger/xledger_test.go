@@ -1,0 +1,188 @@
+package xledger
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/exporters/conformance"
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+const (
+	plain  = `{}`
+	full   = `{"entity": "1001", "voucherType": "EXP", "taxRules": {"01": "1", "06": "13"}}`
+	custom = `{"header": false, "encoding": "windows-1252", "columns": [{"name": "ImpSystemRef", "value": "batch.run_id"},
+		{"name": "VoucherNo", "value": "voucher.number", "width": 8}, {"name": "Account", "value": "line.account"},
+		{"name": "Text", "value": "line.text", "width": 30}, {"name": "Amount", "value": "line.base_amount"}, {"name": "EOL", "value": "'x'"}]}`
+)
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	for _, options := range []string{plain, full} {
+		t.Run(options, func(t *testing.T) { conformance.Test(t, New(), []byte(options), conformance.ReadBack(readBack)) })
+	}
+	t.Run("columns of a tenant", func(t *testing.T) { conformance.Test(t, New(), []byte(custom)) })
+}
+
+func TestMemory(t *testing.T) { conformance.TestMemory(t, New(), []byte(full)) }
+
+func FuzzOptions(f *testing.F) { conformance.FuzzOptions(f, New(), plain, full, custom) }
+
+func FuzzTexts(f *testing.F) {
+	conformance.FuzzTexts(f, New(), []byte(full), conformance.ReadBack(readBack))
+}
+
+// The golden file is also what docs/exporters/xledger.md shows.
+func TestFilesAreAsReviewed(t *testing.T) {
+	t.Parallel()
+	file := render(t, full, nil).Files[0]
+	golden := filepath.Join("testdata", file.Name)
+	if *update {
+		if err := os.WriteFile(golden, file.Content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(file.Content, want) {
+		t.Errorf("the file differs from %s; run the test with -update and review the change", golden)
+	}
+}
+
+func TestEachPostingIsARow(t *testing.T) {
+	t.Parallel()
+	for options, want := range map[string]string{
+		plain: "GL 1 2026 7 20261103: 5800 1000.00 , 2641 120.00 , 6071 400.00 , 2641 100.00 , 0990 80.00 , 2890 -1700.00 ",
+		// 100 of 500 is 25 per cent, which Xledger makes itself; 120 of 1120 is not 12.5 per cent.
+		full: "EXP 1 2026 7 20261103: 5800 1000.00 , 2641 120.00 , 6071 500.00 1, 0990 80.00 , 2890 -1700.00 ",
+	} {
+		rows, err := read(render(t, options, ordinary).Files[0].Content)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var postings []string
+		for _, row := range rows {
+			postings = append(postings, row["Account"]+" "+row["Amount"]+" "+row["TaxRule"])
+		}
+		head := strings.Join([]string{rows[0]["VoucherType"], rows[0]["VoucherNo"], rows[0]["FiscalYear"], rows[0]["PeriodNo"], rows[0]["VoucherDate"]}, " ")
+		if got := head + ": " + strings.Join(postings, ", "); got != want {
+			t.Errorf("%s:\n%s, want\n%s", options, got, want)
+		}
+	}
+}
+
+func TestForeignAmountsAreBesideThoseOfTheBooks(t *testing.T) {
+	t.Parallel()
+	rows, err := read(render(t, full, func(v *ledger.Voucher) bool { return v.ClaimID == "claim-dinars" }).Files[0].Content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, row := range rows {
+		got = append(got, strings.Join([]string{row["Currency"], row["CurrencyAmount"], row["Amount"], row["SubledgerNo"]}, " "))
+	}
+	if want := "[KWD 31.337 1085.50  KWD 31.337 1085.50  KWD 0.000 0.01  KWD -62.674 -2171.01 0042]"; fmt.Sprint(got) != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+func TestColumnsAreTheTenants(t *testing.T) {
+	t.Parallel()
+	file := render(t, custom, ordinary).Files[0]
+	want := "0b8f7d5e-6f3a-4f0e-9a53-0e4c1d2b3a49;1;5800;T\xe5g Malm\xf6\x96G\xf6teborg;1000.00;x\r\n"
+	if !strings.HasPrefix(string(file.Content), want) || file.MediaType != "text/csv; charset=windows-1252; header=absent" {
+		t.Errorf("%s: %q, want %q…", file.MediaType, file.Content, want)
+	}
+}
+
+func TestWhatIsTooLongIsHeldUnlessItIsText(t *testing.T) {
+	t.Parallel()
+	narrow := `{"columns": [{"name": "Account", "value": "line.account", "width": 3}]}`
+	held := render(t, narrow, ordinary).Held
+	if len(held) != 1 || held[0].Message != `the column "Account" of the Expense posting of line 1 is longer than the width 3 of the column; widen it, or cut the text by left(…, 3)` {
+		t.Errorf("held %v", held)
+	}
+}
+
+func TestOptionsThatCanNotWorkAreRefused(t *testing.T) {
+	t.Parallel()
+	for options, want := range map[string]string{
+		`{"voucherType": "EXPENSES1"}`:                             `voucherType: has more than 8 characters`,
+		`{"voucherType": "A'B"}`:                                   `voucherType: is not a code`,
+		`{"entity": "A B"}`:                                        `entity: is not a code`,
+		`{"taxRules": {"1": ""}}`:                                  `taxRules.1: is not the code of a tax rule`,
+		`{"encoding": "utf-16le"}`:                                 `encoding: "utf-16le" is not one of ["utf-8"`,
+		`{"fileName": "/gl.csv"}`:                                  `fileName: has a path separator`,
+		`{"columns": []}`:                                          `columns: is empty`,
+		`{"columns": [{"name": "a"}]}`:                             `columns[0].value: is required`,
+		`{"columns": [{"name": "a", "value": "line.x"}]}`:          `columns[0].value: the expression does not compile`,
+		`{"columns": [{"name": "a", "value": "''", "width": -1}]}`: `columns[0].width: is not within`,
+		`{"delimiter": ","}`:                                       `delimiter: is not an option`,
+	} {
+		err := New().Validate([]byte(options))
+		var refused *exporters.OptionError
+		if !errors.As(err, &refused) || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v, want %s…", options, err, want)
+		}
+	}
+	books := conformance.Books("SEK")
+	books.TaxCodes = []v1alpha1.TaxCode{{Code: "01", Rate: "25"}}
+	_, err := New().Begin(t.Context(), conformance.Batch(books, []byte(full)), nil)
+	if err == nil || !strings.HasPrefix(err.Error(), "taxRules.01: is not a tax code of the chart of accounts whose tax has an account") {
+		t.Errorf("%v", err)
+	}
+}
+
+func BenchmarkWrite(b *testing.B) { conformance.Benchmark(b, New(), []byte(full)) }
+
+func TestThePageOfTheExporterIsTrue(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile(filepath.Join("..", "..", "docs", "exporters", "xledger.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(content)
+	golden, err := os.ReadFile(filepath.Join("testdata", "monthly-29934120.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if shown := strings.Join(strings.Split(string(golden), "\r\n")[:6], "\n"); !strings.Contains(page, shown) {
+		t.Errorf("it does not show the first voucher:\n%s", shown)
+	}
+	for _, c := range defaultColumns(&options{Entity: "1001", VoucherType: "EXP"}) {
+		if c.Value != "''" && !strings.Contains(page, "| `"+c.Name+"` | `"+c.Value+"` |") {
+			t.Errorf("the column %s is not on it with %s", c.Name, c.Value)
+		}
+	}
+}
+
+func ordinary(v *ledger.Voucher) bool { return v.ClaimID == "claim-ordinary" }
+
+// render makes the file of the readable vouchers of the suite that pass a filter.
+func render(t *testing.T, options string, keep func(*ledger.Voucher) bool) conformance.Artifact {
+	t.Helper()
+	books := conformance.Books("SEK")
+	var vouchers []*ledger.Voucher
+	for _, voucher := range conformance.Readable(conformance.Vouchers(t, books)) {
+		if keep == nil || keep(voucher) {
+			vouchers = append(vouchers, voucher)
+		}
+	}
+	artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(options)), vouchers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return artifact
+}
