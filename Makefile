@@ -5,13 +5,14 @@ IMAGE   ?= ledgerport:$(VERSION)
 IMAGE_BUILD ?= docker build
 KUBECTL     ?= kubectl
 CLAIMS  ?= 100000
+DURATION ?= 10m
 LDFLAGS := -s -w -X github.com/ledgerport/ledgerport/command.version=$(VERSION)
 
 TOOLS         := go tool -modfile=hack/tools/go.mod
 GOLANGCI_LINT := go tool -modfile=hack/tools/golangci-lint/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate manifests fmt lint test demo bench bench-apply image deploy undeploy e2e
+.PHONY: help build generate manifests fmt lint test demo fuzz bench bench-apply image deploy undeploy e2e
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +40,9 @@ test: ## Run all tests, against a real kube-apiserver, PostgreSQL and S3 server
 
 demo: ## Do the main job once on real parts (EXPORTER=type shows that one, KEEP=1 keeps everything running)
 	go run ./hack/demo $(if $(EXPORTER),-exporter=$(EXPORTER)) $(if $(KEEP),-keep)
+
+fuzz: ## Run every fuzz target in turn, DURATION=10m each (TARGET=regexp for some of them)
+	go run ./hack/fuzz -duration=$(DURATION) $(if $(TARGET),-target='$(TARGET)')
 
 bench: ## Measure the pipeline against a plain COPY (CLAIMS=n, EXPORTER=type, MAX_SECONDS=s)
 	@go run ./hack/bench -claims=$(CLAIMS) $(if $(EXPORTER),-exporter=$(EXPORTER)) $(if $(MAX_SECONDS),-max-seconds=$(MAX_SECONDS))

@@ -17,7 +17,7 @@ const (
 
 // ExporterSpec chooses the accounting system's format.
 type ExporterSpec struct {
-	// Type of the exporter, such as csv or sie.
+	// Type of the exporter: the name of its page in docs/exporters.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	Type string `json:"type"`
