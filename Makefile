@@ -20,9 +20,10 @@ help: ## List the targets
 build: ## Build the one binary into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ledgerport ./cmd/ledgerport
 
-generate: ## Generate deep copies of the API's types, and the tables of options in docs/exporters
+generate: ## Generate deep copies of the API's types, the tables of options in docs/exporters, and the example's go.mod
 	$(TOOLS) controller-gen object paths=./api/...
 	go run ./hack/options-table
+	go -C examples/exporter mod tidy
 
 manifests: ## Generate CRDs and the operator's role
 	$(TOOLS) controller-gen crd paths=./api/... output:crd:dir=config/crd/bases
@@ -37,6 +38,7 @@ lint: ## Lint all Go code, dependency directions included, and render config/def
 
 test: ## Run all tests, against a real kube-apiserver, PostgreSQL and S3 server
 	go run ./hack/with-environment go test -count=1 ./...
+	go -C examples/exporter test -mod=mod -count=1 ./...
 
 demo: ## Do the main job once on real parts (EXPORTER=type shows that one, KEEP=1 keeps everything running)
 	go run ./hack/demo $(if $(EXPORTER),-exporter=$(EXPORTER)) $(if $(KEEP),-keep)
