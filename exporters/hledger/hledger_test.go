@@ -31,9 +31,11 @@ func TestConformance(t *testing.T) {
 		`{"declarations": false, "fileName": "claims.ledger", "accountName": "{name}:{number}", "topLevel": {"0": "Kosten", "5": "Kosten", "6": "Kosten", "2": "Schulden", "26": "Vermögen", "3": "Kosten"}}`,
 		`{"format": "beancount", "declarations": false, "accountName": "{number}"}`,
 	} {
-		t.Run(options, func(t *testing.T) { conformance.Test(t, New(), []byte(options)) })
+		t.Run(options, func(t *testing.T) { conformance.Test(t, New(), []byte(options), conformance.ReadBack(readBack)) })
 	}
 }
+
+func TestMemory(t *testing.T) { conformance.TestMemory(t, New(), nil) }
 
 // The golden files are also what docs/exporters/hledger.md shows.
 func TestFilesAreAsReviewed(t *testing.T) {
@@ -209,6 +211,7 @@ func TestACodeThatATagCanNotHaveHoldsTheVoucher(t *testing.T) {
 	}{
 		{"a comma in a project", func(v *ledger.Voucher) { v.Postings[0].Dimensions[1].Value = "P,1" }, "the dimension project of line 1 has a comma or a bracket"},
 		{"a bracket in the claim's id", func(v *ledger.Voucher) { v.ClaimID = "claim [1]" }, "the claim's id has a comma or a bracket"},
+		{"a line break in the claim's id", func(v *ledger.Voucher) { v.ClaimID = "1\n2" }, "the claim's id has a line break or a tab"},
 		{"a long claimant's id", func(v *ledger.Voucher) { v.Postings[len(v.Postings)-1].Subledger = strings.Repeat("1", 2001) }, "the claimant's id has more than 2000 bytes"},
 	}
 	for _, test := range tests {
@@ -325,58 +328,16 @@ func TestOptionsThatCanNotWorkAreRefused(t *testing.T) {
 	}
 }
 
-// Whatever a text is, it stays in its place: the file has the lines that the same voucher with a plain text has.
-func FuzzTextsStayInTheirPlace(f *testing.F) {
-	for _, seed := range []string{"Lunch", "; x", "a, date:2020-01-01", `\" "`, "Ł🍜", "[1]", "  "} {
-		f.Add(seed)
-	}
-	books := conformance.Books("SEK")
-	f.Fuzz(func(t *testing.T, text string) {
-		claim := &ledger.Claim{
-			ID: "claim-1", ClaimantID: "0042", Currency: "SEK", Description: text,
-			Lines: []ledger.Line{{Number: 1, Category: "parking", Description: text + "!", Gross: "1", Tax: "0", ExpenseDate: conformance.Batch(books, nil).Cutoff}},
-		}
-		mapper, err := ledger.NewMapper(books, ledger.VoucherPolicy{Series: "E"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		voucher := new(ledger.Voucher)
-		if err := mapper.Map(t.Context(), claim, voucher); err != nil {
-			t.Skip() // a text that no file should have
-		}
-		for _, options := range []string{``, asBeancount} {
-			artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(options)), []*ledger.Voucher{voucher})
-			if err != nil || len(artifact.Held) > 0 {
-				t.Fatalf("held %v (%v)", artifact.Held, err)
-			}
-			_, transaction, _ := strings.Cut(string(artifact.Files[0].Content), "\n2026-11-30")
-			lines := strings.Split(transaction, "\n")
-			for i, line := range lines[1 : len(lines)-1] {
-				if trimmed := strings.TrimLeft(line, " "); line == trimmed || len(line) > 4095 {
-					t.Errorf("line %d of the transaction is %q", i+2, line)
-				}
-			}
-			if strings.Contains(lines[0], ";") && options == "" {
-				t.Errorf("the title has a comment: %q", lines[0])
-			}
-		}
-	})
+func FuzzOptions(f *testing.F) {
+	conformance.FuzzOptions(f, New(), asBeancount, `{"topLevel": {"0": "Expenses"}}`, `{"accountName": "{name}:{number}"}`)
 }
 
-func FuzzOptions(f *testing.F) {
-	for _, seed := range []string{``, asBeancount, `{"topLevel": {"1": "Assets"}}`, `{"accountName": "{name}"}`} {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, options []byte) {
-		if New().Validate(options) != nil {
-			return
-		}
-		_, err := conformance.Render(t.Context(), New(), conformance.Batch(conformance.Books("SEK"), options), nil)
-		var refused *exporters.OptionError
-		if err != nil && !errors.As(err, &refused) {
-			t.Errorf("options that are accepted do not work: %v", err)
-		}
-	})
+func FuzzTextsOfAJournal(f *testing.F) {
+	conformance.FuzzTexts(f, New(), nil, conformance.ReadBack(readBack))
+}
+
+func FuzzTextsForBeancount(f *testing.F) {
+	conformance.FuzzTexts(f, New(), []byte(asBeancount), conformance.ReadBack(readBack))
 }
 
 func BenchmarkWrite(b *testing.B) { conformance.Benchmark(b, New(), nil) }

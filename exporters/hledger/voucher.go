@@ -3,7 +3,7 @@ package hledger
 import (
 	"errors"
 	"fmt"
-	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/ledgerport/ledgerport/exporters"
@@ -92,11 +92,12 @@ func appendAmount(to []byte, voucher *ledger.Voucher, posting *ledger.Posting) [
 	return append(to, voucher.BaseCurrency.Code()...)
 }
 
-var errTooLong = errors.New("has more than " + strconv.Itoa(maxText) + " bytes, which is more than ledger reads")
-
 func (w *writer) appendCode(to []byte, level level, name, code string) ([]byte, error) {
-	if len(code) > maxText {
-		return to, errTooLong
+	switch {
+	case len(code) > maxText:
+		return to, fmt.Errorf("has more than %d bytes, which is more than ledger reads", maxText)
+	case strings.ContainsAny(code, "\n\r\t"):
+		return to, errors.New("has a line break or a tab")
 	}
 	return w.dialect.appendCode(to, level, name, code)
 }
