@@ -5,14 +5,23 @@ IMAGE   ?= ledgerport:$(VERSION)
 IMAGE_BUILD ?= docker build
 KUBECTL     ?= kubectl
 CLAIMS  ?= 100000
+<<<<<<< HEAD
 DURATION ?= 10m
+=======
+KILLS   ?= 25
+SEED    ?= 1
+>>>>>>> ecaa7c8 (make chaos: two operators on real parts, killed at every failpoint, stopped past their lease and cut off while claims are approved, then everything checked from files and SQL alone; a page says what is guaranteed and what is not)
 LDFLAGS := -s -w -X github.com/ledgerport/ledgerport/command.version=$(VERSION)
 
 TOOLS         := go tool -modfile=hack/tools/go.mod
 GOLANGCI_LINT := go tool -modfile=hack/tools/golangci-lint/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
 .PHONY: help build generate manifests fmt lint test demo fuzz bench bench-apply image deploy undeploy e2e
+=======
+.PHONY: help build generate manifests fmt lint test demo bench bench-apply chaos image deploy undeploy e2e
+>>>>>>> ecaa7c8 (make chaos: two operators on real parts, killed at every failpoint, stopped past their lease and cut off while claims are approved, then everything checked from files and SQL alone; a page says what is guaranteed and what is not)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +57,9 @@ fuzz: ## Run every fuzz target in turn, DURATION=10m each (TARGET=regexp for som
 
 bench: ## Measure the pipeline against a plain COPY (CLAIMS=n, EXPORTER=type, MAX_SECONDS=s)
 	@go run ./hack/bench -claims=$(CLAIMS) $(if $(EXPORTER),-exporter=$(EXPORTER)) $(if $(MAX_SECONDS),-max-seconds=$(MAX_SECONDS))
+
+chaos: ## Kill, stop and cut off everything while claims are exported, then check (KILLS=n, SEED=s, DURATION=d)
+	@go run ./test/chaos -kills=$(KILLS) -seed=$(SEED) $(if $(DURATION),-duration=$(DURATION))
 
 bench-apply: ## Measure the time from applying a due export of 500 claims to its success
 	@go run ./hack/bench -claims=500 -apply=20

@@ -5,10 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"k8s.io/client-go/discovery"
@@ -129,6 +133,7 @@ type ControlPlane struct {
 	// KubeconfigPath is a file for kubectl, for the same administrator.
 	KubeconfigPath string
 	environment    *envtest.Environment
+	again          *exec.Cmd // the kube-apiserver, once it was restarted
 }
 
 // StartControlPlane starts what ControlPlaneAssets gave. It ends with Stop.
@@ -192,9 +197,77 @@ func (c *ControlPlane) writeKubeconfig() error {
 	return errors.Join(err, file.Close())
 }
 
+// RestartAPIServer kills the kube-apiserver, lets it be away for a while, and starts it again with the same arguments.
+func (c *ControlPlane) RestartAPIServer(ctx context.Context, away time.Duration) error {
+	pid, arguments, err := c.apiServer()
+	if err != nil {
+		return err
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		return err
+	}
+	select {
+	case <-time.After(away):
+	case <-ctx.Done():
+	}
+	again := exec.Command(arguments[0], arguments[1:]...) // #nosec G204 -- as it ran before
+	again.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := again.Start(); err != nil {
+		return err
+	}
+	if c.again != nil {
+		_ = c.again.Wait() // it was just killed
+	}
+	c.again = again
+	return c.waitUntilServing(ctx)
+}
+
+// apiServer finds the process that listens on the port of the configuration.
+func (c *ControlPlane) apiServer() (pid int, arguments []string, err error) {
+	_, port, err := net.SplitHostPort(strings.TrimSuffix(strings.TrimPrefix(c.Config.Host, "https://"), "/"))
+	if err != nil {
+		return 0, nil, err
+	}
+	processes, _ := filepath.Glob("/proc/[0-9]*/cmdline") // the pattern is well formed
+	for _, path := range processes {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended
+		}
+		arguments := strings.Split(strings.TrimSuffix(string(content), "\x00"), "\x00")
+		if filepath.Base(arguments[0]) == "kube-apiserver" && slices.Contains(arguments, "--secure-port="+port) {
+			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			return pid, arguments, err
+		}
+	}
+	return 0, nil, fmt.Errorf("no kube-apiserver listens on port %s", port)
+}
+
+func (c *ControlPlane) waitUntilServing(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		_, err := c.version()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("kube-apiserver does not serve again: %w", err)
+		case <-tick.C:
+		}
+	}
+}
+
 // Stop ends both programs and removes the file for kubectl.
 func (c *ControlPlane) Stop() {
-	_ = c.environment.Stop() // what is left dies with the data
+	if c.again != nil {
+		_ = c.again.Process.Kill() // what is left dies with the data
+		_ = c.again.Wait()
+	}
+	_ = c.environment.Stop()
 	if c.KubeconfigPath != "" {
 		_ = os.Remove(c.KubeconfigPath)
 	}

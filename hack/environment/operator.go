@@ -22,17 +22,29 @@ type Operator struct {
 
 // StartOperator builds the operator from this module and starts it. Everything it keeps is below the directory.
 func StartOperator(ctx context.Context, controlPlane *ControlPlane, directory string, flags ...string) (*Operator, error) {
-	root, err := ModuleRoot()
+	binary, err := BuildOperator(ctx, directory, "")
 	if err != nil {
 		return nil, err
 	}
-	binary := filepath.Join(directory, "ledgerport")
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/ledgerport") // #nosec G204 -- our own arguments
-	build.Dir, build.Stdout, build.Stderr = root, os.Stderr, os.Stderr
-	if err := build.Run(); err != nil {
-		return nil, err
+	return RunOperator(controlPlane, binary, directory, "operator", nil, flags...)
+}
+
+// BuildOperator builds the operator from this module, with build tags, into a directory, and gives its path.
+func BuildOperator(ctx context.Context, directory, tags string) (binary string, err error) {
+	root, err := ModuleRoot()
+	if err != nil {
+		return "", err
 	}
-	o := &Operator{LogPath: filepath.Join(directory, "operator.log"), Exports: filepath.Join(directory, "exports")}
+	binary = filepath.Join(directory, "ledgerport")
+	build := exec.CommandContext(ctx, "go", "build", "-tags", tags, "-o", binary, "./cmd/ledgerport") // #nosec G204 -- our own arguments
+	build.Dir, build.Stdout, build.Stderr = root, os.Stderr, os.Stderr
+	return binary, build.Run()
+}
+
+// RunOperator starts an operator under a name, with further environment variables and flags. Those with the same directory
+// share their filesystem destinations; each writes a log of its own, to which another start appends.
+func RunOperator(controlPlane *ControlPlane, binary, directory, name string, variables []string, flags ...string) (*Operator, error) {
+	o := &Operator{LogPath: filepath.Join(directory, name+".log"), Exports: filepath.Join(directory, "exports")}
 	if err := os.MkdirAll(o.Exports, 0o750); err != nil {
 		return nil, err
 	}
@@ -40,7 +52,7 @@ func StartOperator(ctx context.Context, controlPlane *ControlPlane, directory st
 	if err != nil {
 		return nil, err
 	}
-	log, err := os.Create(o.LogPath)
+	log, err := os.OpenFile(o.LogPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +61,7 @@ func StartOperator(ctx context.Context, controlPlane *ControlPlane, directory st
 		"--health-probe-bind-address=" + net.JoinHostPort("127.0.0.1", strconv.Itoa(probes)),
 		"--allowed-hosts=127.0.0.0/8", // where the servers of this package are
 		"--leader-elect", "--leader-election-namespace=default"}, flags...)...)
-	o.command.Env = append(os.Environ(), "KUBECONFIG="+controlPlane.KubeconfigPath)
+	o.command.Env = append(append(os.Environ(), "KUBECONFIG="+controlPlane.KubeconfigPath), variables...)
 	o.command.Stdout, o.command.Stderr = log, log
 	o.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := o.command.Start(); err != nil {
@@ -57,6 +69,15 @@ func StartOperator(ctx context.Context, controlPlane *ControlPlane, directory st
 	}
 	return o, nil
 }
+
+// Signal sends a signal to the process.
+func (o *Operator) Signal(signal os.Signal) error { return o.command.Process.Signal(signal) }
+
+// Pid is the process's id.
+func (o *Operator) Pid() int { return o.command.Process.Pid }
+
+// Wait waits for the process to end.
+func (o *Operator) Wait() error { return o.command.Wait() }
 
 // Stop asks the operator to end, and waits for it.
 func (o *Operator) Stop() error {

@@ -32,6 +32,7 @@ type Postgres struct {
 	URL       string
 	directory string
 	server    *server
+	command   func() *exec.Cmd
 }
 
 // StartPostgres makes a cluster in a directory that is empty or does not exist yet, and starts a server on it. Both end
@@ -179,24 +180,37 @@ func (p *Postgres) start(ctx context.Context, postgres string, owner *syscall.Cr
 	if err != nil {
 		return err
 	}
-	command := exec.Command(postgres, "-D", p.data(), "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-k", "", // #nosec G204 -- found above
-		"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "shared_buffers=256MB",
-		"-c", "max_connections=300", "-c", "max_wal_size=4GB", "-c", "autovacuum_naptime=10min")
-	command.SysProcAttr = &syscall.SysProcAttr{Credential: owner}
-	if p.server, err = startServer(command, p.directory); err != nil {
+	p.command = func() *exec.Cmd {
+		command := exec.Command(postgres, "-D", p.data(), "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-k", "", // #nosec G204 -- found above
+			"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "shared_buffers=256MB",
+			"-c", "max_connections=300", "-c", "max_wal_size=4GB", "-c", "autovacuum_naptime=10min")
+		command.SysProcAttr = &syscall.SysProcAttr{Credential: owner}
+		return command
+	}
+	if p.server, err = startServer(p.command(), p.directory); err != nil {
 		return err
 	}
 	p.URL = (&url.URL{
 		Scheme: "postgres", User: url.UserPassword(postgresUser, postgresPassword),
 		Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Path: "/postgres", RawQuery: "sslmode=disable",
 	}).String()
-	return p.server.waitUntilUp(ctx, func(ctx context.Context) error {
-		conn, err := pgx.Connect(ctx, p.URL)
-		if err != nil {
-			return err
-		}
-		return conn.Close(ctx)
-	})
+	return p.server.waitUntilUp(ctx, p.ask)
+}
+
+func (p *Postgres) ask(ctx context.Context) error {
+	conn, err := pgx.Connect(ctx, p.URL)
+	if err != nil {
+		return err
+	}
+	return conn.Close(ctx)
+}
+
+// Restart shuts the server down at once, as a crash would, and starts it again on the same data and address.
+func (p *Postgres) Restart(ctx context.Context) error {
+	if err := p.server.restart(p.command()); err != nil {
+		return err
+	}
+	return p.server.waitUntilUp(ctx, p.ask)
 }
 
 // Stop ends the server and removes its data.

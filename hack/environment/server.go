@@ -83,6 +83,26 @@ func (s *server) waitUntilUp(ctx context.Context, ask func(context.Context) erro
 	}
 }
 
+// restart ends the program at once and starts it again in the same directory.
+func (s *server) restart(command *exec.Cmd) error {
+	_ = s.command.Process.Signal(syscall.SIGQUIT)
+	<-s.ended //nolint:errcheck // it is the signal's
+	said, err := os.OpenFile(filepath.Join(s.directory, "log"), os.O_APPEND|os.O_WRONLY, 0o640)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = said.Close() }() // the server has it open for itself
+	command.Dir, command.Stdout, command.Stderr = s.directory, said, said
+	command.SysProcAttr.Pdeathsig = syscall.SIGQUIT
+	if err := command.Start(); err != nil {
+		s.ended <- err
+		return err
+	}
+	s.command = command
+	go func() { s.ended <- command.Wait() }()
+	return nil
+}
+
 // stop ends the server and removes its directory. What can not be removed stays, which is no failure.
 func (s *server) stop() {
 	_ = s.command.Process.Signal(syscall.SIGQUIT)

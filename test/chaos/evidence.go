@@ -1,0 +1,258 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/csv"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+)
+
+// evidence is all that is left: what SQL says, what is at the destinations, and what the resources say.
+type evidence struct {
+	claims    []approvedClaim
+	runs      []recordedRun
+	voided    []numberRange
+	numbering []numbering
+	files     map[string][]byte // by location, hidden files included, probes not
+	resources []v1alpha1.ExportRun
+}
+
+// approvedClaim with the gross amount of its lines in cents.
+type approvedClaim struct {
+	id, organization string
+	cents            int64
+}
+
+// recordedRun is a row of ledgerport.runs.
+type recordedRun struct {
+	id, namespace, name, organization, series, state, location string
+	claims                                                     int64
+	files                                                      []recordedFile
+}
+
+type recordedFile struct {
+	Name   string `json:"name"`
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"`
+}
+
+// numberRange of voucher numbers that were voided.
+type numberRange struct {
+	series      string // organisation, series and fiscal year
+	first, last int64
+}
+
+// numbering is where a series stands.
+type numbering struct {
+	series string
+	next   int64
+}
+
+// voucher as a file has it, with the sum of its debits and credits in cents.
+type voucher struct {
+	year, claim   string
+	number        int64
+	debit, credit int64
+}
+
+// gather collects the evidence without the operators' help.
+func (w *world) gather(ctx context.Context) (*evidence, error) {
+	e := &evidence{files: map[string][]byte{}}
+	conn, err := pgx.Connect(ctx, w.postgres.URL)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = conn.Close(ctx) }() // only read
+	if err := e.readDatabase(ctx, conn); err != nil {
+		return nil, err
+	}
+	if err := e.readDirectory(filepath.Join(w.directory, "exports")); err != nil {
+		return nil, err
+	}
+	if err := e.readBucket(ctx, w.objects()); err != nil {
+		return nil, err
+	}
+	var list v1alpha1.ExportRunList
+	if err := w.api.List(ctx, &list); err != nil {
+		return nil, err
+	}
+	e.resources = list.Items
+	return e, nil
+}
+
+func (e *evidence) readDatabase(ctx context.Context, conn *pgx.Conn) (err error) {
+	e.claims, err = rows(ctx, conn, `SELECT c.id::text, c.organization_id::text, (sum(l.gross_amount) * 100)::bigint
+		FROM public.claims c JOIN public.claim_lines l ON l.claim_id = c.id WHERE c.status = 'approved' GROUP BY c.id`,
+		func(row pgx.CollectableRow) (c approvedClaim, err error) {
+			return c, row.Scan(&c.id, &c.organization, &c.cents)
+		})
+	if err != nil {
+		return err
+	}
+	e.runs, err = rows(ctx, conn, `SELECT id, namespace, name, organization_id, series, state, location, claims, files FROM ledgerport.runs`,
+		func(row pgx.CollectableRow) (r recordedRun, err error) {
+			return r, row.Scan(&r.id, &r.namespace, &r.name, &r.organization, &r.series, &r.state, &r.location, &r.claims, &r.files)
+		})
+	if err != nil {
+		return err
+	}
+	e.voided, err = rows(ctx, conn, `SELECT organization_id || '/' || series || '/' || fiscal_year, first, last FROM ledgerport.voided_vouchers`,
+		func(row pgx.CollectableRow) (r numberRange, err error) {
+			return r, row.Scan(&r.series, &r.first, &r.last)
+		})
+	if err != nil {
+		return err
+	}
+	e.numbering, err = rows(ctx, conn, `SELECT organization_id || '/' || series || '/' || fiscal_year, next FROM ledgerport.voucher_numbers`,
+		func(row pgx.CollectableRow) (n numbering, err error) { return n, row.Scan(&n.series, &n.next) })
+	return err
+}
+
+func rows[T any](ctx context.Context, conn *pgx.Conn, query string, scan pgx.RowToFunc[T]) ([]T, error) {
+	found, err := conn.Query(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(found, scan)
+}
+
+// readDirectory reads every file below the operators' root, under the location that a run would record.
+func (e *evidence) readDirectory(root string) error {
+	return filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || strings.HasPrefix(entry.Name(), ".probe") || entry.Name() == fillerName {
+			return err
+		}
+		content, err := os.ReadFile(name)
+		e.files["file://"+name] = content
+		return err
+	})
+}
+
+func (e *evidence) readBucket(ctx context.Context, store *s3.Client) error {
+	pages := s3.NewListObjectsV2Paginator(store, &s3.ListObjectsV2Input{Bucket: aws.String(bucket)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return err
+		}
+		for _, object := range page.Contents {
+			if strings.HasPrefix(*object.Key, ".ledgerport-probe-") {
+				continue
+			}
+			got, err := store.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(bucket), Key: object.Key})
+			if err != nil {
+				return err
+			}
+			content, err := io.ReadAll(got.Body)
+			if err := errors.Join(err, got.Body.Close()); err != nil {
+				return err
+			}
+			e.files["s3://"+bucket+"/"+*object.Key] = content
+		}
+	}
+	return nil
+}
+
+// vouchers reads an artifact with nothing of the product.
+func vouchers(name string, content []byte) ([]voucher, error) {
+	switch path.Ext(name) {
+	case ".csv":
+		return readCSV(content)
+	case ".si", ".se":
+		return readSIE(content)
+	}
+	return nil, nil // the manifest
+}
+
+func readCSV(content []byte) ([]voucher, error) {
+	records, err := csv.NewReader(bytes.NewReader(content)).ReadAll()
+	if err != nil || len(records) == 0 {
+		return nil, errors.Join(err, errors.New("the file has no header"))
+	}
+	column := map[string]int{}
+	for i, name := range records[0] {
+		column[name] = i
+	}
+	var all []voucher
+	for _, record := range records[1:] {
+		id := strings.Split(record[column["voucher"]], "/") // E/2026/17
+		number, err := strconv.ParseInt(id[len(id)-1], 10, 64)
+		if err != nil || len(id) != 3 {
+			return nil, fmt.Errorf("%q is no voucher number", record[column["voucher"]])
+		}
+		if len(all) == 0 || all[len(all)-1].number != number || all[len(all)-1].year != id[1] {
+			all = append(all, voucher{year: id[1], number: number, claim: record[column["claim"]]})
+		}
+		v := &all[len(all)-1]
+		debit, debitErr := cents(record[column["debit"]])
+		credit, creditErr := cents(record[column["credit"]])
+		if err := errors.Join(debitErr, creditErr); err != nil {
+			return nil, err
+		}
+		v.debit, v.credit = v.debit+debit, v.credit+credit
+	}
+	return all, nil
+}
+
+func readSIE(content []byte) (all []voucher, err error) {
+	year := ""
+	for lines := bufio.NewScanner(bytes.NewReader(content)); lines.Scan(); {
+		fields := strings.Fields(strings.ReplaceAll(lines.Text(), `"`, ""))
+		switch {
+		case len(fields) > 2 && fields[0] == "#RAR" && fields[1] == "0":
+			year = fields[2][:4]
+		case len(fields) > 4 && fields[0] == "#VER": // series, number, date, text: the claim's id
+			v := voucher{year: year, claim: fields[4]}
+			if v.number, err = strconv.ParseInt(fields[2], 10, 64); err != nil {
+				return nil, err
+			}
+			all = append(all, v)
+		case len(fields) > 2 && fields[0] == "#TRANS":
+			_, after, _ := strings.Cut(lines.Text(), "} ")
+			amount, err := cents(strings.Fields(after)[0])
+			if err != nil || len(all) == 0 {
+				return nil, errors.Join(err, errors.New("a transaction outside of a voucher"))
+			}
+			if v := &all[len(all)-1]; amount > 0 {
+				v.debit += amount
+			} else {
+				v.credit -= amount
+			}
+		}
+	}
+	return all, nil
+}
+
+// cents reads an exact decimal of at most two places; nothing is 0.
+func cents(text string) (int64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	whole, part, _ := strings.Cut(text, ".")
+	if len(part) > 2 {
+		return 0, fmt.Errorf("%q is finer than a cent", text)
+	}
+	return strconv.ParseInt(whole+part+strings.Repeat("0", 2-len(part)), 10, 64)
+}
+
+func hashOf(content []byte) string {
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:])
+}

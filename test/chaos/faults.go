@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ledgerport/ledgerport/internal/failpoint"
+)
+
+// pointPatience is how long operators have time to come to a point, before another fault's turn comes.
+const pointPatience = 8 * time.Second
+
+// leaseGone is longer than the operators' lease: whoever is stopped for so long has lost it.
+const leaseGone = 3500 * time.Millisecond
+
+// done counts the faults.
+type done struct {
+	kills, freezes, cuts int
+}
+
+// torment causes faults in the order of the seed until enough operators were killed and enough time is over.
+func (w *world) torment(ctx context.Context, kills int, duration time.Duration) (done, error) {
+	traffic, stop := context.WithCancel(ctx)
+	wait := w.traffic(traffic, w.random.Uint64())
+	defer wait()
+	defer stop()
+	var count done
+	points := w.points()
+	until := time.Now().Add(duration)
+	for next := 0; (count.kills < kills || time.Now().Before(until)) && ctx.Err() == nil; {
+		switch dice := w.random.IntN(20); {
+		case dice < 9: // at a failpoint, each in its turn
+			point := points[next%len(points)]
+			next++
+			if w.reach(ctx, point, "kill", pointPatience) != 0 {
+				count.kills++
+				say("killed at %s (%d of %d)", point, count.kills, kills)
+			}
+		case dice < 13:
+			pause(ctx, time.Duration(w.random.IntN(2000))*time.Millisecond)
+			victim := w.operators[w.random.IntN(len(w.operators))]
+			victim.signal(syscall.SIGKILL)
+			count.kills++
+			say("killed %s (%d of %d)", victim.name, count.kills, kills)
+		case dice < 16:
+			count.freezes += w.freeze(ctx, points[w.random.IntN(len(points))])
+		case dice < 19:
+			if err := w.cut(ctx, &count); err != nil {
+				return count, err
+			}
+		default:
+			if err := w.breakServer(ctx); err != nil {
+				return count, err
+			}
+		}
+		pause(ctx, time.Duration(w.random.IntN(1000))*time.Millisecond)
+	}
+	return count, ctx.Err()
+}
+
+// reach lets the operator that comes to a point first do what is said, and gives its process id: 0 where none came in time.
+func (w *world) reach(ctx context.Context, point failpoint.Point, action string, within time.Duration) (pid int) {
+	armed := filepath.Join(w.failpoints, string(point))
+	if err := os.WriteFile(armed, []byte(action), 0o600); err != nil {
+		return 0
+	}
+	patience, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	for patience.Err() == nil {
+		if pid := w.taken(armed); pid != 0 {
+			return pid
+		}
+		pause(patience, 10*time.Millisecond)
+	}
+	if os.Remove(armed) == nil {
+		return 0
+	}
+	return w.taken(armed) // at the last moment
+}
+
+// taken gives the process that took what was armed.
+func (w *world) taken(armed string) int {
+	found, _ := filepath.Glob(armed + ".*") // the pattern is well formed
+	for _, path := range found {
+		_ = os.Remove(path) // told once
+		pid, _ := strconv.Atoi(path[strings.LastIndex(path, ".")+1:])
+		return pid
+	}
+	return 0
+}
+
+// freeze stops an operator, at a point or anywhere, for longer than its lease, and wakes it up.
+func (w *world) freeze(ctx context.Context, point failpoint.Point) int {
+	victim := w.operators[w.random.IntN(len(w.operators))]
+	pid, where := victim.pid(), "anywhere"
+	if w.random.IntN(3) > 0 {
+		if pid = w.reach(ctx, point, "stop", pointPatience); pid == 0 {
+			return 0
+		}
+		where = "at " + string(point)
+	} else {
+		_ = syscall.Kill(pid, syscall.SIGSTOP) // it may just have ended
+	}
+	pause(ctx, leaseGone+time.Duration(w.random.IntN(2000))*time.Millisecond)
+	_ = syscall.Kill(pid, syscall.SIGCONT)
+	say("stopped an operator %s for longer than its lease", where)
+	return 1
+}
+
+// cut disturbs the way to a server, or ends sessions there.
+func (w *world) cut(ctx context.Context, count *done) error {
+	count.cuts++
+	line, to := w.toDatabase, "the database"
+	if w.random.IntN(2) == 0 {
+		line, to = w.toStore, "the store"
+	}
+	long := time.Duration(200+w.random.IntN(3000)) * time.Millisecond
+	switch w.random.IntN(5) {
+	case 0:
+		say("no way to %s for %s", to, long)
+		line.cut()
+		pause(ctx, long)
+		return line.mend()
+	case 1:
+		say("everything to %s takes longer for %s", to, long)
+		return w.disturbed(ctx, line, long, "latency", "downstream", `{"latency": 300, "jitter": 200}`)
+	case 2:
+		say("%s hears nothing for %s", to, long)
+		return w.disturbed(ctx, line, long, "timeout", "upstream", `{"timeout": 0}`)
+	case 3:
+		say("connections to %s are reset in the middle", to)
+		return w.disturbed(ctx, line, long, "limit_data", "upstream", fmt.Sprintf(`{"bytes": %d}`, 500+w.random.IntN(20000)))
+	default:
+		say("sessions in the database are terminated")
+		return w.terminate(ctx)
+	}
+}
+
+func (w *world) disturbed(ctx context.Context, l *line, long time.Duration, toxic, stream, attributes string) error {
+	if err := l.disturb(toxic, stream, attributes); err != nil {
+		return err
+	}
+	pause(ctx, long)
+	l.calm()
+	return nil
+}
+
+func (w *world) terminate(ctx context.Context) error {
+	conn, err := pgx.Connect(ctx, w.postgres.URL)
+	if err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'ledgerport%'`)
+	return errors.Join(err, conn.Close(ctx))
+}
+
+// breakServer restarts PostgreSQL or the API server, or fills the destination.
+func (w *world) breakServer(ctx context.Context) error {
+	switch w.random.IntN(3) {
+	case 0:
+		say("PostgreSQL is shut down at once and started again")
+		return w.postgres.Restart(ctx)
+	case 1:
+		away := time.Duration(w.random.IntN(4000)) * time.Millisecond
+		say("the API server is killed, and started again after %s", away)
+		return w.controlPlane.RestartAPIServer(ctx, away)
+	default:
+		return w.fillVolume(ctx)
+	}
+}
+
+// fillVolume leaves no room at the destination for a while.
+func (w *world) fillVolume(ctx context.Context) error {
+	if w.volume == "" {
+		return nil
+	}
+	say("the destination is full")
+	filler := filepath.Join(w.volume, fillerName)
+	file, err := os.Create(filler)
+	if err != nil {
+		return err
+	}
+	chunk := make([]byte, 64<<10)
+	for err == nil {
+		_, err = file.Write(chunk)
+	}
+	if !errors.Is(err, syscall.ENOSPC) {
+		return errors.Join(err, file.Close())
+	}
+	pause(ctx, time.Duration(1000+w.random.IntN(3000))*time.Millisecond)
+	return errors.Join(file.Close(), os.Remove(filler))
+}
+
+const fillerName = "filler"

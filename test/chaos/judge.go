@@ -1,0 +1,154 @@
+package main
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+)
+
+// damage counts what must never happen.
+type damage struct {
+	// Lost claims are approved and in no artifact of a committed run.
+	Lost int `json:"lost"`
+	// Duplicated claims are in more than one artifact, or twice in one.
+	Duplicated int `json:"duplicated"`
+	// Unbalanced vouchers do not sum to zero, or have another amount than the claim's lines, to the cent.
+	Unbalanced int `json:"unbalanced"`
+	// Gaps are voucher numbers that are neither used nor voided, or more than once.
+	Gaps int `json:"gaps"`
+	// Partial are files that belong to no committed run, or are not what is on record, or are missing.
+	Partial int `json:"partial"`
+	// Stuck are runs that have not ended.
+	Stuck int `json:"stuck"`
+	// Disagree are runs of which resource and database say different things.
+	Disagree int `json:"disagree"`
+}
+
+// judge compares everything with everything. The report has a line for each damage.
+func judge(e *evidence) (found damage, report []string) {
+	note := func(counter *int, format string, args ...any) {
+		*counter++
+		report = append(report, fmt.Sprintf(format, args...))
+	}
+	claims := map[string]approvedClaim{}
+	for _, claim := range e.claims {
+		claims[claim.id] = claim
+	}
+	exported, numbers, owned := map[string]int{}, map[string][]int64{}, map[string]bool{}
+	for _, run := range e.runs {
+		if run.state != "committed" && run.state != "released" {
+			note(&found.Stuck, "run %s/%s is %s in the database", run.namespace, run.name, run.state)
+		}
+		if run.state != "committed" {
+			continue
+		}
+		for _, file := range run.files {
+			location := run.location[:strings.LastIndex(run.location, "/")+1] + file.Name
+			owned[location] = true
+			content, there := e.files[location]
+			if !there || hashOf(content) != file.SHA256 || int64(len(content)) != file.Size {
+				note(&found.Partial, "run %s/%s: %s is missing or not what is on record", run.namespace, run.name, location)
+				continue
+			}
+			inFile, err := vouchers(file.Name, content)
+			if err != nil {
+				note(&found.Partial, "%s can not be read: %s", location, err)
+			}
+			for _, v := range inFile {
+				exported[v.claim]++
+				series := run.organization + "/" + run.series + "/" + v.year
+				numbers[series] = append(numbers[series], v.number)
+				claim, approved := claims[v.claim]
+				if !approved || claim.organization != run.organization || v.debit != v.credit || v.debit != claim.cents {
+					note(&found.Unbalanced, "%s, voucher %d of claim %s: debit %d, credit %d, the claim comes to %d", location, v.number, v.claim, v.debit, v.credit, claim.cents)
+				}
+			}
+		}
+	}
+	for _, claim := range e.claims {
+		switch n := exported[claim.id]; {
+		case n == 0:
+			note(&found.Lost, "claim %s of %s is in no artifact", claim.id, claim.organization)
+		case n > 1:
+			note(&found.Duplicated, "claim %s of %s is exported %d times", claim.id, claim.organization, n)
+		}
+	}
+	for location := range e.files {
+		if !owned[location] {
+			note(&found.Partial, "%s belongs to no committed run", location)
+		}
+	}
+	judgeNumbers(e, numbers, func(format string, args ...any) { note(&found.Gaps, format, args...) })
+	judgeResources(e, func(stuck bool, format string, args ...any) {
+		if stuck {
+			note(&found.Stuck, format, args...)
+		} else {
+			note(&found.Disagree, format, args...)
+		}
+	})
+	return found, report
+}
+
+// judgeNumbers insists that each series counts from 1 to where it stands, each number used or voided once.
+func judgeNumbers(e *evidence, used map[string][]int64, gap func(string, ...any)) {
+	for _, voided := range e.voided {
+		for n := voided.first; n <= voided.last; n++ {
+			used[voided.series] = append(used[voided.series], n)
+		}
+	}
+	stands := map[string]int64{}
+	for _, n := range e.numbering {
+		stands[n.series] = n.next
+	}
+	for series, numbers := range used {
+		slices.Sort(numbers)
+		want := int64(1)
+		for _, n := range numbers {
+			if n != want {
+				gap("series %s has %d where %d is due", series, n, want)
+			}
+			want = n + 1
+		}
+		if stands[series] != want {
+			gap("series %s stands at %d, and its last number is %d", series, stands[series], want-1)
+		}
+		delete(stands, series)
+	}
+	for series, next := range stands {
+		gap("series %s stands at %d, and no number is used", series, next)
+	}
+}
+
+// judgeResources compares each ExportRun with the record of its UID, or else of its name: one that was applied again.
+func judgeResources(e *evidence, note func(stuck bool, format string, args ...any)) {
+	byID, committed := map[string]recordedRun{}, map[string]recordedRun{}
+	for _, run := range e.runs {
+		byID[run.id] = run
+		if run.state == "committed" {
+			committed[path.Join(run.namespace, run.name)] = run
+		}
+	}
+	for i := range e.resources {
+		resource := &e.resources[i]
+		name := path.Join(resource.Namespace, resource.Name)
+		if !resource.Status.Phase.Finished() {
+			note(true, "ExportRun %s is %q", name, resource.Status.Phase)
+			continue
+		}
+		record, known := byID[string(resource.UID)]
+		if !known {
+			record, known = committed[name]
+		}
+		succeeded := resource.Status.Phase == v1alpha1.RunSucceeded
+		switch {
+		case succeeded != (known && record.state == "committed"):
+			note(false, "ExportRun %s is %s, and the database says %q", name, resource.Status.Phase, record.state)
+		case succeeded && (resource.Status.Claims != record.claims || resource.Status.Location != record.location ||
+			len(record.files) > 0 && resource.Status.SHA256 != record.files[0].SHA256):
+			note(false, "ExportRun %s tells %+v, and the database has %d claims at %s", name, resource.Status.RunResult, record.claims, record.location)
+		}
+	}
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"bytes"
+	"slices"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+)
+
+const (
+	firstFile = "voucher,claim,debit,credit\r\nE/2026/1,a,10.00,\r\nE/2026/1,a,,10.00\r\nE/2026/2,b,0.50,\r\nE/2026/2,b,,0.50\r\n"
+	siePart   = "#RAR 0 20260101 20261231\r\n#VER \"E\" 5 20261101 \"c\" 20261124\r\n{\r\n#TRANS 4670 {} 7.05 \"\" \"\"\r\n#TRANS 1740 {7 \"1000\"} -7.05 \"\" \"\"\r\n}\r\n"
+)
+
+// sound is what two committed runs and a released one leave where all went well.
+func sound() *evidence {
+	location := "file:///books/"
+	record := func(id, name, file, content string, claims int64) recordedRun {
+		return recordedRun{
+			id: id, namespace: "acme", name: name, organization: "org", series: "E", state: "committed", claims: claims, location: location + file,
+			files: []recordedFile{{Name: file, Size: int64(len(content)), SHA256: hashOf([]byte(content))}},
+		}
+	}
+	resource := func(run recordedRun, phase v1alpha1.RunPhase) v1alpha1.ExportRun {
+		r := v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: run.name, UID: types.UID(run.id)}}
+		r.Status.Phase = phase
+		if phase == v1alpha1.RunSucceeded {
+			r.Status.RunResult = v1alpha1.RunResult{Claims: run.claims, Location: run.location, SHA256: run.files[0].SHA256}
+		}
+		return r
+	}
+	first, second := record("1", "first", "first.csv", firstFile, 2), record("2", "second", "second.si", siePart, 1)
+	released := recordedRun{id: "3", namespace: "acme", name: "third", organization: "org", series: "E", state: "released"}
+	return &evidence{
+		claims:    []approvedClaim{{"a", "org", 1000}, {"b", "org", 50}, {"c", "org", 705}},
+		runs:      []recordedRun{first, second, released},
+		voided:    []numberRange{{"org/E/2026", 3, 4}},
+		numbering: []numbering{{"org/E/2026", 6}},
+		files:     map[string][]byte{location + "first.csv": []byte(firstFile), location + "second.si": []byte(siePart)},
+		resources: []v1alpha1.ExportRun{resource(first, v1alpha1.RunSucceeded), resource(second, v1alpha1.RunSucceeded), resource(released, v1alpha1.RunFailed)},
+	}
+}
+
+func TestSoundEvidenceShowsNoDamage(t *testing.T) {
+	t.Parallel()
+	if found, report := judge(sound()); found != (damage{}) || len(report) > 0 {
+		t.Errorf("found %+v: %q", found, report)
+	}
+}
+
+func TestEveryKindOfDamageIsFound(t *testing.T) {
+	t.Parallel()
+	rewrite := func(e *evidence, at, old, replacement string) {
+		content := bytes.ReplaceAll(e.files[at], []byte(old), []byte(replacement))
+		e.files[at] = content
+		for i := range e.runs {
+			if e.runs[i].location == at {
+				e.runs[i].files[0].Size, e.runs[i].files[0].SHA256 = int64(len(content)), hashOf(content)
+				e.resources[i].Status.SHA256 = hashOf(content)
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		spoil func(*evidence)
+		want  damage
+	}{
+		"a claim in no file": {func(e *evidence) { e.claims = append(e.claims, approvedClaim{"d", "org", 1}) }, damage{Lost: 1}},
+		"a claim twice": {func(e *evidence) {
+			rewrite(e, "file:///books/second.si", `"c"`, `"a"`)
+			e.claims[2].id, e.claims[0].cents = "a", 1000
+			e.claims = e.claims[:2]
+		}, damage{Duplicated: 1, Unbalanced: 1}},
+		"a voucher that does not balance":         {func(e *evidence) { rewrite(e, "file:///books/first.csv", ",,0.50", ",,0.49") }, damage{Unbalanced: 1}},
+		"a cent too much on both sides":           {func(e *evidence) { rewrite(e, "file:///books/first.csv", "10.00", "10.01") }, damage{Unbalanced: 1}},
+		"a number that nobody used":               {func(e *evidence) { e.voided = nil }, damage{Gaps: 1}},
+		"a number that was used and voided":       {func(e *evidence) { e.voided[0].first = 2 }, damage{Gaps: 1}},
+		"a series that stands elsewhere":          {func(e *evidence) { e.numbering[0].next = 7 }, damage{Gaps: 1}},
+		"a file of a released run":                {func(e *evidence) { e.files["file:///books/third.csv"] = []byte("x") }, damage{Partial: 1}},
+		"a hidden file":                           {func(e *evidence) { e.files["file:///books/.first.csv.X"] = nil }, damage{Partial: 1}},
+		"a file that is missing":                  {func(e *evidence) { delete(e.files, "file:///books/second.si") }, damage{Partial: 1, Lost: 1, Gaps: 1}},
+		"a run that has not ended":                {func(e *evidence) { e.runs[2].state = "rendered" }, damage{Stuck: 1}},
+		"a resource that has not ended":           {func(e *evidence) { e.resources[2].Status.Phase = v1alpha1.RunReleasing }, damage{Stuck: 1}},
+		"a resource that claims success":          {func(e *evidence) { e.resources[2].Status.Phase = v1alpha1.RunSucceeded }, damage{Disagree: 1}},
+		"a resource that denies success":          {func(e *evidence) { e.resources[0].Status.Phase = v1alpha1.RunCancelled }, damage{Disagree: 1}},
+		"a resource that tells of another number": {func(e *evidence) { e.resources[0].Status.Claims = 3 }, damage{Disagree: 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := sound()
+			c.spoil(e)
+			found, report := judge(e)
+			if found != c.want {
+				t.Errorf("found %+v, want %+v: %q", found, c.want, report)
+			}
+		})
+	}
+}
+
+func TestMoneyIsReadExactly(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int64{"": 0, "0.50": 50, "-7.05": -705, "12": 1200, "3.1": 310} {
+		if got, err := cents(text); err != nil || got != want {
+			t.Errorf("%q is %d cents (%v), want %d", text, got, err, want)
+		}
+	}
+	if _, err := cents("1.005"); err == nil {
+		t.Error("half a cent was read")
+	}
+	inFile, err := readSIE([]byte(siePart))
+	if err != nil || !slices.Equal(inFile, []voucher{{year: "2026", claim: "c", number: 5, debit: 705, credit: 705}}) {
+		t.Errorf("read %+v (%v)", inFile, err)
+	}
+}

@@ -1,0 +1,95 @@
+// Command chaos runs two operators on real parts while claims are being approved, kills, stops and cuts off whatever takes
+// part, waits for rest, and checks from outside, from files and SQL alone, that every approved claim was exported exactly
+// once. It prints one JSON object, and fails where it finds any damage.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/go-logr/logr"
+	ctrl "sigs.k8s.io/controller-runtime"
+)
+
+// result is the line of output.
+type result struct {
+	Chaos   bool   `json:"chaos"`
+	Seed    uint64 `json:"seed"`
+	Kills   int    `json:"kills"`
+	Freezes int    `json:"freezes"`
+	Cuts    int    `json:"cuts"`
+	Runs    int    `json:"runs"`
+	Claims  int    `json:"claims"`
+	damage
+}
+
+func main() {
+	kills := flag.Int("kills", 25, "operator processes to kill")
+	seed := flag.Uint64("seed", 1, "decides which faults come in which order")
+	duration := flag.Duration("duration", 0, "go on with faults for at least this long")
+	flag.Parse()
+	ctrl.SetLogger(logr.Discard()) // what is said is said here
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	found, err := run(ctx, *kills, *seed, *duration)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "chaos:", err)
+		os.Exit(1)
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(found); err != nil {
+		fmt.Fprintln(os.Stderr, "chaos:", err)
+		os.Exit(1)
+	}
+	if found.damage != (damage{}) {
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, kills int, seed uint64, duration time.Duration) (result, error) {
+	w, err := newWorld(ctx, seed)
+	defer w.stop()
+	if err != nil {
+		return result{}, fmt.Errorf("starting everything: %w", err)
+	}
+	say("%d organisations, two operators, seed %d, %d kills", len(w.tenants), seed, kills)
+	told, err := w.torment(ctx, kills, duration)
+	if err != nil {
+		return result{}, err
+	}
+	say("no more faults; waiting for rest")
+	if err := w.rest(ctx); err != nil {
+		say("there is no rest: %s", err) // what is stuck is counted
+	}
+	if err := w.stopOperators(); err != nil {
+		return result{}, fmt.Errorf("stopping the operators: %w", err)
+	}
+	evidence, err := w.gather(ctx)
+	if err != nil {
+		return result{}, fmt.Errorf("gathering what is left: %w", err)
+	}
+	damage, report := judge(evidence)
+	for _, line := range report {
+		say("DAMAGE %s", line)
+	}
+	if len(report) > 0 {
+		w.keep()
+	}
+	return result{
+		Chaos: true, Seed: seed, Kills: told.kills, Freezes: told.freezes, Cuts: told.cuts,
+		Runs: len(evidence.runs), Claims: len(evidence.claims), damage: damage,
+	}, nil
+}
+
+// began is when this process did.
+var began = time.Now()
+
+// say tells a person what happens.
+func say(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "%7.1f s  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+)
+
+// tenant is one organisation with an export of its own.
+type tenant struct {
+	namespace, organization, exporter string
+	toStore                           bool
+}
+
+const exportName = "monthly"
+
+// newTenants gives organisations with every pair of exporter and destination.
+func newTenants() []tenant {
+	var all []tenant
+	for _, exporter := range []string{"csv", "sie"} {
+		for _, toStore := range []bool{false, true} {
+			n := len(all) + 1
+			all = append(all, tenant{
+				namespace: fmt.Sprintf("tenant-%d", n), organization: fmt.Sprintf("3f2c9a1e-0000-4000-8000-%012d", n),
+				exporter: exporter, toStore: toStore,
+			})
+		}
+	}
+	return all
+}
+
+// apply creates the resources of every tenant.
+func (w *world) apply(ctx context.Context) error {
+	database, err := w.databaseURL()
+	if err != nil {
+		return err
+	}
+	for _, t := range w.tenants {
+		for _, object := range w.resources(t, database) {
+			if err := w.api.Create(ctx, object); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// resources are those of one tenant, for a database.
+func (w *world) resources(t tenant, database string) []client.Object {
+	meta := metav1.ObjectMeta{Namespace: t.namespace, Name: exportName}
+	keys := map[string]string{"url": database}
+	if t.toStore {
+		keys["accessKeyID"], keys["secretAccessKey"] = w.store.AccessKey, w.store.SecretKey
+	}
+	secret := &corev1.Secret{ObjectMeta: meta, Data: map[string][]byte{}}
+	for key, value := range keys {
+		secret.Data[key] = []byte(value)
+	}
+	return []client.Object{
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: t.namespace}},
+		secret,
+		&v1alpha1.ClaimSource{ObjectMeta: meta, Spec: v1alpha1.ClaimSourceSpec{Postgres: v1alpha1.PostgresSource{
+			ConnectionSecretRef: &v1alpha1.SecretKeyReference{Name: exportName, Key: "url"},
+		}}},
+		&v1alpha1.ChartOfAccounts{ObjectMeta: meta, Spec: chart()},
+		&v1alpha1.ExportDestination{ObjectMeta: meta, Spec: w.destination(t)},
+		t.export(),
+	}
+}
+
+func (w *world) destination(t tenant) v1alpha1.ExportDestinationSpec {
+	if !t.toStore {
+		return v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "books"}}
+	}
+	return v1alpha1.ExportDestinationSpec{S3: &v1alpha1.S3Destination{
+		Bucket: bucket, Region: "us-east-1", Endpoint: "http://" + w.toStore.address(), ForcePathStyle: true,
+		CredentialsSecretRef: &v1alpha1.S3Credentials{LocalReference: v1alpha1.LocalReference{Name: exportName}},
+	}}
+}
+
+// export keeps every run, so that resources and database can be compared.
+func (t tenant) export() *v1alpha1.AccountingExport {
+	export := &v1alpha1.AccountingExport{
+		ObjectMeta: metav1.ObjectMeta{Namespace: t.namespace, Name: exportName},
+		Spec: v1alpha1.AccountingExportSpec{
+			OrganizationID: t.organization, SourceRef: v1alpha1.NamespacedReference{Name: exportName},
+			ChartOfAccountsRef: v1alpha1.LocalReference{Name: exportName}, DestinationRef: v1alpha1.NamespacedReference{Name: exportName},
+			Exporter: v1alpha1.ExporterSpec{Type: t.exporter},
+			Deadline: &metav1.Duration{Duration: 10 * time.Second},
+			Retry:    v1alpha1.RetryPolicy{Limit: ptr.To[int32](3), InitialBackoff: &metav1.Duration{Duration: time.Second}},
+			History:  v1alpha1.HistoryLimits{Succeeded: ptr.To[int32](1000), Failed: ptr.To[int32](1000)},
+		},
+	}
+	if t.exporter == "sie" {
+		options, _ := json.Marshal(map[string]string{"companyName": "Chaos AB"}) // texts can always be written
+		export.Spec.Exporter.Options = &apiextensionsv1.JSON{Raw: options}
+	}
+	return export
+}
+
+func chart() v1alpha1.ChartOfAccountsSpec {
+	return v1alpha1.ChartOfAccountsSpec{
+		Currency: "EUR", FiscalYearStart: "01-01",
+		Accounts: []v1alpha1.Account{{Number: "4670", Name: "Travel"}, {Number: "1576", Name: "Input tax"}, {Number: "1740", Name: "Owed to employees"}},
+		TaxCodes: []v1alpha1.TaxCode{{Code: "9", Rate: "19", Account: "1576"}},
+		Rules:    []v1alpha1.MappingRule{{Account: "4670", TaxCode: "9"}},
+		Offset:   v1alpha1.OffsetPosting{Account: "1740", Subledger: v1alpha1.SubledgerClaimant},
+		Unmapped: v1alpha1.UnmappedHold,
+	}
+}
+
+// request asks for a run of the tenant's export.
+func (w *world) request(ctx context.Context, t tenant, value string) error {
+	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.RequestedAtAnnotation, value)
+	return w.api.Patch(ctx, t.export(), client.RawPatch("application/merge-patch+json", []byte(patch)))
+}
+
+// meddle does what a person might do to a run that is under way: cancel or delete it, or delete and apply one that ended.
+func (w *world) meddle(ctx context.Context, t tenant, what, which int) error {
+	var list v1alpha1.ExportRunList
+	if err := w.api.List(ctx, &list, client.InNamespace(t.namespace)); err != nil || len(list.Items) == 0 {
+		return err
+	}
+	run := &list.Items[which%len(list.Items)]
+	switch {
+	case what == 0 && !run.Status.Phase.Finished():
+		return w.api.Patch(ctx, run, client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"cancel":true}}`)))
+	case what == 1 && !run.Status.Phase.Finished():
+		return client.IgnoreNotFound(w.api.Delete(ctx, run))
+	case what == 2 && run.Status.Phase == v1alpha1.RunSucceeded:
+		if err := w.api.Delete(ctx, run); err != nil {
+			return client.IgnoreNotFound(err)
+		}
+		again := &v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Namespace: run.Namespace, Name: run.Name}, Spec: v1alpha1.ExportRunSpec{ExportRef: run.Spec.ExportRef}}
+		for ctx.Err() == nil {
+			err := w.api.Create(ctx, again)
+			if !apierrors.IsAlreadyExists(err) {
+				return err
+			}
+			pause(ctx, 100*time.Millisecond) // its finalizer is not gone yet
+		}
+	}
+	return nil
+}

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/jackc/pgx/v5"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/hack/environment"
+	"github.com/ledgerport/ledgerport/internal/failpoint"
+	"github.com/ledgerport/ledgerport/test/application"
+)
+
+const bucket = "chaos"
+
+// world is everything that takes part.
+type world struct {
+	directory, failpoints string
+	kept                  bool
+	random                *rand.Rand
+	tenants               []tenant
+	controlPlane          *environment.ControlPlane
+	postgres              *environment.Postgres
+	store                 *environment.S3
+	toDatabase, toStore   *line
+	api                   client.Client
+	operators             []*operator
+	volume                string // a small filesystem below the operators' root; empty where none can be mounted
+}
+
+// newWorld starts the servers, the lines to them, two operators, and applies the resources of every tenant.
+func newWorld(ctx context.Context, seed uint64) (w *world, err error) {
+	w = &world{random: rand.New(rand.NewPCG(seed, 0)), tenants: newTenants()}
+	if w.directory, err = os.MkdirTemp("", "ledgerport-chaos-"); err != nil {
+		return w, err
+	}
+	w.failpoints = filepath.Join(w.directory, "failpoints")
+	if err := errors.Join(os.Mkdir(w.failpoints, 0o750), os.MkdirAll(filepath.Join(w.directory, "exports"), 0o750)); err != nil {
+		return w, err
+	}
+	for _, step := range []func(context.Context) error{w.startServers, w.startLines, w.prepareDatabase, w.prepareBucket, w.mountVolume, w.startOperators, w.apply} {
+		if err := step(ctx); err != nil {
+			return w, err
+		}
+	}
+	return w, nil
+}
+
+func (w *world) startServers(ctx context.Context) error {
+	assets, err := environment.ControlPlaneAssets(ctx, os.Stderr)
+	if err != nil {
+		return err
+	}
+	if w.controlPlane, err = environment.StartControlPlane(ctx, assets, os.Stderr); err != nil {
+		return err
+	}
+	if w.postgres, err = environment.StartPostgres(ctx, filepath.Join(w.directory, "postgres"), os.Stderr); err != nil {
+		return err
+	}
+	if w.store, err = environment.StartS3(ctx, filepath.Join(w.directory, "s3"), os.Stderr); err != nil {
+		return err
+	}
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		return err
+	}
+	w.api, err = client.New(w.controlPlane.Config, client.Options{Scheme: scheme})
+	return err
+}
+
+// startLines puts a proxy between the operators and each server that they may lose.
+func (w *world) startLines(context.Context) error {
+	database, err := url.Parse(w.postgres.URL)
+	if err != nil {
+		return err
+	}
+	if w.toDatabase, err = newLine("database", database.Host); err != nil {
+		return err
+	}
+	w.toStore, err = newLine("store", strings.TrimPrefix(w.store.Endpoint, "http://"))
+	return err
+}
+
+// databaseURL is the database as the operators reach it.
+func (w *world) databaseURL() (string, error) {
+	through, err := url.Parse(w.postgres.URL)
+	if err != nil {
+		return "", err
+	}
+	through.Host = w.toDatabase.address()
+	return through.String(), nil
+}
+
+func (w *world) prepareDatabase(ctx context.Context) error {
+	conn, err := pgx.Connect(ctx, w.postgres.URL)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }() // nothing is pending
+	return application.CreateTables(ctx, conn)
+}
+
+// objects is a client that reaches the store directly.
+func (w *world) objects() *s3.Client {
+	return s3.New(s3.Options{
+		BaseEndpoint: &w.store.Endpoint, Region: "us-east-1", UsePathStyle: true,
+		Credentials: aws.NewCredentialsCache(credentials.NewStaticCredentialsProvider(w.store.AccessKey, w.store.SecretKey, "")),
+	})
+}
+
+func (w *world) prepareBucket(ctx context.Context) error {
+	_, err := w.objects().CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(bucket)})
+	return err
+}
+
+// mountVolume puts the destinations on a filesystem that can be filled.
+func (w *world) mountVolume(context.Context) error {
+	exports := filepath.Join(w.directory, "exports")
+	if err := syscall.Mount("tmpfs", exports, "tmpfs", 0, "size=64m"); err != nil {
+		say("mounting a small volume needs root: the destination will not be filled (%s)", err)
+		return nil
+	}
+	w.volume = exports
+	return nil
+}
+
+func (w *world) startOperators(ctx context.Context) error {
+	binary, err := environment.BuildOperator(ctx, w.directory, "failpoints")
+	if err != nil {
+		return err
+	}
+	for i := range 2 {
+		o := &operator{name: fmt.Sprintf("operator-%d", i+1), start: func(name string) (*environment.Operator, error) {
+			return environment.RunOperator(w.controlPlane, binary, w.directory, name,
+				[]string{"LEDGERPORT_FAILPOINTS=" + w.failpoints},
+				"--leader-elect-lease-duration=2s", "--leader-elect-renew-deadline=1500ms", "--leader-elect-retry-period=300ms",
+				"--recheck-interval=2s", "--shutdown-grace-period=10s", "--spool-directory="+w.directory)
+		}}
+		if err := o.begin(); err != nil {
+			return err
+		}
+		w.operators = append(w.operators, o)
+	}
+	return nil
+}
+
+func (w *world) stopOperators() error {
+	var err error
+	for _, o := range w.operators {
+		err = errors.Join(err, o.stop())
+	}
+	w.operators = nil
+	return err
+}
+
+// keep lets the directory stay for a person to look at.
+func (w *world) keep() {
+	w.kept = true
+	say("logs are kept in %s", w.directory)
+}
+
+// stop ends everything.
+func (w *world) stop() {
+	_ = w.stopOperators() // how they end says nothing any more
+	for _, l := range []*line{w.toDatabase, w.toStore} {
+		if l != nil {
+			l.proxy.Stop()
+		}
+	}
+	if w.store != nil {
+		w.store.Stop()
+	}
+	if w.postgres != nil {
+		w.postgres.Stop()
+	}
+	if w.controlPlane != nil {
+		w.controlPlane.Stop()
+	}
+	if w.volume != "" {
+		_ = syscall.Unmount(w.volume, syscall.MNT_DETACH)
+	}
+	if !w.kept {
+		_ = os.RemoveAll(w.directory) // a leftover in the temporary directory is no failure
+	}
+}
+
+// points are all failpoints, in the order of this seed.
+func (w *world) points() []failpoint.Point {
+	points := append(failpoint.PipelinePoints(), failpoint.ControllerPoints()...)
+	w.random.Shuffle(len(points), func(i, j int) { points[i], points[j] = points[j], points[i] })
+	return points
+}
