@@ -35,11 +35,16 @@ func tenThousandths(rate string) (uint64, bool) {
 		return 0, false
 	}
 	var value uint64
-	for _, digit := range whole + (fraction + "0000")[:4] {
-		if digit < '0' || digit > '9' {
-			return 0, false
+	for _, digits := range [...]string{whole, fraction} {
+		for i := range len(digits) {
+			if digits[i] < '0' || digits[i] > '9' {
+				return 0, false
+			}
+			value = value*10 + uint64(digits[i]-'0')
 		}
-		value = value*10 + uint64(digit-'0')
+	}
+	for range 4 - len(fraction) {
+		value *= 10
 	}
 	return value, true
 }

@@ -174,6 +174,9 @@ type encoder struct {
 
 // replace appends a character or what stands for it, and says whether there is such a thing.
 func (e *encoder) replace(character rune) bool {
+	if character >= ' ' && character < 0x7f {
+		return e.put(character)
+	}
 	if unicode.IsControl(character) {
 		return e.put(' ')
 	}

@@ -177,7 +177,9 @@ func (b *bookings) append(row *booking) error {
 	to = append(to, betweenMoreAndLocked...)
 	to = append(to, digit(b.options.Locked)...)
 	to = append(to, betweenLockedAndReversal...)
-	to = append(to, quote(digit(voucher.Reverses != ""))...)
+	to = append(to, '"')
+	to = append(to, digit(voucher.Reverses != "")...)
+	to = append(to, '"')
 	to = append(to, afterReversal...)
 	b.bytes = to
 	b.rows++

@@ -91,11 +91,12 @@ func (f *fixedCells) text(to []byte, c *compiledColumn, text string) ([]byte, er
 	return f.pad(to, c, text, c.align == Right)
 }
 
-func (f *fixedCells) number(to []byte, c *compiledColumn, number []byte, _ numberKind) ([]byte, error) {
+func (f *fixedCells) number(to []byte, c *compiledColumn, number []byte, kind numberKind) ([]byte, error) {
 	if len(number) > c.width {
 		return to, tooLong(c.width)
 	}
-	return f.pad(to, c, string(number), c.align != Left)
+	isNumber := kind == decimalNumber || kind == wholeNumber
+	return f.pad(to, c, string(number), c.align == Right || c.align == "" && isNumber)
 }
 
 func (f *fixedCells) pad(to []byte, c *compiledColumn, text string, right bool) ([]byte, error) {
