@@ -146,9 +146,9 @@ func TestObjectsAreDeclaredBeforeTheVouchersThatHaveThem(t *testing.T) {
 	files := render(t, "SEK", withObjects).Files
 	var declared []string
 	for _, o := range mustRead(t, files[0].Content).head["#OBJEKT"] {
-		declared = append(declared, o[0].text+" "+o[1].text+" "+o[2].text)
+		declared = append(declared, strings.Join([]string{o[0].text, o[1].text, o[2].text}, "|"))
 	}
-	if want := []string{"1 010 010", "1 020 020", "7 0042 Test Testsson", "20 Väst Väst"}; !slices.Equal(declared, want) {
+	if want := []string{"1|010|010", "1|020|020", "7|0042|Test Testsson", "20|Väst|Väst"}; !slices.Equal(declared, want) {
 		t.Errorf("declared are %q, want %q", declared, want)
 	}
 	if len(files) != 2 || files[1].Name != "monthly-29934120-2025.si" || len(mustRead(t, files[1].Content).head["#OBJEKT"]) != 1 {
