@@ -15,7 +15,7 @@ import (
 // Column is one column: its name, and how its cells are made.
 type Column struct {
 	Name string
-	// Value is a CEL expression over the variables that docs/exporters/csv.md lists.
+	// Value is a CEL expression over the variables of variables.go.
 	Value string
 	// Width is how many characters a cell has, in a fixed layout, and at most has in others; 0 is no limit, for those. A
 	// longer cell is cut if it is a free text, and else the voucher is held.
@@ -58,7 +58,7 @@ const delimiters = ",;|\t:^~"
 // maxWidth of a column.
 const maxWidth = 10_000
 
-// Layout is what a file looks like. The options of an exporter become one; its errors name them as csv calls them.
+// Layout is what a file looks like. The options of an exporter become one; its errors name them as those options are called.
 type Layout struct {
 	Format  string
 	Columns []Column

@@ -42,7 +42,7 @@ type money struct {
 	currency ledger.Currency
 }
 
-// variables by name. docs/exporters/csv.md describes each.
+// variables by name.
 var variables = map[string]*variable{
 	"batch.run":             {text: func(r *row) string { return r.batch.Run }},
 	"batch.run_id":          {text: func(r *row) string { return r.batch.RunID }},
