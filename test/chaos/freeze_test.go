@@ -9,45 +9,71 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/jackc/pgx/v5"
+	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/ledgerport/ledgerport/internal/failpoint"
 )
 
-// TestAnOperatorThatIsStoppedForLongerThanItsLeaseChangesNothingWhenItWakesUp stops real processes in the middle of render,
-// deliver and commit, lets the other operator bring the run to its end, and wakes them up.
-func TestAnOperatorThatIsStoppedForLongerThanItsLeaseChangesNothingWhenItWakesUp(t *testing.T) {
+// TestOperators shares one world, because it takes long to start.
+func TestOperators(t *testing.T) {
+	ctrl.SetLogger(logr.Discard())
 	w, err := newWorld(t.Context(), 1)
 	t.Cleanup(w.stop)
 	must(t, err)
-	conn, err := pgx.Connect(t.Context(), w.postgres.URL)
-	must(t, err)
-	t.Cleanup(func() { _ = conn.Close(context.Background()) })
-	random := rand.New(rand.NewPCG(1, 1))
 	for i, point := range []failpoint.Point{
 		failpoint.Render.During(), failpoint.Put.During(), failpoint.Commit.Before(), failpoint.RunStatus.Before(),
 	} {
-		of := w.tenants[i%len(w.tenants)]
-		for range 5 {
-			must(t, insertClaim(t.Context(), conn, of, random))
-		}
-		pid := stopAt(t, w, of, point)
-		if why := w.settle(t.Context()); why != "" {
-			t.Fatalf("%s: while one operator is stopped, the other one: %s", point, why)
-		}
-		before, err := w.gather(t.Context())
-		must(t, err)
-		must(t, syscall.Kill(pid, syscall.SIGCONT))
-		untilItEnds(t, w, pid)
-		after, err := w.gather(t.Context())
-		must(t, err)
-		if !reflect.DeepEqual(before, after) {
-			t.Errorf("%s: the operator that woke up changed something:\n%+v\n%+v", point, before, after)
-		}
-		if found, report := judge(after); found != (damage{}) {
-			t.Errorf("%s: %+v: %q", point, found, report)
-		}
+		t.Run("one that is stopped at "+string(point)+" for longer than its lease changes nothing when it wakes up", func(t *testing.T) {
+			wakesUpLate(t, w, w.tenants[i], point)
+		})
 	}
+	t.Run("status catches up where the API server was away at the moment of commit", func(t *testing.T) {
+		w.approveFive(t, w.tenants[0])
+		pid := stopAt(t, w, w.tenants[0], failpoint.Commit.After())
+		must(t, w.controlPlane.RestartAPIServer(t.Context(), leaseGone))
+		must(t, syscall.Kill(pid, syscall.SIGCONT))
+		w.settleSoundly(t)
+	})
+}
+
+// wakesUpLate stops a real process at a point, lets the other operator bring the run to its end, and wakes it up.
+func wakesUpLate(t *testing.T, w *world, of tenant, point failpoint.Point) {
+	t.Helper()
+	w.approveFive(t, of)
+	pid := stopAt(t, w, of, point)
+	before := w.settleSoundly(t)
+	must(t, syscall.Kill(pid, syscall.SIGCONT))
+	untilItEnds(t, w, pid)
+	if after := w.settleSoundly(t); !reflect.DeepEqual(before, after) {
+		t.Errorf("the operator that woke up changed something:\n%+v\n%+v", before, after)
+	}
+}
+
+// approveFive approves five claims.
+func (w *world) approveFive(t *testing.T, of tenant) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), w.postgres.URL)
+	must(t, err)
+	defer func() { _ = conn.Close(context.Background()) }()
+	for range 5 {
+		must(t, insertClaim(t.Context(), conn, of, rand.New(rand.NewPCG(1, 1))))
+	}
+}
+
+// settleSoundly waits for rest, insists that nothing is damaged, and gives what is left.
+func (w *world) settleSoundly(t *testing.T) *evidence {
+	t.Helper()
+	if why := w.settle(t.Context()); why != "" {
+		t.Fatal(why)
+	}
+	left, err := w.gather(t.Context())
+	must(t, err)
+	if found, report := judge(left); found != (damage{}) {
+		t.Errorf("%+v: %q", found, report)
+	}
+	return left
 }
 
 // stopAt asks for runs, which take the claims of past seconds, and gives the process that is stopped at a point of one.
