@@ -5,23 +5,15 @@ IMAGE   ?= ledgerport:$(VERSION)
 IMAGE_BUILD ?= docker build
 KUBECTL     ?= kubectl
 CLAIMS  ?= 100000
-<<<<<<< HEAD
-DURATION ?= 10m
-=======
 KILLS   ?= 25
 SEED    ?= 1
->>>>>>> ecaa7c8 (make chaos: two operators on real parts, killed at every failpoint, stopped past their lease and cut off while claims are approved, then everything checked from files and SQL alone; a page says what is guaranteed and what is not)
 LDFLAGS := -s -w -X github.com/ledgerport/ledgerport/command.version=$(VERSION)
 
 TOOLS         := go tool -modfile=hack/tools/go.mod
 GOLANGCI_LINT := go tool -modfile=hack/tools/golangci-lint/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help build generate manifests fmt lint test demo fuzz bench bench-apply image deploy undeploy e2e
-=======
-.PHONY: help build generate manifests fmt lint test demo bench bench-apply chaos image deploy undeploy e2e
->>>>>>> ecaa7c8 (make chaos: two operators on real parts, killed at every failpoint, stopped past their lease and cut off while claims are approved, then everything checked from files and SQL alone; a page says what is guaranteed and what is not)
+.PHONY: help build generate manifests fmt lint test demo fuzz bench bench-apply chaos image deploy undeploy e2e
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,7 +45,7 @@ demo: ## Do the main job once on real parts (EXPORTER=type shows that one, KEEP=
 	go run ./hack/demo $(if $(EXPORTER),-exporter=$(EXPORTER)) $(if $(KEEP),-keep)
 
 fuzz: ## Run every fuzz target in turn, DURATION=10m each (TARGET=regexp for some of them)
-	go run ./hack/fuzz -duration=$(DURATION) $(if $(TARGET),-target='$(TARGET)')
+	go run ./hack/fuzz -duration=$(or $(DURATION),10m) $(if $(TARGET),-target='$(TARGET)')
 
 bench: ## Measure the pipeline against a plain COPY (CLAIMS=n, EXPORTER=type, MAX_SECONDS=s)
 	@go run ./hack/bench -claims=$(CLAIMS) $(if $(EXPORTER),-exporter=$(EXPORTER)) $(if $(MAX_SECONDS),-max-seconds=$(MAX_SECONDS))
