@@ -129,6 +129,7 @@ func (r *AccountingExportReconciler) decide(export *v1alpha1.AccountingExport, r
 	now := r.Clock.Now()
 	slots := schedule.Decide(schedule.Inputs{
 		Schedule: checks.schedule, Now: now, Handled: handledSlot(export, runs),
+		Delay:            schedule.Delay(export.Namespace, export.Name, duration(export.Spec.StartJitter)),
 		StartingDeadline: duration(export.Spec.StartingDeadline), Suspended: export.Spec.Suspend,
 	})
 	export.Status.NextScheduleTime = optionalTime(slots.Next)
@@ -139,8 +140,8 @@ func (r *AccountingExportReconciler) decide(export *v1alpha1.AccountingExport, r
 			slots.Skipped.UTC().Format(time.RFC3339), duration(export.Spec.StartingDeadline))
 	}
 	result := next{wake: longestWait}
-	if !slots.Next.IsZero() {
-		result.wake = min(longestWait, slots.Next.Sub(now))
+	if !slots.Start.IsZero() {
+		result.wake = min(longestWait, slots.Start.Sub(now))
 	}
 	if !r.WatchNamespaces {
 		result.wake = min(result.wake, r.Recheck.After(checks.source == nil && checks.destination == nil))

@@ -82,7 +82,7 @@ type PostingPolicy struct {
 	OpenFrom string `json:"openFrom,omitempty"`
 }
 
-// HistoryLimits says how many finished ExportRuns are kept.
+// HistoryLimits says how many finished ExportRuns of each type are kept.
 type HistoryLimits struct {
 	// Succeeded runs kept. Default: 12.
 	// +optional
@@ -125,10 +125,15 @@ type AccountingExportSpec struct {
 	// +kubebuilder:default=UTC
 	// +kubebuilder:validation:MaxLength=64
 	TimeZone string `json:"timeZone,omitempty"`
-	// StartingDeadline: a slot missed for longer than this is skipped, and said so. Without it the newest missed slot is always run.
+	// StartingDeadline: a slot missed for longer than this, counted from when its run should have begun, is skipped, and said so. Without it the newest missed slot is always run.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('10s')",message="startingDeadline is at least 10s"
 	StartingDeadline *metav1.Duration `json:"startingDeadline,omitempty"`
+	// StartJitter spreads the starts of scheduled runs: each begins later than its slot by the export's own share of this,
+	// which is the same for every slot. Slot, run name and cutoff do not change. Default: no delay.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('24h')",message="startJitter is at most 24h"
+	StartJitter *metav1.Duration `json:"startJitter,omitempty"`
 	// Suspend stops scheduled and requested runs. A run under way goes on.
 	// +optional
 	// +kubebuilder:default=false
@@ -151,7 +156,7 @@ type AccountingExportSpec struct {
 	// +kubebuilder:default=E
 	// +kubebuilder:validation:Pattern=`^[A-Z0-9]{1,10}$`
 	VoucherSeries string `json:"voucherSeries,omitempty"`
-	// History says how many finished ExportRuns are kept. What they recorded in the database stays.
+	// History says how many finished ExportRuns of each type are kept. What they recorded in the database stays.
 	// +optional
 	// +kubebuilder:default={succeeded: 12}
 	History HistoryLimits `json:"history,omitempty"`
@@ -185,13 +190,14 @@ type AccountingExportStatus struct {
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
-	// LastRun is the newest run.
+	// LastRun is the newest run of type Export.
 	// +optional
 	LastRun *RunSummary `json:"lastRun,omitempty"`
-	// LastSuccessfulRun is the newest run that succeeded.
+	// LastSuccessfulRun is the newest run of type Export that succeeded.
 	// +optional
 	LastSuccessfulRun *RunSummary `json:"lastSuccessfulRun,omitempty"`
-	// NextScheduleTime is the next slot.
+	// NextScheduleTime is the next slot whose run has not begun yet. The run begins at this time, or later by the export's own
+	// share of spec.startJitter.
 	// +optional
 	NextScheduleTime *metav1.Time `json:"nextScheduleTime,omitempty"`
 	// LastScheduleTime is the newest slot that was run or skipped.

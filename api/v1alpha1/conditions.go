@@ -38,6 +38,10 @@ const (
 	ReasonNoClaims Reason = "NoClaims"
 	// ReasonAllHeld: the run succeeded, and every approved claim was held.
 	ReasonAllHeld Reason = "AllHeld"
+	// ReasonReversed: the reversal delivered its artifact and freed the claims of the run that it reverses.
+	ReasonReversed Reason = "Reversed"
+	// ReasonPreviewed: the preview delivered what an export would deliver, and recorded nothing.
+	ReasonPreviewed Reason = "Previewed"
 	// ReasonChecking: something that is referred to was not checked yet.
 	ReasonChecking Reason = "Checking"
 	// ReasonRunning: an attempt is under way.

@@ -81,6 +81,26 @@ type DestinationAccessRule struct {
 	NamespaceSelector metav1.LabelSelector `json:"namespaceSelector"`
 }
 
+// ArtifactRetention says what becomes of the artifact of a run whose ExportRun is deleted.
+// +kubebuilder:validation:Enum=Keep;Delete
+type ArtifactRetention string
+
+const (
+	// KeepArtifacts leaves artifacts where they are.
+	KeepArtifacts ArtifactRetention = "Keep"
+	// DeleteArtifacts removes the artifact of a run together with its ExportRun.
+	DeleteArtifacts ArtifactRetention = "Delete"
+)
+
+// RetentionPolicy says how long artifacts are kept.
+type RetentionPolicy struct {
+	// Artifacts is Keep (they stay, whatever becomes of their ExportRuns) or Delete (the artifact of a committed run is
+	// removed when its ExportRun is deleted, by spec.history of the export or by a person). Default: Keep.
+	// +optional
+	// +kubebuilder:default=Keep
+	Artifacts ArtifactRetention `json:"artifacts,omitempty"`
+}
+
 // ExportDestinationSpec says where artifacts go.
 // +kubebuilder:validation:XValidation:rule="has(self.filesystem) != has(self.s3)",message="exactly one of filesystem and s3 is required"
 type ExportDestinationSpec struct {
@@ -96,6 +116,9 @@ type ExportDestinationSpec struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=100
 	Access []DestinationAccessRule `json:"access,omitempty"`
+	// Retention says how long artifacts are kept. What runs recorded in the database always stays.
+	// +optional
+	Retention RetentionPolicy `json:"retention,omitempty"`
 }
 
 // ExportDestinationStatus says whether the destination can be written.

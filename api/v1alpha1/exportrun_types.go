@@ -58,12 +58,49 @@ func (s RunStage) Beyond(other RunStage) bool {
 	return slices.Index(order, s) > slices.Index(order, other)
 }
 
+// RunType says what a run does.
+// +kubebuilder:validation:Enum=Export;Reversal;Preview
+type RunType string
+
+const (
+	// RunExport exports approved claims.
+	RunExport RunType = "Export"
+	// RunReversal reverses the vouchers of a committed run and frees its claims for the next run.
+	RunReversal RunType = "Reversal"
+	// RunPreview delivers under preview/ what an export would deliver now, and records nothing.
+	RunPreview RunType = "Preview"
+)
+
+// RunReference names a run of the same export on record, whether or not its ExportRun still exists.
+type RunReference struct {
+	// Name of the ExportRun.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+	// UID of the ExportRun; needed only where several runs of that name were committed one after another.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	UID string `json:"uid,omitempty"`
+}
+
 // ExportRunSpec says what to run. It can not be changed, except that cancel may be set.
-// +kubebuilder:validation:XValidation:rule="self.exportRef == oldSelf.exportRef && has(self.cutoff) == has(oldSelf.cutoff) && (!has(self.cutoff) || self.cutoff == oldSelf.cutoff) && has(self.slot) == has(oldSelf.slot) && (!has(self.slot) || self.slot == oldSelf.slot)",message="the spec of a run can not be changed; create another ExportRun"
+// +kubebuilder:validation:XValidation:rule="has(self.reverses) == (self.type == 'Reversal')",message="reverses names the run to be reversed: a run of type Reversal needs it, and no other may have it"
+// +kubebuilder:validation:XValidation:rule="self.type != 'Reversal' || !has(self.cutoff)",message="a run of type Reversal has no cutoff: it reverses what another run exported"
+// +kubebuilder:validation:XValidation:rule="self.type == 'Export' || !has(self.slot)",message="only a run of type Export has a slot"
+// +kubebuilder:validation:XValidation:rule="self.exportRef == oldSelf.exportRef && self.type == oldSelf.type && has(self.reverses) == has(oldSelf.reverses) && (!has(self.reverses) || self.reverses == oldSelf.reverses) && has(self.cutoff) == has(oldSelf.cutoff) && (!has(self.cutoff) || self.cutoff == oldSelf.cutoff) && has(self.slot) == has(oldSelf.slot) && (!has(self.slot) || self.slot == oldSelf.slot)",message="the spec of a run can not be changed; create another ExportRun"
 // +kubebuilder:validation:XValidation:rule="!(has(oldSelf.cancel) && oldSelf.cancel) || (has(self.cancel) && self.cancel)",message="a cancellation can not be taken back; create another ExportRun"
 type ExportRunSpec struct {
 	// ExportRef names the AccountingExport in this namespace.
 	ExportRef LocalReference `json:"exportRef"`
+	// Type says what the run does. Export: export approved claims. Reversal: write the reversing vouchers of a committed run
+	// and free its claims for the next run. Preview: deliver under preview/ what an export would deliver now, with the voucher
+	// numbers that it would take, and record nothing. Default: Export.
+	// +optional
+	// +kubebuilder:default=Export
+	Type RunType `json:"type,omitempty"`
+	// Reverses names the committed run of the same export that a Reversal reverses.
+	// +optional
+	Reverses *RunReference `json:"reverses,omitempty"`
 	// Cutoff: claims approved before this instant are exported. Without it, the time the run was created.
 	// +optional
 	Cutoff *metav1.Time `json:"cutoff,omitempty"`
@@ -119,6 +156,10 @@ type HeldClaim struct {
 type RunProgress struct {
 	// Claims rendered so far.
 	Claims int64 `json:"claims"`
+	// Total of claims that the attempt goes through, held ones included: exact where the run is on record with its claims or
+	// reverses another, else counted once the attempt has run for some seconds. Absent where it is not known.
+	// +optional
+	Total *int64 `json:"total,omitempty"`
 }
 
 // ExportRunStatus is what became of the run.
@@ -183,6 +224,7 @@ type ExportRunStatus struct {
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:path=exportruns,singular=exportrun,shortName=xrun,categories=ledgerport
 // +kubebuilder:printcolumn:name="EXPORT",type=string,JSONPath=`.spec.exportRef.name`
+// +kubebuilder:printcolumn:name="TYPE",type=string,JSONPath=`.spec.type`
 // +kubebuilder:printcolumn:name="PHASE",type=string,JSONPath=`.status.phase`
 // +kubebuilder:printcolumn:name="STAGE",type=string,JSONPath=`.status.stage`
 // +kubebuilder:printcolumn:name="CLAIMS",type=integer,JSONPath=`.status.claims`

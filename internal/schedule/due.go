@@ -10,7 +10,9 @@ type Inputs struct {
 	Now time.Time
 	// Handled is the newest slot that was run or skipped, or else when the export was created: no slot up to it is due.
 	Handled time.Time
-	// StartingDeadline is how long a slot may be missed; 0 is any time.
+	// Delay is how much later than its slot a run begins.
+	Delay time.Duration
+	// StartingDeadline is how long a slot may be missed, counted from when its run should have begun; 0 is any time.
 	StartingDeadline time.Duration
 	// Suspended exports have no due slot.
 	Suspended bool
@@ -23,8 +25,8 @@ type Decision struct {
 	Due time.Time
 	// Skipped is the newest slot, missed for longer than the starting deadline; zero where there is none.
 	Skipped time.Time
-	// Next is the next slot to come; zero where there is none.
-	Next time.Time
+	// Next is the next slot whose run is still to begin, at Start; both are zero where there is none.
+	Next, Start time.Time
 }
 
 // Decide says what to do about the schedule now.
@@ -32,13 +34,20 @@ func Decide(in Inputs) Decision {
 	if in.Schedule == nil || in.Suspended {
 		return Decision{}
 	}
-	decision := Decision{Next: in.Schedule.Next(in.Now)}
-	switch newest := in.Schedule.Latest(in.Handled, in.Now); {
+	var decision Decision
+	begun := in.Now.Add(-in.Delay) // slots up to here have come to their delayed starts
+	switch newest := in.Schedule.Latest(in.Handled, begun); {
 	case newest.IsZero():
-	case in.StartingDeadline > 0 && in.Now.Sub(newest) > in.StartingDeadline:
+	case in.StartingDeadline > 0 && begun.Sub(newest) > in.StartingDeadline:
 		decision.Skipped = newest
 	default:
 		decision.Due = newest
+	}
+	if in.Handled.After(begun) { // no slot runs twice, though the clock has stepped back or the delay has grown
+		begun = in.Handled
+	}
+	if decision.Next = in.Schedule.Next(begun); !decision.Next.IsZero() {
+		decision.Start = decision.Next.Add(in.Delay)
 	}
 	return decision
 }

@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -112,7 +113,15 @@ func TestDecide(t *testing.T) {
 		{"missed, within the deadline", Inputs{Now: now, Handled: instant(t, "2026-11-22T06:00:00Z"), StartingDeadline: 6 * time.Hour}, "2026-11-23T06:00:00Z", "", "2026-11-24T06:00:00Z"},
 		{"suspended", Inputs{Now: now, Handled: instant(t, "2026-11-22T06:00:00Z"), Suspended: true}, "", "", ""},
 		{"created a moment ago", Inputs{Now: now, Handled: now}, "", "", "2026-11-24T06:00:00Z"},
-		{"the clock stepped back", Inputs{Now: now, Handled: instant(t, "2026-11-24T06:00:00Z")}, "", "", "2026-11-24T06:00:00Z"},
+		{"the clock stepped back: no slot is due again", Inputs{Now: now, Handled: instant(t, "2026-11-24T06:00:00Z")}, "", "", "2026-11-25T06:00:00Z"},
+		{"the clock stepped back by years", Inputs{Now: now, Handled: instant(t, "2036-11-24T06:00:00Z")}, "", "", "2036-11-25T06:00:00Z"},
+		{"resumed after years: the newest alone", Inputs{Now: now, Handled: instant(t, "2016-02-29T06:00:00Z"), StartingDeadline: 24 * time.Hour}, "2026-11-23T06:00:00Z", "", "2026-11-24T06:00:00Z"},
+		{"delayed: the slot waits", Inputs{Now: now, Handled: instant(t, "2026-11-22T06:00:00Z"), Delay: 7 * time.Hour}, "", "", "2026-11-23T06:00:00Z"},
+		{"delayed: the slot before it is due meanwhile", Inputs{Now: now, Handled: instant(t, "2026-11-21T06:00:00Z"), Delay: 7 * time.Hour}, "2026-11-22T06:00:00Z", "", "2026-11-23T06:00:00Z"},
+		{"delayed: due at the delayed start", Inputs{Now: now, Handled: instant(t, "2026-11-22T06:00:00Z"), Delay: 6 * time.Hour}, "2026-11-23T06:00:00Z", "", "2026-11-24T06:00:00Z"},
+		{"delayed: the deadline counts from the delayed start", Inputs{Now: now, Handled: instant(t, "2026-11-22T06:00:00Z"), Delay: 5*time.Hour + time.Minute, StartingDeadline: time.Hour}, "2026-11-23T06:00:00Z", "", "2026-11-24T06:00:00Z"},
+		{"delayed: missed for longer than the deadline", Inputs{Now: now, Handled: instant(t, "2026-11-22T06:00:00Z"), Delay: 4 * time.Hour, StartingDeadline: time.Hour}, "", "2026-11-23T06:00:00Z", "2026-11-24T06:00:00Z"},
+		{"the delay has grown after the slot was run", Inputs{Now: now, Handled: instant(t, "2026-11-23T06:00:00Z"), Delay: 23 * time.Hour}, "", "", "2026-11-24T06:00:00Z"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -126,6 +135,94 @@ func TestDecide(t *testing.T) {
 					format(got.Due), format(got.Skipped), format(got.Next), test.due, test.skipped, test.next)
 			}
 		})
+	}
+}
+
+// TestEverySlotIsAnsweredOnceAndInOrder looks at a schedule at any times, the clock stepping back now and then, and the
+// delay, the schedule and its zone edited between the looks.
+func TestEverySlotIsAnsweredOnceAndInOrder(t *testing.T) {
+	t.Parallel()
+	zones := []string{"UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"}
+	expressions := []string{"*/30 * * * *", "30 2 * * *", "0 0 29 2 *", "0 6 31 * *", "15 1-3 * * 0"}
+	rapid.Check(t, func(t *rapid.T) {
+		now := time.Unix(rapid.Int64Range(946684800, 1893456000).Draw(t, "start"), 0).UTC()
+		handled := now
+		for range rapid.IntRange(1, 30).Draw(t, "looks") {
+			now = now.Add(time.Duration(rapid.Int64Range(-3*3600, 40*3600).Draw(t, "seconds")) * time.Second)
+			in := Inputs{
+				Schedule: parse(t, rapid.SampledFrom(expressions).Draw(t, "expression"), rapid.SampledFrom(zones).Draw(t, "zone")),
+				Now:      now, Handled: handled,
+				Delay:            time.Duration(rapid.Int64Range(0, 7200).Draw(t, "delay")) * time.Second,
+				StartingDeadline: time.Duration(rapid.SampledFrom([]int64{0, 60, 7200}).Draw(t, "deadline")) * time.Second,
+				Suspended:        rapid.Bool().Draw(t, "suspended"),
+			}
+			got := Decide(in)
+			if !got.Due.IsZero() && !got.Skipped.IsZero() {
+				t.Fatalf("a slot is due (%s) and one is skipped (%s)", got.Due, got.Skipped)
+			}
+			answered := got.Due
+			if answered.IsZero() {
+				answered = got.Skipped
+			}
+			if answered.IsZero() {
+				continue
+			}
+			if !answered.After(handled) || answered.Add(in.Delay).After(now) {
+				t.Fatalf("at %s with delay %s the answer is %s, and %s was handled before", now, in.Delay, answered, handled)
+			}
+			if next := in.Schedule.Next(answered); !next.IsZero() && !next.Add(in.Delay).After(now) {
+				t.Fatalf("%s is answered, and %s is newer and due", answered, next)
+			}
+			if !got.Next.After(answered) || !got.Start.Equal(got.Next.Add(in.Delay)) || !got.Start.After(now) {
+				t.Fatalf("after %s the next slot is %s at %s", answered, got.Next, got.Start)
+			}
+			handled = answered
+		}
+	})
+}
+
+func TestDelayIsAShareOfTheJitterAndTheSameForEverySlot(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		namespace, name := rapid.String().Draw(t, "namespace"), rapid.String().Draw(t, "name")
+		jitter := time.Duration(rapid.Int64Range(0, int64(24*time.Hour)).Draw(t, "jitter"))
+		delay := Delay(namespace, name, jitter)
+		if delay < 0 || delay > 0 && delay >= jitter {
+			t.Fatalf("the delay is %s of a jitter of %s", delay, jitter)
+		}
+		if again := Delay(namespace, name, jitter); again != delay {
+			t.Fatalf("the delay is %s and then %s", delay, again)
+		}
+	})
+}
+
+func TestAThousandTenantsDoNotStartTogether(t *testing.T) {
+	t.Parallel()
+	inMinute := map[int]int{}
+	for tenant := range 1000 {
+		inMinute[int(Delay(fmt.Sprintf("tenant-%d", tenant), "monthly", 10*time.Minute)/time.Minute)]++
+	}
+	for minute := range 10 { // 100 each on average
+		if n := inMinute[minute]; n < 55 || n > 150 {
+			t.Errorf("%d of 1000 tenants start in minute %d of ten", n, minute)
+		}
+	}
+}
+
+func TestTenYearsOfMissedSlotsTakeMicroseconds(t *testing.T) {
+	t.Parallel()
+	for _, expression := range []string{"* * * * *", "0 6 1 * *", "0 0 29 2 *", "59 23 31 12 *"} {
+		s := parse(t, expression, "Europe/Berlin")
+		after, until := instant(t, "2016-01-01T00:00:00Z"), instant(t, "2026-01-01T00:00:30Z")
+		fastest := time.Hour // of many, because the machine may have other things to do
+		for range 100 {
+			start := time.Now()
+			s.Latest(after, until)
+			fastest = min(fastest, time.Since(start))
+		}
+		if fastest > time.Millisecond {
+			t.Errorf("%q: the newest of ten years of slots takes %s", expression, fastest)
+		}
 	}
 }
 
