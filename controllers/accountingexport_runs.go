@@ -57,9 +57,11 @@ func startedFirst(a, b *metav1.MicroTime) int {
 	return 0
 }
 
-// underWay says whether a run is not finished: an export has one at a time.
+// underWay says whether a run is not finished: an export has one at a time, previews not counted.
 func underWay(runs []v1alpha1.ExportRun) bool {
-	return slices.ContainsFunc(runs, func(run v1alpha1.ExportRun) bool { return !run.Status.Phase.Finished() })
+	return slices.ContainsFunc(runs, func(run v1alpha1.ExportRun) bool {
+		return !run.Status.Phase.Finished() && run.Spec.Type != v1alpha1.RunPreview
+	})
 }
 
 // handledSlot is the newest slot that has its run or was skipped, or else when the export was created.
@@ -104,7 +106,8 @@ func newRun(export *v1alpha1.AccountingExport, name string) *v1alpha1.ExportRun 
 	}
 }
 
-// summarize tells of the newest run and the newest that succeeded. What is told already stays when its run is deleted.
+// summarize tells of the newest export and the newest that succeeded; reversals and previews tell of themselves. What is
+// told already stays when its run is deleted.
 func summarize(export *v1alpha1.AccountingExport, runs []v1alpha1.ExportRun) {
 	if told := export.Status.LastRun; told != nil && told.CompletedAt == nil &&
 		!slices.ContainsFunc(runs, func(run v1alpha1.ExportRun) bool { return run.Name == told.Name }) {
@@ -112,6 +115,9 @@ func summarize(export *v1alpha1.AccountingExport, runs []v1alpha1.ExportRun) {
 	}
 	for i := range runs {
 		run := &runs[i]
+		if run.Spec.Type == v1alpha1.RunReversal || run.Spec.Type == v1alpha1.RunPreview {
+			continue
+		}
 		if notOlder(run, export.Status.LastRun) {
 			export.Status.LastRun = summary(run)
 		}
@@ -155,19 +161,22 @@ func readyReason(run *v1alpha1.ExportRun) string {
 	return ""
 }
 
-// superfluous gives the oldest finished runs beyond the limits, given all runs, oldest first.
-func superfluous(limits v1alpha1.HistoryLimits, runs []v1alpha1.ExportRun) []v1alpha1.ExportRun {
-	var succeeded, failed []v1alpha1.ExportRun
-	for _, run := range runs {
-		switch {
-		case !run.Status.Phase.Finished() || !run.DeletionTimestamp.IsZero():
-		case run.Status.Phase == v1alpha1.RunSucceeded:
-			succeeded = append(succeeded, run)
-		default:
-			failed = append(failed, run)
+// superfluous gives the oldest finished runs of each type beyond the limits, given all runs, oldest first.
+func superfluous(limits v1alpha1.HistoryLimits, runs []v1alpha1.ExportRun) (all []v1alpha1.ExportRun) {
+	for _, kind := range []v1alpha1.RunType{v1alpha1.RunExport, v1alpha1.RunReversal, v1alpha1.RunPreview} {
+		var succeeded, failed []v1alpha1.ExportRun
+		for _, run := range runs {
+			switch {
+			case cmp.Or(run.Spec.Type, v1alpha1.RunExport) != kind, !run.Status.Phase.Finished(), !run.DeletionTimestamp.IsZero():
+			case run.Status.Phase == v1alpha1.RunSucceeded:
+				succeeded = append(succeeded, run)
+			default:
+				failed = append(failed, run)
+			}
 		}
+		all = append(append(all, beyond(succeeded, limits.Succeeded, 12)...), beyond(failed, limits.Failed, 5)...)
 	}
-	return append(beyond(succeeded, limits.Succeeded, 12), beyond(failed, limits.Failed, 5)...)
+	return all
 }
 
 func beyond(runs []v1alpha1.ExportRun, limit *int32, byDefault int) []v1alpha1.ExportRun {

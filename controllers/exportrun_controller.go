@@ -202,8 +202,12 @@ func (r *ExportRunReconciler) adopt(ctx context.Context, run *v1alpha1.ExportRun
 	return nil
 }
 
-// earlier gives the unfinished run of the same export that comes before this one; runs of an export take turns.
+// earlier gives the unfinished run of the same export that comes before this one; runs of an export take turns. A preview
+// holds nothing, so that it neither waits nor keeps others waiting.
 func (r *ExportRunReconciler) earlier(ctx context.Context, run *v1alpha1.ExportRun) (string, error) {
+	if run.Spec.Type == v1alpha1.RunPreview {
+		return "", nil
+	}
 	var runs v1alpha1.ExportRunList
 	if err := r.Client.List(ctx, &runs, client.InNamespace(run.Namespace), client.MatchingFields{exportIndex: run.Spec.ExportRef.Name}); err != nil {
 		return "", err
@@ -212,7 +216,7 @@ func (r *ExportRunReconciler) earlier(ctx context.Context, run *v1alpha1.ExportR
 	for i := range runs.Items {
 		if other := &runs.Items[i]; other.UID == run.UID {
 			break
-		} else if !other.Status.Phase.Finished() {
+		} else if !other.Status.Phase.Finished() && other.Spec.Type != v1alpha1.RunPreview {
 			return other.Name, nil
 		}
 	}
@@ -298,9 +302,12 @@ func task(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) pipeline.T
 		cutoff = run.Spec.Cutoff.Time
 	}
 	t := pipeline.Task{
-		RunID: string(run.UID), Namespace: run.Namespace, Name: run.Name, Export: run.Spec.ExportRef.Name,
+		RunID: string(run.UID), Namespace: run.Namespace, Name: run.Name, Export: run.Spec.ExportRef.Name, Type: run.Spec.Type,
 		Number: run.Status.Attempts, Cutoff: cutoff, CreatedAt: run.CreationTimestamp.Time,
 		Deadline: attemptDeadline(export), Release: run.Status.Phase == v1alpha1.RunReleasing,
+	}
+	if run.Spec.Reverses != nil {
+		t.Reverses = run.Spec.Reverses.Name
 	}
 	if t.Release {
 		t.ReleaseReason = readyReason(run)

@@ -61,6 +61,9 @@ func describeProgress(run *v1alpha1.ExportRun, state executor.State) {
 	}
 	if state.Claims > 0 {
 		status.Progress = &v1alpha1.RunProgress{Claims: state.Claims}
+		if state.Total > 0 {
+			status.Progress.Total = &state.Total
+		}
 	}
 }
 
@@ -100,20 +103,34 @@ func succeed(run *v1alpha1.ExportRun, state executor.State, now time.Time) {
 	status.RunResult = state.Outcome.Result
 	status.FirstVoucher, status.LastVoucher = state.Outcome.FirstVoucher, state.Outcome.LastVoucher
 	status.HeldClaims = state.Outcome.Held
-	reason, message := v1alpha1.ReasonSucceeded, fmt.Sprintf("%d claims were exported, %s in total", status.Claims, status.Total)
-	switch {
-	case status.Claims == 0 && status.Held > 0:
-		reason, message = v1alpha1.ReasonAllHeld, "every approved claim was held; nothing was delivered"
-	case status.Claims == 0:
-		reason, message = v1alpha1.ReasonNoClaims, "no claims were approved and not exported yet; nothing was delivered"
-	}
-	if status.Claims > 0 && status.Held > 0 {
-		message += fmt.Sprintf("; %d claims are held", status.Held)
-	}
+	reason, message := account(run)
 	if state.Outcome.Recovered {
 		message += "; an earlier ExportRun of this name did it, and a new run needs a new name"
 	}
 	finish(run, v1alpha1.RunSucceeded, reason, message, now)
+}
+
+// account says what a run that succeeded did.
+func account(run *v1alpha1.ExportRun) (reason v1alpha1.Reason, message string) {
+	status := &run.Status
+	switch preview := run.Spec.Type == v1alpha1.RunPreview; {
+	case run.Spec.Type == v1alpha1.RunReversal:
+		return v1alpha1.ReasonReversed, fmt.Sprintf("%d vouchers of ExportRun %s were reversed, %s in total; their claims go to the next run",
+			status.Claims, run.Spec.Reverses.Name, status.Total)
+	case status.Claims == 0 && status.Held > 0:
+		reason, message = v1alpha1.ReasonAllHeld, "every approved claim was held; nothing was delivered"
+	case status.Claims == 0:
+		reason, message = v1alpha1.ReasonNoClaims, "no claims were approved and not exported yet; nothing was delivered"
+	case preview:
+		reason, message = v1alpha1.ReasonPreviewed, fmt.Sprintf("a preview: a run would export %d claims now, %s in total; nothing was recorded",
+			status.Claims, status.Total)
+	default:
+		reason, message = v1alpha1.ReasonSucceeded, fmt.Sprintf("%d claims were exported, %s in total", status.Claims, status.Total)
+	}
+	if status.Claims > 0 && status.Held > 0 {
+		message += fmt.Sprintf("; %d claims are held", status.Held)
+	}
+	return reason, message
 }
 
 // released ends a run whose claims were given back.

@@ -203,8 +203,6 @@ const (
 	ReasonClaimsHeld Reason = "ClaimsHeld"
 	// ReasonRunNotFound: the run that a reversal names is not on record in this namespace and organisation.
 	ReasonRunNotFound Reason = "RunNotFound"
-	// ReasonRunAmbiguous: several runs of the name that a reversal gives were committed, and it gives no uid.
-	ReasonRunAmbiguous Reason = "RunAmbiguous"
 	// ReasonRunNotCommitted: the run that a reversal names is not finished, or was released.
 	ReasonRunNotCommitted Reason = "RunNotCommitted"
 	// ReasonReversesOtherExport: the run that a reversal names belongs to another export.

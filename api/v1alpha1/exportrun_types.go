@@ -77,10 +77,6 @@ type RunReference struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name"`
-	// UID of the ExportRun; needed only where several runs of that name were committed one after another.
-	// +optional
-	// +kubebuilder:validation:MaxLength=64
-	UID string `json:"uid,omitempty"`
 }
 
 // ExportRunSpec says what to run. It can not be changed, except that cancel may be set.

@@ -2,7 +2,6 @@ package claims
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -18,49 +17,19 @@ type binding struct {
 	tx       pgx.Tx
 	recorder *recorder
 	position int64
-	numbers  map[int]*numbering
+	numbers
 }
-
-// numbering of one fiscal year: the next number when the binding began, and now.
-type numbering struct{ first, next int64 }
 
 func newBinding(run Run, fence Fence) binding {
-	return binding{run: run, fence: fence, numbers: map[int]*numbering{}}
-}
-
-// readNumbers learns where the series stands in each fiscal year.
-func (b *binding) readNumbers(ctx context.Context) error {
-	rows, _ := b.tx.Query(ctx, `SELECT fiscal_year, next FROM ledgerport.voucher_numbers WHERE organization_id = $1 AND series = $2`,
-		b.run.OrganizationID, b.run.Series) // the error comes with the rows
-	var year int
-	var next int64
-	_, err := pgx.ForEachRow(rows, []any{&year, &next}, func() error {
-		b.numbers[year] = &numbering{first: next, next: next}
-		return nil
-	})
-	return err
-}
-
-// NextNumber is the number that the next voucher taken for a fiscal year gets.
-func (b *binding) NextNumber(fiscalYear int) int64 { return b.numbering(fiscalYear).next }
-
-func (b *binding) numbering(fiscalYear int) *numbering {
-	year, ok := b.numbers[fiscalYear]
-	if !ok {
-		year = &numbering{first: 1, next: 1}
-		b.numbers[fiscalYear] = year
-	}
-	return year
+	return binding{run: run, fence: fence, numbers: numbers{}}
 }
 
 // take records a voucher, whose number is NextNumber of its fiscal year.
 func (b *binding) take(ctx context.Context, voucher *ledger.Voucher) error {
-	year := b.numbering(voucher.FiscalYear)
-	if voucher.Number != year.next {
-		return fmt.Errorf("the voucher of claim %s has the number %d, and the next of %d is %d", voucher.ClaimID, voucher.Number, voucher.FiscalYear, year.next)
+	if err := b.use(voucher); err != nil {
+		return err
 	}
 	b.position++
-	year.next++
 	return b.recorder.take(ctx, b.position, voucher)
 }
 

@@ -21,16 +21,15 @@ type Reversal struct {
 	vouchers *Vouchers
 }
 
-// Reversible gives the run that a reversal names, or says why it can not be reversed. The name is that of the ExportRun;
-// the uid is needed only where several runs of that name were committed, and may be empty.
-func (d *Database) Reversible(ctx context.Context, by RunIdentity, name, uid string) (Run, error) {
+// Reversible gives the run that a reversal names, or says why it can not be reversed.
+func (d *Database) Reversible(ctx context.Context, by RunIdentity, name string) (Run, error) {
 	const doing = "looking up the run to be reversed"
 	var source Run
 	var reversed bool
 	err := d.transact(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly}, by.OrganizationID, by.ID, func(tx pgx.Tx) error {
 		rows, _ := tx.Query(ctx, `SELECT `+runColumns+` FROM ledgerport.runs
-			WHERE organization_id = $1 AND namespace = $2 AND name = $3 AND ($4 = '' OR id = $4) ORDER BY started_at`,
-			by.OrganizationID, by.Namespace, name, uid) // the error comes with the rows
+			WHERE organization_id = $1 AND namespace = $2 AND name = $3 ORDER BY started_at`,
+			by.OrganizationID, by.Namespace, name) // the error comes with the rows
 		found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Run, error) { return scanRun(row) })
 		if err != nil {
 			return classify(ctx, doing, err)
@@ -55,18 +54,14 @@ func reversible(by RunIdentity, name string, found []Run) (Run, error) {
 	if len(found) == 0 {
 		return refused(v1alpha1.ReasonRunNotFound, "spec.reverses: no run %s/%s of organisation %s is on record", by.Namespace, name, by.OrganizationID)
 	}
-	last := found[len(found)-1]
-	found = slices.DeleteFunc(slices.Clone(found), func(run Run) bool { return run.State != StateCommitted })
-	switch {
-	case len(found) == 0:
-		return refused(v1alpha1.ReasonRunNotCommitted, "spec.reverses: run %s is %s; only a committed run has vouchers to reverse", name, last.State)
-	case len(found) > 1:
-		return refused(v1alpha1.ReasonRunAmbiguous, "spec.reverses: %d runs of the name %s were committed; add the uid of one of them, as the table ledgerport.runs has it", len(found), name)
+	own := slices.DeleteFunc(slices.Clone(found), func(run Run) bool { return run.Export != by.Export })
+	if len(own) == 0 {
+		return refused(v1alpha1.ReasonReversesOtherExport, "spec.reverses: run %s is of the export %s; reverse it with a run of that export", name, found[0].Export)
 	}
-	run := found[0]
+	run := own[len(own)-1] // those before it were released
 	switch {
-	case run.Export != by.Export:
-		return refused(v1alpha1.ReasonReversesOtherExport, "spec.reverses: run %s is of the export %s; reverse it with a run of that export", name, run.Export)
+	case run.State != StateCommitted:
+		return refused(v1alpha1.ReasonRunNotCommitted, "spec.reverses: run %s is %s; only a committed run has vouchers to reverse", name, run.State)
 	case run.Type == TypeReversal:
 		return refused(v1alpha1.ReasonReversesReversal, "spec.reverses: run %s is a reversal itself; the claims that it freed are exported by the next run", name)
 	case run.Claims == 0:
@@ -122,7 +117,7 @@ func (r *Reversal) begin(ctx context.Context, d *Database, source Run) (err erro
 	if err := bind(ctx, r.tx, r.run.OrganizationID, r.run.ID); err != nil {
 		return err
 	}
-	if err := r.readNumbers(ctx); err != nil {
+	if err := r.numbers.read(ctx, r.tx, r.run); err != nil {
 		return err
 	}
 	r.recorder = newRecorder(ctx, r.tx.Conn(), r.run, "reversal_vouchers")

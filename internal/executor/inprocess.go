@@ -126,7 +126,7 @@ func (e *InProcess) state(runID string) State {
 	case a.ended:
 		return State{Phase: Ended, Task: a.task, Stage: a.outcome.Stage, Claims: a.progress.Claims(), Outcome: a.outcome, Err: a.err}
 	case a.running:
-		return State{Phase: Running, Task: a.task, Stage: a.progress.Stage(), Claims: a.progress.Claims()}
+		return State{Phase: Running, Task: a.task, Stage: a.progress.Stage(), Claims: a.progress.Claims(), Total: a.progress.Total()}
 	}
 	return State{Phase: Queued, Task: a.task, Stage: v1alpha1.StagePreflight}
 }

@@ -152,6 +152,9 @@ func (a *attempt) artifactLocation() string {
 // release gives the claims of the run back. If its artifact is already whole at the destination somebody may have
 // imported it, and if it was sent the accounting system may have some of it: then the run is completed with that instead.
 func (a *attempt) release(ctx context.Context) error {
+	if a.task.Type == v1alpha1.RunPreview {
+		return nil // it holds nothing
+	}
 	if err := a.openDatabase(ctx); err != nil {
 		return err
 	}

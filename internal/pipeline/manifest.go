@@ -1,11 +1,13 @@
 package pipeline
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/ledger"
 )
@@ -19,7 +21,9 @@ const (
 
 // Manifest says what an artifact is and what is in it. It is delivered last: where it is, the artifact is whole.
 type Manifest struct {
+	Type           v1alpha1.RunType    `json:"type"`
 	Run            manifestRun         `json:"run"`
+	Reverses       *manifestReversed   `json:"reverses,omitempty"`
 	Namespace      string              `json:"namespace"`
 	Export         string              `json:"export"`
 	OrganizationID string              `json:"organizationID"`
@@ -54,6 +58,12 @@ type manifestRun struct {
 	Name      string    `json:"name"`
 	UID       string    `json:"uid"`
 	CreatedAt time.Time `json:"createdAt"`
+}
+
+// manifestReversed is the run that a reversal reverses.
+type manifestReversed struct {
+	Name string `json:"name"`
+	UID  string `json:"uid"`
 }
 
 type manifestExporter struct {
@@ -100,6 +110,8 @@ type manifestFile struct {
 // manifest describes the artifact in the spool.
 func (a *attempt) manifest(r *rendering, files []claims.File) ([]byte, error) {
 	m := Manifest{
+		Type:           cmp.Or(a.task.Type, v1alpha1.RunExport),
+		Reverses:       a.inputs.Reverses,
 		Run:            manifestRun{Name: a.task.Name, UID: a.run.ID, CreatedAt: a.inputs.CreatedAt.UTC()},
 		Namespace:      a.task.Namespace,
 		Export:         a.task.Export,

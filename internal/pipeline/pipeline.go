@@ -44,6 +44,8 @@ type inputs struct {
 	TimeZone        string                       `json:"timeZone"`
 	CreatedAt       time.Time                    `json:"createdAt"`
 	Cutoff          time.Time                    `json:"cutoff"`
+	// Reverses is the run that a reversal reverses; nil for an export.
+	Reverses *manifestReversed `json:"reverses,omitempty"`
 	// ProgramVersion is in some formats; a newer operator that resumes the run writes the one that began it.
 	ProgramVersion string `json:"programVersion"`
 	// Source is the ClaimSource that admitted the export, as namespace/name.
@@ -79,9 +81,12 @@ func (p *Pipeline) Run(ctx context.Context, task Task, progress *Progress) (Outc
 	a.outcome.StageSeconds = map[v1alpha1.RunStage]float64{}
 	defer a.close()
 	work := a.execute
-	if task.Release {
+	switch {
+	case task.Release:
 		work = a.release
 		task.Deadline = max(task.Deadline, releaseDeadline)
+	case task.Type == v1alpha1.RunPreview:
+		work = a.preview
 	}
 	ctx, cancel := context.WithTimeout(ctx, task.Deadline)
 	defer cancel()
@@ -102,7 +107,11 @@ func (a *attempt) execute(ctx context.Context) error {
 		return failure.Stalled(v1alpha1.ReasonReleased, nil, "the claims of the run were given back before (%s); the next run takes them", a.run.ReleaseReason)
 	}
 	if a.run.State == claims.StateStarted {
-		if err := a.stage(ctx, v1alpha1.StageRender, a.reserveAndRender); err != nil {
+		render := a.reserveAndRender
+		if a.run.Type == claims.TypeReversal {
+			render = a.reverseAndRender
+		}
+		if err := a.stage(ctx, v1alpha1.StageRender, render); err != nil {
 			return err
 		}
 	}

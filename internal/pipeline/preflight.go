@@ -39,19 +39,24 @@ func (a *attempt) preflight(ctx context.Context) error {
 			return err
 		}
 	}
-	if _, err := a.database.Inspect(ctx); err != nil {
-		return failure.On(v1alpha1.ConditionSourceReady, err)
-	}
-	if err := a.openDestination(ctx); err != nil {
-		return err
-	}
-	if err := references.CheckDestination(ctx, a.destination); err != nil {
+	if err := a.openRest(ctx); err != nil {
 		return err
 	}
 	if known && a.run.State != claims.StateStarted {
 		return a.resume(ctx)
 	}
 	return a.start(ctx)
+}
+
+// openRest looks at the claims' tables, and opens the destination.
+func (a *attempt) openRest(ctx context.Context) error {
+	if _, err := a.database.Inspect(ctx); err != nil {
+		return failure.On(v1alpha1.ConditionSourceReady, err)
+	}
+	if err := a.openDestination(ctx); err != nil {
+		return err
+	}
+	return references.CheckDestination(ctx, a.destination)
 }
 
 // findCredentials makes sure, in the first moment of a run and before anything is connected to, that all that it logs in
@@ -122,24 +127,28 @@ func (a *attempt) lookUp(ctx context.Context) (known bool, err error) {
 		a.run, known, err = a.database.RunNamed(ctx, a.task.identity(a.export.Spec.OrganizationID))
 		a.outcome.Recovered = known
 	}
+	if known && (a.run.Type == claims.TypeReversal) != (a.task.Type == v1alpha1.RunReversal) {
+		return false, failure.Stalled(v1alpha1.ReasonRunNameTaken, nil, "a run of this name is on record, and it is of type %s; give this one another name", a.run.Type)
+	}
 	return known, failure.On(v1alpha1.ConditionSourceReady, err)
 }
 
-// start compiles the present inputs, and records them with holder and deadline before anything else happens.
+// start compiles the inputs, and records them with holder and deadline before anything else happens.
 func (a *attempt) start(ctx context.Context) error {
-	chart, err := a.Resolver.Chart(ctx, a.export)
+	spec := a.export.Spec
+	present, err := a.present(ctx)
 	if err != nil {
 		return err
 	}
-	spec := a.export.Spec
-	present := inputs{
-		Exporter: spec.Exporter,
-		Chart:    chart.Spec, ChartName: chart.Name, ChartGeneration: chart.Generation,
-		Posting: spec.Posting, TimeZone: spec.TimeZone,
-		CreatedAt: a.task.CreatedAt, Cutoff: a.task.Cutoff,
-		ProgramVersion: a.ProgramVersion, Source: references.SourceKey(a.export).String(), Destination: a.destination.Location(""),
+	series, reverses := spec.VoucherSeries, ""
+	if a.task.Type == v1alpha1.RunReversal {
+		source, err := a.reversed(ctx, &present)
+		if err != nil {
+			return err
+		}
+		series, reverses = source.Series, source.ID
 	}
-	if err := a.compile(present, spec.VoucherSeries); err != nil {
+	if err := a.compile(present, series); err != nil {
 		return err
 	}
 	recorded, err := json.Marshal(present)
@@ -150,9 +159,10 @@ func (a *attempt) start(ctx context.Context) error {
 		RunIdentity: a.task.identity(spec.OrganizationID),
 		Holder:      a.Holder,
 		Deadline:    time.Now().Add(a.task.Deadline),
-		Series:      spec.VoucherSeries,
+		Series:      series,
 		Cutoff:      a.task.Cutoff,
 		Inputs:      recorded,
+		Reverses:    reverses,
 	}
 	err = a.Failpoints.Around(failpoint.Attempt, func() (err error) {
 		a.run, err = a.database.StartAttempt(ctx, attempt)
@@ -162,6 +172,22 @@ func (a *attempt) start(ctx context.Context) error {
 		return failure.On(v1alpha1.ConditionSourceReady, err)
 	}
 	return a.recall() // another process was faster
+}
+
+// present are the inputs as the resources have them now.
+func (a *attempt) present(ctx context.Context) (inputs, error) {
+	chart, err := a.Resolver.Chart(ctx, a.export)
+	if err != nil {
+		return inputs{}, err
+	}
+	spec := a.export.Spec
+	return inputs{
+		Exporter: spec.Exporter,
+		Chart:    chart.Spec, ChartName: chart.Name, ChartGeneration: chart.Generation,
+		Posting: spec.Posting, TimeZone: spec.TimeZone,
+		CreatedAt: a.task.CreatedAt, Cutoff: a.task.Cutoff,
+		ProgramVersion: a.ProgramVersion, Source: references.SourceKey(a.export).String(), Destination: a.destination.Location(""),
+	}, nil
 }
 
 // resume takes up a run that is on record with its claims.
@@ -186,23 +212,24 @@ func (a *attempt) takeOver(ctx context.Context) (err error) {
 
 // recall compiles the inputs on record.
 func (a *attempt) recall() error {
-	recorded, err := a.recorded()
+	recorded, err := inputsOf(a.run)
 	if err != nil {
 		return err
 	}
 	return a.compile(recorded, a.run.Series)
 }
 
-func (a *attempt) recorded() (recorded inputs, err error) {
-	if err := json.Unmarshal(a.run.Inputs, &recorded); err != nil {
-		return recorded, failure.Stalled(v1alpha1.ReasonInternal, err, "the inputs recorded for run %s can not be read; was it begun by a newer operator?", a.task.Name)
+// inputsOf reads the inputs that are on record of a run.
+func inputsOf(run claims.Run) (recorded inputs, err error) {
+	if err := json.Unmarshal(run.Inputs, &recorded); err != nil {
+		return recorded, failure.Stalled(v1alpha1.ReasonInternal, err, "the inputs recorded for run %s can not be read; was it begun by a newer operator?", run.Name)
 	}
 	return recorded, nil
 }
 
 // sameDestination insists that the run ends where it began: part of its artifact may be there, and could be imported.
 func (a *attempt) sameDestination() error {
-	recorded, err := a.recorded()
+	recorded, err := inputsOf(a.run)
 	if err != nil {
 		return err
 	}

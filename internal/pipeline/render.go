@@ -43,7 +43,7 @@ func (a *attempt) reserveAndRender(ctx context.Context) error {
 	defer reservation.Rollback()
 	var r *rendering
 	err = a.Failpoints.Around(failpoint.Render, func() (err error) {
-		r, err = a.renderReserved(ctx, reservation)
+		r, err = a.renderClaims(ctx, reservation)
 		return err
 	})
 	if err != nil {
@@ -52,8 +52,16 @@ func (a *attempt) reserveAndRender(ctx context.Context) error {
 	return a.recordRendering(ctx, r, reservation)
 }
 
-// renderReserved makes vouchers of the claims and binds them to the run, one after the other.
-func (a *attempt) renderReserved(ctx context.Context, reservation *claims.Reservation) (*rendering, error) {
+// pass is one pass over the claims that a run takes: a reservation, or a preview of one.
+type pass interface {
+	Next(ctx context.Context) (*ledger.Claim, error)
+	NextNumber(fiscalYear int) int64
+	Take(ctx context.Context, voucher *ledger.Voucher) error
+	Hold(ctx context.Context, hold *ledger.Hold) error
+}
+
+// renderClaims makes vouchers of claims in the spool.
+func (a *attempt) renderClaims(ctx context.Context, from pass) (*rendering, error) {
 	r, err := a.begin(ctx)
 	if err == nil {
 		err = a.noteFigures(r)
@@ -62,14 +70,14 @@ func (a *attempt) renderReserved(ctx context.Context, reservation *claims.Reserv
 		return nil, err
 	}
 	for {
-		claim, err := reservation.Next(ctx)
+		claim, err := from.Next(ctx)
 		if errors.Is(err, io.EOF) {
 			return r, nil
 		}
 		if err != nil {
 			return nil, failure.On(v1alpha1.ConditionSourceReady, err)
 		}
-		if err := a.reserve(ctx, r, reservation, claim); err != nil {
+		if err := a.take(ctx, r, from, claim); err != nil {
 			return nil, err
 		}
 		if r.totals.Claims == 1 {
@@ -78,17 +86,17 @@ func (a *attempt) renderReserved(ctx context.Context, reservation *claims.Reserv
 	}
 }
 
-// reserve makes the voucher of one claim and binds the claim to the run, or leaves it out.
-func (a *attempt) reserve(ctx context.Context, r *rendering, reservation *claims.Reservation, claim *ledger.Claim) error {
+// take makes the voucher of one claim and binds the claim to the run, or leaves it out.
+func (a *attempt) take(ctx context.Context, r *rendering, from pass, claim *ledger.Claim) error {
 	err := a.mapper.Map(ctx, claim, &r.voucher)
 	if err == nil {
-		r.voucher.Number = reservation.NextNumber(r.voucher.FiscalYear)
+		r.voucher.Number = from.NextNumber(r.voucher.FiscalYear)
 		err = a.write(ctx, r, len(claim.Lines))
 	}
 	var hold *ledger.Hold
 	switch {
 	case err == nil:
-		return failure.On(v1alpha1.ConditionSourceReady, reservation.Take(ctx, &r.voucher))
+		return failure.On(v1alpha1.ConditionSourceReady, from.Take(ctx, &r.voucher))
 	case !errors.As(err, &hold):
 		return err
 	case hold.Reason == ledger.HoldUnmapped && a.inputs.Chart.Unmapped == v1alpha1.UnmappedFail:
@@ -99,7 +107,7 @@ func (a *attempt) reserve(ctx context.Context, r *rendering, reservation *claims
 	if len(r.holds) < manifestHeld {
 		r.holds = append(r.holds, hold)
 	}
-	return failure.On(v1alpha1.ConditionSourceReady, reservation.Hold(ctx, hold))
+	return failure.On(v1alpha1.ConditionSourceReady, from.Hold(ctx, hold))
 }
 
 // begin starts an artifact in the spool.
@@ -129,6 +137,7 @@ func (a *attempt) batch() exporters.Batch {
 		Options:        references.Options(a.inputs.Exporter),
 		Credentials:    a.credentials,
 		HTTPClient:     a.client,
+		Preview:        a.task.Type == v1alpha1.RunPreview,
 		Program:        a.Program, ProgramVersion: a.ProgramVersion,
 	}
 }

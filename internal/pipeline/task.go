@@ -16,6 +16,10 @@ import (
 type Task struct {
 	// RunID is the UID of the ExportRun, Namespace, Name and Export the names of run and export.
 	RunID, Namespace, Name, Export string
+	// Type of the run.
+	Type v1alpha1.RunType
+	// Reverses is the name of the run that a Reversal reverses.
+	Reverses string
 	// Number of the attempt as the ExportRun counts them.
 	Number int32
 	// Cutoff: claims approved before it are exported.
@@ -35,7 +39,8 @@ type Task struct {
 type Outcome struct {
 	// Stage that the attempt reached.
 	Stage v1alpha1.RunStage
-	// Committed is true where the run's claims are recorded as exported.
+	// Committed is true where the run's claims are recorded as exported, or freed by a reversal, or where a preview was
+	// delivered.
 	Committed bool
 	// Recovered is true where the record is of an earlier ExportRun of the same name.
 	Recovered bool
@@ -53,6 +58,7 @@ type Outcome struct {
 type Progress struct {
 	stage  atomic.Pointer[v1alpha1.RunStage]
 	claims atomic.Int64
+	total  atomic.Int64 // 0 where it is not known
 }
 
 // Stage that the attempt is in.
@@ -66,6 +72,9 @@ func (p *Progress) Stage() v1alpha1.RunStage {
 // Claims rendered so far.
 func (p *Progress) Claims() int64 { return p.claims.Load() }
 
+// Total of claims that the attempt goes through; 0 where it is not known.
+func (p *Progress) Total() int64 { return p.total.Load() }
+
 func (t Task) identity(organizationID string) claims.RunIdentity {
 	return claims.RunIdentity{
 		ID: t.RunID, Namespace: t.Namespace, Export: t.Export, Name: t.Name, OrganizationID: organizationID,
@@ -74,5 +83,9 @@ func (t Task) identity(organizationID string) claims.RunIdentity {
 
 // key is where a file of the run is at the destination.
 func (t Task) key(file string) string {
-	return path.Join(t.Namespace, t.Export, t.Name, file)
+	key := path.Join(t.Namespace, t.Export, t.Name, file)
+	if t.Type == v1alpha1.RunPreview {
+		return path.Join("preview", key)
+	}
+	return key
 }

@@ -1,0 +1,90 @@
+package claims
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+// Preview is one pass over the claims that a run would take now, under the numbers that it would give them. It reads one
+// snapshot of the database and writes nothing.
+type Preview struct {
+	numbers
+	tx     pgx.Tx
+	stream *stream
+	cancel context.CancelFunc
+}
+
+// Preview streams the claims that Reserve would stream for a run, which need not be on record: its organisation, series and
+// cutoff count. Close must be called in the end, in any case; the Database serves nothing else meanwhile.
+func (d *Database) Preview(ctx context.Context, run Run) (*Preview, error) {
+	conn, err := d.connection(ctx)
+	if err != nil {
+		return nil, err
+	}
+	tables, err := d.layout(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := tables.checkOrganization(run.OrganizationID); err != nil {
+		return nil, err
+	}
+	whole, cancel := context.WithCancel(ctx)
+	p := &Preview{numbers: numbers{}, cancel: cancel}
+	if err := p.begin(whole, conn, run, tables); err != nil {
+		p.Close() //nolint:contextcheck // it must work after the context's end
+		return nil, classify(ctx, "beginning to read the approved claims", err)
+	}
+	return p, nil
+}
+
+func (p *Preview) begin(ctx context.Context, conn *pgx.Conn, run Run, tables *layout) (err error) {
+	if p.tx, err = conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}); err != nil {
+		return err
+	}
+	if err := bind(ctx, p.tx, run.OrganizationID, run.ID); err != nil {
+		return err
+	}
+	if err := tables.hint(ctx, p.tx, 0); err != nil {
+		return err
+	}
+	if err := p.numbers.read(ctx, p.tx, run); err != nil {
+		return err
+	}
+	p.stream = openStream(ctx, conn, tables.candidates(run), resultFormats())
+	return nil
+}
+
+// Next gives the next claim, or io.EOF after the last. The claim is valid until the next call, and the maps in it are not
+// to be changed.
+func (p *Preview) Next(ctx context.Context) (*ledger.Claim, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	claim, err := p.stream.next()
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, classify(ctx, "reading the approved claims", err)
+	}
+	return claim, err
+}
+
+// Take gives the number of a voucher, which is NextNumber of its fiscal year, to no other.
+func (p *Preview) Take(_ context.Context, voucher *ledger.Voucher) error { return p.use(voucher) }
+
+// Hold leaves a claim out, and records nothing of it.
+func (p *Preview) Hold(context.Context, *ledger.Hold) error { return nil }
+
+// Close ends the pass.
+func (p *Preview) Close() {
+	p.cancel()
+	if p.stream != nil {
+		_, _ = p.stream.rows.Close() // whatever it says, nothing more is read
+	}
+	if p.tx != nil {
+		rollback(context.Background(), p.tx)
+	}
+}

@@ -1,0 +1,79 @@
+package pipeline
+
+import (
+	"context"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/internal/failure"
+)
+
+// preview delivers under preview/ what an export would deliver now. It writes nothing to the database and needs no turn in
+// the voucher series; what is interrupted begins anew. Its totals are not compared with SQL, which knows only of claims that
+// were taken.
+func (a *attempt) preview(ctx context.Context) error {
+	for _, step := range []struct {
+		stage v1alpha1.RunStage
+		run   func(context.Context) error
+	}{
+		{v1alpha1.StagePreflight, a.preparePreview},
+		{v1alpha1.StageRender, a.renderPreview},
+		{v1alpha1.StageDeliver, a.deliverPreview},
+	} {
+		if err := a.stage(ctx, step.stage, step.run); err != nil {
+			return err
+		}
+	}
+	return a.conclude()
+}
+
+// preparePreview makes the run that would be recorded.
+func (a *attempt) preparePreview(ctx context.Context) error {
+	if err := a.findCredentials(ctx); err != nil {
+		return err
+	}
+	if err := a.openDatabase(ctx); err != nil {
+		return err
+	}
+	if err := a.openRest(ctx); err != nil {
+		return err
+	}
+	present, err := a.present(ctx)
+	if err != nil {
+		return err
+	}
+	spec := a.export.Spec
+	a.run = claims.Run{RunIdentity: a.task.identity(spec.OrganizationID), Series: spec.VoucherSeries, Cutoff: a.task.Cutoff}
+	return a.compile(present, spec.VoucherSeries)
+}
+
+func (a *attempt) renderPreview(ctx context.Context) error {
+	pass, err := a.database.Preview(ctx, a.run)
+	if err != nil {
+		return failure.On(v1alpha1.ConditionSourceReady, err)
+	}
+	defer pass.Close()
+	r, err := a.renderClaims(ctx, pass)
+	if err != nil {
+		return err
+	}
+	manifest, err := a.complete(ctx, r)
+	if err != nil {
+		return err
+	}
+	a.run.Rendered = a.rendered(r, manifest)
+	return nil
+}
+
+func (a *attempt) deliverPreview(ctx context.Context) error {
+	if err := a.admitted(ctx); err != nil {
+		return err
+	}
+	for _, file := range a.spool.files {
+		if err := a.destination.Put(ctx, a.task.key(file.Name), object(file.File), file.reader()); err != nil {
+			return failure.On(v1alpha1.ConditionDestinationReady, err)
+		}
+	}
+	a.run.State, a.run.Location = claims.StateCommitted, a.artifactLocation()
+	return nil
+}
