@@ -75,8 +75,7 @@ func (r *ExportRunReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if run.Status.Phase.Finished() {
-		r.Executor.Forget(string(run.UID))
-		return ctrl.Result{}, r.letGo(ctx, &run)
+		return r.retire(ctx, &run)
 	}
 	before := run.DeepCopy()
 	defer func() {

@@ -45,6 +45,15 @@ func (d *Database) Commit(ctx context.Context, fence Fence) error {
 	})
 }
 
+// MarkArtifactRemoved records that the artifact of a committed run is not at its destination any more.
+func (d *Database) MarkArtifactRemoved(ctx context.Context, runID string) error {
+	return d.step(ctx, Fence{RunID: runID}, "recording that the artifact was removed", func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE ledgerport.runs SET artifact_removed_at = coalesce(artifact_removed_at, now())
+			WHERE id = $1 AND state = 'committed'`, runID)
+		return err
+	})
+}
+
 // Release gives the claims of a run back: started, reserved or rendered → released. Its voucher numbers go on record as
 // voided. A run that is posted or delivered can not be released: an accounting system has it, or somebody may have imported it.
 func (d *Database) Release(ctx context.Context, fence Fence, reason string) error {

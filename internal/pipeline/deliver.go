@@ -263,6 +263,9 @@ func (a *attempt) conclude() error {
 		Debit: manifest.Base.Debit, Currency: manifest.Base.Currency, Total: manifest.Base.Debit + " " + manifest.Base.Currency,
 		Location: a.run.Location,
 	}
+	if a.run.ArtifactRemovedAt != nil { // with an ExportRun that was deleted, and applied again since
+		a.outcome.Result.Location = ""
+	}
 	if len(a.run.Files) > 0 {
 		a.outcome.Result.SHA256 = a.run.Files[0].SHA256
 	}

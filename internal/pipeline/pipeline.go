@@ -82,6 +82,8 @@ func (p *Pipeline) Run(ctx context.Context, task Task, progress *Progress) (Outc
 	defer a.close()
 	work := a.execute
 	switch {
+	case task.RemoveArtifact:
+		work = a.removeArtifact
 	case task.Release:
 		work = a.release
 		task.Deadline = max(task.Deadline, releaseDeadline)

@@ -1,0 +1,43 @@
+package pipeline
+
+import (
+	"context"
+	"slices"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/internal/failure"
+)
+
+// removeArtifact removes the files of a committed run, the manifest first, and puts that on record. Only what has the
+// hash on record is removed: what somebody else put under a name of the run stays, and so does everything where the export
+// delivers to another destination by now.
+func (a *attempt) removeArtifact(ctx context.Context) error {
+	if err := a.openDatabase(ctx); err != nil {
+		return err
+	}
+	known, err := a.lookUp(ctx)
+	if err != nil || !known || a.run.State != claims.StateCommitted || a.run.ArtifactRemovedAt != nil {
+		return err
+	}
+	if err := a.openDestination(ctx); err != nil {
+		return err
+	}
+	recorded, err := inputsOf(a.run)
+	if err != nil || recorded.Destination != a.destination.Location("") {
+		return err
+	}
+	have, err := a.delivered(ctx)
+	if err != nil {
+		return err
+	}
+	for _, file := range slices.Backward(a.run.Files) {
+		if have[file.Name] != present {
+			continue
+		}
+		if err := a.destination.Remove(ctx, a.task.key(file.Name)); err != nil {
+			return failure.On(v1alpha1.ConditionDestinationReady, err)
+		}
+	}
+	return failure.On(v1alpha1.ConditionSourceReady, a.database.MarkArtifactRemoved(ctx, a.run.ID))
+}
