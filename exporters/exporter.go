@@ -66,8 +66,6 @@ type Batch struct {
 	// operator does not allow, redirects included; an exporter passes such errors on, wrapped with %w. Nothing is
 	// sent while vouchers are written; see Poster.
 	HTTPClient *http.Client
-	// Preview is true where nothing may change in an accounting system: an exporter that posts writes what it would post.
-	Preview bool
 	// Program and ProgramVersion name the software that writes the file.
 	Program, ProgramVersion string
 }

@@ -152,8 +152,8 @@ type HeldClaim struct {
 type RunProgress struct {
 	// Claims rendered so far.
 	Claims int64 `json:"claims"`
-	// Total of claims that the attempt goes through, held ones included: exact where the run is on record with its claims or
-	// reverses another, else counted once the attempt has run for some seconds. Absent where it is not known.
+	// Total of claims that the attempt goes through, where the run is on record with them or reverses another. It is absent
+	// while claims are read for the first time: to count them beforehand would read them twice.
 	// +optional
 	Total *int64 `json:"total,omitempty"`
 }

@@ -45,7 +45,7 @@ type State struct {
 	Phase Phase
 	// Task of the attempt.
 	Task pipeline.Task
-	// Stage and Claims tell the progress; Total is what Claims will come to, held ones included, or 0 where nobody knows yet.
+	// Stage and Claims tell the progress; Total is what Claims will come to, or 0 where nobody knows yet.
 	Stage         v1alpha1.RunStage
 	Claims, Total int64
 	// Outcome and Err are set once the attempt has ended.

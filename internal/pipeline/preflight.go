@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/failure"
@@ -150,6 +151,10 @@ func (a *attempt) start(ctx context.Context) error {
 	}
 	if err := a.compile(present, series); err != nil {
 		return err
+	}
+	if _, posts := a.exporter.(exporters.Poster); posts && reverses != "" {
+		return failure.Stalled(v1alpha1.ReasonNotReversible, nil,
+			"the exporter %s posts to its system, which may take some vouchers and reject others; reverse them there", a.exporter.Type())
 	}
 	recorded, err := json.Marshal(present)
 	if err != nil {

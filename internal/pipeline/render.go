@@ -137,7 +137,6 @@ func (a *attempt) batch() exporters.Batch {
 		Options:        references.Options(a.inputs.Exporter),
 		Credentials:    a.credentials,
 		HTTPClient:     a.client,
-		Preview:        a.task.Type == v1alpha1.RunPreview,
 		Program:        a.Program, ProgramVersion: a.ProgramVersion,
 	}
 }
@@ -254,6 +253,7 @@ func (a *attempt) renderAgain(ctx context.Context) error {
 	if err != nil {
 		return failure.On(v1alpha1.ConditionSourceReady, err)
 	}
+	a.progress.total.Store(a.run.Claims)
 	r, err := a.begin(ctx)
 	if err != nil {
 		return err
