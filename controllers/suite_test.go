@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
 	"github.com/jackc/pgx/v5"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
@@ -63,7 +62,7 @@ func TestMain(m *testing.M) {
 }
 
 func runWithControlPlane(m *testing.M) (int, error) {
-	ctrl.SetLogger(logr.Discard())
+	ctrl.SetLogger(operatorLog.logger())
 	ctx := context.Background()
 	assets, err := environment.ControlPlaneAssets(ctx, os.Stderr)
 	if err != nil {
@@ -82,7 +81,8 @@ func runWithControlPlane(m *testing.M) (int, error) {
 	if api.operator, err = operatorAccount(ctx); err != nil {
 		return 0, err
 	}
-	return m.Run(), nil
+	code := m.Run()
+	return code, scanEverything(ctx)
 }
 
 func newScheme() *runtime.Scheme {
@@ -142,6 +142,7 @@ func newWorldWith(t *testing.T, change func(*world), namespaces ...string) *worl
 	w.must(api.client.Create(t.Context(), namespace))
 	w.namespace = namespace.Name
 	w.sql(application.CreateTables)
+	w.plant()
 	change(w)
 	w.startOperator(append(namespaces, w.namespace)...)
 	return w
