@@ -14,8 +14,7 @@ import (
 )
 
 const (
-	depthOfTransaction = 3
-	taxType            = "MVA"
+	taxType = "MVA"
 	// firstYear and lastYear bound PeriodYear.
 	firstYear, lastYear = 1970, 2100
 )
@@ -26,7 +25,7 @@ var quantity = regexp.MustCompile(`^-?\d{1,16}(\.\d{1,6})?$`)
 // makeTransaction makes a Transaction of a voucher, and notes the analyses in it.
 func (w *writer) makeTransaction(voucher *ledger.Voucher) error {
 	p := &w.transaction
-	p.Reset(depthOfTransaction)
+	p.ResetCompact()
 	w.found = w.found[:0]
 	if voucher.FiscalYear < firstYear || voucher.FiscalYear > lastYear {
 		return exporters.Unsupported(voucher, "the fiscal year of the posting date %s is not in the years %d to %d", voucher.PostingDate.Format(time.DateOnly), firstYear, lastYear)

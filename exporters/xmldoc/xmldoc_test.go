@@ -25,6 +25,26 @@ func TestAPieceIsElementsOnLines(t *testing.T) {
 	}
 }
 
+func TestACompactPieceHasALineForEachElementWithin(t *testing.T) {
+	t.Parallel()
+	var p Piece
+	p.ResetCompact()
+	p.Open("voucher")
+	p.Text("id", "1")
+	for range 2 {
+		p.Open("line")
+		p.Open("amount")
+		p.Text("debit", "2")
+		p.Close()
+		p.Close()
+	}
+	p.Close()
+	const line = "<line><amount><debit>2</debit></amount></line>\n"
+	if got, want := string(p.Bytes()), "<voucher><id>1</id>"+line+line+"</voucher>\n"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 func TestACharacterThatXMLLacksIsAnError(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{"a\ufffeb": "U+FFFE", "\x01": "U+0001", "\xff": "U+FFFD", "\ufffd": "U+FFFD"} {
