@@ -18,6 +18,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/credentials"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/metrics"
 	"github.com/ledgerport/ledgerport/internal/references"
 )
 
@@ -26,6 +27,7 @@ type ClaimSourceReconciler struct {
 	Client   client.Client
 	Recorder events.EventRecorder
 	Resolver *references.Resolver
+	Metrics  *metrics.Metrics
 	// Recheck says when the next look is due, and which are asked for sooner.
 	Recheck *Recheck
 
@@ -79,7 +81,8 @@ func (r *ClaimSourceReconciler) reconcile(ctx context.Context, source *v1alpha1.
 	}
 	var failed *failure.Error
 	if err != nil {
-		failed = failure.From(err)
+		failed = failure.From(failure.On(v1alpha1.ConditionSourceReady, err))
+		r.Metrics.Failed(failed)
 	}
 	describeSource(source, inspection, found, failed)
 	return ctrl.Result{RequeueAfter: untilStale(r.Recheck.After(failed == nil), found)}, nil

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/metrics"
 	"github.com/ledgerport/ledgerport/internal/references"
 )
 
@@ -22,6 +23,7 @@ type ExportDestinationReconciler struct {
 	Client   client.Client
 	Recorder events.EventRecorder
 	Resolver *references.Resolver
+	Metrics  *metrics.Metrics
 	// Recheck says when the next look is due, and which are asked for sooner.
 	Recheck *Recheck
 
@@ -72,7 +74,8 @@ func (r *ExportDestinationReconciler) reconcile(ctx context.Context, destination
 	}
 	var failed *failure.Error
 	if err != nil {
-		failed = failure.From(err)
+		failed = failure.From(failure.On(v1alpha1.ConditionDestinationReady, err))
+		r.Metrics.Failed(failed)
 	}
 	destination.Status.ObservedGeneration = destination.Generation
 	set := conditions{&destination.Status.Conditions, destination.Generation}

@@ -29,6 +29,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/executor"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/metrics"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
 	"github.com/ledgerport/ledgerport/internal/references"
 )
@@ -38,6 +39,7 @@ type ExportRunReconciler struct {
 	Client   client.Client
 	Recorder events.EventRecorder
 	Executor executor.Executor
+	Metrics  *metrics.Metrics
 	Clock    clock.PassiveClock
 	// Failpoints lets tests end or stop the process around what it writes; nil in production.
 	Failpoints failpoint.Hook
@@ -124,6 +126,7 @@ func (r *ExportRunReconciler) lead(ctx context.Context, run *v1alpha1.ExportRun,
 	}
 	if state.Phase == executor.Ended && state.Task.Number == run.Status.Attempts && !recorded(run) {
 		logFailure(ctx, state.Err)
+		r.count(export, state)
 		r.recheck(export, state.Err)
 		conclude(run, export, state, now)
 		if run.Status.Phase.Finished() || run.Status.NextAttemptAt == nil {
@@ -158,6 +161,14 @@ func (r *ExportRunReconciler) lead(ctx context.Context, run *v1alpha1.ExportRun,
 	r.Executor.Forget(string(run.UID))
 	begin(run, r.Executor.Holder(), now)
 	return ctrl.Result{RequeueAfter: attemptDeadline(export)}, nil
+}
+
+// count keeps what an attempt took and what it failed for.
+func (r *ExportRunReconciler) count(export *v1alpha1.AccountingExport, state executor.State) {
+	r.Metrics.AttemptEnded(client.ObjectKeyFromObject(export), export.Spec.Exporter.Type, state.Outcome.StageSeconds, state.Task.Deadline)
+	if state.Err != nil {
+		r.Metrics.Failed(failure.From(state.Err))
+	}
 }
 
 // recheck lets whoever knows best look at once at what an attempt found missing.

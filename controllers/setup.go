@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/ledgerport/ledgerport/internal/executor"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
+	"github.com/ledgerport/ledgerport/internal/metrics"
 	"github.com/ledgerport/ledgerport/internal/references"
 )
 
@@ -18,10 +20,12 @@ type Parts struct {
 	Resolver *references.Resolver
 	Executor executor.Executor
 	Clock    clock.PassiveClock
-	// RecheckInterval is how often databases, destinations and Secrets are looked at though nothing tells of a change.
+	// RecheckInterval is how often databases, destinations and credentials are looked at though nothing tells of a change.
 	RecheckInterval time.Duration
 	// WatchNamespaces lets changes of a namespace's labels be noticed at once; else they are within the interval.
 	WatchNamespaces bool
+	// Metrics takes the metrics of runs and exports.
+	Metrics prometheus.Registerer
 	// Failpoints lets tests end or stop the process around what it writes; nil in production.
 	Failpoints failpoint.Hook
 }
@@ -34,14 +38,18 @@ func Setup(mgr ctrl.Manager, parts Parts) error {
 	if err := indexExternalSecrets(context.Background(), mgr); err != nil {
 		return fmt.Errorf("indexing ExternalSecrets: %w", err)
 	}
+	counted := metrics.New(mgr.GetCache(), parts.Resolver.Exporters, parts.Clock.Now)
+	if err := parts.Metrics.Register(counted); err != nil {
+		return fmt.Errorf("registering metrics: %w", err)
+	}
 	c, recorder := mgr.GetClient(), mgr.GetEventRecorder("ledgerport")
 	sources, destinations, exports := NewRecheck(parts.RecheckInterval), NewRecheck(parts.RecheckInterval), NewRecheck(parts.RecheckInterval)
 	reconcilers := map[string]interface{ SetupWithManager(ctrl.Manager) error }{
 		"ChartOfAccounts":   &ChartOfAccountsReconciler{Client: c, Recorder: recorder},
-		"ClaimSource":       &ClaimSourceReconciler{Client: c, Recorder: recorder, Resolver: parts.Resolver, Recheck: sources},
-		"ExportDestination": &ExportDestinationReconciler{Client: c, Recorder: recorder, Resolver: parts.Resolver, Recheck: destinations},
+		"ClaimSource":       &ClaimSourceReconciler{Client: c, Recorder: recorder, Resolver: parts.Resolver, Metrics: counted, Recheck: sources},
+		"ExportDestination": &ExportDestinationReconciler{Client: c, Recorder: recorder, Resolver: parts.Resolver, Metrics: counted, Recheck: destinations},
 		"AccountingExport":  &AccountingExportReconciler{Client: c, Recorder: recorder, Resolver: parts.Resolver, Clock: parts.Clock, Recheck: exports, WatchNamespaces: parts.WatchNamespaces, Failpoints: parts.Failpoints},
-		"ExportRun":         &ExportRunReconciler{Client: c, Recorder: recorder, Executor: parts.Executor, Clock: parts.Clock, Failpoints: parts.Failpoints, Sources: sources, Destinations: destinations},
+		"ExportRun":         &ExportRunReconciler{Client: c, Recorder: recorder, Executor: parts.Executor, Metrics: counted, Clock: parts.Clock, Failpoints: parts.Failpoints, Sources: sources, Destinations: destinations},
 	}
 	for kind, reconciler := range reconcilers {
 		if err := reconciler.SetupWithManager(mgr); err != nil {
