@@ -33,9 +33,10 @@ manifests: ## Generate CRDs and the operator's role
 fmt: ## Format all Go code
 	$(GOLANGCI_LINT) fmt ./...
 
-lint: ## Lint all Go code, dependency directions included, and render config/default
+lint: ## Lint all Go code, dependency directions included, and render config/default and config/prometheus
 	$(GOLANGCI_LINT) run --allow-parallel-runners ./...
 	$(TOOLS) kustomize build config/default >/dev/null
+	$(TOOLS) kustomize build config/prometheus >/dev/null
 
 test: ## Run all tests, against a real kube-apiserver, PostgreSQL and S3 server
 	go run ./hack/with-environment go test -count=1 ./...

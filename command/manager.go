@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -184,6 +185,7 @@ func setup(mgr ctrl.Manager, options managerOptions, registry *exporters.Registr
 		return err
 	}
 	err = controllers.Setup(mgr, controllers.Parts{
+		Metrics:  metrics.Registry,
 		Resolver: resolver, Executor: runs, Clock: clock.RealClock{}, RecheckInterval: options.recheckInterval,
 		WatchNamespaces: len(options.namespaces) == 0,
 		Failpoints:      failpoint.FromEnvironment(),

@@ -84,6 +84,7 @@ func (r *ExportRunReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 		err = errors.Join(err, r.Failpoints.Around(failpoint.RunStatus, func() error { return patchStatus(ctx, r.Client, before, &run) }))
 		if err == nil {
 			r.tell(&before.Status, &run)
+			r.countEnd(ctx, &run)
 		}
 	}()
 	return r.reconcile(ctx, &run)
@@ -169,6 +170,16 @@ func (r *ExportRunReconciler) count(export *v1alpha1.AccountingExport, state exe
 	if state.Err != nil {
 		r.Metrics.Failed(failure.From(state.Err))
 	}
+}
+
+// countEnd counts a run whose end was just recorded.
+func (r *ExportRunReconciler) countEnd(ctx context.Context, run *v1alpha1.ExportRun) {
+	if !run.Status.Phase.Finished() {
+		return
+	}
+	var export v1alpha1.AccountingExport // without it the exporter is not known
+	_ = r.Client.Get(ctx, types.NamespacedName{Namespace: run.Namespace, Name: run.Spec.ExportRef.Name}, &export)
+	r.Metrics.RunEnded(export.Spec.Exporter.Type, run.Status.Phase, readyReason(run), run.Status.RunResult)
 }
 
 // recheck lets whoever knows best look at once at what an attempt found missing.

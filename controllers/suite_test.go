@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -105,6 +106,7 @@ type world struct {
 	recheck      time.Duration
 	allowedHosts []string
 	environment  func(string) (string, bool) // that the operator may fall back to
+	metrics      *prometheus.Registry        // of the newest operator
 	stopOperator func()
 }
 
@@ -179,7 +181,8 @@ func (w *world) startOperator(namespaces ...string) {
 		Resolver: resolver, Holder: rand.Text(), SpoolDirectory: w.TempDir(), Program: "Ledgerport", ProgramVersion: "test",
 	}, 4)
 	w.must(mgr.Add(runs))
-	w.must(controllers.Setup(mgr, controllers.Parts{Resolver: resolver, Executor: runs, Clock: w.clock, RecheckInterval: w.recheck, WatchNamespaces: true}))
+	w.metrics = prometheus.NewRegistry()
+	w.must(controllers.Setup(mgr, controllers.Parts{Metrics: w.metrics, Resolver: resolver, Executor: runs, Clock: w.clock, RecheckInterval: w.recheck, WatchNamespaces: true}))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- mgr.Start(ctx) }()

@@ -1,0 +1,74 @@
+package credentials
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
+)
+
+func TestVariablesAreNamedAsDocumented(t *testing.T) {
+	t.Parallel()
+	const want = "LEDGERPORT_CREDENTIALS__ClaimSource__acme__claims_dof_d2026__ca_pcrt_ux"
+	if got := EnvironmentVariable("ClaimSource", "acme", "claims-of-2026", "ca.crt_x"); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// TestNoTwoCredentialsShareAVariable draws parts from the characters that could run into each other.
+func TestNoTwoCredentialsShareAVariable(t *testing.T) {
+	t.Parallel()
+	name, key := rapid.StringMatching(`[a_dpu][a-u0.-]{0,4}[a-u]?`), rapid.StringMatching(`[adpu0._-]{1,6}`)
+	identifier := regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	rapid.Check(t, func(t *rapid.T) {
+		a := [3]string{name.Draw(t, "namespace"), name.Draw(t, "name"), key.Draw(t, "key")}
+		b := [3]string{name.Draw(t, "other namespace"), name.Draw(t, "other name"), key.Draw(t, "other key")}
+		of := func(x [3]string) string { return EnvironmentVariable("AccountingExport", x[0], x[1], x[2]) }
+		if a != b && of(a) == of(b) {
+			t.Fatalf("%q and %q share %s", a, b, of(a))
+		}
+		if !identifier.MatchString(of(a)) {
+			t.Fatalf("%s is no name of a variable in every shell", of(a))
+		}
+	})
+}
+
+func TestTheEnvironmentIsNotAskedWithoutKeys(t *testing.T) {
+	t.Parallel()
+	secrets := Secrets{Environment: func(string) (string, bool) { return "value", true }}
+	broken := refused(v1alpha1.ReasonSecretNotFound, nil, "there is none")
+	if _, err := secrets.fromEnvironment(Reference{}, broken); failure.From(err).Reason != v1alpha1.ReasonSecretNotFound {
+		t.Errorf("%v, want the failure of the store", err)
+	}
+}
+
+func TestOnlyABrokenStoreIsReplaced(t *testing.T) {
+	t.Parallel()
+	tests := map[v1alpha1.Reason]bool{
+		v1alpha1.ReasonExternalSecretsNotInstalled: true, v1alpha1.ReasonExternalSecretNotReady: true,
+		v1alpha1.ReasonExternalSecretStale: true, v1alpha1.ReasonSecretNotFound: true,
+		v1alpha1.ReasonExternalSecretNotFound: false, v1alpha1.ReasonExternalSecretUnreadable: false,
+		v1alpha1.ReasonSecretKeyMissing: false, v1alpha1.ReasonSecretUnreadable: false, v1alpha1.ReasonLoginRefused: false,
+	}
+	for reason, want := range tests {
+		if got := storeIsBroken(refused(reason, nil, "")); got != want {
+			t.Errorf("%s: %t, want %t", reason, got, want)
+		}
+	}
+}
+
+func TestAMessageThatQuotesAValueIsNotPassedOn(t *testing.T) {
+	t.Parallel()
+	data := map[string][]byte{"password": []byte("hunter2\n"), "port": []byte("22"), "empty": nil}
+	for message, want := range map[string]bool{
+		"no access for hunter2": true, "no access at port 22": false, "": false, strings.Repeat("x", 1000): false,
+	} {
+		if got := quotes(message, data); got != want {
+			t.Errorf("%q: %t, want %t", message, got, want)
+		}
+	}
+}
