@@ -2,10 +2,12 @@ package pipeline
 
 import (
 	"context"
+	"io"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/ledger"
 )
 
 // preview delivers under preview/ what an export would deliver now. It writes nothing to the database and needs no turn in
@@ -48,12 +50,16 @@ func (a *attempt) preparePreview(ctx context.Context) error {
 }
 
 func (a *attempt) renderPreview(ctx context.Context) error {
-	pass, err := a.database.Preview(ctx, a.run)
+	preview, err := a.database.Preview(ctx, a.run)
 	if err != nil {
 		return failure.On(v1alpha1.ConditionSourceReady, err)
 	}
-	defer pass.Close()
-	r, err := a.renderClaims(ctx, pass)
+	defer preview.Close()
+	var from pass = preview
+	if a.task.Limit > 0 {
+		from = &limited{preview, a.task.Limit}
+	}
+	r, err := a.renderClaims(ctx, from)
 	if err != nil {
 		return err
 	}
@@ -76,4 +82,19 @@ func (a *attempt) deliverPreview(ctx context.Context) error {
 	}
 	a.run.State, a.run.Location = claims.StateCommitted, a.artifactLocation()
 	return nil
+}
+
+// limited ends a pass after so many claims.
+type limited struct {
+	pass
+	left int64
+}
+
+// Next gives the next claim, or io.EOF.
+func (l *limited) Next(ctx context.Context) (*ledger.Claim, error) {
+	if l.left == 0 {
+		return nil, io.EOF
+	}
+	l.left--
+	return l.pass.Next(ctx)
 }

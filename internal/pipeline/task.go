@@ -26,6 +26,8 @@ type Task struct {
 	Cutoff time.Time
 	// CreatedAt is when the run was created.
 	CreatedAt time.Time
+	// Limit of the claims of a preview; 0 is none.
+	Limit int64
 	// Deadline for the attempt, counted from its start.
 	Deadline time.Duration
 	// Release gives the claims of the run back instead of going on with it. A run whose artifact is already at the

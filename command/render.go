@@ -1,0 +1,83 @@
+package command
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/internal/offline"
+)
+
+func renderCommand(registry *exporters.Registry) *cobra.Command {
+	var paths []string
+	var cutoff, created string
+	rendering := offline.Rendering{Registry: registry, ProgramVersion: buildVersion()}
+	command := &cobra.Command{
+		Use:   "render -f PATH… --output DIR",
+		Short: "Write what the next run would deliver, and reserve nothing",
+		Long: `Write what the next run would deliver, and reserve nothing: the resources are in files, and the database is at a URL.
+The bytes are those of the run with the same name, UID, cutoff and time of creation; a scheduled run is named
+EXPORT-SLOT, where SLOT is the time of the slot in unix minutes. With --limit it is only the beginning.`,
+		Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			rendering.DatabaseURL = cmp.Or(rendering.DatabaseURL, os.Getenv(databaseURLVariable))
+			if rendering.DatabaseURL == "" {
+				return errors.New("give the database with --database-url or in " + databaseURLVariable)
+			}
+			var err error
+			if rendering.Cutoff, err = instant("cutoff", cutoff, time.Now()); err != nil {
+				return err
+			}
+			if rendering.CreatedAt, err = instant("created-at", created, rendering.Cutoff); err != nil {
+				return err
+			}
+			found, err := offline.Validate(command.Context(), registry, paths, command.InOrStdin(), false)
+			if err != nil {
+				return err
+			}
+			for _, finding := range found.Findings {
+				fmt.Fprintln(command.OutOrStdout(), finding)
+			}
+			if len(found.Findings) > 0 {
+				return fmt.Errorf("%d problems in %d resources", len(found.Findings), found.Checked)
+			}
+			outcomes, err := found.Render(command.Context(), rendering)
+			for _, name := range slices.Sorted(maps.Keys(outcomes)) {
+				result := outcomes[name].Result
+				fmt.Fprintf(command.OutOrStdout(), "%s: %d claims, %d held, %s, %s\n", name, result.Claims, result.Held, result.Total, result.Location)
+			}
+			return err
+		},
+	}
+	flags := command.Flags()
+	flags.StringSliceVarP(&paths, "filename", "f", nil, "files, directories with all that is below them, or - for standard input")
+	flags.StringVar(&rendering.DatabaseURL, "database-url", "", "connection URL; better given in "+databaseURLVariable)
+	flags.StringVarP(&rendering.Output, "output", "o", "", "directory for the files")
+	flags.StringVar(&rendering.Export, "export", "", "one export, as NAME or NAMESPACE/NAME; empty is all of them")
+	flags.StringVar(&cutoff, "cutoff", "", "claims approved before this time, as RFC 3339; empty is now")
+	flags.StringVar(&created, "created-at", "", "when the run would be created, as RFC 3339; empty is the cutoff")
+	flags.StringVar(&rendering.RunName, "run-name", "", "name of the run that would be; empty is the export's")
+	flags.StringVar(&rendering.RunUID, "run-uid", "00000000-0000-4000-8000-000000000000", "UID of the run that would be")
+	flags.Int64Var(&rendering.Limit, "limit", 0, "claims at most; 0 is no limit")
+	_ = errors.Join(command.MarkFlagRequired("filename"), command.MarkFlagRequired("output")) // they are defined above
+	return command
+}
+
+// instant reads a time of a flag.
+func instant(flag, text string, otherwise time.Time) (time.Time, error) {
+	if text == "" {
+		return otherwise, nil
+	}
+	read, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return read, fmt.Errorf("--%s is %q; give a time such as 2026-12-01T06:00:00+01:00", flag, text)
+	}
+	return read, nil
+}

@@ -1,0 +1,121 @@
+package offline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/internal/credentials"
+	"github.com/ledgerport/ledgerport/internal/destinations"
+	"github.com/ledgerport/ledgerport/internal/outbound"
+	"github.com/ledgerport/ledgerport/internal/pipeline"
+	"github.com/ledgerport/ledgerport/internal/references"
+)
+
+// Rendering says what is to be rendered, and as which run: bytes depend on its names and times.
+type Rendering struct {
+	Registry *exporters.Registry
+	// DatabaseURL of the application's database.
+	DatabaseURL string
+	// Output is the directory for the files.
+	Output string
+	// Export is the name of one export, as NAME or NAMESPACE/NAME; empty is all of them.
+	Export string
+	// RunName and RunUID of the run that would be. The name of a scheduled run is <export>-<slot in unix minutes>.
+	RunName, RunUID string
+	// Cutoff: claims approved before it. CreatedAt is when the run would be created.
+	Cutoff, CreatedAt time.Time
+	// Limit of claims; 0 is none.
+	Limit int64
+	// ProgramVersion is in some formats.
+	ProgramVersion string
+}
+
+// secretName is that of a Secret that exists in memory alone.
+const secretName = "ledgerport-render"
+
+// Render writes what the next run of each export would deliver, and reserves nothing. It gives the outcomes by
+// NAMESPACE/NAME. The resources must be valid.
+func (v *Validation) Render(ctx context.Context, r Rendering) (map[string]pipeline.Outcome, error) {
+	output, err := filepath.Abs(r.Output)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(output, 0o750); err != nil {
+		return nil, err
+	}
+	// Whoever runs the command may reach what he may.
+	policy, err := outbound.New([]string{outbound.AnyHost, "127.0.0.0/8", "::1/128"})
+	if err != nil {
+		return nil, err
+	}
+	p := &pipeline.Pipeline{
+		Resolver: &references.Resolver{
+			Objects: v.Objects, Secrets: credentials.Secrets{API: v.Objects}, Outbound: policy,
+			Destinations: destinations.Settings{FilesystemRoot: output}, Exporters: r.Registry,
+		},
+		Holder: "render", Program: "Ledgerport", ProgramVersion: r.ProgramVersion,
+	}
+	outcomes := map[string]pipeline.Outcome{}
+	for _, export := range v.exports {
+		name := export.Namespace + "/" + export.Name
+		if r.Export != "" && r.Export != export.Name && r.Export != name {
+			continue
+		}
+		if err := v.prepare(ctx, export, r); err != nil {
+			return outcomes, fmt.Errorf("%s: %w", name, err)
+		}
+		run := r.RunName
+		if run == "" {
+			run = export.Name
+		}
+		outcomes[name], err = p.Run(ctx, pipeline.Task{
+			Type: v1alpha1.RunPreview, RunID: r.RunUID, Namespace: export.Namespace, Name: run, Export: export.Name,
+			Cutoff: r.Cutoff, CreatedAt: r.CreatedAt, Deadline: 24 * time.Hour, Limit: r.Limit,
+		}, &pipeline.Progress{})
+		if err != nil {
+			return outcomes, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	if len(outcomes) == 0 {
+		return nil, errors.New("there is no such AccountingExport in the files")
+	}
+	return outcomes, nil
+}
+
+// prepare puts the given database and directory in place of those of the cluster. Who has the URL of the database needs no
+// access rule.
+func (v *Validation) prepare(ctx context.Context, export *v1alpha1.AccountingExport, r Rendering) error {
+	var source v1alpha1.ClaimSource
+	if err := v.Objects.Get(ctx, references.SourceKey(export), &source); err != nil {
+		return err
+	}
+	managed := false
+	source.Spec.Postgres.ManageSchema = &managed
+	source.Spec.Postgres.ConnectionExternalSecretRef = nil
+	source.Spec.Postgres.ConnectionSecretRef = &v1alpha1.SecretKeyReference{Name: secretName, Key: "url"}
+	source.Spec.Access = []v1alpha1.AccessRule{{OrganizationIDs: []string{export.Spec.OrganizationID}}}
+	v.Objects.Put(&source)
+	v.Objects.Put(secret(source.Namespace, map[string][]byte{"url": []byte(r.DatabaseURL)}))
+	destination := &v1alpha1.ExportDestination{Spec: v1alpha1.ExportDestinationSpec{
+		Filesystem: &v1alpha1.FilesystemDestination{Path: "."}, Access: []v1alpha1.DestinationAccessRule{{}},
+	}}
+	key := references.DestinationKey(export)
+	destination.Namespace, destination.Name = key.Namespace, key.Name
+	v.Objects.Put(destination)
+	v.Objects.Put(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: export.Namespace}})
+	v.Objects.Put(export)
+	return nil
+}
+
+func secret(namespace string, data map[string][]byte) *corev1.Secret {
+	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: secretName}, Data: data}
+}
