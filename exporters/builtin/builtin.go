@@ -4,6 +4,7 @@ package builtin
 
 import (
 	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/exporters/businesscentral"
 	"github.com/ledgerport/ledgerport/exporters/csv"
 	"github.com/ledgerport/ledgerport/exporters/datev"
 	"github.com/ledgerport/ledgerport/exporters/gbat10"
@@ -17,6 +18,7 @@ import (
 // Exporters gives the built-in exporters.
 func Exporters() []exporters.Exporter {
 	return []exporters.Exporter{
+		businesscentral.New(),
 		csv.New(),
 		datev.New(),
 		gbat10.New(),

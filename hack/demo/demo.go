@@ -17,6 +17,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/hack/environment"
 	"github.com/ledgerport/ledgerport/test/application"
+	"github.com/ledgerport/ledgerport/test/standins"
 )
 
 const samples = "config/samples"
@@ -30,6 +31,7 @@ type demo struct {
 	controlPlane *environment.ControlPlane
 	postgres     *environment.Postgres
 	objects      []*unstructured.Unstructured
+	standIns     []standins.StandIn
 	client       client.Client
 	operator     *environment.Operator
 }
@@ -55,8 +57,42 @@ func (d *demo) startPostgres(ctx context.Context) (err error) {
 }
 
 func (d *demo) readSamples(context.Context) (err error) {
-	d.objects, err = readObjects(samples, d.exporter)
-	return err
+	if d.objects, err = readObjects(samples, d.exporter); err != nil {
+		return err
+	}
+	for _, export := range d.ofKind("AccountingExport") {
+		if err := d.standIn(export); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// standIn starts what stands in for an export's accounting system, if there is something, and lets the export reach it.
+func (d *demo) standIn(export *unstructured.Unstructured) error {
+	exporter, _, _ := unstructured.NestedString(export.Object, "spec", "exporter", "type")
+	standIn, found := standins.Start(exporter)
+	if !found {
+		return nil
+	}
+	d.standIns = append(d.standIns, standIn)
+	for name, value := range standIn.Options {
+		if err := unstructured.SetNestedField(export.Object, value, "spec", "exporter", "options", name); err != nil {
+			return err
+		}
+	}
+	secret, _, _ := unstructured.NestedString(export.Object, "spec", "credentials", "secretRef", "name")
+	for _, object := range d.ofKind("Secret") {
+		if object.GetNamespace() != export.GetNamespace() || object.GetName() != secret {
+			continue
+		}
+		for key, value := range standIn.Credentials {
+			if err := unstructured.SetNestedField(object.Object, value, "stringData", key); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // fillDatabase makes claims for every organisation that the samples export.
@@ -117,7 +153,7 @@ func (d *demo) startOperator(ctx context.Context) (err error) {
 // applySamples applies every sample; the Secret with the connection URL gets that of the PostgreSQL just started.
 func (d *demo) applySamples(ctx context.Context) error {
 	for _, object := range d.objects {
-		if object.GetKind() == "Secret" {
+		if _, isURL, _ := unstructured.NestedString(object.Object, "stringData", "url"); object.GetKind() == "Secret" && isURL {
 			if err := unstructured.SetNestedField(object.Object, d.postgres.URL, "stringData", "url"); err != nil {
 				return err
 			}
@@ -215,5 +251,8 @@ func (d *demo) stop() {
 	}
 	if d.controlPlane != nil {
 		d.controlPlane.Stop()
+	}
+	for _, standIn := range d.standIns {
+		standIn.Stop()
 	}
 }

@@ -369,16 +369,17 @@ func requests(vouchers []sent) []exporters.Request {
 }
 
 // systemFailure says what is wrong with an accounting system.
-func systemFailure(system *exporters.SystemError) error {
+func (a *attempt) systemFailure(system *exporters.SystemError) error {
+	message := a.quoted(system.Message)
 	switch system.Problem {
 	case exporters.CredentialsRefused:
-		return failure.On(v1alpha1.ConditionCredentialsReady, failure.Transient(v1alpha1.ReasonLoginRefused, system, "%s", system.Message))
+		return failure.On(v1alpha1.ConditionCredentialsReady, failure.Transient(v1alpha1.ReasonLoginRefused, system, "%s", message))
 	case exporters.OutcomeUnknown:
-		return failure.Transient(v1alpha1.ReasonOutcomeUnknown, system, "%s", system.Message)
+		return failure.Transient(v1alpha1.ReasonOutcomeUnknown, system, "%s", message)
 	case exporters.Refused:
-		return failure.Transient(v1alpha1.ReasonSystemRefused, system, "%s", system.Message)
+		return failure.Transient(v1alpha1.ReasonSystemRefused, system, "%s", message)
 	default:
-		return failure.Transient(v1alpha1.ReasonSystemUnreachable, system, "%s", system.Message)
+		return failure.Transient(v1alpha1.ReasonSystemUnreachable, system, "%s", message)
 	}
 }
 

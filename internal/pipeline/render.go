@@ -302,7 +302,7 @@ func (a *attempt) exporterFailure(err error) error {
 		return failure.On(v1alpha1.ConditionMappingReady, failure.Stalled(v1alpha1.ReasonInvalidOptions, err,
 			"spec.exporter.options of the exporter %s: %s", a.exporter.Type(), option))
 	case errors.As(err, &system):
-		return systemFailure(system)
+		return a.systemFailure(system)
 	}
 	return failure.Transient(v1alpha1.ReasonExporterFailed, err, "the exporter %s could not write the artifact", a.exporter.Type())
 }

@@ -1,0 +1,102 @@
+// Package businesscentral sends vouchers to Microsoft Dynamics 365 Business Central through its API v2.0: the lines of a
+// run's vouchers go into one general journal, which is posted then where that is asked for.
+//
+// Sources: the pages journal, journalLine, dimensionSetLine and generalLedgerEntry of the API reference (v2.0), "Using OData
+// transactional $batch requests", "Operational limits for Business Central Online" and "Error codes" of learn.microsoft.com,
+// and the pages of the API as Microsoft publishes them (github.com/microsoft/BCApps, APIV2).
+package businesscentral
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+
+	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+// New gives the exporter of type businesscentral.
+func New() exporters.Poster { return exporter{} }
+
+type exporter struct{}
+
+// Type implements exporters.Exporter.
+func (exporter) Type() string { return "businesscentral" }
+
+// Version implements exporters.Exporter.
+func (exporter) Version() string { return "1" }
+
+// Validate implements exporters.Exporter.
+func (exporter) Validate(raw []byte) error {
+	_, err := decodeOptions(raw)
+	return err
+}
+
+// CredentialKeys implements exporters.NeedsCredentials.
+func (exporter) CredentialKeys([]byte) []string { return []string{clientIDKey, clientSecretKey} }
+
+const (
+	clientIDKey     = "clientID"
+	clientSecretKey = "clientSecret" // the key, not the secret
+
+	fileName  = "requests.jsonl"
+	mediaType = "application/jsonl"
+)
+
+// Begin implements exporters.Exporter.
+func (exporter) Begin(ctx context.Context, batch exporters.Batch, sink exporters.Sink) (exporters.Writer, error) {
+	o, err := decodeOptions(batch.Options)
+	if err != nil {
+		return nil, err
+	}
+	if o.OffsetAccountType != glAccount && batch.Books.Offset.Subledger == "" {
+		return nil, &exporters.OptionError{Field: "offsetAccountType", Problem: "needs offset.subledger: Claimant in the chart of accounts, which says whose account it is"}
+	}
+	currency, err := ledger.ParseCurrency(batch.Books.Currency)
+	if err != nil {
+		return nil, err
+	}
+	content, err := sink.Create(ctx, fileName, mediaType)
+	if err != nil {
+		return nil, err
+	}
+	w := &writer{options: o, currency: currency, content: content, buffer: bufio.NewWriter(content)}
+	w.encoder = json.NewEncoder(w.buffer)
+	w.encoder.SetEscapeHTML(false)
+	return w, nil
+}
+
+// writer writes one line of JSON for each voucher.
+type writer struct {
+	options  *options
+	currency ledger.Currency
+	content  io.WriteCloser
+	buffer   *bufio.Writer
+	encoder  *json.Encoder
+	lines    int // of the vouchers written so far
+}
+
+// Write implements exporters.Writer.
+func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	rendered, err := w.render(voucher)
+	if err != nil {
+		return err
+	}
+	w.lines += len(rendered.Lines)
+	return w.encoder.Encode(rendered)
+}
+
+// Close implements exporters.Writer.
+func (w *writer) Close(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := w.buffer.Flush(); err != nil {
+		return err
+	}
+	return w.content.Close()
+}

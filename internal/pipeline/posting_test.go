@@ -1,0 +1,468 @@
+package pipeline_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"path"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/apd/v3"
+	"github.com/jackc/pgx/v5"
+	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/exporters/businesscentral"
+	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/pipeline"
+	bc "github.com/ledgerport/ledgerport/test/businesscentral"
+)
+
+// office is an organisation whose vouchers are sent to an accounting system.
+type office struct {
+	*stage
+	server *bc.Server
+	books  *pipeline.Pipeline
+	// line is what a request goes through on its way to the system.
+	line    func(http.RoundTripper) http.RoundTripper
+	objects client.Client
+}
+
+// tapped is an exporter whose requests a test can get hold of.
+type tapped struct {
+	exporters.Poster
+	office *office
+}
+
+func (t tapped) Open(ctx context.Context, batch exporters.Batch) (exporters.Session, error) {
+	if t.office.line != nil {
+		batch.HTTPClient = &http.Client{Transport: t.office.line(batch.HTTPClient.Transport)}
+	}
+	return t.Poster.Open(ctx, batch)
+}
+
+// newOffice has no claims yet. Options are those that have to do with rejection and posting.
+func newOffice(t *testing.T, settings bc.Settings, options map[string]any) *office {
+	t.Helper()
+	o := &office{stage: newStage(t), server: bc.New(settings)}
+	t.Cleanup(o.server.Close)
+	o.sql(func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, `TRUNCATE claims, claim_lines`)
+		return err
+	})
+	o.books = newPipeline(o.database, o.exports, "office", nil)
+	o.objects = o.books.Resolver.Objects.(client.Client)
+	all := map[string]any{"tenantID": bc.Tenant, "companyID": bc.Company, "baseURL": o.server.BaseURL(), "tokenURL": o.server.TokenURL()}
+	maps.Copy(all, options)
+	raw, err := json.Marshal(all)
+	o.must(err)
+	o.must(o.objects.Create(t.Context(), &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "businesscentral"},
+		Data:       map[string][]byte{"clientID": []byte(bc.ClientID), "clientSecret": []byte(bc.ClientSecret), "hosts": []byte("127.0.0.1")},
+	}))
+	key := types.NamespacedName{Namespace: "acme", Name: "monthly"}
+	var export v1alpha1.AccountingExport
+	o.must(o.objects.Get(t.Context(), key, &export))
+	export.Spec.Exporter = v1alpha1.ExporterSpec{Type: "businesscentral", Options: &apiextensionsv1.JSON{Raw: raw}}
+	export.Spec.Credentials = &v1alpha1.CredentialsSpec{SecretRef: &v1alpha1.LocalReference{Name: "businesscentral"}}
+	o.must(o.objects.Update(t.Context(), &export))
+	var chart v1alpha1.ChartOfAccounts
+	o.must(o.objects.Get(t.Context(), key, &chart))
+	chart.Spec.Accounts = append(chart.Spec.Accounts, v1alpha1.Account{Number: "4680", Name: "Hotels"})
+	chart.Spec.Rules = append([]v1alpha1.MappingRule{{Match: v1alpha1.RuleMatch{Categories: []string{"hotel"}}, Account: "4680"}}, chart.Spec.Rules...)
+	o.must(o.objects.Update(t.Context(), &chart))
+	if o.books.Resolver.Exporters, err = exporters.NewRegistry(tapped{businesscentral.New(), o}); err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// claims adds approved claims of nine lines each, so that about ten vouchers go into one request.
+func (o *office) claims(n int) {
+	o.Helper()
+	o.sql(func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, `
+			WITH added AS (
+				INSERT INTO claims (id, organization_id, claimant_id, claimant_name, status, approved_at, currency, description)
+				SELECT gen_random_uuid(), $1, '1042', 'Employee 1042', 'approved', $2::timestamptz + i * interval '1 s', 'EUR', 'Journey ' || i
+				FROM generate_series(1, $3::int) i RETURNING id)
+			INSERT INTO claim_lines (claim_id, line_no, expense_date, category, gross_amount, tax_amount)
+			SELECT id, line, '2026-10-20', 'travel', 10 * line + 0.25, 0 FROM added, generate_series(1, 9) line`,
+			organization, approvedUntil.Add(-24*time.Hour), n)
+		return err
+	})
+}
+
+// hotel makes the nth claim one that the system refuses, where it does not have the account of hotels.
+func (o *office) hotel(n ...int) {
+	o.Helper()
+	for _, nth := range n {
+		o.sql(func(ctx context.Context, conn *pgx.Conn) error {
+			_, err := conn.Exec(ctx, `UPDATE claim_lines SET category = 'hotel' WHERE line_no = 1 AND claim_id =
+				(SELECT id FROM claims ORDER BY approved_at, id OFFSET $1 LIMIT 1)`, nth-1)
+			return err
+		})
+	}
+}
+
+func run(n int) pipeline.Task {
+	t := task(1)
+	t.RunID, t.Name = fmt.Sprintf("22222222-0000-4000-8000-%012d", n), fmt.Sprintf("monthly-%d", n)
+	return t
+}
+
+func released(t pipeline.Task) pipeline.Task {
+	t.Release, t.ReleaseReason = true, "Cancelled"
+	return t
+}
+
+// attempt makes one, and says whether it came to its end.
+func (o *office) attempt(task pipeline.Task) (outcome pipeline.Outcome, err error, ended bool) { //nolint:revive // the error is not the last word
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		outcome, err = o.books.Run(context.Background(), task, &pipeline.Progress{})
+		ended = true
+	}()
+	<-done
+	return outcome, err, ended
+}
+
+// documents gives what the system has of each voucher: how many lines on the offset account, and the sum of all lines.
+func (o *office) documents() map[string][2]string {
+	counts, sums := map[string]int{}, map[string]*apd.Decimal{}
+	for _, entry := range append(o.server.Posted(), o.server.Waiting()...) {
+		if sums[entry.Document] == nil {
+			sums[entry.Document] = new(apd.Decimal)
+		}
+		_, _ = apd.BaseContext.WithPrecision(30).Add(sums[entry.Document], sums[entry.Document], &entry.Amount) // small sums
+		if entry.Account == "1740" {
+			counts[entry.Document]++
+		}
+	}
+	documents := map[string][2]string{}
+	for document, count := range counts {
+		documents[document] = [2]string{fmt.Sprint(count), sums[document].Text('f')}
+	}
+	return documents
+}
+
+// exported gives the vouchers of a run whose claims are exported.
+func (o *office) exported(runID string) []string {
+	list := o.text(`SELECT coalesce(string_agg('E/' || fiscal_year || '/' || voucher_number, ' ' ORDER BY position), '') FROM ledgerport.exported_claims WHERE run_id = $1`, runID)
+	return strings.Fields(list)
+}
+
+// manifestAndReceipt are what was delivered of a run.
+func (o *office) manifestAndReceipt(name string) (manifest pipeline.Manifest, receipt []string) {
+	o.Helper()
+	files := o.files()
+	directory := path.Join("books", "acme", "monthly", name)
+	o.must(json.Unmarshal([]byte(files[path.Join(directory, "manifest.json")].content), &manifest))
+	return manifest, strings.Split(strings.TrimSpace(files[path.Join(directory, "receipt.jsonl")].content), "\n")
+}
+
+// killer ends an attempt at one of its requests, as if its process had ended: nothing of the attempt goes on but what is
+// deferred.
+type killer struct {
+	at       int
+	manner   manner
+	requests int
+	inFlight *sync.WaitGroup
+}
+
+type manner int
+
+const (
+	before     manner = iota // the request never leaves
+	after                    // the system has answered, and nobody has read it
+	underway                 // the request is on its way while the next attempt begins
+	allManners = 3
+)
+
+func (k *killer) line(next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(request *http.Request) (*http.Response, error) {
+		k.requests++
+		if k.requests != k.at {
+			return next.RoundTrip(request)
+		}
+		switch k.manner {
+		case after:
+			if response, err := next.RoundTrip(request); err == nil {
+				_ = response.Body.Close() // unread
+			}
+		case underway:
+			body := []byte(nil)
+			if request.Body != nil {
+				body, _ = io.ReadAll(request.Body) // in memory
+			}
+			late := request.Clone(context.Background())
+			late.Body = io.NopCloser(bytes.NewReader(body))
+			k.inFlight.Go(func() {
+				if response, err := http.DefaultTransport.RoundTrip(late); err == nil {
+					_ = response.Body.Close() // nobody waits for it
+				}
+			})
+		case before:
+		}
+		runtime.Goexit()
+		return nil, nil
+	})
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(request *http.Request) (*http.Response, error) { return f(request) }
+
+// TestARunKilledBetweenAnyTwoRequestsLeavesEachVoucherOnce kills a hundred runs, each at a request that chance chooses, many of
+// them again, while the system fails now and then. In the end it has each voucher exactly once.
+func TestARunKilledBetweenAnyTwoRequestsLeavesEachVoucherOnce(t *testing.T) {
+	t.Parallel()
+	for _, post := range []bool{false, true} {
+		t.Run(fmt.Sprintf("post %t", post), func(t *testing.T) {
+			t.Parallel()
+			chance := rand.New(rand.NewPCG(2026, 11))
+			faults := []bc.Fault{bc.Throttle, bc.Fail, bc.CutBefore, bc.CutAfter, bc.FailAfter, bc.ExpireToken}
+			unsteady := bc.Settings{Faults: func(int, string) bc.Fault {
+				if chance.IntN(25) == 0 {
+					return faults[chance.IntN(len(faults))]
+				}
+				return bc.None
+			}}
+			o := newOffice(t, bc.Settings{}, map[string]any{"post": post})
+			want := map[string][2]string{}
+			kills := 0
+			for trial := range 50 {
+				o.claims(30)
+				if trial%5 == 4 {
+					o.server.Change(unsteady)
+				}
+				kills += o.killUntilItEnds(run(trial), chance, post)
+				o.server.Change(bc.Settings{})
+				vouchers := o.exported(run(trial).RunID)
+				if len(vouchers) != 30 || o.state(run(trial).RunID) != "committed" {
+					t.Fatalf("run %d is %s with %d vouchers", trial, o.state(run(trial).RunID), len(vouchers))
+				}
+				for _, voucher := range vouchers {
+					want[voucher] = [2]string{"1", "0.00"}
+				}
+			}
+			if got := o.documents(); !maps.Equal(got, want) {
+				t.Errorf("the system has\n%v, want\n%v", got, want)
+			}
+			if left := len(o.server.Waiting()); (left == 0) != post {
+				t.Errorf("%d lines are not posted", left)
+			}
+			if voided := o.voided(); voided != "0" || len(o.server.Journals()) != 50 {
+				t.Errorf("%s numbers are voided, %d journals; want none, and one for each run", voided, len(o.server.Journals()))
+			}
+			t.Logf("50 runs were killed %d times and made %d requests", kills, o.server.Requests())
+		})
+	}
+}
+
+// killUntilItEnds makes attempts of a run, the first of which is killed and each other with a chance of a half.
+func (o *office) killUntilItEnds(task pipeline.Task, chance *rand.Rand, post bool) (kills int) {
+	o.Helper()
+	var inFlight sync.WaitGroup
+	defer inFlight.Wait()
+	for {
+		o.line = nil
+		if kills == 0 || chance.IntN(2) == 0 {
+			requests := 6 // that a run makes at least: token, journals, create the journal, three batches
+			if post {
+				requests = 8 // look up, post
+			}
+			k := &killer{at: 1 + chance.IntN(requests), manner: manner(chance.IntN(allManners)), inFlight: &inFlight}
+			if post && k.manner == underway { // what arrives after the posting can not be told apart any more
+				k.manner = after
+			}
+			o.line = k.line
+		}
+		outcome, err, ended := o.attempt(task)
+		switch {
+		case !ended:
+			kills++
+		case err != nil && failure.From(err).Stalled:
+			o.Fatalf("the run stalled: %v", err)
+		case err == nil && outcome.Committed:
+			return kills
+		}
+	}
+}
+
+var withoutHotels = bc.Settings{Accounts: []string{"4670", "1576", "1740"}}
+
+func TestARejectedVoucherIsHeldAndTheOthersGoOn(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, withoutHotels, map[string]any{"post": true})
+	o.claims(30)
+	o.hotel(4, 5, 20)
+	outcome, err, _ := o.attempt(run(1))
+	if err != nil || !outcome.Committed || outcome.Result.Claims != 27 || outcome.Result.Held != 3 || outcome.Result.Lines != 27*9 ||
+		len(outcome.Held) != 3 || outcome.Held[0].Reason != "Rejected" || outcome.FirstVoucher != "E/2026/1" || outcome.LastVoucher != "E/2026/30" {
+		t.Fatalf("the run ended with %+v (%v)", outcome, err)
+	}
+	if got := o.documents(); len(got) != 27 || got["E/2026/4"][0] != "" || got["E/2026/6"] != [2]string{"1", "0.00"} || len(o.server.Waiting()) != 0 {
+		t.Errorf("the system has %v", got)
+	}
+	if voided := o.voided(); voided != "3" {
+		t.Errorf("%s numbers are voided, want 3", voided)
+	}
+	const words = `The "accountNumber" does not match to an Account.`
+	if held := o.text(`SELECT count(*)::text FROM ledgerport.held_claims WHERE reason = 'Rejected' AND message = $1`, words); held != "3" {
+		t.Errorf("%s claims are held with the system's words", held)
+	}
+	manifest, receipt := o.manifestAndReceipt("monthly-1")
+	if manifest.Claims != 27 || manifest.Base.Debit != "12210.75" || manifest.Base.Payable != "12210.75" || len(manifest.Vouchers) != 3 || manifest.HeldTotal != 3 ||
+		manifest.Posting == nil || manifest.Posting.Accepted != 27 || manifest.Posting.Rejected != 3 || manifest.Posting.System["posted"] != "yes" || manifest.Held[0].Detail != words {
+		t.Errorf("the manifest is %+v", manifest)
+	}
+	if len(receipt) != 30 || !strings.Contains(receipt[3], `"voucher":"E/2026/4"`) || !strings.Contains(receipt[3], `"outcome":"rejected"`) || !strings.Contains(receipt[5], `"reference":"journal line `) {
+		t.Errorf("the receipt is %s", strings.Join(receipt, "\n"))
+	}
+
+	o.server.Change(bc.Settings{}) // somebody adds the account
+	outcome, err, _ = o.attempt(run(2))
+	if err != nil || outcome.Result.Claims != 3 || outcome.FirstVoucher != "E/2026/31" || len(o.documents()) != 30 {
+		t.Errorf("the next run ended with %+v (%v)", outcome, err)
+	}
+}
+
+func TestARejectedVoucherStopsTheOthersWhereThatIsWanted(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, withoutHotels, map[string]any{"post": true, "onRejection": "Stop"})
+	o.claims(30)
+	o.hotel(15)
+	outcome, err, _ := o.attempt(run(1))
+	if err != nil || !outcome.Committed || outcome.Result.Claims != 10 || outcome.Result.Held != 1 {
+		t.Fatalf("the run ended with %+v (%v)", outcome, err)
+	}
+	manifest, _ := o.manifestAndReceipt("monthly-1")
+	if p := manifest.Posting; p.Accepted != 10 || p.Rejected != 1 || p.Returned != 19 || p.System["posted"] != "no" || len(o.server.Posted()) != 0 {
+		t.Errorf("the manifest says %+v", p)
+	}
+	if voided := o.voided(); voided != "20" || len(o.exported(run(1).RunID)) != 10 {
+		t.Errorf("%s numbers are voided, want 20", voided)
+	}
+	o.server.Change(bc.Settings{})
+	if outcome, err, _ := o.attempt(run(2)); err != nil || outcome.Result.Claims != 20 || len(o.documents()) != 30 {
+		t.Errorf("the next run ended with %+v (%v)", outcome, err)
+	}
+}
+
+// kill makes an attempt that is killed at the nth request.
+func (o *office) kill(task pipeline.Task, at int, how manner) {
+	o.Helper()
+	o.line = (&killer{at: at, manner: how}).line
+	if _, err, ended := o.attempt(task); ended {
+		o.Fatalf("the attempt was not killed: %v", err)
+	}
+	o.line = nil
+}
+
+// The requests of a run: token, journals, create the journal, three batches.
+const secondBatch = 5
+
+func TestARunThatHasSentIsReleasedOnlyOfWhatTheSystemDoesNotHave(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, bc.Settings{}, map[string]any{})
+	o.claims(30)
+	o.kill(run(1), secondBatch, after)
+	outcome, err, _ := o.attempt(released(run(1)))
+	if err != nil || !outcome.Committed || outcome.Result.Claims != 20 || len(o.documents()) != 20 || !slices.Equal(o.exported(run(1).RunID)[18:], []string{"E/2026/19", "E/2026/20"}) {
+		t.Fatalf("the released run ended with %+v (%v)", outcome, err)
+	}
+	if manifest, receipt := o.manifestAndReceipt("monthly-1"); manifest.Posting.Returned != 10 || len(receipt) != 30 || o.voided() != "10" {
+		t.Errorf("the manifest says %+v, %s numbers are voided", manifest.Posting, o.voided())
+	}
+	if outcome, err, _ := o.attempt(run(2)); err != nil || outcome.Result.Claims != 10 || len(o.documents()) != 30 {
+		t.Errorf("the next run ended with %+v (%v)", outcome, err)
+	}
+}
+
+func TestAVoucherOfUnknownOutcomeIsGivenBackOnlyWhenItCanNotArriveAnyMore(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, bc.Settings{}, map[string]any{})
+	o.claims(30)
+	o.kill(run(1), secondBatch, before)
+	_, err, _ := o.attempt(released(run(1)))
+	if failed := failure.From(err); failed.Reason != v1alpha1.ReasonOutcomeUnknown || failed.Stalled || !strings.Contains(failed.Message, "voucher E/2026/11 was sent") {
+		t.Fatalf("the release ended with %v", err)
+	}
+	if state := o.state(run(1).RunID); state != "rendered" {
+		t.Errorf("the run is %s", state)
+	}
+	o.sql(func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, `UPDATE ledgerport.posted_vouchers SET sent_at = sent_at - interval '11 minutes'`)
+		return err
+	})
+	if outcome, err, _ := o.attempt(released(run(1))); err != nil || outcome.Result.Claims != 10 || o.voided() != "20" {
+		t.Errorf("the release ended with %+v (%v)", outcome, err)
+	}
+}
+
+func TestARunOfWhichTheSystemHasNothingIsReleasedLikeAnyOther(t *testing.T) {
+	t.Parallel()
+	broken := withoutHotels
+	broken.Faults = func(int, string) bc.Fault { return bc.Fail }
+	o := newOffice(t, broken, map[string]any{})
+	o.claims(2)
+	if _, err, _ := o.attempt(run(1)); failure.From(err).Reason != v1alpha1.ReasonSystemUnreachable {
+		t.Errorf("the attempt ended with %v", err)
+	}
+	if outcome, err, _ := o.attempt(released(run(1))); err != nil || outcome.Committed || o.state(run(1).RunID) != "released" || o.voided() != "2" {
+		t.Errorf("the release ended with %+v (%v)", outcome, err)
+	}
+	o.server.Change(withoutHotels)
+	o.hotel(1, 2)
+	outcome, err, _ := o.attempt(run(2))
+	if err != nil || !outcome.Committed || outcome.Result.Claims != 0 || outcome.Result.Held != 2 || outcome.Result.Location != "" || len(o.files()) != 0 {
+		t.Errorf("a run whose vouchers are all rejected ended with %+v (%v), files %v", outcome, err, o.files())
+	}
+}
+
+func TestWhatIsWrongWithTheSystemIsSaidWithoutASecret(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, bc.Settings{PostingFrom: "2026-11-01"}, map[string]any{"post": true})
+	o.claims(3)
+	var secret corev1.Secret
+	o.must(o.objects.Get(t.Context(), types.NamespacedName{Namespace: "acme", Name: "businesscentral"}, &secret))
+	secret.Data["clientSecret"] = []byte("an-0ld-secret")
+	o.must(o.objects.Update(t.Context(), &secret))
+	_, err, _ := o.attempt(run(1))
+	if failed := failure.From(err); failed.Condition != v1alpha1.ConditionCredentialsReady || failed.Reason != v1alpha1.ReasonLoginRefused || strings.Contains(failed.Message, "0ld") {
+		t.Errorf("with an old secret: %+v", failed)
+	}
+	secret.Data["clientSecret"] = []byte(bc.ClientSecret)
+	o.must(o.objects.Update(t.Context(), &secret))
+	_, err, _ = o.attempt(run(1))
+	if failed := failure.From(err); failed.Reason != v1alpha1.ReasonSystemRefused || !strings.Contains(failed.Message, "Posting Date is not within your range of allowed posting dates") {
+		t.Errorf("in a closed period: %+v", failed)
+	}
+	o.server.Change(bc.Settings{}) // somebody opens the period
+	if outcome, err, _ := o.attempt(run(1)); err != nil || outcome.Result.Claims != 3 || len(o.server.Posted()) != 30 {
+		t.Errorf("the run ended with %+v (%v)", outcome, err)
+	}
+	o.server.Close()
+	o.claims(1)
+	_, err, _ = o.attempt(run(2))
+	if failed := failure.From(err); failed.Reason != v1alpha1.ReasonSystemUnreachable || failed.Stalled {
+		t.Errorf("without a system: %+v", failed)
+	}
+}
