@@ -23,10 +23,11 @@ import (
 
 const (
 	postgresUser     = "postgres"
-	postgresPassword = "throw-away" // of a server that lives for one test run, on the loopback interface
+	postgresPassword = "throw-away" // of a server that lives for one test run
+	loopback         = "127.0.0.1"
 )
 
-// Postgres is a throw-away server on the loopback interface.
+// Postgres is a throw-away server.
 type Postgres struct {
 	// URL of the database postgres, as its superuser.
 	URL       string
@@ -35,9 +36,14 @@ type Postgres struct {
 	command   func() *exec.Cmd
 }
 
-// StartPostgres makes a cluster in a directory that is empty or does not exist yet, and starts a server on it. Both end
-// with this process. log gets what PostgreSQL says if it does not start, and what is installed.
+// StartPostgres makes a cluster in a directory that is empty or does not exist yet, and starts a server on it, on the
+// loopback interface. Both end with this process. log gets what PostgreSQL says if it does not start, and what is installed.
 func StartPostgres(ctx context.Context, directory string, log io.Writer) (*Postgres, error) {
+	return StartPostgresAt(ctx, directory, loopback, log)
+}
+
+// StartPostgresAt is StartPostgres on an address of this machine that others can reach.
+func StartPostgresAt(ctx context.Context, directory, address string, log io.Writer) (*Postgres, error) {
 	initdb, err := findInitdb(ctx, log)
 	if err != nil {
 		return nil, err
@@ -51,7 +57,7 @@ func StartPostgres(ctx context.Context, directory string, log io.Writer) (*Postg
 		p.Stop()
 		return nil, fmt.Errorf("making a PostgreSQL cluster: %w", err)
 	}
-	if err := p.start(ctx, filepath.Join(filepath.Dir(initdb), "postgres"), owner); err != nil {
+	if err := p.start(ctx, filepath.Join(filepath.Dir(initdb), "postgres"), address, owner); err != nil {
 		p.Stop()
 		return nil, fmt.Errorf("starting PostgreSQL: %w", err)
 	}
@@ -175,13 +181,18 @@ func (p *Postgres) handOver(owner *syscall.Credential, password string) error {
 
 func (p *Postgres) data() string { return filepath.Join(p.directory, "data") }
 
-func (p *Postgres) start(ctx context.Context, postgres string, owner *syscall.Credential) error {
+func (p *Postgres) start(ctx context.Context, postgres, address string, owner *syscall.Credential) error {
 	port, err := freePort()
 	if err != nil {
 		return err
 	}
+	if address != loopback {
+		if err := p.admit("host all all all scram-sha-256\n"); err != nil {
+			return err
+		}
+	}
 	p.command = func() *exec.Cmd {
-		command := exec.Command(postgres, "-D", p.data(), "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-k", "", // #nosec G204 -- found above
+		command := exec.Command(postgres, "-D", p.data(), "-h", address, "-p", strconv.Itoa(port), "-k", "", // #nosec G204 -- found above
 			"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "shared_buffers=256MB",
 			"-c", "max_connections=300", "-c", "max_wal_size=4GB", "-c", "autovacuum_naptime=10min")
 		command.SysProcAttr = &syscall.SysProcAttr{Credential: owner}
@@ -192,7 +203,7 @@ func (p *Postgres) start(ctx context.Context, postgres string, owner *syscall.Cr
 	}
 	p.URL = (&url.URL{
 		Scheme: "postgres", User: url.UserPassword(postgresUser, postgresPassword),
-		Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Path: "/postgres", RawQuery: "sslmode=disable",
+		Host: net.JoinHostPort(address, strconv.Itoa(port)), Path: "/postgres", RawQuery: "sslmode=disable",
 	}).String()
 	return p.server.waitUntilUp(ctx, p.ask)
 }
@@ -211,6 +222,16 @@ func (p *Postgres) Restart(ctx context.Context) error {
 		return err
 	}
 	return p.server.waitUntilUp(ctx, p.ask)
+}
+
+// admit adds a rule on who may connect.
+func (p *Postgres) admit(rule string) error {
+	file, err := os.OpenFile(filepath.Join(p.data(), "pg_hba.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(rule)
+	return errors.Join(err, file.Close())
 }
 
 // Stop ends the server and removes its data.

@@ -15,18 +15,23 @@ import (
 
 const (
 	s3AccessKey = "throw-away"
-	s3SecretKey = "throw-away-secret" // #nosec G101 -- of a server that lives for one test run, on the loopback interface
+	s3SecretKey = "throw-away-secret" // #nosec G101 -- of a server that lives for one test run
 )
 
-// S3 is a throw-away server that speaks the S3 protocol, on the loopback interface.
+// S3 is a throw-away server that speaks the S3 protocol.
 type S3 struct {
 	Endpoint, AccessKey, SecretKey string
 	server                         *server
 }
 
-// StartS3 starts versitygw over a directory that is empty or does not exist yet. Both end with this process. The program is
-// built once from its Go module, and kept; log gets what is built.
+// StartS3 starts versitygw over a directory that is empty or does not exist yet, on the loopback interface. Both end with
+// this process. The program is built once from its Go module, and kept; log gets what is built.
 func StartS3(ctx context.Context, directory string, log io.Writer) (*S3, error) {
+	return StartS3At(ctx, directory, loopback, log)
+}
+
+// StartS3At is StartS3 on an address of this machine that others can reach.
+func StartS3At(ctx context.Context, directory, host string, log io.Writer) (*S3, error) {
 	program, err := versitygw(ctx, log)
 	if err != nil {
 		return nil, err
@@ -39,7 +44,7 @@ func StartS3(ctx context.Context, directory string, log io.Writer) (*S3, error) 
 	if err := errors.Join(os.MkdirAll(buckets, 0o750), os.MkdirAll(metadata, 0o750)); err != nil {
 		return nil, err
 	}
-	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	address := net.JoinHostPort(host, strconv.Itoa(port))
 	// Metadata is kept in files, because not every filesystem of a test machine has extended attributes.
 	started, err := startServer(exec.Command(program, "--access", s3AccessKey, "--secret", s3SecretKey, "--port", address, // #nosec G204 -- built above
 		"posix", "--sidecar", metadata, buckets), directory)
