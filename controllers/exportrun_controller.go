@@ -179,7 +179,11 @@ func (r *ExportRunReconciler) countEnd(ctx context.Context, run *v1alpha1.Export
 	}
 	var export v1alpha1.AccountingExport // without it the exporter is not known
 	_ = r.Client.Get(ctx, types.NamespacedName{Namespace: run.Namespace, Name: run.Spec.ExportRef.Name}, &export)
-	r.Metrics.RunEnded(export.Spec.Exporter.Type, run.Status.Phase, readyReason(run), run.Status.RunResult)
+	exported := run.Status.RunResult
+	if run.Spec.Type == v1alpha1.RunPreview || run.Spec.Type == v1alpha1.RunReversal {
+		exported = v1alpha1.RunResult{} // a preview exports nothing, and what a reversal takes back was counted before
+	}
+	r.Metrics.RunEnded(export.Spec.Exporter.Type, run.Status.Phase, readyReason(run), exported)
 }
 
 // recheck lets whoever knows best look at once at what an attempt found missing.
