@@ -52,7 +52,7 @@ func (p *Preview) begin(ctx context.Context, conn *pgx.Conn, run Run, tables *la
 	if err := tables.hint(ctx, p.tx, 0); err != nil {
 		return err
 	}
-	if err := p.numbers.read(ctx, p.tx, run); err != nil {
+	if err := p.read(ctx, p.tx, run); err != nil {
 		return err
 	}
 	p.stream = openStream(ctx, conn, tables.candidates(run), resultFormats())

@@ -93,7 +93,7 @@ func (r *Reservation) begin(ctx context.Context, d *Database) (err error) {
 	if err := bind(ctx, r.tx, r.run.OrganizationID, r.run.ID); err != nil {
 		return err
 	}
-	if err := r.numbers.read(ctx, r.tx, r.run); err != nil {
+	if err := r.read(ctx, r.tx, r.run); err != nil {
 		return err
 	}
 	r.stream = openStream(ctx, r.reader, r.tables.candidates(r.run), resultFormats())

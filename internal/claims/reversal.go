@@ -117,7 +117,7 @@ func (r *Reversal) begin(ctx context.Context, d *Database, source Run) (err erro
 	if err := bind(ctx, r.tx, r.run.OrganizationID, r.run.ID); err != nil {
 		return err
 	}
-	if err := r.numbers.read(ctx, r.tx, r.run); err != nil {
+	if err := r.read(ctx, r.tx, r.run); err != nil {
 		return err
 	}
 	r.recorder = newRecorder(ctx, r.tx.Conn(), r.run, "reversal_vouchers")
