@@ -187,7 +187,7 @@ func (p *Postgres) start(ctx context.Context, postgres, address string, owner *s
 		return err
 	}
 	if address != loopback {
-		if err := p.admit("host\tall\tall\t0.0.0.0/0\tscram-sha-256\n"); err != nil {
+		if err := p.admit("host all all 0.0.0.0/0 scram-sha-256\n"); err != nil { //nolint:dupword // any database, any user
 			return err
 		}
 	}
