@@ -254,11 +254,13 @@ func TestFaultThatARunMeetsIsKnownAtOnceAndWaitedOut(t *testing.T) {
 	t.Parallel()
 	w := newWorldLookingEvery(t, time.Hour)
 	w.fill(5)
-	w.create(w.secret(), w.source(), w.chart(), w.destination(), w.export())
+	export := w.export()
+	export.Spec.Retry.InitialBackoff = &metav1.Duration{Duration: time.Minute} // however slow the look at the source is
+	w.create(w.secret(), w.source(), w.chart(), w.destination(), export)
 	eventually(w, w.export(), exportIs(metav1.ConditionTrue, v1alpha1.ReasonReady))
 	w.exec(`alter table claim_lines rename to claim_lines_moved`)
 	w.request("now")
-	export := eventually(w, w.export(), exportIs(metav1.ConditionFalse, v1alpha1.ReasonTableNotFound))
+	export = eventually(w, w.export(), exportIs(metav1.ConditionFalse, v1alpha1.ReasonTableNotFound))
 	run := eventually(w, w.run(export.Status.LastRun.Name), func(run *v1alpha1.ExportRun) string {
 		return condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonTableNotFound, "goes on when this is mended")
 	})

@@ -38,7 +38,7 @@ func TestMemory(t *testing.T) { conformance.TestMemory(t, New(), []byte(norwegia
 func FuzzOptions(f *testing.F) { conformance.FuzzOptions(f, New(), norwegian, unicode, `{}`) }
 
 func FuzzTexts(f *testing.F) {
-	conformance.FuzzTexts(f, New(), []byte(norwegian), conformance.ReadBack(readBack))
+	conformance.FuzzTexts(f, New(), []byte(norwegian), conformance.ReadBack(readBackKronor))
 }
 
 // The golden file is also what docs/exporters/gbat10.md shows.
