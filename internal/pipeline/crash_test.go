@@ -361,6 +361,27 @@ func TestAnAttemptThatWakesUpLateChangesNothing(t *testing.T) {
 	}
 }
 
+// untilNoBackendWorks waits for the server to notice that the operator's connections are closed. A query that was not
+// cancelled would go on for longer than that.
+func (s *stage) untilNoBackendWorks() {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), 10*time.Second)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		n := s.text(`select count(*)::text from pg_stat_activity where datname = current_database() and application_name like 'ledgerport%'`)
+		if n == "0" {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			s.Fatalf("%s backends still work", n)
+		case <-tick.C:
+		}
+	}
+}
+
 func TestADeadlineLeavesNothingBehindInTheDatabaseOrAtTheDestination(t *testing.T) {
 	t.Parallel()
 	for _, point := range []failpoint.Point{failpoint.Render.During(), failpoint.Put.During()} {
@@ -379,9 +400,7 @@ func TestADeadlineLeavesNothingBehindInTheDatabaseOrAtTheDestination(t *testing.
 			if left := s.files(); len(left) > 0 {
 				t.Errorf("%d files are left", len(left))
 			}
-			if n := s.text(`select count(*)::text from pg_stat_activity where datname = current_database() and application_name like 'ledgerport%'`); n != "0" {
-				t.Errorf("%s backends still work", n)
-			}
+			s.untilNoBackendWorks()
 			if outcome, err := s.attempt(task(2), nil); err != nil || outcome.Result.Claims != claimCount {
 				t.Errorf("the resumed run ended with %+v (%v)", outcome, err)
 			}
