@@ -138,18 +138,7 @@ func TestFilesAreAsReviewed(t *testing.T) {
 			t.Parallel()
 			file := render(t, test.options)
 			golden := filepath.Join("testdata", test.name)
-			if *update {
-				if err := os.WriteFile(golden, file.Content, 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(file.Content, want) {
-				t.Errorf("the file differs from %s; run the test with -update and review the change", golden)
-			}
+			conformance.Golden(t, golden, file.Content, *update)
 		})
 	}
 }

@@ -1,7 +1,6 @@
 package hledger
 
 import (
-	"bytes"
 	"errors"
 	"flag"
 	"fmt"
@@ -43,18 +42,7 @@ func TestFilesAreAsReviewed(t *testing.T) {
 	for _, options := range []string{``, asBeancount} {
 		for _, file := range render(t, "SEK", options).Files {
 			golden := filepath.Join("testdata", file.Name)
-			if *update {
-				if err := os.WriteFile(golden, file.Content, 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(file.Content, want) {
-				t.Errorf("the file differs from %s; run the test with -update and review the change", golden)
-			}
+			conformance.Golden(t, golden, file.Content, *update)
 		}
 	}
 }

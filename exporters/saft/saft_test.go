@@ -1,7 +1,6 @@
 package saft
 
 import (
-	"bytes"
 	"errors"
 	"flag"
 	"fmt"
@@ -59,18 +58,7 @@ func TestFilesAreAsReviewed(t *testing.T) {
 	for _, options := range []string{kystlinje, other} {
 		file := render(t, "NOK", options).Files[0]
 		golden := filepath.Join("testdata", strings.ReplaceAll(file.Name, " ", "_"))
-		if *update {
-			if err := os.WriteFile(golden, file.Content, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(golden)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(file.Content, want) {
-			t.Errorf("the file differs from %s; run the test with -update and review the change", golden)
-		}
+		conformance.Golden(t, golden, file.Content, *update)
 	}
 }
 

@@ -1,7 +1,6 @@
 package xledger
 
 import (
-	"bytes"
 	"errors"
 	"flag"
 	"fmt"
@@ -47,18 +46,7 @@ func TestFilesAreAsReviewed(t *testing.T) {
 	t.Parallel()
 	file := render(t, full, nil).Files[0]
 	golden := filepath.Join("testdata", file.Name)
-	if *update {
-		if err := os.WriteFile(golden, file.Content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(file.Content, want) {
-		t.Errorf("the file differs from %s; run the test with -update and review the change", golden)
-	}
+	conformance.Golden(t, golden, file.Content, *update)
 }
 
 func TestEachPostingIsARow(t *testing.T) {
