@@ -45,8 +45,8 @@ test: ## Run all tests, against a real kube-apiserver, PostgreSQL and S3 server
 demo: ## Do the main job once on real parts (EXPORTER=type shows that one, KEEP=1 keeps everything running)
 	go run ./hack/demo $(if $(EXPORTER),-exporter=$(EXPORTER)) $(if $(KEEP),-keep)
 
-fuzz: ## Run every fuzz target in turn, DURATION=10m each (TARGET=regexp for some of them)
-	go run ./hack/fuzz -duration=$(or $(DURATION),10m) $(if $(TARGET),-target='$(TARGET)')
+fuzz: ## Run every fuzz target, DURATION=10m each, JOBS=1 at once (TARGET=regexp for some of them)
+	go run ./hack/fuzz -duration=$(or $(DURATION),10m) -jobs=$(or $(JOBS),1) $(if $(TARGET),-target='$(TARGET)')
 
 bench: ## Measure the pipeline against a plain COPY (CLAIMS=n, EXPORTER=type, MAX_SECONDS=s)
 	@go run ./hack/bench -claims=$(CLAIMS) $(if $(EXPORTER),-exporter=$(EXPORTER)) $(if $(MAX_SECONDS),-max-seconds=$(MAX_SECONDS))

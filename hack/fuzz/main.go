@@ -1,4 +1,5 @@
-// Command fuzz runs every fuzz target of the module in turn. It goes on after a finding, and fails at the end.
+// Command fuzz runs every fuzz target of the repository, the example's module included. It goes on after a finding, and
+// fails at the end.
 package main
 
 import (
@@ -10,24 +11,29 @@ import (
 	"os/exec"
 	"os/signal"
 	"regexp"
+	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 func main() {
 	duration := flag.Duration("duration", 10*time.Minute, "for each target")
-	only := flag.String("target", ".", "a regular expression over PACKAGE.TARGET")
+	only := flag.String("target", ".", "a regular expression over FOLDER.TARGET")
+	jobs := flag.Int("jobs", 1, "targets at once; they share the processors")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := fuzz(ctx, *duration, *only); err != nil {
+	if err := fuzz(ctx, *duration, *only, *jobs); err != nil {
 		fmt.Fprintln(os.Stderr, "fuzz:", err)
 		os.Exit(1)
 	}
 }
 
-func fuzz(ctx context.Context, duration time.Duration, only string) error {
+func fuzz(ctx context.Context, duration time.Duration, only string, jobs int) error {
 	wanted, err := regexp.Compile(only)
 	if err != nil {
 		return err
@@ -36,22 +42,36 @@ func fuzz(ctx context.Context, duration time.Duration, only string) error {
 	if err != nil {
 		return err
 	}
-	var failed []error
-	for _, t := range targets {
+	var group errgroup.Group
+	group.SetLimit(jobs)
+	failed := make([]error, len(targets))
+	for i, t := range targets {
 		if !wanted.MatchString(t.folder + "." + t.name) {
 			continue
 		}
-		fmt.Printf("==> %s in %s\n", t.name, t.folder)
-		command := exec.CommandContext(ctx, "go", "test", "-run=^$", "-fuzz=^"+t.name+"$", "-fuzztime="+duration.String(), t.folder)
-		command.Stdout, command.Stderr = os.Stdout, os.Stderr
-		if err := command.Run(); err != nil {
-			failed = append(failed, fmt.Errorf("%s in %s: %w", t.name, t.folder, err))
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
+		group.Go(func() error {
+			failed[i] = t.run(ctx, duration, max(1, runtime.NumCPU()/jobs))
+			return nil // the others go on
+		})
 	}
+	_ = group.Wait() // failures are kept one by one
 	return errors.Join(failed...)
+}
+
+// run fuzzes one target, and shows at its end what it said.
+func (t target) run(ctx context.Context, duration time.Duration, workers int) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	command := exec.CommandContext(ctx, "go", "test", "-run=^$", "-fuzz=^"+t.name+"$", "-fuzztime="+duration.String(),
+		"-parallel="+strconv.Itoa(workers), ".")
+	command.Dir = t.folder // which says of what module it is
+	output, err := command.CombinedOutput()
+	fmt.Printf("==> %s in %s\n%s", t.name, t.folder, output)
+	if err != nil {
+		return fmt.Errorf("%s in %s: %w", t.name, t.folder, err)
+	}
+	return nil
 }
 
 type target struct{ folder, name string }
