@@ -144,6 +144,8 @@ func (c *checks) describe(export *v1alpha1.AccountingExport, waiting string) {
 		set.failed(failed)
 	case last != nil && last.Phase == v1alpha1.RunFailed:
 		set.stalled(v1alpha1.ReasonLastRunFailed, "ExportRun "+last.Name+" failed ("+last.Reason+"); its own status says why. The next run takes its claims")
+	case last != nil && last.Phase == v1alpha1.RunIncomplete:
+		set.stalled(v1alpha1.ReasonLastRunIncomplete, "the accounting system has a part of ExportRun "+last.Name+" ("+last.Reason+"); its own status says what to look for there. The next run takes the other claims")
 	case export.Spec.Suspend:
 		set.ready(v1alpha1.ReasonSuspended, "spec.suspend is true: neither schedule nor requests begin a run")
 	default:

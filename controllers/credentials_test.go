@@ -58,7 +58,8 @@ func digest(password string) string {
 func registry() *exporters.Registry {
 	csv, _ := builtin.Registry().Get("csv")
 	sie, _ := builtin.Registry().Get("sie")
-	all, err := exporters.NewRegistry(csv, sie, portal{csv})
+	businessCentral, _ := builtin.Registry().Get("businesscentral")
+	all, err := exporters.NewRegistry(csv, sie, businessCentral, portal{csv})
 	if err != nil {
 		panic(err) // the types differ
 	}

@@ -308,6 +308,9 @@ func heldNote(status *v1alpha1.ExportRunStatus) string {
 	named := int64(0)
 	for _, held := range status.HeldClaims {
 		entry := fmt.Sprintf(" %s (%s)", held.ID, held.Reason)
+		if held.Message != "" {
+			entry = fmt.Sprintf(" %s (%s: %s)", held.ID, held.Reason, held.Message)
+		}
 		if note.Len()+len(entry) > maxMessage-len(" and 1000000000 more") {
 			break
 		}

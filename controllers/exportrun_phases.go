@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/executor"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/pipeline"
 )
 
 // longestBackoff bounds the wait between two attempts.
@@ -103,11 +105,21 @@ func succeed(run *v1alpha1.ExportRun, state executor.State, now time.Time) {
 	status.RunResult = state.Outcome.Result
 	status.FirstVoucher, status.LastVoucher = state.Outcome.FirstVoucher, state.Outcome.LastVoucher
 	status.HeldClaims = state.Outcome.Held
+	phase := v1alpha1.RunSucceeded
 	reason, message := account(run)
+	if state.Outcome.Posted != nil {
+		phase, reason, message = posted(run, state.Outcome.Posted, reason, message)
+	}
+	switch {
+	case state.Outcome.Posted != nil && state.Outcome.Posted.Rejected > 0:
+		message += "; " + heldNote(status)
+	case status.Claims > 0 && status.Held > 0:
+		message += fmt.Sprintf("; %d claims are held", status.Held)
+	}
 	if state.Outcome.Recovered {
 		message += "; an earlier ExportRun of this name did it, and a new run needs a new name"
 	}
-	finish(run, v1alpha1.RunSucceeded, reason, message, now)
+	finish(run, phase, reason, message, now)
 }
 
 // account says what a run that succeeded did.
@@ -127,10 +139,32 @@ func account(run *v1alpha1.ExportRun) (reason v1alpha1.Reason, message string) {
 	default:
 		reason, message = v1alpha1.ReasonSucceeded, fmt.Sprintf("%d claims were exported, %s in total", status.Claims, status.Total)
 	}
-	if status.Claims > 0 && status.Held > 0 {
-		message += fmt.Sprintf("; %d claims are held", status.Held)
-	}
 	return reason, message
+}
+
+// posted says how a run ends that has sent vouchers to an accounting system, given what would be said of another run. It
+// succeeds where the system has all that it did not reject, and that is something.
+func posted(run *v1alpha1.ExportRun, what *pipeline.Posted, reason v1alpha1.Reason, message string) (v1alpha1.RunPhase, v1alpha1.Reason, string) {
+	if what.Rejected == 0 && what.Unfinished == "" {
+		return v1alpha1.RunSucceeded, reason, message
+	}
+	phase, reason := v1alpha1.RunSucceeded, cmp.Or(what.Unfinished, v1alpha1.ReasonVouchersRejected)
+	switch {
+	case what.Accepted == 0 && reason == v1alpha1.ReasonCancelled:
+		phase, message = v1alpha1.RunCancelled, "the accounting system has none of the vouchers"
+	case what.Accepted == 0:
+		phase, message = v1alpha1.RunFailed, "the accounting system has none of the vouchers, and nothing was exported"
+	case what.Unfinished != "":
+		phase = v1alpha1.RunIncomplete
+		message += "; look in the accounting system whether they have to be completed there, because the run did not"
+	}
+	if what.Returned > 0 {
+		message += fmt.Sprintf("; %d vouchers were not sent, and their claims go to the next run", what.Returned)
+	}
+	if ended := readyCondition(run); what.Unfinished != "" && ended.Reason == what.Unfinished { // that the run was released for
+		message = ended.Message + "; " + message
+	}
+	return phase, reason, message
 }
 
 // released ends a run whose claims were given back.

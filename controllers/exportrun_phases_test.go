@@ -62,6 +62,22 @@ func TestEndOfAnAttemptDecidesWhatFollows(t *testing.T) {
 			v1alpha1.RunCancelled, v1alpha1.ReasonCancelled, -1},
 		{"the artifact had arrived before the claims could be given back", releasing(v1alpha1.ReasonNotWritable, 4), endedRelease(committed, nil),
 			v1alpha1.RunSucceeded, v1alpha1.ReasonSucceeded, -1},
+		{"vouchers were sent, and all accepted", running(1, 0, ""), ended(v1alpha1.StageCommit, posting(3, pipeline.Posted{Accepted: 3}), nil),
+			v1alpha1.RunSucceeded, v1alpha1.ReasonSucceeded, -1},
+		{"some were rejected, and the others completed", running(1, 0, ""), ended(v1alpha1.StageCommit, posting(2, pipeline.Posted{Accepted: 2, Rejected: 1}), nil),
+			v1alpha1.RunSucceeded, v1alpha1.ReasonVouchersRejected, -1},
+		{"all were rejected", running(1, 0, ""), ended(v1alpha1.StageCommit, posting(0, pipeline.Posted{Rejected: 3}), nil),
+			v1alpha1.RunFailed, v1alpha1.ReasonVouchersRejected, -1},
+		{"a rejection stopped the run", running(1, 0, ""), ended(v1alpha1.StageCommit, posting(1, pipeline.Posted{Accepted: 1, Rejected: 1, Returned: 1, Unfinished: v1alpha1.ReasonVouchersRejected}), nil),
+			v1alpha1.RunIncomplete, v1alpha1.ReasonVouchersRejected, -1},
+		{"the first was rejected, and stopped the run", running(1, 0, ""), ended(v1alpha1.StageCommit, posting(0, pipeline.Posted{Rejected: 1, Returned: 2, Unfinished: v1alpha1.ReasonVouchersRejected}), nil),
+			v1alpha1.RunFailed, v1alpha1.ReasonVouchersRejected, -1},
+		{"retries spent, and the system has all vouchers, not posted", releasing(v1alpha1.ReasonSystemRefused, 4), endedRelease(posting(3, pipeline.Posted{Accepted: 3, Unfinished: v1alpha1.ReasonSystemRefused}), nil),
+			v1alpha1.RunIncomplete, v1alpha1.ReasonSystemRefused, -1},
+		{"cancelled, and the system has some", releasing(v1alpha1.ReasonCancelled, 0), endedRelease(posting(1, pipeline.Posted{Accepted: 1, Returned: 2, Unfinished: v1alpha1.ReasonCancelled}), nil),
+			v1alpha1.RunIncomplete, v1alpha1.ReasonCancelled, -1},
+		{"cancelled, and the system has rejected some and has none", releasing(v1alpha1.ReasonCancelled, 0), endedRelease(posting(0, pipeline.Posted{Rejected: 1, Returned: 2, Unfinished: v1alpha1.ReasonCancelled}), nil),
+			v1alpha1.RunCancelled, v1alpha1.ReasonCancelled, -1},
 		{"claims could not be given back: tried again, however often", releasing(v1alpha1.ReasonNotWritable, 40), endedRelease(pipeline.Outcome{}, healing),
 			v1alpha1.RunReleasing, v1alpha1.ReasonNotWritable, longestBackoff},
 	}
@@ -105,6 +121,23 @@ func TestHeldClaimsAreNamedAsFarAsAnEventHasRoom(t *testing.T) {
 	if note, want := heldNote(few), "1 claims are held and wait for a later run: c1 (Unmapped)"; note != want {
 		t.Errorf("note %q, want %q", note, want)
 	}
+}
+
+func TestRejectedVouchersAreNamedWithTheWordsOfTheSystem(t *testing.T) {
+	t.Parallel()
+	run := &v1alpha1.ExportRun{Status: releasing(v1alpha1.ReasonSystemRefused, 4)}
+	outcome := posting(2, pipeline.Posted{Accepted: 2, Rejected: 1, Returned: 1, Unfinished: v1alpha1.ReasonSystemRefused})
+	outcome.Held = []v1alpha1.HeldClaim{{ID: "c7", Reason: "Rejected", Message: "The account 4680 is blocked."}}
+	conclude(run, exportWithRetries(3), endedRelease(outcome, nil), noon)
+	const want = "why; 2 claims were exported, 8.00 EUR in total; look in the accounting system whether they have to be completed there, because the run did not; " +
+		"1 vouchers were not sent, and their claims go to the next run; 1 claims are held and wait for a later run: c7 (Rejected: The account 4680 is blocked.)"
+	if got := readyCondition(run).Message; got != want {
+		t.Errorf("the run says\n%s, want\n%s", got, want)
+	}
+}
+
+func posting(claims int64, what pipeline.Posted) pipeline.Outcome {
+	return pipeline.Outcome{Committed: true, Posted: &what, Result: v1alpha1.RunResult{Claims: claims, Held: what.Rejected, Total: "8.00 EUR"}}
 }
 
 func running(attempts, failures int32, stage v1alpha1.RunStage) v1alpha1.ExportRunStatus {

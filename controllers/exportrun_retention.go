@@ -49,7 +49,7 @@ func (r *ExportRunReconciler) retire(ctx context.Context, run *v1alpha1.ExportRu
 // removingExport gives the export of a run whose artifact is to be removed with it; nil where the artifact stays. It stays
 // as well where export or destination are gone, or go with their namespace.
 func (r *ExportRunReconciler) removingExport(ctx context.Context, run *v1alpha1.ExportRun) (*v1alpha1.AccountingExport, error) {
-	if run.Status.Phase != v1alpha1.RunSucceeded || run.Spec.Type == v1alpha1.RunPreview || run.Status.Location == "" {
+	if !run.Status.Phase.Exported() || run.Spec.Type == v1alpha1.RunPreview || run.Status.Location == "" {
 		return nil, nil
 	}
 	var namespace corev1.Namespace

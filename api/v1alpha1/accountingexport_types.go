@@ -220,10 +220,10 @@ type AccountingExportStatus struct {
 // +kubebuilder:printcolumn:name="READY",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="LAST RUN",type=string,JSONPath=`.status.lastRun.phase`
 // +kubebuilder:printcolumn:name="CLAIMS",type=integer,JSONPath=`.status.lastRun.claims`
+// +kubebuilder:printcolumn:name="HELD",type=integer,JSONPath=`.status.lastRun.held`
 // +kubebuilder:printcolumn:name="LAST SUCCESS",type=date,JSONPath=`.status.lastSuccessfulRun.completedAt`
 // +kubebuilder:printcolumn:name="NEXT",type=string,format=date-time,JSONPath=`.status.nextScheduleTime`
 // +kubebuilder:printcolumn:name="AGE",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:printcolumn:name="HELD",type=integer,priority=1,JSONPath=`.status.lastRun.held`
 // +kubebuilder:printcolumn:name="TOTAL",type=string,priority=1,JSONPath=`.status.lastRun.total`
 // +kubebuilder:printcolumn:name="LOCATION",type=string,priority=1,JSONPath=`.status.lastRun.location`
 // +kubebuilder:printcolumn:name="REASON",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`

@@ -87,6 +87,8 @@ const (
 	ReasonInvalidSpec Reason = "InvalidSpec"
 	// ReasonLastRunFailed: the export is sound, and its newest run failed.
 	ReasonLastRunFailed Reason = "LastRunFailed"
+	// ReasonLastRunIncomplete: the export is sound, and the accounting system has a part of its newest run.
+	ReasonLastRunIncomplete Reason = "LastRunIncomplete"
 	// ReasonExportNotFound: the AccountingExport that a run names does not exist.
 	ReasonExportNotFound Reason = "ExportNotFound"
 	// ReasonRunNameTaken: an ExportRun of the name that the next run needs exists, and does not belong to the export.
@@ -199,6 +201,8 @@ const (
 	ReasonSystemRefused Reason = "SystemRefused"
 	// ReasonOutcomeUnknown: the accounting system may have taken a voucher and has not said so; the next attempt looks.
 	ReasonOutcomeUnknown Reason = "OutcomeUnknown"
+	// ReasonVouchersRejected: the accounting system rejected vouchers; their claims are held with its words.
+	ReasonVouchersRejected Reason = "VouchersRejected"
 	// ReasonClaimsHeld: a run left claims out; an event names them.
 	ReasonClaimsHeld Reason = "ClaimsHeld"
 	// ReasonRunNotFound: the run that a reversal names is not on record in this namespace and organisation.

@@ -10,7 +10,7 @@ import (
 const RunFinalizer = "accounting.ledgerport.dev/release"
 
 // RunPhase is where a run is in its life.
-// +kubebuilder:validation:Enum=Pending;Running;Retrying;Releasing;Succeeded;Failed;Cancelled
+// +kubebuilder:validation:Enum=Pending;Running;Retrying;Releasing;Succeeded;Incomplete;Failed;Cancelled
 type RunPhase string
 
 const (
@@ -24,6 +24,9 @@ const (
 	RunReleasing RunPhase = "Releasing"
 	// RunSucceeded delivered its artifact and recorded its claims as exported.
 	RunSucceeded RunPhase = "Succeeded"
+	// RunIncomplete was ended while the accounting system that it sends vouchers to had some of them, or had not completed
+	// them. Those are exported, and a person must see to them there; the other claims go to the next run.
+	RunIncomplete RunPhase = "Incomplete"
 	// RunFailed ended without an artifact; its claims go to the next run.
 	RunFailed RunPhase = "Failed"
 	// RunCancelled was ended by a person; its claims go to the next run.
@@ -32,7 +35,12 @@ const (
 
 // Finished says whether nothing more will happen in this phase.
 func (p RunPhase) Finished() bool {
-	return p == RunSucceeded || p == RunFailed || p == RunCancelled
+	return p.Exported() || p == RunFailed || p == RunCancelled
+}
+
+// Exported says whether a run in this phase has exported claims, as far as there were any.
+func (p RunPhase) Exported() bool {
+	return p == RunSucceeded || p == RunIncomplete
 }
 
 // RunStage is how far an attempt has come.
@@ -146,6 +154,10 @@ type HeldClaim struct {
 	ID string `json:"id"`
 	// Reason, one word.
 	Reason string `json:"reason"`
+	// Message of the accounting system, in its own words, where it rejected the claim's voucher.
+	// +optional
+	// +kubebuilder:validation:MaxLength=300
+	Message string `json:"message,omitempty"`
 }
 
 // RunProgress says how far the attempt under way has come.
@@ -224,10 +236,10 @@ type ExportRunStatus struct {
 // +kubebuilder:printcolumn:name="PHASE",type=string,JSONPath=`.status.phase`
 // +kubebuilder:printcolumn:name="STAGE",type=string,JSONPath=`.status.stage`
 // +kubebuilder:printcolumn:name="CLAIMS",type=integer,JSONPath=`.status.claims`
+// +kubebuilder:printcolumn:name="HELD",type=integer,JSONPath=`.status.held`
 // +kubebuilder:printcolumn:name="TOTAL",type=string,JSONPath=`.status.total`
 // +kubebuilder:printcolumn:name="DURATION",type=string,JSONPath=`.status.duration`
 // +kubebuilder:printcolumn:name="AGE",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:printcolumn:name="HELD",type=integer,priority=1,JSONPath=`.status.held`
 // +kubebuilder:printcolumn:name="LOCATION",type=string,priority=1,JSONPath=`.status.location`
 // +kubebuilder:printcolumn:name="REASON",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 type ExportRun struct {

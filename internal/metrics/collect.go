@@ -22,7 +22,7 @@ var (
 	credentialsReady = description("credentials_ready", "1 where the credentials of a resource are in order, 0 where they are not; nothing while that is not known.", "kind", "namespace", "name")
 	fallbackActive   = description("credentials_fallback_active", "1 where credentials come from the operator's environment, because their store is broken; 0 elsewhere.", "kind", "namespace", "name")
 	heldClaims       = description("export_held_claims", "Approved claims that the newest successful run left out, because they can not be posted yet.", "namespace", "export")
-	lastRunFailed    = description("export_last_run_failed", "1 where the newest run has failed, else 0.", "namespace", "export")
+	lastRunFailed    = description("export_last_run_failed", "1 where the newest run has failed or is incomplete, else 0.", "namespace", "export")
 	sinceSuccess     = description("export_seconds_since_last_success", "Seconds since the newest run that succeeded, or since the export was created.", "namespace", "export")
 	expectedInterval = description("export_expected_interval_seconds", "Seconds between the two newest slots of the schedule; nothing where there is no schedule or it is suspended.", "namespace", "export")
 	deadlineUsed     = description("export_deadline_used_ratio", "Part of spec.deadline that the newest attempt took; nothing before this process has seen one.", "namespace", "export")
@@ -91,7 +91,7 @@ func tellCredentials(gauge tell, kind string, object client.Object, conditions [
 
 func tellExport(gauge tell, export *v1alpha1.AccountingExport, now time.Time) {
 	status := &export.Status
-	gauge(lastRunFailed, one(status.LastRun != nil && status.LastRun.Phase == v1alpha1.RunFailed), export.Namespace, export.Name)
+	gauge(lastRunFailed, one(status.LastRun != nil && (status.LastRun.Phase == v1alpha1.RunFailed || status.LastRun.Phase == v1alpha1.RunIncomplete)), export.Namespace, export.Name)
 	since := export.CreationTimestamp.Time
 	if last := status.LastSuccessfulRun; last != nil {
 		gauge(heldClaims, float64(last.Held), export.Namespace, export.Name)

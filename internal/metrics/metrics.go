@@ -58,7 +58,7 @@ func New(resources client.Reader, registry *exporters.Registry, now func() time.
 func (m *Metrics) RunEnded(exporter string, phase v1alpha1.RunPhase, reason v1alpha1.Reason, exported v1alpha1.RunResult) {
 	exporter = m.known(exporter)
 	m.runs.WithLabelValues(exporter, string(phase), reason).Inc()
-	if phase != v1alpha1.RunSucceeded || exported.Claims == 0 {
+	if !phase.Exported() || exported.Claims == 0 {
 		return
 	}
 	m.claims.WithLabelValues(exporter).Add(float64(exported.Claims))

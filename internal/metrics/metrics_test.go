@@ -129,7 +129,7 @@ ledgerport_export_expected_interval_seconds{export="monthly",namespace="acme"} 8
 # HELP ledgerport_export_held_claims Approved claims that the newest successful run left out, because they can not be posted yet.
 # TYPE ledgerport_export_held_claims gauge
 ledgerport_export_held_claims{export="monthly",namespace="acme"} 7
-# HELP ledgerport_export_last_run_failed 1 where the newest run has failed, else 0.
+# HELP ledgerport_export_last_run_failed 1 where the newest run has failed or is incomplete, else 0.
 # TYPE ledgerport_export_last_run_failed gauge
 ledgerport_export_last_run_failed{export="monthly",namespace="acme"} 1
 # HELP ledgerport_export_seconds_since_last_success Seconds since the newest run that succeeded, or since the export was created.

@@ -12,6 +12,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/ledger"
 )
 
 // presence says what a destination has under the name of a file of the run.
@@ -269,14 +270,30 @@ func (a *attempt) conclude() error {
 	if len(a.run.Files) > 0 {
 		a.outcome.Result.SHA256 = a.run.Files[0].SHA256
 	}
-	for _, held := range manifest.Held[:min(len(manifest.Held), statusHeld)] {
-		a.outcome.Held = append(a.outcome.Held, v1alpha1.HeldClaim{ID: held.Claim, Reason: string(held.Reason)})
+	a.outcome.Held = manifest.firstHeld()
+	if manifest.Posting != nil {
+		a.outcome.Posted = &manifest.Posting.Posted
 	}
 	return nil
 }
 
 // statusHeld bounds the list of held claims in a status.
 const statusHeld = 20
+
+// firstHeld names held claims: first those whose vouchers the accounting system rejected, with its words.
+func (m *Manifest) firstHeld() (first []v1alpha1.HeldClaim) {
+	for _, held := range m.Held {
+		if held.Reason == ledger.HoldRejected && len(first) < statusHeld {
+			first = append(first, v1alpha1.HeldClaim{ID: held.Claim, Reason: string(held.Reason), Message: held.Detail})
+		}
+	}
+	for _, held := range m.Held {
+		if held.Reason != ledger.HoldRejected && len(first) < statusHeld {
+			first = append(first, v1alpha1.HeldClaim{ID: held.Claim, Reason: string(held.Reason)})
+		}
+	}
+	return first
+}
 
 func object(file claims.File) destinations.Object {
 	return destinations.Object{Size: file.Size, SHA256: file.SHA256, MediaType: file.MediaType}

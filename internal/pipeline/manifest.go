@@ -44,10 +44,7 @@ type Manifest struct {
 // manifestPosting says what became of vouchers that were sent to an accounting system. All else in the manifest is about
 // those that it accepted.
 type manifestPosting struct {
-	Accepted int64 `json:"accepted"`
-	Rejected int64 `json:"rejected"`
-	// Returned vouchers were not sent; their claims went to the next run.
-	Returned int64 `json:"returned"`
+	Posted
 	// Requests is what was rendered to be sent, by its hash.
 	Requests []manifestFile `json:"requests"`
 	// System says where the vouchers are, in the exporter's words.

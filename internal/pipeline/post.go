@@ -3,6 +3,7 @@ package pipeline
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -47,7 +48,11 @@ func (a *attempt) post(ctx context.Context) error {
 	if err := p.finish(ctx); err != nil {
 		return err
 	}
-	return a.settle(ctx, p.session.Describe())
+	unfinished := ""
+	if p.stopped {
+		unfinished = v1alpha1.ReasonVouchersRejected
+	}
+	return a.settle(ctx, p.session.Describe(), unfinished)
 }
 
 // spoolRequests has the requests in the spool, unless every voucher is answered.
@@ -290,7 +295,7 @@ func (p *posting) finish(ctx context.Context) error {
 }
 
 // settleWhatWasSent ends the sending of a run that is to be released. What the system has is exported, and can only be
-// completed; the rest is given back. It says false where the system has nothing.
+// completed; what it rejected is held, and the rest is given back. It says false where the system has answered nothing.
 func (a *attempt) settleWhatWasSent(ctx context.Context) (bool, error) {
 	totals, err := a.database.PostingTotals(ctx, a.run.ID)
 	if err != nil {
@@ -304,28 +309,42 @@ func (a *attempt) settleWhatWasSent(ctx context.Context) (bool, error) {
 			return false, failure.On(v1alpha1.ConditionSourceReady, err)
 		}
 	}
-	if totals.Acknowledged == 0 {
+	if totals.Acknowledged+totals.Rejected == 0 {
 		return false, nil
 	}
-	return true, a.settle(ctx, nil)
+	return true, a.settle(ctx, a.whereabouts(ctx), cmp.Or(a.task.ReleaseReason, v1alpha1.ReasonReleased))
+}
+
+// whereabouts says where vouchers are that were sent. A release does not fail where that is not known.
+func (a *attempt) whereabouts(ctx context.Context) map[string]string {
+	p, err := a.reopen(ctx)
+	if err != nil {
+		return nil
+	}
+	return p.session.Describe()
+}
+
+// reopen opens a session of a run that is to be released.
+func (a *attempt) reopen(ctx context.Context) (*posting, error) {
+	if err := a.recall(); err != nil {
+		return nil, err
+	}
+	poster, posts := a.exporter.(exporters.Poster)
+	if !posts {
+		return nil, failure.Stalled(v1alpha1.ReasonInternal, nil, "run %s has sent vouchers, and the exporter %s of this operator sends none", a.task.Name, a.exporter.Type())
+	}
+	own, err := a.Resolver.Credentials(ctx, a.export)
+	if err != nil {
+		return nil, err
+	}
+	a.credentials = own.Data
+	return a.open(ctx, poster)
 }
 
 // lookUpAll finds out about every voucher whose outcome is unknown. One that is not there is only given back when the
 // system can not be at work on it any more.
 func (a *attempt) lookUpAll(ctx context.Context) error {
-	if err := a.recall(); err != nil {
-		return err
-	}
-	poster, posts := a.exporter.(exporters.Poster)
-	if !posts {
-		return failure.Stalled(v1alpha1.ReasonInternal, nil, "run %s has sent vouchers, and the exporter %s of this operator sends none", a.task.Name, a.exporter.Type())
-	}
-	own, err := a.Resolver.Credentials(ctx, a.export)
-	if err != nil {
-		return err
-	}
-	a.credentials = own.Data
-	p, err := a.open(ctx, poster)
+	p, err := a.reopen(ctx)
 	if err != nil {
 		return err
 	}

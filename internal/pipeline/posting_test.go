@@ -315,7 +315,7 @@ func TestARejectedVoucherIsHeldAndTheOthersGoOn(t *testing.T) {
 	o.hotel(4, 5, 20)
 	outcome, err, _ := o.attempt(run(1))
 	if err != nil || !outcome.Committed || outcome.Result.Claims != 27 || outcome.Result.Held != 3 || outcome.Result.Lines != 27*9 ||
-		len(outcome.Held) != 3 || outcome.Held[0].Reason != "Rejected" || outcome.FirstVoucher != "E/2026/1" || outcome.LastVoucher != "E/2026/30" {
+		len(outcome.Held) != 3 || outcome.Held[0].Reason != "Rejected" || outcome.Held[0].Message == "" || outcome.Posted.Unfinished != "" || outcome.FirstVoucher != "E/2026/1" || outcome.LastVoucher != "E/2026/30" {
 		t.Fatalf("the run ended with %+v (%v)", outcome, err)
 	}
 	if got := o.documents(); len(got) != 27 || got["E/2026/4"][0] != "" || got["E/2026/6"] != [2]string{"1", "0.00"} || len(o.server.Waiting()) != 0 {
@@ -354,7 +354,7 @@ func TestARejectedVoucherStopsTheOthersWhereThatIsWanted(t *testing.T) {
 		t.Fatalf("the run ended with %+v (%v)", outcome, err)
 	}
 	manifest, _ := o.manifestAndReceipt("monthly-1")
-	if p := manifest.Posting; p.Accepted != 10 || p.Rejected != 1 || p.Returned != 19 || p.System["posted"] != "no" || len(o.server.Posted()) != 0 {
+	if p := manifest.Posting; p.Accepted != 10 || p.Rejected != 1 || p.Returned != 19 || p.Unfinished != v1alpha1.ReasonVouchersRejected || p.System["posted"] != "no" || len(o.server.Posted()) != 0 {
 		t.Errorf("the manifest says %+v", p)
 	}
 	if voided := o.voided(); voided != "20" || len(o.exported(run(1).RunID)) != 10 {
@@ -388,7 +388,8 @@ func TestARunThatHasSentIsReleasedOnlyOfWhatTheSystemDoesNotHave(t *testing.T) {
 	if err != nil || !outcome.Committed || outcome.Result.Claims != 20 || len(o.documents()) != 20 || !slices.Equal(o.exported(run(1).RunID)[18:], []string{"E/2026/19", "E/2026/20"}) {
 		t.Fatalf("the released run ended with %+v (%v)", outcome, err)
 	}
-	if manifest, receipt := o.manifestAndReceipt("monthly-1"); manifest.Posting.Returned != 10 || len(receipt) != 30 || o.voided() != "10" {
+	if manifest, receipt := o.manifestAndReceipt("monthly-1"); manifest.Posting.Returned != 10 ||
+		manifest.Posting.Unfinished != "Cancelled" || manifest.Posting.System["journal"] == "" || *outcome.Posted != manifest.Posting.Posted || len(receipt) != 30 || o.voided() != "10" {
 		t.Errorf("the manifest says %+v, %s numbers are voided", manifest.Posting, o.voided())
 	}
 	if outcome, err, _ := o.attempt(run(2)); err != nil || outcome.Result.Claims != 10 || len(o.documents()) != 30 {

@@ -32,8 +32,8 @@ var outcomes = map[claims.VoucherState]string{
 }
 
 // settle makes the receipt and a manifest of what the accounting system accepted, and records both: rendered → posted.
-// Nothing of it depends on what the claims are now.
-func (a *attempt) settle(ctx context.Context, system map[string]string) error {
+// Nothing of it depends on what the claims are now. A run that did not come to its end says why.
+func (a *attempt) settle(ctx context.Context, system map[string]string, unfinished v1alpha1.Reason) error {
 	totals, err := a.database.PostingTotals(ctx, a.run.ID)
 	if err != nil {
 		return failure.On(v1alpha1.ConditionSourceReady, err)
@@ -48,7 +48,7 @@ func (a *attempt) settle(ctx context.Context, system map[string]string) error {
 			return err
 		}
 	}
-	if err := a.describePosting(ctx, &manifest, &totals, system); err != nil {
+	if err := a.describePosting(ctx, &manifest, &totals, system, unfinished); err != nil {
 		return err
 	}
 	receipt := claims.Rendered{Claims: manifest.Claims, Lines: manifest.Lines, Held: manifest.HeldTotal}
@@ -114,9 +114,9 @@ func (a *attempt) everyVoucher(ctx context.Context, do func(*claims.PostedVouche
 }
 
 // describePosting makes the manifest of what was rendered one of what was accepted.
-func (a *attempt) describePosting(ctx context.Context, m *Manifest, totals *claims.PostingTotals, system map[string]string) error {
+func (a *attempt) describePosting(ctx context.Context, m *Manifest, totals *claims.PostingTotals, system map[string]string, unfinished v1alpha1.Reason) error {
 	m.Posting = &manifestPosting{
-		Accepted: totals.Acknowledged, Rejected: totals.Rejected, Returned: totals.Waiting + totals.Sent,
+		Posted:   Posted{Accepted: totals.Acknowledged, Rejected: totals.Rejected, Returned: totals.Waiting + totals.Sent, Unfinished: unfinished},
 		Requests: m.Files, System: system,
 	}
 	m.Files = []manifestFile{}

@@ -50,12 +50,25 @@ type Outcome struct {
 	Recovered bool
 	// Result is what the run exported, once it is rendered.
 	Result v1alpha1.RunResult
+	// Posted is nil where the run sent no vouchers.
+	Posted *Posted
 	// FirstVoucher and LastVoucher of the run, such as E/2026/1.
 	FirstVoucher, LastVoucher string
 	// Held are the first of the claims that were left out.
 	Held []v1alpha1.HeldClaim
 	// StageSeconds is how long each stage took.
 	StageSeconds map[v1alpha1.RunStage]float64
+}
+
+// Posted says what an accounting system took of the vouchers of a run.
+type Posted struct {
+	Accepted int64 `json:"accepted"`
+	Rejected int64 `json:"rejected"`
+	// Returned vouchers were not sent; their claims went to the next run.
+	Returned int64 `json:"returned"`
+	// Unfinished is why the run ended before every voucher had an answer and the system had completed them: what its
+	// release was for, or that a rejection was to stop it. Empty where the run came to its end.
+	Unfinished v1alpha1.Reason `json:"unfinished,omitempty"`
 }
 
 // Progress is what an attempt tells while it is under way. It may be read at any time.
