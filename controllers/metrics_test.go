@@ -71,7 +71,7 @@ func TestMetricsTellWhatBecameOfAnExport(t *testing.T) {
 		"amount_exported_minor_units_total{currency=" + last.Currency + ",exporter=csv}": minorUnits(w, last.Debit),
 	})
 	have := w.series()
-	for _, name := range []string{"export_seconds_since_last_success", "export_expected_interval_seconds", "export_deadline_used_ratio"} {
+	for _, name := range []string{"export_seconds_since_last_success", "export_expected_interval_seconds", "export_overdue_seconds", "export_deadline_used_ratio"} {
 		if _, there := have[name+"{"+ours+"}"]; !there {
 			t.Errorf("there is no %s of the export", name)
 		}

@@ -25,6 +25,7 @@ var (
 	lastRunFailed    = description("export_last_run_failed", "1 where the newest run has failed or is incomplete, else 0.", "namespace", "export")
 	sinceSuccess     = description("export_seconds_since_last_success", "Seconds since the newest run that succeeded, or since the export was created.", "namespace", "export")
 	expectedInterval = description("export_expected_interval_seconds", "Seconds between the two newest slots of the schedule; nothing where there is no schedule or it is suspended.", "namespace", "export")
+	overdueSeconds   = description("export_overdue_seconds", "Seconds since the run of the oldest slot should have begun that no success has followed, 0 where there is none; nothing where there is no schedule or it is suspended.", "namespace", "export")
 	deadlineUsed     = description("export_deadline_used_ratio", "Part of spec.deadline that the newest attempt took; nothing before this process has seen one.", "namespace", "export")
 )
 
@@ -37,7 +38,7 @@ func (m *Metrics) Describe(into chan<- *prometheus.Desc) {
 	for _, vector := range m.vectors() {
 		vector.Describe(into)
 	}
-	for _, gauge := range []*prometheus.Desc{credentialsReady, fallbackActive, heldClaims, lastRunFailed, sinceSuccess, expectedInterval, deadlineUsed} {
+	for _, gauge := range []*prometheus.Desc{credentialsReady, fallbackActive, heldClaims, lastRunFailed, sinceSuccess, expectedInterval, overdueSeconds, deadlineUsed} {
 		into <- gauge
 	}
 }
@@ -102,6 +103,7 @@ func tellExport(gauge tell, export *v1alpha1.AccountingExport, now time.Time) {
 	gauge(sinceSuccess, max(now.Sub(since).Seconds(), 0), export.Namespace, export.Name)
 	if _, slots, err := references.Timing(export); err == nil && slots != nil && !export.Spec.Suspend {
 		gauge(expectedInterval, interval(slots, export.CreationTimestamp.Time, now).Seconds(), export.Namespace, export.Name)
+		gauge(overdueSeconds, overdue(slots, answered(export), delay(export), now).Seconds(), export.Namespace, export.Name)
 	}
 }
 
@@ -132,6 +134,33 @@ func interval(slots *schedule.Schedule, created, now time.Time) time.Duration {
 		before = created
 	}
 	return newest.Sub(before)
+}
+
+// answered is the time up to which no slot is missed: those before the newest success began are answered by it, and those
+// before the export was created are none.
+func answered(export *v1alpha1.AccountingExport) time.Time {
+	if last := export.Status.LastSuccessfulRun; last != nil && last.StartedAt != nil && last.StartedAt.After(export.CreationTimestamp.Time) {
+		return last.StartedAt.Time
+	}
+	return export.CreationTimestamp.Time
+}
+
+// overdue is how long ago the run of the oldest slot that is not answered should have begun, or 0. A slot that was skipped,
+// because it was missed for longer than spec.startingDeadline, is not answered either.
+func overdue(slots *schedule.Schedule, answered time.Time, delay time.Duration, now time.Time) time.Duration {
+	missed := slots.Next(answered)
+	if missed.IsZero() {
+		return 0
+	}
+	return max(now.Sub(missed.Add(delay)), 0)
+}
+
+// delay is how much later than their slots the runs of an export begin.
+func delay(export *v1alpha1.AccountingExport) time.Duration {
+	if export.Spec.StartJitter == nil {
+		return 0
+	}
+	return schedule.Delay(export.Namespace, export.Name, export.Spec.StartJitter.Duration)
 }
 
 func one(is bool) float64 {

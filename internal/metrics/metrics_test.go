@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -100,7 +101,7 @@ func TestExportsAreToldOfAsTheyAreAndForgottenWhenDeleted(t *testing.T) {
 	export.Spec.Schedule, export.Spec.TimeZone = "0 6 * * *", "UTC"
 	export.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionCredentialsReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonEnvironmentFallback}}
 	export.Status.LastRun = &v1alpha1.RunSummary{Phase: v1alpha1.RunFailed}
-	export.Status.LastSuccessfulRun = &v1alpha1.RunSummary{CompletedAt: &metav1.Time{Time: now.Add(-time.Hour)}, RunResult: v1alpha1.RunResult{Held: 7}}
+	export.Status.LastSuccessfulRun = &v1alpha1.RunSummary{StartedAt: &metav1.Time{Time: now.Add(-32 * time.Hour)}, CompletedAt: &metav1.Time{Time: now.Add(-time.Hour)}, RunResult: v1alpha1.RunResult{Held: 7}}
 	source := v1alpha1.ClaimSource{ObjectMeta: metav1.ObjectMeta{Namespace: "expenses", Name: "claims"}}
 	source.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionCredentialsReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonSecretNotFound}}
 	of := &resources{sources: []v1alpha1.ClaimSource{source}, exports: []v1alpha1.AccountingExport{export}}
@@ -109,7 +110,7 @@ func TestExportsAreToldOfAsTheyAreAndForgottenWhenDeleted(t *testing.T) {
 		map[v1alpha1.RunStage]float64{v1alpha1.StagePreflight: 10, v1alpha1.StageRender: 125}, 150*time.Second)
 	names := []string{
 		"ledgerport_credentials_ready", "ledgerport_credentials_fallback_active", "ledgerport_export_held_claims", "ledgerport_export_last_run_failed",
-		"ledgerport_export_seconds_since_last_success", "ledgerport_export_expected_interval_seconds", "ledgerport_export_deadline_used_ratio",
+		"ledgerport_export_seconds_since_last_success", "ledgerport_export_expected_interval_seconds", "ledgerport_export_overdue_seconds", "ledgerport_export_deadline_used_ratio",
 	}
 	expect(t, m, `
 # HELP ledgerport_credentials_fallback_active 1 where credentials come from the operator's environment, because their store is broken; 0 elsewhere.
@@ -132,12 +133,15 @@ ledgerport_export_held_claims{export="monthly",namespace="acme"} 7
 # HELP ledgerport_export_last_run_failed 1 where the newest run has failed or is incomplete, else 0.
 # TYPE ledgerport_export_last_run_failed gauge
 ledgerport_export_last_run_failed{export="monthly",namespace="acme"} 1
+# HELP ledgerport_export_overdue_seconds Seconds since the run of the oldest slot should have begun that no success has followed, 0 where there is none; nothing where there is no schedule or it is suspended.
+# TYPE ledgerport_export_overdue_seconds gauge
+ledgerport_export_overdue_seconds{export="monthly",namespace="acme"} 108000
 # HELP ledgerport_export_seconds_since_last_success Seconds since the newest run that succeeded, or since the export was created.
 # TYPE ledgerport_export_seconds_since_last_success gauge
 ledgerport_export_seconds_since_last_success{export="monthly",namespace="acme"} 3600
 `, names...)
 	of.exports[0].Spec.Suspend = true
-	if n := testutil.CollectAndCount(m, "ledgerport_export_expected_interval_seconds"); n != 0 {
+	if n := testutil.CollectAndCount(m, "ledgerport_export_expected_interval_seconds", "ledgerport_export_overdue_seconds"); n != 0 {
 		t.Error("a suspended export is expected to succeed")
 	}
 	of.exports, of.sources = nil, nil
@@ -149,13 +153,6 @@ ledgerport_export_seconds_since_last_success{export="monthly",namespace="acme"} 
 func TestExpectedIntervalIsThatOfTheNewestSlots(t *testing.T) {
 	t.Parallel()
 	day := 24 * time.Hour
-	at := func(text string) time.Time {
-		parsed, err := time.Parse("2006-01-02 15:04", text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return parsed
-	}
 	tests := []struct {
 		name, schedule, created, now string
 		want                         time.Duration
@@ -174,9 +171,95 @@ func TestExpectedIntervalIsThatOfTheNewestSlots(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := interval(slots, at(test.created), at(test.now)); got != test.want {
+			if got := interval(slots, at(t, test.created), at(t, test.now)); got != test.want {
 				t.Errorf("%s, want %s", got, test.want)
 			}
 		})
 	}
+}
+
+func TestAnExportIsOverdueOnceASlotHasPassedWithoutASuccess(t *testing.T) {
+	t.Parallel()
+	day := 24 * time.Hour
+	tests := []struct {
+		name, schedule, created, succeeded, now string // succeeded is when the newest success began
+		want                                    time.Duration
+	}{
+		{"weekdays: the weekend has no slot", "0 6 * * 1-5", "2026-01-01 00:00", "2026-11-20 06:00", "2026-11-22 23:59", 0},
+		{"weekdays: Monday's slot is now", "0 6 * * 1-5", "2026-01-01 00:00", "2026-11-20 06:00", "2026-11-23 06:00", 0},
+		{"weekdays: Monday's slot was an hour ago", "0 6 * * 1-5", "2026-01-01 00:00", "2026-11-20 06:00", "2026-11-23 07:00", time.Hour},
+		{"weekdays: Monday's run has succeeded", "0 6 * * 1-5", "2026-01-01 00:00", "2026-11-23 06:00", "2026-11-23 07:00", 0},
+		{"monthly: the last day of a long month", "0 6 1 * *", "2026-01-01 00:00", "2026-10-01 06:00", "2026-10-31 23:59", 0},
+		{"monthly: the day after a long month", "0 6 1 * *", "2026-01-01 00:00", "2026-10-01 06:00", "2026-11-02 06:00", day},
+		{"monthly: the day after a short month", "0 6 1 * *", "2026-01-01 00:00", "2026-02-01 06:00", "2026-03-01 06:30", 30 * time.Minute},
+		{"of several missed slots the oldest counts", "*/10 * * * *", "2026-01-01 00:00", "2026-11-24 06:00", "2026-11-24 08:05", 115 * time.Minute},
+		{"a success just before the slot does not answer it", "0 6 * * *", "2026-01-01 00:00", "2026-11-24 05:59", "2026-11-24 08:00", 2 * time.Hour},
+		{"a request that succeeds after the slot answers it", "0 6 * * *", "2026-01-01 00:00", "2026-11-24 07:10", "2026-11-24 08:00", 0},
+		{"younger than its first slot", "0 6 1 * *", "2026-11-02 00:00", "", "2026-11-24 12:00", 0},
+		{"its first slot passes without a success", "0 6 1 * *", "2026-11-02 00:00", "", "2026-12-01 07:00", time.Hour},
+		{"a success from before the export was applied again", "0 6 1 * *", "2026-11-02 00:00", "2026-09-01 06:00", "2026-11-24 12:00", 0},
+		{"the clock is before the newest success", "0 6 * * *", "2026-01-01 00:00", "2026-11-24 06:00", "2026-11-23 05:00", 0},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			export := scheduled(test.schedule, at(t, test.created))
+			if test.succeeded != "" {
+				export.Status.LastSuccessfulRun = &v1alpha1.RunSummary{StartedAt: &metav1.Time{Time: at(t, test.succeeded)}}
+			}
+			if got := overdueAt(t, export, at(t, test.now)); got != test.want {
+				t.Errorf("overdue for %s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestAnExportIsNotOverdueWhileItsRunsAreDelayed(t *testing.T) {
+	t.Parallel()
+	export := scheduled("0 6 * * *", at(t, "2026-01-01 00:00"))
+	export.Spec.StartJitter = &metav1.Duration{Duration: 24 * time.Hour}
+	delay := schedule.Delay(export.Namespace, export.Name, 24*time.Hour)
+	slot := at(t, "2026-11-24 06:00")
+	export.Status.LastSuccessfulRun = &v1alpha1.RunSummary{StartedAt: &metav1.Time{Time: slot.AddDate(0, 0, -1).Add(delay).Truncate(time.Second)}}
+	if got := overdueAt(t, export, slot.Add(delay)); got != 0 {
+		t.Errorf("overdue for %s when the delayed run begins", got)
+	}
+	if got := overdueAt(t, export, slot.Add(delay+time.Hour)); got != time.Hour {
+		t.Errorf("overdue for %s an hour after the delayed run should have begun", got)
+	}
+}
+
+func TestAnExportWithoutScheduleIsNeverOverdue(t *testing.T) {
+	t.Parallel()
+	export := scheduled("", at(t, "2026-01-01 00:00"))
+	if got := overdueAt(t, export, now); got != -1 {
+		t.Errorf("overdue for %s, want no series", got)
+	}
+}
+
+func at(t *testing.T, text string) time.Time {
+	t.Helper()
+	parsed, err := time.Parse("2006-01-02 15:04", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed
+}
+
+func scheduled(expression string, created time.Time) *v1alpha1.AccountingExport {
+	export := &v1alpha1.AccountingExport{ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "scheduled", CreationTimestamp: metav1.NewTime(created)}}
+	export.Spec.Schedule, export.Spec.TimeZone = expression, "UTC"
+	return export
+}
+
+// overdueAt gives the gauge of an export at a time; -1 where there is none.
+func overdueAt(t *testing.T, export *v1alpha1.AccountingExport, now time.Time) time.Duration {
+	t.Helper()
+	told := time.Duration(-1)
+	tellExport(func(description *prometheus.Desc, value float64, _ ...string) {
+		if description == overdueSeconds {
+			told = time.Duration(value * float64(time.Second))
+		}
+	}, export, now)
+	return told
 }

@@ -12,7 +12,15 @@ import (
 
 func TestAlertsFireWhenTheyShouldAndOnlyThen(t *testing.T) {
 	t.Parallel()
-	promtool, err := exec.LookPath("promtool")
+	tests, err := os.ReadFile("rules_test.yaml")
+	must(t, err)
+	promtool(t, tests)
+}
+
+// promtool checks the alerts and runs unit tests of them.
+func promtool(t *testing.T, tests []byte) {
+	t.Helper()
+	tool, err := exec.LookPath("promtool")
 	switch {
 	case err != nil && os.Getenv("CI") != "":
 		t.Fatal("promtool is not on PATH; Debian has it in the package prometheus")
@@ -21,11 +29,9 @@ func TestAlertsFireWhenTheyShouldAndOnlyThen(t *testing.T) {
 	}
 	directory := t.TempDir()
 	write(t, filepath.Join(directory, "rules.yaml"), rules(t))
-	tests, err := os.ReadFile("rules_test.yaml")
-	must(t, err)
 	write(t, filepath.Join(directory, "rules_test.yaml"), tests)
 	for _, arguments := range [][]string{{"check", "rules", "rules.yaml"}, {"test", "rules", "rules_test.yaml"}} {
-		command := exec.CommandContext(t.Context(), promtool, arguments...)
+		command := exec.CommandContext(t.Context(), tool, arguments...)
 		command.Dir = directory
 		if said, err := command.CombinedOutput(); err != nil {
 			t.Errorf("promtool %s: %v\n%s", arguments, err, said)
