@@ -3,6 +3,7 @@ package command
 import (
 	"cmp"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -48,6 +50,7 @@ type managerOptions struct {
 	filesystemRoot, spoolDirectory string
 	recheckInterval                time.Duration
 	environmentCredentials         bool
+	ambientCredentials             bool
 	gracePeriod                    time.Duration
 	leaseDuration                  time.Duration
 	renewDeadline, retryPeriod     time.Duration
@@ -63,6 +66,7 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 		RunE: func(command *cobra.Command, _ []string) error {
 			log := logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, nil))
 			ctrl.SetLogger(log)
+			klog.SetLogger(log) // what the Kubernetes client says
 			mgr, err := newManager(options, registry)
 			if err != nil {
 				return err
@@ -88,6 +92,7 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 	flags.StringSliceVar(&options.namespaces, "namespaces", nil, "work in these namespaces only, with a Role in each of them; empty is all of them, with a ClusterRole")
 	flags.DurationVar(&options.recheckInterval, "recheck-interval", 5*time.Minute, "how often databases, destinations and credentials are looked at again")
 	flags.BoolVar(&options.environmentCredentials, "allow-environment-credentials", false, "in an emergency, take credentials whose store is broken from the operator's environment")
+	flags.BoolVar(&options.ambientCredentials, "allow-ambient-credentials", false, "let buckets that name no access key be written with the operator's own identity, for whoever may make an ExportDestination")
 	flags.DurationVar(&options.gracePeriod, "shutdown-grace-period", 20*time.Second, "how long runs may take to end cleanly when the operator is stopped")
 	return command
 }
@@ -100,11 +105,9 @@ func newManager(options managerOptions, registry *exporters.Registry) (ctrl.Mana
 	if err != nil {
 		return nil, fmt.Errorf("finding the cluster: %w", err)
 	}
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{credentials.AddToScheme, v1alpha1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			return nil, err
-		}
+	scheme, err := newScheme()
+	if err != nil {
+		return nil, err
 	}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                  scheme,
@@ -126,6 +129,12 @@ func newManager(options managerOptions, registry *exporters.Registry) (ctrl.Mana
 		return nil, err
 	}
 	return mgr, setup(mgr, options, registry)
+}
+
+// newScheme has the kinds that the operator reads and writes.
+func newScheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	return scheme, errors.Join(credentials.AddToScheme(scheme), v1alpha1.AddToScheme(scheme))
 }
 
 // clientOptions let a reconcile see what the one before it wrote. With --namespaces a Namespace is read by its name where
@@ -171,11 +180,12 @@ func setup(mgr ctrl.Manager, options managerOptions, registry *exporters.Registr
 		environment = os.LookupEnv
 	}
 	resolver := &references.Resolver{
-		Objects:      mgr.GetClient(),
-		Secrets:      credentials.Secrets{API: mgr.GetAPIReader(), Environment: environment},
-		Destinations: destinations.Settings{FilesystemRoot: options.filesystemRoot},
-		Outbound:     policy,
-		Exporters:    registry,
+		Objects:            mgr.GetClient(),
+		Secrets:            credentials.Secrets{API: mgr.GetAPIReader(), Environment: environment},
+		AmbientCredentials: options.ambientCredentials,
+		Destinations:       destinations.Settings{FilesystemRoot: options.filesystemRoot},
+		Outbound:           policy,
+		Exporters:          registry,
 	}
 	runs := executor.NewInProcess(&pipeline.Pipeline{
 		Resolver: resolver, Holder: holder(), SpoolDirectory: options.spoolDirectory,

@@ -37,6 +37,9 @@ func TestATenantWhoReachesForWhatIsOthers(t *testing.T) {
 			v1alpha1.ConditionSourceReady, []string{v1alpha1.ReasonAccessDenied}},
 		{"a destination of another namespace", func(p *parts) { p.export.Spec.DestinationRef.Namespace = elsewhere },
 			v1alpha1.ConditionDestinationReady, []string{v1alpha1.ReasonAccessDenied}},
+		{"a bucket, with the operator's own identity", func(p *parts) {
+			p.destination.Spec = v1alpha1.ExportDestinationSpec{S3: &v1alpha1.S3Destination{Bucket: "books-of-others"}}
+		}, v1alpha1.ConditionCredentialsReady, []string{v1alpha1.ReasonCredentialsRequired}},
 		{"an option of a megabyte", func(p *parts) {
 			p.export.Spec.Exporter.Options = options(map[string]any{"delimiter": strings.Repeat("x", 1<<20)})
 		}, v1alpha1.ConditionMappingReady, []string{v1alpha1.ReasonInvalidOptions}},

@@ -151,11 +151,16 @@ func observed(export *v1alpha1.AccountingExport) string {
 // many times.
 func (w *world) retryingRun() *v1alpha1.ExportRun {
 	w.Helper()
+	return w.retryingRunOf(&parts{w.secret(), w.source(), w.chart(), w.destination(), w.export()})
+}
+
+func (w *world) retryingRunOf(p *parts) *v1alpha1.ExportRun {
+	w.Helper()
 	w.tinyVolume()
 	w.fill(500)
-	export := w.export()
-	export.Spec.Retry.Limit = ptr.To[int32](20)
-	w.create(w.secret(), w.source(), w.chart(), w.destination(), export, w.run("by-hand"))
+	p.export.Spec.Retry.Limit = ptr.To[int32](20)
+	w.createParts(p)
+	w.create(w.run("by-hand"))
 	return eventually(w, w.run("by-hand"), runIs(v1alpha1.RunRetrying))
 }
 

@@ -264,8 +264,8 @@ func (r *ExportRunReconciler) orphaned(ctx context.Context, run *v1alpha1.Export
 // abandoned lets a run go that can not give its claims back and never will: it and what it needs are deleted with their
 // namespace. The claims stay bound to it in the database, where an administrator can release them.
 func (r *ExportRunReconciler) abandoned(ctx context.Context, run *v1alpha1.ExportRun) (bool, error) {
-	var namespace corev1.Namespace
-	if err := r.Client.Get(ctx, types.NamespacedName{Name: run.Namespace}, &namespace); err != nil {
+	namespace, err := references.Namespace(ctx, r.Client, run.Namespace)
+	if err != nil {
 		return false, err
 	}
 	if namespace.DeletionTimestamp.IsZero() || run.DeletionTimestamp.IsZero() {

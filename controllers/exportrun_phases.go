@@ -220,7 +220,7 @@ func missing(export *v1alpha1.AccountingExport) *metav1.Condition {
 
 // wait lets a run that failed wait for what is missing: that is no further failure, and it goes on at once when it is there.
 func wait(run *v1alpha1.ExportRun, missing *metav1.Condition, now time.Time) {
-	conditions{&run.Status.Conditions, run.Generation}.progressing(missing.Reason, missing.Message+"; the run goes on when this is mended")
+	conditions{&run.Status.Conditions, run.Generation}.progressing(missing.Reason, missing.Message+"; the run goes on when this is mended, and gives its claims back when it is cancelled")
 	if next := run.Status.NextAttemptAt; next != nil && next.After(now) {
 		run.Status.NextAttemptAt = &metav1.Time{Time: now.Truncate(time.Second)}
 	}

@@ -52,8 +52,7 @@ func (r *ExportRunReconciler) removingExport(ctx context.Context, run *v1alpha1.
 	if !run.Status.Phase.Exported() || run.Spec.Type == v1alpha1.RunPreview || run.Status.Location == "" {
 		return nil, nil
 	}
-	var namespace corev1.Namespace
-	if err := r.Client.Get(ctx, types.NamespacedName{Name: run.Namespace}, &namespace); err != nil || !namespace.DeletionTimestamp.IsZero() {
+	if namespace, err := references.Namespace(ctx, r.Client, run.Namespace); err != nil || !namespace.DeletionTimestamp.IsZero() {
 		return nil, client.IgnoreNotFound(err)
 	}
 	var export v1alpha1.AccountingExport

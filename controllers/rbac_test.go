@@ -3,72 +3,28 @@ package controllers_test
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"slices"
-	"strconv"
+	"strings"
 	"testing"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
-	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
+
+	"github.com/ledgerport/ledgerport/hack/environment"
+	"github.com/ledgerport/ledgerport/test/rights"
 )
 
-// withoutRule is the number, from 0, of a rule that the operator's role lacks in this run of the tests. Some test must then
-// fail: hack/rbac-rules tries each.
-const withoutRule = "LEDGERPORT_TEST_WITHOUT_RULE"
-
-// operatorAccount makes the account that every operator of these tests has: one with the role that is installed, and nothing
+// operatorAccount makes the account that every operator of these tests has: one with the roles that are installed, and nothing
 // else.
 func operatorAccount(ctx context.Context) (*rest.Config, error) {
-	role, err := installedRole()
+	manifests, err := environment.Render(ctx, "config/rbac")
 	if err != nil {
 		return nil, err
 	}
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "ledgerport-manager", Namespace: "default"}}
-	binding := &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: role.Name},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
-		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: account.Name, Namespace: account.Namespace}},
-	}
-	for _, object := range []client.Object{role, account, binding} {
-		if err := api.client.Create(ctx, object); err != nil {
-			return nil, err
-		}
-	}
-	var token authenticationv1.TokenRequest
-	if err := api.client.SubResource("token").Create(ctx, account, &token); err != nil {
-		return nil, err
-	}
-	config := rest.AnonymousClientConfig(api.config)
-	config.BearerToken, config.QPS, config.Burst = token.Status.Token, -1, -1
-	return config, nil
-}
-
-// installedRole is config/rbac's, without the rule that the environment names.
-func installedRole() (*rbacv1.ClusterRole, error) {
-	content, err := os.ReadFile("../config/rbac/operator/role.yaml")
-	if err != nil {
-		return nil, err
-	}
-	var role rbacv1.ClusterRole
-	if err := yaml.UnmarshalStrict(content, &role); err != nil {
-		return nil, err
-	}
-	if named := os.Getenv(withoutRule); named != "" {
-		rule, err := strconv.Atoi(named)
-		if err != nil || rule < 0 || rule >= len(role.Rules) {
-			return nil, fmt.Errorf("%s is %q, and the role has %d rules", withoutRule, named, len(role.Rules))
-		}
-		role.Rules = slices.Delete(role.Rules, rule, rule+1)
-	}
-	return &role, nil
+	return rights.Install(ctx, api.config, manifests)
 }
 
 // beingDeleted says whether an API server refused to create something because its namespace is being deleted, which is no
@@ -96,19 +52,34 @@ func (l *writeLog) reportRefusals(w *world) {
 	}
 }
 
-// TestNobodyGetsMoreOfSecretsThanGet reads every role that is installed.
+// TestNobodyGetsMoreOfSecretsThanGet reads every role that is installed, people's too.
 func TestNobodyGetsMoreOfSecretsThanGet(t *testing.T) {
 	t.Parallel()
-	role, err := installedRole()
+	manifests, err := environment.Render(t.Context(), "config/default")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, rule := range role.Rules {
-		if slices.Contains(rule.Resources, "secrets") && !slices.Equal(rule.Verbs, []string{"get"}) {
-			t.Errorf("the operator may %q Secrets", rule.Verbs)
+	var roles int
+	for _, object := range manifests {
+		if !strings.HasSuffix(object.GetKind(), "Role") {
+			continue
 		}
-		if slices.Contains(rule.Resources, "*") || slices.Contains(rule.Verbs, "*") || slices.Contains(rule.APIGroups, "*") {
-			t.Errorf("a rule has a wildcard: %v", rule)
+		roles++
+		var role rbacv1.ClusterRole // a Role has the same fields
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &role); err != nil {
+			t.Fatal(err)
 		}
+		for _, rule := range role.Rules {
+			ofOperator := role.Name == rights.Account && slices.Equal(rule.Verbs, []string{"get"})
+			if slices.Contains(rule.Resources, "secrets") && !ofOperator {
+				t.Errorf("%s may %q Secrets", role.Name, rule.Verbs)
+			}
+			if slices.Contains(rule.Resources, "*") || slices.Contains(rule.Verbs, "*") || slices.Contains(rule.APIGroups, "*") {
+				t.Errorf("a rule of %s has a wildcard: %v", role.Name, rule)
+			}
+		}
+	}
+	if roles < 6 {
+		t.Errorf("%d roles are installed: that is no test", roles)
 	}
 }

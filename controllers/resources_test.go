@@ -6,7 +6,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 )
@@ -83,4 +85,16 @@ func options(of map[string]any) *apiextensionsv1.JSON {
 		panic(err) // only values that JSON knows are given here
 	}
 	return &apiextensionsv1.JSON{Raw: raw}
+}
+
+// merge applies a merge patch to an object.
+func (w *world) merge(object client.Object, patch string) {
+	w.Helper()
+	w.must(api.client.Patch(w.Context(), object, client.RawPatch(types.MergePatchType, []byte(patch))))
+}
+
+// cancel asks for the end of a run.
+func (w *world) cancel(run *v1alpha1.ExportRun) {
+	w.Helper()
+	w.merge(run, `{"spec":{"cancel":true}}`)
 }

@@ -1,6 +1,7 @@
 package controllers_test
 
 import (
+	"fmt"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -74,6 +75,61 @@ func TestAccessThatIsWithdrawnWhileARunIsUnderWay(t *testing.T) {
 	eventually(w, w.run("by-hand"), func(run *v1alpha1.ExportRun) string {
 		return condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonAccessDenied)
 	})
+	w.nothingHappened()
+}
+
+// partsOfTwo are an export and a chart in the test's namespace, and all else in another one, which admits it by its labels.
+func (w *world) partsOfTwo(elsewhere string) *parts {
+	w.Helper()
+	p := &parts{w.secret(), w.source(), w.chart(), w.destination(), w.export()}
+	p.secret.Namespace, p.source.Namespace, p.destination.Namespace = elsewhere, elsewhere, elsewhere
+	p.export.Spec.SourceRef.Namespace, p.export.Spec.DestinationRef.Namespace = elsewhere, elsewhere
+	p.source.Spec.Access = []v1alpha1.AccessRule{{OrganizationIDFromNamespaceLabel: organizationLabel}}
+	p.destination.Spec.Access = []v1alpha1.DestinationAccessRule{{NamespaceSelector: metav1.LabelSelector{MatchLabels: map[string]string{organizationLabel: w.organization}}}}
+	w.label(organizationLabel, w.organization)
+	return p
+}
+
+// TestRunWhoseAccessWasWithdrawnGivesItsClaimsBack has neither source nor destination admit the namespace any more.
+func TestRunWhoseAccessWasWithdrawnGivesItsClaimsBack(t *testing.T) {
+	t.Parallel()
+	elsewhere := home(t)
+	w := newWorld(t, elsewhere)
+	run := w.retryingRunOf(w.partsOfTwo(elsewhere))
+	w.label(organizationLabel, "another-organisation")
+	eventually(w, run, func(run *v1alpha1.ExportRun) string {
+		return condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonAccessDenied, "gives its claims back when it is cancelled")
+	})
+	w.cancel(run)
+	eventually(w, run, runIs(v1alpha1.RunCancelled))
+	w.nothingHappened()
+}
+
+// TestRunIsNotTakenForReleasedBySourcesThatNeverAdmittedIt has an export that names a source of somebody else's while its run
+// holds claims of another.
+func TestRunIsNotTakenForReleasedBySourcesThatNeverAdmittedIt(t *testing.T) {
+	t.Parallel()
+	elsewhere, stranger := home(t), home(t)
+	w := newWorld(t, elsewhere, stranger)
+	run := w.retryingRunOf(w.partsOfTwo(elsewhere))
+	secret, source := w.secret(), w.source()
+	secret.Namespace, source.Namespace = stranger, stranger
+	secret.StringData["url"] = testdb.New(t)
+	w.create(secret, source)
+	refer := func(to string) {
+		w.merge(w.export(), fmt.Sprintf(`{"spec":{"sourceRef":{"namespace":%q}}}`, to))
+	}
+	refer(stranger)
+	eventually(w, w.export(), exportIs(metav1.ConditionFalse, v1alpha1.ReasonAccessDenied))
+	w.cancel(run)
+	eventually(w, run, func(run *v1alpha1.ExportRun) string {
+		return condition(run.Status.Conditions, v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonAccessDenied, "can not be given back yet", stranger)
+	})
+	if n := w.count(`select count(*) from ledgerport.exported_claims`); n != 500 {
+		t.Errorf("%d claims are reserved, want the 500 of the run", n)
+	}
+	refer(elsewhere)
+	eventually(w, run, runIs(v1alpha1.RunCancelled))
 	w.nothingHappened()
 }
 

@@ -111,7 +111,8 @@ const (
 	ReasonExternalSecretStale Reason = "ExternalSecretStale"
 	// ReasonEnvironmentFallback: the store of the credentials is broken, and they are taken from the operator's environment.
 	ReasonEnvironmentFallback Reason = "EnvironmentFallback"
-	// ReasonCredentialsRequired: the exporter needs credentials, and the export names none.
+	// ReasonCredentialsRequired: the exporter needs credentials, and the export names none; or the bucket does, and the
+	// ExportDestination names none.
 	ReasonCredentialsRequired Reason = "CredentialsRequired"
 	// ReasonSecretNotFound: the Secret does not exist.
 	ReasonSecretNotFound Reason = "SecretNotFound"

@@ -67,7 +67,7 @@ type S3Destination struct {
 	// +optional
 	ForcePathStyle bool `json:"forcePathStyle,omitempty"`
 	// CredentialsSecretRef names the Secret in this namespace with the access key. Without it and
-	// credentialsExternalSecretRef the operator's own identity is used.
+	// credentialsExternalSecretRef the operator's own identity is used, if the operator runs with --allow-ambient-credentials.
 	// +optional
 	CredentialsSecretRef *S3Credentials `json:"credentialsSecretRef,omitempty"`
 	// CredentialsExternalSecretRef names the ExternalSecret in this namespace that binds the Secret with the access key.

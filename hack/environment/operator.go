@@ -17,6 +17,8 @@ type Operator struct {
 	LogPath string
 	// Exports is the root of its filesystem destinations.
 	Exports string
+	// Probes is the URL below which it serves its probes.
+	Probes  string
 	command *exec.Cmd
 }
 
@@ -52,13 +54,15 @@ func RunOperator(controlPlane *ControlPlane, binary, directory, name string, var
 	if err != nil {
 		return nil, err
 	}
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(probes))
+	o.Probes = "http://" + address
 	log, err := os.OpenFile(o.LogPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = log.Close() }()                                                            // the process has it open for itself
 	o.command = exec.Command(binary, append([]string{"manager", "--filesystem-root=" + o.Exports, // #nosec G204 -- the binary just built
-		"--health-probe-bind-address=" + net.JoinHostPort("127.0.0.1", strconv.Itoa(probes)),
+		"--health-probe-bind-address=" + address,
 		"--allowed-hosts=127.0.0.0/8", // where the servers of this package are
 		"--leader-elect", "--leader-election-namespace=default"}, flags...)...)
 	o.command.Env = append(append(os.Environ(), "KUBECONFIG="+controlPlane.KubeconfigPath), variables...)

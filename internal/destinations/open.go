@@ -15,7 +15,8 @@ type Settings struct {
 	FilesystemRoot string
 }
 
-// S3Keys are the access key of an S3 destination. Without an id the operator's own identity is used.
+// S3Keys are the access key of an S3 destination. Without an id the operator's own identity is
+// used: whether it may be is the caller's to say.
 type S3Keys struct {
 	AccessKeyID, SecretAccessKey string
 }

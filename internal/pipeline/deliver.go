@@ -156,10 +156,7 @@ func (a *attempt) release(ctx context.Context) error {
 	if a.task.Type == v1alpha1.RunPreview {
 		return nil // it holds nothing
 	}
-	if err := a.openDatabase(ctx); err != nil {
-		return err
-	}
-	if known, err := a.lookUp(ctx); err != nil || !known {
+	if known, err := a.findRecord(ctx); err != nil || !known {
 		return err
 	}
 	if !a.run.State.Finished() {
@@ -194,6 +191,38 @@ func (a *attempt) release(ctx context.Context) error {
 	}
 }
 
+// findRecord finds what a run that ends holds, though its source may not admit it any more: what was reserved while it did can
+// only be given back by whoever holds it. Of a source that denies access nothing is told but that, and what was not begun there
+// is not taken for given back.
+func (a *attempt) findRecord(ctx context.Context) (known bool, err error) {
+	if a.export, err = a.Resolver.Export(ctx, a.task.Namespace, a.task.Export); err != nil {
+		return false, err
+	}
+	source, denied := a.Resolver.Source(ctx, a.export, a.export.Spec.OrganizationID)
+	if source == nil {
+		return false, denied
+	}
+	if a.database, err = a.Resolver.OpenDatabase(ctx, source); err == nil {
+		known, err = a.lookUp(ctx)
+	}
+	if denied != nil && (err != nil || !known) {
+		return false, denied
+	}
+	return known, err
+}
+
+// reopenDestination opens the destination that a run has begun to deliver to, whether or not it still admits it.
+func (a *attempt) reopenDestination(ctx context.Context) (err error) {
+	destination, denied := a.Resolver.Destination(ctx, a.export)
+	if destination == nil {
+		return denied
+	}
+	if a.destination, err = a.Resolver.OpenDestination(ctx, destination); err != nil && denied != nil {
+		return denied
+	}
+	return err
+}
+
 // recede settles what was sent, or withdraws what was delivered.
 func (a *attempt) recede(ctx context.Context) error {
 	if sent, err := a.settleWhatWasSent(ctx); sent || err != nil {
@@ -221,7 +250,7 @@ func (a *attempt) withdraw(ctx context.Context) error {
 	if len(a.run.Files) == 0 {
 		return nil
 	}
-	if err := a.openDestination(ctx); err != nil {
+	if err := a.reopenDestination(ctx); err != nil {
 		return err
 	}
 	if err := a.sameDestination(); err != nil {

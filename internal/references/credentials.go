@@ -62,11 +62,17 @@ func urlKey(source *v1alpha1.ClaimSource) string {
 	return ""
 }
 
-// DestinationCredentials gives the access key of an ExportDestination. They are empty where it names none.
+// DestinationCredentials gives the access key of an ExportDestination. They are empty where it needs none: for a directory,
+// and for a bucket that the operator lends its own identity to.
 func (r *Resolver) DestinationCredentials(ctx context.Context, destination *v1alpha1.ExportDestination) (credentials.Credentials, error) {
 	ref := credentials.Reference{Kind: "ExportDestination", Namespace: destination.Namespace, Name: destination.Name}
 	keys := s3CredentialKeys(destination)
 	if keys == nil {
+		if destination.Spec.S3 != nil && !r.AmbientCredentials {
+			return credentials.Credentials{}, failure.On(v1alpha1.ConditionCredentialsReady, failure.Stalled(v1alpha1.ReasonCredentialsRequired, nil,
+				"ExportDestination %s/%s names no access key, and this operator does not lend its own identity (--allow-ambient-credentials); name a Secret in spec.s3.credentialsSecretRef, or an ExternalSecret in credentialsExternalSecretRef",
+				destination.Namespace, destination.Name))
+		}
 		return credentials.Credentials{}, nil
 	}
 	ref.Keys = []string{keys.AccessKeyIDKey, keys.SecretAccessKeyKey}

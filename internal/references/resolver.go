@@ -29,6 +29,8 @@ type Resolver struct {
 	Objects client.Reader
 	// Secrets finds credentials.
 	Secrets credentials.Secrets
+	// AmbientCredentials lets a destination that names no credentials be written with the operator's own identity.
+	AmbientCredentials bool
 	// Destinations are the operator's own settings for destinations.
 	Destinations destinations.Settings
 	// Outbound says which hosts tenants may name.
@@ -45,29 +47,30 @@ func (r *Resolver) Export(ctx context.Context, namespace, name string) (*v1alpha
 }
 
 // Source gives the ClaimSource, if it admits the export's namespace to an organisation: that of the export, or that of a
-// run on record.
+// run on record. One that does not comes with the failure, for who gives back what it admitted before.
 func (r *Resolver) Source(ctx context.Context, export *v1alpha1.AccountingExport, organizationID string) (*v1alpha1.ClaimSource, error) {
 	key := SourceKey(export)
 	var source v1alpha1.ClaimSource
 	if err := r.get(ctx, key, &source, "ClaimSource", "spec.sourceRef, whose namespace is the export's own where it is empty", v1alpha1.ConditionSourceReady, v1alpha1.ReasonSourceNotFound); err != nil {
 		return nil, err
 	}
-	namespace, err := r.namespace(ctx, export)
+	namespace, err := Namespace(ctx, r.Objects, export.Namespace)
 	if err != nil {
 		return nil, err
 	}
 	if !Admits(&source, namespace, organizationID) {
-		return nil, failure.On(v1alpha1.ConditionSourceReady, failure.Transient(v1alpha1.ReasonAccessDenied, nil,
+		return &source, failure.On(v1alpha1.ConditionSourceReady, failure.Transient(v1alpha1.ReasonAccessDenied, nil,
 			"ClaimSource %s does not admit organisation %s from namespace %s; its owner can add a rule to spec.access, and a rule that goes by a label of the namespace wants it to be exactly this id",
 			key, organizationID, export.Namespace))
 	}
 	return &source, nil
 }
 
-// namespace gives the namespace of an export, whose labels say what it may use.
-func (r *Resolver) namespace(ctx context.Context, export *v1alpha1.AccountingExport) (*corev1.Namespace, error) {
+// Namespace reads a namespace. Nobody here writes one, so that there is no write to wait for before it is read: a client that
+// waits watches all namespaces, and an operator that works in a few of them may not.
+func Namespace(ctx context.Context, objects client.Reader, name string) (*corev1.Namespace, error) {
 	var namespace corev1.Namespace
-	return &namespace, r.Objects.Get(ctx, types.NamespacedName{Name: export.Namespace}, &namespace)
+	return &namespace, objects.Get(ctx, types.NamespacedName{Name: name}, &namespace, client.DisableReadYourWritesConsistency)
 }
 
 // Chart gives the ChartOfAccounts.
@@ -77,7 +80,8 @@ func (r *Resolver) Chart(ctx context.Context, export *v1alpha1.AccountingExport)
 	return &chart, r.get(ctx, key, &chart, "ChartOfAccounts", "spec.chartOfAccountsRef", v1alpha1.ConditionMappingReady, v1alpha1.ReasonChartNotFound)
 }
 
-// Destination gives the ExportDestination, if it admits the export's namespace.
+// Destination gives the ExportDestination, if it admits the export's namespace. One that does not comes with the failure, for
+// who withdraws what it admitted before.
 func (r *Resolver) Destination(ctx context.Context, export *v1alpha1.AccountingExport) (*v1alpha1.ExportDestination, error) {
 	key := DestinationKey(export)
 	var destination v1alpha1.ExportDestination
@@ -85,12 +89,12 @@ func (r *Resolver) Destination(ctx context.Context, export *v1alpha1.AccountingE
 		v1alpha1.ConditionDestinationReady, v1alpha1.ReasonDestinationNotFound); err != nil {
 		return nil, err
 	}
-	namespace, err := r.namespace(ctx, export)
+	namespace, err := Namespace(ctx, r.Objects, export.Namespace)
 	if err != nil {
 		return nil, err
 	}
 	if !AdmitsDelivery(&destination, namespace) {
-		return nil, failure.On(v1alpha1.ConditionDestinationReady, failure.Transient(v1alpha1.ReasonAccessDenied, nil,
+		return &destination, failure.On(v1alpha1.ConditionDestinationReady, failure.Transient(v1alpha1.ReasonAccessDenied, nil,
 			"ExportDestination %s does not admit namespace %s; its owner can add a rule to spec.access", key, export.Namespace))
 	}
 	return &destination, nil

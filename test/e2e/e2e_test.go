@@ -217,7 +217,7 @@ func (c *cluster) installESO() {
 	for _, name := range files {
 		file, err := os.Open(name)
 		c.must(err)
-		objects, err := decode(file)
+		objects, err := environment.Decode(file)
 		c.must(err)
 		c.must(file.Close())
 		for _, object := range objects {

@@ -1,0 +1,247 @@
+package command
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/kubernetes"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/hack/environment"
+	"github.com/ledgerport/ledgerport/test/application"
+	"github.com/ledgerport/ledgerport/test/rights"
+	"github.com/ledgerport/ledgerport/test/testdb"
+)
+
+// TestTheOperatorWithTheRightsThatItIsInstalledWith starts the program against a real API server, with what config/namespaced
+// grants and then with what config/rbac grants. Nothing it asks for is forbidden.
+func TestTheOperatorWithTheRightsThatItIsInstalledWith(t *testing.T) {
+	t.Parallel()
+	i := &installation{directory: t.TempDir()}
+	assets, err := environment.ControlPlaneAssets(t.Context(), os.Stderr)
+	must(t, err)
+	i.controlPlane, err = environment.StartControlPlane(t.Context(), assets, os.Stderr)
+	must(t, err)
+	t.Cleanup(i.controlPlane.Stop)
+	i.binary, err = environment.BuildOperator(t.Context(), i.directory, "")
+	must(t, err)
+	// One after the other: roles that are granted for the cluster would do for its namespaces.
+	t.Run("exports in the namespaces that are named, and has no right beyond them", func(t *testing.T) { i.exportInNamespaces(t) })
+	t.Run("leads, and serves probes and authenticated metrics", func(t *testing.T) { i.leadAndServe(t) })
+}
+
+// installation is a control plane, and the program that runs against it.
+type installation struct {
+	controlPlane      *environment.ControlPlane
+	directory, binary string
+}
+
+// start runs the operator with the rights of a directory of config, and when the test ends looks whether anything was
+// forbidden.
+func (i *installation) start(t *testing.T, directory, name string, flags ...string) *environment.Operator {
+	t.Helper()
+	manifests, err := environment.Render(t.Context(), directory)
+	must(t, err)
+	account, err := rights.Install(t.Context(), i.controlPlane.Config, manifests)
+	must(t, err)
+	kubeconfig := filepath.Join(i.directory, name+".kubeconfig")
+	must(t, rights.WriteKubeconfig(account, kubeconfig))
+	operator, err := environment.RunOperator(i.controlPlane, i.binary, i.directory, name, []string{"KUBECONFIG=" + kubeconfig},
+		append(flags, "--leader-election-namespace="+rights.Namespace)...)
+	must(t, err)
+	t.Cleanup(func() {
+		if err := operator.Stop(); err != nil {
+			t.Errorf("the operator ended with: %s", err)
+		}
+		said, err := os.ReadFile(operator.LogPath)
+		must(t, err)
+		if !strings.Contains(string(said), `"msg":"starting"`) {
+			t.Errorf("the log does not tell of the start:\n%s", said)
+		}
+		for line := range strings.Lines(string(said)) {
+			if strings.Contains(line, "forbidden") {
+				t.Errorf("something was forbidden: %s", line)
+			}
+		}
+	})
+	return operator
+}
+
+// samples are those of a ClaimSource and of two organisations that it admits.
+func samples(t *testing.T, database string) (objects []*unstructured.Unstructured) {
+	t.Helper()
+	for _, name := range []string{"10_claims.yaml", "20_acme_csv.yaml", "30_nordwind_sie.yaml"} {
+		file, err := os.Open(filepath.Join("../config/samples", name))
+		must(t, err)
+		read, err := environment.Decode(file)
+		must(t, err)
+		must(t, file.Close())
+		objects = append(objects, read...)
+	}
+	for _, object := range objects {
+		switch object.GetKind() {
+		case "Secret":
+			must(t, unstructured.SetNestedField(object.Object, database, "stringData", "url"))
+		case "AccountingExport":
+			object.SetAnnotations(map[string]string{v1alpha1.RequestedAtAnnotation: "now"})
+		}
+	}
+	return objects
+}
+
+func (i *installation) exportInNamespaces(t *testing.T) {
+	scheme, err := newScheme()
+	must(t, err)
+	cluster, err := client.New(i.controlPlane.Config, client.Options{Scheme: scheme})
+	must(t, err)
+	database := testdb.New(t)
+	conn, err := pgx.Connect(t.Context(), database)
+	must(t, err)
+	must(t, application.CreateTables(t.Context(), conn))
+	exports := map[string]*v1alpha1.AccountingExport{}
+	for _, object := range samples(t, database) {
+		must(t, cluster.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("test")))
+		if object.GetKind() != "AccountingExport" {
+			continue
+		}
+		exports[object.GetNamespace()] = &v1alpha1.AccountingExport{ObjectMeta: metav1.ObjectMeta{Namespace: object.GetNamespace(), Name: object.GetName()}}
+		organization, _, _ := unstructured.NestedString(object.Object, "spec", "organizationID")
+		_, err := application.Fill(t.Context(), conn, application.Content{
+			OrganizationID: organization, Claims: 5, Seed: uint64(len(exports)), Currency: map[string]string{"nordwind": "SEK"}[object.GetNamespace()],
+			ApprovedFrom: time.Now().Add(-48 * time.Hour), ApprovedTo: time.Now().Add(-time.Hour),
+		})
+		must(t, err)
+	}
+	must(t, conn.Close(t.Context()))
+
+	i.start(t, "config/namespaced", "namespaced", "--namespaces=acme,expenses,nordwind", "--recheck-interval=1s")
+	for _, export := range exports {
+		until(t, func(ctx context.Context) string {
+			if err := cluster.Get(ctx, client.ObjectKeyFromObject(export), export); err != nil {
+				return err.Error()
+			}
+			if last := export.Status.LastRun; last == nil || last.Phase != v1alpha1.RunSucceeded || last.Claims != 5 {
+				return fmt.Sprintf("the last run in %s is %+v, and the conditions are %+v", export.Namespace, last, export.Status.Conditions)
+			}
+			return ""
+		})
+	}
+}
+
+func (i *installation) leadAndServe(t *testing.T) {
+	metrics := freeAddress(t)
+	cluster := kubernetes.NewForConfigOrDie(i.controlPlane.Config)
+	must(t, cluster.CoreV1().Events(rights.Namespace).DeleteCollection(t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{})) // of another leader
+	operator := i.start(t, "config/rbac", "leader", "--metrics-bind-address="+metrics)
+	expectStatus(t, operator.Probes+"/healthz", "", http.StatusOK)
+	expectStatus(t, operator.Probes+"/readyz", "", http.StatusOK)
+	expectStatus(t, "https://"+metrics+"/metrics", "", http.StatusUnauthorized)
+	expectStatus(t, "https://"+metrics+"/metrics", tokenOf(t, cluster, "stranger"), http.StatusForbidden)
+	reader := tokenOf(t, cluster, "prometheus")
+	admit(t, cluster, "prometheus")
+	expectStatus(t, "https://"+metrics+"/metrics", reader, http.StatusOK)
+	until(t, func(ctx context.Context) string {
+		events, err := cluster.CoreV1().Events(rights.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "reason=LeaderElection"})
+		if err != nil {
+			return err.Error()
+		}
+		if len(events.Items) == 0 {
+			return "no event tells who leads"
+		}
+		return ""
+	})
+}
+
+// until waits for a check to find nothing missing.
+func until(t *testing.T, check func(context.Context) (missing string)) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		missing := check(ctx)
+		if missing == "" {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatal(missing)
+		case <-tick.C:
+		}
+	}
+}
+
+// expectStatus asks until the server gives the answer, because it starts meanwhile.
+func expectStatus(t *testing.T, url, token string, want int) {
+	t.Helper()
+	insecure := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} // the certificate is the server's own
+	defer insecure.CloseIdleConnections()
+	until(t, func(ctx context.Context) string {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+		must(t, err)
+		if token != "" {
+			request.Header.Set("Authorization", "Bearer "+token)
+		}
+		answer, err := insecure.Do(request)
+		if err != nil {
+			return err.Error()
+		}
+		_ = answer.Body.Close()
+		if answer.StatusCode != want {
+			return fmt.Sprintf("%s answers %s, want %d", url, answer.Status, want)
+		}
+		return ""
+	})
+}
+
+// tokenOf makes a service account and gives a token for it.
+func tokenOf(t *testing.T, cluster kubernetes.Interface, name string) string {
+	t.Helper()
+	accounts := cluster.CoreV1().ServiceAccounts("default")
+	_, err := accounts.Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
+	must(t, err)
+	token, err := accounts.CreateToken(t.Context(), name, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	must(t, err)
+	return token.Status.Token
+}
+
+// admit lets a service account read metrics, as config/rbac's ledgerport-metrics-reader does.
+func admit(t *testing.T, cluster kubernetes.Interface, account string) {
+	t.Helper()
+	rbac := cluster.RbacV1()
+	_, err := rbac.ClusterRoles().Create(t.Context(), &rbacv1.ClusterRole{
+		ObjectMeta: metav1.ObjectMeta{Name: "metrics-reader"},
+		Rules:      []rbacv1.PolicyRule{{NonResourceURLs: []string{"/metrics"}, Verbs: []string{"get"}}},
+	}, metav1.CreateOptions{})
+	must(t, err)
+	_, err = rbac.ClusterRoleBindings().Create(t.Context(), &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "metrics-reader"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "metrics-reader"},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: account, Namespace: "default"}},
+	}, metav1.CreateOptions{})
+	must(t, err)
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
+}

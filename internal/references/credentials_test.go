@@ -1,0 +1,41 @@
+package references
+
+import (
+	"testing"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
+)
+
+func TestTheOperatorsIdentityIsLentOnlyWhereItSaysSo(t *testing.T) {
+	t.Parallel()
+	bucket := v1alpha1.ExportDestinationSpec{S3: &v1alpha1.S3Destination{Bucket: "books"}}
+	directory := v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "books"}}
+	tests := []struct {
+		name        string
+		destination v1alpha1.ExportDestinationSpec
+		lends       bool
+		reason      v1alpha1.Reason
+	}{
+		{"a bucket without an access key", bucket, false, v1alpha1.ReasonCredentialsRequired},
+		{"a bucket without an access key, of an operator that lends its identity", bucket, true, ""},
+		{"a directory", directory, false, ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := (&Resolver{AmbientCredentials: test.lends}).DestinationCredentials(t.Context(), &v1alpha1.ExportDestination{Spec: test.destination})
+			var reason v1alpha1.Reason
+			if err != nil {
+				failed := failure.From(err)
+				reason = failed.Reason
+				if failed.Condition != v1alpha1.ConditionCredentialsReady || !failed.Stalled {
+					t.Errorf("%+v, want a stalled CredentialsReady", failed)
+				}
+			}
+			if reason != test.reason {
+				t.Errorf("%v, want the reason %q", err, test.reason)
+			}
+		})
+	}
+}
