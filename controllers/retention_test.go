@@ -92,6 +92,9 @@ func TestRunWhoseArtifactCanNotBeRemovedWaitsAndSaysSo(t *testing.T) {
 		Retention: v1alpha1.RetentionPolicy{Artifacts: v1alpha1.DeleteArtifacts},
 	}
 	first := w.history(destination, keys)
+	if kept := strings.Join(bucket.Keys(t), " "); !strings.Contains(kept, "/first/first.csv") || !strings.Contains(kept, "/first/manifest.json") {
+		t.Errorf("the bucket has %s", kept)
+	}
 	secret := keys.DeepCopy()
 	w.must(api.client.Delete(t.Context(), keys))
 	w.must(api.client.Delete(t.Context(), first))
@@ -102,6 +105,11 @@ func TestRunWhoseArtifactCanNotBeRemovedWaitsAndSaysSo(t *testing.T) {
 	w.gone(first)
 	if n := w.count(`select count(*) from ledgerport.runs where name = 'first' and artifact_removed_at is not null`); n != 1 {
 		t.Error("the removal of the artifact is not on record")
+	}
+	for _, key := range bucket.Keys(t) {
+		if !strings.HasPrefix(key, ".ledgerport-probe-") { // of a check at this moment
+			t.Errorf("%s is still there", key)
+		}
 	}
 }
 

@@ -33,6 +33,10 @@ const (
 	uploadPart = 5 << 20
 	// abortGrace is how long aborting an upload may take.
 	abortGrace = 3 * time.Second
+	// probePrefix is what the name of a check's object begins with.
+	probePrefix = ".ledgerport-probe-"
+	// probeAge is when no check can be at work on its object any more.
+	probeAge = time.Hour
 	// answerTimeout is how long a server may take to begin its answer.
 	answerTimeout = 10 * time.Second
 )
@@ -96,7 +100,7 @@ func (e *identityError) Unwrap() error { return e.error }
 
 // Check implements Destination. It ends with asking for what is not there, which some policies forbid and Stat needs.
 func (b *bucket) Check(ctx context.Context) error {
-	probe := ".ledgerport-probe-" + rand.Text()
+	probe := probePrefix + rand.Text()
 	if err := b.blobs.WriteAll(ctx, probe, []byte(probe), nil); err != nil {
 		return b.failure(ctx, err)
 	}
@@ -110,7 +114,29 @@ func (b *bucket) Check(ctx context.Context) error {
 	if err == nil {
 		_, err = b.blobs.Exists(ctx, probe)
 	}
+	if err == nil {
+		err = b.removeStaleProbes(ctx)
+	}
 	return b.failure(ctx, err)
+}
+
+// removeStaleProbes removes what checks left behind that ended with their operator.
+func (b *bucket) removeStaleProbes(ctx context.Context) error {
+	for probes := b.blobs.List(&blob.ListOptions{Prefix: probePrefix}); ; {
+		probe, err := probes.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if time.Since(probe.ModTime) < probeAge {
+			continue
+		}
+		if err := b.blobs.Delete(ctx, probe.Key); err != nil && gcerrors.Code(err) != gcerrors.NotFound { // another operator was faster
+			return err
+		}
+	}
 }
 
 // Put implements Destination. An object of S3 appears when its upload is completed. Content that ends with an error, be

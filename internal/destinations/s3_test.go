@@ -1,6 +1,7 @@
 package destinations_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -10,9 +11,14 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/destinations"
@@ -153,6 +159,52 @@ func TestAServerThatKnowsNoTrailersIsSentNone(t *testing.T) {
 		content := strings.Repeat("x", size)
 		if err := d.Put(t.Context(), key, describe(content), strings.NewReader(content)); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// TestACheckRemovesWhatADeadOneLeft stands a proxy before the server in which every object is a year older.
+func TestACheckRemovesWhatADeadOneLeft(t *testing.T) {
+	t.Parallel()
+	bucket := tests3.New(t)
+	endpoint, err := url.Parse(bucket.Endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lastModified := regexp.MustCompile(`<LastModified>\d{4}`)
+	proxy := httptest.NewServer(&httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(endpoint)
+			r.Out.Host = r.In.Host // which the signature covers
+		},
+		ModifyResponse: func(r *http.Response) error {
+			content, err := io.ReadAll(r.Body)
+			content = lastModified.ReplaceAll(content, []byte("<LastModified>2001"))
+			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(content)), int64(len(content))
+			r.Header.Set("Content-Length", strconv.Itoa(len(content)))
+			return err
+		},
+	})
+	t.Cleanup(proxy.Close)
+	leave := func(name string) {
+		_, err := bucket.Client().PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket.Name, Key: &name, Body: strings.NewReader("x")})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	leave("books/.ledgerport-probe-OLD")
+	leave("books/a.csv")
+	young, old := s3Spec(bucket), s3Spec(bucket)
+	old.S3.Endpoint = proxy.URL
+	for _, check := range []struct {
+		spec v1alpha1.ExportDestinationSpec
+		left []string
+	}{{young, []string{"books/.ledgerport-probe-OLD", "books/a.csv"}}, {old, []string{"books/a.csv"}}} {
+		if err := open(t, check.spec, keysOf(bucket), "").Check(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if left := bucket.Keys(t); !slices.Equal(left, check.left) {
+			t.Errorf("the bucket has %q, want %q", left, check.left)
 		}
 	}
 }

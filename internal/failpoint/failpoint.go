@@ -15,16 +15,28 @@ const (
 	Render Step = "render"
 	// Record: claims, voucher numbers and the hashes of the artifact are committed.
 	Record Step = "record"
+	// MarkSent: vouchers go on record as sent to an accounting system, just before they are.
+	MarkSent Step = "mark-sent"
+	// Send: the accounting system takes vouchers.
+	Send Step = "send"
+	// Answer: what the accounting system said of vouchers is recorded.
+	Answer Step = "answer"
+	// Finish: the accounting system completes what it has accepted.
+	Finish Step = "finish"
+	// Settle: what the accounting system has accepted is recorded as what the run exports.
+	Settle Step = "settle"
 	// Put: one file becomes visible at the destination.
 	Put Step = "put"
 	// MarkDelivered: the delivery is recorded.
 	MarkDelivered Step = "mark-delivered"
 	// Commit: the claims are recorded as exported.
 	Commit Step = "commit"
-	// Withdraw: one file of an artifact that is not whole is removed.
+	// Withdraw: one file is removed, of an artifact that is not whole or that goes with its ExportRun.
 	Withdraw Step = "withdraw"
 	// Release: the claims are given back.
 	Release Step = "release"
+	// MarkRemoved: that the artifact of a committed run is gone is recorded.
+	MarkRemoved Step = "mark-removed"
 	// CreateRun: an ExportRun is created.
 	CreateRun Step = "create-run"
 	// RunStatus: the status of an ExportRun is written.
@@ -45,13 +57,26 @@ func (s Step) During() Point { return Point(s) + "-during" }
 // After is the first moment at which the step is durable and nobody knows yet.
 func (s Step) After() Point { return Point(s) + "-after" }
 
-// PipelinePoints gives every place of an attempt, in the order in which a run that is exported, or else released, comes
-// to them.
-func PipelinePoints() []Point {
-	return points(Attempt, Reserve, Render, Record, Put, MarkDelivered, Commit, Withdraw, Release)
+// The lists of points are what crash tests go through, so that a point in one of them has its test.
+
+// ExportPoints gives the places of an attempt that exports or reverses, in the order in which it comes to them.
+func ExportPoints() []Point {
+	return points(Attempt, Reserve, Render, Record, Put, MarkDelivered, Commit)
 }
 
-// ControllerPoints gives every place of the reconcilers.
+// PostingPoints gives those that an attempt has besides where vouchers are sent to an accounting system.
+func PostingPoints() []Point { return points(MarkSent, Send, Answer, Finish, Settle) }
+
+// ReleasePoints gives the places of an attempt that gives claims back.
+func ReleasePoints() []Point { return points(Attempt, Withdraw, Release) }
+
+// RemovalPoints gives the places of an attempt that removes the artifact of a committed run.
+func RemovalPoints() []Point { return points(Withdraw, MarkRemoved) }
+
+// PreviewPoints gives the places of an attempt that makes a preview.
+func PreviewPoints() []Point { return points(Render, Put) }
+
+// ControllerPoints gives the places of the reconcilers.
 func ControllerPoints() []Point { return points(CreateRun, RunStatus, ExportStatus) }
 
 func points(steps ...Step) (all []Point) {

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -28,7 +27,6 @@ import (
 	"github.com/ledgerport/ledgerport/internal/credentials"
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
-	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/outbound"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
 	"github.com/ledgerport/ledgerport/internal/references"
@@ -47,6 +45,7 @@ var approvedUntil = time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)
 // dying is one attempt that a process of its own makes, and that ends the process at a point.
 type dying struct {
 	Database, Exports string
+	Options           json.RawMessage `json:",omitempty"` // of the exporter that sends vouchers; none where files are delivered
 	Task              pipeline.Task
 	Point             failpoint.Point
 }
@@ -73,6 +72,12 @@ func die(text string) int {
 			select {}
 		}
 	})
+	if d.Options != nil {
+		if err := sendVouchers(context.Background(), p.Resolver.Objects.(client.Client), d.Options); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
 	_, err := p.Run(context.Background(), d.Task, &pipeline.Progress{})
 	fmt.Fprintf(os.Stderr, "the attempt never came to %s (%v)\n", d.Point, err)
 	return 1
@@ -82,6 +87,7 @@ func die(text string) int {
 type stage struct {
 	*testing.T
 	database, exports string
+	options           json.RawMessage // of the exporter that sends vouchers; none where files are delivered
 }
 
 func newStage(t *testing.T) *stage {
@@ -129,7 +135,7 @@ func (s *stage) attempt(task pipeline.Task, hook failpoint.Hook) (pipeline.Outco
 // crash makes an attempt in a process that is killed at a point.
 func (s *stage) crash(task pipeline.Task, point failpoint.Point) {
 	s.Helper()
-	text, err := json.Marshal(dying{Database: s.database, Exports: s.exports, Task: task, Point: point})
+	text, err := json.Marshal(dying{Database: s.database, Exports: s.exports, Options: s.options, Task: task, Point: point})
 	s.must(err)
 	command := exec.Command(os.Args[0])
 	command.Env = append(os.Environ(), dyingVariable+"="+string(text))
@@ -172,6 +178,13 @@ func (s *stage) reserved() string {
 		from ledgerport.exported_claims`)
 }
 
+// reversing is every reversed and reversing voucher with its number, as one text.
+func (s *stage) reversing() string {
+	s.Helper()
+	return s.text(`select coalesce(string_agg(run_id || ' ' || position || ' ' || claim_id || ' ' || fiscal_year || '/' || voucher_number, ',' order by run_id, position), '')
+		from ledgerport.reversal_vouchers`)
+}
+
 func (s *stage) state(run string) string {
 	s.Helper()
 	return s.text(`select coalesce((select state from ledgerport.runs where id = $1), 'unknown')`, run)
@@ -189,8 +202,15 @@ func task(number int32) pipeline.Task {
 	}
 }
 
-func releasing(number int32) pipeline.Task {
-	t := task(number)
+// run is the nth of the export, at its first attempt.
+func run(n int) pipeline.Task {
+	t := task(1)
+	t.RunID, t.Name = fmt.Sprintf("22222222-0000-4000-8000-%012d", n), fmt.Sprintf("monthly-%d", n)
+	return t
+}
+
+// released is an attempt that gives the claims of a run back.
+func released(t pipeline.Task) pipeline.Task {
 	t.Release, t.ReleaseReason = true, "Cancelled"
 	return t
 }
@@ -249,10 +269,7 @@ func undisturbed(t *testing.T) (files map[string]file, reserved string) {
 func TestAnAttemptThatDiesAnywhereIsResumedWithTheSameClaimsNumbersAndBytes(t *testing.T) {
 	t.Parallel()
 	want, wantReserved := undisturbed(t)
-	for _, point := range failpoint.PipelinePoints() {
-		if point == failpoint.Withdraw.Before() || point == failpoint.Withdraw.After() || point == failpoint.Release.Before() || point == failpoint.Release.After() {
-			continue // of releasing, below
-		}
+	for _, point := range failpoint.ExportPoints() {
 		t.Run(string(point), func(t *testing.T) {
 			t.Parallel()
 			s := newStage(t)
@@ -266,11 +283,7 @@ func TestAnAttemptThatDiesAnywhereIsResumedWithTheSameClaimsNumbersAndBytes(t *t
 				t.Errorf("claims and numbers are %s, want %s", reserved, wantReserved)
 			}
 			sameContent(t, s.files(), want)
-			for name, before := range left {
-				if after, there := s.files()[name]; there && after.inode != before.inode {
-					t.Errorf("%s was there whole, and was written again", name)
-				}
-			}
+			s.untouched(left)
 			if n := s.voided(); n != "0" {
 				t.Errorf("%s numbers were voided", n)
 			}
@@ -281,24 +294,19 @@ func TestAnAttemptThatDiesAnywhereIsResumedWithTheSameClaimsNumbersAndBytes(t *t
 func TestAReleaseThatDiesAnywhereIsResumedAndTheNextRunTakesTheClaims(t *testing.T) {
 	t.Parallel()
 	for _, died := range []failpoint.Point{failpoint.Put.Before(), failpoint.Put.During(), failpoint.Put.After()} {
-		for _, point := range []failpoint.Point{
-			failpoint.Attempt.Before(), failpoint.Attempt.After(), failpoint.Withdraw.Before(), failpoint.Withdraw.After(),
-			failpoint.Release.Before(), failpoint.Release.After(),
-		} {
+		for _, point := range failpoint.ReleasePoints() {
 			t.Run(string(died+", "+point), func(t *testing.T) {
 				t.Parallel()
 				s := newStage(t)
 				s.crash(task(1), died)
-				s.crash(releasing(2), point)
-				if outcome, err := s.attempt(releasing(3), nil); err != nil || outcome.Committed {
+				s.crash(released(task(2)), point)
+				if outcome, err := s.attempt(released(task(3)), nil); err != nil || outcome.Committed {
 					t.Fatalf("the release ended with %+v (%v)", outcome, err)
 				}
 				if state, files := s.state(task(1).RunID), s.files(); state != "released" || len(files) > 0 || s.voided() != fmt.Sprint(claimCount) {
 					t.Errorf("the run is %s, %d files are left, %s numbers are voided", state, len(files), s.voided())
 				}
-				next := task(1)
-				next.RunID, next.Name = "11111111-0000-4000-8000-000000000002", "monthly-2"
-				if outcome, err := s.attempt(next, nil); err != nil || outcome.Result.Claims != claimCount || outcome.FirstVoucher != fmt.Sprintf("E/2026/%d", claimCount+1) {
+				if outcome, err := s.attempt(run(2), nil); err != nil || outcome.Result.Claims != claimCount || outcome.FirstVoucher != fmt.Sprintf("E/2026/%d", claimCount+1) {
 					t.Errorf("the next run ended with %+v (%v)", outcome, err)
 				}
 			})
@@ -306,11 +314,9 @@ func TestAReleaseThatDiesAnywhereIsResumedAndTheNextRunTakesTheClaims(t *testing
 	}
 }
 
-// TestAnAttemptThatWakesUpLateChangesNothing stops an attempt at each point, lets another process bring the run to its end,
-// and lets the first go on.
 func TestAnAttemptThatWakesUpLateChangesNothing(t *testing.T) {
 	t.Parallel()
-	for name, end := range map[string]pipeline.Task{"after the run is committed": task(2), "after the run is released": releasing(2)} {
+	for name, end := range map[string]pipeline.Task{"after the run is committed": task(2), "after the run is released": released(task(2))} {
 		for _, point := range []failpoint.Point{
 			failpoint.Attempt.After(), failpoint.Reserve.After(), failpoint.Render.During(), failpoint.Record.Before(), failpoint.Record.After(),
 			failpoint.Put.Before(), failpoint.Put.During(), failpoint.Put.After(), failpoint.MarkDelivered.Before(),
@@ -318,45 +324,63 @@ func TestAnAttemptThatWakesUpLateChangesNothing(t *testing.T) {
 		} {
 			t.Run(name+", "+string(point), func(t *testing.T) {
 				t.Parallel()
-				s := newStage(t)
-				stopped, wake, late := make(chan struct{}), make(chan struct{}), make(chan error, 1)
-				once := false
-				go func() {
-					_, err := s.attempt(task(1), func(reached failpoint.Point) {
-						if reached == point && !once {
-							once = true
-							close(stopped)
-							<-wake
-						}
-					})
-					late <- err
-				}()
-				select {
-				case <-stopped:
-				case err := <-late:
-					t.Fatalf("the attempt ended before it came to the point: %v", err)
-				}
-				if _, err := s.attempt(end, nil); err != nil {
-					t.Fatalf("the other process: %s", err)
-				}
-				state, reserved, files := s.state(task(1).RunID), s.reserved(), s.files()
-				close(wake)
-				if err := <-late; err == nil {
-					t.Error("the attempt that woke up believes that it succeeded")
-				}
-				if s.state(task(1).RunID) != state || s.reserved() != reserved {
-					t.Errorf("the record changed from %s to %s", state, s.state(task(1).RunID))
-				}
-				now := s.files()
-				for name, before := range files {
-					if now[name] != before {
-						t.Errorf("%s was changed or written again", name)
-					}
-				}
-				if len(now) != len(files) {
-					t.Errorf("there are %d files, want %d", len(now), len(files))
-				}
+				newStage(t).wakesUpLate(task(1), point, end)
 			})
+		}
+	}
+}
+
+// wakesUpLate stops an attempt at a point, lets another process bring the run to its end, and lets the first go on.
+func (s *stage) wakesUpLate(first pipeline.Task, point failpoint.Point, end pipeline.Task) {
+	s.Helper()
+	wake, late := s.stopAt(first, point)
+	if _, err := s.attempt(end, nil); err != nil {
+		s.Fatalf("the other process: %s", err)
+	}
+	state, bound, files := s.state(first.RunID), s.reserved()+"; "+s.reversing(), s.files()
+	wake()
+	if err := <-late; err == nil {
+		s.Error("the attempt that woke up believes that it succeeded")
+	}
+	if now := s.reserved() + "; " + s.reversing(); s.state(first.RunID) != state || now != bound {
+		s.Errorf("the record changed from %s, %s to %s, %s", state, bound, s.state(first.RunID), now)
+	}
+	s.untouched(files)
+	if now := s.files(); len(now) != len(files) {
+		s.Errorf("there are %d files, want %d", len(now), len(files))
+	}
+}
+
+// stopAt makes an attempt that stops at a point until it is woken up, and then tells how it ended.
+func (s *stage) stopAt(task pipeline.Task, point failpoint.Point) (wake func(), late <-chan error) {
+	s.Helper()
+	stopped, woken, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	once := false
+	go func() {
+		_, err := s.attempt(task, func(reached failpoint.Point) {
+			if reached == point && !once {
+				once = true
+				close(stopped)
+				<-woken
+			}
+		})
+		ended <- err
+	}()
+	select {
+	case <-stopped:
+	case err := <-ended:
+		s.Fatalf("the attempt ended before it came to the point: %v", err)
+	}
+	return func() { close(woken) }, ended
+}
+
+// untouched insists that files which were there before, and are there now, are what they were.
+func (s *stage) untouched(before map[string]file) {
+	s.Helper()
+	now := s.files()
+	for name, was := range before {
+		if is, there := now[name]; there && is != was {
+			s.Errorf("%s was there whole, and was changed or written again", name)
 		}
 	}
 }
@@ -478,34 +502,5 @@ func sameContent(t *testing.T, have, want map[string]file) {
 	}
 	if len(have) != len(want) {
 		t.Errorf("there are %d files, want %d", len(have), len(want))
-	}
-}
-
-// TestPointsAreReached keeps the list of points and the code together.
-func TestPointsAreReached(t *testing.T) {
-	t.Parallel()
-	s := newStage(t)
-	var reached []failpoint.Point
-	hook := func(point failpoint.Point) { reached = append(reached, point) }
-	ctx, cancel := context.WithCancel(t.Context())
-	_, err := newPipeline(s.database, s.exports, "living", func(point failpoint.Point) {
-		hook(point)
-		if point == failpoint.Put.After() {
-			cancel()
-		}
-	}).Run(ctx, task(1), &pipeline.Progress{})
-	if err == nil || failure.From(err) == nil {
-		t.Fatal("the attempt was not cancelled")
-	}
-	_, err = s.attempt(releasing(2), hook)
-	s.must(err)
-	next := task(1)
-	next.RunID, next.Name = "11111111-0000-4000-8000-000000000002", "monthly-2"
-	_, err = s.attempt(next, hook)
-	s.must(err)
-	for _, point := range failpoint.PipelinePoints() {
-		if !slices.Contains(reached, point) {
-			t.Errorf("%s is never reached", point)
-		}
 	}
 }

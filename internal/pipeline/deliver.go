@@ -47,7 +47,7 @@ func (a *attempt) deliver(ctx context.Context) error {
 		if have[file.Name] == present {
 			continue
 		}
-		if err := a.put(ctx, file); err != nil {
+		if err := a.put(ctx, file, a.stillOurs); err != nil {
 			return a.retract(ctx, err)
 		}
 	}
@@ -68,17 +68,22 @@ func (a *attempt) restore(ctx context.Context) error {
 	return a.renderAgain(ctx)
 }
 
-// put delivers one file. Just before its content is read, the destination being ready to take it, the attempt makes sure
-// that it still has the run: a process that was stopped before must not deliver what was given back meanwhile.
-func (a *attempt) put(ctx context.Context, file *spoolFile) error {
+// put delivers one file. The guard is asked just before its content is read, the destination being ready to take it.
+func (a *attempt) put(ctx context.Context, file *spoolFile, guard func(context.Context) error) error {
 	content := &guardedReader{content: file.reader(), guard: func() error {
 		a.Failpoints.Reach(failpoint.Put.During())
-		return failure.On(v1alpha1.ConditionSourceReady, a.database.Guard(ctx, a.run.Fence(), a.run.State))
+		return guard(ctx)
 	}}
 	err := a.Failpoints.Around(failpoint.Put, func() error {
 		return a.destination.Put(ctx, a.task.key(file.Name), object(file.File), content)
 	})
 	return failure.On(v1alpha1.ConditionDestinationReady, err)
+}
+
+// stillOurs makes sure that the attempt still has the run: a process that was stopped must not deliver what was given back
+// meanwhile.
+func (a *attempt) stillOurs(ctx context.Context) error {
+	return failure.On(v1alpha1.ConditionSourceReady, a.database.Guard(ctx, a.run.Fence(), a.run.State))
 }
 
 // guardedReader asks its guard before it gives the first byte.

@@ -15,6 +15,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/ledger"
 )
@@ -218,7 +219,7 @@ func (p *posting) send(ctx context.Context, group []sent) error {
 		if err := p.markSent(ctx, group); err != nil {
 			return err
 		}
-		answers, err := p.session.Send(ctx, requests(group))
+		answers, err := p.request(ctx, group)
 		var system *exporters.SystemError
 		switch {
 		case err == nil:
@@ -250,12 +251,23 @@ func (p *posting) send(ctx context.Context, group []sent) error {
 	return nil
 }
 
+// request sends vouchers once.
+func (p *posting) request(ctx context.Context, group []sent) (answers []exporters.Answer, err error) {
+	err = p.Failpoints.Around(failpoint.Send, func() (err error) {
+		answers, err = p.session.Send(ctx, requests(group))
+		return err
+	})
+	return answers, err
+}
+
 func (p *posting) markSent(ctx context.Context, group []sent) error {
 	positions := make([]int64, len(group))
 	for i := range group {
 		positions[i] = group[i].Position
 	}
-	return failure.On(v1alpha1.ConditionSourceReady, p.database.MarkSent(ctx, p.run.Fence(), positions))
+	return failure.On(v1alpha1.ConditionSourceReady, p.Failpoints.Around(failpoint.MarkSent, func() error {
+		return p.database.MarkSent(ctx, p.run.Fence(), positions)
+	}))
 }
 
 // record puts answers on record, and gives the vouchers of which the system has nothing: they are again in the state that
@@ -277,7 +289,9 @@ func (p *posting) record(ctx context.Context, vouchers []sent, answers []exporte
 			rest = append(rest, vouchers[i])
 		}
 	}
-	return rest, failure.On(v1alpha1.ConditionSourceReady, p.database.RecordAnswers(ctx, p.run.Fence(), recorded))
+	return rest, failure.On(v1alpha1.ConditionSourceReady, p.Failpoints.Around(failpoint.Answer, func() error {
+		return p.database.RecordAnswers(ctx, p.run.Fence(), recorded)
+	}))
 }
 
 // finish completes what was accepted, unless a rejection has stopped the sending.
@@ -291,7 +305,9 @@ func (p *posting) finish(ctx context.Context) error {
 	}
 	last := totals.Ranges[len(totals.Ranges)-1]
 	voucher := p.voucherID(&claims.PostedVoucher{FiscalYear: last.FiscalYear, Number: last.Last})
-	return p.exporterFailure(p.session.Finish(ctx, exporters.Request{Voucher: voucher}))
+	return p.exporterFailure(p.Failpoints.Around(failpoint.Finish, func() error {
+		return p.session.Finish(ctx, exporters.Request{Voucher: voucher})
+	}))
 }
 
 // settleWhatWasSent ends the sending of a run that is to be released. What the system has is exported, and can only be

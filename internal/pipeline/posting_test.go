@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -69,27 +70,34 @@ func newOffice(t *testing.T, settings bc.Settings, options map[string]any) *offi
 	o.objects = o.books.Resolver.Objects.(client.Client)
 	all := map[string]any{"tenantID": bc.Tenant, "companyID": bc.Company, "baseURL": o.server.BaseURL(), "tokenURL": o.server.TokenURL()}
 	maps.Copy(all, options)
-	raw, err := json.Marshal(all)
+	var err error
+	o.options, err = json.Marshal(all)
 	o.must(err)
-	o.must(o.objects.Create(t.Context(), &corev1.Secret{
+	o.must(sendVouchers(t.Context(), o.objects, o.options))
+	o.books.Resolver.Exporters, err = exporters.NewRegistry(tapped{businesscentral.New(), o})
+	o.must(err)
+	return o
+}
+
+// sendVouchers lets the export send its vouchers to an accounting system that the options name.
+func sendVouchers(ctx context.Context, objects client.Client, options json.RawMessage) error {
+	if err := objects.Create(ctx, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "businesscentral"},
 		Data:       map[string][]byte{"clientID": []byte(bc.ClientID), "clientSecret": []byte(bc.ClientSecret), "hosts": []byte("127.0.0.1")},
-	}))
+	}); err != nil {
+		return err
+	}
 	key := types.NamespacedName{Namespace: "acme", Name: "monthly"}
 	var export v1alpha1.AccountingExport
-	o.must(o.objects.Get(t.Context(), key, &export))
-	export.Spec.Exporter = v1alpha1.ExporterSpec{Type: "businesscentral", Options: &apiextensionsv1.JSON{Raw: raw}}
-	export.Spec.Credentials = &v1alpha1.CredentialsSpec{SecretRef: &v1alpha1.LocalReference{Name: "businesscentral"}}
-	o.must(o.objects.Update(t.Context(), &export))
 	var chart v1alpha1.ChartOfAccounts
-	o.must(o.objects.Get(t.Context(), key, &chart))
+	if err := errors.Join(objects.Get(ctx, key, &export), objects.Get(ctx, key, &chart)); err != nil {
+		return err
+	}
+	export.Spec.Exporter = v1alpha1.ExporterSpec{Type: "businesscentral", Options: &apiextensionsv1.JSON{Raw: options}}
+	export.Spec.Credentials = &v1alpha1.CredentialsSpec{SecretRef: &v1alpha1.LocalReference{Name: "businesscentral"}}
 	chart.Spec.Accounts = append(chart.Spec.Accounts, v1alpha1.Account{Number: "4680", Name: "Hotels"})
 	chart.Spec.Rules = append([]v1alpha1.MappingRule{{Match: v1alpha1.RuleMatch{Categories: []string{"hotel"}}, Account: "4680"}}, chart.Spec.Rules...)
-	o.must(o.objects.Update(t.Context(), &chart))
-	if o.books.Resolver.Exporters, err = exporters.NewRegistry(tapped{businesscentral.New(), o}); err != nil {
-		t.Fatal(err)
-	}
-	return o
+	return errors.Join(objects.Update(ctx, &export), objects.Update(ctx, &chart))
 }
 
 // claims adds approved claims of nine lines each, so that about ten vouchers go into one request.
@@ -118,17 +126,6 @@ func (o *office) hotel(n ...int) {
 			return err
 		})
 	}
-}
-
-func run(n int) pipeline.Task {
-	t := task(1)
-	t.RunID, t.Name = fmt.Sprintf("22222222-0000-4000-8000-%012d", n), fmt.Sprintf("monthly-%d", n)
-	return t
-}
-
-func released(t pipeline.Task) pipeline.Task {
-	t.Release, t.ReleaseReason = true, "Cancelled"
-	return t
 }
 
 // attempt makes one, and says whether it came to its end.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/ledger"
 )
@@ -59,7 +60,11 @@ func (a *attempt) renderPreview(ctx context.Context) error {
 	if a.task.Limit > 0 {
 		from = &limited{preview, a.task.Limit}
 	}
-	r, err := a.renderClaims(ctx, from)
+	var r *rendering
+	err = a.Failpoints.Around(failpoint.Render, func() (err error) {
+		r, err = a.renderClaims(ctx, from)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -72,12 +77,9 @@ func (a *attempt) renderPreview(ctx context.Context) error {
 }
 
 func (a *attempt) deliverPreview(ctx context.Context) error {
-	if err := a.admitted(ctx); err != nil {
-		return err
-	}
 	for _, file := range a.spool.files {
-		if err := a.destination.Put(ctx, a.task.key(file.Name), object(file.File), file.reader()); err != nil {
-			return failure.On(v1alpha1.ConditionDestinationReady, err)
+		if err := a.put(ctx, file, a.admitted); err != nil {
+			return err
 		}
 	}
 	a.run.State, a.run.Location = claims.StateCommitted, a.artifactLocation()

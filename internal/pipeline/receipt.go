@@ -7,6 +7,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/ledger"
 )
@@ -62,7 +63,8 @@ func (a *attempt) settle(ctx context.Context, system map[string]string, unfinish
 	}
 	receipt.Files = a.spool.records()
 	receipt.FirstVoucher, receipt.LastVoucher = firstAndLast(manifest.Vouchers)
-	if err := a.database.Settle(ctx, a.run.Fence(), receipt); err != nil {
+	err = a.Failpoints.Around(failpoint.Settle, func() error { return a.database.Settle(ctx, a.run.Fence(), receipt) })
+	if err != nil {
 		return failure.On(v1alpha1.ConditionSourceReady, err)
 	}
 	a.run.State, a.run.Rendered = claims.StatePosted, receipt

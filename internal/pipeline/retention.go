@@ -6,6 +6,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
@@ -35,9 +36,11 @@ func (a *attempt) removeArtifact(ctx context.Context) error {
 		if have[file.Name] != present {
 			continue
 		}
-		if err := a.destination.Remove(ctx, a.task.key(file.Name)); err != nil {
-			return failure.On(v1alpha1.ConditionDestinationReady, err)
+		if err := a.remove(ctx, file); err != nil {
+			return err
 		}
 	}
-	return failure.On(v1alpha1.ConditionSourceReady, a.database.MarkArtifactRemoved(ctx, a.run.ID))
+	return failure.On(v1alpha1.ConditionSourceReady, a.Failpoints.Around(failpoint.MarkRemoved, func() error {
+		return a.database.MarkArtifactRemoved(ctx, a.run.ID)
+	}))
 }

@@ -4,7 +4,9 @@
 package pipeline
 
 import (
+	"fmt"
 	"path"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -98,11 +100,17 @@ func (t Task) identity(organizationID string) claims.RunIdentity {
 	}
 }
 
-// key is where a file of the run is at the destination.
+// key is where a file of the run is at the destination. Each attempt of a preview has a directory of its own, because no
+// record tells one that wakes up late that another has delivered meanwhile; without a number there is only one.
 func (t Task) key(file string) string {
-	key := path.Join(t.Namespace, t.Export, t.Name, file)
-	if t.Type == v1alpha1.RunPreview {
-		return path.Join("preview", key)
+	run := path.Join(t.Namespace, t.Export, t.Name)
+	if t.Type != v1alpha1.RunPreview {
+		return path.Join(run, file)
 	}
-	return key
+	attempt := ""
+	if t.Number > 0 {
+		uid, _, _ := strings.Cut(t.RunID, "-")
+		attempt = fmt.Sprintf("%s-%d", uid, t.Number)
+	}
+	return path.Join("preview", run, attempt, file)
 }

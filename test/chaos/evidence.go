@@ -40,11 +40,11 @@ type approvedClaim struct {
 	cents            int64
 }
 
-// recordedRun is a row of ledgerport.runs.
+// recordedRun is a row of ledgerport.runs. A reversal has the id of the run that it reverses.
 type recordedRun struct {
-	id, namespace, name, organization, series, state, location string
-	claims                                                     int64
-	files                                                      []recordedFile
+	id, namespace, name, organization, series, state, location, reverses string
+	claims                                                               int64
+	files                                                                []recordedFile
 }
 
 type recordedFile struct {
@@ -106,9 +106,9 @@ func (e *evidence) readDatabase(ctx context.Context, conn *pgx.Conn) (err error)
 	if err != nil {
 		return err
 	}
-	e.runs, err = rows(ctx, conn, `SELECT id, namespace, name, organization_id, series, state, location, claims, files FROM ledgerport.runs`,
+	e.runs, err = rows(ctx, conn, `SELECT id, namespace, name, organization_id, series, state, location, coalesce(reverses, ''), claims, files FROM ledgerport.runs`,
 		func(row pgx.CollectableRow) (r recordedRun, err error) {
-			return r, row.Scan(&r.id, &r.namespace, &r.name, &r.organization, &r.series, &r.state, &r.location, &r.claims, &r.files)
+			return r, row.Scan(&r.id, &r.namespace, &r.name, &r.organization, &r.series, &r.state, &r.location, &r.reverses, &r.claims, &r.files)
 		})
 	if err != nil {
 		return err

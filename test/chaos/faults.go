@@ -69,10 +69,20 @@ func (w *world) torment(ctx context.Context, kills int, duration time.Duration) 
 
 // reach lets the operator that comes to a point first do what is said, and gives its process id: 0 where none came in time.
 func (w *world) reach(ctx context.Context, point failpoint.Point, action string, within time.Duration) (pid int) {
-	armed := filepath.Join(w.failpoints, string(point))
-	if err := os.WriteFile(armed, []byte(action), 0o600); err != nil {
+	if err := w.arm(point, action); err != nil {
 		return 0
 	}
+	return w.await(ctx, point, within)
+}
+
+// arm lets the operator that comes to a point first do what is said.
+func (w *world) arm(point failpoint.Point, action string) error {
+	return os.WriteFile(filepath.Join(w.failpoints, string(point)), []byte(action), 0o600)
+}
+
+// await gives the process that came to an armed point: 0 where none did in time.
+func (w *world) await(ctx context.Context, point failpoint.Point, within time.Duration) (pid int) {
+	armed := filepath.Join(w.failpoints, string(point))
 	patience, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	for patience.Err() == nil {
@@ -81,7 +91,7 @@ func (w *world) reach(ctx context.Context, point failpoint.Point, action string,
 		}
 		pause(patience, 10*time.Millisecond)
 	}
-	if os.Remove(armed) == nil {
+	if os.Remove(armed) == nil { // nobody does any more
 		return 0
 	}
 	return w.taken(armed) // at the last moment

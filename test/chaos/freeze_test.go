@@ -31,10 +31,19 @@ func TestOperators(t *testing.T) {
 	}
 	t.Run("status catches up where the API server was away at the moment of commit", func(t *testing.T) {
 		w.approveFive(t, w.tenants[0])
-		pid := stopAt(t, w, w.tenants[0], failpoint.Commit.After())
+		pid := reachAt(t, w, w.tenants[0], failpoint.Commit.After(), "stop")
 		must(t, w.controlPlane.RestartAPIServer(t.Context(), leaseGone))
 		must(t, syscall.Kill(pid, syscall.SIGCONT))
 		w.settleSoundly(t)
+	})
+	for i, point := range []failpoint.Point{failpoint.Render.During(), failpoint.Put.During(), failpoint.Commit.Before()} {
+		t.Run("one that is asked to end at "+string(point)+" ends in time, and the run goes on", func(t *testing.T) {
+			endsWhenAsked(t, w, w.tenants[i], point)
+		})
+	}
+	diesAtEveryPoint(t, w)
+	t.Run("a reversal in the middle of which one is killed frees the claims once", func(t *testing.T) {
+		diesReversing(t, w, w.tenants[1])
 	})
 }
 
@@ -42,7 +51,7 @@ func TestOperators(t *testing.T) {
 func wakesUpLate(t *testing.T, w *world, of tenant, point failpoint.Point) {
 	t.Helper()
 	w.approveFive(t, of)
-	pid := stopAt(t, w, of, point)
+	pid := reachAt(t, w, of, point, "stop")
 	before := w.settleSoundly(t)
 	must(t, syscall.Kill(pid, syscall.SIGCONT))
 	untilItEnds(t, w, pid)
@@ -76,11 +85,19 @@ func (w *world) settleSoundly(t *testing.T) *evidence {
 	return left
 }
 
-// stopAt asks for runs, which take the claims of past seconds, and gives the process that is stopped at a point of one.
-func stopAt(t *testing.T, w *world, of tenant, point failpoint.Point) int {
+// reachLater lets the operator that comes to a point first do what is said, and tells which it was; 0 where none came.
+func (w *world) reachLater(t *testing.T, point failpoint.Point, action string) <-chan int {
 	t.Helper()
+	must(t, w.arm(point, action))
 	taken := make(chan int, 1)
-	go func() { taken <- w.reach(t.Context(), point, "stop", time.Minute) }()
+	go func() { taken <- w.await(t.Context(), point, time.Minute) }()
+	return taken
+}
+
+// reachAt asks for runs, which take the claims of past seconds, and gives the process that did what is said at a point of one.
+func reachAt(t *testing.T, w *world, of tenant, point failpoint.Point, action string) int {
+	t.Helper()
+	taken := w.reachLater(t, point, action)
 	again := time.NewTicker(time.Second)
 	defer again.Stop()
 	for n := 0; ; n++ {

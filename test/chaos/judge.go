@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -11,9 +12,9 @@ import (
 
 // damage counts what must never happen.
 type damage struct {
-	// Lost claims are approved and in no artifact of a committed run.
+	// Lost claims are approved and in no artifact of a committed run, or were reversed and not exported again.
 	Lost int `json:"lost"`
-	// Duplicated claims are in more than one artifact, or twice in one.
+	// Duplicated claims are in more than one artifact, or twice in one, and were not reversed in between.
 	Duplicated int `json:"duplicated"`
 	// Unbalanced vouchers do not sum to zero, or have another amount than the claim's lines, to the cent.
 	Unbalanced int `json:"unbalanced"`
@@ -37,7 +38,7 @@ func judge(e *evidence) (found damage, report []string) {
 	for _, claim := range e.claims {
 		claims[claim.id] = claim
 	}
-	exported, numbers, owned := map[string]int{}, map[string][]int64{}, map[string]bool{}
+	histories, numbers, owned := map[string][]entry{}, map[string][]int64{}, map[string]bool{}
 	for _, run := range e.runs {
 		if run.state != "committed" && run.state != "released" {
 			note(&found.Stuck, "run %s/%s is %s in the database", run.namespace, run.name, run.state)
@@ -58,7 +59,7 @@ func judge(e *evidence) (found damage, report []string) {
 				note(&found.Partial, "%s can not be read: %s", location, err)
 			}
 			for _, v := range inFile {
-				exported[v.claim]++
+				histories[v.claim] = append(histories[v.claim], entry{v.year, v.number, run.id, run.reverses})
 				series := run.organization + "/" + run.series + "/" + v.year
 				numbers[series] = append(numbers[series], v.number)
 				claim, approved := claims[v.claim]
@@ -69,11 +70,12 @@ func judge(e *evidence) (found damage, report []string) {
 		}
 	}
 	for _, claim := range e.claims {
-		switch n := exported[claim.id]; {
-		case n == 0:
-			note(&found.Lost, "claim %s of %s is in no artifact", claim.id, claim.organization)
-		case n > 1:
-			note(&found.Duplicated, "claim %s of %s is exported %d times", claim.id, claim.organization, n)
+		lost, duplicated := judgeHistory(histories[claim.id])
+		if lost {
+			note(&found.Lost, "claim %s of %s is exported in no artifact, or was reversed since: %+v", claim.id, claim.organization, histories[claim.id])
+		}
+		if duplicated {
+			note(&found.Duplicated, "claim %s of %s is exported more than once: %+v", claim.id, claim.organization, histories[claim.id])
 		}
 	}
 	for location := range e.files {
@@ -90,6 +92,32 @@ func judge(e *evidence) (found damage, report []string) {
 		}
 	})
 	return found, report
+}
+
+// entry is one voucher of a claim in the file of a run, which may reverse another run.
+type entry struct {
+	year          string
+	number        int64
+	run, reverses string
+}
+
+// judgeHistory follows the vouchers of a claim by their numbers, which say in which order they were made: exported,
+// reversed by a reversal of that very run, exported again, and exported in the end.
+func judgeHistory(history []entry) (lost, duplicated bool) {
+	slices.SortFunc(history, func(a, b entry) int { return cmp.Or(strings.Compare(a.year, b.year), cmp.Compare(a.number, b.number)) })
+	exportedBy := ""
+	for _, e := range history {
+		switch e.reverses {
+		case "":
+			duplicated = duplicated || exportedBy != ""
+			exportedBy = e.run
+		case exportedBy:
+			exportedBy = ""
+		default: // what was not exported, or by another run, was reversed
+			lost = true
+		}
+	}
+	return lost || exportedBy == "", duplicated
 }
 
 // judgeNumbers insists that each series counts from 1 to where it stands, each number used or voided once.

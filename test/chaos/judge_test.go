@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -16,23 +18,29 @@ const (
 	siePart   = "#RAR 0 20260101 20261231\r\n#VER \"E\" 5 20261101 \"c\" 20261124\r\n{\r\n#TRANS 4670 {} 7.05 \"\" \"\"\r\n#TRANS 1740 {7 \"1000\"} -7.05 \"\" \"\"\r\n}\r\n"
 )
 
+// books is where the files of these tests are.
+const books = "file:///books/"
+
+// record is a committed run with one file.
+func record(id, name, file, content string, claims int64) recordedRun {
+	return recordedRun{
+		id: id, namespace: "acme", name: name, organization: "org", series: "E", state: "committed", claims: claims, location: books + file,
+		files: []recordedFile{{Name: file, Size: int64(len(content)), SHA256: hashOf([]byte(content))}},
+	}
+}
+
+// resource is the ExportRun of a run.
+func resource(run recordedRun, phase v1alpha1.RunPhase) v1alpha1.ExportRun {
+	r := v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: run.name, UID: types.UID(run.id)}}
+	r.Status.Phase = phase
+	if phase == v1alpha1.RunSucceeded {
+		r.Status.RunResult = v1alpha1.RunResult{Claims: run.claims, Location: run.location, SHA256: run.files[0].SHA256}
+	}
+	return r
+}
+
 // sound is what two committed runs and a released one leave where all went well.
 func sound() *evidence {
-	location := "file:///books/"
-	record := func(id, name, file, content string, claims int64) recordedRun {
-		return recordedRun{
-			id: id, namespace: "acme", name: name, organization: "org", series: "E", state: "committed", claims: claims, location: location + file,
-			files: []recordedFile{{Name: file, Size: int64(len(content)), SHA256: hashOf([]byte(content))}},
-		}
-	}
-	resource := func(run recordedRun, phase v1alpha1.RunPhase) v1alpha1.ExportRun {
-		r := v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: run.name, UID: types.UID(run.id)}}
-		r.Status.Phase = phase
-		if phase == v1alpha1.RunSucceeded {
-			r.Status.RunResult = v1alpha1.RunResult{Claims: run.claims, Location: run.location, SHA256: run.files[0].SHA256}
-		}
-		return r
-	}
 	first, second := record("1", "first", "first.csv", firstFile, 2), record("2", "second", "second.si", siePart, 1)
 	released := recordedRun{id: "3", namespace: "acme", name: "third", organization: "org", series: "E", state: "released"}
 	return &evidence{
@@ -40,7 +48,7 @@ func sound() *evidence {
 		runs:      []recordedRun{first, second, released},
 		voided:    []numberRange{{"org/E/2026", 3, 4}},
 		numbering: []numbering{{"org/E/2026", 6}},
-		files:     map[string][]byte{location + "first.csv": []byte(firstFile), location + "second.si": []byte(siePart)},
+		files:     map[string][]byte{books + "first.csv": []byte(firstFile), books + "second.si": []byte(siePart)},
 		resources: []v1alpha1.ExportRun{resource(first, v1alpha1.RunSucceeded), resource(second, v1alpha1.RunSucceeded), resource(released, v1alpha1.RunFailed)},
 	}
 }
@@ -54,6 +62,19 @@ func TestSoundEvidenceShowsNoDamage(t *testing.T) {
 
 func TestEveryKindOfDamageIsFound(t *testing.T) {
 	t.Parallel()
+	// reversed lets a run reverse the first one, and one more export its claims again.
+	reversed := func(e *evidence) {
+		for i, name := range []string{"back", "again"} {
+			content := strings.ReplaceAll(strings.ReplaceAll(firstFile, "/1,", fmt.Sprintf("/%d,", 6+2*i)), "/2,", fmt.Sprintf("/%d,", 7+2*i))
+			run := record(name, name, name+".csv", content, 2)
+			if name == "back" {
+				run.reverses = e.runs[0].id
+			}
+			e.runs, e.files[run.location] = append(e.runs, run), []byte(content)
+			e.resources = append(e.resources, resource(run, v1alpha1.RunSucceeded))
+		}
+		e.numbering[0].next = 10
+	}
 	rewrite := func(e *evidence, at, old, replacement string) {
 		content := bytes.ReplaceAll(e.files[at], []byte(old), []byte(replacement))
 		e.files[at] = content
@@ -74,6 +95,24 @@ func TestEveryKindOfDamageIsFound(t *testing.T) {
 			e.claims[2].id, e.claims[0].cents = "a", 1000
 			e.claims = e.claims[:2]
 		}, damage{Duplicated: 1, Unbalanced: 1}},
+		"a claim that was reversed and exported again": {reversed, damage{}},
+		"a claim that was reversed and not exported again": {func(e *evidence) {
+			reversed(e)
+			e.runs, e.resources, e.numbering[0].next = e.runs[:4], e.resources[:4], 8
+			delete(e.files, "file:///books/again.csv")
+		}, damage{Lost: 2}},
+		"a claim that was exported again and never reversed": {func(e *evidence) { reversed(e); e.runs[3].reverses = "" }, damage{Duplicated: 2}},
+		"a claim that was exported again before it was reversed": {func(e *evidence) {
+			reversed(e)
+			e.runs[3].reverses, e.runs[4].reverses = "", e.runs[0].id
+		}, damage{Lost: 2, Duplicated: 2}},
+		"a claim that was reversed twice":                {func(e *evidence) { reversed(e); e.runs[4].reverses = e.runs[0].id }, damage{Lost: 2}},
+		"a reversal of claims that another run exported": {func(e *evidence) { reversed(e); e.runs[3].reverses = e.runs[1].id }, damage{Lost: 2, Duplicated: 2}},
+		"a reversal that leaves out a claim": {func(e *evidence) {
+			reversed(e)
+			rewrite(e, "file:///books/back.csv", "E/2026/7,b,0.50,\r\nE/2026/7,b,,0.50\r\n", "")
+			e.voided = append(e.voided, numberRange{"org/E/2026", 7, 7})
+		}, damage{Duplicated: 1}},
 		"a voucher that does not balance":         {func(e *evidence) { rewrite(e, "file:///books/first.csv", ",,0.50", ",,0.49") }, damage{Unbalanced: 1}},
 		"a cent too much on both sides":           {func(e *evidence) { rewrite(e, "file:///books/first.csv", "10.00", "10.01") }, damage{Unbalanced: 1}},
 		"a number that nobody used":               {func(e *evidence) { e.voided = nil }, damage{Gaps: 1}},

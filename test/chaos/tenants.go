@@ -125,7 +125,18 @@ func (w *world) request(ctx context.Context, t tenant, value string) error {
 	return w.api.Patch(ctx, t.export(), client.RawPatch("application/merge-patch+json", []byte(patch)))
 }
 
-// meddle does what a person might do to a run that is under way: cancel or delete it, or delete and apply one that ended.
+// reverse asks for the reversal of a run, once.
+func (w *world) reverse(ctx context.Context, run *v1alpha1.ExportRun) error {
+	return w.api.Create(ctx, &v1alpha1.ExportRun{
+		ObjectMeta: metav1.ObjectMeta{Namespace: run.Namespace, Name: "back-" + run.Name},
+		Spec: v1alpha1.ExportRunSpec{
+			ExportRef: run.Spec.ExportRef, Type: v1alpha1.RunReversal, Reverses: &v1alpha1.RunReference{Name: run.Name},
+		},
+	})
+}
+
+// meddle does what a person might do to a run: cancel or delete one that is under way, delete and apply, or reverse one that
+// has succeeded.
 func (w *world) meddle(ctx context.Context, t tenant, what, which int) error {
 	var list v1alpha1.ExportRunList
 	if err := w.api.List(ctx, &list, client.InNamespace(t.namespace)); err != nil || len(list.Items) == 0 {
@@ -141,7 +152,8 @@ func (w *world) meddle(ctx context.Context, t tenant, what, which int) error {
 		if err := w.api.Delete(ctx, run); err != nil {
 			return client.IgnoreNotFound(err)
 		}
-		again := &v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Namespace: run.Namespace, Name: run.Name}, Spec: v1alpha1.ExportRunSpec{ExportRef: run.Spec.ExportRef}}
+		again := &v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Namespace: run.Namespace, Name: run.Name}, Spec: run.Spec}
+		again.Spec.Cancel = false
 		for ctx.Err() == nil {
 			err := w.api.Create(ctx, again)
 			if !apierrors.IsAlreadyExists(err) {
@@ -149,6 +161,8 @@ func (w *world) meddle(ctx context.Context, t tenant, what, which int) error {
 			}
 			pause(ctx, 100*time.Millisecond) // its finalizer is not gone yet
 		}
+	case what == 3 && run.Status.Phase == v1alpha1.RunSucceeded && run.Status.Claims > 0 && run.Spec.Type != v1alpha1.RunReversal:
+		return w.reverse(ctx, run)
 	}
 	return nil
 }

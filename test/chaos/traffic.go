@@ -63,7 +63,7 @@ func (w *world) ask(ctx context.Context, t tenant, random *rand.Rand) {
 		pause(ctx, time.Duration(500+random.IntN(1500))*time.Millisecond)
 		limited, cancel := context.WithTimeout(ctx, 5*time.Second)
 		if random.IntN(8) == 0 {
-			_ = w.meddle(limited, t, random.IntN(3), random.IntN(1000)) // the API server may be away
+			_ = w.meddle(limited, t, random.IntN(4), random.IntN(1000)) // the API server may be away
 		} else {
 			_ = w.request(limited, t, fmt.Sprintf("request-%d", n))
 		}

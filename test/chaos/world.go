@@ -8,8 +8,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -26,6 +28,9 @@ import (
 )
 
 const bucket = "chaos"
+
+// gracePeriod is what an operator has to end when it is asked to.
+const gracePeriod = 10 * time.Second
 
 // world is everything that takes part.
 type world struct {
@@ -148,7 +153,7 @@ func (w *world) startOperators(ctx context.Context) error {
 			return environment.RunOperator(w.controlPlane, binary, w.directory, name,
 				[]string{"LEDGERPORT_FAILPOINTS=" + w.failpoints},
 				"--leader-elect-lease-duration=2s", "--leader-elect-renew-deadline=1500ms", "--leader-elect-retry-period=300ms",
-				"--recheck-interval=2s", "--shutdown-grace-period=10s", "--spool-directory="+w.directory)
+				"--recheck-interval=2s", "--shutdown-grace-period="+gracePeriod.String(), "--spool-directory="+w.directory)
 		}}
 		if err := o.begin(); err != nil {
 			return err
@@ -200,7 +205,7 @@ func (w *world) stop() {
 
 // points are all failpoints, in the order of this seed.
 func (w *world) points() []failpoint.Point {
-	points := append(failpoint.PipelinePoints(), failpoint.ControllerPoints()...)
+	points := slices.Concat(failpoint.ExportPoints(), failpoint.ReleasePoints(), failpoint.ControllerPoints())
 	w.random.Shuffle(len(points), func(i, j int) { points[i], points[j] = points[j], points[i] })
 	return points
 }

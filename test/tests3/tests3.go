@@ -78,3 +78,16 @@ func (b Bucket) Client() *s3.Client {
 		Credentials: aws.NewCredentialsCache(credentials.NewStaticCredentialsProvider(b.AccessKey, b.SecretKey, "")),
 	})
 }
+
+// Keys of everything in the bucket, in order.
+func (b Bucket) Keys(t testing.TB) (keys []string) {
+	t.Helper()
+	page, err := b.Client().ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &b.Name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, object := range page.Contents {
+		keys = append(keys, *object.Key)
+	}
+	return keys
+}
