@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -134,18 +135,19 @@ func (s *session) Send(ctx context.Context, requests []exporters.Request) ([]exp
 		if err != nil {
 			return nil, err
 		}
-		failed := len(answers) - 1 // Business Central stops at an operation that fails
+		// Business Central stops at an operation that fails.
+		failed := slices.IndexFunc(answers, func(got answer) bool { return got.Status >= http.StatusBadRequest })
 		if failed >= 0 && throttled(answers[failed]) {
 			if err := wait(ctx, answers[failed].Header); err != nil {
 				return nil, err
 			}
 			continue
 		}
-		if failed >= 0 && answers[failed].Status >= http.StatusBadRequest {
+		if failed >= 0 {
 			return s.rejection(answers[failed], len(requests), voucherOf[failed])
 		}
-		if len(answers) != len(operations) {
-			return nil, s.client.unanswered(ctx, http.MethodPost, fmt.Errorf("%d answers to %d operations", len(answers), len(operations)))
+		if missing := slices.IndexFunc(answers, func(got answer) bool { return got.Status == 0 }); missing >= 0 {
+			return nil, s.client.unanswered(ctx, http.MethodPost, fmt.Errorf("operation %d of %d has no answer", missing, len(operations)))
 		}
 		return accepted(answers, voucherOf, len(requests)), nil
 	}
@@ -178,7 +180,8 @@ func (s *session) rejection(failed answer, vouchers, voucher int) ([]exporters.A
 	return verdicts, nil
 }
 
-// batch sends operations together, and gives the answers to those that were executed.
+// batch sends operations together, and gives the answer to each: without a status where the operation was not executed.
+// Answers may come in any order (OData JSON Format 4.01, 19.4): each names its operation.
 func (s *session) batch(ctx context.Context, method string, operations []operation, header http.Header) ([]answer, error) {
 	body, err := json.Marshal(map[string]any{"requests": operations})
 	if err != nil {
@@ -199,14 +202,18 @@ func (s *session) batch(ctx context.Context, method string, operations []operati
 			Body    json.RawMessage   `json:"body"`
 		} `json:"responses"`
 	}
-	if err := json.Unmarshal(got.Body, &batch); err != nil || len(batch.Responses) > len(operations) {
+	if err := json.Unmarshal(got.Body, &batch); err != nil {
 		return nil, harmless(method, s.client.unanswered(ctx, http.MethodPost, fmt.Errorf("the answer to a batch can not be read: %w", err)))
 	}
-	answers := make([]answer, len(batch.Responses))
-	for i, response := range batch.Responses {
-		answers[i] = answer{Status: response.Status, Header: http.Header{}, Body: response.Body}
+	answers := make([]answer, len(operations))
+	for _, response := range batch.Responses {
+		of, err := strconv.Atoi(response.ID)
+		if err != nil || of < 0 || of >= len(answers) || answers[of].Status != 0 {
+			return nil, harmless(method, s.client.unanswered(ctx, http.MethodPost, errors.New("an answer to a batch names no operation of it, or one that has an answer already")))
+		}
+		answers[of] = answer{Status: response.Status, Header: http.Header{}, Body: response.Body}
 		for key, value := range response.Headers {
-			answers[i].Header.Set(key, value)
+			answers[of].Header.Set(key, value)
 		}
 	}
 	return answers, nil
@@ -261,7 +268,7 @@ func (s *session) lookUp(ctx context.Context, requests []exporters.Request) ([]e
 	each := len(operations) / max(1, len(requests))
 	found := make([]exporters.Answer, len(requests))
 	for i := range operations {
-		if i >= len(answers) || answers[i].Status != http.StatusOK {
+		if answers[i].Status != http.StatusOK {
 			return nil, &exporters.SystemError{Problem: exporters.Unreachable, Message: "Business Central does not say which vouchers it has; the application needs to read journals and general ledger entries"}
 		}
 		if reference := s.reference(answers[i].Body, i%each == 0); reference != "" {

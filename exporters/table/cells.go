@@ -65,23 +65,29 @@ func (c *cells) end(to []byte, start int) []byte {
 	return append(to, c.newline...)
 }
 
-// formulaStarts are the first characters by which spreadsheets take a text for a formula, or skip to one.
-const formulaStarts = "=+-@\t\r\n"
+// formulaStarts are the first characters by which spreadsheets take a text for a formula, or skip to one. Those of full
+// width are the same to some.
+const formulaStarts = "=+-@\t\r\n＝＋－＠"
 
 // appendText appends a text. The error is a *charset.MissingError.
 func (c *cells) appendText(to []byte, text string) ([]byte, error) {
 	if text == "" {
 		return c.appendNumber(to, nil), nil
 	}
-	guarded := c.guard && strings.IndexByte(formulaStarts, text[0]) >= 0 && !isNumber(text, c.mark)
-	if !guarded && !c.always && text[0] != ' ' && text[len(text)-1] != ' ' && !c.hasSpecial(text) {
+	if !c.always && text[0] != ' ' && text[len(text)-1] != ' ' && !c.hasSpecial(text) && !c.formula(text) {
 		return append(to, text...), nil
 	}
 	text, err := encodable(c.charset, c.transliterate, text)
 	if err != nil || text == "" {
 		return to, err
 	}
-	return c.appendSpecial(to, text, guarded), nil
+	return c.appendSpecial(to, text, c.formula(text)), nil // as it is in the file: transliterating may have made it one
+}
+
+// formula says whether a text must be guarded.
+func (c *cells) formula(text string) bool {
+	first, _ := utf8.DecodeRuneInString(text)
+	return c.guard && strings.ContainsRune(formulaStarts, first) && !isNumber(text, c.mark)
 }
 
 func (c *cells) hasSpecial(text string) bool {

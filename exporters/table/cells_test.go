@@ -27,6 +27,17 @@ func TestTextsThatASpreadsheetWouldRunAreGuarded(t *testing.T) {
 			t.Errorf("%q becomes %q (%v), want %q", text, got, err, want)
 		}
 	}
+	for text, want := range map[string]string{
+		"\uff1d1+1": "'=1+1", "\u200b=1+1": "'=1+1", "\ufeff@SUM": "'@SUM", "\u22121+1": "'-1+1", "\uff0b47": "'+47",
+	} {
+		got, err := newCells(layout(func(l *Layout) { l.Encoding, l.Transliterate = "windows-1252", true })).appendText(nil, text)
+		if err != nil || string(got) != want {
+			t.Errorf("transliterated, %q becomes %q (%v), want %q", text, got, err, want)
+		}
+	}
+	if got, err := newCells(layout(nil)).appendText(nil, "\uff1d1+1"); err != nil || string(got) != "'\uff1d1+1" {
+		t.Errorf("an equals sign of full width becomes %q (%v)", got, err)
+	}
 	unguarded, _ := newCells(layout(func(l *Layout) { l.FormulaGuard = false })).appendText(nil, "=1+1")
 	if string(unguarded) != "=1+1" {
 		t.Errorf("without the guard =1+1 becomes %q", unguarded)

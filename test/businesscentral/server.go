@@ -6,6 +6,7 @@ package businesscentral
 import (
 	"crypto/rand"
 	"encoding/json"
+	mathrand "math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -268,6 +269,8 @@ func (s *Server) batch(w http.ResponseWriter, r *http.Request) {
 			break
 		}
 	}
+	// OData JSON Format 4.01, 19.4: responses may come in any order.
+	mathrand.Shuffle(len(responses), func(i, j int) { responses[i], responses[j] = responses[j], responses[i] })
 	reply(w, http.StatusOK, map[string]any{"responses": responses})
 }
 
