@@ -110,6 +110,61 @@ func TestDeletedRunGivesItsClaimsBackBeforeItGoes(t *testing.T) {
 	}
 }
 
+func TestRunThatWentByForceGivesItsClaimsBackWhereItIsAppliedAgainToBeCancelled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	run := w.goneByForce()
+	run.Spec.Cancel = true
+	w.create(run)
+	w.startOperator(w.namespace)
+	run = eventually(w, run, runIs(v1alpha1.RunCancelled))
+	if problem := condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonCancelled, "its claims go to the next run"); problem != "" {
+		t.Error(problem)
+	}
+	w.gaveBack()
+}
+
+func TestRunThatWentByForceGivesItsClaimsBackWhereItIsAppliedAgainAndFailsBeforeIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	run := w.goneByForce()
+	w.patch(w.export(), `{"spec":{"retry":{"limit":0},"destinationRef":{"name":"nowhere"}}}`)
+	w.create(run)
+	w.startOperator(w.namespace)
+	eventually(w, run, runIs(v1alpha1.RunReleasing)) // not Failed, though it did nothing itself
+	w.patch(w.export(), `{"spec":{"destinationRef":{"name":"files"}}}`)
+	run = eventually(w, run, runIs(v1alpha1.RunFailed))
+	if problem := condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonDestinationNotFound); problem != "" {
+		t.Error(problem)
+	}
+	w.gaveBack()
+}
+
+// goneByForce gives an ExportRun as it was before it went without giving its claims back, as it does with its namespace.
+// No operator runs.
+func (w *world) goneByForce() *v1alpha1.ExportRun {
+	w.Helper()
+	run := w.retryingRun()
+	w.stopOperator()
+	w.patch(run, `{"metadata":{"finalizers":null}}`)
+	w.must(api.client.Delete(w.Context(), run))
+	return w.run(run.Name)
+}
+
+func (w *world) patch(object client.Object, merge string) {
+	w.Helper()
+	w.must(api.client.Patch(w.Context(), object, client.RawPatch("application/merge-patch+json", []byte(merge))))
+}
+
+// gaveBack insists that the one run on record has released its claims.
+func (w *world) gaveBack() {
+	w.Helper()
+	w.nothingHappened()
+	if n := w.count(`select count(*) from ledgerport.runs where state = 'released'`); n != 1 {
+		w.Errorf("%d runs are on record as released, want 1", n)
+	}
+}
+
 func TestExportToS3(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

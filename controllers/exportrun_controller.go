@@ -155,10 +155,6 @@ func (r *ExportRunReconciler) lead(ctx context.Context, run *v1alpha1.ExportRun,
 	if wait := untilAttempt(run, now); wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
-	if ending(run) && !mayHoldClaims(run) && run.Status.Phase != v1alpha1.RunRunning {
-		finish(run, v1alpha1.RunCancelled, v1alpha1.ReasonCancelled, "the run was cancelled before it had any claims", now)
-		return ctrl.Result{}, r.letGo(ctx, run)
-	}
 	r.Executor.Forget(string(run.UID))
 	begin(run, r.Executor.Holder(), now)
 	return ctrl.Result{RequeueAfter: attemptDeadline(export)}, nil

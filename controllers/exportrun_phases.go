@@ -79,6 +79,9 @@ func recorded(run *v1alpha1.ExportRun) bool { return run.Status.NextAttemptAt !=
 func conclude(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, state executor.State, now time.Time) {
 	status := &run.Status
 	reach(run, state.Stage)
+	if state.Outcome.Record == pipeline.RecordOpen {
+		reach(run, v1alpha1.StageReserve)
+	}
 	status.Progress = nil
 	switch {
 	case state.Err == nil && state.Outcome.Committed:
@@ -89,7 +92,7 @@ func conclude(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, state 
 		cancelled(run)
 		status.NextAttemptAt = &metav1.Time{Time: now}
 	default:
-		failed(run, export, failure.From(state.Err), now)
+		failed(run, export, state, now)
 	}
 }
 
@@ -170,21 +173,31 @@ func posted(run *v1alpha1.ExportRun, what *pipeline.Posted, reason v1alpha1.Reas
 // released ends a run whose claims were given back.
 func released(run *v1alpha1.ExportRun, now time.Time) {
 	phase, ready := v1alpha1.RunFailed, readyCondition(run)
+	message := ready.Message
 	if ready.Reason == v1alpha1.ReasonCancelled {
 		phase = v1alpha1.RunCancelled
+		if !mayHoldClaims(run) {
+			message = "the run was cancelled before it had any claims"
+		}
 	}
-	finish(run, phase, ready.Reason, ready.Message, now)
+	finish(run, phase, ready.Reason, message, now)
 }
 
-// failed decides what follows a failure: another attempt after a while, giving the claims back, or the end.
-func failed(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, failed *failure.Error, now time.Time) {
-	status := &run.Status
+// failed decides what follows a failure: another attempt after a while, giving the claims back, or the end. Only a run of
+// which the database has said that it holds nothing ends without being asked to give back: there may be a record of an
+// earlier ExportRun of its name. Where that can not be found out, and no attempt came so far itself, asking once is enough.
+func failed(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, state executor.State, now time.Time) {
+	status, failed := &run.Status, failure.From(state.Err)
 	set := conditions{&status.Conditions, run.Generation}
 	if failed.Reason == v1alpha1.ReasonInterrupted {
 		if status.Phase != v1alpha1.RunReleasing { // there Ready keeps saying what ended the run
 			set.progressing(failed.Reason, failed.Message)
 		}
 		return // the next process goes on
+	}
+	if status.Phase == v1alpha1.RunReleasing && !mayHoldClaims(run) {
+		released(run, now)
+		return
 	}
 	if failed.Reason != v1alpha1.ReasonSeriesBusy { // that is waiting for one's turn
 		status.Failures++
@@ -194,7 +207,7 @@ func failed(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, failed *
 	case status.Phase == v1alpha1.RunReleasing:
 		set.set(v1alpha1.ConditionReconciling, metav1.ConditionTrue, failed.Reason, "the claims of the run can not be given back yet: "+failed.Message)
 		status.NextAttemptAt = nextAttempt(export, status.Failures, now)
-	case spent && mayHoldClaims(run):
+	case spent && (mayHoldClaims(run) || state.Outcome.Record == pipeline.RecordUnknown && run.Spec.Type != v1alpha1.RunPreview):
 		set.progressing(failed.Reason, failed.Message)
 		status.Phase, status.NextAttemptAt = v1alpha1.RunReleasing, &metav1.Time{Time: now}
 	case spent:

@@ -21,6 +21,7 @@ func TestEndOfAnAttemptDecidesWhatFollows(t *testing.T) {
 	healing := failure.Transient(v1alpha1.ReasonDatabaseUnreachable, nil, "no answer")
 	hopeless := failure.Stalled(v1alpha1.ReasonInvalidOptions, nil, "no such option")
 	cancelled := failure.Stalled(v1alpha1.ReasonCancelled, executor.ErrCancelled, "cancelled")
+	empty, open := pipeline.Outcome{Record: pipeline.RecordEmpty}, pipeline.Outcome{Record: pipeline.RecordOpen}
 	committed := pipeline.Outcome{Committed: true, Result: v1alpha1.RunResult{Claims: 3, Total: "12.00 EUR"}}
 	tests := []struct {
 		name   string
@@ -40,11 +41,21 @@ func TestEndOfAnAttemptDecidesWhatFollows(t *testing.T) {
 			v1alpha1.RunRetrying, v1alpha1.ReasonDatabaseUnreachable, 10 * time.Second},
 		{"the backoff doubles", running(3, 2, ""), ended(v1alpha1.StagePreflight, pipeline.Outcome{}, healing),
 			v1alpha1.RunRetrying, v1alpha1.ReasonDatabaseUnreachable, 40 * time.Second},
-		{"retries spent in preflight: nothing to give back", running(4, 3, v1alpha1.StagePreflight), ended(v1alpha1.StagePreflight, pipeline.Outcome{}, healing),
+		{"retries spent, and the database knows of nothing to give back", running(4, 3, v1alpha1.StagePreflight), ended(v1alpha1.StagePreflight, empty, healing),
 			v1alpha1.RunFailed, v1alpha1.ReasonDatabaseUnreachable, -1},
+		{"retries spent, and the database was never asked: it is asked once", running(4, 3, v1alpha1.StagePreflight), ended(v1alpha1.StagePreflight, pipeline.Outcome{}, healing),
+			v1alpha1.RunReleasing, v1alpha1.ReasonDatabaseUnreachable, 0},
+		{"retries spent in preflight, with a record of an earlier ExportRun of the name", running(4, 3, v1alpha1.StagePreflight), ended(v1alpha1.StagePreflight, open, healing),
+			v1alpha1.RunReleasing, v1alpha1.ReasonDatabaseUnreachable, 0},
+		{"whether there is anything to give back could not be asked", releasingNothing(v1alpha1.ReasonDatabaseUnreachable), endedRelease(pipeline.Outcome{}, healing),
+			v1alpha1.RunFailed, v1alpha1.ReasonDatabaseUnreachable, -1},
+		{"cancelled before it had any claims, and the database does not answer", releasingNothing(v1alpha1.ReasonCancelled), endedRelease(pipeline.Outcome{}, healing),
+			v1alpha1.RunCancelled, v1alpha1.ReasonCancelled, -1},
+		{"claims of an earlier ExportRun of the name could not be given back: tried again", releasingNothing(v1alpha1.ReasonCancelled), endedRelease(open, healing),
+			v1alpha1.RunReleasing, v1alpha1.ReasonCancelled, 10 * time.Second},
 		{"retries spent after reserving: claims are given back at once", running(4, 3, v1alpha1.StageRender), ended(v1alpha1.StagePreflight, pipeline.Outcome{}, healing),
 			v1alpha1.RunReleasing, v1alpha1.ReasonDatabaseUnreachable, 0},
-		{"a failure that can not heal is not retried", running(1, 0, ""), ended(v1alpha1.StagePreflight, pipeline.Outcome{}, hopeless),
+		{"a failure that can not heal is not retried", running(1, 0, ""), ended(v1alpha1.StagePreflight, empty, hopeless),
 			v1alpha1.RunFailed, v1alpha1.ReasonInvalidOptions, -1},
 		{"a failure that can not heal, after reserving", running(1, 0, ""), ended(v1alpha1.StageDeliver, pipeline.Outcome{}, hopeless),
 			v1alpha1.RunReleasing, v1alpha1.ReasonInvalidOptions, 0},
@@ -150,6 +161,13 @@ func releasing(reason string, failures int32) v1alpha1.ExportRunStatus {
 	status := running(failures+1, failures, v1alpha1.StageDeliver)
 	status.Phase = v1alpha1.RunReleasing
 	conditions{&status.Conditions, 1}.progressing(reason, "why")
+	return status
+}
+
+// releasingNothing is of a run that came no further than preflight.
+func releasingNothing(reason string) v1alpha1.ExportRunStatus {
+	status := releasing(reason, 0)
+	status.Stage = v1alpha1.StagePreflight
 	return status
 }
 

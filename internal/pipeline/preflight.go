@@ -128,10 +128,17 @@ func (a *attempt) lookUp(ctx context.Context) (known bool, err error) {
 		a.run, known, err = a.database.RunNamed(ctx, a.task.identity(a.export.Spec.OrganizationID))
 		a.outcome.Recovered = known
 	}
+	if err != nil {
+		return false, failure.On(v1alpha1.ConditionSourceReady, err)
+	}
+	a.outcome.Record = RecordEmpty
 	if known && (a.run.Type == claims.TypeReversal) != (a.task.Type == v1alpha1.RunReversal) {
 		return false, failure.Stalled(v1alpha1.ReasonRunNameTaken, nil, "a run of this name is on record, and it is of type %s; give this one another name", a.run.Type)
 	}
-	return known, failure.On(v1alpha1.ConditionSourceReady, err)
+	if known && !a.run.State.Finished() {
+		a.outcome.Record = RecordOpen
+	}
+	return known, nil
 }
 
 // start compiles the inputs, and records them with holder and deadline before anything else happens.
@@ -169,10 +176,14 @@ func (a *attempt) start(ctx context.Context) error {
 		Inputs:      recorded,
 		Reverses:    reverses,
 	}
+	a.outcome.Record = RecordUnknown // should there be no answer
 	err = a.Failpoints.Around(failpoint.Attempt, func() (err error) {
 		a.run, err = a.database.StartAttempt(ctx, attempt)
 		return err
 	})
+	if err == nil {
+		a.outcome.Record = RecordOpen
+	}
 	if err != nil || a.run.State == claims.StateStarted {
 		return failure.On(v1alpha1.ConditionSourceReady, err)
 	}

@@ -41,10 +41,24 @@ type Task struct {
 	ReleaseReason string
 }
 
+// Record is what an attempt has learned from the database of whether the run holds claims.
+type Record int
+
+const (
+	// RecordUnknown: the database was not asked, or did not answer.
+	RecordUnknown Record = iota
+	// RecordEmpty: no run of this id or name is on record, or it has ended.
+	RecordEmpty
+	// RecordOpen: the run is on record and has not ended; it may hold claims.
+	RecordOpen
+)
+
 // Outcome is what an attempt knows of the run at its end.
 type Outcome struct {
 	// Stage that the attempt reached.
 	Stage v1alpha1.RunStage
+	// Record says whether the run may hold claims.
+	Record Record
 	// Committed is true where the run's claims are recorded as exported, or freed by a reversal, or where a preview was
 	// delivered.
 	Committed bool
