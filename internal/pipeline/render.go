@@ -137,7 +137,7 @@ func (a *attempt) batch() exporters.Batch {
 		Options:        references.Options(a.inputs.Exporter),
 		Credentials:    a.credentials,
 		HTTPClient:     a.client,
-		Program:        a.Program, ProgramVersion: a.ProgramVersion,
+		Program:        a.Program, ProgramVersion: a.inputs.ProgramVersion,
 	}
 }
 
@@ -201,7 +201,7 @@ func (a *attempt) recordRendering(ctx context.Context, r *rendering, reservation
 	if err := a.admitted(ctx); err != nil { // while the transaction is open
 		return err
 	}
-	err = a.Failpoints.Around(failpoint.Record, func() error { return reservation.Commit(ctx, claims.StateRendered, rendered) })
+	err = a.Failpoints.Around(failpoint.Record, func() error { return reservation.Commit(ctx, rendered) })
 	if err != nil {
 		return failure.On(v1alpha1.ConditionSourceReady, err)
 	}
