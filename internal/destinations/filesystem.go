@@ -118,6 +118,9 @@ func (f *filesystem) Remove(ctx context.Context, key string) error {
 	if err == nil {
 		err = f.root.Remove(key)
 	}
+	if err == nil || errors.Is(err, fs.ErrNotExist) { // what is gone must not be there again after a power failure
+		err = syncDirectories(f.root, path.Dir(key))
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -105,8 +105,10 @@ func (g *guardedReader) Read(p []byte) (int, error) {
 
 // retract removes what this attempt delivered where it lost the run meanwhile and the claims were given back: a process
 // that was stopped while a bucket had all of a file, and the answer was on its way, comes too late to be refused. It gives
-// the error that delivering ended with.
+// the error that delivering ended with. It has time of its own: such an attempt is often past its deadline.
 func (a *attempt) retract(ctx context.Context, failed error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), retractDeadline)
+	defer cancel()
 	run, known, err := a.database.Run(ctx, a.run.ID)
 	if err != nil || !known || run.State != claims.StateReleased {
 		return failed

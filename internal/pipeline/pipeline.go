@@ -19,6 +19,9 @@ import (
 // releaseDeadline is what giving claims back may take at least, however short an attempt's deadline is.
 const releaseDeadline = time.Minute
 
+// retractDeadline is what an attempt that lost its run may take to remove what it delivered too late.
+const retractDeadline = 30 * time.Second
+
 // Pipeline executes attempts. It is safe for concurrent use; attempts share nothing.
 type Pipeline struct {
 	// Resolver finds what the export of a run refers to.
