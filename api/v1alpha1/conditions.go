@@ -46,8 +46,6 @@ const (
 	ReasonChecking Reason = "Checking"
 	// ReasonRunning: an attempt is under way.
 	ReasonRunning Reason = "Running"
-	// ReasonRetrying: an attempt failed and another will be made.
-	ReasonRetrying Reason = "Retrying"
 	// ReasonReleasing: the run gives its claims back before it ends.
 	ReasonReleasing Reason = "Releasing"
 	// ReasonQueued: the run waits for a free place among --max-concurrent-runs.
@@ -58,8 +56,6 @@ const (
 	ReasonCancelled Reason = "Cancelled"
 	// ReasonIndexed: an index serves the query.
 	ReasonIndexed Reason = "Indexed"
-	// ReasonNotRequired: nothing of the kind is needed here.
-	ReasonNotRequired Reason = "NotRequired"
 )
 
 // Reasons of an AccountingExport and its references.

@@ -70,7 +70,7 @@ func (f *fixture) reserveOnce(b *testing.B, runID string) time.Duration {
 		b.Fatalf("totals are %+v", totals)
 	}
 	summed := time.Since(start)
-	f.must(reservation.Commit(f.ctx, claims.StateRendered, claims.Rendered{Manifest: []byte(`{}`), Claims: totals.Claims}))
+	f.must(reservation.Commit(f.ctx, claims.Rendered{Manifest: []byte(`{}`), Claims: totals.Claims}))
 	took := time.Since(start)
 	b.Logf("streamed after %v, summed after %v, committed after %v", streamed, summed, took)
 	reservation.Rollback()

@@ -34,14 +34,14 @@ func (b *binding) take(ctx context.Context, voucher *ledger.Voucher) error {
 }
 
 // commit makes all that was taken true, if the attempt is still the run's newest.
-func (b *binding) commit(ctx context.Context, state RunState, rendered Rendered) error {
+func (b *binding) commit(ctx context.Context, rendered Rendered) error {
 	if err := b.recorder.finish(); err != nil {
 		return err
 	}
 	if err := b.advanceNumbers(ctx); err != nil {
 		return err
 	}
-	err := recordRendered(ctx, b.tx, b.fence, StateStarted, state, rendered)
+	err := recordRendered(ctx, b.tx, b.fence, StateStarted, StateRendered, rendered)
 	if sqlState(err) == stateSerialization { // the run's row is newer than the snapshot
 		return fenced()
 	}

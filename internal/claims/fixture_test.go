@@ -187,7 +187,7 @@ func (f *fixture) reserveAll(database *claims.Database, attempt claims.Attempt, 
 	run := f.start(database, attempt)
 	reservation := f.reserve(database, run)
 	taken, held := f.takeAll(reservation, year)
-	f.must(reservation.Commit(f.ctx, claims.StateRendered, rendered(taken, held)))
+	f.must(reservation.Commit(f.ctx, rendered(taken, held)))
 	reservation.Rollback()
 	return run, taken
 }

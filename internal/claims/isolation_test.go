@@ -68,7 +68,7 @@ func TestTheRoleSeesNothingByItself(t *testing.T) {
 	run := f.start(database, attemptOf("1"))
 	reservation := f.reserve(database, run)
 	taken, held := f.takeAll(reservation, year2026)
-	f.must(reservation.Commit(f.ctx, claims.StateRendered, rendered(taken, held)))
+	f.must(reservation.Commit(f.ctx, rendered(taken, held)))
 	reservation.Rollback()
 
 	conn, err := pgx.Connect(t.Context(), url)

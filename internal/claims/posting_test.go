@@ -32,7 +32,7 @@ func newPosting(t *testing.T, n int) posting {
 	reservation := f.reserve(p.Database, p.run)
 	p.taken, _ = f.takeAll(reservation, year2026)
 	f.must(reservation.RecordPosting(f.ctx, p.vouchers()))
-	f.must(reservation.Commit(f.ctx, claims.StateRendered, rendered(p.taken, 0)))
+	f.must(reservation.Commit(f.ctx, rendered(p.taken, 0)))
 	reservation.Rollback()
 	return p
 }

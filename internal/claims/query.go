@@ -85,16 +85,21 @@ func resultFormats() []int16 {
 }
 
 // approvedClaims is the condition on claims c: approved claims of the organisation before the cutoff.
-func (l *layout) approvedClaims(q *query, run Run) string {
+func (l *layout) approvedClaims(q *query, run Run) string { return l.approvedAt(q, run, "<") }
+
+// approvedLater is the condition on claims c: approved claims of the organisation that are for runs with a later cutoff.
+func (l *layout) approvedLater(q *query, run Run) string { return l.approvedAt(q, run, ">=") }
+
+func (l *layout) approvedAt(q *query, run Run, comparison string) string {
 	values := make([]string, len(l.approved))
 	organization := l.ofOrganization(q, run)
 	for i, value := range l.approved {
 		values[i] = q.parameter(value)
 	}
 	// One value in an IN list is a plain =, so that an index also gives the order.
-	return fmt.Sprintf("%s AND c.%s IN (%s) AND c.%s < %s",
+	return fmt.Sprintf("%s AND c.%s IN (%s) AND c.%s %s %s",
 		organization, l.claims.quoted(statusKey), strings.Join(values, ", "),
-		l.claims.quoted("approvedAt"), q.parameter(instantText(run.Cutoff)))
+		l.claims.quoted("approvedAt"), comparison, q.parameter(instantText(run.Cutoff)))
 }
 
 // ofOrganization is the condition on claims c that they are the organisation's.
@@ -135,6 +140,20 @@ func (l *layout) totals(run Run) query {
 		ORDER BY 1`,
 		l.claims.quoted("id"), l.claims.quoted("currency"), l.claimsOf("e"), l.approvedClaims(&q, run),
 		q.parameter(run.OrganizationID), q.parameter(run.ID), l.lines.quoted("grossAmount"), l.linesOf("taken"))
+	return q
+}
+
+// settledHolds removes the holds that other runs of the same source left of claims which are not to be looked at later:
+// approved, and not before the cutoff of this run.
+func (l *layout) settledHolds(run Run) query {
+	var q query
+	organization, id := q.parameter(run.OrganizationID), q.parameter(run.ID)
+	q.sql = fmt.Sprintf(`DELETE FROM ledgerport.held_claims h USING ledgerport.runs holding, ledgerport.runs this
+		WHERE h.organization_id = %[1]s AND h.run_id <> %[2]s AND holding.id = h.run_id AND this.id = %[2]s
+		AND holding.inputs->>'source' IS NOT DISTINCT FROM this.inputs->>'source'
+		AND NOT EXISTS (SELECT FROM %[3]s c WHERE %[4]s AND c.%[5]s::text COLLATE "C" = h.claim_id
+			AND NOT EXISTS (SELECT FROM ledgerport.exported_claims e WHERE e.organization_id = %[1]s AND e.claim_id = h.claim_id))`,
+		organization, id, l.claims.name, l.approvedLater(&q, run), l.claims.quoted("id"))
 	return q
 }
 

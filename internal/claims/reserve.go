@@ -155,25 +155,24 @@ func (r *Reservation) Totals(ctx context.Context) (ledger.Totals, error) {
 	return totals, classify(ctx, "summing the reserved claims", err)
 }
 
-// Commit makes the reservation true: claims, holds, vouchers, numbers and the run's new state (reserved, or rendered) in
-// one transaction, if the attempt is still the run's newest. No claim can be taken or held afterwards.
-func (r *Reservation) Commit(ctx context.Context, state RunState, rendered Rendered) error {
+// Commit makes the reservation true: claims, holds, vouchers, numbers and the artifact's hashes in one transaction:
+// started → rendered, if the attempt is still the run's newest. No claim can be taken or held afterwards.
+func (r *Reservation) Commit(ctx context.Context, rendered Rendered) error {
 	err := r.recorder.finish()
 	if err == nil {
 		err = r.dropSettledHolds(ctx)
 	}
 	if err == nil {
-		err = r.commit(ctx, state, rendered)
+		err = r.commit(ctx, rendered)
 	}
 	return classify(ctx, "reserving claims", err)
 }
 
-// dropSettledHolds removes the holds of claims that were taken or are no candidates any more: this run has held the rest
-// anew.
+// dropSettledHolds removes the holds of claims that were taken or are not approved any more: this run has held the rest
+// anew. What it did not look at stays: claims approved after its cutoff, and those of another ClaimSource.
 func (r *Reservation) dropSettledHolds(ctx context.Context) error {
-	_, err := r.tx.Exec(ctx, `DELETE FROM ledgerport.held_claims WHERE organization_id = $1 AND run_id <> $2`,
-		r.run.OrganizationID, r.run.ID)
-	return err
+	settled := r.tables.settledHolds(r.run)
+	return r.tx.Conn().PgConn().ExecParams(ctx, settled.sql, settled.parameters, nil, nil, nil).Read().Err
 }
 
 // Rollback ends the reservation. What was committed stays; everything else is undone.

@@ -153,7 +153,7 @@ func TestReserve_WithNothingApprovedReservesNothing(t *testing.T) {
 	if !totals.Equal(ledger.Totals{}) {
 		t.Errorf("totals of nothing are %+v", totals)
 	}
-	f.must(reservation.Commit(t.Context(), claims.StateRendered, claims.Rendered{Manifest: []byte(`{}`)}))
+	f.must(reservation.Commit(t.Context(), claims.Rendered{Manifest: []byte(`{}`)}))
 	f.must(database.MarkDelivered(t.Context(), run.Fence(), ""))
 	f.must(database.Commit(t.Context(), run.Fence()))
 }
@@ -175,6 +175,35 @@ func TestReserve_KeepsHeldClaimsOnRecord(t *testing.T) {
 	}
 	if n := f.count(`SELECT count(*) FROM ledgerport.held_claims`); n != 2 {
 		t.Errorf("%d claims are held, want 2: the withdrawn one is settled", n)
+	}
+}
+
+func TestReserve_KeepsTheHoldsOfClaimsThatItDidNotLookAt(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, applicationTables)
+	f.claimRange(3)
+	database := f.open(v1alpha1.PostgresSource{})
+	holdAll := func(*ledger.Claim) int { return 0 }
+	holding := attemptOf("1")
+	holding.Inputs = []byte(`{"source": "acme/source"}`)
+	run, _ := f.reserveAll(database, holding, holdAll)
+	f.must(database.Release(t.Context(), run.Fence(), "test"))
+
+	for name, change := range map[string]func(*claims.Attempt){
+		"an earlier cutoff":   func(attempt *claims.Attempt) { attempt.Cutoff = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC) },
+		"another ClaimSource": func(attempt *claims.Attempt) { attempt.Inputs = []byte(`{"source": "acme/other"}`) },
+	} {
+		later := holding
+		later.ID, later.Name = name, name
+		change(&later)
+		run := f.start(database, later)
+		reservation := f.reserve(database, run)
+		f.must(reservation.Commit(t.Context(), claims.Rendered{Manifest: []byte(`{}`)}))
+		reservation.Rollback()
+		f.must(database.Release(t.Context(), run.Fence(), "test"))
+		if n := f.count(`SELECT count(*) FROM ledgerport.held_claims WHERE run_id = '1'`); n != 3 {
+			t.Errorf("after a run with %s %d claims are on record as held, want 3", name, n)
+		}
 	}
 }
 
@@ -212,8 +241,8 @@ func TestReserve_OfTwoRunsAtOnceOnlyOneGetsAClaim(t *testing.T) {
 	first, second := f.reserve(one, f.start(one, attemptOf("1"))), f.reserve(two, f.start(two, other))
 	taken, _ := f.takeAll(first, year2026)
 	f.takeAll(second, year2026) // the same claims: neither sees the other
-	f.must(first.Commit(t.Context(), claims.StateRendered, rendered(taken, 0)))
-	err := second.Commit(t.Context(), claims.StateRendered, rendered(taken, 0))
+	f.must(first.Commit(t.Context(), rendered(taken, 0)))
+	err := second.Commit(t.Context(), rendered(taken, 0))
 	mustFail(t, err, v1alpha1.ReasonReservationConflict)
 	second.Rollback()
 	if n := f.count(`SELECT count(*) FROM ledgerport.exported_claims WHERE run_id = '1'`); n != 10 {
@@ -236,7 +265,7 @@ func TestReserve_AnOlderAttemptChangesNothing(t *testing.T) {
 		t.Fatalf("the second attempt is %d in state %s", run.Attempt, run.State)
 	}
 	// Its session was ended, so that the second attempt need not wait for its locks.
-	mustFail(t, reservation.Commit(t.Context(), claims.StateRendered, rendered(taken, held)), v1alpha1.ReasonDatabaseUnreachable)
+	mustFail(t, reservation.Commit(t.Context(), rendered(taken, held)), v1alpha1.ReasonDatabaseUnreachable)
 	reservation.Rollback()
 	if n := f.count(`SELECT count(*) FROM ledgerport.exported_claims`) + f.count(`SELECT count(*) FROM ledgerport.voucher_numbers`); n != 0 {
 		t.Errorf("%d rows remain of the older attempt", n)
@@ -278,7 +307,7 @@ func TestReserve_WhenTheContextEndsLeavesNoBackendAndNoRows(t *testing.T) {
 			if _, err := reservation.Next(ctx); !errors.Is(err, ctx.Err()) {
 				t.Errorf("reading on gives %v, want %v", err, ctx.Err())
 			}
-			if err := reservation.Commit(ctx, claims.StateRendered, claims.Rendered{}); !errors.Is(err, ctx.Err()) {
+			if err := reservation.Commit(ctx, claims.Rendered{}); !errors.Is(err, ctx.Err()) {
 				t.Errorf("committing gives %v, want %v", err, ctx.Err())
 			}
 			reservation.Rollback()

@@ -134,10 +134,10 @@ func (r *Reversal) Take(ctx context.Context, voucher *ledger.Voucher) error {
 	return r.take(ctx, voucher)
 }
 
-// Commit makes the reversal's vouchers, its numbers and its new state true in one transaction, if the attempt is still
+// Commit makes the reversal's vouchers, its numbers and the artifact's hashes true in one transaction, if the attempt is still
 // the run's newest. The reversed claims stay bound to their run until the reversal is committed.
-func (r *Reversal) Commit(ctx context.Context, state RunState, rendered Rendered) error {
-	return classify(ctx, "reserving reversing vouchers", r.commit(ctx, state, rendered))
+func (r *Reversal) Commit(ctx context.Context, rendered Rendered) error {
+	return classify(ctx, "reserving reversing vouchers", r.commit(ctx, rendered))
 }
 
 // Rollback ends the pass. What was committed stays; everything else is undone.

@@ -18,9 +18,7 @@ type RunState string
 const (
 	// StateStarted holds nothing yet.
 	StateStarted RunState = "started"
-	// StateReserved holds claims and voucher numbers.
-	StateReserved RunState = "reserved"
-	// StateRendered also has the hashes of its artifact on record.
+	// StateRendered holds claims and voucher numbers, and has the hashes of its artifact on record.
 	StateRendered RunState = "rendered"
 	// StatePosted also has an answer of the accounting system for each of its vouchers, where they are sent to one; its
 	// artifact is the receipt.

@@ -46,21 +46,6 @@ func TestRun_KeepsOnRecordWhatEachStepSays(t *testing.T) {
 	}
 }
 
-func TestRun_OfAnExporterThatReservesFirst(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t, applicationTables)
-	f.claimRange(3)
-	database := f.open(v1alpha1.PostgresSource{})
-	run := f.start(database, attemptOf("1"))
-	reservation := f.reserve(database, run)
-	taken, _ := f.takeAll(reservation, year2026)
-	f.must(reservation.Commit(t.Context(), claims.StateReserved, claims.Rendered{Claims: 3}))
-	reservation.Rollback()
-	f.mustHaveVouchers(database, run, taken, []number{{FiscalYear: 2026, Number: 1}, {FiscalYear: 2026, Number: 2}, {FiscalYear: 2026, Number: 3}})
-	f.must(database.MarkRendered(t.Context(), run.Fence(), rendered(taken, 0)))
-	mustFail(t, database.MarkRendered(t.Context(), run.Fence(), rendered(taken, 0)), v1alpha1.ReasonFenced)
-}
-
 func TestStartAttempt_RaisesTheAttemptAndKeepsTheInputsOfTheReservation(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, applicationTables)
@@ -76,7 +61,7 @@ func TestStartAttempt_RaisesTheAttemptAndKeepsTheInputsOfTheReservation(t *testi
 	}
 	reservation := f.reserve(database, run)
 	f.takeAll(reservation, year2026)
-	f.must(reservation.Commit(t.Context(), claims.StateRendered, claims.Rendered{Manifest: []byte(`{}`)}))
+	f.must(reservation.Commit(t.Context(), claims.Rendered{Manifest: []byte(`{}`)}))
 	reservation.Rollback()
 
 	run = f.start(database, attemptOf("1"))
@@ -168,7 +153,6 @@ func TestSteps_OfAnOlderAttemptOrOutOfTurnChangeNothing(t *testing.T) {
 	old, _ := f.reserveAll(database, attemptOf("1"), year2026)
 	fresh := f.start(database, attemptOf("1"))
 	for name, step := range map[string]func(claims.Fence) error{
-		"rendered":  func(fence claims.Fence) error { return database.MarkRendered(t.Context(), fence, claims.Rendered{}) },
 		"delivered": func(fence claims.Fence) error { return database.MarkDelivered(t.Context(), fence, "") },
 		"committed": func(fence claims.Fence) error { return database.Commit(t.Context(), fence) },
 		"released":  func(fence claims.Fence) error { return database.Release(t.Context(), fence, "") },

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
-	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
@@ -161,7 +160,7 @@ func TestReserve_OtherShapesOfTheApplicationsTables(t *testing.T) {
 			if !totals.Equal(want) {
 				t.Errorf("totals are %+v, want %+v", totals, want)
 			}
-			f.must(reservation.Commit(t.Context(), claims.StateRendered, rendered(taken, 0)))
+			f.must(reservation.Commit(t.Context(), rendered(taken, 0)))
 			reservation.Rollback()
 			f.mustHaveVouchers(database, run, taken, []number{{FiscalYear: 2026, Number: 1}, {FiscalYear: 2026, Number: 2}})
 		})

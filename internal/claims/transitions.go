@@ -8,13 +8,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// MarkRendered records the artifact of a run that has reserved its claims: reserved → rendered.
-func (d *Database) MarkRendered(ctx context.Context, fence Fence, rendered Rendered) error {
-	return d.step(ctx, fence, "recording the artifact", func(tx pgx.Tx) error {
-		return recordRendered(ctx, tx, fence, StateReserved, StateRendered, rendered)
-	})
-}
-
 // MarkDelivered records where the artifact is: rendered or posted → delivered. The location is empty where a run exports nothing.
 func (d *Database) MarkDelivered(ctx context.Context, fence Fence, location string) error {
 	return d.step(ctx, fence, "recording the delivery", func(tx pgx.Tx) error {
@@ -54,12 +47,12 @@ func (d *Database) MarkArtifactRemoved(ctx context.Context, runID string) error 
 	})
 }
 
-// Release gives the claims of a run back: started, reserved or rendered → released. Its voucher numbers go on record as
+// Release gives the claims of a run back: started or rendered → released. Its voucher numbers go on record as
 // voided. A run that is posted or delivered can not be released: an accounting system has it, or somebody may have imported it.
 func (d *Database) Release(ctx context.Context, fence Fence, reason string) error {
 	return d.step(ctx, fence, "giving claims back", func(tx pgx.Tx) error {
 		if err := one(tx.Exec(ctx, `UPDATE ledgerport.runs SET state = 'released', release_reason = $3, released_at = now()
-			WHERE id = $1 AND attempt = $2 AND state IN ('started', 'reserved', 'rendered')`, fence.RunID, fence.Attempt, reason)); err != nil {
+			WHERE id = $1 AND attempt = $2 AND state IN ('started', 'rendered')`, fence.RunID, fence.Attempt, reason)); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, `

@@ -21,9 +21,9 @@ type Vouchers struct {
 	reader *journal.Reader // of the block before; nil at first
 }
 
-// Vouchers reads the vouchers of a run that is reserved or rendered.
+// Vouchers reads the vouchers of a run that is rendered.
 func (d *Database) Vouchers(ctx context.Context, fence Fence) (*Vouchers, error) {
-	run, err := d.guarded(ctx, fence, StateReserved, StateRendered)
+	run, err := d.guarded(ctx, fence, StateRendered)
 	if err != nil {
 		return nil, err
 	}

@@ -112,7 +112,7 @@ func (a *attempt) recordReversal(ctx context.Context, source claims.Run, r *rend
 	if err := a.admitted(ctx); err != nil { // while the transaction is open
 		return err
 	}
-	err = a.Failpoints.Around(failpoint.Record, func() error { return reversal.Commit(ctx, claims.StateRendered, rendered) })
+	err = a.Failpoints.Around(failpoint.Record, func() error { return reversal.Commit(ctx, rendered) })
 	if err != nil {
 		return failure.On(v1alpha1.ConditionSourceReady, err)
 	}

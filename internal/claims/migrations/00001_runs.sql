@@ -6,7 +6,7 @@ CREATE TABLE ledgerport.runs (
     name            text NOT NULL,
     organization_id text NOT NULL,
     series          text NOT NULL,
-    state           text NOT NULL CHECK (state IN ('started', 'reserved', 'rendered', 'delivered', 'committed', 'released')),
+    state           text NOT NULL CHECK (state IN ('started', 'rendered', 'delivered', 'committed', 'released')),
     attempt         integer NOT NULL CHECK (attempt > 0),
     holder          text NOT NULL,
     deadline        timestamptz NOT NULL,
@@ -29,7 +29,7 @@ CREATE TABLE ledgerport.runs (
 );
 -- Voucher numbers are gapless because no two unfinished runs can draw from one series.
 CREATE UNIQUE INDEX runs_unfinished_series ON ledgerport.runs (organization_id, series)
-    WHERE state IN ('started', 'reserved', 'rendered', 'delivered');
+    WHERE state IN ('started', 'rendered', 'delivered');
 CREATE INDEX runs_history ON ledgerport.runs (organization_id, started_at);
 
 COMMENT ON TABLE ledgerport.runs IS 'One row per ExportRun: who executes it, how far it is, what it delivered';
@@ -37,7 +37,7 @@ COMMENT ON COLUMN ledgerport.runs.id IS 'UID of the ExportRun';
 COMMENT ON COLUMN ledgerport.runs.export IS 'Name of the AccountingExport in the namespace';
 COMMENT ON COLUMN ledgerport.runs.name IS 'Name of the ExportRun in the namespace';
 COMMENT ON COLUMN ledgerport.runs.series IS 'Series of the voucher numbers';
-COMMENT ON COLUMN ledgerport.runs.state IS 'started (holds nothing), reserved (claims and numbers), rendered (also hashes), delivered (also location), committed or released';
+COMMENT ON COLUMN ledgerport.runs.state IS 'started (holds nothing), rendered (holds claims and numbers; hashes), delivered (also location), committed or released';
 COMMENT ON COLUMN ledgerport.runs.attempt IS 'Fencing token: raised by every attempt; a step of an older attempt changes nothing';
 COMMENT ON COLUMN ledgerport.runs.holder IS 'Process that executes the newest attempt';
 COMMENT ON COLUMN ledgerport.runs.deadline IS 'End of the newest attempt';

@@ -1,11 +1,11 @@
 -- +goose Up
 ALTER TABLE ledgerport.runs DROP CONSTRAINT runs_state_check;
 ALTER TABLE ledgerport.runs ADD CONSTRAINT runs_state_check
-    CHECK (state IN ('started', 'reserved', 'rendered', 'posted', 'delivered', 'committed', 'released'));
+    CHECK (state IN ('started', 'rendered', 'posted', 'delivered', 'committed', 'released'));
 DROP INDEX ledgerport.runs_unfinished_series;
 CREATE UNIQUE INDEX runs_unfinished_series ON ledgerport.runs (organization_id, series)
-    WHERE state IN ('started', 'reserved', 'rendered', 'posted', 'delivered');
-COMMENT ON COLUMN ledgerport.runs.state IS 'started (holds nothing), reserved (claims and numbers), rendered (also hashes), posted (the accounting system has answered for every voucher; only where vouchers are sent), delivered (also location), committed or released';
+    WHERE state IN ('started', 'rendered', 'posted', 'delivered');
+COMMENT ON COLUMN ledgerport.runs.state IS 'started (holds nothing), rendered (holds claims and numbers; hashes), posted (the accounting system has answered for every voucher; only where vouchers are sent), delivered (also location), committed or released';
 
 CREATE TABLE ledgerport.posted_vouchers (
     run_id          text COLLATE "C" NOT NULL,
