@@ -83,14 +83,19 @@ func (r *AccountingExportReconciler) Reconcile(ctx context.Context, req ctrl.Req
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	before := export.DeepCopy()
+	var after afterwards
 	defer func() {
-		announce(r.Recorder, &export, before.Status.Conditions, export.Status.Conditions)
-		err = errors.Join(err, r.Failpoints.Around(failpoint.ExportStatus, func() error { return patchStatus(ctx, r.Client, before, &export) }))
+		unrecorded := r.Failpoints.Around(failpoint.ExportStatus, func() error { return patchStatus(ctx, r.Client, before, &export) })
+		if unrecorded == nil {
+			announce(r.Recorder, &export, before.Status.Conditions, export.Status.Conditions)
+			after.happen()
+		}
+		err = errors.Join(err, unrecorded)
 	}()
-	return r.reconcile(ctx, &export)
+	return r.reconcile(ctx, &export, &after)
 }
 
-func (r *AccountingExportReconciler) reconcile(ctx context.Context, export *v1alpha1.AccountingExport) (ctrl.Result, error) {
+func (r *AccountingExportReconciler) reconcile(ctx context.Context, export *v1alpha1.AccountingExport, after *afterwards) (ctrl.Result, error) {
 	own, err := r.runs(ctx, export)
 	if err != nil {
 		return ctrl.Result{}, err
@@ -102,6 +107,9 @@ func (r *AccountingExportReconciler) reconcile(ctx context.Context, export *v1al
 	r.warnings.tell(export, checks.own, r.Clock.Now())
 	summarize(export, own)
 	next := r.decide(export, own, checks)
+	if !next.skipped.IsZero() {
+		after.add(func() { r.tellSkipped(export, next.skipped) })
+	}
 	if next.run != nil {
 		created, err := r.create(ctx, export, next.run)
 		if err := note(&checks.run, err); err != nil {
@@ -120,6 +128,7 @@ func (r *AccountingExportReconciler) reconcile(ctx context.Context, export *v1al
 // next is what an export needs now.
 type next struct {
 	run     *v1alpha1.ExportRun // to be created; nil where none is due
+	skipped time.Time           // slot that was missed for too long; zero where there is none
 	waiting string              // what is due and has to wait
 	wake    time.Duration       // until the next look
 }
@@ -135,11 +144,8 @@ func (r *AccountingExportReconciler) decide(export *v1alpha1.AccountingExport, r
 	export.Status.NextScheduleTime = optionalTime(slots.Next)
 	if !slots.Skipped.IsZero() {
 		export.Status.LastScheduleTime = optionalTime(slots.Skipped)
-		r.Recorder.Eventf(export, nil, corev1.EventTypeWarning, v1alpha1.ReasonSlotSkipped, "Schedule",
-			"the slot of %s was missed for longer than spec.startingDeadline (%s); its claims go to the next run",
-			slots.Skipped.UTC().Format(time.RFC3339), duration(export.Spec.StartingDeadline))
 	}
-	result := next{wake: longestWait}
+	result := next{skipped: slots.Skipped, wake: longestWait}
 	if !slots.Start.IsZero() {
 		result.wake = min(longestWait, slots.Start.Sub(now))
 	}
@@ -160,13 +166,22 @@ func (r *AccountingExportReconciler) decide(export *v1alpha1.AccountingExport, r
 	return result
 }
 
+func (r *AccountingExportReconciler) tellSkipped(export *v1alpha1.AccountingExport, slot time.Time) {
+	r.Recorder.Eventf(export, nil, corev1.EventTypeWarning, v1alpha1.ReasonSlotSkipped, "Schedule",
+		"the slot of %s was missed for longer than spec.startingDeadline (%s); its claims go to the next run",
+		slot.UTC().Format(time.RFC3339), duration(export.Spec.StartingDeadline))
+}
+
 // create creates a run, or adopts the one of that name if it is ours: the name is the lock.
 func (r *AccountingExportReconciler) create(ctx context.Context, export *v1alpha1.AccountingExport, run *v1alpha1.ExportRun) (*v1alpha1.ExportRun, error) {
 	if err := controllerutil.SetControllerReference(export, run, r.Client.Scheme()); err != nil {
 		return nil, err
 	}
 	err := r.Failpoints.Around(failpoint.CreateRun, func() error { return r.Client.Create(ctx, run) })
-	if apierrors.IsAlreadyExists(err) {
+	switch {
+	case err == nil:
+		r.Recorder.Eventf(export, run, corev1.EventTypeNormal, "RunCreated", "Schedule", "created ExportRun %s", run.Name)
+	case apierrors.IsAlreadyExists(err):
 		existing := &v1alpha1.ExportRun{}
 		if err := r.Client.Get(ctx, client.ObjectKeyFromObject(run), existing); err != nil {
 			return nil, err
@@ -175,9 +190,8 @@ func (r *AccountingExportReconciler) create(ctx context.Context, export *v1alpha
 			return nil, failure.Transient(v1alpha1.ReasonRunNameTaken, nil,
 				"a run is due, and an ExportRun %s exists that does not belong to this AccountingExport; delete it to let the run begin", run.Name)
 		}
-		run, err = existing, nil
-	}
-	if err != nil {
+		run = existing
+	default:
 		return nil, fmt.Errorf("creating ExportRun %s: %w", run.Name, err)
 	}
 	if run.Spec.Slot != nil {
@@ -185,7 +199,6 @@ func (r *AccountingExportReconciler) create(ctx context.Context, export *v1alpha
 	} else {
 		export.Status.LastHandledRequest = export.Annotations[v1alpha1.RequestedAtAnnotation]
 	}
-	r.Recorder.Eventf(export, run, corev1.EventTypeNormal, "RunCreated", "Schedule", "created ExportRun %s", run.Name)
 	return run, nil
 }
 

@@ -43,8 +43,11 @@ func (r *ChartOfAccountsReconciler) Reconcile(ctx context.Context, req ctrl.Requ
 	}
 	before := chart.DeepCopy()
 	defer func() {
-		announce(r.Recorder, &chart, before.Status.Conditions, chart.Status.Conditions)
-		err = errors.Join(err, patchStatus(ctx, r.Client, before, &chart))
+		unrecorded := patchStatus(ctx, r.Client, before, &chart)
+		if unrecorded == nil {
+			announce(r.Recorder, &chart, before.Status.Conditions, chart.Status.Conditions)
+		}
+		err = errors.Join(err, unrecorded)
 	}()
 	chart.Status.ObservedGeneration = chart.Generation
 	set := conditions{&chart.Status.Conditions, chart.Generation}

@@ -61,8 +61,11 @@ func (r *ClaimSourceReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 	}
 	before := source.DeepCopy()
 	defer func() {
-		announce(r.Recorder, &source, before.Status.Conditions, source.Status.Conditions)
-		err = errors.Join(err, patchStatus(ctx, r.Client, before, &source))
+		unrecorded := patchStatus(ctx, r.Client, before, &source)
+		if unrecorded == nil {
+			announce(r.Recorder, &source, before.Status.Conditions, source.Status.Conditions)
+		}
+		err = errors.Join(err, unrecorded)
 	}()
 	return r.reconcile(ctx, &source)
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/test/application"
 )
 
@@ -156,9 +158,17 @@ func TestDueSlotRunsAndIsNamedByItsMinute(t *testing.T) {
 	}
 }
 
-func TestSlotMissedForTooLongIsSkippedAndSaidSo(t *testing.T) {
+// TestSlotMissedForTooLongIsSkippedAndSaidSoOnce lets somebody else change the export when that is about to be recorded.
+func TestSlotMissedForTooLongIsSkippedAndSaidSoOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	var conflicts atomic.Int64
+	w := newWorldWith(t, func(w *world) {
+		w.failpoints = func(at failpoint.Point) {
+			if at == failpoint.ExportStatus.Before() && w.clock.ahead.Load() > 0 && conflicts.Add(1) <= 3 {
+				w.touch(w.export())
+			}
+		}
+	})
 	w.create(w.secret(), w.source(), w.chart(), w.destination())
 	export := w.export()
 	export.Spec.Schedule, export.Spec.StartingDeadline = "0 6 * * *", &metav1.Duration{Duration: time.Hour}
@@ -171,7 +181,10 @@ func TestSlotMissedForTooLongIsSkippedAndSaidSo(t *testing.T) {
 	}).Status.NextScheduleTime
 	w.clock.ahead.Store(int64(time.Until(first.Time) + 3*time.Hour))
 	w.annotate(map[string]string{"example.com/note": "look again"})
-	w.expectEvent("monthly", v1alpha1.ReasonSlotSkipped)
+	said := w.expectEvent("monthly", v1alpha1.ReasonSlotSkipped)
+	if said.Series != nil || conflicts.Load() <= 3 {
+		t.Errorf("after %d refusals it is said more than once: %v", conflicts.Load(), said)
+	}
 	skipped := eventually(w, w.export(), func(export *v1alpha1.AccountingExport) string {
 		if export.Status.LastScheduleTime == nil {
 			return "there is no lastScheduleTime"

@@ -55,8 +55,11 @@ func (r *ExportDestinationReconciler) Reconcile(ctx context.Context, req ctrl.Re
 	}
 	before := destination.DeepCopy()
 	defer func() {
-		announce(r.Recorder, &destination, before.Status.Conditions, destination.Status.Conditions)
-		err = errors.Join(err, patchStatus(ctx, r.Client, before, &destination))
+		unrecorded := patchStatus(ctx, r.Client, before, &destination)
+		if unrecorded == nil {
+			announce(r.Recorder, &destination, before.Status.Conditions, destination.Status.Conditions)
+		}
+		err = errors.Join(err, unrecorded)
 	}()
 	return r.reconcile(ctx, &destination)
 }

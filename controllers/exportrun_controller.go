@@ -80,17 +80,20 @@ func (r *ExportRunReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 		return r.retire(ctx, &run)
 	}
 	before := run.DeepCopy()
+	var after afterwards
 	defer func() {
-		err = errors.Join(err, r.Failpoints.Around(failpoint.RunStatus, func() error { return patchStatus(ctx, r.Client, before, &run) }))
-		if err == nil {
+		unrecorded := r.Failpoints.Around(failpoint.RunStatus, func() error { return patchStatus(ctx, r.Client, before, &run) })
+		if unrecorded == nil {
 			r.tell(&before.Status, &run)
 			r.countEnd(ctx, &run)
+			after.happen()
 		}
+		err = errors.Join(err, unrecorded)
 	}()
-	return r.reconcile(ctx, &run)
+	return r.reconcile(ctx, &run, &after)
 }
 
-func (r *ExportRunReconciler) reconcile(ctx context.Context, run *v1alpha1.ExportRun) (ctrl.Result, error) {
+func (r *ExportRunReconciler) reconcile(ctx context.Context, run *v1alpha1.ExportRun, after *afterwards) (ctrl.Result, error) {
 	run.Status.ObservedGeneration = run.Generation
 	var export v1alpha1.AccountingExport
 	err := r.Client.Get(ctx, types.NamespacedName{Namespace: run.Namespace, Name: run.Spec.ExportRef.Name}, &export)
@@ -106,7 +109,7 @@ func (r *ExportRunReconciler) reconcile(ctx context.Context, run *v1alpha1.Expor
 		}
 	}
 	if ending(run) {
-		return r.lead(ctx, run, &export)
+		return r.lead(ctx, run, &export, after)
 	}
 	if earlier, err := r.earlier(ctx, run); err != nil {
 		return ctrl.Result{}, err
@@ -115,11 +118,11 @@ func (r *ExportRunReconciler) reconcile(ctx context.Context, run *v1alpha1.Expor
 		conditions{&run.Status.Conditions, run.Generation}.progressing(v1alpha1.ReasonQueued, "waits for ExportRun "+earlier+" to end")
 		return ctrl.Result{}, nil
 	}
-	return r.lead(ctx, run, &export)
+	return r.lead(ctx, run, &export, after)
 }
 
 // lead asks the executor where the run stands, and for the next attempt when that is due.
-func (r *ExportRunReconciler) lead(ctx context.Context, run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) (ctrl.Result, error) {
+func (r *ExportRunReconciler) lead(ctx context.Context, run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, after *afterwards) (ctrl.Result, error) {
 	now := r.Clock.Now()
 	state := r.Executor.Observe(string(run.UID))
 	if ending(run) && !state.Task.Release && (state.Phase == executor.Queued || state.Phase == executor.Running) {
@@ -127,10 +130,13 @@ func (r *ExportRunReconciler) lead(ctx context.Context, run *v1alpha1.ExportRun,
 	}
 	if state.Phase == executor.Ended && state.Task.Number == run.Status.Attempts && !recorded(run) {
 		logFailure(ctx, state.Err)
-		r.count(export, state)
 		r.recheck(export, state.Err)
 		conclude(run, export, state, now)
-		if run.Status.Phase.Finished() || run.Status.NextAttemptAt == nil {
+		if !run.Status.Phase.Finished() && !recorded(run) { // interrupted: the next process goes on
+			return ctrl.Result{}, nil
+		}
+		after.add(func() { r.count(export, state) })
+		if run.Status.Phase.Finished() {
 			return ctrl.Result{}, nil
 		}
 		if state.Err != nil && state.Task.Release {

@@ -2,14 +2,19 @@ package controllers_test
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failpoint"
 )
 
 // series gives the value of every series of the operator's metrics, by name and labels.
@@ -110,6 +115,55 @@ func TestMetricsTellOfFailures(t *testing.T) {
 	w.must(api.client.Update(t.Context(), cancel))
 	eventually(w, w.run("by-hand"), runIs(v1alpha1.RunCancelled))
 	w.expectSeries(map[string]float64{"runs_total{exporter=csv,reason=Cancelled,result=Cancelled}": 1})
+}
+
+// TestAnAttemptIsCountedOnceThoughItsEndIsRecordedLate lets somebody else change the run whenever the end of its attempt is
+// about to be recorded, so that the API server refuses that.
+func TestAnAttemptIsCountedOnceThoughItsEndIsRecordedLate(t *testing.T) {
+	t.Parallel()
+	var conflicts atomic.Int64
+	w := newWorldWith(t, func(w *world) {
+		w.failpoints = func(at failpoint.Point) {
+			if at == failpoint.RunStatus.Before() && w.committed() && conflicts.Add(1) <= 5 {
+				w.touch(w.run("by-hand"))
+			}
+		}
+	})
+	w.fill(3)
+	w.create(w.secret(), w.source(), w.chart(), w.destination(), w.export(), w.run("by-hand"))
+	eventually(w, w.run("by-hand"), runIs(v1alpha1.RunSucceeded))
+	w.expectSeries(map[string]float64{
+		"runs_total{exporter=csv,reason=Succeeded,result=Succeeded}": 1,
+		"stage_duration_seconds{exporter=csv,stage=Commit}":          1,
+	})
+	for name, value := range w.series() {
+		if strings.HasPrefix(name, "stage_duration_seconds") && value != 1 {
+			t.Errorf("%s is %g", name, value)
+		}
+	}
+	if conflicts.Load() <= 5 {
+		t.Errorf("the end was recorded after %d refusals, want 5", conflicts.Load())
+	}
+}
+
+// committed says whether a run is on record as committed. It may be asked by any goroutine, also when the test is over.
+func (w *world) committed() (is bool) {
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, w.database)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	err = conn.QueryRow(ctx, "select exists (select from ledgerport.runs where state = 'committed')").Scan(&is)
+	return err == nil && is
+}
+
+// touch changes an object as somebody else would: what was read of it before can not be written any more.
+func (w *world) touch(object client.Object) {
+	change := fmt.Appendf(nil, `{"metadata": {"annotations": {"example.com/changed": %q}}}`, rand.Text())
+	if err := api.client.Patch(context.Background(), object, client.RawPatch(types.MergePatchType, change)); err != nil {
+		w.Error(err)
+	}
 }
 
 // minorUnits gives an amount of euros in cents.

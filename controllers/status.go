@@ -30,6 +30,18 @@ func patchStatus(ctx context.Context, c client.Client, before, after client.Obje
 	return client.IgnoreNotFound(c.Status().Patch(ctx, after, unchangedSince(before)))
 }
 
+// afterwards are effects of a reconcile that wait until its status is recorded. Where that fails the next reconcile decides
+// the same again, and nobody is told of it twice.
+type afterwards []func()
+
+func (a *afterwards) add(effect func()) { *a = append(*a, effect) }
+
+func (a *afterwards) happen() {
+	for _, effect := range *a {
+		effect()
+	}
+}
+
 // unchangedSince makes a patch that only applies to what was read.
 func unchangedSince(before client.Object) client.Patch {
 	return client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})

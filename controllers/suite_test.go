@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -39,6 +38,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/credentials"
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/executor"
+	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/outbound"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
 	"github.com/ledgerport/ledgerport/internal/references"
@@ -107,6 +107,7 @@ type world struct {
 	allowedHosts []string
 	environment  func(string) (string, bool) // that the operator may fall back to
 	metrics      *prometheus.Registry        // of the newest operator
+	failpoints   failpoint.Hook              // of the reconcilers
 	stopOperator func()
 }
 
@@ -182,7 +183,7 @@ func (w *world) startOperator(namespaces ...string) {
 	}, 4)
 	w.must(mgr.Add(runs))
 	w.metrics = prometheus.NewRegistry()
-	w.must(controllers.Setup(mgr, controllers.Parts{Metrics: w.metrics, Resolver: resolver, Executor: runs, Clock: w.clock, RecheckInterval: w.recheck, WatchNamespaces: true}))
+	w.must(controllers.Setup(mgr, controllers.Parts{Metrics: w.metrics, Resolver: resolver, Executor: runs, Clock: w.clock, RecheckInterval: w.recheck, WatchNamespaces: true, Failpoints: w.failpoints}))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- mgr.Start(ctx) }()
@@ -357,18 +358,21 @@ func condition(conditions []metav1.Condition, kind string, status metav1.Conditi
 }
 
 // expectEvent waits for an event about an object.
-func (w *world) expectEvent(about, reason string) {
+func (w *world) expectEvent(about, reason string) (found eventsv1.Event) {
 	w.Helper()
 	w.until(func(ctx context.Context) string {
 		var list eventsv1.EventList
 		if err := api.client.List(ctx, &list, client.InNamespace(w.namespace)); err != nil {
 			return err.Error()
 		}
-		if slices.ContainsFunc(list.Items, func(event eventsv1.Event) bool { return event.Regarding.Name == about && event.Reason == reason }) {
-			return ""
+		for _, found = range list.Items {
+			if found.Regarding.Name == about && found.Reason == reason {
+				return ""
+			}
 		}
 		return fmt.Sprintf("there is no event about %s with reason %s", about, reason)
 	})
+	return found
 }
 
 // delivered gives the path of a delivered file.
