@@ -334,6 +334,46 @@ func TestFaultThatARunMeetsIsKnownAtOnceAndWaitedOut(t *testing.T) {
 	}
 }
 
+// TestRunThatIsAppliedAgainEndsWhatItsNameHasOnRecord: another run of the export waits for the series meanwhile.
+func TestRunThatIsAppliedAgainEndsWhatItsNameHasOnRecord(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		cancel       bool
+		phase        v1alpha1.RunPhase
+		claims, next int64
+	}{
+		"it goes on":      {false, v1alpha1.RunSucceeded, 500, 0},
+		"it is cancelled": {true, v1alpha1.RunCancelled, 0, 500},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			export := w.export()
+			export.Spec.Retry.InitialBackoff = &metav1.Duration{Duration: time.Second}
+			lost := w.retryingRunOf(&parts{w.secret(), w.source(), w.chart(), w.destination(), export})
+			w.stopOperator()
+			w.must(api.client.Delete(t.Context(), lost))
+			w.must(api.client.Patch(t.Context(), lost, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`))))
+			w.gone(lost)
+			w.startOperator(w.namespace)
+			w.create(w.run("waiting"))
+			eventually(w, w.run("waiting"), func(run *v1alpha1.ExportRun) string {
+				return condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSeriesBusy, "by-hand (rendered)")
+			})
+			w.enlargeVolume()
+			again := w.run("by-hand")
+			again.Spec.Cancel = test.cancel
+			w.create(again)
+			if again = eventually(w, again, runIs(test.phase)); again.Status.Claims != test.claims {
+				t.Errorf("the run applied again exported %d claims, want %d", again.Status.Claims, test.claims)
+			}
+			if next := eventually(w, w.run("waiting"), runIs(v1alpha1.RunSucceeded)); next.Status.Claims != test.next {
+				t.Errorf("the run that waited exported %d claims, want %d", next.Status.Claims, test.next)
+			}
+		})
+	}
+}
+
 func TestRunThatIsAppliedAgainTellsWhatItExported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -230,7 +230,8 @@ func (r *ExportRunReconciler) adopt(ctx context.Context, run *v1alpha1.ExportRun
 }
 
 // earlier gives the unfinished run of the same export that comes before this one; runs of an export take turns. A preview
-// holds nothing, so that it neither waits nor keeps others waiting.
+// holds nothing, so that it neither waits nor keeps others waiting. A run that waits for the voucher series may wait for this
+// one, which has it on record and was applied again.
 func (r *ExportRunReconciler) earlier(ctx context.Context, run *v1alpha1.ExportRun) (string, error) {
 	if run.Spec.Type == v1alpha1.RunPreview {
 		return "", nil
@@ -243,7 +244,7 @@ func (r *ExportRunReconciler) earlier(ctx context.Context, run *v1alpha1.ExportR
 	for i := range runs.Items {
 		if other := &runs.Items[i]; other.UID == run.UID {
 			break
-		} else if !other.Status.Phase.Finished() && other.Spec.Type != v1alpha1.RunPreview {
+		} else if !other.Status.Phase.Finished() && other.Spec.Type != v1alpha1.RunPreview && !waitsForSeries(other) {
 			return other.Name, nil
 		}
 	}

@@ -37,7 +37,7 @@ func begin(run *v1alpha1.ExportRun, holder string, now time.Time) {
 	}
 	status.Attempts++
 	status.Holder = holder
-	status.NextAttemptAt = nil
+	status.NextAttemptAt, status.Progress = nil, nil
 	describeProgress(run, executor.State{Phase: executor.Running, Stage: v1alpha1.StagePreflight})
 }
 
@@ -265,6 +265,11 @@ func reach(run *v1alpha1.ExportRun, stage v1alpha1.RunStage) {
 // mayHoldClaims says whether an attempt may have reserved claims. In doubt it says so: giving nothing back is harmless.
 func mayHoldClaims(run *v1alpha1.ExportRun) bool {
 	return run.Status.Stage.Beyond(v1alpha1.StagePreflight)
+}
+
+// waitsForSeries says whether a run holds nothing and waits for the voucher series that another has.
+func waitsForSeries(run *v1alpha1.ExportRun) bool {
+	return run.Status.Phase == v1alpha1.RunRetrying && readyReason(run) == v1alpha1.ReasonSeriesBusy
 }
 
 // untilAttempt is how long the next attempt has to wait. The first attempt to give claims back does not wait.

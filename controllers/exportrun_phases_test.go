@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
@@ -116,6 +117,31 @@ func TestAnAttemptThatEndedWithItsProcessMayHoldClaims(t *testing.T) {
 	begin(run, "this process", noon)
 	if !mayHoldClaims(run) || run.Status.Attempts != 2 || run.Status.Failures != 0 {
 		t.Errorf("stage %s, attempts %d, failures %d; want a stage beyond Preflight, 2, 0", run.Status.Stage, run.Status.Attempts, run.Status.Failures)
+	}
+}
+
+func TestProgressIsThatOfTheAttemptUnderWay(t *testing.T) {
+	t.Parallel()
+	run := &v1alpha1.ExportRun{Status: running(1, 0, v1alpha1.StagePreflight)}
+	for _, told := range []struct {
+		state executor.State
+		stage v1alpha1.RunStage
+		want  v1alpha1.RunProgress
+	}{
+		{executor.State{Phase: executor.Running, Stage: v1alpha1.StageRender, Claims: 7}, v1alpha1.StageRender, v1alpha1.RunProgress{Claims: 7}},
+		{executor.State{Phase: executor.Running, Stage: v1alpha1.StageDeliver, Claims: 9, Total: 20}, v1alpha1.StageDeliver, v1alpha1.RunProgress{Claims: 9, Total: ptr.To[int64](20)}},
+	} {
+		describeProgress(run, told.state)
+		if run.Status.Stage != told.stage || !equality.Semantic.DeepEqual(run.Status.Progress, &told.want) {
+			t.Errorf("stage %s, progress %+v; want %s, %+v", run.Status.Stage, run.Status.Progress, told.stage, told.want)
+		}
+	}
+	if begin(run, "another process", noon); run.Status.Progress != nil {
+		t.Errorf("an attempt begins with the progress of the one before: %+v", run.Status.Progress)
+	}
+	describeProgress(run, executor.State{Phase: executor.Running, Stage: v1alpha1.StageRender, Claims: 3})
+	if conclude(run, exportWithRetries(3), ended(v1alpha1.StageRender, pipeline.Outcome{}, failure.Transient(v1alpha1.ReasonInternal, nil, "")), noon); run.Status.Progress != nil {
+		t.Errorf("an attempt that has ended has progress: %+v", run.Status.Progress)
 	}
 }
 

@@ -162,7 +162,7 @@ type HeldClaim struct {
 
 // RunProgress says how far the attempt under way has come.
 type RunProgress struct {
-	// Claims rendered so far.
+	// Claims done so far: rendered, or where vouchers are sent to an accounting system, answered by it.
 	Claims int64 `json:"claims"`
 	// Total of claims that the attempt goes through, where the run is on record with them or reverses another. It is absent
 	// while claims are read for the first time: to count them beforehand would read them twice.

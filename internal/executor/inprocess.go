@@ -26,6 +26,7 @@ type InProcess struct {
 	run    func(context.Context, pipeline.Task, *pipeline.Progress) (pipeline.Outcome, error)
 	holder string
 	places chan struct{}
+	tick   time.Duration
 	events chan event.TypedGenericEvent[types.NamespacedName]
 
 	mu       sync.Mutex
@@ -50,6 +51,7 @@ func NewInProcess(p *pipeline.Pipeline, maxConcurrent int) *InProcess {
 		run:      p.Run,
 		holder:   p.Holder,
 		places:   make(chan struct{}, maxConcurrent),
+		tick:     progressInterval,
 		events:   make(chan event.TypedGenericEvent[types.NamespacedName], 1024),
 		attempts: map[string]*attempt{},
 	}
@@ -190,7 +192,7 @@ func (e *InProcess) end(ctx context.Context, a *attempt, outcome pipeline.Outcom
 func (e *InProcess) tellProgress(a *attempt) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	e.under.Go(func() {
-		ticker := time.NewTicker(progressInterval)
+		ticker := time.NewTicker(e.tick)
 		defer ticker.Stop()
 		for {
 			select {

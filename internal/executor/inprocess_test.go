@@ -120,6 +120,27 @@ func TestAPanicIsAFailureOfItsRunAlone(t *testing.T) {
 	}
 }
 
+func TestProgressIsToldAtABoundedRate(t *testing.T) {
+	t.Parallel()
+	e, under := newExecutor(1)
+	e.tick = 20 * time.Millisecond
+	began := time.Now()
+	e.Ensure(pipeline.Task{Name: "a", RunID: "a"})
+	<-under.began
+	for told := 1; told <= 5; told++ {
+		select {
+		case <-e.Events():
+		case <-time.After(10 * time.Second):
+			t.Fatal("the attempt is under way, and nothing is told of it")
+		}
+		if passed := time.Since(began); passed < time.Duration(told)*e.tick {
+			t.Fatalf("%d events in %s, which is more than one in %s", told, passed, e.tick)
+		}
+	}
+	under.end <- nil
+	waitForEnd(t, e, "a")
+}
+
 func waitForEnd(t *testing.T, e *InProcess, run string) State {
 	t.Helper()
 	patience := time.After(10 * time.Second)

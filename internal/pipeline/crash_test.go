@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -402,6 +403,45 @@ func (s *stage) untilNoBackendWorks() {
 		case <-ctx.Done():
 			s.Fatalf("%s backends still work", n)
 		case <-tick.C:
+		}
+	}
+}
+
+func TestProgressTellsStageAndClaimsDoneOfTotal(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	type told struct {
+		stage      v1alpha1.RunStage
+		claims, of int64
+	}
+	look := func(task pipeline.Task, points ...failpoint.Point) (seen []told) {
+		var progress pipeline.Progress
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		_, _ = newPipeline(s.database, s.exports, "living", func(reached failpoint.Point) {
+			if len(seen) < len(points) && reached == points[len(seen)] {
+				if seen = append(seen, told{progress.Stage(), progress.Claims(), progress.Total()}); len(seen) == len(points) && reached == failpoint.Put.Before() {
+					cancel() // so that there is something to resume
+				}
+			}
+		}).Run(ctx, task, &progress)
+		return seen
+	}
+	for _, attempt := range []struct {
+		name   string
+		task   pipeline.Task
+		points []failpoint.Point
+		want   []told
+	}{
+		{"claims are read for the first time", task(1), []failpoint.Point{failpoint.Render.During(), failpoint.Put.Before()},
+			[]told{{v1alpha1.StageRender, 1, 0}, {v1alpha1.StageDeliver, claimCount, 0}}},
+		{"they are on record", task(2), []failpoint.Point{failpoint.Attempt.After(), failpoint.Put.After(), failpoint.Commit.After()},
+			[]told{{v1alpha1.StagePreflight, 0, 0}, {v1alpha1.StageDeliver, claimCount, claimCount}, {v1alpha1.StageCommit, claimCount, claimCount}}},
+		{"they are reversed", reversal(1), []failpoint.Point{failpoint.Render.During(), failpoint.Commit.After()},
+			[]told{{v1alpha1.StageRender, 1, claimCount}, {v1alpha1.StageCommit, claimCount, claimCount}}},
+	} {
+		if seen := look(attempt.task, attempt.points...); !slices.Equal(seen, attempt.want) {
+			t.Errorf("%s: told %v, want %v", attempt.name, seen, attempt.want)
 		}
 	}
 }

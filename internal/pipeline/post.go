@@ -139,11 +139,14 @@ type sent struct {
 
 // sendAll sends every voucher that is not answered, in order.
 func (p *posting) sendAll(ctx context.Context) error {
-	stopped, err := p.database.PostedVouchers(ctx, p.run.ID, 0, 1, claims.VoucherRejected)
+	totals, err := p.database.PostingTotals(ctx, p.run.ID)
 	if err != nil {
 		return failure.On(v1alpha1.ConditionSourceReady, err)
 	}
-	p.stopped = p.terms.StopAtRejection && len(stopped) > 0
+	answered := totals.Acknowledged + totals.Rejected
+	p.stopped = p.terms.StopAtRejection && totals.Rejected > 0
+	p.progress.claims.Store(answered)
+	p.progress.total.Store(answered + totals.Waiting + totals.Sent)
 	for position := int64(0); ; {
 		window, err := p.window(ctx, position, claims.VoucherWaiting, claims.VoucherSent)
 		if err != nil || len(window) == 0 {
@@ -289,9 +292,11 @@ func (p *posting) record(ctx context.Context, vouchers []sent, answers []exporte
 			rest = append(rest, vouchers[i])
 		}
 	}
-	return rest, failure.On(v1alpha1.ConditionSourceReady, p.Failpoints.Around(failpoint.Answer, func() error {
-		return p.database.RecordAnswers(ctx, p.run.Fence(), recorded)
-	}))
+	err = p.Failpoints.Around(failpoint.Answer, func() error { return p.database.RecordAnswers(ctx, p.run.Fence(), recorded) })
+	if err == nil {
+		p.progress.claims.Add(int64(len(vouchers) - len(rest)))
+	}
+	return rest, failure.On(v1alpha1.ConditionSourceReady, err)
 }
 
 // finish completes what was accepted, unless a rejection has stopped the sending.

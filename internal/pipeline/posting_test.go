@@ -29,6 +29,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/exporters/businesscentral"
+	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
 	bc "github.com/ledgerport/ledgerport/test/businesscentral"
@@ -300,6 +301,46 @@ func (o *office) killUntilItEnds(task pipeline.Task, chance *rand.Rand, post boo
 		case err == nil && outcome.Committed:
 			return kills
 		}
+	}
+}
+
+func TestProgressCountsTheVouchersThatAreAnswered(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, bc.Settings{}, map[string]any{})
+	o.claims(30)
+	var progress pipeline.Progress
+	var told [][2]int64
+	note := func(point failpoint.Point) {
+		if point == failpoint.Send.Before() || point == failpoint.Settle.Before() {
+			told = append(told, [2]int64{progress.Claims(), progress.Total()})
+		}
+	}
+	o.kill(run(1), secondBatch, after)
+	o.books.Failpoints = note
+	if outcome, err := o.books.Run(t.Context(), run(1), &progress); err != nil || outcome.Result.Claims != 30 {
+		t.Fatalf("the run ended with %+v (%v)", outcome, err)
+	}
+	if want := [][2]int64{{20, 30}, {30, 30}}; !slices.Equal(told, want) { // the second batch was looked up
+		t.Errorf("told %v, want %v", told, want)
+	}
+}
+
+func TestAReversalIsRefusedBeforeAnythingIsSent(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, bc.Settings{}, map[string]any{})
+	o.claims(3)
+	if outcome, err, _ := o.attempt(run(1)); err != nil || outcome.Result.Claims != 3 {
+		t.Fatalf("the run ended with %+v (%v)", outcome, err)
+	}
+	requests := o.server.Requests()
+	back := reversal(1)
+	back.Reverses = run(1).Name
+	_, err, _ := o.attempt(back)
+	if failed := failure.From(err); failed.Reason != v1alpha1.ReasonNotReversible || !failed.Stalled || !strings.Contains(failed.Message, "businesscentral") {
+		t.Errorf("the reversal ended with %v", err)
+	}
+	if o.state(back.RunID) != "unknown" || o.server.Requests() != requests || len(o.exported(run(1).RunID)) != 3 {
+		t.Errorf("the reversal is %s, %d requests were made, %q are exported", o.state(back.RunID), o.server.Requests()-requests, o.exported(run(1).RunID))
 	}
 }
 

@@ -102,7 +102,7 @@ func (p *Progress) Stage() v1alpha1.RunStage {
 	return v1alpha1.StagePreflight
 }
 
-// Claims rendered so far.
+// Claims done so far: rendered, or where vouchers are sent to an accounting system, answered by it.
 func (p *Progress) Claims() int64 { return p.claims.Load() }
 
 // Total of claims that the attempt goes through; 0 where it is not known.
