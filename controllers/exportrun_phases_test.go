@@ -136,11 +136,13 @@ func TestProgressIsThatOfTheAttemptUnderWay(t *testing.T) {
 			t.Errorf("stage %s, progress %+v; want %s, %+v", run.Status.Stage, run.Status.Progress, told.stage, told.want)
 		}
 	}
-	if begin(run, "another process", noon); run.Status.Progress != nil {
+	begin(run, "another process", noon)
+	if run.Status.Progress != nil {
 		t.Errorf("an attempt begins with the progress of the one before: %+v", run.Status.Progress)
 	}
 	describeProgress(run, executor.State{Phase: executor.Running, Stage: v1alpha1.StageRender, Claims: 3})
-	if conclude(run, exportWithRetries(3), ended(v1alpha1.StageRender, pipeline.Outcome{}, failure.Transient(v1alpha1.ReasonInternal, nil, "")), noon); run.Status.Progress != nil {
+	conclude(run, exportWithRetries(3), ended(v1alpha1.StageRender, pipeline.Outcome{}, failure.Transient(v1alpha1.ReasonInternal, nil, "")), noon)
+	if run.Status.Progress != nil {
 		t.Errorf("an attempt that has ended has progress: %+v", run.Status.Progress)
 	}
 }

@@ -1,11 +1,18 @@
 package pipeline_test
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
+	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/pipeline"
 	bc "github.com/ledgerport/ledgerport/test/businesscentral"
 )
 
@@ -66,6 +73,61 @@ func TestAReleaseOfWhatWasSentThatDiesAnywhereEndsWithWhatTheSystemHas(t *testin
 			}
 			o.hasOnce(sentClaims)
 		})
+	}
+}
+
+// TestARunThatSendsAndWakesUpLateSendsNothing stops an attempt that has recorded what it is about to send until another has
+// sent it, had it posted, and committed the run; or has given its claims back to a run that sent them.
+func TestARunThatSendsAndWakesUpLateSendsNothing(t *testing.T) {
+	t.Parallel()
+	for _, release := range []bool{false, true} {
+		for _, point := range []failpoint.Point{failpoint.MarkSent.After(), failpoint.Send.Before(), failpoint.Finish.Before()} {
+			if release && point == failpoint.Finish.Before() {
+				continue // all was accepted, and is exported
+			}
+			t.Run(fmt.Sprintf("%s, released %t", point, release), func(t *testing.T) {
+				t.Parallel()
+				o := newOffice(t, bc.Settings{}, map[string]any{"post": true})
+				o.claims(sentClaims)
+				stopped, woken, late := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+				first := *o.books
+				once := false
+				first.Failpoints = func(reached failpoint.Point) {
+					if reached == point && !once {
+						once = true
+						close(stopped)
+						<-woken
+					}
+				}
+				go func() {
+					_, err := first.Run(context.Background(), run(1), &pipeline.Progress{})
+					late <- err
+				}()
+				<-stopped
+				other := run(1)
+				if release {
+					o.sql(func(ctx context.Context, conn *pgx.Conn) error { // as if it were stopped for so long
+						_, err := conn.Exec(ctx, `UPDATE ledgerport.posted_vouchers SET sent_at = sent_at - interval '11 minutes'`)
+						return err
+					})
+					if _, err, _ := o.attempt(released(run(1))); err != nil || o.state(run(1).RunID) != "released" {
+						t.Fatalf("the release ended with %v", err)
+					}
+					other = run(2)
+				}
+				if outcome, err, _ := o.attempt(other); err != nil || outcome.Result.Claims != sentClaims {
+					t.Fatalf("the other attempt ended with %+v (%v)", outcome, err)
+				}
+				close(woken)
+				if err := <-late; failure.From(err).Reason != v1alpha1.ReasonFenced {
+					t.Errorf("the attempt that woke up ended with %v", err)
+				}
+				o.hasOnce(sentClaims)
+				if left := o.server.Waiting(); len(left) != 0 {
+					t.Errorf("%d lines wait in a journal", len(left))
+				}
+			})
+		}
 	}
 }
 

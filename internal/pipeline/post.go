@@ -8,8 +8,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
@@ -120,7 +122,9 @@ type posting struct {
 }
 
 func (a *attempt) open(ctx context.Context, poster exporters.Poster) (*posting, error) {
-	session, err := poster.Open(ctx, a.batch())
+	batch := a.batch()
+	batch.HTTPClient = a.fencedClient()
+	session, err := poster.Open(ctx, batch)
 	if err != nil {
 		return nil, a.exporterFailure(err)
 	}
@@ -129,6 +133,34 @@ func (a *attempt) open(ctx context.Context, poster exporters.Poster) (*posting, 
 		p.lines = newLines(a.spool.files[0].reader())
 	}
 	return p, nil
+}
+
+// fencedClient makes sure before each request that the attempt still has the run: a process that was stopped just before it
+// sent something must not send it after another has brought the run to its end.
+func (a *attempt) fencedClient() *http.Client {
+	client := *a.client
+	client.Transport = &fencedTransport{next: client.Transport, guard: a.stillOurs}
+	return &client
+}
+
+type fencedTransport struct {
+	next  http.RoundTripper
+	mu    sync.Mutex // the guard asks the attempt's only connection
+	guard func(context.Context) error
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *fencedTransport) RoundTrip(request *http.Request) (*http.Response, error) {
+	t.mu.Lock()
+	err := t.guard(request.Context())
+	t.mu.Unlock()
+	if err != nil {
+		if request.Body != nil {
+			_ = request.Body.Close() // unsent
+		}
+		return nil, err
+	}
+	return t.next.RoundTrip(request)
 }
 
 // sent is a voucher with its request.
