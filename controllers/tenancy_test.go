@@ -65,7 +65,7 @@ func TestAccessThatIsWithdrawnWhileARunIsUnderWay(t *testing.T) {
 
 	// Another run has the series, so that this one waits in the middle of its preflight.
 	w.exec(`insert into ledgerport.runs (id, namespace, export, name, organization_id, series, state, attempt, holder, deadline, cutoff, inputs)
-		select 'waits', 'x', 'x', 'x', $1, 'E', 'reserved', 1, 'gone', now() + interval '1 hour', now(), '{}'`, w.organization)
+		select 'waits', 'x', 'x', 'x', $1, 'E', 'rendered', 1, 'gone', now() + interval '1 hour', now(), '{}'`, w.organization)
 	w.create(w.run("by-hand")) // it waits for the series
 	eventually(w, w.run("by-hand"), func(run *v1alpha1.ExportRun) string {
 		return condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSeriesBusy)
