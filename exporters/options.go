@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"sigs.k8s.io/json"
 )
@@ -21,7 +19,8 @@ const (
 )
 
 // DecodeOptions decodes options, a JSON object or nothing, into a struct. Decoding is strict: an unknown field, a field that
-// occurs twice or is written in another case, and a value of another type are an *OptionError.
+// occurs twice or is written in another case, and a value of another type are an *OptionError. The error has one for every
+// option that is wrong, as far as that can be told: OptionErrors gives them.
 //
 // Tags of the struct's fields, beside json, say what the exporter's page shows, so that the page can not lie:
 //   - default: the value where the option is left out, such as `default:";"` on a string, `default:"true"` on a bool,
@@ -30,7 +29,7 @@ const (
 //   - absent: in words, what holds where the option is left out and no default says it. Only the page reads it.
 //
 // Fields of an object within the options may have the same tags; those of the elements of a list may be required, but have
-// no defaults.
+// no defaults. Other tags say what a value may be (rules.go). What no tag can say a struct checks itself, as Checked.
 func DecodeOptions(options []byte, into any) error {
 	if len(options) > MaxOptionsSize {
 		return &OptionError{Problem: fmt.Sprintf("the options have %d bytes, more than %d", len(options), MaxOptionsSize)}
@@ -39,33 +38,49 @@ func DecodeOptions(options []byte, into any) error {
 	if err := setDefaults(value); err != nil {
 		return err
 	}
-	if err := decodeStrictly(options, into); err != nil {
+	unknown, err := decodeStrictly(options, into)
+	if err != nil {
 		return err
 	}
 	if err := setDefaultsOfCollections(value); err != nil {
 		return err
 	}
-	return checkRequired(value, "")
+	broken, err := brokenRules(value)
+	if err != nil {
+		return err
+	}
+	found := append(append(unknown, missing(value, "")...), broken...)
+	if checked, own := into.(Checked); own {
+		found = append(found, checked.Check())
+	}
+	return joined(found)
 }
 
-func decodeStrictly(options []byte, into any) error {
+// Checked is implemented by options with rules that no tag can say.
+type Checked interface {
+	// Check gives an *OptionError for each option that is wrong, joined by errors.Join. It is called whatever the rules in
+	// tags have found; of an option that breaks one of them nothing else is said.
+	Check() error
+}
+
+func decodeStrictly(options []byte, into any) (unknown []error, err error) {
 	if len(options) == 0 {
-		return nil
+		return nil, nil
 	}
-	unknown, err := json.UnmarshalStrict(options, into)
+	problems, err := json.UnmarshalStrict(options, into)
 	var mistyped *gojson.UnmarshalTypeError
 	switch {
 	case errors.As(err, &mistyped) && mistyped.Field == "":
-		return &OptionError{Problem: fmt.Sprintf("the options are a JSON %s, not an object", mistyped.Value)}
+		return nil, &OptionError{Problem: fmt.Sprintf("the options are a JSON %s, not an object", mistyped.Value)}
 	case errors.As(err, &mistyped):
-		return &OptionError{Field: mistyped.Field, Problem: fmt.Sprintf("is or has a JSON %s where %s belongs", mistyped.Value, jsonName(mistyped.Type.Kind()))}
+		return nil, &OptionError{Field: mistyped.Field, Problem: fmt.Sprintf("is or has a JSON %s where %s belongs", mistyped.Value, jsonName(mistyped.Type.Kind()))}
 	case err != nil:
-		return &OptionError{Problem: fmt.Sprintf("the options are not JSON: %s", err)}
+		return nil, &OptionError{Problem: fmt.Sprintf("the options are not JSON: %s", err)}
 	}
-	for _, problem := range unknown {
-		return &OptionError{Field: fieldOf(problem), Problem: strictProblem(problem)}
+	for _, problem := range problems {
+		unknown = append(unknown, &OptionError{Field: fieldOf(problem), Problem: strictProblem(problem)})
 	}
-	return nil
+	return unknown, nil
 }
 
 // setDefaults sets the fields that have a default in their tag, except for collections. An error is a mistake of the
@@ -115,7 +130,10 @@ func setDefaultsOfCollections(into reflect.Value) error {
 		case field.Kind() == reflect.Struct:
 			err = setDefaultsOfCollections(field)
 		case tagged && (field.Kind() == reflect.Slice || field.Kind() == reflect.Map) && field.IsNil():
-			err = decodeStrictly([]byte(text), field.Addr().Interface())
+			var unknown []error
+			if unknown, err = decodeStrictly([]byte(text), field.Addr().Interface()); err == nil {
+				err = joined(unknown)
+			}
 		}
 		if err != nil {
 			return fmt.Errorf("the default of the field %s of the options: %s", into.Type().Field(i).Name, err) //nolint:errorlint // it is not the user's option that is wrong
@@ -124,27 +142,28 @@ func setDefaultsOfCollections(into reflect.Value) error {
 	return nil
 }
 
-// checkRequired refuses the first field that is required and empty. The prefix is the path of the struct.
-func checkRequired(in reflect.Value, prefix string) error {
+// missing gives every field that is required and empty. The prefix is the path of the struct.
+func missing(in reflect.Value, prefix string) (problems []error) {
 	for i := range in.NumField() {
-		field, tag := in.Field(i), in.Type().Field(i).Tag
-		name, _, _ := strings.Cut(tag.Get("json"), ",")
-		name = prefix + name
-		if tag.Get("required") == "true" && empty(field) {
-			return &OptionError{Field: name, Problem: "is required"}
+		field, name := in.Field(i), prefix+optionName(in.Type().Field(i))
+		if in.Type().Field(i).Tag.Get("required") == "true" && empty(field) {
+			problems = append(problems, &OptionError{Field: name, Problem: "is required"})
+			continue
 		}
 		if field.Kind() == reflect.Struct {
-			if err := checkRequired(field, name+"."); err != nil {
-				return err
-			}
+			problems = append(problems, missing(field, name+".")...)
 		}
 		for at := 0; field.Kind() == reflect.Slice && field.Type().Elem().Kind() == reflect.Struct && at < field.Len(); at++ {
-			if err := checkRequired(field.Index(at), fmt.Sprintf("%s[%d].", name, at)); err != nil {
-				return err
-			}
+			problems = append(problems, missing(field.Index(at), fmt.Sprintf("%s[%d].", name, at))...)
 		}
 	}
-	return nil
+	return problems
+}
+
+// optionName is what a field is called in JSON.
+func optionName(field reflect.StructField) string {
+	name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+	return name
 }
 
 func empty(field reflect.Value) bool {
@@ -186,36 +205,4 @@ func strictProblem(problem error) string {
 		return "occurs twice"
 	}
 	return "is not an option of this exporter; options are case-sensitive"
-}
-
-// CheckFileName refuses, with an *OptionError of that field, what can not be the name of a file of an artifact.
-func CheckFileName(field, name string) error {
-	if problem := fileNameProblem(name); problem != "" {
-		return &OptionError{Field: field, Problem: problem}
-	}
-	return nil
-}
-
-func fileNameProblem(name string) string {
-	switch {
-	case name == "":
-		return "is empty"
-	case len(name) > maxFileNameSize:
-		return fmt.Sprintf("has %d bytes, more than %d", len(name), maxFileNameSize)
-	case strings.HasPrefix(name, "."):
-		return "begins with a dot"
-	case name == "manifest.json":
-		return "is the name of the manifest beside the file"
-	case strings.ContainsAny(name, `/\`), strings.ContainsFunc(name, unicode.IsControl):
-		return "has a path separator or a control character; give the name of a file without a path"
-	}
-	return ""
-}
-
-// CheckChoice refuses, with an *OptionError of that field, a value that is none of the choices.
-func CheckChoice(field, value string, choices ...string) error {
-	if slices.Contains(choices, value) {
-		return nil
-	}
-	return &OptionError{Field: field, Problem: fmt.Sprintf("%.40q is not one of %q", value, choices)}
 }

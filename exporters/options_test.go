@@ -3,6 +3,7 @@ package exporters
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -110,8 +111,8 @@ func TestOptionsThatAreRequired(t *testing.T) {
 		} `json:"rows"`
 	}
 	for options, want := range map[string]string{
-		``:                 "company: is required",
-		`{"company": " "}`: "company: is required",
+		``:                 "company: is required; inner.number: is required",
+		`{"company": " "}`: "company: is required; inner.number: is required",
 		`{"company": "A"}`: "inner.number: is required",
 		`{"company": "A", "inner": {"number": 1}, "rows": [{"value": "v"}, {}]}`: "rows[1].value: is required",
 		`{"company": "A", "inner": {"number": 1}, "rows": [{"value": "v"}]}`:     "",
@@ -121,6 +122,52 @@ func TestOptionsThatAreRequired(t *testing.T) {
 		if (err == nil) != (want == "") || err != nil && (!errors.As(err, &refused) || err.Error() != want) {
 			t.Errorf("%s: %v, want %q", options, err, want)
 		}
+	}
+}
+
+// ruled has a rule of each kind, and one of its own.
+type ruled struct {
+	Mode   string            `json:"mode" default:"a" choices:"a|b"`
+	Plan   string            `json:"plan" form:"^([0-9]{2})?$" otherwise:"is not two digits"`
+	Keys   map[string]string `json:"keys" form:"^[A-Z]$" otherwise:"is not a capital"`
+	Client int               `json:"client" required:"true" range:"1 to 99"`
+	File   string            `json:"file" fileName:"true"`
+}
+
+// Check implements Checked.
+func (r *ruled) Check() error {
+	var mode, file error
+	if r.Mode != "a" {
+		mode = &OptionError{Field: "mode", Problem: "is only said if no rule in a tag says more"}
+	}
+	if r.File != "" && r.Plan == "" {
+		file = &OptionError{Field: "file", Problem: "needs a plan"}
+	}
+	return errors.Join(mode, file)
+}
+
+func TestEveryOptionThatBreaksARuleIsNamed(t *testing.T) {
+	t.Parallel()
+	for options, want := range map[string]string{
+		`{"client": 1, "plan": "03", "file": "f", "keys": {"x": "A"}}`: "",
+		`{"client": 100, "mode": "c", "plan": "3", "keys": {"y": "a", "x": "", "z": "Z"}, "file": "a/b", "Mode": 1}`: "Mode: is not an option of this exporter; options are case-sensitive; " +
+			`mode: "c" is not one of ["a" "b"]; plan: is not two digits; keys.x: is not a capital; keys.y: is not a capital; client: 100 is not within 1 to 99; ` +
+			"file: has a path separator or a control character; give the name of a file without a path",
+		`{"mode": "b", "file": "f"}`: "client: is required; mode: is only said if no rule in a tag says more; file: needs a plan",
+	} {
+		err := DecodeOptions([]byte(options), &ruled{})
+		if (err == nil) != (want == "") || err != nil && err.Error() != want {
+			t.Errorf("%s: %v, want %q", options, err, want)
+		}
+		if all := OptionErrors(fmt.Errorf("the options: %w", err)); err != nil && len(all) != strings.Count(want, ": ") {
+			t.Errorf("%s: %d options are named, want %d", options, len(all), strings.Count(want, ": "))
+		}
+	}
+	var mistaken struct {
+		Client int `json:"client" range:"few to many"`
+	}
+	if err := DecodeOptions(nil, &mistaken); err == nil || OptionErrors(err) != nil || !strings.Contains(err.Error(), "client") {
+		t.Errorf("a rule that can not be read: %v, want an error that blames no option of the user's", err)
 	}
 }
 

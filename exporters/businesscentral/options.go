@@ -1,11 +1,11 @@
 package businesscentral
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -15,18 +15,18 @@ import (
 // options of the exporter. docs/exporters/businesscentral.md has a table of them, made by make generate.
 type options struct {
 	// Microsoft Entra tenant: its id or one of its domains.
-	TenantID string `json:"tenantID" required:"true"`
+	TenantID string `json:"tenantID" required:"true" form:"^[A-Za-z0-9][A-Za-z0-9.-]{0,252}$" otherwise:"is neither the id nor a domain of a tenant"`
 	// Environment of Business Central.
-	Environment string `json:"environment" default:"production"`
+	Environment string `json:"environment" default:"production" form:"^[A-Za-z0-9][A-Za-z0-9_-]{0,49}$" otherwise:"is not the name of an environment"`
 	// Id of the company, as `GET companies` of the API shows it.
-	CompanyID string `json:"companyID" required:"true"`
+	CompanyID string `json:"companyID" required:"true" form:"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$" otherwise:"is not an id such as 5d115c9c-44e3-ea11-bb43-000d3a2feca1"`
 	// Post the journal when it has every voucher. Otherwise somebody posts it in Business Central.
 	Post bool `json:"post"`
 	// `Continue`: the others go on where a voucher is rejected. `Stop`: nothing more is sent or posted by the run.
-	OnRejection string `json:"onRejection" default:"Continue"`
+	OnRejection string `json:"onRejection" default:"Continue" choices:"Continue|Stop"`
 	// What the offset posting is on: `G/L Account`, the account of the chart; `Employee` or `Vendor`, the one whose number is
 	// the claimant's id.
-	OffsetAccountType string `json:"offsetAccountType" default:"G/L Account"`
+	OffsetAccountType string `json:"offsetAccountType" default:"G/L Account" choices:"G/L Account|Employee|Vendor"`
 	// Code in Business Central of each dimension that is exported, such as `{"costCenter": "DEPARTMENT"}`.
 	Dimensions map[string]string `json:"dimensions" absent:"none"`
 	// Where the API is, up to the tenant.
@@ -36,58 +36,32 @@ type options struct {
 }
 
 const (
-	onRejectionContinue = "Continue"
-	onRejectionStop     = "Stop"
-
-	glAccount = "G/L Account"
-	employee  = "Employee"
-	vendor    = "Vendor"
-)
-
-var (
-	tenant      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]{0,252}$`)
-	environment = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,49}$`)
-	guid        = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+	onRejectionStop = "Stop"
+	glAccount       = "G/L Account"
 )
 
 func decodeOptions(raw []byte) (*options, error) {
 	o := &options{}
-	if err := exporters.DecodeOptions(raw, o); err != nil {
-		return nil, err
-	}
+	return o, exporters.DecodeOptions(raw, o)
+}
+
+// Check implements exporters.Checked, and completes the URL of tokens.
+func (o *options) Check() error {
 	if o.TokenURL == "" {
 		o.TokenURL = "https://login.microsoftonline.com/" + o.TenantID + "/oauth2/v2.0/token"
 	}
-	return o, o.check()
-}
-
-func (o *options) check() error {
-	wrong := func(field, format string, args ...any) error {
-		return &exporters.OptionError{Field: field, Problem: fmt.Sprintf(format, args...)}
-	}
-	switch {
-	case !tenant.MatchString(o.TenantID):
-		return wrong("tenantID", "is neither the id nor a domain of a tenant")
-	case !environment.MatchString(o.Environment):
-		return wrong("environment", "is not the name of an environment")
-	case !guid.MatchString(o.CompanyID):
-		return wrong("companyID", "is not an id such as 5d115c9c-44e3-ea11-bb43-000d3a2feca1")
-	case o.OnRejection != onRejectionContinue && o.OnRejection != onRejectionStop:
-		return wrong("onRejection", "%.40q is not one of %q", o.OnRejection, []string{onRejectionContinue, onRejectionStop})
-	case o.OffsetAccountType != glAccount && o.OffsetAccountType != employee && o.OffsetAccountType != vendor:
-		return wrong("offsetAccountType", "%.40q is not one of %q", o.OffsetAccountType, []string{glAccount, employee, vendor})
-	}
+	var problems []error
 	for _, name := range slices.Sorted(maps.Keys(o.Dimensions)) {
 		if code := o.Dimensions[name]; code == "" || length(code) > maxCode {
-			return wrong("dimensions."+name, "is not a code of 1 to %d characters", maxCode)
+			problems = append(problems, &exporters.OptionError{Field: "dimensions." + name, Problem: fmt.Sprintf("is not a code of 1 to %d characters", maxCode)})
 		}
 	}
-	for field, text := range map[string]string{"baseURL": o.BaseURL, "tokenURL": o.TokenURL} {
-		if problem := endpointProblem(text); problem != "" {
-			return wrong(field, "%s", problem)
+	for _, endpoint := range []struct{ field, value string }{{"baseURL", o.BaseURL}, {"tokenURL", o.TokenURL}} {
+		if problem := endpointProblem(endpoint.value); problem != "" {
+			problems = append(problems, &exporters.OptionError{Field: endpoint.field, Problem: problem})
 		}
 	}
-	return nil
+	return errors.Join(problems...)
 }
 
 // endpointProblem says why a URL can not be where a secret is sent to.

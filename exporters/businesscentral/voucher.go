@@ -2,6 +2,7 @@ package businesscentral
 
 import (
 	"encoding/json"
+	"regexp"
 	"strings"
 	"time"
 	"unicode/utf16"
@@ -107,6 +108,8 @@ func (w *writer) line(v *ledger.Voucher, posting *ledger.Posting) (line journalL
 	}
 	return line, nil
 }
+
+var guid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
 // externalDocument is the claim's id, a UUID without its hyphens; nothing where it is too long: the comment has all of it.
 func externalDocument(claimID string) string {

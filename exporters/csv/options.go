@@ -23,13 +23,13 @@ type options struct {
 	// The first row has the columns' names. `jsonl` has them in every row.
 	Header bool `json:"header" default:"true"`
 	// `crlf` (RFC 4180) or `lf`
-	LineEnding string `json:"lineEnding" default:"crlf"`
+	LineEnding string `json:"lineEnding" default:"crlf" choices:"crlf|lf"`
 	// `minimal`: only cells that need it; `always`: every cell
-	Quote string `json:"quote" default:"minimal"`
+	Quote string `json:"quote" default:"minimal" choices:"minimal|always"`
 	// See below.
 	FormulaGuard bool `json:"formulaGuard" default:"true"`
 	// A name without a path.
-	FileName string `json:"fileName" absent:"<run>.csv, .txt or .jsonl"`
+	FileName string `json:"fileName" absent:"<run>.csv, .txt or .jsonl" fileName:"true"`
 }
 
 // column is one column.
@@ -69,29 +69,13 @@ var lineEndings = map[string]string{"crlf": "\r\n", "lf": "\n"}
 
 func decodeOptions(raw []byte) (*options, error) {
 	o := &options{}
-	if err := exporters.DecodeOptions(raw, o); err != nil {
-		return nil, err
-	}
-	if o.Columns == nil {
-		o.Columns = defaultColumns
-	}
-	if err := o.check(); err != nil {
-		return nil, err
-	}
-	return o, nil
+	return o, exporters.DecodeOptions(raw, o)
 }
 
-func (o *options) check() error {
-	if o.FileName != "" {
-		if err := exporters.CheckFileName("fileName", o.FileName); err != nil {
-			return err
-		}
-	}
-	if err := exporters.CheckChoice("lineEnding", o.LineEnding, "crlf", "lf"); err != nil {
-		return err
-	}
-	if err := exporters.CheckChoice("quote", o.Quote, "minimal", "always"); err != nil {
-		return err
+// Check implements exporters.Checked, and completes the columns.
+func (o *options) Check() error {
+	if o.Columns == nil {
+		o.Columns = defaultColumns
 	}
 	return o.layout().Check()
 }

@@ -1,6 +1,7 @@
 package datev
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -17,19 +18,19 @@ import (
 // options of the exporter. docs/exporters/datev.md has a table of them, made by make generate.
 type options struct {
 	// *Beraternummer* of the tax consultant, 1001 to 9999999.
-	ConsultantNumber int `json:"consultantNumber" required:"true"`
+	ConsultantNumber int `json:"consultantNumber" required:"true" range:"1001 to 9999999"`
 	// *Mandantennummer* of the client, 1 to 99999.
-	ClientNumber int `json:"clientNumber" required:"true"`
+	ClientNumber int `json:"clientNumber" required:"true" range:"1 to 99999"`
 	// First day of one of the client's fiscal years in DATEV, as YYYY-MM-DD. Month and day must be those of the chart of
 	// accounts; the year of each file is that of its vouchers.
 	FiscalYearStart string `json:"fiscalYearStart" absent:"not compared"`
 	// *Sachkontenlänge* of the client, 4 to 8. Every account of the chart has as many digits, or one more if it is a
 	// personal account.
-	AccountLength int `json:"accountLength" default:"4"`
+	AccountLength int `json:"accountLength" default:"4" range:"4 to 8"`
 	// *Sachkontenrahmen*: `03` or `04` for SKR03 and SKR04; others have two digits, too.
-	Chart string `json:"chart" absent:"not said"`
+	Chart string `json:"chart" absent:"not said" form:"^([0-9]{2})?$" otherwise:"is not two digits, such as 03 or 04"`
 	// BU key of DATEV for each tax code of the chart of accounts that has one, such as `{"19": "9"}`. See below.
-	TaxKeys map[string]string `json:"taxKeys" absent:"none"`
+	TaxKeys map[string]string `json:"taxKeys" absent:"none" form:"^[0-9]{1,4}$" otherwise:"is not a BU key of one to four digits"`
 	// Accounts of the chart that are *Automatikkonten* in DATEV: it computes tax on them without a BU key. See below.
 	AutomaticAccounts []string `json:"automaticAccounts" absent:"none"`
 	// Dimension whose value is KOST1; empty: none.
@@ -40,79 +41,32 @@ type options struct {
 	// the employee number, not against the offset account of the chart.
 	EmployeeAccounts int `json:"employeeAccounts" absent:"the offset account"`
 	// *Bezeichnung* of the batch: at most 30 letters, digits, spaces and `. - / _`.
-	Label string `json:"label" absent:"the export's name"`
+	Label string `json:"label" absent:"the export's name" form:"^[0-9A-Za-z_./ -]{0,30}$" otherwise:"is not at most 30 letters, digits, spaces and . - / _"`
 	// *Diktatkürzel*: two capital letters.
-	Initials string `json:"initials" absent:"none"`
+	Initials string `json:"initials" absent:"none" form:"^([A-Z]{2})?$" otherwise:"is not two capital letters"`
 	// *Festschreibung*: the bookings can not be changed once DATEV has imported them.
 	Locked bool `json:"locked"`
 	// A name without a path that begins with `EXTF_` and ends with `.csv`.
-	FileName string `json:"fileName" absent:"EXTF_<run>.csv"`
+	FileName string `json:"fileName" absent:"EXTF_<run>.csv" fileName:"true"`
 }
 
-var (
-	chartNumber = regexp.MustCompile(`^\d{2}$`)
-	taxKey      = regexp.MustCompile(`^\d{1,4}$`)
-	label       = regexp.MustCompile(`^[\w.\-/ ]{0,30}$`)
-	initials    = regexp.MustCompile(`^[A-Z]{2}$`)
-	fileName    = regexp.MustCompile(`^EXTF_.*\.csv$`)
-)
+var fileName = regexp.MustCompile(`^EXTF_.*\.csv$`)
 
 func decodeOptions(raw []byte) (*options, error) {
 	o := &options{}
-	if err := exporters.DecodeOptions(raw, o); err != nil {
-		return nil, err
-	}
-	if err := o.check(); err != nil {
-		return nil, err
-	}
-	return o, nil
+	return o, exporters.DecodeOptions(raw, o)
 }
 
-func (o *options) check() error {
-	for _, number := range []struct {
-		field              string
-		value, least, most int
-	}{
-		{"consultantNumber", o.ConsultantNumber, 1001, 9_999_999},
-		{"clientNumber", o.ClientNumber, 1, 99_999},
-		{"accountLength", o.AccountLength, 4, 8},
-	} {
-		if number.value < number.least || number.value > number.most {
-			return &exporters.OptionError{Field: number.field, Problem: fmt.Sprintf("%d is not within %d to %d", number.value, number.least, number.most)}
-		}
-	}
-	for _, text := range []struct {
-		field, value string
-		form         *regexp.Regexp
-		problem      string
-	}{
-		{"chart", o.Chart, chartNumber, "is not two digits, such as 03 or 04"},
-		{"label", o.Label, label, "is not at most 30 letters, digits, spaces and . - / _"},
-		{"initials", o.Initials, initials, "is not two capital letters"},
-		{"fileName", o.FileName, fileName, "does not begin with EXTF_ and end with .csv; DATEV shows no other files"},
-	} {
-		if text.value != "" && !text.form.MatchString(text.value) {
-			return &exporters.OptionError{Field: text.field, Problem: text.problem}
-		}
-	}
-	if o.FileName != "" {
-		if err := exporters.CheckFileName("fileName", o.FileName); err != nil {
-			return err
-		}
+// Check implements exporters.Checked.
+func (o *options) Check() error {
+	var name, employees error
+	if o.FileName != "" && !fileName.MatchString(o.FileName) {
+		name = &exporters.OptionError{Field: "fileName", Problem: "does not begin with EXTF_ and end with .csv; DATEV shows no other files"}
 	}
 	if o.EmployeeAccounts != 0 && (o.EmployeeAccounts < 0 || len(strconv.Itoa(o.EmployeeAccounts)) != o.AccountLength+1) {
-		return &exporters.OptionError{Field: "employeeAccounts", Problem: fmt.Sprintf("is not a personal account of %d digits, one more than accountLength", o.AccountLength+1)}
+		employees = &exporters.OptionError{Field: "employeeAccounts", Problem: fmt.Sprintf("is not a personal account of %d digits, one more than accountLength", o.AccountLength+1)}
 	}
-	return o.checkTaxKeys()
-}
-
-func (o *options) checkTaxKeys() error {
-	for _, code := range slices.Sorted(maps.Keys(o.TaxKeys)) {
-		if !taxKey.MatchString(o.TaxKeys[code]) {
-			return &exporters.OptionError{Field: "taxKeys." + code, Problem: "is not a BU key of one to four digits"}
-		}
-	}
-	return nil
+	return errors.Join(name, employees)
 }
 
 // checkBooks compares the options with the chart of accounts.

@@ -58,7 +58,7 @@ func (exporter) Begin(ctx context.Context, batch exporters.Batch, sink exporters
 	if err != nil {
 		return nil, err
 	}
-	set, _ := charset.ByName(o.Encoding) // one that check admits
+	set, _ := charset.ByName(o.Encoding) // one of the choices
 	name := o.FileName
 	if name == "" {
 		name = batch.Run + ".csv"

@@ -8,21 +8,20 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters"
-	"github.com/ledgerport/ledgerport/exporters/charset"
 )
 
 // options of the exporter. docs/exporters/gbat10.md has a table of them, made by make generate.
 type options struct {
 	// Voucher type, a number of at most three digits. Tripletex makes a voucher series for each.
-	VoucherType int `json:"voucherType" default:"10"`
+	VoucherType int `json:"voucherType" default:"10" range:"0 to 999"`
 	// VAT code of the accounting system for each tax code of the chart of accounts that it is not the same for, such as
 	// `{"1": "101"}`. A number of at most five digits.
-	VATCodes map[string]string `json:"vatCodes" absent:"the chart's tax codes"`
+	VATCodes map[string]string `json:"vatCodes" absent:"the chart's tax codes" form:"^[0-9]{1,5}$" otherwise:"is not a number of one to five digits"`
 	// VAT code of what has none.
-	NoVATCode string `json:"noVatCode" default:"0"`
+	NoVATCode string `json:"noVatCode" default:"0" form:"^[0-9]{1,5}$" otherwise:"is not a number of one to five digits"`
 	// Where the claimant's id goes on the offset, if the chart's `offset.subledger` is `Claimant`: `supplier`, `customer` or
 	// `none`.
-	Subledger string `json:"subledger" default:"supplier"`
+	Subledger string `json:"subledger" default:"supplier" choices:"supplier|customer|none"`
 	// Dimension whose value is the project, a number of at most six digits; empty: none.
 	Project string `json:"project" default:"project"`
 	// Dimension whose value is the department, a number of at most four digits; empty: none.
@@ -30,67 +29,24 @@ type options struct {
 	// The claimant's IBAN is on the offset, so that the accounting system can pay.
 	IBAN bool `json:"iban"`
 	// `.` or `,`
-	DecimalMark string `json:"decimalMark" default:"."`
+	DecimalMark string `json:"decimalMark" default:"." choices:".|,"`
 	// `windows-1252`, `iso-8859-1` or `utf-8`; the importing system asks for it, or expects the first.
-	Encoding string `json:"encoding" default:"windows-1252"`
+	Encoding string `json:"encoding" default:"windows-1252" choices:"windows-1252|iso-8859-1|utf-8"`
 	// A name without a path.
-	FileName string `json:"fileName" absent:"<run>.csv"`
+	FileName string `json:"fileName" absent:"<run>.csv" fileName:"true"`
 }
 
 const (
-	maxVoucherType = 999
-	toSupplier     = "supplier"
-	toCustomer     = "customer"
-	toNobody       = "none"
+	toSupplier = "supplier"
+	toCustomer = "customer"
+	toNobody   = "none"
 )
 
 var vatCode = regexp.MustCompile(`^\d{1,5}$`)
 
-var encodings = []*charset.Charset{charset.Windows1252, charset.Latin1, charset.UTF8}
-
 func decodeOptions(raw []byte) (*options, error) {
 	o := &options{}
-	if err := exporters.DecodeOptions(raw, o); err != nil {
-		return nil, err
-	}
-	if err := o.check(); err != nil {
-		return nil, err
-	}
-	return o, nil
-}
-
-func (o *options) check() error {
-	if o.VoucherType < 0 || o.VoucherType > maxVoucherType {
-		return &exporters.OptionError{Field: "voucherType", Problem: fmt.Sprintf("%d is not within 0 to %d", o.VoucherType, maxVoucherType)}
-	}
-	if !vatCode.MatchString(o.NoVATCode) {
-		return &exporters.OptionError{Field: "noVatCode", Problem: "is not a number of one to five digits"}
-	}
-	for _, code := range slices.Sorted(maps.Keys(o.VATCodes)) {
-		if !vatCode.MatchString(o.VATCodes[code]) {
-			return &exporters.OptionError{Field: "vatCodes." + code, Problem: "is not a number of one to five digits"}
-		}
-	}
-	names := make([]string, len(encodings))
-	for i, set := range encodings {
-		names[i] = set.Name()
-	}
-	for _, choice := range []struct {
-		field, value string
-		choices      []string
-	}{
-		{"subledger", o.Subledger, []string{toSupplier, toCustomer, toNobody}},
-		{"decimalMark", o.DecimalMark, []string{".", ","}},
-		{"encoding", o.Encoding, names},
-	} {
-		if !slices.Contains(choice.choices, choice.value) {
-			return &exporters.OptionError{Field: choice.field, Problem: fmt.Sprintf("%.40q is not one of %q", choice.value, choice.choices)}
-		}
-	}
-	if o.FileName != "" {
-		return exporters.CheckFileName("fileName", o.FileName)
-	}
-	return nil
+	return o, exporters.DecodeOptions(raw, o)
 }
 
 // checkBooks compares the options with the chart of accounts, and completes the VAT codes.

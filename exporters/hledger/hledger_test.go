@@ -138,7 +138,7 @@ func testProgram(t *testing.T, program *program, books *v1alpha1.ChartOfAccounts
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := map[string]dialect{journalFormat: journal{}, beancountFormat: beancount{}}[program.format]
+	d := map[string]dialect{"hledger": journal{}, beancountFormat: beancount{}}[program.format]
 	names, err := nameAccounts(o, d, books)
 	if err != nil {
 		t.Fatal(err)
@@ -244,7 +244,7 @@ func TestAccountsHaveNamesOfTheirOwn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := map[string]dialect{journalFormat: journal{}, beancountFormat: beancount{}}[o.Format]
+		d := map[string]dialect{"hledger": journal{}, beancountFormat: beancount{}}[o.Format]
 		names, err := nameAccounts(o, d, conformance.Books("SEK"))
 		if err != nil || names[test.number] != test.want {
 			t.Errorf("%s: %q (%v), want %q", test.options, names[test.number], err, test.want)

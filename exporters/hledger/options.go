@@ -1,11 +1,11 @@
 package hledger
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/ledgerport/ledgerport/exporters"
 )
@@ -13,23 +13,20 @@ import (
 // options of the exporter. docs/exporters/hledger.md has a table of them, made by make generate.
 type options struct {
 	// `hledger`: a journal that hledger and ledger read; `beancount`
-	Format string `json:"format" default:"hledger"`
+	Format string `json:"format" default:"hledger" choices:"hledger|beancount"`
 	// Top-level account of the accounts whose number begins with a prefix, such as `{"1": Assets, "29": Liabilities}`; the
 	// longest prefix counts. Beancount knows `Assets`, `Liabilities`, `Equity`, `Income` and `Expenses`.
 	TopLevel map[string]string `json:"topLevel" absent:"by what the chart uses an account for: the offset account is below Liabilities, accounts of tax codes are below Assets, all others below Expenses"`
 	// Name of an account below its top-level account, with `{number}` and `{name}` for those of the chart; a colon begins an
 	// account further down
-	AccountName string `json:"accountName" default:"{number} {name}"`
+	AccountName string `json:"accountName" default:"{number} {name}" form:"{(number|name)}" otherwise:"has neither {number} nor {name}, so that all accounts would be one"`
 	// Whether the file declares its accounts, currencies and tags. Say `false` if the books that include the file do.
 	Declarations bool `json:"declarations" default:"true"`
 	// A name without a path.
-	FileName string `json:"fileName" absent:"<run>.journal, or <run>.beancount"`
+	FileName string `json:"fileName" absent:"<run>.journal, or <run>.beancount" fileName:"true"`
 }
 
-const (
-	journalFormat   = "hledger"
-	beancountFormat = "beancount"
-)
+const beancountFormat = "beancount"
 
 const (
 	assets      = "Assets"
@@ -45,30 +42,20 @@ var (
 
 func decodeOptions(raw []byte) (*options, error) {
 	o := &options{}
-	if err := exporters.DecodeOptions(raw, o); err != nil {
-		return nil, err
-	}
-	return o, o.check()
+	return o, exporters.DecodeOptions(raw, o)
 }
 
-func (o *options) check() error {
-	if formats := []string{journalFormat, beancountFormat}; !slices.Contains(formats, o.Format) {
-		return &exporters.OptionError{Field: "format", Problem: fmt.Sprintf("%.40q is not one of %q", o.Format, formats)}
-	}
+// Check implements exporters.Checked.
+func (o *options) Check() error {
+	var problems []error
 	for _, prefix := range slices.Sorted(maps.Keys(o.TopLevel)) {
 		top, field := o.TopLevel[prefix], "topLevel."+prefix
 		switch {
-		case o.Format == beancountFormat && !slices.Contains(beancountTopLevel, top):
-			return &exporters.OptionError{Field: field, Problem: fmt.Sprintf("%.40q is not one of %q", top, beancountTopLevel)}
+		case o.Format == beancountFormat:
+			problems = append(problems, exporters.CheckChoice(field, top, beancountTopLevel...))
 		case !journalTopLevel.MatchString(top):
-			return &exporters.OptionError{Field: field, Problem: fmt.Sprintf("%.40q is not a word or a few", top)}
+			problems = append(problems, &exporters.OptionError{Field: field, Problem: fmt.Sprintf("%.40q is not a word or a few", top)})
 		}
 	}
-	if !strings.Contains(o.AccountName, "{number}") && !strings.Contains(o.AccountName, "{name}") {
-		return &exporters.OptionError{Field: "accountName", Problem: "has neither {number} nor {name}, so that all accounts would be one"}
-	}
-	if o.FileName != "" {
-		return exporters.CheckFileName("fileName", o.FileName)
-	}
-	return nil
+	return errors.Join(problems...)
 }

@@ -27,12 +27,12 @@ const file = "FILE"
 
 var programs = []program{
 	{
-		name: "hledger", format: journalFormat, debian: "hledger",
+		name: "hledger", format: "hledger", debian: "hledger",
 		check:    []string{"hledger", "-f", file, "check", "--strict"},
 		balances: []string{"hledger", "-f", file, "balance", "-B", "--flat", "-E", "-N", "-O", "csv"},
 	},
 	{
-		name: "ledger", format: journalFormat, debian: "ledger",
+		name: "ledger", format: "hledger", debian: "ledger",
 		check:    []string{"ledger", "--args-only", "-f", file, "--pedantic", "balance"},
 		balances: []string{"ledger", "--args-only", "-f", file, "balance", "-B", "--flat", "-E", "--no-total", "--format", "%(account)|%(display_total)\n"}, separator: "|",
 	},

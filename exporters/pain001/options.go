@@ -1,9 +1,8 @@
 package pain001
 
 import (
+	"errors"
 	"fmt"
-	"regexp"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -17,114 +16,69 @@ type options struct {
 	// Account that pays: an IBAN, or an account number of digits.
 	DebtorAccount string `json:"debtorAccount" required:"true"`
 	// BIC of the bank of that account.
-	DebtorBIC string `json:"debtorBIC" absent:"none: the bank finds it by the IBAN"`
+	DebtorBIC string `json:"debtorBIC" absent:"none: the bank finds it by the IBAN" form:"^([A-Z0-9]{4}[A-Z]{2}[A-Z0-9]{2}([A-Z0-9]{3})?)?$" otherwise:"is not a BIC of 8 or 11 characters"`
 	// Name of who sends the file, where that is another.
 	InitiatingParty string `json:"initiatingParty" absent:"debtorName"`
 	// Number by which the bank knows the sender.
 	InitiatingPartyID string `json:"initiatingPartyID" absent:"none"`
 	// What kind of number that is: `CUST`, `BANK` or another code of the ISO list of organisation identifications.
-	InitiatingPartyScheme string `json:"initiatingPartyScheme" default:"CUST"`
+	InitiatingPartyScheme string `json:"initiatingPartyScheme" default:"CUST" form:"^[A-Z0-9]{0,4}$" otherwise:"is not a code of at most four capitals and digits"`
 	// Days from the run to the requested execution date. A Saturday or Sunday becomes the Monday after it.
-	ExecutionDays int `json:"executionDays" default:"1"`
+	ExecutionDays int `json:"executionDays" default:"1" range:"0 to 366"`
 	// `SEPA`, `NURG`, `URGP` or another code of the ISO list of service levels. With `SEPA`, claims in other currencies than
 	// EUR are held.
-	ServiceLevel string `json:"serviceLevel" absent:"none: as agreed with the bank"`
+	ServiceLevel string `json:"serviceLevel" absent:"none: as agreed with the bank" form:"^[A-Z0-9]{0,4}$" otherwise:"is not a code of at most four capitals and digits"`
 	// Category purpose, such as `SUPP` or `SALA`.
-	CategoryPurpose string `json:"categoryPurpose" absent:"none"`
+	CategoryPurpose string `json:"categoryPurpose" absent:"none" form:"^[A-Z0-9]{0,4}$" otherwise:"is not a code of at most four capitals and digits"`
 	// Who pays the charges: `SLEV` (as the service level says), `SHAR`, `DEBT` or `CRED`.
-	ChargeBearer string `json:"chargeBearer" default:"SLEV"`
+	ChargeBearer string `json:"chargeBearer" default:"SLEV" choices:"SLEV|SHAR|DEBT|CRED"`
 	// Whether the bank books one sum for each currency, or each payment.
 	BatchBooking bool `json:"batchBooking" default:"true"`
 	// Which accounts of claimants other than IBANs are paid: `none`; `NO`: Norwegian ones, 11 digits with a check digit; `any`:
 	// numbers of 4 to 34 digits, which the bank alone checks
-	DomesticAccounts string `json:"domesticAccounts" default:"none"`
+	DomesticAccounts string `json:"domesticAccounts" default:"none" choices:"none|NO|any"`
 	// What the claimant reads on the statement, at most 140 characters, with `{voucher}`, `{claim}` and `{text}`, the text of
 	// the voucher
 	Remittance string `json:"remittance" default:"{voucher} {text}"`
 	// `sepa`: the letters, digits and signs that every bank takes, others are transliterated; `utf-8`: names and texts as they
 	// are, where the bank takes that
-	Characters string `json:"characters" default:"sepa"`
+	Characters string `json:"characters" default:"sepa" choices:"sepa|utf-8"`
 	// A name without a path.
-	FileName string `json:"fileName" absent:"<run>.xml"`
+	FileName string `json:"fileName" absent:"<run>.xml" fileName:"true"`
 }
 
 const (
-	sepaCharacters    = "sepa"
 	unicodeCharacters = "utf-8"
 
-	noDomestic        = "none"
 	norwegianDomestic = "NO"
 	anyDomestic       = "any"
 
 	sepaLevel = "SEPA"
 
-	maxName          = 70
-	maxIdentifier    = 35
-	maxRemittance    = 140
-	maxExecutionDays = 366
-)
-
-var (
-	bic  = regexp.MustCompile(`^[A-Z0-9]{4}[A-Z]{2}[A-Z0-9]{2}([A-Z0-9]{3})?$`)
-	code = regexp.MustCompile(`^[A-Z0-9]{1,4}$`)
+	maxName       = 70
+	maxIdentifier = 35
+	maxRemittance = 140
 )
 
 func decodeOptions(raw []byte) (*options, error) {
 	o := &options{}
-	if err := exporters.DecodeOptions(raw, o); err != nil {
-		return nil, err
-	}
+	return o, exporters.DecodeOptions(raw, o)
+}
+
+// Check implements exporters.Checked, and completes the initiating party.
+func (o *options) Check() error {
+	var problems []error
 	if o.InitiatingParty == "" {
 		o.InitiatingParty = o.DebtorName
 	}
-	for _, check := range []func(*options) error{(*options).checkChoices, (*options).checkCodes, (*options).checkNames} {
-		if err := check(o); err != nil {
-			return nil, err
-		}
+	if o.InitiatingPartyID != "" && (!isIdentifier(o.InitiatingPartyID) || o.InitiatingPartyScheme == "") {
+		problems = append(problems, &exporters.OptionError{Field: "initiatingPartyID",
+			Problem: "is not a number of at most 35 characters that every bank takes, with an initiatingPartyScheme"})
 	}
 	if _, problem := parseAccount(o.DebtorAccount, anyDomestic); problem != "" {
-		return nil, &exporters.OptionError{Field: "debtorAccount", Problem: problem}
+		problems = append(problems, &exporters.OptionError{Field: "debtorAccount", Problem: problem})
 	}
-	if o.ExecutionDays < 0 || o.ExecutionDays > maxExecutionDays {
-		return nil, &exporters.OptionError{Field: "executionDays", Problem: fmt.Sprintf("is not a number of days from 0 to %d", maxExecutionDays)}
-	}
-	if o.FileName != "" {
-		return o, exporters.CheckFileName("fileName", o.FileName)
-	}
-	return o, nil
-}
-
-func (o *options) checkChoices() error {
-	for _, choice := range []struct {
-		field, value string
-		choices      []string
-	}{
-		{"chargeBearer", o.ChargeBearer, []string{"SLEV", "SHAR", "DEBT", "CRED"}},
-		{"domesticAccounts", o.DomesticAccounts, []string{noDomestic, norwegianDomestic, anyDomestic}},
-		{"characters", o.Characters, []string{sepaCharacters, unicodeCharacters}},
-	} {
-		if !slices.Contains(choice.choices, choice.value) {
-			return &exporters.OptionError{Field: choice.field, Problem: fmt.Sprintf("%.40q is not one of %q", choice.value, choice.choices)}
-		}
-	}
-	return nil
-}
-
-func (o *options) checkCodes() error {
-	for _, option := range []struct{ field, value string }{
-		{"serviceLevel", o.ServiceLevel}, {"categoryPurpose", o.CategoryPurpose}, {"initiatingPartyScheme", o.InitiatingPartyScheme},
-	} {
-		if option.value != "" && !code.MatchString(option.value) {
-			return &exporters.OptionError{Field: option.field, Problem: fmt.Sprintf("%.40q is not a code of at most four capitals and digits", option.value)}
-		}
-	}
-	if o.InitiatingPartyID != "" && (!isIdentifier(o.InitiatingPartyID) || o.InitiatingPartyScheme == "") {
-		return &exporters.OptionError{Field: "initiatingPartyID", Problem: "is not a number of at most 35 characters that every bank takes, with an initiatingPartyScheme"}
-	}
-	if o.DebtorBIC != "" && !bic.MatchString(o.DebtorBIC) {
-		return &exporters.OptionError{Field: "debtorBIC", Problem: "is not a BIC of 8 or 11 characters"}
-	}
-	return nil
+	return errors.Join(append(problems, o.checkNames())...)
 }
 
 // checkNames puts the texts of the options into the characters of the file.

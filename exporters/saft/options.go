@@ -1,9 +1,10 @@
 package saft
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -38,14 +39,14 @@ type options struct {
 	// the longest beginning counts
 	Groupings []grouping `json:"groupings" required:"true"`
 	// Standard tax code (`0`, `1`, `11` …) of each tax code of the chart; `NA` where there is none
-	StandardTaxCodes map[string]string `json:"standardTaxCodes" absent:"none, for a chart without tax codes"`
+	StandardTaxCodes map[string]string `json:"standardTaxCodes" absent:"none, for a chart without tax codes" form:"^[0-9anAN]{1,2}$" otherwise:"is not a standard tax code: one or two digits, or NA"`
 	// Analysis type of each dimension that is exported, at most 9 characters; `employee` is the claimant, where the chart's
 	// `offset.subledger` is `Claimant`. Dimensions without a type are left out.
 	AnalysisTypes map[string]string `json:"analysisTypes" default:"{\"costCenter\": \"A\", \"project\": \"P\", \"employee\": \"E\"}"`
 	// Voucher type of all transactions.
 	VoucherType string `json:"voucherType" default:"Expense claim"`
 	// A name without a path.
-	FileName string `json:"fileName" absent:"SAF-T Financial_<registrationNumber>_<time of the run>.xml, as the tax authority names files"`
+	FileName string `json:"fileName" absent:"SAF-T Financial_<registrationNumber>_<time of the run>.xml, as the tax authority names files" fileName:"true"`
 }
 
 // grouping of accounts in the tax authority's code list.
@@ -70,26 +71,18 @@ const (
 // subledgerDimension is the dimension of ours that the claimant's id is, on a posting that has it as subledger.
 const subledgerDimension = "employee"
 
-// standardTaxCode is the pattern of the schema.
-var standardTaxCode = regexp.MustCompile(`^[0-9anAN]{1,2}$`)
-
 func decodeOptions(raw []byte) (*options, error) {
 	o := &options{}
-	if err := exporters.DecodeOptions(raw, o); err != nil {
-		return nil, err
-	}
+	return o, exporters.DecodeOptions(raw, o)
+}
+
+// Check implements exporters.Checked.
+func (o *options) Check() error {
+	var number error
 	if !isRegistrationNumber(o.RegistrationNumber) {
-		return nil, &exporters.OptionError{Field: "registrationNumber", Problem: "is not 9 digits with a right check digit"}
+		number = &exporters.OptionError{Field: "registrationNumber", Problem: "is not 9 digits with a right check digit"}
 	}
-	for _, check := range []func(*options) error{(*options).checkTexts, (*options).checkGroupings, (*options).checkCodes} {
-		if err := check(o); err != nil {
-			return nil, err
-		}
-	}
-	if o.FileName != "" {
-		return o, exporters.CheckFileName("fileName", o.FileName)
-	}
-	return o, nil
+	return errors.Join(number, o.checkTexts(), o.checkGroupings(), o.checkAnalysisTypes())
 }
 
 // isRegistrationNumber checks the last digit, modulus 11 with the weights 3 2 7 6 5 4 3 2 1.
@@ -110,6 +103,7 @@ func isRegistrationNumber(number string) bool {
 }
 
 func (o *options) checkTexts() error {
+	var problems []error
 	for _, option := range []struct {
 		field, value string
 		most         int
@@ -119,10 +113,10 @@ func (o *options) checkTexts() error {
 		{"postalCode", o.PostalCode, maxMiddle2}, {"city", o.City, maxLong}, {"voucherType", o.VoucherType, maxMiddle2},
 	} {
 		if problem := textProblem(option.value, option.most); problem != "" {
-			return &exporters.OptionError{Field: option.field, Problem: problem}
+			problems = append(problems, &exporters.OptionError{Field: option.field, Problem: problem})
 		}
 	}
-	return nil
+	return errors.Join(problems...)
 }
 
 // textProblem says why a text can not be in an element.
@@ -137,48 +131,42 @@ func textProblem(text string, most int) string {
 }
 
 func (o *options) checkGroupings() error {
+	var problems []error
 	known := map[string]bool{}
 	for i, g := range o.Groupings {
-		field := fmt.Sprintf("groupings[%d]", i)
+		wrong := func(field, problem string) {
+			if problem != "" {
+				problems = append(problems, &exporters.OptionError{Field: fmt.Sprintf("groupings[%d].%s", i, field), Problem: problem})
+			}
+		}
 		if known[g.Accounts] {
-			return &exporters.OptionError{Field: field + ".accounts", Problem: fmt.Sprintf("%.40q occurs twice", g.Accounts)}
+			wrong("accounts", fmt.Sprintf("%.40q occurs twice", g.Accounts))
 		}
 		known[g.Accounts] = true
-		if problem := textProblem(g.Category, maxLong); problem != "" {
-			return &exporters.OptionError{Field: field + ".category", Problem: problem}
-		}
-		if problem := textProblem(g.Code, maxMiddle1); problem != "" {
-			return &exporters.OptionError{Field: field + ".code", Problem: problem}
-		}
+		wrong("category", textProblem(g.Category, maxLong))
+		wrong("code", textProblem(g.Code, maxMiddle1))
 	}
-	return nil
+	return errors.Join(problems...)
 }
 
-func (o *options) checkCodes() error {
-	for _, code := range slices.Sorted(maps.Keys(o.StandardTaxCodes)) {
-		if !standardTaxCode.MatchString(o.StandardTaxCodes[code]) {
-			return &exporters.OptionError{Field: "standardTaxCodes." + code, Problem: fmt.Sprintf("%.40q is not a standard tax code: one or two digits, or NA", o.StandardTaxCodes[code])}
-		}
-	}
+func (o *options) checkAnalysisTypes() error {
+	var problems []error
 	names := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(o.AnalysisTypes)) {
-		code, field := o.AnalysisTypes[name], "analysisTypes."+name
-		problem := textProblem(code, maxCode)
+		code := o.AnalysisTypes[name]
+		problem := cmp.Or(textProblem(code, maxCode), textProblem(name, maxLong))
 		if other, taken := names[code]; taken {
 			problem = fmt.Sprintf("has the type of %q", other)
 		}
 		if strings.TrimSpace(code) == "" {
 			problem = "is empty"
 		}
-		if problem == "" {
-			problem = textProblem(name, maxLong)
-		}
 		if problem != "" {
-			return &exporters.OptionError{Field: field, Problem: problem}
+			problems = append(problems, &exporters.OptionError{Field: "analysisTypes." + name, Problem: problem})
 		}
 		names[code] = name
 	}
-	return nil
+	return errors.Join(problems...)
 }
 
 // grouping gives that of an account.

@@ -293,7 +293,7 @@ func TestOptionsThatCanNotWorkAreRefused(t *testing.T) {
 		{strings.ReplaceAll(kystlinje, `"Kari"`, `"`+strings.Repeat("K", 36)+`"`), `contactFirstName: has more than 35 characters`},
 		{strings.ReplaceAll(kystlinje, `"accounts": "26"`, `"accounts": "2"`), `groupings[2].accounts: "2" occurs twice`},
 		{strings.ReplaceAll(kystlinje, `"code": "7350"`, `"code": ""`), `groupings[5].code: is required`},
-		{strings.ReplaceAll(kystlinje, `"00": "0"`, `"00": "x"`), `standardTaxCodes.00: "x" is not a standard tax code`},
+		{strings.ReplaceAll(kystlinje, `"00": "0"`, `"00": "x"`), `standardTaxCodes.00: is not a standard tax code`},
 		{with("analysisTypes", `{"project": "P", "order": "P"}`), `analysisTypes.project: has the type of "order"`},
 		{with("analysisTypes", `{"project": ""}`), `analysisTypes.project: is empty`},
 		{with("analysisTypes", `{"project": "PROJECT-NO"}`), `analysisTypes.project: has more than 9 characters`},

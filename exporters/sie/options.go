@@ -1,9 +1,9 @@
 package sie
 
 import (
+	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 
 	"github.com/ledgerport/ledgerport/exporters"
@@ -14,14 +14,14 @@ type options struct {
 	// `#FNAMN`; importing systems compare it with their own.
 	CompanyName string `json:"companyName" required:"true"`
 	// `#ORGNR`, of the form `556000-0000`
-	OrganizationNumber string `json:"organizationNumber" absent:"none"`
+	OrganizationNumber string `json:"organizationNumber" absent:"none" form:"^([0-9]{6}-[0-9]{4})?$" otherwise:"is not of the form 556000-0000"`
 	// `#KPTYP`: `EUBAS97`, `BAS95`, `BAS96`, `NE2007` …; empty leaves it out
-	AccountingPlan string `json:"accountingPlan" default:"EUBAS97"`
+	AccountingPlan string `json:"accountingPlan" default:"EUBAS97" form:"^[A-Z0-9]{0,20}$" otherwise:"is not a type such as EUBAS97, BAS96 or NE2007"`
 	// Series in `#VER`, where the accounting system calls it otherwise.
-	Series string `json:"series" absent:"the export's voucherSeries"`
+	Series string `json:"series" absent:"the export's voucherSeries" form:"^[A-Za-z0-9]{0,20}$" otherwise:"is not a few letters or digits"`
 	// `run`: our voucher numbers; `importer`: none, so that the accounting system gives its own, and ours (`E/2026/17`) goes
 	// before the text
-	Numbering string `json:"numbering" default:"run"`
+	Numbering string `json:"numbering" default:"run" choices:"run|importer"`
 	// Number in SIE of each dimension that is exported: 1 cost centre, 2 cost unit, 6 project, 7 employee, 8 customer, 9
 	// supplier, 10 invoice, 20 to 9999 free. Dimensions without a number are left out.
 	Dimensions map[string]int `json:"dimensions" default:"{\"costCenter\": 1, \"project\": 6, \"employee\": 7}"`
@@ -29,19 +29,10 @@ type options struct {
 	// by the claimant's name, any other by its code. Systems that know it may rename it.
 	Objects bool `json:"objects"`
 	// A name without a path.
-	FileName string `json:"fileName" absent:"<run>.si"`
+	FileName string `json:"fileName" absent:"<run>.si" fileName:"true"`
 }
 
-const (
-	numbersOfRun      = "run"
-	numbersOfImporter = "importer"
-)
-
-var (
-	organizationNumber = regexp.MustCompile(`^\d{6}-\d{4}$`)
-	accountingPlan     = regexp.MustCompile(`^[A-Z0-9]{0,20}$`)
-	series             = regexp.MustCompile(`^[A-Za-z0-9]{0,20}$`)
-)
+const numbersOfRun = "run"
 
 // subledgerDimension is the dimension of ours that the claimant's id is, on a posting that has it as subledger.
 const subledgerDimension = "employee"
@@ -58,53 +49,38 @@ const (
 
 func decodeOptions(raw []byte) (*options, error) {
 	o := &options{}
-	if err := exporters.DecodeOptions(raw, o); err != nil {
-		return nil, err
-	}
-	if err := o.check(); err != nil {
-		return nil, err
-	}
-	return o, nil
+	return o, exporters.DecodeOptions(raw, o)
 }
 
-func (o *options) check() error {
+// Check implements exporters.Checked.
+func (o *options) Check() error {
+	var company error
 	if _, err := encode(nil, o.CompanyName); err != nil {
-		return &exporters.OptionError{Field: "companyName", Problem: err.Error()}
+		company = &exporters.OptionError{Field: "companyName", Problem: err.Error()}
 	}
-	if o.OrganizationNumber != "" && !organizationNumber.MatchString(o.OrganizationNumber) {
-		return &exporters.OptionError{Field: "organizationNumber", Problem: "is not of the form 556000-0000"}
-	}
-	if !accountingPlan.MatchString(o.AccountingPlan) {
-		return &exporters.OptionError{Field: "accountingPlan", Problem: "is not a type such as EUBAS97, BAS96 or NE2007"}
-	}
-	if !series.MatchString(o.Series) {
-		return &exporters.OptionError{Field: "series", Problem: "is not a few letters or digits"}
-	}
-	if o.Numbering != numbersOfRun && o.Numbering != numbersOfImporter {
-		return &exporters.OptionError{Field: "numbering", Problem: fmt.Sprintf("%.40q is not one of %q", o.Numbering, []string{numbersOfRun, numbersOfImporter})}
-	}
-	if o.FileName != "" {
-		if err := exporters.CheckFileName("fileName", o.FileName); err != nil {
-			return err
-		}
-	}
-	return o.checkDimensions()
+	return errors.Join(company, o.checkDimensions())
 }
 
 func (o *options) checkDimensions() error {
+	var problems []error
 	names := map[int]string{}
 	for _, name := range slices.Sorted(maps.Keys(o.Dimensions)) {
-		number, field := o.Dimensions[name], "dimensions."+name
-		if _, standard := standardDimensions[number]; !standard && (number < firstFreeDimension || number > lastDimension) {
-			return &exporters.OptionError{Field: field, Problem: fmt.Sprintf("%d is not a dimension of SIE: 1, 2, 6 to 10, or %d to %d", number, firstFreeDimension, lastDimension)}
+		number := o.Dimensions[name]
+		_, standard := standardDimensions[number]
+		_, unknown := encode(nil, name)
+		problem := ""
+		switch other, taken := names[number]; {
+		case !standard && (number < firstFreeDimension || number > lastDimension):
+			problem = fmt.Sprintf("%d is not a dimension of SIE: 1, 2, 6 to 10, or %d to %d", number, firstFreeDimension, lastDimension)
+		case taken:
+			problem = fmt.Sprintf("has the number of %q", other)
+		case unknown != nil:
+			problem = unknown.Error()
 		}
-		if other, taken := names[number]; taken {
-			return &exporters.OptionError{Field: field, Problem: fmt.Sprintf("has the number of %q", other)}
+		if problem != "" {
+			problems = append(problems, &exporters.OptionError{Field: "dimensions." + name, Problem: problem})
 		}
 		names[number] = name
-		if _, err := encode(nil, name); err != nil {
-			return &exporters.OptionError{Field: field, Problem: err.Error()}
-		}
 	}
-	return nil
+	return errors.Join(problems...)
 }

@@ -2,6 +2,7 @@ package table
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -35,10 +36,12 @@ type compiledColumn struct {
 
 func compileColumns(columns []Column) ([]compiledColumn, error) {
 	compiled := make([]compiledColumn, len(columns))
+	var problems []error
 	for i, c := range columns {
 		program, err := scope().Compile(c.Value, expression.String, expression.Int, expression.Bool, expression.Timestamp, decimalType)
 		if err != nil {
-			return nil, &exporters.OptionError{Field: fmt.Sprintf("columns[%d].value", i), Problem: err.Error()}
+			problems = append(problems, &exporters.OptionError{Field: fmt.Sprintf("columns[%d].value", i), Problem: err.Error()})
+			continue
 		}
 		compiled[i] = compiledColumn{
 			name: c.Name, program: program, variable: variables[program.Variable()],
@@ -60,7 +63,7 @@ func compileColumns(columns []Column) ([]compiledColumn, error) {
 			compiled[i].variable, compiled[i].dimension = variables["line.dimensions"], dimension
 		}
 	}
-	return compiled, nil
+	return compiled, errors.Join(problems...)
 }
 
 // constantText gives the text of an expression without variables.

@@ -3,6 +3,7 @@
 package table
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -79,37 +80,34 @@ type Layout struct {
 	FormulaGuard bool
 }
 
-// Check refuses, with an *exporters.OptionError, what can not work.
+// Check refuses what can not work, with an *exporters.OptionError for each option.
 func (l *Layout) Check() error {
-	if len(l.Delimiter) != 1 || !strings.Contains(delimiters, l.Delimiter) {
-		return &exporters.OptionError{Field: "delimiter", Problem: `is not one of , ; | : ^ ~ or a tab ("\t")`}
+	problems := []error{
+		exporters.CheckChoice("format", l.Format, Delimited, Fixed, JSONLines),
+		exporters.CheckChoice("decimalMark", l.DecimalMark, ".", ","),
+		exporters.CheckChoice("encoding", l.Encoding, Encodings...),
 	}
-	for _, choice := range []struct {
-		field, value string
-		choices      []string
-	}{
-		{"format", l.Format, []string{Delimited, Fixed, JSONLines}},
-		{"decimalMark", l.DecimalMark, []string{".", ","}},
-		{"encoding", l.Encoding, Encodings},
-	} {
-		if err := exporters.CheckChoice(choice.field, choice.value, choice.choices...); err != nil {
-			return err
-		}
+	wrong := func(field, problem string) {
+		problems = append(problems, &exporters.OptionError{Field: field, Problem: problem})
+	}
+	if len(l.Delimiter) != 1 || !strings.Contains(delimiters, l.Delimiter) {
+		wrong("delimiter", `is not one of , ; | : ^ ~ or a tab ("\t")`)
 	}
 	if l.Format == JSONLines && l.Encoding != UTF8 {
-		return &exporters.OptionError{Field: "encoding", Problem: "is not utf-8, as JSON always is"}
+		wrong("encoding", "is not utf-8, as JSON always is")
 	}
 	if len(l.Columns) == 0 {
-		return &exporters.OptionError{Field: "columns", Problem: "is empty; leave it out for the default columns"}
+		wrong("columns", "is empty; leave it out for the default columns")
+	}
+	if err := errors.Join(problems...); err != nil {
+		return err // without these, columns can not be judged
 	}
 	named := map[string]bool{}
 	for i := range l.Columns {
-		if err := l.checkColumn(&l.Columns[i], fmt.Sprintf("columns[%d]", i), named); err != nil {
-			return err
-		}
+		problems = append(problems, l.checkColumn(&l.Columns[i], fmt.Sprintf("columns[%d]", i), named))
 	}
 	_, err := compileColumns(l.Columns)
-	return err
+	return errors.Join(append(problems, err)...)
 }
 
 func (l *Layout) checkColumn(c *Column, field string, named map[string]bool) error {

@@ -1,6 +1,7 @@
 package xledger
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -25,9 +26,9 @@ type options struct {
 	Header bool `json:"header" default:"true"`
 	// `utf-8`, `utf-8-bom`, `windows-1252`, `iso-8859-1` or `iso-8859-15`. What the last three lack is
 	// [replaced](characters.md).
-	Encoding string `json:"encoding" default:"utf-8"`
+	Encoding string `json:"encoding" default:"utf-8" choices:"utf-8|utf-8-bom|windows-1252|iso-8859-1|iso-8859-15"`
 	// A name without a path.
-	FileName string `json:"fileName" absent:"<run>.csv"`
+	FileName string `json:"fileName" absent:"<run>.csv" fileName:"true"`
 }
 
 // column is one column.
@@ -45,38 +46,30 @@ const (
 	maxEntity      = 25
 )
 
-var encodings = []string{table.UTF8, table.UTF8BOM, "windows-1252", "iso-8859-1", "iso-8859-15"}
-
 func decodeOptions(raw []byte) (*options, error) {
 	o := &options{}
-	if err := exporters.DecodeOptions(raw, o); err != nil {
-		return nil, err
-	}
-	for _, code := range []struct {
-		field, value string
-		most         int
-	}{{"voucherType", o.VoucherType, maxVoucherType}, {"entity", o.Entity, maxEntity}} {
-		if problem := codeProblem(code.value, code.most); problem != "" {
-			return nil, &exporters.OptionError{Field: code.field, Problem: problem}
+	return o, exporters.DecodeOptions(raw, o)
+}
+
+// Check implements exporters.Checked, and completes the columns.
+func (o *options) Check() error {
+	var problems []error
+	wrong := func(field, problem string) {
+		if problem != "" {
+			problems = append(problems, &exporters.OptionError{Field: field, Problem: problem})
 		}
 	}
+	wrong("voucherType", codeProblem(o.VoucherType, maxVoucherType))
+	wrong("entity", codeProblem(o.Entity, maxEntity))
 	for _, code := range slices.Sorted(maps.Keys(o.TaxRules)) {
-		if problem := codeProblem(o.TaxRules[code], maxEntity); problem != "" || o.TaxRules[code] == "" {
-			return nil, &exporters.OptionError{Field: "taxRules." + code, Problem: "is not the code of a tax rule"}
+		if rule := o.TaxRules[code]; rule == "" || codeProblem(rule, maxEntity) != "" {
+			wrong("taxRules."+code, "is not the code of a tax rule")
 		}
 	}
 	if o.Columns == nil {
 		o.Columns = defaultColumns(o)
 	}
-	if err := exporters.CheckChoice("encoding", o.Encoding, encodings...); err != nil {
-		return nil, err
-	}
-	if o.FileName != "" {
-		if err := exporters.CheckFileName("fileName", o.FileName); err != nil {
-			return nil, err
-		}
-	}
-	return o, o.layout().Check()
+	return errors.Join(append(problems, o.layout().Check())...)
 }
 
 // codeProblem says what keeps a text from being a code of at most so many characters.

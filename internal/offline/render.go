@@ -65,7 +65,7 @@ func (v *Validation) Render(ctx context.Context, r Rendering) (map[string]pipeli
 		Holder: "render", Program: "Ledgerport", ProgramVersion: r.ProgramVersion,
 	}
 	outcomes := map[string]pipeline.Outcome{}
-	for _, export := range v.exports {
+	for _, export := range v.Exports {
 		name := export.Namespace + "/" + export.Name
 		if r.Export != "" && r.Export != export.Name && r.Export != name {
 			continue

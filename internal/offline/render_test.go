@@ -1,15 +1,21 @@
 package offline_test
 
 import (
-	"bytes"
+	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/exporters/builtin"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/credentials"
@@ -29,91 +35,149 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func TestWhatIsRenderedIsWhatTheNextRunDelivers(t *testing.T) {
-	t.Parallel()
-	database, approved := testdb.New(t), time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
-	conn, err := pgx.Connect(t.Context(), database)
+// approved is when the last claim of a test's database was approved, and the cutoff of its runs.
+var approved = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+
+// databaseOf gives the URL of a database with claims of organisations, by the currencies of their books, and the schema of Ledgerport.
+func databaseOf(t *testing.T, currencies map[string]string) string {
+	t.Helper()
+	url := testdb.New(t)
+	conn, err := pgx.Connect(t.Context(), url)
 	must(t, err)
 	must(t, application.CreateTables(t.Context(), conn))
-	_, err = application.Fill(t.Context(), conn, application.Content{
-		OrganizationID: "3f2c9a1e-0000-4000-8000-000000000001", Claims: 50, Seed: 3, UnmappedEvery: 20,
-		ApprovedFrom: approved.AddDate(0, -1, 0), ApprovedTo: approved,
-	})
-	must(t, err)
+	for organization, currency := range currencies {
+		_, err = application.Fill(t.Context(), conn, application.Content{
+			OrganizationID: organization, Claims: 50, Seed: 3, UnmappedEvery: 20, ForeignEvery: 10, Currency: currency,
+			ApprovedFrom: approved.AddDate(0, -1, 0), ApprovedTo: approved,
+		})
+		must(t, err)
+	}
 	must(t, conn.Close(t.Context()))
-	opened, err := claims.Open(t.Context(), claims.Options{URL: database})
+	opened, err := claims.Open(t.Context(), claims.Options{URL: url})
 	must(t, err)
 	must(t, opened.Migrate(t.Context()))
 	opened.Close()
+	return url
+}
 
-	samples := []string{filepath.Join("..", "..", "config", "samples", "10_claims.yaml"), filepath.Join("..", "..", "config", "samples", "20_acme_csv.yaml")}
-	valid, err := offline.Validate(t.Context(), builtin.Registry(), samples, nil, false)
+// sample gives the exports of an exporter's sample, and the currencies of their organisations.
+func sample(t *testing.T, exporter string) (valid *offline.Validation, exports []*v1alpha1.AccountingExport, currencies map[string]string) {
+	t.Helper()
+	directory := filepath.Join("..", "..", "config", "samples")
+	files, err := filepath.Glob(filepath.Join(directory, "*_"+exporter+".yaml"))
 	must(t, err)
-	preview, delivered := t.TempDir(), t.TempDir()
-	rendering := offline.Rendering{
-		Registry: builtin.Registry(), DatabaseURL: database, Output: preview, Export: "acme/monthly", ProgramVersion: "1.0",
-		RunName: "monthly-29934120", RunUID: "0b8f7d5e-6f3a-4f0e-9a53-0e4c1d2b3a49", Cutoff: approved, CreatedAt: approved.Add(time.Second),
-	}
-	outcomes, err := valid.Render(t.Context(), rendering)
+	valid, err = offline.Validate(t.Context(), builtin.Registry(), append(files, filepath.Join(directory, "10_claims.yaml")), nil, false)
 	must(t, err)
-	if result := outcomes["acme/monthly"].Result; result.Claims == 0 || result.Held == 0 {
-		t.Errorf("%d claims, %d held; want some of both", result.Claims, result.Held)
+	currencies = map[string]string{}
+	for _, export := range valid.Exports {
+		if export.Spec.Exporter.Type != exporter {
+			continue
+		}
+		exports = append(exports, export)
+		var chart v1alpha1.ChartOfAccounts
+		must(t, valid.Objects.Get(t.Context(), types.NamespacedName{Namespace: export.Namespace, Name: export.Spec.ChartOfAccountsRef.Name}, &chart))
+		currencies[export.Spec.OrganizationID] = chart.Spec.Currency
 	}
+	if len(exports) == 0 {
+		t.Fatalf("there is no sample of the exporter %s", exporter)
+	}
+	return valid, exports, currencies
+}
+
+// TestWhatIsRenderedIsWhatTheNextRunDelivers renders the samples of every exporter that writes files, and runs them.
+func TestWhatIsRenderedIsWhatTheNextRunDelivers(t *testing.T) {
+	t.Parallel()
+	registry := builtin.Registry()
+	for _, exporter := range registry.Types() {
+		if of, _ := registry.Get(exporter); sends(of) {
+			continue // it delivers what the system answers
+		}
+		t.Run(exporter, func(t *testing.T) {
+			t.Parallel()
+			valid, exports, currencies := sample(t, exporter)
+			database, rendered, delivered := databaseOf(t, currencies), t.TempDir(), t.TempDir()
+			operator := &pipeline.Pipeline{
+				Resolver: &references.Resolver{
+					Objects: valid.Objects, Secrets: credentials.Secrets{API: valid.Objects}, Outbound: loopback(t),
+					Destinations: destinations.Settings{FilesystemRoot: delivered}, Exporters: registry,
+				},
+				Holder: "test", SpoolDirectory: t.TempDir(), Program: "Ledgerport", ProgramVersion: "1.0",
+			}
+			for i, export := range exports {
+				rendering := offline.Rendering{
+					Registry: registry, DatabaseURL: database, Output: rendered, Export: export.Namespace + "/" + export.Name, ProgramVersion: "1.0",
+					RunName: export.Name + "-29934120", RunUID: fmt.Sprintf("0b8f7d5e-6f3a-4f0e-9a53-%012d", i), Cutoff: approved, CreatedAt: approved.Add(time.Second),
+				}
+				outcomes, err := valid.Render(t.Context(), rendering)
+				must(t, err)
+				if result := outcomes[rendering.Export].Result; result.Claims == 0 || result.Held == 0 {
+					t.Errorf("%d claims, %d held; want some of both", result.Claims, result.Held)
+				}
+				_, err = operator.Run(t.Context(), pipeline.Task{
+					Type: v1alpha1.RunExport, RunID: rendering.RunUID, Namespace: export.Namespace, Name: rendering.RunName, Export: export.Name,
+					Cutoff: rendering.Cutoff, CreatedAt: rendering.CreatedAt, Deadline: time.Minute,
+				}, &pipeline.Progress{})
+				must(t, err)
+			}
+			want, got := filesBelow(t, delivered), filesBelow(t, filepath.Join(rendered, "preview"))
+			if len(want) < len(exports) || !maps.Equal(got, want) {
+				t.Errorf("what was rendered\n%v\nis not what was delivered\n%v", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
+			}
+		})
+	}
+}
+
+func sends(exporter exporters.Exporter) bool {
+	_, posts := exporter.(exporters.Poster)
+	return posts
+}
+
+func loopback(t *testing.T) *outbound.Policy {
+	t.Helper()
 	policy, err := outbound.New([]string{"127.0.0.0/8"})
 	must(t, err)
-	operator := &pipeline.Pipeline{
-		Resolver: &references.Resolver{
-			Objects: valid.Objects, Secrets: credentials.Secrets{API: valid.Objects}, Outbound: policy,
-			Destinations: destinations.Settings{FilesystemRoot: delivered}, Exporters: builtin.Registry(),
-		},
-		Holder: "test", SpoolDirectory: t.TempDir(), Program: "Ledgerport", ProgramVersion: "1.0",
-	}
-	_, err = operator.Run(t.Context(), pipeline.Task{
-		Type: v1alpha1.RunExport, RunID: rendering.RunUID, Namespace: "acme", Name: rendering.RunName, Export: "monthly",
-		Cutoff: rendering.Cutoff, CreatedAt: rendering.CreatedAt, Deadline: time.Minute,
-	}, &pipeline.Progress{})
-	must(t, err)
-	for _, name := range []string{"monthly-29934120.csv"} {
-		path := filepath.Join("acme", "monthly", rendering.RunName, name)
-		want, err := os.ReadFile(filepath.Join(delivered, path))
-		must(t, err)
-		got, err := os.ReadFile(filepath.Join(preview, "preview", path))
-		must(t, err)
-		if len(want) == 0 || !bytes.Equal(got, want) {
-			t.Errorf("%s: %d bytes were rendered and %d delivered, or they differ", name, len(got), len(want))
+	return policy
+}
+
+// filesBelow gives what files hold, by their path. Manifests are left out: they say of which type the run is.
+func filesBelow(t *testing.T, root string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	must(t, filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || entry.Name() == "manifest.json" {
+			return err
 		}
+		content, err := os.ReadFile(path)
+		relative, _ := filepath.Rel(root, path)
+		files[relative] = string(content)
+		return err
+	}))
+	return files
+}
+
+func TestALimitRendersTheBeginning(t *testing.T) {
+	t.Parallel()
+	valid, _, currencies := sample(t, "csv")
+	rendering := offline.Rendering{
+		Registry: builtin.Registry(), DatabaseURL: databaseOf(t, currencies), Export: "acme/monthly",
+		RunUID: "0b8f7d5e-6f3a-4f0e-9a53-0e4c1d2b3a49", Cutoff: approved, CreatedAt: approved,
+	}
+	var contents []string
+	for _, limit := range []int64{0, 7} {
+		rendering.Limit, rendering.Output = limit, t.TempDir()
+		outcomes, err := valid.Render(t.Context(), rendering)
+		must(t, err)
+		if got := outcomes["acme/monthly"].Result; limit > 0 && got.Claims+got.Held != limit {
+			t.Errorf("%d claims and %d held ones, want %d together", got.Claims, got.Held, limit)
+		}
+		contents = append(contents, slices.Collect(maps.Values(filesBelow(t, rendering.Output)))...)
+	}
+	if len(contents) != 2 || contents[1] == "" || !strings.HasPrefix(contents[0], contents[1]) || len(contents[0]) == len(contents[1]) {
+		t.Errorf("%d files; want two, of which the limited one is the beginning of the other", len(contents))
 	}
 
 	rendering.Export = "yearly"
 	if _, err := valid.Render(t.Context(), rendering); err == nil {
 		t.Error("an export that is not in the files is rendered")
-	}
-}
-
-func TestALimitRendersTheBeginning(t *testing.T) {
-	t.Parallel()
-	database := testdb.New(t)
-	conn, err := pgx.Connect(t.Context(), database)
-	must(t, err)
-	must(t, application.CreateTables(t.Context(), conn))
-	now := time.Now()
-	_, err = application.Fill(t.Context(), conn, application.Content{
-		OrganizationID: "3f2c9a1e-0000-4000-8000-000000000001", Claims: 20, Seed: 3, ApprovedFrom: now.AddDate(0, -1, 0), ApprovedTo: now.Add(-time.Hour),
-	})
-	must(t, err)
-	must(t, conn.Close(t.Context()))
-	opened, err := claims.Open(t.Context(), claims.Options{URL: database})
-	must(t, err)
-	must(t, opened.Migrate(t.Context()))
-	opened.Close()
-	valid, err := offline.Validate(t.Context(), builtin.Registry(), []string{filepath.Join("..", "..", "config", "samples")}, nil, false)
-	must(t, err)
-	outcomes, err := valid.Render(t.Context(), offline.Rendering{
-		Registry: builtin.Registry(), DatabaseURL: database, Output: t.TempDir(), Export: "acme/monthly",
-		RunUID: "0b8f7d5e-6f3a-4f0e-9a53-0e4c1d2b3a49", Cutoff: now, CreatedAt: now, Limit: 7,
-	})
-	must(t, err)
-	if got := outcomes["acme/monthly"].Result.Claims; got != 7 {
-		t.Errorf("%d claims, want 7", got)
 	}
 }

@@ -30,8 +30,8 @@ type Validation struct {
 	Checked int
 	// Findings by file and line; none where all is well.
 	Findings []Finding
-
-	exports []*v1alpha1.AccountingExport
+	// Exports among the objects, in the order of the files.
+	Exports []*v1alpha1.AccountingExport
 }
 
 // validator gathers findings.
@@ -123,7 +123,7 @@ func (v *validator) admit(ctx context.Context, kinds map[string]*schema, m *mani
 	}
 	v.manifests[object] = m
 	if export, ok := object.(*v1alpha1.AccountingExport); ok {
-		v.exports = append(v.exports, export)
+		v.Exports = append(v.Exports, export)
 	}
 }
 
@@ -207,12 +207,13 @@ func (v *validator) reportFailure(m *manifest, err error, field string) {
 		return
 	}
 	var failed *failure.Error
-	var option *exporters.OptionError
 	missing := errors.As(err, &failed) && strings.HasSuffix(failed.Reason, "NotFound")
 	switch {
 	case missing && v.partial:
-	case errors.As(err, &option):
-		v.report(m.at(strings.TrimSuffix("spec.exporter.options."+option.Field, "."), option.Problem))
+	case exporters.OptionErrors(err) != nil:
+		for _, option := range exporters.OptionErrors(err) {
+			v.report(m.at(strings.TrimSuffix("spec.exporter.options."+option.Field, "."), option.Problem))
+		}
 	case field == "":
 		field = namedField.FindString(err.Error())
 		v.report(Finding{File: m.file, Line: m.lineOf(field), Resource: m.name(), Problem: err.Error()})

@@ -83,6 +83,26 @@ func validate(t *testing.T, content string, partial bool) []string {
 	return findings
 }
 
+func TestEveryWrongOptionIsNamedWithItsLine(t *testing.T) {
+	t.Parallel()
+	spoilt := strings.Replace(resources, "      columns:\n", "      delimiter: \"+\"\n      quote: never\n      column: 1\n      fileName: a/b\n      columns:\n", 1)
+	want := []string{
+		`<stdin>:51: AccountingExport acme/monthly: spec.exporter.options.delimiter: is not one of`,
+		`<stdin>:52: AccountingExport acme/monthly: spec.exporter.options.quote: "never" is not one of ["minimal" "always"]`,
+		`<stdin>:53: AccountingExport acme/monthly: spec.exporter.options.column: is not an option of this exporter`,
+		`<stdin>:54: AccountingExport acme/monthly: spec.exporter.options.fileName: has a path separator`,
+	}
+	got := validate(t, spoilt, false)
+	if len(got) != len(want) {
+		t.Fatalf("%d findings, want %d: %q", len(got), len(want), got)
+	}
+	for i := range want {
+		if !strings.HasPrefix(got[i], want[i]) {
+			t.Errorf("%s, want %s…", got[i], want[i])
+		}
+	}
+}
+
 func TestWhatIsWrongIsNamedWithItsLine(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, old, new, want string }{

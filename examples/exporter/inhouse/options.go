@@ -1,33 +1,16 @@
 package inhouse
 
-import (
-	"regexp"
-
-	"github.com/ledgerport/ledgerport/exporters"
-)
+import "github.com/ledgerport/ledgerport/exporters"
 
 // options of the exporter: what a user writes under spec.exporter.options.
 type options struct {
 	// The company's code in the ledger system.
-	Company string `json:"company" required:"true"`
+	Company string `json:"company" required:"true" form:"^[A-Z0-9]{1,8}$" otherwise:"is not one to eight capital letters or digits"`
 	// A name without a path.
-	FileName string `json:"fileName" absent:"<run>.txt"`
+	FileName string `json:"fileName" absent:"<run>.txt" fileName:"true"`
 }
-
-var company = regexp.MustCompile(`^[A-Z0-9]{1,8}$`)
 
 func decodeOptions(raw []byte) (*options, error) {
 	o := &options{}
-	if err := exporters.DecodeOptions(raw, o); err != nil {
-		return nil, err
-	}
-	if !company.MatchString(o.Company) {
-		return nil, &exporters.OptionError{Field: "company", Problem: "is not one to eight capital letters or digits"}
-	}
-	if o.FileName != "" {
-		if err := exporters.CheckFileName("fileName", o.FileName); err != nil {
-			return nil, err
-		}
-	}
-	return o, nil
+	return o, exporters.DecodeOptions(raw, o)
 }
