@@ -51,7 +51,7 @@ EXPORT-SLOT, where SLOT is the time of the slot in unix minutes. With --limit it
 			outcomes, err := found.Render(command.Context(), rendering)
 			for _, name := range slices.Sorted(maps.Keys(outcomes)) {
 				result := outcomes[name].Result
-				fmt.Fprintf(command.OutOrStdout(), "%s: %d claims, %d held, %s, %s\n", name, result.Claims, result.Held, result.Total, result.Location)
+				fmt.Fprintf(command.OutOrStdout(), "%s: %d claims, %d held, %s, %s\n", name, result.Claims, result.Held, result.Total, cmp.Or(result.Location, "nothing to deliver"))
 			}
 			return err
 		},

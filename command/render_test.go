@@ -53,7 +53,7 @@ func TestRenderWritesWhatItIsAskedFor(t *testing.T) {
 		{samples, "acme/monthly: 20 claims, 0 held, ", "", "acme/monthly/monthly/monthly.csv"},
 		{samples + "--export acme/monthly --limit 7", "acme/monthly: 7 claims, 0 held, ", "", "acme/monthly/monthly/monthly.csv"},
 		{samples + "--export monthly --run-name monthly-29691000", "acme/monthly: 20 claims, ", "", "acme/monthly/monthly-29691000/monthly-29691000.csv"},
-		{samples + "--cutoff 2026-10-01T00:00:00Z", "acme/monthly: 0 claims, 0 held, ", "", ""},
+		{samples + "--cutoff 2026-10-01T00:00:00Z", "acme/monthly: 0 claims, 0 held, 0.00 EUR, nothing to deliver", "", ""},
 		{samples + "--cutoff yesterday", "", `--cutoff is "yesterday"; give a time such as`, ""},
 		{samples + "--export yearly", "", "there is no such AccountingExport in the files", ""},
 		{"-f ../config/samples/20_acme_csv.yaml", "spec.sourceRef: ClaimSource expenses/claims is not among the files", "1 problems in ", ""},

@@ -55,6 +55,8 @@ func TestAClaimIsHeld(t *testing.T) {
 		{"with a text that is not UTF-8", line(func(l *ledger.Line) { l.Category = "caf\xe9" }), ledger.HoldInvalidText, "category of line 1 is not UTF-8"},
 		{"with a control character in a dimension", line(func(l *ledger.Line) { l.Dimensions = map[string]string{"p": "\x1b"} }), ledger.HoldInvalidText, "a dimension of line 1"},
 		{"with a control character in its description", func(c *ledger.Claim) { c.Description = "a\x7fb" }, ledger.HoldInvalidText, "description of the claim"},
+		{"with a line break in its id", func(c *ledger.Claim) { c.ID = "c1\n" }, ledger.HoldInvalidText, "id of the claim has a line break"},
+		{"with a tab in the employee number", func(c *ledger.Claim) { c.ClaimantID = "10\t42" }, ledger.HoldInvalidText, "claimant_id of the claim has a line break or a tab"},
 		{"with too long a name", func(c *ledger.Claim) { c.ClaimantName = long }, ledger.HoldInvalidText, "claimant_name of the claim"},
 	}
 	for _, test := range tests {

@@ -20,6 +20,11 @@ func checkTexts(claim *Claim) error {
 			return hold(claim, HoldInvalidText, "%s of the claim %s; correct it in the application", field.name, problem)
 		}
 	}
+	for _, id := range [...]struct{ name, text string }{{"id", claim.ID}, {"claimant_id", claim.ClaimantID}} {
+		if strings.ContainsAny(id.text, "\t\r\n") { // a text is put on one line, but that would be another id
+			return hold(claim, HoldInvalidText, "%s of the claim has a line break or a tab; correct it in the application", id.name)
+		}
+	}
 	for i := range claim.Lines {
 		if field, problem := lineTextProblem(&claim.Lines[i]); problem != "" {
 			return hold(claim, HoldInvalidText, "%s of line %d %s; correct it in the application", field, claim.Lines[i].Number, problem)

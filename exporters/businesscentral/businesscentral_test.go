@@ -54,20 +54,7 @@ func render(t *testing.T, options string) conformance.Artifact {
 // The golden file is also what docs/exporters/businesscentral.md shows.
 func TestRequestsAreAsReviewed(t *testing.T) {
 	t.Parallel()
-	got := render(t, full).Files[0].Content
-	golden := filepath.Join("testdata", fileName)
-	if *update {
-		if err := os.WriteFile(golden, got, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("the requests differ from %s; run the test with -update and review the change", golden)
-	}
+	conformance.Golden(t, filepath.Join("testdata", fileName), render(t, full).Files[0].Content, *update)
 }
 
 func TestThePageOfTheExporterShowsARequestAsItIs(t *testing.T) {

@@ -99,12 +99,11 @@ func (l *Layout) Check() error {
 	if len(l.Columns) == 0 {
 		wrong("columns", "is empty; leave it out for the default columns")
 	}
-	if err := errors.Join(problems...); err != nil {
-		return err // without these, columns can not be judged
-	}
-	named := map[string]bool{}
+	named, sound := map[string]bool{}, errors.Join(problems...) == nil
 	for i := range l.Columns {
-		problems = append(problems, l.checkColumn(&l.Columns[i], fmt.Sprintf("columns[%d]", i), named))
+		if sound { // else a column can not be judged
+			problems = append(problems, l.checkColumn(&l.Columns[i], fmt.Sprintf("columns[%d]", i), named))
+		}
 	}
 	_, err := compileColumns(l.Columns)
 	return errors.Join(append(problems, err)...)

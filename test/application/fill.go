@@ -34,34 +34,40 @@ type Summary struct {
 	Claims, Lines, Foreign, Unmapped int
 }
 
-// kind of expense: its category, and the tax rate of its receipts in per cent, in Sweden and elsewhere (Germany).
+// kind of expense: its category, and the tax rate of its receipts in per cent, in Sweden, Norway and elsewhere (Germany).
 type kind struct {
-	category, description string
-	swedish, german       int64
-	unit                  string
+	category, description      string
+	swedish, norwegian, german int64
+	unit                       string
 }
 
 var kinds = []kind{
-	{"travel", "Train ticket", 6, 7, ""},
-	{"hotel", "Hotel, two nights", 12, 7, "night"},
-	{"meals", "Lunch with a customer", 12, 19, ""},
-	{"office", "Printer paper", 25, 19, "pack"},
-	{"mileage", "Own car", 0, 0, "km"},
-	{"phone", "Mobile subscription", 25, 19, ""},
+	{"travel", "Train ticket", 6, 12, 7, ""},
+	{"hotel", "Hotel, two nights", 12, 12, 7, "night"},
+	{"meals", "Lunch with a customer", 12, 25, 19, ""},
+	{"office", "Printer paper", 25, 25, 19, "pack"},
+	{"mileage", "Own car", 0, 0, 0, "km"},
+	{"phone", "Mobile subscription", 25, 25, 19, ""},
 }
 
 // rate of the receipts where the books are in a currency.
 func (k kind) rate(currency string) int64 {
-	if currency == "SEK" {
+	switch currency {
+	case "SEK":
 		return k.swedish
+	case "NOK":
+		return k.norwegian
 	}
 	return k.german
 }
 
 // dollar is what a dollar is worth in a currency, in ten-thousandths.
 func dollar(currency string) int64 {
-	if currency == "SEK" {
+	switch currency {
+	case "SEK":
 		return 104321
+	case "NOK":
+		return 107654
 	}
 	return 9187
 }
@@ -151,7 +157,7 @@ func (m *maker) claim(i int) (claim []any, lines [][]any) {
 func (m *maker) line(claim uuid.UUID, number int, approved time.Time, currency string, unmapped bool) []any {
 	expense := kinds[m.random.IntN(len(kinds))]
 	if unmapped {
-		expense = kind{"gifts", "Flowers", 25, 19, ""}
+		expense = kind{"gifts", "Flowers", 25, 25, 19, ""}
 		m.made.Unmapped++
 	}
 	gross := 500 + m.random.Int64N(200_000) // minor units
@@ -159,7 +165,7 @@ func (m *maker) line(claim uuid.UUID, number int, approved time.Time, currency s
 		gross = -gross // a refund
 	}
 	rate := expense.rate(m.Currency)
-	tax := gross * rate / (100 + rate)
+	tax := included(gross, rate)
 	var taxCode, unit, baseGross, baseTax any
 	if rate > 0 {
 		taxCode = fmt.Sprint(rate)
@@ -179,6 +185,14 @@ func (m *maker) line(claim uuid.UUID, number int, approved time.Time, currency s
 		decimal(gross, 2), decimal(tax, 2), taxCode, baseGross, baseTax, dimensions, int64(1 + m.random.IntN(5)), unit,
 		fmt.Sprintf("s3://receipts/%s/%d", claim, number),
 	}
+}
+
+// included is the tax in a gross amount, rounded to the minor unit as on a receipt.
+func included(gross, rate int64) int64 {
+	if gross < 0 {
+		return -included(-gross, rate)
+	}
+	return (2*gross*rate + 100 + rate) / (2 * (100 + rate))
 }
 
 // decimal gives minor units as an exact numeric.
