@@ -141,18 +141,23 @@ func (d *Database) MarkSent(ctx context.Context, fence Fence, positions []int64)
 	})
 }
 
-// RecordAnswers records what the system said of vouchers that were sent: State, Reference and Message.
+// RecordAnswers records what the system said of vouchers that were sent: State, Reference and Message. One that is still
+// sent gets its SentAt back, too: of what was sent after that nothing is left.
 func (d *Database) RecordAnswers(ctx context.Context, fence Fence, vouchers []PostedVoucher) error {
 	n := len(vouchers)
-	positions, states, references, messages := make([]int64, n), make([]string, n), make([]string, n), make([]string, n)
+	positions, states, references, messages, sentAt := make([]int64, n), make([]string, n), make([]string, n), make([]string, n), make([]*time.Time, n)
 	for i := range vouchers {
 		v := &vouchers[i]
 		positions[i], states[i], references[i], messages[i] = v.Position, string(v.State), v.Reference, v.Message
+		if v.State == VoucherSent {
+			sentAt[i] = &v.SentAt
+		}
 	}
 	return d.posting(ctx, fence, "recording what the accounting system answered", func(tx pgx.Tx) error {
-		done, err := tx.Exec(ctx, `UPDATE ledgerport.posted_vouchers p SET state = a.state, reference = a.reference, message = a.message
-			FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[]) AS a (position, state, reference, message)
-			WHERE p.run_id = $1 AND p.position = a.position AND p.state = 'sent'`, fence.RunID, positions, states, references, messages)
+		done, err := tx.Exec(ctx, `UPDATE ledgerport.posted_vouchers p SET state = a.state, reference = a.reference, message = a.message,
+				sent_at = coalesce(a.sent_at, p.sent_at)
+			FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::timestamptz[]) AS a (position, state, reference, message, sent_at)
+			WHERE p.run_id = $1 AND p.position = a.position AND p.state = 'sent'`, fence.RunID, positions, states, references, messages, sentAt)
 		return every(n, done.RowsAffected(), err)
 	})
 }

@@ -53,6 +53,9 @@ func (a *attempt) post(ctx context.Context) error {
 	}
 	unfinished := ""
 	if p.stopped {
+		if err := p.settled(ctx); err != nil {
+			return err
+		}
 		unfinished = v1alpha1.ReasonVouchersRejected
 	}
 	return a.settle(ctx, p.session.Describe(), unfinished)
@@ -271,7 +274,7 @@ func (p *posting) send(ctx context.Context, group []sent) error {
 			}
 			unknown, pause = unknown+1, 4*pause
 			for i := range group {
-				group[i].State = claims.VoucherSent
+				group[i].State, group[i].SentAt = claims.VoucherSent, time.Now()
 			}
 			if group, err = p.lookUp(ctx, group); err != nil {
 				return err
@@ -305,28 +308,37 @@ func (p *posting) markSent(ctx context.Context, group []sent) error {
 	}))
 }
 
-// record puts answers on record, and gives the vouchers of which the system has nothing: they are again in the state that
-// they were in before they were sent this time.
+// record puts answers on record, and gives the vouchers of which the system has nothing: they wait again, or are as they were
+// before they were sent this time, where the system may be at work on that. A rejection is no answer while the system may be at work on an earlier
+// request with the voucher: it may accept that one.
 func (p *posting) record(ctx context.Context, vouchers []sent, answers []exporters.Answer) (rest []sent, err error) {
 	if len(answers) != len(vouchers) {
 		return nil, failure.Transient(v1alpha1.ReasonExporterFailed, nil, "the exporter %s has %d answers for %d vouchers", p.exporter.Type(), len(answers), len(vouchers))
 	}
 	recorded := make([]claims.PostedVoucher, len(vouchers))
+	var unsettled error
 	for i, answer := range answers {
 		recorded[i] = vouchers[i].PostedVoucher
-		switch answer.Verdict {
-		case exporters.Accepted:
+		pending := p.pending(&vouchers[i])
+		switch {
+		case answer.Verdict == exporters.Accepted:
 			recorded[i].State, recorded[i].Reference = claims.VoucherAcknowledged, oneLine(answer.Reference)
-		case exporters.Rejected:
+		case answer.Verdict == exporters.Rejected && pending != nil:
+			unsettled, rest = pending, append(rest, vouchers[i])
+		case answer.Verdict == exporters.Rejected:
 			recorded[i].State, recorded[i].Message = claims.VoucherRejected, p.quoted(answer.Message)
 			p.stopped = p.stopped || p.terms.StopAtRejection
 		default:
+			if pending == nil {
+				recorded[i].State = claims.VoucherWaiting
+			}
 			rest = append(rest, vouchers[i])
 		}
 	}
 	err = p.Failpoints.Around(failpoint.Answer, func() error { return p.database.RecordAnswers(ctx, p.run.Fence(), recorded) })
 	if err == nil {
 		p.progress.claims.Add(int64(len(vouchers) - len(rest)))
+		err = unsettled
 	}
 	return rest, failure.On(v1alpha1.ConditionSourceReady, err)
 }
@@ -394,13 +406,18 @@ func (a *attempt) reopen(ctx context.Context) (*posting, error) {
 	return a.open(ctx, poster)
 }
 
-// lookUpAll finds out about every voucher whose outcome is unknown. One that is not there is only given back when the
-// system can not be at work on it any more.
+// lookUpAll finds out about every voucher whose outcome is unknown, for a run that is to be released. One that is not there
+// is only given back when the system can not be at work on it any more.
 func (a *attempt) lookUpAll(ctx context.Context) error {
 	p, err := a.reopen(ctx)
 	if err != nil {
 		return err
 	}
+	return p.settled(ctx)
+}
+
+// settled looks every voucher up whose outcome is unknown, and fails as long as the system may be at work on one.
+func (p *posting) settled(ctx context.Context) error {
 	for position := int64(0); ; {
 		window, err := p.window(ctx, position, claims.VoucherSent)
 		if err != nil || len(window) == 0 {
@@ -412,12 +429,21 @@ func (a *attempt) lookUpAll(ctx context.Context) error {
 			return err
 		}
 		for i := range missing {
-			if until := missing[i].SentAt.Add(p.terms.Settling); until.After(time.Now()) {
-				return failure.Transient(v1alpha1.ReasonOutcomeUnknown, nil, "voucher %s was sent to the accounting system, which may be at work on it until %s; its claim is given back after that, if it is not there",
-					missing[i].Voucher, until.UTC().Format(time.RFC3339))
+			if err := p.pending(&missing[i]); err != nil {
+				return err
 			}
 		}
 	}
+}
+
+// pending says until when the system may be at work on a voucher of unknown outcome; nil where it can not be any more.
+func (p *posting) pending(voucher *sent) error {
+	until := voucher.SentAt.Add(p.terms.Settling)
+	if voucher.State != claims.VoucherSent || !until.After(time.Now()) {
+		return nil
+	}
+	return failure.Transient(v1alpha1.ReasonOutcomeUnknown, nil, "voucher %s was sent to the accounting system, which may be at work on it until %s; its claim is given back after that, if it is not there",
+		voucher.Voucher, until.UTC().Format(time.RFC3339))
 }
 
 // wait pauses, if the context does not end before.

@@ -447,12 +447,72 @@ func TestAVoucherOfUnknownOutcomeIsGivenBackOnlyWhenItCanNotArriveAnyMore(t *tes
 	if state := o.state(run(1).RunID); state != "rendered" {
 		t.Errorf("the run is %s", state)
 	}
+	o.later()
+	if outcome, err, _ := o.attempt(released(run(1))); err != nil || outcome.Result.Claims != 10 || o.voided() != "20" {
+		t.Errorf("the release ended with %+v (%v)", outcome, err)
+	}
+}
+
+// later makes it so that everything was sent before the system can be at work on it.
+func (o *office) later() {
+	o.Helper()
 	o.sql(func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, `UPDATE ledgerport.posted_vouchers SET sent_at = sent_at - interval '11 minutes'`)
 		return err
 	})
-	if outcome, err, _ := o.attempt(released(run(1))); err != nil || outcome.Result.Claims != 10 || o.voided() != "20" {
-		t.Errorf("the release ended with %+v (%v)", outcome, err)
+}
+
+// TestARejectionIsNoAnswerWhileAnEarlierRequestMayBeUnderWay has a request without an answer; when it is sent again, the
+// system rejects a voucher of it, and may yet accept it from the first request.
+func TestARejectionIsNoAnswerWhileAnEarlierRequestMayBeUnderWay(t *testing.T) {
+	t.Parallel()
+	for _, onRejection := range []string{"Continue", "Stop"} {
+		t.Run(onRejection, func(t *testing.T) {
+			t.Parallel()
+			o := newOffice(t, withoutHotels, map[string]any{"onRejection": onRejection})
+			o.claims(30)
+			o.hotel(15)
+			o.kill(run(1), secondBatch, before)
+			_, err, _ := o.attempt(run(1))
+			if failed := failure.From(err); failed.Reason != v1alpha1.ReasonOutcomeUnknown || !strings.Contains(failed.Message, "voucher E/2026/15 was sent") {
+				t.Fatalf("the attempt ended with %v", err)
+			}
+			if n := o.text(`SELECT count(*)::text FROM ledgerport.posted_vouchers WHERE state = 'rejected'`); n != "0" || o.state(run(1).RunID) != "rendered" {
+				t.Errorf("%s vouchers are on record as rejected, and the run is %s", n, o.state(run(1).RunID))
+			}
+			o.later()
+			outcome, err, _ := o.attempt(run(1))
+			if err != nil || !outcome.Committed || outcome.Result.Held != 1 {
+				t.Errorf("the run ended with %+v (%v)", outcome, err)
+			}
+		})
+	}
+}
+
+// TestVouchersOfUnknownOutcomeAreNotGivenBackWhereARejectionStopsTheRun has ten vouchers sent without an answer, of which the
+// first is rejected when they are sent again.
+func TestVouchersOfUnknownOutcomeAreNotGivenBackWhereARejectionStopsTheRun(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, withoutHotels, map[string]any{"onRejection": "Stop"})
+	o.claims(30)
+	o.hotel(12)
+	o.kill(run(1), secondBatch, before)
+	o.sql(func(ctx context.Context, conn *pgx.Conn) error { // all but the one that will be rejected may be under way yet
+		_, err := conn.Exec(ctx, `UPDATE ledgerport.posted_vouchers SET sent_at = sent_at - interval '11 minutes' WHERE voucher_number = 12`)
+		return err
+	})
+	_, err, _ := o.attempt(run(1))
+	if failed := failure.From(err); failed.Reason != v1alpha1.ReasonOutcomeUnknown || o.state(run(1).RunID) != "rendered" {
+		t.Fatalf("the attempt ended with %v, the run is %s", err, o.state(run(1).RunID))
+	}
+	o.later()
+	outcome, err, _ := o.attempt(run(1))
+	if err != nil || !outcome.Committed || outcome.Result.Held != 1 || outcome.Posted.Returned == 0 {
+		t.Errorf("the run ended with %+v (%v)", outcome, err)
+	}
+	o.server.Change(bc.Settings{})
+	if outcome, err, _ := o.attempt(run(2)); err != nil || !outcome.Committed || len(o.documents()) != 30 {
+		t.Errorf("the next run ended with %+v (%v), and the system has %d vouchers", outcome, err, len(o.documents()))
 	}
 }
 
