@@ -51,7 +51,8 @@ type Point string
 // Before is the last moment at which nothing of the step has happened.
 func (s Step) Before() Point { return Point(s) + "-before" }
 
-// During is in the middle of the step: after the first claim was rendered, or before the first byte of a file is read.
+// During is in the middle of the step: after the first claim was rendered, or before the first byte of a file is read. Steps in
+// the database have no middle: they are one transaction, which ends with the session of an attempt that lost its run.
 func (s Step) During() Point { return Point(s) + "-during" }
 
 // After is the first moment at which the step is durable and nobody knows yet.

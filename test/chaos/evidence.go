@@ -125,6 +125,16 @@ func (e *evidence) readDatabase(ctx context.Context, conn *pgx.Conn) (err error)
 	return err
 }
 
+// reversals counts the committed runs that reversed another.
+func (e *evidence) reversals() (n int) {
+	for _, run := range e.runs {
+		if run.reverses != "" && run.state == "committed" {
+			n++
+		}
+	}
+	return n
+}
+
 func rows[T any](ctx context.Context, conn *pgx.Conn, query string, scan pgx.RowToFunc[T]) ([]T, error) {
 	found, err := conn.Query(ctx, query)
 	if err != nil {

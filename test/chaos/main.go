@@ -74,6 +74,7 @@ func run(ctx context.Context, kills int, seed uint64, duration time.Duration) (r
 		return result{}, fmt.Errorf("gathering what is left: %w", err)
 	}
 	damage, report := judge(evidence)
+	say("%d of %d runs reversed another", evidence.reversals(), len(evidence.runs))
 	for _, line := range report {
 		say("DAMAGE %s", line)
 	}
