@@ -38,8 +38,8 @@ lint: ## Lint all Go code, dependency directions included, and render config/def
 	$(TOOLS) kustomize build config/default >/dev/null
 	$(TOOLS) kustomize build config/prometheus >/dev/null
 
-test: ## Run all tests, against a real kube-apiserver, PostgreSQL and S3 server
-	go run ./hack/with-environment go test -count=1 ./...
+test: ## Run all tests, against a real kube-apiserver, PostgreSQL and S3 server; what they say is looked through for secrets
+	go run ./hack/with-environment -scan go test -v -count=1 ./...
 	go -C examples/exporter test -mod=mod -count=1 ./...
 
 demo: ## Do the main job once on real parts (EXPORTER=type shows that one, KEEP=1 keeps everything running)

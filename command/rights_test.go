@@ -24,6 +24,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/hack/environment"
 	"github.com/ledgerport/ledgerport/test/application"
+	"github.com/ledgerport/ledgerport/test/leaks"
 	"github.com/ledgerport/ledgerport/test/rights"
 	"github.com/ledgerport/ledgerport/test/testdb"
 )
@@ -32,7 +33,7 @@ import (
 // grants and then with what config/rbac grants. Nothing it asks for is forbidden.
 func TestTheOperatorWithTheRightsThatItIsInstalledWith(t *testing.T) {
 	t.Parallel()
-	i := &installation{directory: t.TempDir()}
+	i := &installation{directory: t.TempDir(), scan: leaks.New()}
 	assets, err := environment.ControlPlaneAssets(t.Context(), os.Stderr)
 	must(t, err)
 	i.controlPlane, err = environment.StartControlPlane(t.Context(), assets, os.Stderr)
@@ -49,6 +50,7 @@ func TestTheOperatorWithTheRightsThatItIsInstalledWith(t *testing.T) {
 type installation struct {
 	controlPlane      *environment.ControlPlane
 	directory, binary string
+	scan              *leaks.Scan
 }
 
 // start runs the operator with the rights of a directory of config, and when the test ends looks whether anything was
@@ -77,6 +79,10 @@ func (i *installation) start(t *testing.T, directory, name string, flags ...stri
 			if strings.Contains(line, "forbidden") {
 				t.Errorf("something was forbidden: %s", line)
 			}
+		}
+		i.scan.Log(name, said)
+		if found := i.scan.Found(); len(found) > 0 {
+			t.Errorf("what nobody is to see was written: %q", found)
 		}
 	})
 	return operator
@@ -110,6 +116,7 @@ func (i *installation) exportInNamespaces(t *testing.T) {
 	cluster, err := client.New(i.controlPlane.Config, client.Options{Scheme: scheme})
 	must(t, err)
 	database := testdb.New(t)
+	must(t, i.scan.PlantPassword("the database", database))
 	conn, err := pgx.Connect(t.Context(), database)
 	must(t, err)
 	must(t, application.CreateTables(t.Context(), conn))

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,7 +25,7 @@ import (
 
 // scan is of everything that the operators of this package write: their log, resources with their status, events, metrics
 // and artifacts. It is judged when all tests have ended.
-var scan leaks.Scan
+var scan = leaks.New()
 
 // operatorLog is what all operators of this package log.
 var operatorLog logBuffer
@@ -43,10 +42,10 @@ func (b *logBuffer) Write(line []byte) (int, error) {
 	return b.content.Write(line)
 }
 
-func (b *logBuffer) lines() [][]byte {
+func (b *logBuffer) all() []byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return bytes.Split(bytes.Clone(b.content.Bytes()), []byte("\n"))
+	return bytes.Clone(b.content.Bytes())
 }
 
 func (b *logBuffer) logger() logr.Logger { return logr.FromSlogHandler(slog.NewJSONHandler(b, nil)) }
@@ -61,9 +60,7 @@ func written() []client.ObjectList {
 
 // scanEverything looks at what is left when all tests have ended. Artifacts were looked at when their tests ended.
 func scanEverything(ctx context.Context) error {
-	for _, line := range operatorLog.lines() {
-		scan.Text("log line", "", line, leaks.BankAccount, leaks.Name)
-	}
+	scan.Log("", operatorLog.all())
 	if err := scan.Objects(ctx, api.client, written()); err != nil {
 		return err
 	}
@@ -81,13 +78,7 @@ func scanEverything(ctx context.Context) error {
 // plant lets the scan look for the secrets of a test, and at its artifacts before they go.
 func (w *world) plant() {
 	w.Helper()
-	database, err := url.Parse(w.database)
-	w.must(err)
-	if password, ok := database.User.Password(); ok {
-		scan.Plant("the database's password", password)
-	}
-	scan.Plant("a password of a test", "hunter2")
-	scan.Plant("the password of the least-privileged role", "least-privilege")
+	w.must(scan.PlantPassword("the database", w.database))
 	w.Cleanup(func() {
 		if err := scan.Files(w.exports); err != nil {
 			w.Error(err)
@@ -128,9 +119,7 @@ func TestTheScanFindsWhatIsPlanted(t *testing.T) {
 
 	var log logBuffer
 	log.logger().Info("connected", "url", "postgres://app:"+secret+"@db/app")
-	for _, line := range log.lines() {
-		planted.Text("log line", "", line)
-	}
+	planted.Log("", log.all())
 	registry := prometheus.NewRegistry()
 	leaking := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "leaking"}, []string{"account"})
 	registry.MustRegister(leaking)

@@ -24,6 +24,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -64,6 +65,7 @@ func TestMain(m *testing.M) {
 
 func runWithControlPlane(m *testing.M) (int, error) {
 	ctrl.SetLogger(operatorLog.logger())
+	klog.SetLogger(operatorLog.logger()) // what the Kubernetes client says
 	ctx := context.Background()
 	assets, err := environment.ControlPlaneAssets(ctx, os.Stderr)
 	if err != nil {

@@ -23,7 +23,7 @@ import (
 
 const (
 	postgresUser     = "postgres"
-	postgresPassword = "throw-away" // of a server that lives for one test run
+	postgresPassword = "throw-away-password" // of a server that lives for one test run
 	loopback         = "127.0.0.1"
 )
 

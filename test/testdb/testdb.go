@@ -75,12 +75,12 @@ func Operator(t testing.TB, database string, scripts ...string) string {
 		RunScript(t, database, script, role)
 	}
 	t.Cleanup(func() { execute(t, database, "DROP OWNED BY "+role+" CASCADE; DROP ROLE "+role) })
-	execute(t, database, "ALTER ROLE "+role+" PASSWORD 'least-privilege'")
+	execute(t, database, "ALTER ROLE "+role+" PASSWORD 'little-by-little'")
 	own, err := url.Parse(database)
 	if err != nil {
 		t.Fatal(err)
 	}
-	own.User = url.UserPassword(role, "least-privilege")
+	own.User = url.UserPassword(role, "little-by-little")
 	return own.String()
 }
 
