@@ -71,30 +71,54 @@ func TestATenantWhoReachesForWhatIsOthers(t *testing.T) {
 	}
 }
 
-// TestAnExpressionThatNeverEndsHoldsItsClaims looks at ten million elements and more.
-func TestAnExpressionThatNeverEndsHoldsItsClaims(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.fill(2)
-	chart := w.chart()
+// endless looks at ten thousand million elements.
+func endless() string {
 	hundred := "[" + strings.TrimSuffix(strings.Repeat("1,", 100), ",") + "]"
-	expression := "line.category != ''"
+	expression := "line.account != ''"
 	for _, variable := range []string{"a", "b", "c", "d", "e"} {
 		expression = hundred + ".all(" + variable + ", " + expression + ")"
 	}
-	chart.Spec.Rules[0].Match.Expression = expression
-	w.create(w.secret(), w.source(), chart, w.destination(), requested(w.export()))
-	eventually(w, w.export(), func(export *v1alpha1.AccountingExport) string {
-		last := export.Status.LastRun
-		switch ready := meta.FindStatusCondition(export.Status.Conditions, v1alpha1.ConditionReady); {
-		case ready != nil && ready.Reason == v1alpha1.ReasonInvalidChart: // refused before anything is begun
-			return ""
-		case last != nil && last.Phase == v1alpha1.RunSucceeded && last.Claims == 0 && last.Held == 2:
-			return ""
-		default:
-			return fmt.Sprintf("Ready is %+v, the last run %+v", ready, last)
-		}
-	})
+	return expression
+}
+
+// TestAnExpressionThatNeverEndsIsRefusedOrHoldsItsClaims has one wherever a resource can have an expression.
+func TestAnExpressionThatNeverEndsIsRefusedOrHoldsItsClaims(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		change func(p *parts)
+		reason v1alpha1.Reason // where it is refused before anything is begun
+	}{
+		"that a rule matches by": {func(p *parts) {
+			p.chart.Spec.Rules[0].Match.Expression = strings.ReplaceAll(endless(), "line.account", "line.category")
+		}, v1alpha1.ReasonInvalidChart},
+		"that gives a dimension": {func(p *parts) {
+			p.chart.Spec.Rules[0].Dimensions = map[string]string{"project": strings.ReplaceAll(endless(), "line.account", "line.category") + " ? 'P1' : 'P2'"}
+		}, v1alpha1.ReasonInvalidChart},
+		"that gives a column": {func(p *parts) {
+			p.export.Spec.Exporter.Options = options(map[string]any{"columns": []any{map[string]any{"name": "text", "value": endless() + " ? 'a' : 'b'"}}})
+		}, v1alpha1.ReasonInvalidOptions},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.fill(2)
+			p := &parts{w.secret(), w.source(), w.chart(), w.destination(), requested(w.export())}
+			test.change(p)
+			w.createParts(p)
+			eventually(w, w.export(), func(export *v1alpha1.AccountingExport) string {
+				last := export.Status.LastRun
+				switch ready := meta.FindStatusCondition(export.Status.Conditions, v1alpha1.ConditionReady); {
+				case ready != nil && ready.Reason == test.reason:
+					return ""
+				case last != nil && last.Phase == v1alpha1.RunSucceeded && last.Claims == 0 && last.Held == 2:
+					return ""
+				default:
+					return fmt.Sprintf("Ready is %+v, the last run %+v", ready, last)
+				}
+			})
+		})
+	}
 }
 
 // fragment would end a text, a quoted identifier and a statement.
@@ -109,6 +133,7 @@ func TestASQLFragmentInEveryTextChangesNothing(t *testing.T) {
 	w.create(w.secret())
 	var tried, refused int
 	var exports []*v1alpha1.AccountingExport
+	var runs []*v1alpha1.ExportRun
 	for kind, texts := range w.withFragments() {
 		for _, attack := range texts {
 			name := fmt.Sprintf("%s-%d", kind, tried)
@@ -118,12 +143,22 @@ func TestASQLFragmentInEveryTextChangesNothing(t *testing.T) {
 			objects := map[string]client.Object{"source": source, "chart": chart, "destination": destination, "export": export}
 			export.Spec.SourceRef.Name, export.Spec.ChartOfAccountsRef.Name, export.Spec.DestinationRef.Name = name, name, name
 			export.Spec.VoucherSeries = fmt.Sprintf("S%d", tried)
+			objects["bucket"], objects["run"] = w.bucketDestination(), w.fragmentedRun(name)
 			objects[kind] = attack(objects[kind])
+			if kind == "bucket" {
+				objects["destination"] = objects["bucket"]
+			}
+			if kind != "run" {
+				delete(objects, "run")
+			}
 			if !w.tryAll(name, objects) {
 				refused++
 				continue
 			}
 			exports = append(exports, &v1alpha1.AccountingExport{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: w.namespace}})
+			if kind == "run" {
+				runs = append(runs, w.run(name))
+			}
 		}
 	}
 	if tried < 40 || refused == tried {
@@ -132,9 +167,38 @@ func TestASQLFragmentInEveryTextChangesNothing(t *testing.T) {
 	for _, export := range exports {
 		eventually(w, export, settled)
 	}
+	for _, run := range runs {
+		eventually(w, run, func(run *v1alpha1.ExportRun) string {
+			reason := meta.FindStatusCondition(run.Status.Conditions, v1alpha1.ConditionReady)
+			if reason == nil || reason.Reason != v1alpha1.ReasonExportNotFound && reason.Reason != v1alpha1.ReasonRunNotFound {
+				return fmt.Sprintf("%s: Ready is %+v, want that there is no such export or run", run.Name, reason)
+			}
+			return ""
+		})
+	}
 	if n := w.count(`select count(*) from claims where organization_id::text = $1`, w.organization); n != 2 {
 		t.Errorf("%d claims are left, want 2", n)
 	}
+}
+
+// bucketDestination is a bucket with all that can be said of one; nobody is at its endpoint.
+func (w *world) bucketDestination() *v1alpha1.ExportDestination {
+	destination := w.destination()
+	destination.Spec = v1alpha1.ExportDestinationSpec{S3: &v1alpha1.S3Destination{
+		Bucket: "books", Prefix: "expenses", Region: "eu-north-1", Endpoint: "http://127.0.0.1:1", ForcePathStyle: true,
+		CredentialsSecretRef: &v1alpha1.S3Credentials{
+			LocalReference:   v1alpha1.LocalReference{Name: "claims-db"},
+			S3CredentialKeys: v1alpha1.S3CredentialKeys{AccessKeyIDKey: "url", SecretAccessKeyKey: "url"},
+		},
+	}}
+	return destination
+}
+
+// fragmentedRun is a run with all that it can name.
+func (w *world) fragmentedRun(export string) *v1alpha1.ExportRun {
+	run := w.run(export)
+	run.Spec = v1alpha1.ExportRunSpec{ExportRef: v1alpha1.LocalReference{Name: export}, Type: v1alpha1.RunReversal, Reverses: &v1alpha1.RunReference{Name: "first"}}
+	return run
 }
 
 // settled says that the operator has found out whether it can export, and if so has tried.
@@ -172,7 +236,7 @@ func (w *world) withFragments() map[string][]func(client.Object) client.Object {
 	source, chart, export := w.source(), w.chart(), w.export()
 	complete(source, chart, export)
 	all := map[string][]func(client.Object) client.Object{}
-	for kind, object := range map[string]client.Object{"source": source, "chart": chart, "destination": w.destination(), "export": export} {
+	for kind, object := range map[string]client.Object{"source": source, "chart": chart, "destination": w.destination(), "export": export, "bucket": w.bucketDestination(), "run": w.fragmentedRun("x")} {
 		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
 		w.must(err)
 		for i := range textsOf(content["spec"]) {
@@ -221,8 +285,11 @@ func textsOf(value any) (setters []func(string)) {
 // tryAll creates objects under one name, and says whether the API server takes them.
 func (w *world) tryAll(name string, objects map[string]client.Object) bool {
 	w.Helper()
-	for _, kind := range []string{"source", "chart", "destination", "export"} {
+	for _, kind := range []string{"source", "chart", "destination", "export", "run"} {
 		object := objects[kind]
+		if object == nil {
+			continue
+		}
 		object.SetName(strings.ToLower(name))
 		object.SetNamespace(w.namespace)
 		err := api.client.Create(w.Context(), object)

@@ -9,16 +9,21 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/journal"
 	"github.com/ledgerport/ledgerport/ledger"
+	"github.com/ledgerport/ledgerport/test/testdb"
 )
 
-// posting is a run that has rendered n claims and is about to send their vouchers.
+// posting is a run that has rendered n claims and is about to send their vouchers. It logs in as the least-privileged role,
+// whose rows are those of its organisation.
 type posting struct {
 	*fixture
 	*claims.Database
+	url   string // of the role
 	run   claims.Run
 	taken []string
 }
@@ -27,7 +32,8 @@ func newPosting(t *testing.T, n int) posting {
 	t.Helper()
 	f := newFixture(t, applicationTables)
 	f.claimRange(n)
-	p := posting{fixture: f, Database: f.open(v1alpha1.PostgresSource{})}
+	url := testdb.Operator(t, f.url, "role.sql", "migrated.sql")
+	p := posting{fixture: f, Database: f.openAs(url), url: url}
 	p.run = f.start(p.Database, attemptOf("1"))
 	reservation := f.reserve(p.Database, p.run)
 	p.taken, _ = f.takeAll(reservation, year2026)
@@ -212,5 +218,19 @@ func TestSettle_KeepsWhatWasAcknowledgedAndGivesTheRestBack(t *testing.T) {
 	}
 	if first := p.count(`SELECT min(voucher_number) FROM ledgerport.exported_claims WHERE run_id = $1`, next.ID); first != 8 {
 		t.Errorf("its first number is %d, want 8", first)
+	}
+}
+
+// TestPosting_IsSeenByItsOrganisationAlone asks as the role, for every voucher on record.
+func TestPosting_IsSeenByItsOrganisationAlone(t *testing.T) {
+	t.Parallel()
+	p := newPosting(t, 3)
+	conn, err := pgx.Connect(t.Context(), p.url)
+	p.must(err)
+	defer func() { _ = conn.Close(t.Context()) }()
+	for organization, want := range map[string]int{"": 0, globex: 0, acme: 3} {
+		if got := visible(p.fixture, conn, organization, "ledgerport.posted_vouchers"); got != want {
+			t.Errorf("%q sees %d vouchers, want %d", organization, got, want)
+		}
 	}
 }
