@@ -10,6 +10,9 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/go-logr/logr"
+	ctrl "sigs.k8s.io/controller-runtime"
 )
 
 func main() {
@@ -17,6 +20,7 @@ func main() {
 	claims := flag.Int("claims", 500, "approved claims of each organisation")
 	exporter := flag.String("exporter", "", "show the sample with this exporter alone")
 	flag.Parse()
+	ctrl.SetLogger(logr.Discard()) // of the client; the demo says what it does
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	if err := demonstrate(ctx, &demo{claims: *claims, exporter: *exporter}, *keep); err != nil {
