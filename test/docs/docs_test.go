@@ -1,0 +1,136 @@
+// Package docs_test compares what docs/ lists with what there is: whoever adds a reason, a flag or a table documents it.
+package docs_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/spf13/pflag"
+
+	"github.com/ledgerport/ledgerport/command"
+	"github.com/ledgerport/ledgerport/exporters/builtin"
+	"github.com/ledgerport/ledgerport/test/testdb"
+)
+
+func TestEveryReasonIsDocumented(t *testing.T) {
+	t.Parallel()
+	var all strings.Builder
+	must(t, filepath.WalkDir("../../docs", func(path string, _ fs.DirEntry, err error) error {
+		if err == nil && filepath.Ext(path) == ".md" {
+			all.WriteString(read(t, path))
+		}
+		return err
+	}))
+	constants := reasons(t)
+	if len(constants) < 50 {
+		t.Fatalf("api/v1alpha1 has %d constants Reason…; were they moved?", len(constants))
+	}
+	for name, value := range constants {
+		if !strings.Contains(all.String(), "`"+value+"`") {
+			t.Errorf("no page under docs/ explains `%s` (%s); docs/reasons.md is the place for it", value, name)
+		}
+	}
+}
+
+// reasons gives the values of the constants Reason… by their names.
+func reasons(t *testing.T) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob("../../api/v1alpha1/*.go")
+	must(t, err)
+	found := map[string]string{}
+	for _, file := range files {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		must(t, err)
+		ast.Inspect(parsed, func(node ast.Node) bool {
+			spec, is := node.(*ast.ValueSpec)
+			if !is || len(spec.Values) != 1 || !strings.HasPrefix(spec.Names[0].Name, "Reason") {
+				return true
+			}
+			value, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+			must(t, err)
+			found[spec.Names[0].Name] = value
+			return true
+		})
+	}
+	return found
+}
+
+func TestTheTableOfFlagsIsThatOfTheManager(t *testing.T) {
+	t.Parallel()
+	manager, _, err := command.New(builtin.Registry()).Find([]string{"manager"})
+	must(t, err)
+	documented := firstColumn(t, "../../docs/operations.md", "| flag of `ledgerport manager` |")
+	manager.Flags().VisitAll(func(flag *pflag.Flag) {
+		if name := "--" + flag.Name; flag.Name != "help" && !slices.Contains(documented, name) {
+			t.Errorf("the table in docs/operations.md lacks %s: add a row with its default (%q) and what it means (%s)", name, flag.DefValue, flag.Usage)
+		}
+	})
+	for _, name := range documented {
+		if manager.Flags().Lookup(strings.TrimPrefix(name, "--")) == nil {
+			t.Errorf("the table in docs/operations.md has %s, and `ledgerport manager` does not", name)
+		}
+	}
+}
+
+func TestTheTableOfTablesIsThatOfTheMigrations(t *testing.T) {
+	t.Parallel()
+	url := testdb.New(t)
+	migrate := command.New(builtin.Registry())
+	migrate.SetArgs([]string{"migrate", "--database-url", url})
+	migrate.SetOut(t.Output())
+	must(t, migrate.ExecuteContext(t.Context()))
+	conn, err := pgx.Connect(t.Context(), url)
+	must(t, err)
+	t.Cleanup(func() { must(t, conn.Close(t.Context())) })
+	rows, err := conn.Query(t.Context(), `SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'ledgerport' ORDER BY 1`)
+	must(t, err)
+	present, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	must(t, err)
+	documented := firstColumn(t, "../../docs/kinds/claim-source.md", "| table | a row per |")
+	slices.Sort(documented)
+	if !slices.Equal(documented, present) {
+		t.Errorf("the schema ledgerport has the tables and views\n%q, and docs/kinds/claim-source.md lists\n%q", present, documented)
+	}
+}
+
+var code = regexp.MustCompile("`([^`]+)`")
+
+// firstColumn gives what is written as code in the first column of the table with a head.
+func firstColumn(t *testing.T, path, head string) (cells []string) {
+	t.Helper()
+	_, table, found := strings.Cut(read(t, path), "\n"+head)
+	if !found {
+		t.Fatalf("%s has no table with the head %q", path, head)
+	}
+	table, _, _ = strings.Cut(table, "\n\n")
+	for _, row := range strings.Split(table, "\n")[2:] {
+		for _, cell := range code.FindAllStringSubmatch(strings.SplitN(row, "|", 3)[1], -1) {
+			cells = append(cells, cell[1])
+		}
+	}
+	return cells
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	must(t, err)
+	return string(text)
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
