@@ -58,6 +58,8 @@ func fuzz(ctx context.Context, duration time.Duration, only string, jobs int) er
 	return errors.Join(failed...)
 }
 
+type target struct{ folder, name string }
+
 // run fuzzes one target, and shows at its end what it said.
 func (t target) run(ctx context.Context, duration time.Duration, workers int) error {
 	if ctx.Err() != nil {
@@ -73,8 +75,6 @@ func (t target) run(ctx context.Context, duration time.Duration, workers int) er
 	}
 	return nil
 }
-
-type target struct{ folder, name string }
 
 var declared = regexp.MustCompile(`^([^:]+)/[^/:]+_test\.go:func (Fuzz\w+)\(`)
 

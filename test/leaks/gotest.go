@@ -12,7 +12,7 @@ var (
 	// running names the test that speaks from here on.
 	running = regexp.MustCompile(`^=== (?:RUN|CONT|NAME) +(\S+)`)
 	// passed and failed end the output of a package.
-	passed = regexp.MustCompile(`^(?:ok  |\?   )\t`)
+	passed = regexp.MustCompile(`^(?:ok {2}|\? {3})\t`)
 	failed = regexp.MustCompile(`^FAIL\t`)
 )
 

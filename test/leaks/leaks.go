@@ -47,18 +47,6 @@ func New() *Scan {
 	return s
 }
 
-// PlantPassword adds the password of a connection URL, if it has one.
-func (s *Scan) PlantPassword(what, connection string) error {
-	parsed, err := url.Parse(connection)
-	if err != nil {
-		return fmt.Errorf("the connection URL of %s can not be read", what)
-	}
-	if password, has := parsed.User.Password(); has {
-		s.Plant(what, password)
-	}
-	return nil
-}
-
 // Scan collects what was found. It is safe for concurrent use.
 type Scan struct {
 	mu      sync.Mutex
@@ -78,6 +66,18 @@ func (s *Scan) Plant(what, secret string) {
 		s.secrets = map[string]string{}
 	}
 	s.secrets[secret] = what
+}
+
+// PlantPassword adds the password of a connection URL, if it has one.
+func (s *Scan) PlantPassword(what, connection string) error {
+	parsed, err := url.Parse(connection)
+	if err != nil {
+		return fmt.Errorf("the connection URL of %s can not be read", what)
+	}
+	if password, has := parsed.User.Password(); has {
+		s.Plant(what, password)
+	}
+	return nil
 }
 
 // Found gives what was found, and where; the thing itself is not repeated.

@@ -133,10 +133,10 @@ func withoutRule(manifests []*unstructured.Unstructured) (left []*unstructured.U
 		}
 		left = append(left, object)
 	}
-	if err != nil || !taken {
-		return nil, fmt.Errorf("%s is %q, which is no rule of a role (%v)", WithoutRule, named, err)
+	if err == nil && !taken {
+		err = fmt.Errorf("%s is %q, which is no rule of a role", WithoutRule, named)
 	}
-	return left, nil
+	return left, err
 }
 
 // WriteKubeconfig writes a file from which a program takes a configuration that Install gave.
