@@ -116,10 +116,6 @@ func (a *attempt) begin(ctx context.Context) (*rendering, error) {
 	if err != nil {
 		return nil, failure.Stalled(v1alpha1.ReasonInvalidChart, err, "spec.currency of the chart of accounts: %s", err)
 	}
-	if _, posts := a.exporter.(exporters.Poster); posts && a.run.Type == claims.TypeReversal {
-		return nil, failure.Stalled(v1alpha1.ReasonInvalidSpec, nil,
-			"the exporter %s sends vouchers to an accounting system, which may refuse some: reverse them there", a.exporter.Type())
-	}
 	r := &rendering{sums: sums{base: sum{currency: base}}}
 	r.writer, err = a.exporter.Begin(ctx, a.batch(), &a.spool)
 	return r, a.exporterFailure(err)
