@@ -140,15 +140,22 @@ func TestReversalIsPostedInTheOpenPeriod(t *testing.T) {
 	}
 }
 
-func TestReversalThatIsInterruptedGoesOnAsItWas(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
+// retryingReversal gives the reversal of a run of 40 claims whose destination is full: it has rendered its vouchers, and is
+// tried again many times.
+func (w *world) retryingReversal() *v1alpha1.ExportRun {
+	w.Helper()
 	w.tinyVolume()
 	w.exported(40)
 	w.fillVolume()
-	w.must(api.client.Patch(t.Context(), w.export(), client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"retry":{"limit":20}}}`))))
+	w.patch(w.export(), `{"spec":{"retry":{"limit":20}}}`)
 	w.create(w.reversal("back", "first"))
-	back := eventually(w, w.run("back"), runIs(v1alpha1.RunRetrying))
+	return eventually(w, w.run("back"), runIs(v1alpha1.RunRetrying))
+}
+
+func TestReversalThatIsInterruptedGoesOnAsItWas(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	back := w.retryingReversal()
 	digest := func() int64 {
 		return w.count(`select hashtext(string_agg(claim_id || voucher_number, ',' order by position)) # hashtext(r.files::text)
 			from ledgerport.reversal_vouchers e join ledgerport.runs r on r.id = e.run_id where r.id = $1 group by r.files`, string(back.UID))
@@ -171,12 +178,7 @@ func TestReversalThatIsInterruptedGoesOnAsItWas(t *testing.T) {
 func TestReversalThatIsCancelledLeavesEverythingAsItWas(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.tinyVolume()
-	w.exported(40)
-	w.fillVolume()
-	w.must(api.client.Patch(t.Context(), w.export(), client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"retry":{"limit":20}}}`))))
-	w.create(w.reversal("back", "first"))
-	back := eventually(w, w.run("back"), runIs(v1alpha1.RunRetrying))
+	back := w.retryingReversal()
 	w.must(api.client.Patch(t.Context(), back, client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"cancel":true}}`))))
 	eventually(w, back, runIs(v1alpha1.RunCancelled))
 	for query, want := range map[string]int64{
