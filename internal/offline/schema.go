@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"sync"
 
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -28,8 +29,8 @@ type schema struct {
 	rules      *cel.Validator
 }
 
-// schemas gives the schemas of the kinds that are installed, by kind.
-func schemas() (map[string]*schema, error) {
+// schemas gives the schemas of the kinds that are installed, by kind. Their rules are compiled once.
+var schemas = sync.OnceValues(func() (map[string]*schema, error) {
 	byKind := map[string]*schema{}
 	files, err := fs.Glob(crd.Bases, "bases/*.yaml")
 	if err != nil {
@@ -55,7 +56,7 @@ func schemas() (map[string]*schema, error) {
 		}
 	}
 	return byKind, nil
-}
+})
 
 func newSchema(declared *apiextensionsv1.JSONSchemaProps) (*schema, error) {
 	var props apiextensions.JSONSchemaProps
