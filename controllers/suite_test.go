@@ -191,8 +191,13 @@ func (w *world) startOperator(namespaces ...string) {
 	go func() { ended <- mgr.Start(ctx) }()
 	w.stopOperator = sync.OnceFunc(func() {
 		cancel()
-		if err := <-ended; err != nil {
-			w.Errorf("the operator ended with: %s", err)
+		select {
+		case err := <-ended:
+			if err != nil {
+				w.Errorf("the operator ended with: %s", err)
+			}
+		case <-time.After(patience): // a manager whose caches never filled does not end
+			w.Errorf("the operator does not end")
 		}
 	})
 	w.Cleanup(func() {

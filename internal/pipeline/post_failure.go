@@ -1,0 +1,45 @@
+package pipeline
+
+import (
+	"strings"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/internal/failure"
+)
+
+// systemFailure says what is wrong with an accounting system.
+func (a *attempt) systemFailure(system *exporters.SystemError) error {
+	message := a.quoted(system.Message)
+	switch system.Problem {
+	case exporters.CredentialsRefused:
+		return failure.On(v1alpha1.ConditionCredentialsReady, failure.Transient(v1alpha1.ReasonLoginRefused, system, "%s", message))
+	case exporters.OutcomeUnknown:
+		return failure.Transient(v1alpha1.ReasonOutcomeUnknown, system, "%s", message)
+	case exporters.Refused:
+		return failure.Transient(v1alpha1.ReasonSystemRefused, system, "%s", message)
+	default:
+		return failure.Transient(v1alpha1.ReasonSystemUnreachable, system, "%s", message)
+	}
+}
+
+// longestMessage bounds what is kept of a message of the system, in characters.
+const longestMessage = 300
+
+// quoted is a message of the system as it may be shown: short, on one line, without a credential.
+func (a *attempt) quoted(message string) string {
+	for _, secret := range a.credentials {
+		if len(secret) > 0 {
+			message = strings.ReplaceAll(message, string(secret), "…")
+		}
+	}
+	return oneLine(message)
+}
+
+func oneLine(text string) string {
+	text = strings.Join(strings.Fields(strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", ""), "")), " ")
+	if characters := []rune(text); len(characters) > longestMessage {
+		return string(characters[:longestMessage-1]) + "…"
+	}
+	return text
+}
