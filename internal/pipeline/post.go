@@ -73,7 +73,7 @@ func (a *attempt) spoolRequests(ctx context.Context) error {
 
 // figures are what will be on record of vouchers that are to be sent. They take disk, not memory.
 type figures struct {
-	content *scratch
+	content *content
 	encoder *json.Encoder
 }
 
@@ -82,7 +82,7 @@ func (a *attempt) noteFigures(r *rendering) error {
 	if _, posts := a.exporter.(exporters.Poster); !posts {
 		return nil
 	}
-	content, err := a.spool.scratch()
+	content, err := a.spool.newContent()
 	r.figures = &figures{content: content, encoder: json.NewEncoder(content)}
 	return err
 }
@@ -105,12 +105,12 @@ func (f *figures) note(position int64, voucher *ledger.Voucher, lines int64) err
 }
 
 // reader gives what was noted, in order, and then io.EOF.
-func (f *figures) reader() func() (claims.PostedVoucher, error) {
+func (f *figures) reader() (next func() (claims.PostedVoucher, error), err error) {
 	decoder := json.NewDecoder(f.content.reader())
 	return func() (voucher claims.PostedVoucher, err error) {
 		err = decoder.Decode(&voucher)
 		return voucher, err
-	}
+	}, f.content.flush()
 }
 
 // posting is a session with the accounting system, and the record of what it says.

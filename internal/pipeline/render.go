@@ -190,7 +190,11 @@ func (a *attempt) recordRendering(ctx context.Context, r *rendering, reservation
 	}
 	rendered := a.rendered(r, manifest)
 	if r.figures != nil {
-		if err := reservation.RecordPosting(ctx, r.figures.reader()); err != nil {
+		next, err := r.figures.reader()
+		if err != nil {
+			return err
+		}
+		if err := reservation.RecordPosting(ctx, next); err != nil {
 			return failure.On(v1alpha1.ConditionSourceReady, err)
 		}
 	}

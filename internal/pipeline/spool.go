@@ -8,10 +8,13 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/klauspost/compress/s2"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters"
@@ -19,18 +22,17 @@ import (
 	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
-// spool keeps an artifact on local disk until it is whole, its totals are checked and its hash is on record. Its files
-// have no name, so that nothing is left of them when the process ends, however it ends.
+// spool keeps an artifact on local disk until it is whole, its totals are checked and its hash is on record.
 type spool struct {
 	directory string
 	files     []*spoolFile
-	scratches []*os.File
+	contents  []*content // of the files, and what is scratch
 }
 
 type spoolFile struct {
 	claims.File
-	content *os.File
-	hash    hash.Hash
+	*content
+	hash hash.Hash
 }
 
 // Create implements exporters.Sink.
@@ -45,7 +47,7 @@ func (s *spool) Create(_ context.Context, name, mediaType string) (io.WriteClose
 }
 
 func (s *spool) create(name, mediaType string) (*spoolFile, error) {
-	content, err := s.unnamed()
+	content, err := s.newContent()
 	if err != nil {
 		return nil, err
 	}
@@ -54,69 +56,74 @@ func (s *spool) create(name, mediaType string) (*spoolFile, error) {
 	return file, nil
 }
 
-// Scratch implements exporters.Sink.
-func (s *spool) Scratch(context.Context) (exporters.Scratch, error) { return s.scratch() }
-
-func (s *spool) scratch() (*scratch, error) {
-	content, err := s.unnamed()
-	if err != nil {
-		return nil, err
-	}
-	s.scratches = append(s.scratches, content)
-	return &scratch{content: content}, nil
-}
-
-// unnamed makes a file that is gone when it is closed.
-func (s *spool) unnamed() (*os.File, error) {
-	content, err := os.CreateTemp(s.directory, "ledgerport-spool-")
-	if err != nil {
-		return nil, spoolFailure(err)
-	}
-	return content, os.Remove(content.Name())
-}
-
-// scratch is content on disk that an exporter copies into a file of its artifact.
-type scratch struct {
-	content *os.File
-	size    int64
-}
-
-// Write implements io.Writer.
-func (s *scratch) Write(p []byte) (int, error) {
-	n, err := s.content.Write(p)
-	s.size += int64(n)
-	if err != nil {
-		return n, spoolFailure(err)
-	}
-	return n, nil
-}
-
-// WriteTo implements io.WriterTo.
-func (s *scratch) WriteTo(w io.Writer) (int64, error) { return io.Copy(w, s.reader()) }
-
-// reader gives the content from its beginning.
-func (s *scratch) reader() io.Reader { return io.NewSectionReader(s.content, 0, s.size) }
-
 // Write implements io.Writer.
 func (f *spoolFile) Write(p []byte) (int, error) {
 	n, err := f.content.Write(p)
 	f.hash.Write(p[:n])
 	f.Size += int64(n)
-	if err != nil {
-		return n, spoolFailure(err)
-	}
-	return n, nil
+	return n, err
 }
 
 // Close implements io.Closer: the file is complete, and can be read.
 func (f *spoolFile) Close() error {
 	f.SHA256 = hex.EncodeToString(f.hash.Sum(nil))
-	return nil
+	return f.flush()
 }
 
-// reader gives the content from its beginning.
-func (f *spoolFile) reader() io.Reader {
-	return io.NewSectionReader(f.content, 0, f.Size)
+// Scratch implements exporters.Sink.
+func (s *spool) Scratch(context.Context) (exporters.Scratch, error) { return s.scratch() }
+
+func (s *spool) scratch() (*scratch, error) {
+	content, err := s.newContent()
+	return &scratch{content}, err
+}
+
+// scratch is content that an exporter copies into a file of its artifact.
+type scratch struct{ *content }
+
+// WriteTo implements io.WriterTo.
+func (s *scratch) WriteTo(w io.Writer) (int64, error) {
+	if err := s.flush(); err != nil {
+		return 0, err
+	}
+	return io.Copy(w, s.reader())
+}
+
+// content is on disk, compressed: accounting formats repeat themselves, and what goes to the disk is a fraction of what is written.
+type content struct {
+	file       *os.File
+	compressed *s2.Writer
+}
+
+// blockSize bounds what is compressed at once, in bytes.
+const blockSize = 256 << 10
+
+// newContent makes a file without a name, so that nothing is left of it when the process ends, however it ends.
+func (s *spool) newContent() (*content, error) {
+	file, err := os.CreateTemp(s.directory, "ledgerport-spool-")
+	if err != nil {
+		return nil, spoolFailure(err)
+	}
+	if err := os.Remove(file.Name()); err != nil {
+		return nil, spoolFailure(errors.Join(err, file.Close()))
+	}
+	c := &content{file, s2.NewWriter(file, s2.WriterBlockSize(blockSize), s2.WriterConcurrency(1))}
+	s.contents = append(s.contents, c)
+	return c, nil
+}
+
+// Write implements io.Writer.
+func (c *content) Write(p []byte) (int, error) {
+	n, err := c.compressed.Write(p)
+	return n, spoolFailure(err)
+}
+
+// flush lets readers have all that was written.
+func (c *content) flush() error { return spoolFailure(c.compressed.Flush()) }
+
+// reader gives what was flushed, from its beginning.
+func (c *content) reader() io.Reader {
+	return s2.NewReader(io.NewSectionReader(c.file, 0, math.MaxInt64), s2.ReaderMaxBlockSize(blockSize))
 }
 
 // records describes the files, in the order in which they were created.
@@ -130,17 +137,17 @@ func (s *spool) records() []claims.File {
 
 // discard frees the disk.
 func (s *spool) discard() {
-	for _, file := range s.files {
-		_ = file.content.Close() // nothing can be lost: the content is either delivered or not wanted
+	for _, content := range s.contents {
+		_ = content.file.Close() // nothing can be lost: the content is either delivered or not wanted
 	}
-	for _, content := range s.scratches {
-		_ = content.Close() // what was wanted of it was copied
-	}
-	s.files, s.scratches = nil, nil
+	s.files, s.contents = nil, nil
 }
 
 func spoolFailure(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return failure.Transient(v1alpha1.ReasonExporterFailed, err,
 			"the operator's spool directory is full; give its volume more room")
 	}

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
@@ -62,6 +63,9 @@ func TestScratchIsCopiedWholeAndIsNoFileOfTheArtifact(t *testing.T) {
 	if n, err := scratch.WriteTo(file); n != 8 || err != nil {
 		t.Fatalf("%d bytes were copied (%v), want 8", n, err)
 	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
 	if content, err := io.ReadAll(s.files[0].reader()); err != nil || string(content) != "one, two" {
 		t.Errorf("the file has %q (%v)", content, err)
 	}
@@ -70,6 +74,45 @@ func TestScratchIsCopiedWholeAndIsNoFileOfTheArtifact(t *testing.T) {
 	}
 	if left, err := os.ReadDir(s.directory); err != nil || len(left) > 0 {
 		t.Errorf("the directory has %v (%v): a crash would leave it", left, err)
+	}
+}
+
+func TestSpoolTakesAFractionOfTheDiskThatItsContentHas(t *testing.T) {
+	t.Parallel()
+	s := &spool{directory: t.TempDir()}
+	defer s.discard()
+	file, err := s.Create(t.Context(), "a.csv", "text/csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := bytes.Repeat([]byte("4670;1740;\"\";\"\";\"\";\"\"\r\n"), 4*blockSize/27)
+	if _, err := file.Write(want); err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if have, err := io.ReadAll(s.files[0].reader()); err != nil || !bytes.Equal(have, want) {
+		t.Errorf("%d bytes were read back (%v) of %d", len(have), err, len(want))
+	}
+	if info, err := s.files[0].file.Stat(); err != nil || info.Size() > int64(len(want)/10) {
+		t.Errorf("%d bytes take %d bytes of the disk (%v)", len(want), info.Size(), err)
+	}
+}
+
+func TestAFileWithoutContentIsEmpty(t *testing.T) {
+	t.Parallel()
+	s := &spool{directory: t.TempDir()}
+	defer s.discard()
+	file, err := s.Create(t.Context(), "a.csv", "text/csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if have, err := io.ReadAll(s.files[0].reader()); err != nil || len(have) > 0 {
+		t.Errorf("read %q (%v)", have, err)
 	}
 }
 
