@@ -39,8 +39,7 @@ lint: ## Lint all Go code, dependency directions included, and render config/def
 	$(TOOLS) kustomize build config/prometheus >/dev/null
 
 test: ## Run all tests, against a real kube-apiserver, PostgreSQL and S3 server; what they say is looked through for secrets
-	go run ./hack/with-environment -scan go test -v -count=1 ./...
-	go -C examples/exporter test -mod=mod -count=1 ./...
+	go run ./hack/with-environment -scan sh -c 'go test -v -count=1 ./... && go -C examples/exporter test -v -mod=mod -count=1 ./...'
 
 demo: ## Do the main job once on real parts (EXPORTER=type shows that one, KEEP=1 keeps everything running)
 	go run ./hack/demo $(if $(EXPORTER),-exporter=$(EXPORTER)) $(if $(KEEP),-keep)

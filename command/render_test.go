@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"github.com/ledgerport/ledgerport/hack/environment"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/test/application"
+	"github.com/ledgerport/ledgerport/test/leaks"
 	"github.com/ledgerport/ledgerport/test/testdb"
 )
 
@@ -59,6 +61,7 @@ func TestRenderWritesWhatItIsAskedFor(t *testing.T) {
 		{"-f ../config/samples/20_acme_csv.yaml", "spec.sourceRef: ClaimSource expenses/claims is not among the files", "1 problems in ", ""},
 	} {
 		output := t.TempDir()
+		leaks.AtEnd(t, func(_ context.Context, scan *leaks.Scan) error { return scan.Files(output, nil) })
 		var out bytes.Buffer
 		command := New(builtin.Registry())
 		command.SetArgs(append([]string{"render", "--database-url", database, "--output", output}, strings.Fields(test.arguments)...))

@@ -80,7 +80,7 @@ func (i *installation) start(t *testing.T, directory, name string, flags ...stri
 				t.Errorf("something was forbidden: %s", line)
 			}
 		}
-		i.scan.Log(name, said)
+		i.scan.Lines("log line", name, said)
 		if found := i.scan.Found(); len(found) > 0 {
 			t.Errorf("what nobody is to see was written: %q", found)
 		}

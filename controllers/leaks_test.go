@@ -14,12 +14,10 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
-	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
-	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/test/leaks"
 )
 
@@ -50,18 +48,10 @@ func (b *logBuffer) all() []byte {
 
 func (b *logBuffer) logger() logr.Logger { return logr.FromSlogHandler(slog.NewJSONHandler(b, nil)) }
 
-// written are the kinds of objects that the operator writes or reads, Secrets apart.
-func written() []client.ObjectList {
-	return []client.ObjectList{
-		&v1alpha1.AccountingExportList{}, &v1alpha1.ClaimSourceList{}, &v1alpha1.ExportRunList{}, &v1alpha1.ChartOfAccountsList{},
-		&v1alpha1.ExportDestinationList{}, &eventsv1.EventList{},
-	}
-}
-
 // scanEverything looks at what is left when all tests have ended. Artifacts were looked at when their tests ended.
 func scanEverything(ctx context.Context) error {
-	scan.Log("", operatorLog.all())
-	if err := scan.Objects(ctx, api.client, written()); err != nil {
+	scan.Lines("log line", "", operatorLog.all())
+	if err := scan.Objects(ctx, api.client); err != nil {
 		return err
 	}
 	if err := scan.Metrics(metrics.Registry); err != nil {
@@ -80,7 +70,7 @@ func (w *world) plant() {
 	w.Helper()
 	w.must(scan.PlantPassword("the database", w.database))
 	w.Cleanup(func() {
-		if err := scan.Files(w.exports); err != nil {
+		if err := scan.Files(w.exports, nil); err != nil {
 			w.Error(err)
 		}
 	})
@@ -108,7 +98,7 @@ func TestTheScanFindsWhatIsPlanted(t *testing.T) {
 	}
 	var planted leaks.Scan
 	planted.Plant("a password", secret)
-	if err := planted.Objects(t.Context(), api.client, written(), client.InNamespace(namespace)); err != nil {
+	if err := planted.Objects(t.Context(), api.client, client.InNamespace(namespace)); err != nil {
 		t.Fatal(err)
 	}
 	for _, object := range []client.Object{event, export} { // before the suite's own scan finds them
@@ -119,7 +109,7 @@ func TestTheScanFindsWhatIsPlanted(t *testing.T) {
 
 	var log logBuffer
 	log.logger().Info("connected", "url", "postgres://app:"+secret+"@db/app")
-	planted.Log("", log.all())
+	planted.Lines("log line", "", log.all())
 	registry := prometheus.NewRegistry()
 	leaking := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "leaking"}, []string{"account"})
 	registry.MustRegister(leaking)
@@ -131,7 +121,7 @@ func TestTheScanFindsWhatIsPlanted(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(directory, "artifact.csv"), []byte("claimant;"+iban), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := planted.Files(directory); err != nil {
+	if err := planted.Files(directory, nil); err != nil {
 		t.Fatal(err)
 	}
 	found := strings.Join(planted.Found(), "\n")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,6 +18,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/hack/environment"
 	"github.com/ledgerport/ledgerport/test/application"
+	"github.com/ledgerport/ledgerport/test/leaks"
 	"github.com/ledgerport/ledgerport/test/standins"
 )
 
@@ -191,6 +193,31 @@ func (d *demo) runExports(ctx context.Context) error {
 		}
 		return last.Phase == v1alpha1.RunSucceeded, fmt.Sprintf("its run %s is %s (%s)", last.Name, last.Phase, last.Reason)
 	})
+}
+
+// lookForLeaks fails where the operator has written something that nobody is to see.
+func (d *demo) lookForLeaks(ctx context.Context) error {
+	scan := leaks.New()
+	log, err := os.ReadFile(d.operator.LogPath)
+	if err != nil {
+		return err
+	}
+	conn, err := pgx.Connect(ctx, d.postgres.URL)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }() // only read
+	err = errors.Join(scan.PlantPassword("the database", d.postgres.URL), scan.Objects(ctx, d.client), scan.Records(ctx, conn))
+	pays := func(path string) bool { return d.exporter == "pain001" && filepath.Ext(path) == ".xml" }
+	if err := errors.Join(err, scan.Files(d.operator.Exports, pays)); err != nil {
+		return err
+	}
+	lines := scan.Lines("log line", "", log)
+	fmt.Printf("    %d log lines, %d objects, %d records, %d files\n", lines, scan.Looked("object"), scan.Looked("record"), scan.Looked("file"))
+	if found := scan.Found(); len(found) > 0 {
+		return fmt.Errorf("what nobody is to see was written:\n%s", strings.Join(found, "\n"))
+	}
+	return nil
 }
 
 // eventually waits until every export is as it should be, and else says which is not, and why.

@@ -49,6 +49,7 @@ func demonstrate(ctx context.Context, d *demo, keep bool) (err error) {
 		{"Applying config/samples through the API", d.applySamples},
 		{"Waiting until the exports are ready", d.waitUntilReady},
 		{"Asking for a run of each export, and waiting for it to succeed", d.runExports},
+		{"Looking for secrets and bank accounts in what the operator has written", d.lookForLeaks},
 	}
 	began := time.Now()
 	for _, step := range steps {

@@ -1,6 +1,8 @@
 package offline_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -25,6 +27,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/pipeline"
 	"github.com/ledgerport/ledgerport/internal/references"
 	"github.com/ledgerport/ledgerport/test/application"
+	"github.com/ledgerport/ledgerport/test/leaks"
 	"github.com/ledgerport/ledgerport/test/testdb"
 )
 
@@ -96,6 +99,10 @@ func TestWhatIsRenderedIsWhatTheNextRunDelivers(t *testing.T) {
 			t.Parallel()
 			valid, exports, currencies := sample(t, exporter)
 			database, rendered, delivered := databaseOf(t, currencies), t.TempDir(), t.TempDir()
+			leaks.AtEnd(t, func(_ context.Context, scan *leaks.Scan) error {
+				pays := func(path string) bool { return exporter == "pain001" && filepath.Ext(path) == ".xml" }
+				return errors.Join(scan.Files(rendered, pays), scan.Files(delivered, pays))
+			})
 			operator := &pipeline.Pipeline{
 				Resolver: &references.Resolver{
 					Objects: valid.Objects, Secrets: credentials.Secrets{API: valid.Objects}, Outbound: loopback(t),

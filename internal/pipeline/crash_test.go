@@ -32,6 +32,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/pipeline"
 	"github.com/ledgerport/ledgerport/internal/references"
 	"github.com/ledgerport/ledgerport/test/application"
+	"github.com/ledgerport/ledgerport/test/leaks"
 	"github.com/ledgerport/ledgerport/test/testdb"
 )
 
@@ -94,6 +95,7 @@ type stage struct {
 func newStage(t *testing.T) *stage {
 	t.Helper()
 	s := &stage{T: t, database: testdb.New(t), exports: t.TempDir()}
+	leaks.AtEnd(t, func(_ context.Context, scan *leaks.Scan) error { return scan.Files(s.exports, nil) })
 	s.sql(application.CreateTables)
 	s.sql(func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := application.Fill(ctx, conn, application.Content{

@@ -40,10 +40,10 @@ func InsertClaim(ctx context.Context, conn *pgx.Conn, claim Claim) (id string, e
 		approved = time.Now().Add(-2 * time.Hour)
 	}
 	err = conn.QueryRow(ctx, `
-		INSERT INTO public.claims (id, organization_id, claimant_id, claimant_name, status, approved_at, currency, description)
-		VALUES (gen_random_uuid(), $1, $2, $3, $4, $5, $6, nullif($7, '')) RETURNING id::text`,
+		INSERT INTO public.claims (id, organization_id, claimant_id, claimant_name, claimant_iban, status, approved_at, currency, description)
+		VALUES (gen_random_uuid(), $1, $2, $3, $8, $4, $5, $6, nullif($7, '')) RETURNING id::text`,
 		claim.OrganizationID, cmp.Or(claim.ClaimantID, "1042"), "Employee "+cmp.Or(claim.ClaimantID, "1042"),
-		cmp.Or(claim.Status, "approved"), approved, cmp.Or(claim.Currency, "EUR"), claim.Description).Scan(&id)
+		cmp.Or(claim.Status, "approved"), approved, cmp.Or(claim.Currency, "EUR"), claim.Description, IBAN(1042)).Scan(&id)
 	if err != nil {
 		return "", fmt.Errorf("inserting a claim: %w", err)
 	}

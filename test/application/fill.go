@@ -144,7 +144,7 @@ func (m *maker) claim(i int) (claim []any, lines [][]any) {
 	}
 	approved := m.ApprovedFrom.Add(time.Duration(m.random.Int64N(int64(m.ApprovedTo.Sub(m.ApprovedFrom))))).Truncate(time.Microsecond)
 	claim = []any{
-		pgtype.UUID{Bytes: id, Valid: true}, m.OrganizationID, fmt.Sprint(employee), fmt.Sprintf("Employee %d", employee), testIBAN(employee),
+		pgtype.UUID{Bytes: id, Valid: true}, m.OrganizationID, fmt.Sprint(employee), fmt.Sprintf("Employee %d", employee), IBAN(employee),
 		"approved", approved, "manager-7", currency, fmt.Sprintf("Expenses of week %d", 1+m.random.IntN(52)),
 	}
 	for number := 1; number <= m.LinesPerClaim; number++ {
@@ -203,8 +203,8 @@ func decimal(minor int64, exponent int32) pgtype.Numeric {
 	return n
 }
 
-// testIBAN gives a German IBAN with right check digits for a bank that does not exist.
-func testIBAN(employee int) string {
+// IBAN gives a German IBAN with right check digits for an employee, at a bank that does not exist.
+func IBAN(employee int) string {
 	account := fmt.Sprintf("99999999%010d", employee)
 	remainder := 0
 	for _, digit := range account + "131400" { // D is 13, E is 14, and 00 for the check digits

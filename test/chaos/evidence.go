@@ -32,6 +32,7 @@ type evidence struct {
 	numbering []numbering
 	files     map[string][]byte // by location, hidden files included, probes not
 	resources []v1alpha1.ExportRun
+	leaks     []string // what nobody is to see, and where it was
 }
 
 // approvedClaim with the gross amount of its lines in cents.
@@ -94,6 +95,10 @@ func (w *world) gather(ctx context.Context) (*evidence, error) {
 		return nil, err
 	}
 	e.resources = list.Items
+	if err := w.lookForLeaks(ctx, conn); err != nil {
+		return nil, err
+	}
+	e.leaks = w.scan.Found()
 	return e, nil
 }
 

@@ -2,18 +2,27 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"reflect"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/go-logr/logr"
 	"github.com/jackc/pgx/v5"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/ledgerport/ledgerport/internal/failpoint"
+	"github.com/ledgerport/ledgerport/test/application"
 )
 
 // TestOperators shares one world, because it takes long to start.
@@ -45,6 +54,44 @@ func TestOperators(t *testing.T) {
 	t.Run("a reversal in the middle of which one is killed frees the claims once", func(t *testing.T) {
 		diesReversing(t, w, w.tenants[1])
 	})
+	t.Run("what nobody is to see is found wherever it was written", func(t *testing.T) { findsLeaks(t, w) })
+}
+
+// findsLeaks writes bank accounts and a password where operators write, and lets the judge find each.
+func findsLeaks(t *testing.T, w *world) {
+	t.Helper()
+	must(t, w.lookAtMetrics(t.Context()))
+	if w.scan.Looked("metric") == 0 || w.scan.Looked("log line") == 0 || len(w.scan.Found()) > 0 {
+		t.Fatalf("%d metrics and %d log lines were looked at, and found was %q", w.scan.Looked("metric"), w.scan.Looked("log line"), w.scan.Found())
+	}
+	iban := application.IBAN(1042)
+	must(t, w.api.Create(t.Context(), &corev1.Event{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.tenants[0].namespace, Name: "leak"}, Reason: "Leak", Message: "paid to " + iban,
+		InvolvedObject: corev1.ObjectReference{Namespace: w.tenants[0].namespace},
+	}))
+	log, err := os.OpenFile(filepath.Join(w.directory, w.operators[0].name+".log"), os.O_APPEND|os.O_WRONLY, 0)
+	must(t, err)
+	_, err = fmt.Fprintln(log, "connecting to", w.postgres.URL)
+	must(t, errors.Join(err, log.Close()))
+	conn, err := pgx.Connect(t.Context(), w.postgres.URL)
+	must(t, err)
+	_, err = conn.Exec(t.Context(), `INSERT INTO ledgerport.held_claims (organization_id, claim_id, run_id, reason, message) VALUES ('o', 'c', 'r', 'Leak', 'of Employee 1042')`)
+	must(t, errors.Join(err, conn.Close(t.Context())))
+	_, err = w.objects().PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: aws.String("leak"), Body: strings.NewReader(iban)})
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(w.directory, "exports", "leak"), []byte(iban), 0o600))
+	left, err := w.gather(t.Context())
+	must(t, err)
+	found, report := judge(left)
+	said := strings.Join(report, "\n")
+	for _, want := range []string{"EventList", "the database in log line", "record held_claims", "object in a bucket leak", "file leak"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("%q was not found: %s", want, said)
+		}
+	}
+	if found.Leaked != 5 {
+		t.Errorf("%d leaks are counted, want 5: %s", found.Leaked, said)
+	}
 }
 
 // wakesUpLate stops a real process at a point, lets the other operator bring the run to its end, and wakes it up.

@@ -26,6 +26,8 @@ type damage struct {
 	Stuck int `json:"stuck"`
 	// Disagree are runs of which resource and database say different things.
 	Disagree int `json:"disagree"`
+	// Leaked are passwords, bank accounts and names of claimants where nobody is to see them.
+	Leaked int `json:"leaked"`
 }
 
 // judge compares everything with everything. The report has a line for each damage.
@@ -91,6 +93,9 @@ func judge(e *evidence) (found damage, report []string) {
 			note(&found.Disagree, format, args...)
 		}
 	})
+	for _, leak := range e.leaks {
+		note(&found.Leaked, "what nobody is to see was written: %s", leak)
+	}
 	return found, report
 }
 

@@ -126,6 +126,7 @@ func TestEveryKindOfDamageIsFound(t *testing.T) {
 		"a resource that claims success":          {func(e *evidence) { e.resources[2].Status.Phase = v1alpha1.RunSucceeded }, damage{Disagree: 1}},
 		"a resource that denies success":          {func(e *evidence) { e.resources[0].Status.Phase = v1alpha1.RunCancelled }, damage{Disagree: 1}},
 		"a resource that tells of another number": {func(e *evidence) { e.resources[0].Status.Claims = 3 }, damage{Disagree: 1}},
+		"a password in a log":                     {func(e *evidence) { e.leaks = []string{"a password in log line"} }, damage{Leaked: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

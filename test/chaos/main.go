@@ -66,6 +66,9 @@ func run(ctx context.Context, kills int, seed uint64, duration time.Duration) (r
 	if err := w.rest(ctx); err != nil {
 		say("there is no rest: %s", err) // what is stuck is counted
 	}
+	if err := w.lookAtMetrics(ctx); err != nil {
+		return result{}, fmt.Errorf("looking at metrics: %w", err)
+	}
 	if err := w.stopOperators(); err != nil {
 		return result{}, fmt.Errorf("stopping the operators: %w", err)
 	}

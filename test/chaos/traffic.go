@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/ledgerport/ledgerport/test/application"
 )
 
 // traffic approves claims and asks for runs, all the while, until its context ends. Whatever fails is done again: servers
@@ -43,11 +45,12 @@ func (w *world) approve(ctx context.Context, t tenant, random *rand.Rand) {
 // insertClaim approves one claim with its lines in one transaction that outlives the server. Its description is its id, so
 // that a format without claim ids has it.
 func insertClaim(ctx context.Context, conn *pgx.Conn, t tenant, random *rand.Rand) error {
-	id := uuid.New()
+	id, employee := uuid.New(), 1000+random.IntN(50)
 	batch := &pgx.Batch{}
 	batch.Queue(`SET LOCAL synchronous_commit = on`)
-	batch.Queue(`INSERT INTO public.claims (id, organization_id, claimant_id, claimant_name, status, approved_at, currency, description)
-		VALUES ($1, $2, $3, 'Test', 'approved', clock_timestamp(), 'EUR', $4)`, id, t.organization, fmt.Sprint(1000+random.IntN(50)), id.String())
+	batch.Queue(`INSERT INTO public.claims (id, organization_id, claimant_id, claimant_name, claimant_iban, status, approved_at, currency, description)
+		VALUES ($1, $2, $3::text, 'Employee ' || $3::text, $4, 'approved', clock_timestamp(), 'EUR', $5)`,
+		id, t.organization, fmt.Sprint(employee), application.IBAN(employee), id.String())
 	for number := range 1 + random.IntN(3) {
 		gross := 100 + random.Int64N(500_000)
 		tax := gross * 19 / 119

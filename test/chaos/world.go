@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -25,6 +26,7 @@ import (
 	"github.com/ledgerport/ledgerport/hack/environment"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/test/application"
+	"github.com/ledgerport/ledgerport/test/leaks"
 )
 
 const bucket = "chaos"
@@ -44,12 +46,14 @@ type world struct {
 	toDatabase, toStore   *line
 	api                   client.Client
 	operators             []*operator
+	metrics               sync.Map // addresses, by the operators' names
+	scan                  *leaks.Scan
 	volume                string // a small filesystem below the operators' root; empty where none can be mounted
 }
 
 // newWorld starts the servers, the lines to them, two operators, and applies the resources of every tenant.
 func newWorld(ctx context.Context, seed uint64) (w *world, err error) {
-	w = &world{random: rand.New(rand.NewPCG(seed, 0)), tenants: newTenants()}
+	w = &world{random: rand.New(rand.NewPCG(seed, 0)), tenants: newTenants(), scan: leaks.New()}
 	if w.directory, err = os.MkdirTemp("", "ledgerport-chaos-"); err != nil {
 		return w, err
 	}
@@ -74,6 +78,9 @@ func (w *world) startServers(ctx context.Context) error {
 		return err
 	}
 	if w.postgres, err = environment.StartPostgres(ctx, filepath.Join(w.directory, "postgres"), os.Stderr); err != nil {
+		return err
+	}
+	if err := w.scan.PlantPassword("the database", w.postgres.URL); err != nil {
 		return err
 	}
 	if w.store, err = environment.StartS3(ctx, filepath.Join(w.directory, "s3"), os.Stderr); err != nil {
@@ -150,10 +157,16 @@ func (w *world) startOperators(ctx context.Context) error {
 	}
 	for i := range 2 {
 		o := &operator{name: fmt.Sprintf("operator-%d", i+1), start: func(name string) (*environment.Operator, error) {
+			metrics, err := freeAddress()
+			if err != nil {
+				return nil, err
+			}
+			w.metrics.Store(name, metrics)
 			return environment.RunOperator(w.controlPlane, binary, w.directory, name,
 				[]string{"LEDGERPORT_FAILPOINTS=" + w.failpoints},
 				"--leader-elect-lease-duration=2s", "--leader-elect-renew-deadline=1500ms", "--leader-elect-retry-period=300ms",
-				"--recheck-interval=2s", "--shutdown-grace-period="+gracePeriod.String(), "--spool-directory="+w.directory)
+				"--recheck-interval=2s", "--shutdown-grace-period="+gracePeriod.String(), "--spool-directory="+w.directory,
+				"--metrics-bind-address="+metrics, "--metrics-authentication=false")
 		}}
 		if err := o.begin(); err != nil {
 			return err

@@ -30,6 +30,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/hack/environment"
+	"github.com/ledgerport/ledgerport/test/leaks"
 )
 
 // operatorNamespace is where config/default puts the operator.
@@ -42,6 +43,7 @@ type cluster struct {
 	pods   kubernetes.Interface
 	config *rest.Config
 	values map[string]string // of the templates in testdata
+	scan   *leaks.Scan       // of all that the operator writes
 }
 
 func connect(t *testing.T) *cluster {
@@ -54,7 +56,7 @@ func connect(t *testing.T) *cluster {
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		t.Fatal(err)
 	}
-	c := &cluster{T: t, config: config, values: map[string]string{}}
+	c := &cluster{T: t, config: config, values: map[string]string{}, scan: leaks.New()}
 	if c.client, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
 	"os"
@@ -14,9 +16,15 @@ import (
 	"regexp"
 	"slices"
 	"sync"
+	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
+	eventsv1 "k8s.io/api/events/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
 )
 
 // Patterns of what test/application plants in every claim.
@@ -36,6 +44,8 @@ var planted = map[string]string{
 	"correct-horse":             "the password of an accounting system",
 	"a-new-password":            "a rotated password of an accounting system",
 	"emergency-password":        "a password from the operator's environment",
+	"the-first-password":        "the password of the operator's role on a cluster",
+	"the-rotated-password":      "the rotated password of the operator's role on a cluster",
 }
 
 // New makes a scan for everything that tests of this module plant.
@@ -114,18 +124,26 @@ func (s *Scan) Text(kind, where string, content []byte, patterns ...*regexp.Rege
 	}
 }
 
-// Log looks at every line of a program's log, and gives their number.
-func (s *Scan) Log(where string, content []byte) (lines int) {
+// Lines looks at every line of what a program has said, such as its log or its metrics, and gives their number.
+func (s *Scan) Lines(kind, where string, content []byte) (lines int) {
 	for line := range bytes.Lines(content) {
-		s.Text("log line", where, line, BankAccount, Name)
+		s.Text(kind, where, line, BankAccount, Name)
 		lines++
 	}
 	return lines
 }
 
-// Objects looks at every object of the lists, Secrets are not to be among them.
-func (s *Scan) Objects(ctx context.Context, reader client.Reader, lists []client.ObjectList, of ...client.ListOption) error {
-	for _, list := range lists {
+// Resources are lists of the kinds of objects that an operator writes or reads, Secrets apart.
+func Resources() []client.ObjectList {
+	return []client.ObjectList{
+		&v1alpha1.AccountingExportList{}, &v1alpha1.ClaimSourceList{}, &v1alpha1.ExportRunList{}, &v1alpha1.ChartOfAccountsList{},
+		&v1alpha1.ExportDestinationList{}, &eventsv1.EventList{},
+	}
+}
+
+// Objects looks at every one of the Resources, events among them.
+func (s *Scan) Objects(ctx context.Context, reader client.Reader, of ...client.ListOption) error {
+	for _, list := range Resources() {
 		if err := reader.List(ctx, list, of...); err != nil {
 			return err
 		}
@@ -153,17 +171,104 @@ func (s *Scan) Metrics(gatherer prometheus.Gatherer) error {
 	return err
 }
 
-// Files looks at every file below a directory. Names of claimants may be in artifacts; bank accounts may not, save in those
-// of formats that pay: let those not come here.
-func (s *Scan) Files(directory string) error {
+// Files looks at every file below a directory. Names of claimants may be in artifacts; bank accounts may not, save in those of
+// a format that pays.
+func (s *Scan) Files(directory string, pays func(path string) bool) error {
 	return filepath.WalkDir(directory, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
+		if err != nil {
 			return nil //nolint:nilerr // what a test has made unreadable or is gone holds nothing of ours
 		}
-		content, err := os.ReadFile(path)
-		if err == nil {
-			s.Text("file", filepath.Base(path), content, BankAccount)
+		if !entry.Type().IsRegular() {
+			return nil
 		}
-		return nil
+		file, err := os.Open(path)
+		if err != nil {
+			return nil //nolint:nilerr // as above
+		}
+		patterns := []*regexp.Regexp{BankAccount}
+		if pays != nil && pays(path) {
+			patterns = nil
+		}
+		return errors.Join(s.stream("file", entry.Name(), file, patterns...), file.Close())
+	})
+}
+
+// Bucket looks at every object of a bucket, as Files does.
+func (s *Scan) Bucket(ctx context.Context, store *s3.Client, bucket string) error {
+	pages := s3.NewListObjectsV2Paginator(store, &s3.ListObjectsV2Input{Bucket: &bucket})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return err
+		}
+		for _, object := range page.Contents {
+			got, err := store.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: object.Key})
+			if err != nil {
+				return err
+			}
+			if err := errors.Join(s.stream("object in a bucket", *object.Key, got.Body, BankAccount), got.Body.Close()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// stream looks at an artifact of any size. Pieces overlap by more than the longest thing that is looked for.
+func (s *Scan) stream(kind, where string, content io.Reader, patterns ...*regexp.Regexp) error {
+	const overlap = 256
+	buffer, kept := make([]byte, 256<<10), 0
+	for {
+		n, err := io.ReadFull(content, buffer[kept:])
+		s.Text(kind, where, bytes.ReplaceAll(buffer[:kept+n], []byte{0}, nil), patterns...) // UTF-16, as it is read
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		kept = copy(buffer, buffer[len(buffer)-overlap:])
+	}
+}
+
+// vouchers is the table with the texts that were exported, so that a run can be resumed and reversed: it is treated like the claims.
+const vouchers = "run_vouchers"
+
+// Records looks at every row that an operator has written into its schema of a database, but for its copies of vouchers.
+func (s *Scan) Records(ctx context.Context, conn *pgx.Conn) error {
+	found, err := conn.Query(ctx, `SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace('ledgerport') AND relkind = 'r' AND relname <> $1`, vouchers)
+	if err != nil {
+		return err
+	}
+	tables, err := pgx.CollectRows(found, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	for _, table := range tables {
+		rows, err := conn.Query(ctx, `SELECT t::text FROM `+pgx.Identifier{"ledgerport", table}.Sanitize()+` t`)
+		if err != nil {
+			return err
+		}
+		var row string
+		if _, err := pgx.ForEachRow(rows, []any{&row}, func() error {
+			s.Text("record", table, []byte(row), BankAccount, Name)
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// AtEnd lets a test look at something when it ends, and fail where it finds what nobody is to see.
+func AtEnd(t testing.TB, look func(context.Context, *Scan) error) {
+	t.Helper()
+	t.Cleanup(func() {
+		s := New()
+		if err := look(context.Background(), s); err != nil { // the test's own context has ended
+			t.Errorf("looking for secrets: %s", err)
+		}
+		for _, found := range s.Found() {
+			t.Errorf("what nobody is to see was written: %s", found)
+		}
 	})
 }

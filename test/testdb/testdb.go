@@ -4,6 +4,7 @@ package testdb
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/ledgerport/ledgerport/hack/environment"
+	"github.com/ledgerport/ledgerport/test/leaks"
 )
 
 // URLVariable names a server to use, by the URL of a role that may create databases.
@@ -35,7 +37,8 @@ var server = sync.OnceValues(func() (string, error) {
 	return postgres.URL, nil
 })
 
-// New gives the URL of a fresh, empty database that is dropped when the test ends.
+// New gives the URL of a fresh, empty database that is dropped when the test ends. What Ledgerport has written there is
+// looked through for secrets first.
 func New(t testing.TB) string {
 	t.Helper()
 	admin, err := server()
@@ -50,6 +53,14 @@ func New(t testing.TB) string {
 		t.Fatal(err)
 	}
 	own.Path = "/" + name
+	leaks.AtEnd(t, func(ctx context.Context, scan *leaks.Scan) error {
+		conn, err := pgx.Connect(ctx, own.String())
+		if err != nil {
+			return err
+		}
+		defer func() { _ = conn.Close(ctx) }() // only read
+		return errors.Join(scan.PlantPassword("the database", admin), scan.Records(ctx, conn))
+	})
 	return own.String()
 }
 

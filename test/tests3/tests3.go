@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/ledgerport/ledgerport/hack/environment"
+	"github.com/ledgerport/ledgerport/test/leaks"
 )
 
 // Names of the environment variables that describe a server to use.
@@ -57,7 +58,7 @@ var server = sync.OnceValues(func() (Bucket, error) {
 	return named, nil
 })
 
-// New makes a bucket. It stays until its server ends.
+// New makes a bucket. It stays until its server ends; when the test ends its objects are looked through for secrets.
 func New(t testing.TB) Bucket {
 	t.Helper()
 	bucket, err := server()
@@ -68,6 +69,9 @@ func New(t testing.TB) Bucket {
 	if _, err := bucket.Client().CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket.Name}); err != nil {
 		t.Fatal(err)
 	}
+	leaks.AtEnd(t, func(ctx context.Context, scan *leaks.Scan) error {
+		return scan.Bucket(ctx, bucket.Client(), bucket.Name)
+	})
 	return bucket
 }
 
