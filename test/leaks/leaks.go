@@ -19,6 +19,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 	eventsv1 "k8s.io/api/events/v1"
@@ -203,6 +204,10 @@ func (s *Scan) Bucket(ctx context.Context, store *s3.Client, bucket string) erro
 		}
 		for _, object := range page.Contents {
 			got, err := store.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: object.Key})
+			var gone *s3types.NoSuchKey
+			if errors.As(err, &gone) { // removed since it was listed, as the object of a check is
+				continue
+			}
 			if err != nil {
 				return err
 			}
