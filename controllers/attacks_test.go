@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/crypto/ssh/knownhosts"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/test/testsftp"
 )
 
 // TestATenantWhoReachesForWhatIsOthers has everything in order but one reference. Sources and destinations of other
@@ -143,10 +145,10 @@ func TestASQLFragmentInEveryTextChangesNothing(t *testing.T) {
 			objects := map[string]client.Object{"source": source, "chart": chart, "destination": destination, "export": export}
 			export.Spec.SourceRef.Name, export.Spec.ChartOfAccountsRef.Name, export.Spec.DestinationRef.Name = name, name, name
 			export.Spec.VoucherSeries = fmt.Sprintf("S%d", tried)
-			objects["bucket"], objects["run"] = w.bucketDestination(), w.fragmentedRun(name)
+			objects["bucket"], objects["server"], objects["run"] = w.bucketDestination(), w.serverDestination(), w.fragmentedRun(name)
 			objects[kind] = attack(objects[kind])
-			if kind == "bucket" {
-				objects["destination"] = objects["bucket"]
+			if kind == "bucket" || kind == "server" {
+				objects["destination"] = objects[kind]
 			}
 			if kind != "run" {
 				delete(objects, "run")
@@ -194,6 +196,17 @@ func (w *world) bucketDestination() *v1alpha1.ExportDestination {
 	return destination
 }
 
+// serverDestination is an SFTP server with all that can be said of one; nobody is there.
+func (w *world) serverDestination() *v1alpha1.ExportDestination {
+	_, public := testsftp.NewKey(w)
+	destination := w.sftpDestination(testsftp.Account{
+		Host: "127.0.0.1", Port: 1, User: "books", Path: "expenses", KnownHosts: knownhosts.Line([]string{"127.0.0.1"}, public),
+	})
+	destination.Spec.SFTP.CredentialsSecretRef.Name = "claims-db"
+	destination.Spec.SFTP.CredentialsSecretRef.SFTPCredentialKeys = v1alpha1.SFTPCredentialKeys{PrivateKeyKey: "url", PassphraseKey: "url", PasswordKey: "url"}
+	return destination
+}
+
 // fragmentedRun is a run with all that it can name.
 func (w *world) fragmentedRun(export string) *v1alpha1.ExportRun {
 	run := w.run(export)
@@ -236,7 +249,7 @@ func (w *world) withFragments() map[string][]func(client.Object) client.Object {
 	source, chart, export := w.source(), w.chart(), w.export()
 	complete(source, chart, export)
 	all := map[string][]func(client.Object) client.Object{}
-	for kind, object := range map[string]client.Object{"source": source, "chart": chart, "destination": w.destination(), "export": export, "bucket": w.bucketDestination(), "run": w.fragmentedRun("x")} {
+	for kind, object := range map[string]client.Object{"source": source, "chart": chart, "destination": w.destination(), "export": export, "bucket": w.bucketDestination(), "server": w.serverDestination(), "run": w.fragmentedRun("x")} {
 		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
 		w.must(err)
 		for i := range textsOf(content["spec"]) {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/test/application"
+	"github.com/ledgerport/ledgerport/test/testsftp"
 )
 
 // parts are the resources of an export that a test of bad input changes before it creates them.
@@ -235,7 +236,15 @@ func TestManifestsThatCanNotBeRightAreRefusedByTheAPIServer(t *testing.T) {
 			d := w.destination()
 			d.Spec.S3 = &v1alpha1.S3Destination{Bucket: "books"}
 			return d
-		}(), "exactly one of filesystem and s3"},
+		}(), "exactly one of filesystem, s3 and sftp"},
+		{"a host with its port", w.sftpDestination(testsftp.Account{Host: "sftp.example.com:22", Port: 22, User: "books", Path: ".", KnownHosts: "x"}), "spec.sftp.host"},
+		{"an SFTP server without host keys", w.sftpDestination(testsftp.Account{Host: "sftp.example.com", Port: 22, User: "books", Path: "."}), "spec.sftp.knownHosts"},
+		{"a path of an SFTP server that leaves it", w.sftpDestination(testsftp.Account{Host: "sftp.example.com", Port: 22, User: "books", Path: "../others", KnownHosts: "x"}), "no '..'"},
+		{"a passphrase for a password", func() client.Object {
+			d := w.sftpDestination(testsftp.Account{Host: "sftp.example.com", Port: 22, User: "books", Path: ".", KnownHosts: "x"})
+			d.Spec.SFTP.CredentialsSecretRef.SFTPCredentialKeys = v1alpha1.SFTPCredentialKeys{PasswordKey: "password", PassphraseKey: "passphrase"}
+			return d
+		}(), "give privateKeyKey"},
 		{"a path that leaves the root", func() client.Object {
 			d := w.destination()
 			d.Spec.Filesystem.Path = "a/../../b"

@@ -16,6 +16,11 @@ import (
 	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
+// untried are reasons for which a server has not been asked to take credentials.
+var untried = []v1alpha1.Reason{
+	v1alpha1.ReasonDatabaseUnreachable, v1alpha1.ReasonDestinationUnreachable, v1alpha1.ReasonHostNotAllowed, v1alpha1.ReasonHostKeyMismatch,
+}
+
 // describeCredentials says whether the credentials of a resource are in order, as far as it can be known: a server that can
 // not be reached says nothing about them.
 func describeCredentials(set conditions, found credentials.Credentials, failed *failure.Error) {
@@ -24,7 +29,7 @@ func describeCredentials(set conditions, found credentials.Credentials, failed *
 		set.set(v1alpha1.ConditionCredentialsReady, metav1.ConditionFalse, failed.Reason, failed.Message)
 	case found.Fallback != "":
 		set.set(v1alpha1.ConditionCredentialsReady, metav1.ConditionTrue, v1alpha1.ReasonEnvironmentFallback, found.Fallback)
-	case failed != nil && slices.Contains([]v1alpha1.Reason{v1alpha1.ReasonDatabaseUnreachable, v1alpha1.ReasonDestinationUnreachable, v1alpha1.ReasonHostNotAllowed}, failed.Reason):
+	case failed != nil && slices.Contains(untried, failed.Reason):
 		set.set(v1alpha1.ConditionCredentialsReady, metav1.ConditionUnknown, failed.Reason, "the credentials could not be tried: "+failed.Message)
 	default:
 		set.set(v1alpha1.ConditionCredentialsReady, metav1.ConditionTrue, v1alpha1.ReasonReady, "the credentials were accepted")

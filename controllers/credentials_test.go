@@ -21,6 +21,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/credentials"
 	"github.com/ledgerport/ledgerport/test/application"
 	"github.com/ledgerport/ledgerport/test/tests3"
+	"github.com/ledgerport/ledgerport/test/testsftp"
 )
 
 // portal is the csv exporter for a system that wants a login: beside the file it leaves a digest of the password that it was
@@ -389,18 +390,21 @@ func TestManifestsNameOneStoreOfCredentials(t *testing.T) {
 		Bucket: "books", CredentialsSecretRef: &v1alpha1.S3Credentials{LocalReference: *secret},
 		CredentialsExternalSecretRef: &v1alpha1.S3ExternalCredentials{ExternalSecretReference: *external},
 	}}
+	without := w.sftpDestination(testsftp.Account{Host: "sftp.example.com", Port: 22, User: "books", Path: ".", KnownHosts: "x"})
+	without.Spec.SFTP.CredentialsSecretRef = nil
 	tests := map[string]struct {
 		object client.Object
 		words  string // empty is taken
 	}{
-		"an export with both":     {export(v1alpha1.CredentialsSpec{SecretRef: secret, ExternalSecretRef: external}), "exactly one of secretRef and externalSecretRef"},
-		"an export with neither":  {export(v1alpha1.CredentialsSpec{}), "exactly one of secretRef and externalSecretRef"},
-		"an export with one":      {export(v1alpha1.CredentialsSpec{ExternalSecretRef: external}), ""},
-		"a maxAge of a second":    {export(v1alpha1.CredentialsSpec{ExternalSecretRef: &v1alpha1.ExternalSecretReference{Name: "b", MaxAge: &metav1.Duration{Duration: time.Second}}}), "maxAge is at least 10s"},
-		"a source with both":      {source(key, externalKey), "exactly one of connectionSecretRef and connectionExternalSecretRef"},
-		"a source with neither":   {source(nil, nil), "exactly one of connectionSecretRef and connectionExternalSecretRef"},
-		"a source with one":       {source(nil, externalKey), ""},
-		"a destination with both": {both, "at most one of credentialsSecretRef and credentialsExternalSecretRef"},
+		"an export with both":         {export(v1alpha1.CredentialsSpec{SecretRef: secret, ExternalSecretRef: external}), "exactly one of secretRef and externalSecretRef"},
+		"an export with neither":      {export(v1alpha1.CredentialsSpec{}), "exactly one of secretRef and externalSecretRef"},
+		"an export with one":          {export(v1alpha1.CredentialsSpec{ExternalSecretRef: external}), ""},
+		"a maxAge of a second":        {export(v1alpha1.CredentialsSpec{ExternalSecretRef: &v1alpha1.ExternalSecretReference{Name: "b", MaxAge: &metav1.Duration{Duration: time.Second}}}), "maxAge is at least 10s"},
+		"a source with both":          {source(key, externalKey), "exactly one of connectionSecretRef and connectionExternalSecretRef"},
+		"a source with neither":       {source(nil, nil), "exactly one of connectionSecretRef and connectionExternalSecretRef"},
+		"a source with one":           {source(nil, externalKey), ""},
+		"an SFTP server with neither": {without, "exactly one of credentialsSecretRef and credentialsExternalSecretRef"},
+		"a destination with both":     {both, "at most one of credentialsSecretRef and credentialsExternalSecretRef"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -2,13 +2,16 @@ package controllers_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/ssh/knownhosts"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
@@ -17,6 +20,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/test/application"
 	"github.com/ledgerport/ledgerport/test/tests3"
+	"github.com/ledgerport/ledgerport/test/testsftp"
 )
 
 func TestDestinationThatCanNotBeWrittenIsNamed(t *testing.T) {
@@ -189,6 +193,65 @@ func TestExportToS3(t *testing.T) {
 		t.Errorf("location %s, want %s", last.Location, want)
 	}
 	w.neverSays(bucket.SecretKey)
+}
+
+// sftpDestination is a directory of an SFTP server, whose user logs in with what the Secret sftp-key has.
+func (w *world) sftpDestination(account testsftp.Account) *v1alpha1.ExportDestination {
+	destination := w.destination()
+	destination.Spec = v1alpha1.ExportDestinationSpec{SFTP: &v1alpha1.SFTPDestination{
+		Host: account.Host, Port: account.Port, User: account.User, Path: account.Path, KnownHosts: account.KnownHosts,
+		CredentialsSecretRef: &v1alpha1.SFTPCredentials{LocalReference: v1alpha1.LocalReference{Name: "sftp-key"}},
+	}}
+	return destination
+}
+
+func TestExportToSFTP(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fill(20)
+	account := testsftp.New(t)
+	_, otherHost := testsftp.NewKey(t)
+	other, _ := testsftp.NewKey(t)
+	key := w.secret()
+	key.Name, key.StringData = "sftp-key", map[string]string{"password": "hunter2"}
+	destination := w.sftpDestination(account)
+	destination.Spec.SFTP.KnownHosts = knownhosts.Line([]string{account.Host}, otherHost)
+	w.create(w.secret(), key, w.source(), w.chart(), destination, requested(w.export()))
+	eventually(w, w.export(), credentialsAre(metav1.ConditionFalse, v1alpha1.ReasonSecretKeyMissing, "privateKey"))
+
+	rotate := func(content string) {
+		w.must(api.client.Patch(t.Context(), key, client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"stringData":{"privateKey":%q}}`, content))))
+	}
+	rotate("hunter2")
+	eventually(w, w.export(), credentialsAre(metav1.ConditionFalse, v1alpha1.ReasonMalformedKey))
+	rotate(string(other))
+	eventually(w, w.export(), func(export *v1alpha1.AccountingExport) string {
+		return condition(export.Status.Conditions, v1alpha1.ConditionDestinationReady, metav1.ConditionFalse, v1alpha1.ReasonHostKeyMismatch, "SHA256:")
+	})
+	eventually(w, destination, func(destination *v1alpha1.ExportDestination) string { // nothing was sent to that server
+		return condition(destination.Status.Conditions, v1alpha1.ConditionCredentialsReady, metav1.ConditionUnknown, v1alpha1.ReasonHostKeyMismatch)
+	})
+	w.must(api.client.Patch(t.Context(), destination, client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"spec":{"sftp":{"knownHosts":%q}}}`, account.KnownHosts))))
+	eventually(w, w.export(), credentialsAre(metav1.ConditionFalse, v1alpha1.ReasonLoginRefused, account.User))
+	w.nothingHappened()
+
+	rotate(string(account.PrivateKey))
+	last := eventually(w, w.export(), lastRunIs(v1alpha1.RunSucceeded)).Status.LastRun
+	want := fmt.Sprintf("sftp://%s@%s:%d%s/%s/monthly/%s/%s.csv", account.User, account.Host, account.Port, account.Path, w.namespace, last.Name, last.Name)
+	if last.Location != want {
+		t.Errorf("location %s, want %s", last.Location, want)
+	}
+	content, err := os.ReadFile(filepath.Join(account.Directory, w.namespace, "monthly", last.Name, last.Name+".csv"))
+	w.must(err)
+	if sum := fmt.Sprintf("%x", sha256.Sum256(content)); sum != last.SHA256 {
+		t.Errorf("what was delivered has the hash %s, and the status says %s", sum, last.SHA256)
+	}
+	w.neverSays("hunter2")
+	for _, line := range append(strings.Fields(string(account.PrivateKey)), strings.Fields(string(other))...) {
+		if len(line) > 20 {
+			w.neverSays(line)
+		}
+	}
 }
 
 // observed checks that the operator has seen the present spec of an export.

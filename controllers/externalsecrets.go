@@ -19,6 +19,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/credentials"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/references"
 )
 
 // externalSecretIndex finds resources by the ExternalSecret that they name.
@@ -86,8 +87,8 @@ func externalSecretOf(object client.Object) *v1alpha1.ExternalSecretReference {
 			return &ref.ExternalSecretReference
 		}
 	case *v1alpha1.ExportDestination:
-		if o.Spec.S3 != nil && o.Spec.S3.CredentialsExternalSecretRef != nil {
-			return &o.Spec.S3.CredentialsExternalSecretRef.ExternalSecretReference
+		if ref := references.DestinationReference(o); ref != nil {
+			return ref.External
 		}
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/outbound"
 	"github.com/ledgerport/ledgerport/test/testdb"
 	"github.com/ledgerport/ledgerport/test/tests3"
+	"github.com/ledgerport/ledgerport/test/testsftp"
 )
 
 // home makes a namespace of somebody else.
@@ -208,6 +209,13 @@ func TestHostsThatAreNotAllowedAreNotReached(t *testing.T) {
 		}, v1alpha1.ConditionDestinationReady, []string{"link-local"}},
 		{"a bucket outside the list", []string{"127.0.0.1"}, func(_ *world, p *parts) {
 			p.bucket(bucket, "https://203.0.113.9")
+		}, v1alpha1.ConditionDestinationReady, []string{"203.0.113.9", "--allowed-hosts"}},
+		{"an SFTP server outside the list", []string{"127.0.0.1"}, func(w *world, p *parts) {
+			account := testsftp.New(w.T)
+			account.Host = "203.0.113.9"
+			p.secret.StringData["privateKey"] = string(account.PrivateKey)
+			p.destination = w.sftpDestination(account)
+			p.destination.Spec.SFTP.CredentialsSecretRef.Name = p.secret.Name
 		}, v1alpha1.ConditionDestinationReady, []string{"203.0.113.9", "--allowed-hosts"}},
 	}
 	for _, test := range tests {

@@ -118,6 +118,8 @@ const (
 	ReasonSecretUnreadable Reason = "SecretUnreadable"
 	// ReasonMalformedURL: the Secret's value is not a PostgreSQL connection URL.
 	ReasonMalformedURL Reason = "MalformedURL"
+	// ReasonMalformedKey: the Secret's value is no private key, or its passphrase does not open it.
+	ReasonMalformedKey Reason = "MalformedKey"
 	// ReasonLoginRefused: the database or the destination refused the credentials.
 	ReasonLoginRefused Reason = "LoginRefused"
 )
@@ -166,6 +168,10 @@ const (
 	ReasonDestinationUnreachable Reason = "DestinationUnreachable"
 	// ReasonBucketNotFound: the bucket does not exist.
 	ReasonBucketNotFound Reason = "BucketNotFound"
+	// ReasonPathNotFound: the server has no directory of that path.
+	ReasonPathNotFound Reason = "PathNotFound"
+	// ReasonHostKeyMismatch: the server's host key is none of those that the ExportDestination names.
+	ReasonHostKeyMismatch Reason = "HostKeyMismatch"
 	// ReasonNotWritable: the destination refused to take a file.
 	ReasonNotWritable Reason = "NotWritable"
 	// ReasonDestinationFull: the destination has no room left.

@@ -75,6 +75,81 @@ type S3Destination struct {
 	CredentialsExternalSecretRef *S3ExternalCredentials `json:"credentialsExternalSecretRef,omitempty"`
 }
 
+// SFTPCredentialKeys are the keys of the Secret that an SFTP user logs in with: a private key, a password, or both where
+// the server asks for both.
+// +kubebuilder:validation:XValidation:rule="!has(self.passphraseKey) || has(self.privateKeyKey) || !has(self.passwordKey)",message="passphraseKey is that of a private key; give privateKeyKey too"
+type SFTPCredentialKeys struct {
+	// PrivateKeyKey is the key of the Secret that holds the user's private key, as ssh-keygen writes it. Without it and
+	// passwordKey it is privateKey.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	PrivateKeyKey string `json:"privateKeyKey,omitempty"`
+	// PassphraseKey is the key of the Secret that holds the passphrase of the private key, where it has one.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	PassphraseKey string `json:"passphraseKey,omitempty"`
+	// PasswordKey is the key of the Secret that holds the user's password. With privateKeyKey too, both are offered.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	PasswordKey string `json:"passwordKey,omitempty"`
+}
+
+// SFTPCredentials names the Secret that an SFTP user logs in with.
+type SFTPCredentials struct {
+	LocalReference     `json:",inline"`
+	SFTPCredentialKeys `json:",inline"`
+}
+
+// SFTPExternalCredentials names the ExternalSecret that binds the Secret that an SFTP user logs in with.
+type SFTPExternalCredentials struct {
+	ExternalSecretReference `json:",inline"`
+	SFTPCredentialKeys      `json:",inline"`
+}
+
+// SFTPDestination keeps artifacts in a directory of an SFTP server.
+// +kubebuilder:validation:XValidation:rule="has(self.credentialsSecretRef) != has(self.credentialsExternalSecretRef)",message="exactly one of credentialsSecretRef and credentialsExternalSecretRef is required"
+type SFTPDestination struct {
+	// Host is the server's name or address.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^([A-Za-z0-9._-]+|[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f.:]*)$`
+	Host string `json:"host"`
+	// Port of the server.
+	// +optional
+	// +kubebuilder:default=22
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	Port int32 `json:"port,omitempty"`
+	// User that logs in.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[^\x00-\x20\x7f]+$`
+	User string `json:"user"`
+	// Path of the directory that takes the artifacts. It must exist. One that does not begin with a slash is below the
+	// directory in which the server puts the user.
+	// +optional
+	// +kubebuilder:default="."
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:Pattern=`^[^\x00-\x1f\x7f]+$`
+	// +kubebuilder:validation:XValidation:rule="!self.split('/').exists(s, s == '..')",message="path has no '..'"
+	Path string `json:"path,omitempty"`
+	// KnownHosts are the server's host keys: lines of a known_hosts file, such as ssh-keyscan writes. Only a server that
+	// proves to have one of them is logged in to. Every key here is taken for this server, whatever names its line has.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=16384
+	KnownHosts string `json:"knownHosts"`
+	// CredentialsSecretRef names the Secret in this namespace that the user logs in with.
+	// +optional
+	CredentialsSecretRef *SFTPCredentials `json:"credentialsSecretRef,omitempty"`
+	// CredentialsExternalSecretRef names the ExternalSecret in this namespace that binds the Secret that the user logs in with.
+	// +optional
+	CredentialsExternalSecretRef *SFTPExternalCredentials `json:"credentialsExternalSecretRef,omitempty"`
+}
+
 // DestinationAccessRule admits namespaces to an ExportDestination.
 type DestinationAccessRule struct {
 	// NamespaceSelector selects the namespaces that this rule admits. An empty selector selects every namespace.
@@ -102,7 +177,7 @@ type RetentionPolicy struct {
 }
 
 // ExportDestinationSpec says where artifacts go.
-// +kubebuilder:validation:XValidation:rule="has(self.filesystem) != has(self.s3)",message="exactly one of filesystem and s3 is required"
+// +kubebuilder:validation:XValidation:rule="[has(self.filesystem), has(self.s3), has(self.sftp)].filter(given, given).size() == 1",message="exactly one of filesystem, s3 and sftp is required"
 type ExportDestinationSpec struct {
 	// Filesystem keeps artifacts in a directory of the operator's volume.
 	// +optional
@@ -110,6 +185,9 @@ type ExportDestinationSpec struct {
 	// S3 keeps artifacts in a bucket.
 	// +optional
 	S3 *S3Destination `json:"s3,omitempty"`
+	// SFTP keeps artifacts in a directory of an SFTP server.
+	// +optional
+	SFTP *SFTPDestination `json:"sftp,omitempty"`
 	// Access says which other namespaces may deliver here. Without it only the destination's own namespace may. What a
 	// namespace delivers is below its own name.
 	// +optional
@@ -133,13 +211,15 @@ type ExportDestinationStatus struct {
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
-// ExportDestination says where artifacts go: a directory of the operator's volume, or a bucket.
+// ExportDestination says where artifacts go: a directory of the operator's volume, a bucket, or a directory of an SFTP
+// server.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:path=exportdestinations,singular=exportdestination,shortName=xdest,categories=ledgerport
 // +kubebuilder:printcolumn:name="PATH",type=string,JSONPath=`.spec.filesystem.path`
 // +kubebuilder:printcolumn:name="BUCKET",type=string,JSONPath=`.spec.s3.bucket`
+// +kubebuilder:printcolumn:name="HOST",type=string,JSONPath=`.spec.sftp.host`
 // +kubebuilder:printcolumn:name="READY",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="AGE",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="REASON",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`

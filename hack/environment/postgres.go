@@ -1,5 +1,5 @@
 // Package environment starts the real servers that tests, demo and bench need, from what a machine has: a PostgreSQL, a
-// Kubernetes control plane, an S3 server. None of them is part of the product.
+// Kubernetes control plane, an S3 server, an SFTP server. None of them is part of the product.
 package environment
 
 import (
@@ -12,7 +12,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -48,7 +47,7 @@ func StartPostgresAt(ctx context.Context, directory, address string, log io.Writ
 	if err != nil {
 		return nil, err
 	}
-	owner, err := unprivileged()
+	owner, _, err := unprivileged("postgres", "nobody")
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +81,7 @@ func findInitdb(ctx context.Context, log io.Writer) (string, error) {
 	if initdb := look(); initdb != "" {
 		return initdb, nil
 	}
-	if _, err := exec.LookPath("apt-get"); err == nil && os.Geteuid() == 0 {
+	if mayInstall() {
 		if err := installPostgres(ctx, log); err != nil {
 			return "", err
 		}
@@ -95,7 +94,6 @@ func findInitdb(ctx context.Context, log io.Writer) (string, error) {
 
 // installPostgres installs Debian's package without the cluster that it would start.
 func installPostgres(ctx context.Context, log io.Writer) error {
-	fmt.Fprintln(log, "installing Debian's package postgresql")
 	if err := os.MkdirAll("/etc/postgresql-common", 0o755); err != nil { // #nosec G301 -- as the package makes it
 		return err
 	}
@@ -105,34 +103,7 @@ func installPostgres(ctx context.Context, log io.Writer) error {
 			return err
 		}
 	}
-	for _, arguments := range [][]string{{"update", "-qq"}, {"install", "-y", "-qq", "--no-install-recommends", "postgresql"}} {
-		install := exec.CommandContext(ctx, "apt-get", arguments...) // #nosec G204 -- constants
-		install.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-		if output, err := install.CombinedOutput(); err != nil {
-			return fmt.Errorf("apt-get %v: %w\n%s", arguments, err, output)
-		}
-	}
-	return nil
-}
-
-// unprivileged gives whom to run PostgreSQL as, because it refuses to run as root: nil is oneself.
-func unprivileged() (*syscall.Credential, error) {
-	if os.Geteuid() != 0 {
-		return nil, nil
-	}
-	for _, name := range []string{"postgres", "nobody"} {
-		account, err := user.Lookup(name)
-		if err != nil {
-			continue
-		}
-		uid, uidErr := strconv.ParseUint(account.Uid, 10, 32)
-		gid, gidErr := strconv.ParseUint(account.Gid, 10, 32)
-		if err := errors.Join(uidErr, gidErr); err != nil {
-			return nil, err
-		}
-		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
-	}
-	return nil, errors.New("PostgreSQL does not run as root, and there is neither a user postgres nor nobody")
+	return installPackage(ctx, "postgresql", log)
 }
 
 func (p *Postgres) makeCluster(ctx context.Context, initdb string, owner *syscall.Credential) error {
@@ -144,7 +115,7 @@ func (p *Postgres) makeCluster(ctx context.Context, initdb string, owner *syscal
 		return err
 	}
 	if owner != nil {
-		if err := p.handOver(owner, password); err != nil {
+		if err := handOver(owner, p.directory, password); err != nil {
 			return err
 		}
 	}
@@ -153,28 +124,6 @@ func (p *Postgres) makeCluster(ctx context.Context, initdb string, owner *syscal
 	command.Dir, command.SysProcAttr = p.directory, &syscall.SysProcAttr{Credential: owner}
 	if output, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w\n%s", err, output)
-	}
-	return nil
-}
-
-// handOver gives the directory to the user that PostgreSQL runs as, and lets that user pass the directories above.
-func (p *Postgres) handOver(owner *syscall.Credential, password string) error {
-	for _, path := range []string{p.directory, password} {
-		if err := os.Chown(path, int(owner.Uid), int(owner.Gid)); err != nil {
-			return err
-		}
-	}
-	for above := filepath.Dir(p.directory); above != "/" && above != os.TempDir(); above = filepath.Dir(above) {
-		info, err := os.Stat(above)
-		if err != nil {
-			return err
-		}
-		if info.Mode().Perm()&0o001 != 0 {
-			continue
-		}
-		if err := os.Chmod(above, info.Mode().Perm()|0o011); err != nil {
-			return err
-		}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 // Command with-environment runs a command with the servers that tests need: a PostgreSQL and an S3 server are started for
-// it, and the control plane's programs are made ready. All of them end with the command. With -scan the command is
-// "go test -v", of which less is shown and all is looked at: it fails where a secret or a bank account is said.
+// it, and the programs of the control plane and of the SFTP server are made ready. All of them end with the command. With
+// -scan the command is "go test -v", of which less is shown and all is looked at: it fails where a secret or a bank account
+// is said.
 package main
 
 import (
@@ -66,6 +67,9 @@ func run(ctx context.Context, arguments []string, scan bool) error {
 	}
 	defer s3.Stop()
 	variables = append(variables, tests3.Variables(s3)...)
+	if _, err := environment.SSHD(ctx, os.Stderr); err != nil { // tests start their own
+		return err
+	}
 
 	command := exec.CommandContext(ctx, arguments[0], arguments[1:]...) // #nosec G204 -- the caller's own command
 	command.Env = append(os.Environ(), variables...)

@@ -19,6 +19,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/outbound"
 	"github.com/ledgerport/ledgerport/test/tests3"
+	"github.com/ledgerport/ledgerport/test/testsftp"
 )
 
 // subject is a destination under test, with a view of what is really there.
@@ -29,7 +30,7 @@ type subject struct {
 
 func onFilesystem(t *testing.T) subject {
 	root := t.TempDir()
-	d := open(t, v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "acme"}}, destinations.S3Keys{}, root)
+	d := open(t, v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "acme"}}, destinations.Keys{}, root)
 	return subject{d, func() []string {
 		var files []string
 		err := filepath.WalkDir(filepath.Join(root, "acme"), func(path string, entry os.DirEntry, err error) error {
@@ -71,11 +72,32 @@ func s3Spec(bucket tests3.Bucket) v1alpha1.ExportDestinationSpec {
 	}}
 }
 
-func keysOf(bucket tests3.Bucket) destinations.S3Keys {
-	return destinations.S3Keys{AccessKeyID: bucket.AccessKey, SecretAccessKey: bucket.SecretKey}
+func keysOf(bucket tests3.Bucket) destinations.Keys {
+	return destinations.Keys{S3: destinations.S3Keys{AccessKeyID: bucket.AccessKey, SecretAccessKey: bucket.SecretKey}}
 }
 
-func open(t *testing.T, spec v1alpha1.ExportDestinationSpec, keys destinations.S3Keys, root string) destinations.Destination {
+// onSFTP is on a server that has every extension.
+func onSFTP(t *testing.T) subject { return subjectOf(t, testsftp.New(t)) }
+
+// onPlainSFTP is on a server that has none that are used: it renames over nothing, and makes nothing durable on request.
+func onPlainSFTP(t *testing.T) subject {
+	return subjectOf(t, testsftp.New(t, "-P", "posix-rename,fsync,statvfs"))
+}
+
+func onChrootedSFTP(t *testing.T) subject { return subjectOf(t, testsftp.NewChrooted(t)) }
+
+func subjectOf(t *testing.T, account testsftp.Account) subject {
+	return subject{open(t, sftpSpec(account), destinations.Keys{SFTP: destinations.SFTPKeys{PrivateKey: account.PrivateKey}}, ""),
+		func() []string { return account.Files(t) }}
+}
+
+func sftpSpec(account testsftp.Account) v1alpha1.ExportDestinationSpec {
+	return v1alpha1.ExportDestinationSpec{SFTP: &v1alpha1.SFTPDestination{
+		Host: account.Host, Port: account.Port, User: account.User, Path: account.Path, KnownHosts: account.KnownHosts,
+	}}
+}
+
+func open(t *testing.T, spec v1alpha1.ExportDestinationSpec, keys destinations.Keys, root string) destinations.Destination {
 	t.Helper()
 	policy, err := outbound.New([]string{"127.0.0.0/8", "no-such-host.invalid"})
 	if err != nil {
@@ -98,7 +120,9 @@ const key = "acme/monthly/monthly-1/monthly-1.csv"
 // TestEveryDestination is what each kind of destination must do.
 func TestEveryDestination(t *testing.T) {
 	t.Parallel()
-	kinds := map[string]func(*testing.T) subject{"filesystem": onFilesystem, "s3": onS3}
+	kinds := map[string]func(*testing.T) subject{
+		"filesystem": onFilesystem, "s3": onS3, "sftp": onSFTP, "sftp without extensions": onPlainSFTP, "sftp in a chroot": onChrootedSFTP,
+	}
 	behaviours := map[string]func(*testing.T, subject){
 		"a check leaves nothing":                          checkLeavesNothing,
 		"an object is there with its hash":                objectIsThere,

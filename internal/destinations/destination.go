@@ -24,7 +24,7 @@ type Destination interface {
 	Stat(ctx context.Context, key string) (Object, error)
 	// Remove removes the object of that key. It is no error if there is none.
 	Remove(ctx context.Context, key string) error
-	// Location is the URL of a key, for people: file:///… or s3://bucket/….
+	// Location is the URL of a key, for people: file:///…, s3://bucket/… or sftp://user@host/….
 	Location(key string) string
 	// Close frees what the destination holds open.
 	Close() error
@@ -36,6 +36,6 @@ type Object struct {
 	Size int64
 	// SHA256 of the content, in hexadecimal.
 	SHA256 string
-	// MediaType, such as text/csv; charset=utf-8. A filesystem does not keep it.
+	// MediaType, such as text/csv; charset=utf-8. Files do not keep it.
 	MediaType string
 }

@@ -108,7 +108,7 @@ func TestAFilesystemCanNotBeLeft(t *testing.T) {
 	if err := os.Symlink(outside, filepath.Join(root, "linked")); err != nil {
 		t.Fatal(err)
 	}
-	d := open(t, v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "acme"}}, destinations.S3Keys{}, root)
+	d := open(t, v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "acme"}}, destinations.Keys{}, root)
 	for _, through := range []string{"absolute/x.csv", "relative/x.csv", "absolute/deep/x.csv"} {
 		if err := d.Put(t.Context(), through, describe("x"), strings.NewReader("x")); err == nil {
 			t.Errorf("%s was written", through)
@@ -116,7 +116,7 @@ func TestAFilesystemCanNotBeLeft(t *testing.T) {
 	}
 	for _, path := range []string{"linked", "..", "../x", "/tmp", "a/../../b"} {
 		_, err := destinations.Open(t.Context(), v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: path}},
-			destinations.S3Keys{}, destinations.Settings{FilesystemRoot: root}, nil)
+			destinations.Keys{}, destinations.Settings{FilesystemRoot: root}, nil)
 		if err == nil {
 			t.Errorf("the path %q was opened", path)
 		}
@@ -130,7 +130,7 @@ func TestAMissingRootSaysWhatToMount(t *testing.T) {
 	t.Parallel()
 	missing := filepath.Join(t.TempDir(), "missing")
 	_, err := destinations.Open(t.Context(), v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "."}},
-		destinations.S3Keys{}, destinations.Settings{FilesystemRoot: missing}, nil)
+		destinations.Keys{}, destinations.Settings{FilesystemRoot: missing}, nil)
 	expectFailure(t, err, v1alpha1.ReasonNotWritable)
 	if !strings.Contains(err.Error(), "--filesystem-root") {
 		t.Errorf("%q does not say what to do", err)
@@ -140,7 +140,7 @@ func TestAMissingRootSaysWhatToMount(t *testing.T) {
 func TestAFullFilesystemIsNamedAndKeepsNothing(t *testing.T) {
 	t.Parallel()
 	root := tinyVolume(t, 0)
-	d := open(t, v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "."}}, destinations.S3Keys{}, root)
+	d := open(t, v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "."}}, destinations.Keys{}, root)
 	content := strings.Repeat("x", 1<<20)
 	expectFailure(t, d.Put(t.Context(), "a/b.csv", describe(content), strings.NewReader(content)), v1alpha1.ReasonDestinationFull)
 	if left, err := os.ReadDir(filepath.Join(root, "a")); err != nil || len(left) > 0 {
@@ -158,7 +158,7 @@ func TestAFullFilesystemIsNamedAndKeepsNothing(t *testing.T) {
 
 func TestAReadOnlyFilesystemIsNamed(t *testing.T) {
 	t.Parallel()
-	d := open(t, v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "."}}, destinations.S3Keys{}, tinyVolume(t, syscall.MS_RDONLY))
+	d := open(t, v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "."}}, destinations.Keys{}, tinyVolume(t, syscall.MS_RDONLY))
 	expectFailure(t, d.Check(t.Context()), v1alpha1.ReasonNotWritable)
 }
 

@@ -18,7 +18,7 @@ func TestAHundredMegabytesNeedTheMemoryOfAFewParts(t *testing.T) {
 		t.Fatal(err)
 	}
 	object := destinations.Object{Size: size, SHA256: hex.EncodeToString(sum.Sum(nil))}
-	for kind, make := range map[string]func(*testing.T) subject{"filesystem": onFilesystem, "s3": onS3} {
+	for kind, make := range map[string]func(*testing.T) subject{"filesystem": onFilesystem, "s3": onS3, "sftp": onSFTP} {
 		t.Run(kind, func(t *testing.T) {
 			s := make(t)
 			before := heap()

@@ -3,6 +3,7 @@ package destinations
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failure"
@@ -15,22 +16,54 @@ type Settings struct {
 	FilesystemRoot string
 }
 
+const (
+	// abortGrace is how long undoing what was begun may take when a context has ended.
+	abortGrace = 3 * time.Second
+	// probePrefix is what the name of a check's object begins with, or of its directory.
+	probePrefix = ".ledgerport-probe-"
+	// probeAge is when no check can be at work on its object any more.
+	probeAge = time.Hour
+)
+
+// Keys are what a destination logs in with: those of its kind.
+type Keys struct {
+	S3   S3Keys
+	SFTP SFTPKeys
+}
+
 // S3Keys are the access key of an S3 destination. Without an id the operator's own identity is
 // used: whether it may be is the caller's to say.
 type S3Keys struct {
 	AccessKeyID, SecretAccessKey string
 }
 
+// SFTPKeys are what a user of an SFTP server logs in with: a private key, as ssh-keygen writes it, with its passphrase if it
+// has one; a password; or both.
+type SFTPKeys struct {
+	PrivateKey, Passphrase, Password []byte
+}
+
 // Open opens the destination that a spec describes. It does not touch it yet, beyond making a filesystem's directory.
 // Whatever host the spec names is reached as far as the policy allows.
-func Open(ctx context.Context, spec v1alpha1.ExportDestinationSpec, keys S3Keys, settings Settings, policy *outbound.Policy) (Destination, error) {
+func Open(ctx context.Context, spec v1alpha1.ExportDestinationSpec, keys Keys, settings Settings, policy *outbound.Policy) (Destination, error) {
 	switch {
 	case spec.Filesystem != nil:
 		return openFilesystem(settings.FilesystemRoot, spec.Filesystem.Path)
 	case spec.S3 != nil:
-		return openS3(ctx, *spec.S3, keys, policy)
+		return openS3(ctx, *spec.S3, keys.S3, policy)
+	case spec.SFTP != nil:
+		return openSFTP(*spec.SFTP, keys.SFTP, policy)
 	}
-	return nil, failure.Stalled(v1alpha1.ReasonInvalidSpec, nil, "the ExportDestination names no kind of destination; give spec.filesystem or spec.s3")
+	return nil, failure.Stalled(v1alpha1.ReasonInvalidSpec, nil, "the ExportDestination names no kind of destination; give spec.filesystem, spec.s3 or spec.sftp")
+}
+
+// Validate says what the schema can not say of a spec.
+func Validate(spec v1alpha1.ExportDestinationSpec) error {
+	if spec.SFTP == nil {
+		return nil
+	}
+	_, err := knownHostKeys(spec.SFTP.KnownHosts)
+	return err
 }
 
 // contextReader ends reading when the context does.
@@ -45,4 +78,11 @@ func (r contextReader) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	return r.Reader.Read(p)
+}
+
+// afterGrace gives a context that outlives another by the time that undoing may take.
+func afterGrace(ctx context.Context) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(abortGrace, cancel) })
+	return longer, func() { stop(); cancel() }
 }

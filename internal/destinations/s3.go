@@ -31,12 +31,6 @@ const (
 	// uploadPart is the size in bytes of what is sent at a time: the least that S3 allows. Of an object, the first 16 MiB
 	// are in memory, because they decide whether it is sent in parts at all, and then two parts. It may have 10,000: 48 GiB.
 	uploadPart = 5 << 20
-	// abortGrace is how long aborting an upload may take.
-	abortGrace = 3 * time.Second
-	// probePrefix is what the name of a check's object begins with.
-	probePrefix = ".ledgerport-probe-"
-	// probeAge is when no check can be at work on its object any more.
-	probeAge = time.Hour
 	// answerTimeout is how long a server may take to begin its answer.
 	answerTimeout = 10 * time.Second
 )
@@ -157,13 +151,6 @@ func (b *bucket) Put(ctx context.Context, key string, object Object, content io.
 		return verified.err
 	}
 	return b.failure(ctx, err)
-}
-
-// afterGrace gives a context that outlives another by the time that aborting an upload may take.
-func afterGrace(ctx context.Context) (context.Context, context.CancelFunc) {
-	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(abortGrace, cancel) })
-	return longer, func() { stop(); cancel() }
 }
 
 // Stat implements Destination: the hash is the one that Put recorded, or is made from the content where there is none.

@@ -30,13 +30,13 @@ func TestFaultsOfAnS3ServerAreNamed(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string
-		change func(*testing.T, *v1alpha1.S3Destination, *destinations.S3Keys)
+		change func(*testing.T, *v1alpha1.S3Destination, *destinations.Keys)
 		reason string
 	}{
-		{"the bucket does not exist", func(_ *testing.T, s *v1alpha1.S3Destination, _ *destinations.S3Keys) { s.Bucket = "nowhere" }, v1alpha1.ReasonBucketNotFound},
-		{"the access key does not exist", func(_ *testing.T, _ *v1alpha1.S3Destination, k *destinations.S3Keys) { k.AccessKeyID = "nobody" }, v1alpha1.ReasonLoginRefused},
-		{"the secret is wrong", func(_ *testing.T, _ *v1alpha1.S3Destination, k *destinations.S3Keys) { k.SecretAccessKey = "hunter2" }, v1alpha1.ReasonLoginRefused},
-		{"nobody listens", func(t *testing.T, s *v1alpha1.S3Destination, _ *destinations.S3Keys) {
+		{"the bucket does not exist", func(_ *testing.T, s *v1alpha1.S3Destination, _ *destinations.Keys) { s.Bucket = "nowhere" }, v1alpha1.ReasonBucketNotFound},
+		{"the access key does not exist", func(_ *testing.T, _ *v1alpha1.S3Destination, k *destinations.Keys) { k.S3.AccessKeyID = "nobody" }, v1alpha1.ReasonLoginRefused},
+		{"the secret is wrong", func(_ *testing.T, _ *v1alpha1.S3Destination, k *destinations.Keys) { k.S3.SecretAccessKey = "hunter2" }, v1alpha1.ReasonLoginRefused},
+		{"nobody listens", func(t *testing.T, s *v1alpha1.S3Destination, _ *destinations.Keys) {
 			listener := listen(t)
 			s.Endpoint = "http://" + listener.Addr().String()
 			_ = listener.Close()
@@ -126,7 +126,7 @@ func TestAnOperatorWithoutIdentityIsTold(t *testing.T) {
 	}
 	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 	t.Setenv("HOME", t.TempDir())
-	d := open(t, v1alpha1.ExportDestinationSpec{S3: &v1alpha1.S3Destination{Bucket: "books", Region: "us-east-1", Endpoint: "http://127.0.0.1:9"}}, destinations.S3Keys{}, "")
+	d := open(t, v1alpha1.ExportDestinationSpec{S3: &v1alpha1.S3Destination{Bucket: "books", Region: "us-east-1", Endpoint: "http://127.0.0.1:9"}}, destinations.Keys{}, "")
 	expectFailure(t, d.Check(t.Context()), v1alpha1.ReasonLoginRefused)
 }
 
@@ -212,7 +212,7 @@ func TestACheckRemovesWhatADeadOneLeft(t *testing.T) {
 // openAt opens a bucket at an endpoint where none needs to be.
 func openAt(t *testing.T, endpoint string) destinations.Destination {
 	t.Helper()
-	return open(t, s3Spec(tests3.Bucket{Name: "books", Region: "us-east-1", Endpoint: endpoint}), destinations.S3Keys{AccessKeyID: "a", SecretAccessKey: "hunter2"}, "")
+	return open(t, s3Spec(tests3.Bucket{Name: "books", Region: "us-east-1", Endpoint: endpoint}), destinations.Keys{S3: destinations.S3Keys{AccessKeyID: "a", SecretAccessKey: "hunter2"}}, "")
 }
 
 func TestAServerThatNeverAnswersIsLeftWhenTheContextEnds(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/references"
 	"github.com/ledgerport/ledgerport/ledger"
@@ -136,6 +137,8 @@ func (v *validator) check(ctx context.Context, object client.Object, m *manifest
 		v.checkExport(ctx, o, m)
 	case *v1alpha1.ChartOfAccounts:
 		v.checkChart(&o.Spec, ledger.VoucherPolicy{Location: time.UTC}, m, "")
+	case *v1alpha1.ExportDestination:
+		v.reportFailure(m, destinations.Validate(o.Spec), "")
 	case *v1alpha1.ExportRun:
 		if _, err := v.resolver.Export(ctx, o.Namespace, o.Spec.ExportRef.Name); err != nil {
 			v.reportFailure(m, err, "spec.exportRef")

@@ -131,6 +131,8 @@ func TestWhatIsWrongIsNamedWithItsLine(t *testing.T) {
 		{"a chart that is not there", "chartOfAccountsRef: {name: acme}", "chartOfAccountsRef: {name: acne}", `<stdin>:46: AccountingExport acme/monthly: spec.chartOfAccountsRef: ChartOfAccounts acme/acne is not among the files`},
 		{"a destination that is not there", "destinationRef: {name: finance}", "destinationRef: {name: france}", `<stdin>:47: AccountingExport acme/monthly: spec.destinationRef: ExportDestination acme/france is not among the files`},
 		{"an organisation that is not admitted", "organizationID: o1", "organizationID: o2", `<stdin>:45: AccountingExport acme/monthly: spec.sourceRef: ClaimSource expenses/claims does not admit organisation o2`},
+		{"host keys that are none", "  filesystem: {path: finance}", "  sftp: {host: a, user: b, knownHosts: SHA256 abc def, credentialsSecretRef: {name: c}}",
+			`<stdin>:36: ExportDestination acme/finance: spec.sftp.knownHosts has a line that is none of a known_hosts file`},
 		{"a resource twice", "# A comment.", "apiVersion: v1\nkind: Namespace\nmetadata: {name: acme}\n---", `<stdin>:5: Namespace /acme: there is another Namespace of this name`},
 	} {
 		got := validate(t, strings.Replace(resources, test.old, test.new, 1), false)

@@ -1,6 +1,7 @@
 package references
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
@@ -62,29 +63,50 @@ func urlKey(source *v1alpha1.ClaimSource) string {
 	return ""
 }
 
-// DestinationCredentials gives the access key of an ExportDestination. They are empty where it needs none: for a directory,
+// DestinationCredentials gives what an ExportDestination logs in with. They are empty where it needs none: for a directory,
 // and for a bucket that the operator lends its own identity to.
 func (r *Resolver) DestinationCredentials(ctx context.Context, destination *v1alpha1.ExportDestination) (credentials.Credentials, error) {
-	ref := credentials.Reference{Kind: "ExportDestination", Namespace: destination.Namespace, Name: destination.Name}
-	keys := s3CredentialKeys(destination)
-	if keys == nil {
-		if destination.Spec.S3 != nil && !r.AmbientCredentials {
-			return credentials.Credentials{}, failure.On(v1alpha1.ConditionCredentialsReady, failure.Stalled(v1alpha1.ReasonCredentialsRequired, nil,
-				"ExportDestination %s/%s names no access key, and this operator does not lend its own identity (--allow-ambient-credentials); name a Secret in spec.s3.credentialsSecretRef, or an ExternalSecret in credentialsExternalSecretRef",
-				destination.Namespace, destination.Name))
-		}
-		return credentials.Credentials{}, nil
+	ref := DestinationReference(destination)
+	switch {
+	case ref != nil:
+		return r.Secrets.Find(ctx, *ref)
+	case destination.Spec.S3 != nil && !r.AmbientCredentials:
+		return credentials.Credentials{}, failure.On(v1alpha1.ConditionCredentialsReady, failure.Stalled(v1alpha1.ReasonCredentialsRequired, nil,
+			"ExportDestination %s/%s names no access key, and this operator does not lend its own identity (--allow-ambient-credentials); name a Secret in spec.s3.credentialsSecretRef, or an ExternalSecret in credentialsExternalSecretRef",
+			destination.Namespace, destination.Name))
 	}
-	ref.Keys = []string{keys.AccessKeyIDKey, keys.SecretAccessKeyKey}
-	if external := destination.Spec.S3.CredentialsExternalSecretRef; external != nil {
-		ref.External = &external.ExternalSecretReference
-	} else {
-		ref.Secret = destination.Spec.S3.CredentialsSecretRef.Name
-	}
-	return r.Secrets.Find(ctx, ref)
+	return credentials.Credentials{}, nil
 }
 
-// s3CredentialKeys are the keys of a destination's access key; nil where it names none.
+// DestinationReference says where the credentials of an ExportDestination are; nil where it names none.
+func DestinationReference(destination *v1alpha1.ExportDestination) *credentials.Reference {
+	ref := &credentials.Reference{Kind: "ExportDestination", Namespace: destination.Namespace, Name: destination.Name}
+	switch s3, sftp := destination.Spec.S3, destination.Spec.SFTP; {
+	case s3 != nil && s3.CredentialsExternalSecretRef != nil:
+		ref.External = &s3.CredentialsExternalSecretRef.ExternalSecretReference
+	case s3 != nil && s3.CredentialsSecretRef != nil:
+		ref.Secret = s3.CredentialsSecretRef.Name
+	case sftp != nil && sftp.CredentialsExternalSecretRef != nil:
+		ref.External = &sftp.CredentialsExternalSecretRef.ExternalSecretReference
+	case sftp != nil && sftp.CredentialsSecretRef != nil:
+		ref.Secret = sftp.CredentialsSecretRef.Name
+	default:
+		return nil
+	}
+	if keys := s3CredentialKeys(destination); keys != nil {
+		ref.Keys = []string{keys.AccessKeyIDKey, keys.SecretAccessKeyKey}
+	}
+	if keys := sftpCredentialKeys(destination); keys != nil {
+		for _, key := range []string{keys.PrivateKeyKey, keys.PassphraseKey, keys.PasswordKey} {
+			if key != "" {
+				ref.Keys = append(ref.Keys, key)
+			}
+		}
+	}
+	return ref
+}
+
+// s3CredentialKeys are the keys of a bucket's access key; nil where there is none.
 func s3CredentialKeys(destination *v1alpha1.ExportDestination) *v1alpha1.S3CredentialKeys {
 	switch s3 := destination.Spec.S3; {
 	case s3 == nil:
@@ -94,4 +116,24 @@ func s3CredentialKeys(destination *v1alpha1.ExportDestination) *v1alpha1.S3Crede
 		return &s3.CredentialsSecretRef.S3CredentialKeys
 	}
 	return nil
+}
+
+// defaultPrivateKeyKey is the key of an SFTP user's private key where the spec says nothing of what the Secret has.
+const defaultPrivateKeyKey = "privateKey"
+
+// sftpCredentialKeys are the keys of what the user of an SFTP server logs in with; nil where there is none.
+func sftpCredentialKeys(destination *v1alpha1.ExportDestination) *v1alpha1.SFTPCredentialKeys {
+	var keys v1alpha1.SFTPCredentialKeys
+	switch sftp := destination.Spec.SFTP; {
+	case sftp != nil && sftp.CredentialsExternalSecretRef != nil:
+		keys = sftp.CredentialsExternalSecretRef.SFTPCredentialKeys
+	case sftp != nil && sftp.CredentialsSecretRef != nil:
+		keys = sftp.CredentialsSecretRef.SFTPCredentialKeys
+	default:
+		return nil
+	}
+	if keys.PasswordKey == "" {
+		keys.PrivateKeyKey = cmp.Or(keys.PrivateKeyKey, defaultPrivateKeyKey)
+	}
+	return &keys
 }

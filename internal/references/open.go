@@ -3,6 +3,7 @@ package references
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/claims"
@@ -45,9 +46,14 @@ func (r *Resolver) OpenDestination(ctx context.Context, destination *v1alpha1.Ex
 	if err != nil {
 		return nil, err
 	}
-	var keys destinations.S3Keys
+	var keys destinations.Keys
 	if named := s3CredentialKeys(destination); named != nil {
-		keys.AccessKeyID, keys.SecretAccessKey = string(found.Data[named.AccessKeyIDKey]), string(found.Data[named.SecretAccessKeyKey])
+		keys.S3 = destinations.S3Keys{AccessKeyID: string(found.Data[named.AccessKeyIDKey]), SecretAccessKey: string(found.Data[named.SecretAccessKeyKey])}
+	}
+	if named := sftpCredentialKeys(destination); named != nil {
+		keys.SFTP = destinations.SFTPKeys{
+			PrivateKey: found.Data[named.PrivateKeyKey], Passphrase: found.Data[named.PassphraseKey], Password: found.Data[named.PasswordKey],
+		}
 	}
 	opened, err := destinations.Open(ctx, destination.Spec, keys, r.Destinations, r.Outbound)
 	return opened, connectionFailure(v1alpha1.ConditionDestinationReady, err)
@@ -57,7 +63,8 @@ func (r *Resolver) OpenDestination(ctx context.Context, destination *v1alpha1.Ex
 // condition of what was to be opened.
 func connectionFailure(condition string, err error) error {
 	var failed *failure.Error
-	if errors.As(err, &failed) && (failed.Reason == v1alpha1.ReasonLoginRefused || failed.Reason == v1alpha1.ReasonMalformedURL) {
+	blamed := []v1alpha1.Reason{v1alpha1.ReasonLoginRefused, v1alpha1.ReasonMalformedURL, v1alpha1.ReasonMalformedKey}
+	if errors.As(err, &failed) && slices.Contains(blamed, failed.Reason) {
 		condition = v1alpha1.ConditionCredentialsReady
 	}
 	return failure.On(condition, err)

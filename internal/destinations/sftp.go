@@ -1,0 +1,278 @@
+package destinations
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"net/url"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pkg/sftp"
+	"golang.org/x/crypto/ssh"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/outbound"
+)
+
+// Extensions of OpenSSH to version 3 of the protocol.
+// https://github.com/openssh/openssh-portable/blob/master/PROTOCOL, section 4
+const (
+	extensionPosixRename = "posix-rename@openssh.com" // renames as rename(2) does: over what is there
+	extensionFsync       = "fsync@openssh.com"
+	extensionStatVFS     = "statvfs@openssh.com"
+)
+
+// fileServer keeps objects as files below a directory of an SFTP server. Every call has a connection of its own, which ends
+// with it: none can be stale, and closing one disturbs nobody else.
+type fileServer struct {
+	spec    v1alpha1.SFTPDestination
+	address string // host:port
+	known   []ssh.PublicKey
+	signer  ssh.Signer // nil without a private key
+	// password is empty without one.
+	password string
+	policy   *outbound.Policy
+}
+
+func openSFTP(spec v1alpha1.SFTPDestination, keys SFTPKeys, policy *outbound.Policy) (*fileServer, error) {
+	known, err := knownHostKeys(spec.KnownHosts)
+	if err != nil {
+		return nil, err
+	}
+	signer, err := parsePrivateKey(keys)
+	if err != nil {
+		return nil, err
+	}
+	return &fileServer{
+		spec: spec, address: net.JoinHostPort(spec.Host, strconv.Itoa(int(spec.Port))),
+		known: known, signer: signer, password: string(keys.Password), policy: policy,
+	}, nil
+}
+
+// session connects, makes sure that the directory is there, lets something be done, and disconnects. The connection outlives
+// the context by the time that undoing may take.
+func (s *fileServer) session(ctx context.Context, work func(*sftp.Client) error) error {
+	connection, err := s.connect(ctx)
+	if err != nil {
+		return s.failure(ctx, err)
+	}
+	defer func() { _ = connection.Close() }() // all that matters was confirmed before
+	longer, cancel := afterGrace(ctx)
+	defer cancel()
+	defer context.AfterFunc(longer, func() { _ = connection.Close() })()
+	client, err := sftp.NewClient(connection)
+	if err != nil {
+		return s.failure(ctx, s.noSubsystem(err))
+	}
+	defer func() { _ = connection.Close(); _ = client.Close() }() // the client alone would wait for the server's last word
+	if err := s.findRoot(client); err != nil {
+		return s.failure(ctx, err)
+	}
+	return s.failure(ctx, work(client))
+}
+
+// findRoot makes sure that it is the object that is missing, if one is, and not the directory: a volume that is not mounted
+// must not look like an empty one.
+func (s *fileServer) findRoot(client *sftp.Client) error {
+	root, err := client.Stat(s.spec.Path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return failure.Transient(v1alpha1.ReasonPathNotFound, err, "%s does not exist; create it, or correct spec.sftp.path", s.where())
+	case err == nil && !root.IsDir():
+		return failure.Transient(v1alpha1.ReasonPathNotFound, nil, "%s is no directory; correct spec.sftp.path", s.where())
+	}
+	return err
+}
+
+// Check implements Destination. It does all that Put, Stat and Remove do, in a directory of its own.
+func (s *fileServer) Check(ctx context.Context) error {
+	return s.session(ctx, func(client *sftp.Client) error {
+		directory := s.remote(probePrefix + rand.Text())
+		if err := client.Mkdir(directory); err != nil {
+			return s.explain(client, err, 0)
+		}
+		err := s.tryOut(ctx, client, path.Join(directory, "probe"))
+		if err := errors.Join(err, removeProbe(client, directory)); err != nil {
+			return err
+		}
+		return s.removeStaleProbes(client)
+	})
+}
+
+func (s *fileServer) tryOut(ctx context.Context, client *sftp.Client, probe string) error {
+	content := rand.Text()
+	sum := sha256.Sum256([]byte(content))
+	want := Object{Size: int64(len(content)), SHA256: hex.EncodeToString(sum[:])}
+	if err := s.put(ctx, client, probe, want, strings.NewReader(content)); err != nil {
+		return err
+	}
+	have, err := read(client, probe)
+	if err == nil && have != want {
+		err = failure.Transient(v1alpha1.ReasonNotWritable, nil, "%s gives back other content than it was given", s.where())
+	}
+	return err
+}
+
+// removeStaleProbes removes what checks left behind that ended with their operator, or with their connection.
+func (s *fileServer) removeStaleProbes(client *sftp.Client) error {
+	entries, err := client.ReadDir(s.spec.Path)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if !strings.HasPrefix(entry.Name(), probePrefix) || time.Since(entry.ModTime()) < probeAge {
+			continue
+		}
+		if err := removeProbe(client, s.remote(entry.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeProbe removes the directory of a check with what is in it. Another operator may be faster.
+func removeProbe(client *sftp.Client, directory string) error {
+	entries, err := client.ReadDir(directory)
+	for _, entry := range entries {
+		err = errors.Join(err, ifThere(client.Remove(path.Join(directory, entry.Name()))))
+	}
+	return errors.Join(ifThere(err), ifThere(client.RemoveDirectory(directory)))
+}
+
+// ifThere drops the error of removing what is not there.
+func ifThere(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// Put implements Destination. As in a filesystem the file is written under a hidden name beside its own, made durable, and
+// renamed.
+func (s *fileServer) Put(ctx context.Context, key string, object Object, content io.Reader) error {
+	if err := ValidateKey(key); err != nil {
+		return err
+	}
+	verified := newVerifier(contextReader{ctx, content}, object)
+	err := s.session(ctx, func(client *sftp.Client) error {
+		name := s.remote(key)
+		if err := client.MkdirAll(path.Dir(name)); err != nil {
+			return s.explain(client, err, 0)
+		}
+		return s.put(ctx, client, name, object, verified)
+	})
+	if verified.err != nil {
+		return verified.err
+	}
+	return err
+}
+
+// put writes a file into a directory that is there, and leaves nothing where that fails while the connection holds. What it
+// leaves else is hidden, and the next one that comes to write the file or to remove it takes it away.
+func (s *fileServer) put(ctx context.Context, client *sftp.Client, name string, object Object, content io.Reader) error {
+	if err := clearRemoteParts(ctx, client, name); err != nil {
+		return err
+	}
+	hidden := partPrefix(name) + rand.Text()
+	err := write(client, hidden, object.Size, content)
+	if err == nil {
+		err = publish(ctx, client, hidden, name, object)
+	}
+	if err != nil {
+		err = s.explain(client, err, object.Size)
+		_ = client.Remove(hidden)
+		return err
+	}
+	s.syncDirectories(client, path.Dir(name))
+	return nil
+}
+
+// Stat implements Destination: it reads the whole file for its hash.
+func (s *fileServer) Stat(ctx context.Context, key string) (found Object, err error) {
+	if err := ValidateKey(key); err != nil {
+		return Object{}, err
+	}
+	err = s.session(ctx, func(client *sftp.Client) (err error) {
+		found, err = read(client, s.remote(key))
+		if errors.Is(err, fs.ErrNotExist) {
+			return ErrNotFound
+		}
+		return err
+	})
+	return found, err
+}
+
+// read describes a file.
+func read(client *sftp.Client, name string) (Object, error) {
+	file, err := client.Open(name)
+	if err != nil {
+		return Object{}, err
+	}
+	defer func() { _ = file.Close() }() // only read
+	return describe(file)
+}
+
+// Remove implements Destination. It gives whoever writes the object time to finish, and takes with it what a dead or stopped
+// writer has written so far.
+func (s *fileServer) Remove(ctx context.Context, key string) error {
+	if err := ValidateKey(key); err != nil {
+		return err
+	}
+	return s.session(ctx, func(client *sftp.Client) error {
+		name := s.remote(key)
+		if err := clearRemoteParts(ctx, client, name); err != nil {
+			return err
+		}
+		if err := ifThere(client.Remove(name)); err != nil {
+			return err
+		}
+		s.syncDirectories(client, path.Dir(name))
+		return nil
+	})
+}
+
+// syncDirectories makes the names in a directory durable, and in those above it, which may be new, where the server can. The
+// protocol has no word for it: OpenSSH lets a directory be opened as a file is, and what others answer does not matter.
+func (s *fileServer) syncDirectories(client *sftp.Client, name string) {
+	if _, can := client.HasExtension(extensionFsync); !can {
+		return
+	}
+	if directory, err := client.Open(name); err == nil {
+		_ = directory.Sync()
+		_ = directory.Close()
+	}
+	if name != path.Clean(s.spec.Path) {
+		s.syncDirectories(client, path.Dir(name))
+	}
+}
+
+// remote is the name of a key on the server.
+func (s *fileServer) remote(key string) string { return path.Join(s.spec.Path, key) }
+
+// Location implements Destination. What is below the directory in which the server puts the user begins with /~/, as curl and
+// others write it.
+func (s *fileServer) Location(key string) string {
+	at := url.URL{Scheme: "sftp", User: url.User(s.spec.User), Host: s.spec.Host, Path: s.remote(key)}
+	if !path.IsAbs(at.Path) {
+		at.Path = path.Join("/~", at.Path)
+	}
+	if strings.Contains(at.Host, ":") {
+		at.Host = "[" + at.Host + "]"
+	}
+	if s.spec.Port != defaultSSHPort {
+		at.Host = s.address
+	}
+	return at.String()
+}
+
+// Close implements Destination. Connections end with their calls.
+func (s *fileServer) Close() error { return nil }

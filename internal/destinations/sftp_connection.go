@@ -1,0 +1,173 @@
+package destinations
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
+)
+
+const (
+	defaultSSHPort = 22
+	// silence is how long an SFTP server may say nothing while it is waited for. To make a large file durable takes time.
+	silence = time.Minute
+)
+
+// knownHostKeys reads lines of a known_hosts file. The names in them do not matter: all of them are for one server.
+// https://man.openbsd.org/sshd#SSH_KNOWN_HOSTS_FILE_FORMAT
+func knownHostKeys(text string) (keys []ssh.PublicKey, err error) {
+	for rest := []byte(text); ; {
+		var marker string
+		var key ssh.PublicKey
+		marker, _, key, _, rest, err = ssh.ParseKnownHosts(rest)
+		switch {
+		case errors.Is(err, io.EOF) && len(keys) > 0:
+			return keys, nil
+		case err != nil:
+			return nil, failure.Stalled(v1alpha1.ReasonInvalidSpec, err,
+				"spec.sftp.knownHosts has a line that is none of a known_hosts file, or has none: write what `ssh-keyscan HOST` writes, each line a name, a type and a key")
+		case marker != "":
+			return nil, failure.Stalled(v1alpha1.ReasonInvalidSpec, nil, "spec.sftp.knownHosts has the marker @%s; write the server's host keys themselves", marker)
+		}
+		keys = append(keys, key)
+	}
+}
+
+// parsePrivateKey gives the signer of the private key, nil where there is none.
+func parsePrivateKey(keys SFTPKeys) (signer ssh.Signer, err error) {
+	switch {
+	case len(keys.PrivateKey) == 0:
+		return nil, nil
+	case len(keys.Passphrase) > 0:
+		signer, err = ssh.ParsePrivateKeyWithPassphrase(keys.PrivateKey, keys.Passphrase)
+	default:
+		signer, err = ssh.ParsePrivateKey(keys.PrivateKey)
+	}
+	var locked *ssh.PassphraseMissingError
+	switch {
+	case errors.As(err, &locked):
+		return nil, failure.Stalled(v1alpha1.ReasonMalformedKey, nil, "the private key of the Secret has a passphrase; name its key in passphraseKey of spec.sftp")
+	case err != nil:
+		return nil, failure.Stalled(v1alpha1.ReasonMalformedKey, nil, "the Secret's value is no private key as ssh-keygen writes it, or its passphrase is another")
+	}
+	return signer, nil
+}
+
+// connect logs in. Everything until then ends with the context.
+func (s *fileServer) connect(ctx context.Context) (*ssh.Client, error) {
+	connection, err := s.policy.DialContext(ctx, "tcp", s.address)
+	if err != nil {
+		return nil, err
+	}
+	defer context.AfterFunc(ctx, func() { _ = connection.Close() })()
+	l := &login{server: s}
+	accepted, channels, requests, err := ssh.NewClientConn(&impatient{connection}, s.address, &ssh.ClientConfig{
+		User: s.spec.User, HostKeyCallback: l.identify, HostKeyAlgorithms: hostKeyAlgorithms(s.known), AuthCallback: l.next,
+	})
+	if err != nil {
+		return nil, l.failure(err)
+	}
+	return ssh.NewClient(accepted, channels, requests), nil
+}
+
+// hostKeyAlgorithms are those by which a server can prove that it has one of the keys, so that it shows that one of its keys
+// which is known. The ones with SHA-1 are not among them.
+func hostKeyAlgorithms(known []ssh.PublicKey) (algorithms []string) {
+	for _, key := range known {
+		proofs := []string{key.Type()}
+		if key.Type() == ssh.KeyAlgoRSA {
+			proofs = []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}
+		}
+		for _, proof := range proofs {
+			if !slices.Contains(algorithms, proof) {
+				algorithms = append(algorithms, proof)
+			}
+		}
+	}
+	return algorithms
+}
+
+// login is one way from a connection to a user that is logged in.
+type login struct {
+	server     *fileServer
+	identified bool // the server has one of the known keys
+	asked      bool // it was asked to let the user in
+}
+
+// unknownHostKeyError says that a server has shown a key that is not known.
+type unknownHostKeyError struct{ key ssh.PublicKey }
+
+func (*unknownHostKeyError) Error() string { return "the host key is not known" }
+
+// errNothingLeft ends a login in which everything was offered that the server takes.
+var errNothingLeft = errors.New("the server took nothing that was offered to log in with")
+
+// identify implements ssh.HostKeyCallback.
+func (l *login) identify(_ string, _ net.Addr, shown ssh.PublicKey) error {
+	l.identified = slices.ContainsFunc(l.server.known, func(known ssh.PublicKey) bool {
+		return bytes.Equal(known.Marshal(), shown.Marshal())
+	})
+	if !l.identified {
+		return &unknownHostKeyError{shown}
+	}
+	return nil
+}
+
+// next implements ssh.ClientAuthCallback: the private key is offered first, and the password once, in the one way or the other.
+func (l *login) next(so *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
+	may := func(method string) bool {
+		return slices.Contains(so.AllowedMethods, method) &&
+			!slices.Contains(so.TriedMethods, method) && !slices.Contains(so.PartialSuccessMethods, method)
+	}
+	password := []byte(l.server.password)
+	l.asked = true
+	switch {
+	case l.server.signer != nil && may("publickey"):
+		return ssh.PublicKeys(l.server.signer), nil
+	case len(password) > 0 && may("password"):
+		return ssh.Password(l.server.password), nil
+	case len(password) > 0 && may("keyboard-interactive") && !slices.Contains(so.TriedMethods, "password"):
+		return ssh.KeyboardInteractive(l.answer), nil
+	}
+	return nil, errNothingLeft
+}
+
+// answer gives the password to whatever is asked without being shown, as PAM asks for it.
+func (l *login) answer(_, _ string, questions []string, shown []bool) ([]string, error) {
+	answers := make([]string, len(questions))
+	for i := range questions {
+		if shown[i] {
+			return nil, errNothingLeft
+		}
+		answers[i] = l.server.password
+	}
+	return answers, nil
+}
+
+// impatient is a connection that ends where nothing comes for too long after something was written or came.
+type impatient struct{ net.Conn }
+
+// Read implements net.Conn.
+func (c *impatient) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err == nil {
+		err = c.SetDeadline(time.Now().Add(silence))
+	}
+	return n, err
+}
+
+// Write implements net.Conn.
+func (c *impatient) Write(p []byte) (int, error) {
+	if err := c.SetDeadline(time.Now().Add(silence)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
+}
