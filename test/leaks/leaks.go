@@ -43,6 +43,7 @@ var planted = map[string]string{
 	"throw-away-secret":         "the secret access key of the S3 server",
 	"s3cret-0f-the-application": "the client secret of an accounting system",
 	"correct-horse":             "the password of an accounting system",
+	"BEGIN OPENSSH PRIVATE KEY": "a private key",
 	"a-new-password":            "a rotated password of an accounting system",
 	"emergency-password":        "a password from the operator's environment",
 	"the-first-password":        "the password of the operator's role on a cluster",

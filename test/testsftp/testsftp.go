@@ -14,6 +14,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/ledgerport/ledgerport/hack/environment"
+	"github.com/ledgerport/ledgerport/test/leaks"
 )
 
 // Account is what a test logs in with, and a directory that is empty.
@@ -54,7 +55,7 @@ var chrooted = sync.OnceValues(func() (*environment.SFTP, error) {
 	return started, nil
 })
 
-// New makes an account on a server that runs with these arguments of sftp-server(8), such as -R where it takes no files.
+// New makes an account, whose files are looked through for secrets when the test ends, on a server that runs with these arguments of sftp-server(8), such as -R where it takes no files.
 func New(t testing.TB, arguments ...string) Account {
 	t.Helper()
 	started, err := server()
@@ -90,6 +91,7 @@ func account(t testing.TB, at *environment.SFTP, arguments ...string) Account {
 	if err != nil {
 		t.Fatal(err)
 	}
+	leaks.AtEnd(t, func(_ context.Context, scan *leaks.Scan) error { return scan.Files(here, nil) })
 	return Account{Host: at.Host, Port: int32(at.Port), User: at.User, KnownHosts: at.KnownHosts, PrivateKey: private, Path: path, Directory: here}
 }
 
