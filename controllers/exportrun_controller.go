@@ -130,7 +130,7 @@ func (r *ExportRunReconciler) lead(ctx context.Context, run *v1alpha1.ExportRun,
 	}
 	if state.Phase == executor.Ended && state.Task.Number == run.Status.Attempts && !recorded(run) {
 		logFailure(ctx, state.Err)
-		r.recheck(export, state.Err)
+		r.recheck(run, export, state.Err)
 		conclude(run, export, state, now)
 		if !run.Status.Phase.Finished() && !recorded(run) { // interrupted: the next process goes on
 			return ctrl.Result{}, nil
@@ -161,8 +161,12 @@ func (r *ExportRunReconciler) lead(ctx context.Context, run *v1alpha1.ExportRun,
 	if wait := untilAttempt(run, now); wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
+	source, err := r.source(ctx, run, export)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
 	r.Executor.Forget(string(run.UID))
-	begin(run, r.Executor.Holder(), now)
+	begin(run, r.Executor.Holder(), source, now)
 	return ctrl.Result{RequeueAfter: attemptDeadline(export)}, nil
 }
 
@@ -188,18 +192,40 @@ func (r *ExportRunReconciler) countEnd(ctx context.Context, run *v1alpha1.Export
 	r.Metrics.RunEnded(export.Spec.Exporter.Type, run.Status.Phase, readyReason(run), exported)
 }
 
+// source is where a run that holds nothing begins: where its export has its claims, or where the run is on record that it
+// reverses.
+func (r *ExportRunReconciler) source(ctx context.Context, run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) (v1alpha1.NamespacedReference, error) {
+	named := references.SourceKey(export)
+	source := v1alpha1.NamespacedReference{Namespace: named.Namespace, Name: named.Name}
+	if run.Spec.Reverses == nil {
+		return source, nil
+	}
+	var reversed v1alpha1.ExportRun
+	if err := r.Client.Get(ctx, types.NamespacedName{Namespace: run.Namespace, Name: run.Spec.Reverses.Name}, &reversed); err != nil {
+		return source, client.IgnoreNotFound(err)
+	}
+	if at := reversed.Status.SourceRef; at != nil && reversed.Spec.ExportRef == run.Spec.ExportRef {
+		source = *at
+	}
+	return source, nil
+}
+
 // recheck lets whoever knows best look at once at what an attempt found missing.
-func (r *ExportRunReconciler) recheck(export *v1alpha1.AccountingExport, err error) {
+func (r *ExportRunReconciler) recheck(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, err error) {
 	if err == nil {
 		return
 	}
+	source := references.SourceKey(export)
+	if at := run.Status.SourceRef; at != nil {
+		source = types.NamespacedName{Namespace: at.Namespace, Name: at.Name}
+	}
 	switch failure.From(err).Condition {
 	case v1alpha1.ConditionSourceReady:
-		r.Sources.Ask(references.SourceKey(export))
+		r.Sources.Ask(source)
 	case v1alpha1.ConditionDestinationReady:
 		r.Destinations.Ask(references.DestinationKey(export))
 	case v1alpha1.ConditionCredentialsReady:
-		r.Sources.Ask(references.SourceKey(export))
+		r.Sources.Ask(source)
 		r.Destinations.Ask(references.DestinationKey(export))
 	}
 }
@@ -339,6 +365,9 @@ func task(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) pipeline.T
 	}
 	if run.Spec.Reverses != nil {
 		t.Reverses = run.Spec.Reverses.Name
+	}
+	if run.Status.SourceRef != nil {
+		t.Source = *run.Status.SourceRef
 	}
 	if t.Release {
 		t.ReleaseReason = readyReason(run)

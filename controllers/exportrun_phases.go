@@ -18,8 +18,9 @@ import (
 // longestBackoff bounds the wait between two attempts.
 const longestBackoff = 10 * time.Minute
 
-// begin opens the next attempt of a run in its status, for the process that will execute it.
-func begin(run *v1alpha1.ExportRun, holder string, now time.Time) {
+// begin opens the next attempt of a run in its status, for the process that will execute it. A run that holds nothing has the
+// source that it is given.
+func begin(run *v1alpha1.ExportRun, holder string, source v1alpha1.NamespacedReference, now time.Time) {
 	status := &run.Status
 	if status.Phase == v1alpha1.RunRunning {
 		// The attempt before this one ended with its process and told nobody how far it came.
@@ -34,6 +35,9 @@ func begin(run *v1alpha1.ExportRun, holder string, now time.Time) {
 	}
 	if status.StartedAt == nil {
 		status.StartedAt = &metav1.MicroTime{Time: now}
+	}
+	if status.SourceRef == nil || !mayHoldClaims(run) {
+		status.SourceRef = &source
 	}
 	status.Attempts++
 	status.Holder = holder

@@ -114,9 +114,45 @@ func TestEndOfAnAttemptDecidesWhatFollows(t *testing.T) {
 func TestAnAttemptThatEndedWithItsProcessMayHoldClaims(t *testing.T) {
 	t.Parallel()
 	run := &v1alpha1.ExportRun{Status: running(1, 0, v1alpha1.StagePreflight)}
-	begin(run, "this process", noon)
+	begin(run, "this process", v1alpha1.NamespacedReference{}, noon)
 	if !mayHoldClaims(run) || run.Status.Attempts != 2 || run.Status.Failures != 0 {
 		t.Errorf("stage %s, attempts %d, failures %d; want a stage beyond Preflight, 2, 0", run.Status.Stage, run.Status.Attempts, run.Status.Failures)
+	}
+}
+
+func TestRunStaysWithTheSourceThatMayHaveItsClaims(t *testing.T) {
+	t.Parallel()
+	failing := func(stage v1alpha1.RunStage) v1alpha1.ExportRunStatus {
+		status := running(1, 1, stage)
+		status.Phase = v1alpha1.RunRetrying
+		return status
+	}
+	tests := []struct {
+		name   string
+		before v1alpha1.ExportRunStatus
+		was    string
+		want   string
+	}{
+		{"the first attempt", v1alpha1.ExportRunStatus{}, "", "new"},
+		{"preflight failed", failing(v1alpha1.StagePreflight), "old", "new"},
+		{"claims may be reserved", failing(v1alpha1.StageReserve), "old", "old"},
+		{"an attempt ended with its process", running(1, 0, v1alpha1.StagePreflight), "old", "old"},
+		{"claims are to be given back", releasing(v1alpha1.ReasonCancelled, 0), "old", "old"},
+		{"there is nothing to give back", releasingNothing(v1alpha1.ReasonCancelled), "old", "new"},
+		{"the operator before this one did not note it", failing(v1alpha1.StageReserve), "", "new"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			run := &v1alpha1.ExportRun{Status: test.before}
+			if test.was != "" {
+				run.Status.SourceRef = &v1alpha1.NamespacedReference{Name: test.was}
+			}
+			begin(run, "this process", v1alpha1.NamespacedReference{Name: "new"}, noon)
+			if got := run.Status.SourceRef; got == nil || got.Name != test.want {
+				t.Errorf("the source is %v, want %s", got, test.want)
+			}
+		})
 	}
 }
 
@@ -136,7 +172,7 @@ func TestProgressIsThatOfTheAttemptUnderWay(t *testing.T) {
 			t.Errorf("stage %s, progress %+v; want %s, %+v", run.Status.Stage, run.Status.Progress, told.stage, told.want)
 		}
 	}
-	begin(run, "another process", noon)
+	begin(run, "another process", v1alpha1.NamespacedReference{}, noon)
 	if run.Status.Progress != nil {
 		t.Errorf("an attempt begins with the progress of the one before: %+v", run.Status.Progress)
 	}

@@ -106,30 +106,25 @@ func TestRunWhoseAccessWasWithdrawnGivesItsClaimsBack(t *testing.T) {
 	w.nothingHappened()
 }
 
-// TestRunIsNotTakenForReleasedBySourcesThatNeverAdmittedIt has an export that names a source of somebody else's while its run
-// holds claims of another.
-func TestRunIsNotTakenForReleasedBySourcesThatNeverAdmittedIt(t *testing.T) {
+// TestRunIsNotTakenForReleasedByASourceThatNeverAdmittedIt has the source of a run replaced by one of its name that leads to
+// another database, and admits nobody.
+func TestRunIsNotTakenForReleasedByASourceThatNeverAdmittedIt(t *testing.T) {
 	t.Parallel()
-	elsewhere, stranger := home(t), home(t)
-	w := newWorld(t, elsewhere, stranger)
-	run := w.retryingRunOf(w.partsOfTwo(elsewhere))
-	secret, source := w.secret(), w.source()
-	secret.Namespace, source.Namespace = stranger, stranger
-	secret.StringData["url"] = testdb.New(t)
-	w.create(secret, source)
-	refer := func(to string) {
-		w.merge(w.export(), fmt.Sprintf(`{"spec":{"sourceRef":{"namespace":%q}}}`, to))
-	}
-	refer(stranger)
+	elsewhere := home(t)
+	w := newWorld(t, elsewhere)
+	p := w.partsOfTwo(elsewhere)
+	run := w.retryingRunOf(p)
+	w.merge(p.secret, fmt.Sprintf(`{"stringData":{"url":%q}}`, testdb.New(t)))
+	w.merge(p.source, `{"spec":{"access":null}}`)
 	eventually(w, w.export(), exportIs(metav1.ConditionFalse, v1alpha1.ReasonAccessDenied))
 	w.cancel(run)
 	eventually(w, run, func(run *v1alpha1.ExportRun) string {
-		return condition(run.Status.Conditions, v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonAccessDenied, "can not be given back yet", stranger)
+		return condition(run.Status.Conditions, v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonAccessDenied, "can not be given back yet", elsewhere)
 	})
 	if n := w.count(`select count(*) from ledgerport.exported_claims`); n != 500 {
 		t.Errorf("%d claims are reserved, want the 500 of the run", n)
 	}
-	refer(elsewhere)
+	w.merge(p.secret, fmt.Sprintf(`{"stringData":{"url":%q}}`, w.database))
 	eventually(w, run, runIs(v1alpha1.RunCancelled))
 	w.nothingHappened()
 }

@@ -196,6 +196,10 @@ type ExportRunStatus struct {
 	// Holder of the newest attempt: the process that executes it.
 	// +optional
 	Holder string `json:"holder,omitempty"`
+	// SourceRef is the ClaimSource in whose database the run is on record. A run that may hold claims stays with it, whatever
+	// spec.sourceRef of the export has become. A reversal is with the run that it reverses.
+	// +optional
+	SourceRef *NamespacedReference `json:"sourceRef,omitempty"`
 	// StartedAt is when the first attempt began, to the microsecond: runs of an export are in this order.
 	// +optional
 	StartedAt *metav1.MicroTime `json:"startedAt,omitempty"`

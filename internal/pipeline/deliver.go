@@ -202,10 +202,10 @@ func (a *attempt) release(ctx context.Context) error {
 // only be given back by whoever holds it. Of a source that denies access nothing is told but that, and what was not begun there
 // is not taken for given back.
 func (a *attempt) findRecord(ctx context.Context) (known bool, err error) {
-	if a.export, err = a.Resolver.Export(ctx, a.task.Namespace, a.task.Export); err != nil {
+	if err := a.findExport(ctx); err != nil {
 		return false, err
 	}
-	source, denied := a.Resolver.Source(ctx, a.export, a.export.Spec.OrganizationID)
+	source, denied := a.source(ctx, a.export.Spec.OrganizationID)
 	if source == nil {
 		return false, denied
 	}

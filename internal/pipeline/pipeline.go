@@ -66,6 +66,7 @@ type attempt struct {
 	outcome  Outcome
 
 	export      *v1alpha1.AccountingExport
+	moved       bool // the export names another source by now
 	database    *claims.Database
 	destination destinations.Destination
 	run         claims.Run

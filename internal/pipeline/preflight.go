@@ -63,23 +63,22 @@ func (a *attempt) openRest(ctx context.Context) error {
 // findCredentials makes sure, in the first moment of a run and before anything is connected to, that all that it logs in
 // with is there, and keeps what the exporter needs.
 func (a *attempt) findCredentials(ctx context.Context) error {
-	export, err := a.Resolver.Export(ctx, a.task.Namespace, a.task.Export)
-	if err != nil {
+	if err := a.findExport(ctx); err != nil {
 		return err
 	}
-	own, err := a.Resolver.Credentials(ctx, export)
+	own, err := a.Resolver.Credentials(ctx, a.export)
 	if err != nil {
 		return err
 	}
 	a.credentials = own.Data
-	source, err := a.Resolver.Source(ctx, export, export.Spec.OrganizationID)
+	source, err := a.source(ctx, a.export.Spec.OrganizationID)
 	if err != nil {
 		return err
 	}
 	if _, err := a.Resolver.SourceCredentials(ctx, source); err != nil {
 		return err
 	}
-	destination, err := a.Resolver.Destination(ctx, export)
+	destination, err := a.Resolver.Destination(ctx, a.export)
 	if err != nil {
 		return err
 	}
@@ -87,12 +86,35 @@ func (a *attempt) findCredentials(ctx context.Context) error {
 	return err
 }
 
-// openDatabase finds export and source, and connects to the database.
-func (a *attempt) openDatabase(ctx context.Context) (err error) {
-	if a.export, err = a.Resolver.Export(ctx, a.task.Namespace, a.task.Export); err != nil {
+// findExport gives the export the source of the run, which may hold claims there, whatever the export names by now.
+func (a *attempt) findExport(ctx context.Context) (err error) {
+	a.export, err = a.Resolver.Export(ctx, a.task.Namespace, a.task.Export)
+	if err != nil || a.task.Source.Name == "" {
 		return err
 	}
-	source, err := a.Resolver.Source(ctx, a.export, a.export.Spec.OrganizationID)
+	named := references.SourceKey(a.export)
+	a.export.Spec.SourceRef = a.task.Source
+	a.moved = named != references.SourceKey(a.export)
+	return nil
+}
+
+// source gives the source of the run, if it admits the export's namespace to an organisation.
+func (a *attempt) source(ctx context.Context, organizationID string) (*v1alpha1.ClaimSource, error) {
+	source, err := a.Resolver.Source(ctx, a.export, organizationID)
+	if a.moved && err != nil && failure.From(err).Reason == v1alpha1.ReasonSourceNotFound {
+		return nil, failure.On(v1alpha1.ConditionSourceReady, failure.Transient(v1alpha1.ReasonSourceNotFound, err,
+			"the run is on record in the database of ClaimSource %s, which does not exist; create it again until the run has ended, whichever the export names now",
+			references.SourceKey(a.export)))
+	}
+	return source, err
+}
+
+// openDatabase finds export and source, and connects to the database.
+func (a *attempt) openDatabase(ctx context.Context) error {
+	if err := a.findExport(ctx); err != nil {
+		return err
+	}
+	source, err := a.source(ctx, a.export.Spec.OrganizationID)
 	if err != nil {
 		return err
 	}
@@ -104,7 +126,7 @@ func (a *attempt) openDatabase(ctx context.Context) (err error) {
 // its files: labels and rules may have changed since the attempt began, and the export names another organisation by now
 // than the run on record.
 func (a *attempt) admitted(ctx context.Context) error {
-	if _, err := a.Resolver.Source(ctx, a.export, a.run.OrganizationID); err != nil {
+	if _, err := a.source(ctx, a.run.OrganizationID); err != nil {
 		return err
 	}
 	_, err := a.Resolver.Destination(ctx, a.export)

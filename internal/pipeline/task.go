@@ -18,8 +18,10 @@ import (
 type Task struct {
 	// RunID is the UID of the ExportRun, Namespace, Name and Export the names of run and export.
 	RunID, Namespace, Name, Export string
-	// Type of the run.
-	Type v1alpha1.RunType
+	// Source is the ClaimSource in whose database the run is, or comes, on record, and Type what the run does. Without a name
+	// the source is the export's.
+	Source v1alpha1.NamespacedReference
+	Type   v1alpha1.RunType
 	// Reverses is the name of the run that a Reversal reverses.
 	Reverses string
 	// Number of the attempt as the ExportRun counts them.

@@ -1,0 +1,104 @@
+package controllers_test
+
+import (
+	"fmt"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/test/application"
+	"github.com/ledgerport/ledgerport/test/testdb"
+)
+
+// moved makes the export take its claims from another database, which has some of its own, and gives that one's world.
+func (w *world) moved(claims int) *world {
+	w.Helper()
+	other := &world{T: w.T, namespace: w.namespace, organization: w.organization, database: testdb.New(w.T)}
+	other.sql(application.CreateTables)
+	other.fill(claims)
+	secret, source := other.secret(), other.source()
+	secret.Name, source.Name = "other-db", "other"
+	source.Spec.Postgres.ConnectionSecretRef.Name = secret.Name
+	w.create(secret, source)
+	w.merge(w.export(), `{"spec":{"sourceRef":{"name":"other"}}}`)
+	eventually(w, source, func(source *v1alpha1.ClaimSource) string {
+		return condition(source.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
+	})
+	return other
+}
+
+const exportedClaims = `select count(*) from ledgerport.exported_claims`
+
+// TestRunStaysWithTheSourceThatItHasClaimsOf has the export name another source while its run holds claims.
+func TestRunStaysWithTheSourceThatItHasClaimsOf(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		end   func(*world, *v1alpha1.ExportRun)
+		phase v1alpha1.RunPhase
+		left  int64
+	}{
+		"it goes on":      {func(w *world, _ *v1alpha1.ExportRun) { w.enlargeVolume() }, v1alpha1.RunSucceeded, 500},
+		"it is cancelled": {(*world).cancel, v1alpha1.RunCancelled, 0},
+		"it is deleted":   {func(w *world, run *v1alpha1.ExportRun) { w.must(api.client.Delete(w.Context(), run)) }, "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			run := w.retryingRunOf(&parts{w.secret(), w.source(), w.chart(), w.destination(), w.export()})
+			if at := run.Status.SourceRef; at == nil || *at != (v1alpha1.NamespacedReference{Namespace: w.namespace, Name: "claims"}) {
+				t.Fatalf("the run is on record at %v", at)
+			}
+			other := w.moved(3)
+			test.end(w, run)
+			if test.phase == "" {
+				w.gone(run)
+			} else {
+				eventually(w, run, runIs(test.phase))
+			}
+			if n := w.count(exportedClaims); n != test.left {
+				t.Errorf("%d claims of the run's source are bound to it, want %d", n, test.left)
+			}
+			w.enlargeVolume()
+			w.create(w.run("next"))
+			if next := eventually(w, w.run("next"), runIs(v1alpha1.RunSucceeded)); next.Status.Claims != 3 || other.count(exportedClaims) != 3 {
+				t.Errorf("the next run exported %d claims, want the 3 of the export's new source", next.Status.Claims)
+			}
+		})
+	}
+}
+
+func TestReversalIsWithTheRunThatItReverses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.exported(5)
+	other := w.moved(3)
+	w.create(w.reversal("back", "first"))
+	eventually(w, w.run("back"), runIs(v1alpha1.RunSucceeded))
+	w.cancelOut("first", "back")
+	if n := w.count(exportedClaims); n != 0 {
+		t.Errorf("%d claims are still bound to a run", n)
+	}
+	if n := other.count(`select count(*) from ledgerport.runs`); n != 0 {
+		t.Errorf("%d runs are on record in the database that the export names now", n)
+	}
+}
+
+func TestRunWhoseSourceIsGoneSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p := &parts{w.secret(), w.source(), w.chart(), w.destination(), w.export()}
+	run := w.retryingRunOf(p)
+	w.moved(3)
+	w.must(api.client.Delete(t.Context(), p.source))
+	w.cancel(run)
+	eventually(w, run, func(run *v1alpha1.ExportRun) string {
+		return condition(run.Status.Conditions, v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonSourceNotFound,
+			fmt.Sprintf("ClaimSource %s/claims", w.namespace), "create it again until the run has ended")
+	})
+	w.create(w.source())
+	eventually(w, run, runIs(v1alpha1.RunCancelled))
+	if n := w.count(exportedClaims); n != 0 {
+		t.Errorf("%d claims are still bound to the run", n)
+	}
+}
