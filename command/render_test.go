@@ -61,7 +61,7 @@ func TestRenderWritesWhatItIsAskedFor(t *testing.T) {
 		{"-f ../config/samples/20_acme_csv.yaml", "spec.sourceRef: ClaimSource expenses/claims is not among the files", "1 problems in ", ""},
 	} {
 		output := t.TempDir()
-		leaks.AtEnd(t, func(_ context.Context, scan *leaks.Scan) error { return scan.Files(output, nil) })
+		leaks.AtEnd(t, func(_ context.Context, scan *leaks.Scan) error { return scan.Files(output) })
 		var out bytes.Buffer
 		command := New(builtin.Registry())
 		command.SetArgs(append([]string{"render", "--database-url", database, "--output", output}, strings.Fields(test.arguments)...))

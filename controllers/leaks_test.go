@@ -70,7 +70,7 @@ func (w *world) plant() {
 	w.Helper()
 	w.must(scan.PlantPassword("the database", w.database))
 	w.Cleanup(func() {
-		if err := scan.Files(w.exports, nil); err != nil {
+		if err := scan.Files(w.exports); err != nil {
 			w.Error(err)
 		}
 	})
@@ -121,7 +121,7 @@ func TestTheScanFindsWhatIsPlanted(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(directory, "artifact.csv"), []byte("claimant;"+iban), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := planted.Files(directory, nil); err != nil {
+	if err := planted.Files(directory); err != nil {
 		t.Fatal(err)
 	}
 	found := strings.Join(planted.Found(), "\n")

@@ -97,12 +97,7 @@ func TestARunTellsWhatTheAccountingSystemDidNotTake(t *testing.T) {
 			server.Change(bc.Settings{}) // somebody mends it
 			again := &v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Name: "again", Namespace: w.namespace}, Spec: run.Spec}
 			w.create(again)
-			rest := eventually(w, again, func(run *v1alpha1.ExportRun) string {
-				if run.Status.Phase != v1alpha1.RunSucceeded {
-					return "the run is " + string(run.Status.Phase)
-				}
-				return ""
-			})
+			rest := eventually(w, again, runIs(v1alpha1.RunSucceeded))
 			if n := w.count(`select count(*) from ledgerport.exported_claims`); n != 6 || rest.Status.Claims != 6-test.claims {
 				t.Errorf("the next run exports %d claims, and %d are on record", rest.Status.Claims, n)
 			}

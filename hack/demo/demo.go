@@ -208,8 +208,7 @@ func (d *demo) lookForLeaks(ctx context.Context) error {
 	}
 	defer func() { _ = conn.Close(ctx) }() // only read
 	err = errors.Join(scan.PlantPassword("the database", d.postgres.URL), scan.Objects(ctx, d.client), scan.Records(ctx, conn))
-	pays := func(path string) bool { return d.exporter == "pain001" && filepath.Ext(path) == ".xml" }
-	if err := errors.Join(err, scan.Files(d.operator.Exports, pays)); err != nil {
+	if err := errors.Join(err, scan.Files(d.operator.Exports)); err != nil {
 		return err
 	}
 	lines := scan.Lines("log line", "", log)

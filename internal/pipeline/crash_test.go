@@ -95,7 +95,7 @@ type stage struct {
 func newStage(t *testing.T) *stage {
 	t.Helper()
 	s := &stage{T: t, database: testdb.New(t), exports: t.TempDir()}
-	leaks.AtEnd(t, func(_ context.Context, scan *leaks.Scan) error { return scan.Files(s.exports, nil) })
+	leaks.AtEnd(t, func(_ context.Context, scan *leaks.Scan) error { return scan.Files(s.exports) })
 	s.sql(application.CreateTables)
 	s.sql(func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := application.Fill(ctx, conn, application.Content{

@@ -304,6 +304,15 @@ func (o *office) killUntilItEnds(task pipeline.Task, chance *rand.Rand, post boo
 	}
 }
 
+func TestARunWithoutClaimsAsksTheSystemForNothing(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, bc.Settings{}, map[string]any{})
+	outcome, err, _ := o.attempt(run(1))
+	if err != nil || !outcome.Committed || outcome.Result.Claims != 0 || len(o.files()) != 0 || o.server.Requests() != 0 {
+		t.Errorf("the run ended with %+v (%v), files %v, after %d requests", outcome, err, o.files(), o.server.Requests())
+	}
+}
+
 func TestProgressCountsTheVouchersThatAreAnswered(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t, bc.Settings{}, map[string]any{})

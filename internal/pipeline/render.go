@@ -189,7 +189,7 @@ func (a *attempt) recordRendering(ctx context.Context, r *rendering, reservation
 		return totalsMismatch(expected, r.totals)
 	}
 	rendered := a.rendered(r, manifest)
-	if r.figures != nil {
+	if r.figures != nil && r.totals.Claims > 0 {
 		next, err := r.figures.reader()
 		if err != nil {
 			return err

@@ -31,7 +31,7 @@ func (w *world) lookForLeaks(ctx context.Context, conn *pgx.Conn) error {
 	}
 	return errors.Join(
 		w.scan.Objects(ctx, w.api),
-		w.scan.Files(filepath.Join(w.directory, "exports"), nil),
+		w.scan.Files(filepath.Join(w.directory, "exports")),
 		w.scan.Bucket(ctx, w.objects(), bucket),
 		w.scan.Records(ctx, conn),
 	)

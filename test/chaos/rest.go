@@ -49,6 +49,13 @@ func (w *world) unrest(ctx context.Context, n int) string {
 	}
 	defer func() { _ = conn.Close(context.Background()) }()
 	for _, t := range w.tenants {
+		export := t.export()
+		if err := w.api.Get(ctx, client.ObjectKeyFromObject(export), export); err != nil {
+			return err.Error()
+		}
+		if asked := export.Annotations[v1alpha1.RequestedAtAnnotation]; asked != export.Status.LastHandledRequest {
+			return fmt.Sprintf("%s has no run yet for the request %q", t.namespace, asked)
+		}
 		var runs v1alpha1.ExportRunList
 		if err := w.api.List(ctx, &runs, client.InNamespace(t.namespace)); err != nil {
 			return err.Error()

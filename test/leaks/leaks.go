@@ -173,9 +173,9 @@ func (s *Scan) Metrics(gatherer prometheus.Gatherer) error {
 	return err
 }
 
-// Files looks at every file below a directory. Names of claimants may be in artifacts; bank accounts may not, save in those of
-// a format that pays.
-func (s *Scan) Files(directory string, pays func(path string) bool) error {
+// Files looks at every file below a directory. Names of claimants may be in artifacts; bank accounts may not, save in a payment
+// order.
+func (s *Scan) Files(directory string) error {
 	return filepath.WalkDir(directory, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return nil //nolint:nilerr // what a test has made unreadable or is gone holds nothing of ours
@@ -187,11 +187,7 @@ func (s *Scan) Files(directory string, pays func(path string) bool) error {
 		if err != nil {
 			return nil //nolint:nilerr // as above
 		}
-		patterns := []*regexp.Regexp{BankAccount}
-		if pays != nil && pays(path) {
-			patterns = nil
-		}
-		return errors.Join(s.stream("file", entry.Name(), file, patterns...), file.Close())
+		return errors.Join(s.stream("file", entry.Name(), file), file.Close())
 	})
 }
 
@@ -212,7 +208,7 @@ func (s *Scan) Bucket(ctx context.Context, store *s3.Client, bucket string) erro
 			if err != nil {
 				return err
 			}
-			if err := errors.Join(s.stream("object in a bucket", *object.Key, got.Body, BankAccount), got.Body.Close()); err != nil {
+			if err := errors.Join(s.stream("object in a bucket", *object.Key, got.Body), got.Body.Close()); err != nil {
 				return err
 			}
 		}
@@ -220,12 +216,19 @@ func (s *Scan) Bucket(ctx context.Context, store *s3.Client, bucket string) erro
 	return nil
 }
 
+// paymentOrder is in the first element of a file that a bank pays by.
+var paymentOrder = []byte("urn:iso:std:iso:20022:tech:xsd:pain.001.")
+
 // stream looks at an artifact of any size. Pieces overlap by more than the longest thing that is looked for.
-func (s *Scan) stream(kind, where string, content io.Reader, patterns ...*regexp.Regexp) error {
+func (s *Scan) stream(kind, where string, content io.Reader) error {
 	const overlap = 256
+	patterns := []*regexp.Regexp{BankAccount}
 	buffer, kept := make([]byte, 256<<10), 0
 	for {
 		n, err := io.ReadFull(content, buffer[kept:])
+		if kept == 0 && bytes.Contains(buffer[:min(n, overlap)], paymentOrder) {
+			patterns = nil
+		}
 		s.Text(kind, where, bytes.ReplaceAll(buffer[:kept+n], []byte{0}, nil), patterns...) // UTF-16, as it is read
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			return nil

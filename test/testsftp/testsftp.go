@@ -91,7 +91,7 @@ func account(t testing.TB, at *environment.SFTP, arguments ...string) Account {
 	if err != nil {
 		t.Fatal(err)
 	}
-	leaks.AtEnd(t, func(_ context.Context, scan *leaks.Scan) error { return scan.Files(here, nil) })
+	leaks.AtEnd(t, func(_ context.Context, scan *leaks.Scan) error { return scan.Files(here) })
 	return Account{Host: at.Host, Port: int32(at.Port), User: at.User, KnownHosts: at.KnownHosts, PrivateKey: private, Path: path, Directory: here}
 }
 
