@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
@@ -122,7 +123,7 @@ func (r *ExportRunReconciler) reconcile(ctx context.Context, run *v1alpha1.Expor
 }
 
 // lead asks the executor where the run stands, and for the next attempt when that is due.
-func (r *ExportRunReconciler) lead(ctx context.Context, run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, after *afterwards) (ctrl.Result, error) {
+func (r *ExportRunReconciler) lead(ctx context.Context, run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, after *afterwards) (_ ctrl.Result, err error) {
 	now := r.Clock.Now()
 	state := r.Executor.Observe(string(run.UID))
 	if ending(run) && !state.Task.Release && (state.Phase == executor.Queued || state.Phase == executor.Running) {
@@ -151,7 +152,11 @@ func (r *ExportRunReconciler) lead(ctx context.Context, run *v1alpha1.ExportRun,
 	}
 	if begun(run, r.Executor.Holder()) {
 		// The attempt is on record; only now may it touch anything.
-		describeProgress(run, r.Executor.Ensure(task(run, export)))
+		next := task(run, export)
+		if next.Newest, err = r.newestExported(ctx, run); err != nil {
+			return ctrl.Result{}, err
+		}
+		describeProgress(run, r.Executor.Ensure(next))
 		return ctrl.Result{RequeueAfter: attemptDeadline(export)}, nil
 	}
 	if blocked := missing(export); blocked != nil && run.Status.Phase == v1alpha1.RunRetrying && !ending(run) {
@@ -262,19 +267,38 @@ func (r *ExportRunReconciler) earlier(ctx context.Context, run *v1alpha1.ExportR
 	if run.Spec.Type == v1alpha1.RunPreview {
 		return "", nil
 	}
-	var runs v1alpha1.ExportRunList
-	if err := r.Client.List(ctx, &runs, client.InNamespace(run.Namespace), client.MatchingFields{exportIndex: run.Spec.ExportRef.Name}); err != nil {
+	runs, err := r.siblings(ctx, run)
+	if err != nil {
 		return "", err
 	}
-	slices.SortFunc(runs.Items, olderFirst)
-	for i := range runs.Items {
-		if other := &runs.Items[i]; other.UID == run.UID {
+	for i := range runs {
+		if other := &runs[i]; other.UID == run.UID {
 			break
 		} else if !other.Status.Phase.Finished() && other.Spec.Type != v1alpha1.RunPreview && !waitsForSeries(other) {
 			return other.Name, nil
 		}
 	}
 	return "", nil
+}
+
+// newestExported gives the run that has exported claims last of the source that a run has, as far as its ExportRun is there.
+func (r *ExportRunReconciler) newestExported(ctx context.Context, run *v1alpha1.ExportRun) (*pipeline.ExportedRun, error) {
+	runs, err := r.siblings(ctx, run)
+	for _, other := range slices.Backward(runs) {
+		status := &other.Status
+		if status.Phase.Exported() && status.Claims > 0 && other.Spec.Type != v1alpha1.RunPreview && equality.Semantic.DeepEqual(status.SourceRef, run.Status.SourceRef) {
+			return &pipeline.ExportedRun{ID: string(other.UID), Name: other.Name, CompletedAt: status.CompletedAt.Time}, nil
+		}
+	}
+	return nil, err
+}
+
+// siblings are the runs of the export of a run, itself among them, as they took their turns.
+func (r *ExportRunReconciler) siblings(ctx context.Context, run *v1alpha1.ExportRun) ([]v1alpha1.ExportRun, error) {
+	var runs v1alpha1.ExportRunList
+	err := r.Client.List(ctx, &runs, client.InNamespace(run.Namespace), client.MatchingFields{exportIndex: run.Spec.ExportRef.Name})
+	slices.SortFunc(runs.Items, olderFirst)
+	return runs.Items, err
 }
 
 // orphaned waits for the export to appear; a run that is being deleted does not wait.

@@ -2,6 +2,7 @@ package controllers_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -100,5 +101,75 @@ func TestRunWhoseSourceIsGoneSaysWhatToDo(t *testing.T) {
 	eventually(w, run, runIs(v1alpha1.RunCancelled))
 	if n := w.count(exportedClaims); n != 0 {
 		t.Errorf("%d claims are still bound to the run", n)
+	}
+}
+
+// TestADatabaseThatHasForgottenAnExportIsNoticed has the database restored from a backup that is older than the newest run.
+func TestADatabaseThatHasForgottenAnExportIsNoticed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.exported(5)
+	forget := func(run string) {
+		w.exec(`delete from ledgerport.exported_claims where run_id = $1`, string(run))
+		w.exec(`delete from ledgerport.run_vouchers where run_id = $1`, string(run))
+		w.exec(`delete from ledgerport.runs where id = $1`, string(run))
+	}
+	first := eventually(w, w.run("first"), runIs(v1alpha1.RunSucceeded))
+	forget(string(first.UID))
+
+	for _, kind := range []v1alpha1.RunType{v1alpha1.RunExport, v1alpha1.RunPreview} {
+		run := w.run(strings.ToLower("refused-" + string(kind)))
+		run.Spec.Type = kind
+		w.create(run)
+		eventually(w, run, func(run *v1alpha1.ExportRun) string {
+			if run.Status.Phase != v1alpha1.RunFailed {
+				return "the run is " + string(run.Status.Phase)
+			}
+			return condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonLedgerIncomplete, "ExportRun first", "exported again")
+		})
+		w.expectEvent(run.Name, v1alpha1.ReasonLedgerIncomplete)
+	}
+	if n := w.count(exportedClaims); n != 0 {
+		t.Errorf("%d claims were exported again", n)
+	}
+
+	w.must(api.client.Delete(t.Context(), first)) // a person has seen to the books
+	w.gone(first)
+	w.create(w.run("anew"))
+	if anew := eventually(w, w.run("anew"), runIs(v1alpha1.RunSucceeded)); anew.Status.Claims != 5 {
+		t.Errorf("the run exported %d claims, want the 5 that are not on record", anew.Status.Claims)
+	}
+}
+
+// TestRunIsNotTakenForReleasedByADatabaseThatDoesNotKnowIt has the source lead to another database while its run holds claims.
+func TestRunIsNotTakenForReleasedByADatabaseThatDoesNotKnowIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.tinyVolume()
+	w.fill(505)
+	w.exec(`update claims set status = 'draft' where id in (select id from claims order by id limit 500)`)
+	w.create(w.secret(), w.source(), w.chart(), w.destination(), w.export(), w.run("first"))
+	eventually(w, w.run("first"), runIs(v1alpha1.RunSucceeded))
+	w.exec(`update claims set status = 'approved'`)
+	w.fillVolume()
+	w.merge(w.export(), `{"spec":{"retry":{"limit":20}}}`)
+	w.create(w.run("by-hand"))
+	run := eventually(w, w.run("by-hand"), runIs(v1alpha1.RunRetrying))
+	if n := w.count(exportedClaims); n != 505 {
+		t.Fatalf("%d claims are bound, want those of both runs", n)
+	}
+	other := &world{T: t, organization: w.organization, database: testdb.New(t)}
+	other.sql(application.CreateTables)
+	secret := w.secret()
+	secret.Namespace = w.namespace
+	w.merge(secret, fmt.Sprintf(`{"stringData":{"url":%q}}`, other.database))
+	w.cancel(run)
+	eventually(w, run, func(run *v1alpha1.ExportRun) string {
+		return condition(run.Status.Conditions, v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonLedgerIncomplete, "can not be given back yet", "ExportRun first")
+	})
+	w.merge(secret, fmt.Sprintf(`{"stringData":{"url":%q}}`, w.database))
+	eventually(w, run, runIs(v1alpha1.RunCancelled))
+	if n := w.count(exportedClaims); n != 5 {
+		t.Errorf("%d claims are bound, want those of the first run", n)
 	}
 }

@@ -62,6 +62,8 @@ const (
 const (
 	// ReasonSourceNotFound: the ClaimSource does not exist.
 	ReasonSourceNotFound Reason = "SourceNotFound"
+	// ReasonLedgerIncomplete: the database does not have a run on record that has exported claims of it.
+	ReasonLedgerIncomplete Reason = "LedgerIncomplete"
 	// ReasonAccessDenied: the ClaimSource does not admit this namespace, or not for this organisation; or the
 	// ExportDestination does not admit this namespace.
 	ReasonAccessDenied Reason = "AccessDenied"

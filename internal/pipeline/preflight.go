@@ -153,6 +153,11 @@ func (a *attempt) lookUp(ctx context.Context) (known bool, err error) {
 	if err != nil {
 		return false, failure.On(v1alpha1.ConditionSourceReady, err)
 	}
+	if !known {
+		if err := a.remembered(ctx); err != nil {
+			return false, err
+		}
+	}
 	a.outcome.Record = RecordEmpty
 	if known && (a.run.Type == claims.TypeReversal) != (a.task.Type == v1alpha1.RunReversal) {
 		return false, failure.Stalled(v1alpha1.ReasonRunNameTaken, nil, "a run of this name is on record, and it is of type %s; give this one another name", a.run.Type)
@@ -161,6 +166,28 @@ func (a *attempt) lookUp(ctx context.Context) (known bool, err error) {
 		a.outcome.Record = RecordOpen
 	}
 	return known, nil
+}
+
+// remembered insists that the database has on record what was exported of it last. One that was restored from a backup, or that
+// the source has been pointed at since, would have the same claims exported again, or nobody find those that a run holds.
+func (a *attempt) remembered(ctx context.Context) error {
+	newest := a.task.Newest
+	if newest == nil {
+		return nil
+	}
+	run, known, err := a.database.Run(ctx, newest.ID)
+	if err == nil && !known { // an ExportRun that was applied again is on record with the UID of the first
+		run, _, err = a.database.RunNamed(ctx, claims.RunIdentity{
+			Namespace: a.task.Namespace, Export: a.task.Export, Name: newest.Name, OrganizationID: a.export.Spec.OrganizationID,
+		})
+	}
+	if err == nil && run.State != claims.StateCommitted {
+		err = failure.Transient(v1alpha1.ReasonLedgerIncomplete, nil,
+			"the database of ClaimSource %s does not know that ExportRun %s exported claims of it (%s): it is another database, or was restored from an older backup, "+
+				"and those claims would be exported again. Point the source back, or restore a newer backup; else see to the books and delete that ExportRun",
+			references.SourceKey(a.export), newest.Name, newest.CompletedAt.UTC().Format(time.RFC3339))
+	}
+	return failure.On(v1alpha1.ConditionSourceReady, err)
 }
 
 // start compiles the inputs, and records them with holder and deadline before anything else happens.

@@ -24,6 +24,9 @@ type Task struct {
 	Type   v1alpha1.RunType
 	// Reverses is the name of the run that a Reversal reverses.
 	Reverses string
+	// Newest is the run that has exported claims of the source last, as far as the export remembers; nil without one. A database
+	// that has forgotten it would have its claims exported again.
+	Newest *ExportedRun
 	// Number of the attempt as the ExportRun counts them.
 	Number int32
 	// Cutoff: claims approved before it are exported.
@@ -41,6 +44,14 @@ type Task struct {
 	RemoveArtifact bool
 	// ReleaseReason is recorded with a release.
 	ReleaseReason string
+}
+
+// ExportedRun is a run that ended with claims exported, or freed by a reversal.
+type ExportedRun struct {
+	// ID is the UID of the ExportRun, and Name its name.
+	ID, Name string
+	// CompletedAt is when it ended.
+	CompletedAt time.Time
 }
 
 // Record is what an attempt has learned from the database of whether the run holds claims.
