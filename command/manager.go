@@ -2,6 +2,7 @@ package command
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -67,7 +69,7 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 			log := logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, nil))
 			ctrl.SetLogger(log)
 			klog.SetLogger(log) // what the Kubernetes client says
-			mgr, err := newManager(options, registry)
+			mgr, err := newManager(command.Context(), options, registry)
 			if err != nil {
 				return err
 			}
@@ -97,7 +99,7 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 	return command
 }
 
-func newManager(options managerOptions, registry *exporters.Registry) (ctrl.Manager, error) {
+func newManager(ctx context.Context, options managerOptions, registry *exporters.Registry) (ctrl.Manager, error) {
 	if options.maxConcurrentRuns < 1 {
 		return nil, fmt.Errorf("--max-concurrent-runs is %d; it must be at least 1", options.maxConcurrentRuns)
 	}
@@ -128,7 +130,7 @@ func newManager(options managerOptions, registry *exporters.Registry) (ctrl.Mana
 	if err != nil {
 		return nil, err
 	}
-	return mgr, setup(mgr, options, registry)
+	return mgr, setup(ctx, mgr, options, registry)
 }
 
 // newScheme has the kinds that the operator reads and writes.
@@ -170,8 +172,8 @@ func metricsOptions(options managerOptions) metricsserver.Options {
 }
 
 // setup connects the parts: reconcilers, executor, pipeline.
-func setup(mgr ctrl.Manager, options managerOptions, registry *exporters.Registry) error {
-	policy, err := outbound.New(options.allowedHosts, apiServer(mgr.GetConfig())...)
+func setup(ctx context.Context, mgr ctrl.Manager, options managerOptions, registry *exporters.Registry) error {
+	policy, err := outbound.New(options.allowedHosts, apiServer(ctx, mgr.GetConfig())...)
 	if err != nil {
 		return fmt.Errorf("--allowed-hosts: %w", err)
 	}
@@ -209,19 +211,23 @@ func setup(mgr ctrl.Manager, options managerOptions, registry *exporters.Registr
 	return mgr.AddReadyzCheck("caches", cachesSynced(mgr))
 }
 
-// apiServer gives the addresses of the API server, which nobody is to reach through the operator: the one that the
-// operator itself speaks to, and the cluster's own service.
-func apiServer(config *rest.Config) (addresses []netip.AddrPort) {
-	candidates := []string{net.JoinHostPort(os.Getenv("KUBERNETES_SERVICE_HOST"), os.Getenv("KUBERNETES_SERVICE_PORT"))}
-	if server, _, err := rest.DefaultServerUrlFor(config); err == nil {
-		candidates = append(candidates, net.JoinHostPort(server.Hostname(), cmp.Or(server.Port(), "443")))
+// apiServer gives the addresses of the API server, which nobody is to reach through the operator: all those that the name has
+// by which the operator itself speaks to it, and the cluster's own service.
+func apiServer(ctx context.Context, config *rest.Config) (addresses []netip.AddrPort) {
+	type server struct{ host, port string }
+	servers := []server{{os.Getenv("KUBERNETES_SERVICE_HOST"), os.Getenv("KUBERNETES_SERVICE_PORT")}}
+	if at, _, err := rest.DefaultServerUrlFor(config); err == nil {
+		servers = append(servers, server{at.Hostname(), cmp.Or(at.Port(), "443")})
 	}
-	for _, candidate := range candidates {
-		found, err := net.ResolveTCPAddr("tcp", candidate)
-		if err != nil || found.IP == nil {
-			continue // not in a cluster, or behind a name of which the resolver knows nothing
+	for _, server := range servers {
+		port, err := strconv.ParseUint(server.port, 10, 16)
+		if err != nil {
+			continue // not in a cluster
 		}
-		addresses = append(addresses, found.AddrPort())
+		found, _ := net.DefaultResolver.LookupNetIP(ctx, "ip", server.host) // of a name that nobody knows there are none
+		for _, address := range found {
+			addresses = append(addresses, netip.AddrPortFrom(address.Unmap(), uint16(port)))
+		}
 	}
 	return addresses
 }

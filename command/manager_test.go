@@ -2,8 +2,12 @@ package command
 
 import (
 	"bytes"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
+
+	"k8s.io/client-go/rest"
 
 	"github.com/ledgerport/ledgerport/exporters/builtin"
 	"github.com/ledgerport/ledgerport/test/testdb"
@@ -17,6 +21,22 @@ func TestFlagsThatCanNotWorkAreRefused(t *testing.T) {
 		if err := command.ExecuteContext(t.Context()); err == nil {
 			t.Errorf("%q was taken", arguments)
 		}
+	}
+}
+
+func TestEveryAddressOfTheAPIServerIsKnown(t *testing.T) {
+	t.Setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
+	t.Setenv("KUBERNETES_SERVICE_PORT", "443")
+	found := apiServer(t.Context(), &rest.Config{Host: "https://localhost:6443"})
+	for _, want := range []string{"10.96.0.1:443", "127.0.0.1:6443"} {
+		if !slices.Contains(found, netip.MustParseAddrPort(want)) {
+			t.Errorf("%s is not among %s", want, found)
+		}
+	}
+	t.Setenv("KUBERNETES_SERVICE_HOST", "")
+	t.Setenv("KUBERNETES_SERVICE_PORT", "")
+	if found := apiServer(t.Context(), &rest.Config{Host: "https://[2001:db8::1]"}); !slices.Equal(found, []netip.AddrPort{netip.MustParseAddrPort("[2001:db8::1]:443")}) {
+		t.Errorf("outside of a cluster it is %s", found)
 	}
 }
 

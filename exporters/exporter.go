@@ -63,8 +63,8 @@ type Batch struct {
 	// Credentials of the accounting system: the Secret's data. They appear in no output.
 	Credentials map[string][]byte
 	// HTTPClient reaches the accounting system, for an exporter that posts to an API. It connects to no host that the
-	// operator does not allow, redirects included; an exporter passes such errors on, wrapped with %w. Nothing is
-	// sent while vouchers are written; see Poster.
+	// operator does not allow; an exporter passes such errors on, wrapped with %w. It follows no redirect. Nothing is sent
+	// while vouchers are written; see Poster.
 	HTTPClient *http.Client
 	// Program and ProgramVersion name the software that writes the file.
 	Program, ProgramVersion string

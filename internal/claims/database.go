@@ -3,6 +3,8 @@ package claims
 import (
 	"context"
 	"errors"
+	"io"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -12,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failure"
@@ -21,6 +24,11 @@ const (
 	defaultConnectTimeout = 5 * time.Second
 	// cancelGrace is how long a connection waits for the server to end a query that was cancelled.
 	cancelGrace = 2 * time.Second
+	// largestMessage is what a server may send at once, in bytes: the memory is all tenants'. A text of a claim has at most 1 GB
+	// in PostgreSQL, and is held from far less on.
+	largestMessage = 32 << 20
+	// statementCache is the largest number of statements that the library may keep for a connection.
+	statementCache = 512
 	// timeoutSlack is added to timeouts that the server keeps, so that the context's end is always noticed first.
 	timeoutSlack = time.Second
 )
@@ -82,32 +90,51 @@ func closeConnection(conn *pgx.Conn) {
 	}
 }
 
-// parseURL accepts what names a host and a database, and says of anything else only that it is wrong: the URL holds a
-// password.
+// parseURL accepts what names a host, a user and a database, and says of anything else only that it is wrong: the URL holds
+// a password. What the process's own environment or home directory has for the client library, a password or a certificate to
+// log in with, is not for whatever host the URL names; and the URL reads no file of the process.
 func parseURL(text string) (*pgx.ConnConfig, error) {
 	malformed := func(problem string) error {
 		return failure.Stalled(v1alpha1.ReasonMalformedURL, nil,
 			"the connection URL %s; it must look like postgres://user:password@host:5432/database?sslmode=verify-full", problem)
 	}
 	parsed, err := url.Parse(strings.TrimSpace(text))
+	if err != nil {
+		return nil, malformed("is not a URL")
+	}
+	parameters, err := url.ParseQuery(parsed.RawQuery)
 	switch {
 	case err != nil:
 		return nil, malformed("is not a URL")
 	case parsed.Scheme != "postgres" && parsed.Scheme != "postgresql":
 		return nil, malformed("does not begin with postgres:// or postgresql://")
-	case parsed.Host == "" && parsed.Query().Get("host") == "":
+	case parsed.Hostname() == "" && parameters.Get("host") == "":
 		return nil, malformed("names no host")
+	case parsed.User.Username() == "" && parameters.Get("user") == "":
+		return nil, malformed("names no user")
 	case strings.Trim(parsed.Path, "/") == "":
 		return nil, malformed("names no database")
-	case slices.ContainsFunc([]string{"passfile", "service", "servicefile"}, parsed.Query().Has):
-		return nil, malformed("names a file of the operator's own machine (passfile, service, servicefile)")
+	case slices.ContainsFunc(files, parameters.Has), slices.ContainsFunc(parameters["sslrootcert"], func(root string) bool { return root != "" && root != systemRoots }):
+		return nil, malformed("names a file of the operator's own machine (" + strings.Join(files, ", ") +
+			" or sslrootcert; an authority of your own belongs into the file that SSL_CERT_FILE names in the operator's environment)")
 	}
-	config, err := pgx.ParseConfig(parsed.String())
+	// What is said last counts. The library must find no parameter but those that were looked at: it reads names with spaces
+	// around them, too.
+	parsed.RawQuery = strings.TrimPrefix(parsed.RawQuery+"&sslcertmode=disable&passfile=&sslrootcert="+parameters.Get("sslrootcert"), "&")
+	known := slices.AppendSeq([]string{"host", "port", "user", "password", "database", "sslcertmode", "passfile", "sslrootcert"}, maps.Keys(parameters))
+	config, err := pgx.ParseConfigWithOptions(parsed.String(), pgx.ParseConfigOptions{ParseConfigOptions: pgconn.ParseConfigOptions{ConnStringAllowedKeys: known}})
 	if err != nil {
-		return nil, malformed("has a part that PostgreSQL does not know (port, sslmode, certificate file or another parameter)")
+		return nil, malformed("has a part that PostgreSQL does not know (port, sslmode or another parameter)")
 	}
-	if _, given := parsed.User.Password(); !given && !parsed.Query().Has("password") {
-		config.Password = "" // and not that of the process's own environment, for whatever host the URL names
+	if password, _ := parsed.User.Password(); password == "" && !parameters.Has("password") {
+		config.Password = "" // and not that of the environment
+	}
+	config.StatementCacheCapacity = min(config.StatementCacheCapacity, statementCache) // it is allocated at once
+	config.DescriptionCacheCapacity = min(config.DescriptionCacheCapacity, statementCache)
+	config.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
+		frontend := pgproto3.NewFrontend(r, w)
+		frontend.SetMaxBodyLen(largestMessage)
+		return frontend
 	}
 	config.RuntimeParams["application_name"] = "ledgerport"
 	config.RuntimeParams["timezone"] = "UTC"
@@ -117,6 +144,12 @@ func parseURL(text string) (*pgx.ConnConfig, error) {
 	}
 	return config, nil
 }
+
+// systemRoots is the value of sslrootcert that names no file.
+const systemRoots = "system"
+
+// files are parameters of a connection URL that name files, sslrootcert aside.
+var files = []string{"passfile", "service", "servicefile", "sslcert", "sslkey"}
 
 // connect opens a connection. The timeout covers every address and TLS mode that is tried.
 func (d *Database) connect(ctx context.Context) (*pgx.Conn, error) {

@@ -2,13 +2,17 @@ package claims_test
 
 import (
 	"context"
+	"errors"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/outbound"
 )
 
@@ -65,17 +69,91 @@ func TestOpen_CancelsQueriesOnAnAllowedHost(t *testing.T) {
 	}
 }
 
+// TestOpen_TakesNothingFromTheOperatorsOwnEnvironment has the right password, and a whole service, wherever the client library
+// looks for them, and URLs without a password. It is alone, because it changes the environment.
 func TestOpen_TakesNothingFromTheOperatorsOwnEnvironment(t *testing.T) {
 	f := newFixture(t, applicationTables)
-	without, err := url.Parse(f.url)
+	own, err := url.Parse(f.url)
 	f.must(err)
-	password, _ := without.User.Password()
-	without.User = url.User(without.User.Username())
+	password, _ := own.User.Password()
+	home := t.TempDir()
+	write := func(name, content string) string {
+		file := filepath.Join(home, name)
+		f.must(os.WriteFile(file, []byte(content), 0o600))
+		return file
+	}
+	passfile := write(".pgpass", "*:*:*:*:"+password+"\n")
+	service := "[operator]\nhost=" + own.Hostname() + "\nport=" + own.Port() + "\nuser=" + own.User.Username() + "\npassword=" + password + "\n"
+	services := write("services.conf", service)
+	f.must(os.Mkdir(filepath.Join(home, ".postgresql"), 0o700))
+	for _, certificate := range []string{"postgresql.crt", "postgresql.key", "root.crt"} { // reading them would fail
+		write(filepath.Join(".postgresql", certificate), "none")
+	}
+	t.Setenv("HOME", home)
+	user, address := own.User.Username(), own.Host+own.Path+"?"+own.RawQuery
+	urls := map[string]string{
+		"no password":                  "postgres://" + user + "@" + address,
+		"an empty password":            "postgres://" + user + ":@" + address,
+		"an empty password behind it":  "postgres://" + user + "@" + address + "&password=",
+		"a password of spaces":         "postgres://" + user + "@" + address + "&password=%20",
+		"a password under another key": "postgres://" + user + "@" + address + "&%20password=x",
+	}
+	for variable, value := range map[string]string{"PGPASSWORD": password, "PGPASSFILE": passfile, "PGOPTIONS": "", "PGSSLCERT": "none", "PGSSLROOTCERT": "none", "PGSERVICE": "operator"} {
+		t.Run(variable, func(t *testing.T) {
+			t.Setenv(variable, value)
+			if variable == "PGSERVICE" {
+				t.Setenv("PGSERVICEFILE", services)
+			}
+			for name, text := range urls {
+				database, err := claims.Open(t.Context(), claims.Options{URL: text})
+				if err == nil {
+					database.Close()
+					t.Errorf("%s: logged in with the operator's password", name)
+				}
+			}
+			database, err := claims.Open(t.Context(), claims.Options{URL: f.url})
+			f.must(err)
+			database.Close()
+		})
+	}
+	t.Setenv("PGHOST", own.Hostname())
+	t.Setenv("PGUSER", user)
 	t.Setenv("PGPASSWORD", password)
-	_, err = claims.Open(t.Context(), claims.Options{URL: without.String()})
-	mustFail(t, err, v1alpha1.ReasonLoginRefused)
-	for _, parameter := range []string{"passfile=/etc/passwd", "service=x", "servicefile=/etc/passwd"} {
-		_, err = claims.Open(t.Context(), claims.Options{URL: without.String() + "&" + parameter})
-		mustFail(t, err, v1alpha1.ReasonMalformedURL)
+	for name, text := range map[string]string{
+		"no host but a port": "postgres://" + user + ":x@:5432" + own.Path, "no host": "postgres:///app?user=" + user, "no user": "postgres://" + own.Host + own.Path,
+		"no user but a password": "postgres://:" + password + "@" + own.Host + own.Path, "an empty user": "postgres://" + own.Host + own.Path + "?user=",
+	} {
+		_, err := claims.Open(t.Context(), claims.Options{URL: text})
+		if failed := failureWith(t, err, v1alpha1.ReasonMalformedURL); !strings.Contains(failed.Message, "names no") {
+			t.Errorf("%s: %+v", name, failed)
+		}
+	}
+}
+
+// TestOpen_ReadsNoFileOfTheOperator has a service and a file of passwords that would let everybody in, and files that never end.
+func TestOpen_ReadsNoFileOfTheOperator(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, applicationTables)
+	own, err := url.Parse(f.url)
+	f.must(err)
+	password, _ := own.User.Password()
+	files := t.TempDir()
+	passfile, services := filepath.Join(files, "pgpass"), filepath.Join(files, "services")
+	f.must(os.WriteFile(passfile, []byte("*:*:*:*:"+password+"\n"), 0o600))
+	f.must(os.WriteFile(services, []byte("[operator]\npassword="+password+"\n"), 0o600))
+	without := "postgres://" + own.User.Username() + "@" + own.Host + own.Path + "?sslmode=disable"
+	for _, parameters := range []string{
+		"passfile=" + passfile, "%70assfile=" + passfile, " passfile=" + passfile, "passfile =" + passfile, "passfile=x&passfile=" + passfile,
+		"service=operator&servicefile=" + services, " service=operator& servicefile=" + services, "%73ervice=operator&%73ervicefile=" + services,
+		"sslrootcert=/dev/zero", "sslrootcert=/dev/zero&sslrootcert=system", " sslrootcert=/dev/zero", "sslrootcert=%2Fdev%2Fzero", "sslrootcert=system&sslrootcert=/dev/zero",
+		"sslcert=/dev/zero&sslkey=/dev/zero", " sslcert=/dev/zero& sslkey=/dev/zero", "sslcertmode=require&sslcert=/dev/zero&sslkey=/dev/zero",
+		"passfile=" + passfile + ";x", "x=%zz&passfile=" + passfile,
+	} {
+		_, err := claims.Open(t.Context(), claims.Options{URL: without + "&" + parameters})
+		var failed *failure.Error
+		if !errors.As(err, &failed) || failed.Reason != v1alpha1.ReasonMalformedURL && failed.Reason != v1alpha1.ReasonLoginRefused ||
+			strings.Contains(failed.Message, files) || strings.Contains(failed.Message, "/dev/zero") {
+			t.Errorf("%s: %v", parameters, err)
+		}
 	}
 }

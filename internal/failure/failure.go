@@ -5,6 +5,9 @@ package failure
 import (
 	"errors"
 	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 )
@@ -15,8 +18,8 @@ type Error struct {
 	Condition string
 	// Reason is one of the reasons in package v1alpha1.
 	Reason v1alpha1.Reason
-	// Message says what is wrong and what to do about it. It never holds a secret, a bank account or a claimant's name,
-	// and therefore never the text of an error that could quote one.
+	// Message says what is wrong and what to do about it, on one line. It never holds a secret, a bank account or a claimant's
+	// name, and therefore never the text of an error that could quote one.
 	Message string
 	// Stalled is true where no retry can help until a person changes the resource or what it refers to.
 	Stalled bool
@@ -32,12 +35,28 @@ func (e *Error) Unwrap() error { return e.Cause }
 
 // Transient is a failure that may heal: it is retried with backoff.
 func Transient(reason v1alpha1.Reason, cause error, format string, args ...any) *Error {
-	return &Error{Reason: reason, Cause: cause, Message: fmt.Sprintf(format, args...)}
+	return &Error{Reason: reason, Cause: cause, Message: line(fmt.Sprintf(format, args...))}
 }
 
 // Stalled is a failure that no retry can heal.
 func Stalled(reason v1alpha1.Reason, cause error, format string, args ...any) *Error {
-	return &Error{Reason: reason, Cause: cause, Message: fmt.Sprintf(format, args...), Stalled: true}
+	return &Error{Reason: reason, Cause: cause, Message: line(fmt.Sprintf(format, args...)), Stalled: true}
+}
+
+// longest is what a message may have, in bytes: part of it may be words of a server that a tenant has chosen.
+const longest = 4096
+
+// line makes one short line of a message, without characters that a terminal obeys.
+func line(message string) string {
+	if len(message) > longest {
+		message = message[:longest] + "…"
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) && r != utf8.RuneError {
+			return r
+		}
+		return ' '
+	}, message)
 }
 
 // On says which condition a failure makes False. An error that is no failure, and a failure that already names a

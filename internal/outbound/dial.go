@@ -95,12 +95,13 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	return conn, err
 }
 
-// HTTPClient makes a client whose every connection, those of redirects included, is allowed by the policy. It uses no
-// proxy: a proxy would connect where the policy can not look. Its connections are the caller's to close.
+// HTTPClient makes a client whose every connection is allowed by the policy. It uses no proxy: a proxy would connect where the
+// policy can not look. It follows no redirect, which is an answer like any other: what a request holds, a secret or a claim, is
+// for the server that it was sent to. Its connections are the caller's to close.
 func (p *Policy) HTTPClient() *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy = nil
 	transport.DialContext = p.DialContext
 	transport.ResponseHeaderTimeout = answerTimeout
-	return &http.Client{Transport: transport}
+	return &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }

@@ -43,6 +43,33 @@ func TestARefusedAddressIsNeverDialled(t *testing.T) {
 	}
 }
 
+// TestNoSpellingOfAnAddressReachesWhatIsRefused asks for loopback in the ways that resolvers and C libraries understand.
+func TestNoSpellingOfAnAddressReachesWhatIsRefused(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { _ = listener.Close() })
+	port := strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
+	for _, host := range []string{
+		"127.0.0.1", "127.1", "127.0.1", "2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "017700000001", "127.000.000.001",
+		"0.0.0.0", "0", "::", "::1", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1", "::ffff:7f00:1", "::ffff:127.0.0.1%lo", "::127.0.0.1", "::1%lo",
+		"localhost", "LOCALHOST", "localhost.", "LocalHost.", "127.0.0.1.", "ⓛocalhost", "127。0。0。1", "１２７.0.0.1", "",
+	} {
+		for _, p := range []*outbound.Policy{policy(t), policy(t, "*"), policy(t, "localhost"), policy(t, "0.0.0.0/0", "::/0"), policy(t, "10.0.0.0/8")} {
+			if conn, err := p.DialContext(t.Context(), "tcp", net.JoinHostPort(host, port)); err == nil {
+				t.Errorf("%q has reached %s", host, conn.RemoteAddr())
+			}
+		}
+		client := policy(t).HTTPClient()
+		if strings.Contains(host, ":") {
+			host = "[" + strings.ReplaceAll(host, "%", "%25") + "]"
+		}
+		if answer, err := client.Get("http://" + host + ":" + port); err == nil { //nolint:noctx,bodyclose // there is no answer
+			t.Errorf("%q has answered %d", host, answer.StatusCode)
+		}
+	}
+}
+
 func TestAnAllowedAddressIsReached(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) }))
@@ -54,22 +81,31 @@ func TestAnAllowedAddressIsReached(t *testing.T) {
 	}
 }
 
-// TestARedirectCanNotLeadElsewhere lets an allowed server send the client to one that is not.
-func TestARedirectCanNotLeadElsewhere(t *testing.T) {
+// TestWhatARequestHoldsGoesNowhereElse has a server send on a form with a secret: to a host that is allowed as well, to the
+// metadata service, and to itself.
+func TestWhatARequestHoldsGoesNowhereElse(t *testing.T) {
 	t.Parallel()
-	reached := false
-	inner := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }))
-	listener, err := net.Listen("tcp", "127.0.0.2:0")
-	must(t, err)
-	_ = inner.Listener.Close()
-	inner.Listener = listener
-	inner.Start()
+	reached := make(chan string, 1)
+	inner := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { reached <- r.FormValue("secret") }))
 	t.Cleanup(inner.Close)
-	outer := httptest.NewServer(http.RedirectHandler(inner.URL, http.StatusTemporaryRedirect))
-	t.Cleanup(outer.Close)
-	_, err = get(t, policy(t, "127.0.0.1").HTTPClient(), outer.URL)
-	if outbound.Refusal(err) == nil || reached {
-		t.Errorf("reached %t, %v; want a refusal", reached, err)
+	for _, to := range []string{inner.URL, "http://169.254.169.254/latest/meta-data/", "/"} {
+		for _, status := range []int{http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
+			outer := httptest.NewServer(http.RedirectHandler(to, status))
+			t.Cleanup(outer.Close)
+			client := policy(t, "127.0.0.1").HTTPClient()
+			answer, err := client.PostForm(outer.URL, url.Values{"secret": {"hunter2"}}) //nolint:noctx // it is answered at once
+			must(t, err)
+			if answer.StatusCode != status {
+				t.Errorf("%d to %s: the answer is %d", status, to, answer.StatusCode)
+			}
+			must(t, answer.Body.Close())
+			client.CloseIdleConnections()
+		}
+	}
+	select {
+	case secret := <-reached:
+		t.Errorf("the secret %q was sent on", secret)
+	default:
 	}
 }
 

@@ -35,14 +35,23 @@ var special = []struct {
 	{netip.MustParsePrefix("224.0.0.0/4"), "a multicast"},
 	{netip.MustParsePrefix("240.0.0.0/4"), "a reserved"},
 	{netip.MustParsePrefix("::/96"), "a loopback or unspecified"},
+	{netip.MustParsePrefix("64:ff9b:1::/48"), "a translated"}, // where in it the IPv4 address is, each network says for itself (RFC 8215)
+	{netip.MustParsePrefix("2001::/32"), "a tunnelled"},       // Teredo, RFC 4380
 	{netip.MustParsePrefix("fe80::/10"), "a link-local"},
 	{netip.MustParsePrefix("fd00:ec2::/32"), "a metadata service's"},
 	{netip.MustParsePrefix("fd20:ce::/32"), "a metadata service's"},
 	{netip.MustParsePrefix("ff00::/8"), "a multicast"},
 }
 
-// translated is the prefix by which NAT64 reaches IPv4 (RFC 6052, section 2.1): the last 32 bits are the address.
-var translated = netip.MustParsePrefix("64:ff9b::/96")
+// carriers are networks whose addresses carry one of IPv4, beginning at a byte, which is what they lead to.
+var carriers = []struct {
+	prefix netip.Prefix
+	at     int
+}{
+	{netip.MustParsePrefix("64:ff9b::/96"), 12},    // NAT64, RFC 6052, section 2.1
+	{netip.MustParsePrefix("::ffff:0:0:0/96"), 12}, // SIIT, RFC 2765, section 2.1
+	{netip.MustParsePrefix("2002::/16"), 2},        // 6to4, RFC 3056, section 2
+}
 
 // New makes a Policy of entries: "*", a host name, "*.example.com" for every name below it, an address, or a network such
 // as 10.0.0.0/8. No entries are those of AnyHost. What is in never is refused whatever the entries say.
@@ -117,9 +126,11 @@ func (p *Policy) refuses(target netip.AddrPort, named bool) string {
 			return "it leads to " + network.kind + " address"
 		}
 	}
-	if translated.Contains(address) {
-		bytes := address.As16()
-		return p.refuses(netip.AddrPortFrom(netip.AddrFrom4([4]byte(bytes[12:])), target.Port()), named)
+	for _, carrier := range carriers {
+		if carrier.prefix.Contains(address) {
+			bytes := address.As16()
+			return p.refuses(netip.AddrPortFrom(netip.AddrFrom4([4]byte(bytes[carrier.at:])), target.Port()), named)
+		}
 	}
 	if named || p.contains(address) {
 		return ""

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"strings"
+	"unicode"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters"
@@ -37,7 +38,13 @@ func (a *attempt) quoted(message string) string {
 }
 
 func oneLine(text string) string {
-	text = strings.Join(strings.Fields(strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", ""), "")), " ")
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) { // which a terminal would obey
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, ""))
+	text = strings.Join(strings.Fields(text), " ")
 	if characters := []rune(text); len(characters) > longestMessage {
 		return string(characters[:longestMessage-1]) + "…"
 	}
