@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -42,13 +43,14 @@ func fuzz(ctx context.Context, duration time.Duration, only string, jobs int) er
 	if err != nil {
 		return err
 	}
+	targets = slices.DeleteFunc(targets, func(t target) bool { return !wanted.MatchString(t.folder + "." + t.name) })
+	if len(targets) == 0 {
+		return fmt.Errorf("no target is like %q", only)
+	}
 	var group errgroup.Group
 	group.SetLimit(jobs)
 	failed := make([]error, len(targets))
 	for i, t := range targets {
-		if !wanted.MatchString(t.folder + "." + t.name) {
-			continue
-		}
 		group.Go(func() error {
 			failed[i] = t.run(ctx, duration, max(1, runtime.NumCPU()/jobs))
 			return nil // the others go on
