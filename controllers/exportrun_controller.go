@@ -153,7 +153,7 @@ func (r *ExportRunReconciler) lead(ctx context.Context, run *v1alpha1.ExportRun,
 	if begun(run, r.Executor.Holder()) {
 		// The attempt is on record; only now may it touch anything.
 		next := task(run, export)
-		if next.Newest, err = r.newestExported(ctx, run); err != nil {
+		if next.Newest, err = r.newestCompleted(ctx, run); err != nil {
 			return ctrl.Result{}, err
 		}
 		describeProgress(run, r.Executor.Ensure(next))
@@ -281,13 +281,14 @@ func (r *ExportRunReconciler) earlier(ctx context.Context, run *v1alpha1.ExportR
 	return "", nil
 }
 
-// newestExported gives the run that has exported claims last of the source that a run has, as far as its ExportRun is there.
-func (r *ExportRunReconciler) newestExported(ctx context.Context, run *v1alpha1.ExportRun) (*pipeline.ExportedRun, error) {
+// newestCompleted gives the run that was completed last with the source that a run has, as far as its ExportRun is there. One
+// that had no claims is on record like any other.
+func (r *ExportRunReconciler) newestCompleted(ctx context.Context, run *v1alpha1.ExportRun) (*pipeline.CompletedRun, error) {
 	runs, err := r.siblings(ctx, run)
 	for _, other := range slices.Backward(runs) {
 		status := &other.Status
-		if status.Phase.Exported() && status.Claims > 0 && other.Spec.Type != v1alpha1.RunPreview && equality.Semantic.DeepEqual(status.SourceRef, run.Status.SourceRef) {
-			return &pipeline.ExportedRun{ID: string(other.UID), Name: other.Name, CompletedAt: status.CompletedAt.Time}, nil
+		if status.Phase.Exported() && other.Spec.Type != v1alpha1.RunPreview && equality.Semantic.DeepEqual(status.SourceRef, run.Status.SourceRef) {
+			return &pipeline.CompletedRun{ID: string(other.UID), Name: other.Name, CompletedAt: status.CompletedAt.Time}, nil
 		}
 	}
 	return nil, err

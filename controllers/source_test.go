@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/test/application"
@@ -109,13 +110,16 @@ func TestADatabaseThatHasForgottenAnExportIsNoticed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.exported(5)
-	forget := func(run string) {
+	forget := func(run types.UID) {
 		w.exec(`delete from ledgerport.exported_claims where run_id = $1`, string(run))
 		w.exec(`delete from ledgerport.run_vouchers where run_id = $1`, string(run))
 		w.exec(`delete from ledgerport.runs where id = $1`, string(run))
 	}
 	first := eventually(w, w.run("first"), runIs(v1alpha1.RunSucceeded))
-	forget(string(first.UID))
+	w.create(w.run("empty"))
+	empty := eventually(w, w.run("empty"), runIs(v1alpha1.RunSucceeded))
+	forget(first.UID)
+	forget(empty.UID)
 
 	for _, kind := range []v1alpha1.RunType{v1alpha1.RunExport, v1alpha1.RunPreview} {
 		run := w.run(strings.ToLower("refused-" + string(kind)))
@@ -125,7 +129,7 @@ func TestADatabaseThatHasForgottenAnExportIsNoticed(t *testing.T) {
 			if run.Status.Phase != v1alpha1.RunFailed {
 				return "the run is " + string(run.Status.Phase)
 			}
-			return condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonLedgerIncomplete, "ExportRun first", "exported again")
+			return condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonLedgerIncomplete, "ExportRun empty", "exported again")
 		})
 		w.expectEvent(run.Name, v1alpha1.ReasonLedgerIncomplete)
 	}
@@ -133,8 +137,10 @@ func TestADatabaseThatHasForgottenAnExportIsNoticed(t *testing.T) {
 		t.Errorf("%d claims were exported again", n)
 	}
 
-	w.must(api.client.Delete(t.Context(), first)) // a person has seen to the books
-	w.gone(first)
+	for _, run := range []*v1alpha1.ExportRun{empty, first} { // a person has seen to the books
+		w.must(api.client.Delete(t.Context(), run))
+		w.gone(run)
+	}
 	w.create(w.run("anew"))
 	if anew := eventually(w, w.run("anew"), runIs(v1alpha1.RunSucceeded)); anew.Status.Claims != 5 {
 		t.Errorf("the run exported %d claims, want the 5 that are not on record", anew.Status.Claims)

@@ -62,7 +62,7 @@ const (
 const (
 	// ReasonSourceNotFound: the ClaimSource does not exist.
 	ReasonSourceNotFound Reason = "SourceNotFound"
-	// ReasonLedgerIncomplete: the database does not have a run on record that has exported claims of it.
+	// ReasonLedgerIncomplete: the database does not have a run on record that was completed.
 	ReasonLedgerIncomplete Reason = "LedgerIncomplete"
 	// ReasonAccessDenied: the ClaimSource does not admit this namespace, or not for this organisation; or the
 	// ExportDestination does not admit this namespace.

@@ -168,7 +168,7 @@ func (a *attempt) lookUp(ctx context.Context) (known bool, err error) {
 	return known, nil
 }
 
-// remembered insists that the database has on record what was exported of it last. One that was restored from a backup, or that
+// remembered insists that the database has on record the run that was completed last. One that was restored from a backup, or that
 // the source has been pointed at since, would have the same claims exported again, or nobody find those that a run holds.
 func (a *attempt) remembered(ctx context.Context) error {
 	newest := a.task.Newest
@@ -183,8 +183,8 @@ func (a *attempt) remembered(ctx context.Context) error {
 	}
 	if err == nil && run.State != claims.StateCommitted {
 		err = failure.Transient(v1alpha1.ReasonLedgerIncomplete, nil,
-			"the database of ClaimSource %s does not know that ExportRun %s exported claims of it (%s): it is another database, or was restored from an older backup, "+
-				"and those claims would be exported again. Point the source back, or restore a newer backup; else see to the books and delete that ExportRun",
+			"the database of ClaimSource %s does not know of ExportRun %s, which was completed at %s: it is another database, or was restored from an older backup, "+
+				"and what it has forgotten would be exported again. Point the source back, or restore a newer backup; else see to the books and delete that ExportRun",
 			references.SourceKey(a.export), newest.Name, newest.CompletedAt.UTC().Format(time.RFC3339))
 	}
 	return failure.On(v1alpha1.ConditionSourceReady, err)

@@ -24,9 +24,9 @@ type Task struct {
 	Type   v1alpha1.RunType
 	// Reverses is the name of the run that a Reversal reverses.
 	Reverses string
-	// Newest is the run that has exported claims of the source last, as far as the export remembers; nil without one. A database
-	// that has forgotten it would have its claims exported again.
-	Newest *ExportedRun
+	// Newest is the run of the export that was completed last with this source, as far as the cluster remembers; nil without one. A
+	// database that has forgotten it would have claims exported again.
+	Newest *CompletedRun
 	// Number of the attempt as the ExportRun counts them.
 	Number int32
 	// Cutoff: claims approved before it are exported.
@@ -46,8 +46,8 @@ type Task struct {
 	ReleaseReason string
 }
 
-// ExportedRun is a run that ended with claims exported, or freed by a reversal.
-type ExportedRun struct {
+// CompletedRun is a run that was committed.
+type CompletedRun struct {
 	// ID is the UID of the ExportRun, and Name its name.
 	ID, Name string
 	// CompletedAt is when it ended.
