@@ -64,6 +64,7 @@ func TestMetricsTellWhatBecameOfAnExport(t *testing.T) {
 		"credentials_ready{kind=AccountingExport" + of + "}":           0,
 		"credentials_fallback_active{kind=AccountingExport" + of + "}": 0,
 		"export_last_run_failed{" + ours + "}":                         0,
+		"export_ready{" + ours + "}":                                   0,
 	})
 	w.create(secret)
 	last := eventually(w, w.export(), lastRunIs(v1alpha1.RunSucceeded)).Status.LastRun
@@ -73,6 +74,7 @@ func TestMetricsTellWhatBecameOfAnExport(t *testing.T) {
 		"claims_exported_total{exporter=csv}":                                            3,
 		"stage_duration_seconds{exporter=csv,stage=Deliver}":                             1,
 		"export_held_claims{" + ours + "}":                                               0,
+		"export_ready{" + ours + "}":                                                     1,
 		"amount_exported_minor_units_total{currency=" + last.Currency + ",exporter=csv}": minorUnits(w, last.Debit),
 	})
 	have := w.series()

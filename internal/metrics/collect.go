@@ -21,6 +21,7 @@ const scrapeTimeout = 5 * time.Second
 var (
 	credentialsReady = description("credentials_ready", "1 where the credentials of a resource are in order, 0 where they are not; nothing while that is not known.", "kind", "namespace", "name")
 	fallbackActive   = description("credentials_fallback_active", "1 where credentials come from the operator's environment, because their store is broken; 0 elsewhere.", "kind", "namespace", "name")
+	exportReady      = description("export_ready", "1 where runs of an export can begin, 0 where something keeps them from it; nothing while that is not known.", "namespace", "export")
 	heldClaims       = description("export_held_claims", "Approved claims that the newest successful run left out, because they can not be posted yet.", "namespace", "export")
 	lastRunFailed    = description("export_last_run_failed", "1 where the newest run has failed or is incomplete, else 0.", "namespace", "export")
 	sinceSuccess     = description("export_seconds_since_last_success", "Seconds since the newest run that succeeded, or since the export was created.", "namespace", "export")
@@ -38,7 +39,7 @@ func (m *Metrics) Describe(into chan<- *prometheus.Desc) {
 	for _, vector := range m.vectors() {
 		vector.Describe(into)
 	}
-	for _, gauge := range []*prometheus.Desc{credentialsReady, fallbackActive, heldClaims, lastRunFailed, sinceSuccess, expectedInterval, overdueSeconds, deadlineUsed} {
+	for _, gauge := range []*prometheus.Desc{credentialsReady, fallbackActive, exportReady, heldClaims, lastRunFailed, sinceSuccess, expectedInterval, overdueSeconds, deadlineUsed} {
 		into <- gauge
 	}
 }
@@ -92,6 +93,10 @@ func tellCredentials(gauge tell, kind string, object client.Object, conditions [
 
 func tellExport(gauge tell, export *v1alpha1.AccountingExport, now time.Time) {
 	status := &export.Status
+	if ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady); ready != nil && ready.Status != metav1.ConditionUnknown {
+		ofLastRun := ready.Reason == v1alpha1.ReasonLastRunFailed || ready.Reason == v1alpha1.ReasonLastRunIncomplete
+		gauge(exportReady, one(ready.Status == metav1.ConditionTrue || ofLastRun), export.Namespace, export.Name)
+	}
 	gauge(lastRunFailed, one(status.LastRun != nil && (status.LastRun.Phase == v1alpha1.RunFailed || status.LastRun.Phase == v1alpha1.RunIncomplete)), export.Namespace, export.Name)
 	since := export.CreationTimestamp.Time
 	if last := status.LastSuccessfulRun; last != nil {

@@ -101,15 +101,18 @@ func TestExportsAreToldOfAsTheyAreAndForgottenWhenDeleted(t *testing.T) {
 	export.Spec.Schedule, export.Spec.TimeZone = "0 6 * * *", "UTC"
 	export.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionCredentialsReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonEnvironmentFallback}}
 	export.Status.LastRun = &v1alpha1.RunSummary{Phase: v1alpha1.RunFailed}
+	broken := v1alpha1.AccountingExport{ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "broken", CreationTimestamp: metav1.NewTime(now)}}
+	broken.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonInvalidSchedule}}
+	export.Status.Conditions = append(export.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonLastRunFailed})
 	export.Status.LastSuccessfulRun = &v1alpha1.RunSummary{StartedAt: &metav1.Time{Time: now.Add(-32 * time.Hour)}, CompletedAt: &metav1.Time{Time: now.Add(-time.Hour)}, RunResult: v1alpha1.RunResult{Held: 7}}
 	source := v1alpha1.ClaimSource{ObjectMeta: metav1.ObjectMeta{Namespace: "expenses", Name: "claims"}}
 	source.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionCredentialsReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonSecretNotFound}}
-	of := &resources{sources: []v1alpha1.ClaimSource{source}, exports: []v1alpha1.AccountingExport{export}}
+	of := &resources{sources: []v1alpha1.ClaimSource{source}, exports: []v1alpha1.AccountingExport{export, broken}}
 	m := newMetrics(t, of)
 	m.AttemptEnded(types.NamespacedName{Namespace: "acme", Name: "monthly"}, "csv",
 		map[v1alpha1.RunStage]float64{v1alpha1.StagePreflight: 10, v1alpha1.StageRender: 125}, 150*time.Second)
 	names := []string{
-		"ledgerport_credentials_ready", "ledgerport_credentials_fallback_active", "ledgerport_export_held_claims", "ledgerport_export_last_run_failed",
+		"ledgerport_credentials_ready", "ledgerport_credentials_fallback_active", "ledgerport_export_ready", "ledgerport_export_held_claims", "ledgerport_export_last_run_failed",
 		"ledgerport_export_seconds_since_last_success", "ledgerport_export_expected_interval_seconds", "ledgerport_export_overdue_seconds", "ledgerport_export_deadline_used_ratio",
 	}
 	expect(t, m, `
@@ -132,12 +135,18 @@ ledgerport_export_expected_interval_seconds{export="monthly",namespace="acme"} 8
 ledgerport_export_held_claims{export="monthly",namespace="acme"} 7
 # HELP ledgerport_export_last_run_failed 1 where the newest run has failed or is incomplete, else 0.
 # TYPE ledgerport_export_last_run_failed gauge
+ledgerport_export_last_run_failed{export="broken",namespace="acme"} 0
 ledgerport_export_last_run_failed{export="monthly",namespace="acme"} 1
 # HELP ledgerport_export_overdue_seconds Seconds since the run of the oldest slot should have begun that no success has followed, 0 where there is none; nothing where there is no schedule or it is suspended.
 # TYPE ledgerport_export_overdue_seconds gauge
 ledgerport_export_overdue_seconds{export="monthly",namespace="acme"} 108000
+# HELP ledgerport_export_ready 1 where runs of an export can begin, 0 where something keeps them from it; nothing while that is not known.
+# TYPE ledgerport_export_ready gauge
+ledgerport_export_ready{export="broken",namespace="acme"} 0
+ledgerport_export_ready{export="monthly",namespace="acme"} 1
 # HELP ledgerport_export_seconds_since_last_success Seconds since the newest run that succeeded, or since the export was created.
 # TYPE ledgerport_export_seconds_since_last_success gauge
+ledgerport_export_seconds_since_last_success{export="broken",namespace="acme"} 0
 ledgerport_export_seconds_since_last_success{export="monthly",namespace="acme"} 3600
 `, names...)
 	of.exports[0].Spec.Suspend = true
