@@ -134,34 +134,10 @@ func (s *suite) testBooks(t *testing.T, currency string) {
 		t.Fatalf("%d files, %d of %d vouchers held; want something to look at", len(whole.Files), len(whole.Held), len(vouchers))
 	}
 	t.Run("the totals are those of the batch", func(t *testing.T) { s.testTotals(t, whole) })
-	t.Run("the same vouchers render to the same bytes, also at the same time", func(t *testing.T) {
-		for range 4 {
-			t.Run("again", func(t *testing.T) {
-				t.Parallel()
-				again, err := Render(t.Context(), s.exporter, batch, vouchers)
-				if err != nil || !reflect.DeepEqual(again, whole) {
-					t.Errorf("the artifact differs (%v)", err)
-				}
-			})
-		}
-	})
-	t.Run("a held voucher says why and leaves no trace", func(t *testing.T) {
-		s.testHeld(t, batch, vouchers, whole)
-	})
-	t.Run("reversing vouchers are rendered like others", func(t *testing.T) {
-		reversal, err := Render(t.Context(), s.exporter, batch, Reversals(whole.Written))
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.testTotals(t, reversal)
-	})
-	t.Run("no vouchers make an artifact too", func(t *testing.T) {
-		nothing, err := Render(t.Context(), s.exporter, batch, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.testTotals(t, nothing)
-	})
+	t.Run("the same vouchers render to the same bytes, also at the same time", func(t *testing.T) { s.testSameBytes(t, batch, vouchers, whole) })
+	t.Run("a held voucher says why and leaves no trace", func(t *testing.T) { s.testHeld(t, batch, vouchers, whole) })
+	t.Run("reversing vouchers are rendered like others", func(t *testing.T) { s.testRendered(t, batch, Reversals(whole.Written)) })
+	t.Run("no vouchers make an artifact too", func(t *testing.T) { s.testRendered(t, batch, nil) })
 	t.Run("credentials appear in no file", func(t *testing.T) {
 		for _, file := range whole.Files {
 			if bytes.Contains(file.Content, batch.Credentials["token"]) {
@@ -169,16 +145,33 @@ func (s *suite) testBooks(t *testing.T, currency string) {
 			}
 		}
 	})
-	t.Run("an artifact that is cancelled is never complete", func(t *testing.T) {
-		s.testCancellation(t, batch, vouchers)
-	})
-	t.Run("a file that can not be written is an error", func(t *testing.T) {
-		s.testFullDisk(t, batch, vouchers, whole)
-	})
+	t.Run("an artifact that is cancelled is never complete", func(t *testing.T) { s.testCancellation(t, batch, vouchers) })
+	t.Run("a file that can not be written is an error", func(t *testing.T) { s.testFullDisk(t, batch, vouchers, whole) })
 	if currency == "SEK" { // characters do not depend on the currency
 		t.Run("every character in every text is rendered or held", s.testCharacters)
 		t.Run("the longest text in every field is rendered or held", s.testLongest)
 	}
+}
+
+func (s *suite) testSameBytes(t *testing.T, batch exporters.Batch, vouchers []*ledger.Voucher, whole Artifact) {
+	for range 4 {
+		t.Run("again", func(t *testing.T) {
+			t.Parallel()
+			again, err := Render(t.Context(), s.exporter, batch, vouchers)
+			if err != nil || !reflect.DeepEqual(again, whole) {
+				t.Errorf("the artifact differs (%v)", err)
+			}
+		})
+	}
+}
+
+// testRendered renders vouchers, and reads the artifact back.
+func (s *suite) testRendered(t *testing.T, batch exporters.Batch, vouchers []*ledger.Voucher) {
+	artifact, err := Render(t.Context(), s.exporter, batch, vouchers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.testTotals(t, artifact)
 }
 
 func (s *suite) testHeld(t *testing.T, batch exporters.Batch, vouchers []*ledger.Voucher, whole Artifact) {

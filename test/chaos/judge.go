@@ -31,72 +31,89 @@ type damage struct {
 }
 
 // judge compares everything with everything. The report has a line for each damage.
-func judge(e *evidence) (found damage, report []string) {
-	note := func(counter *int, format string, args ...any) {
-		*counter++
-		report = append(report, fmt.Sprintf(format, args...))
-	}
-	claims := map[string]approvedClaim{}
+func judge(e *evidence) (damage, []string) {
+	j := &judgement{evidence: e, claims: map[string]approvedClaim{}, owned: map[string]bool{}, histories: map[string][]entry{}, numbers: map[string][]int64{}}
 	for _, claim := range e.claims {
-		claims[claim.id] = claim
+		j.claims[claim.id] = claim
 	}
-	histories, numbers, owned := map[string][]entry{}, map[string][]int64{}, map[string]bool{}
-	for _, run := range e.runs {
-		if run.state != "committed" && run.state != "released" {
-			note(&found.Stuck, "run %s/%s is %s in the database", run.namespace, run.name, run.state)
-		}
-		if run.state != "committed" {
-			continue
-		}
-		for _, file := range run.files {
-			location := run.location[:strings.LastIndex(run.location, "/")+1] + file.Name
-			owned[location] = true
-			content, there := e.files[location]
-			if !there || hashOf(content) != file.SHA256 || int64(len(content)) != file.Size {
-				note(&found.Partial, "run %s/%s: %s is missing or not what is on record", run.namespace, run.name, location)
-				continue
-			}
-			inFile, err := vouchers(file.Name, content)
-			if err != nil {
-				note(&found.Partial, "%s can not be read: %s", location, err)
-			}
-			for _, v := range inFile {
-				histories[v.claim] = append(histories[v.claim], entry{v.year, v.number, run.id, run.reverses})
-				series := run.organization + "/" + run.series + "/" + v.year
-				numbers[series] = append(numbers[series], v.number)
-				claim, approved := claims[v.claim]
-				if !approved || claim.organization != run.organization || v.debit != v.credit || v.debit != claim.cents {
-					note(&found.Unbalanced, "%s, voucher %d of claim %s: debit %d, credit %d, the claim comes to %d", location, v.number, v.claim, v.debit, v.credit, claim.cents)
-				}
-			}
-		}
+	for i := range e.runs {
+		j.judgeRun(&e.runs[i])
 	}
 	for _, claim := range e.claims {
-		lost, duplicated := judgeHistory(histories[claim.id])
+		lost, duplicated := judgeHistory(j.histories[claim.id])
 		if lost {
-			note(&found.Lost, "claim %s of %s is exported in no artifact, or was reversed since: %+v", claim.id, claim.organization, histories[claim.id])
+			j.note(&j.found.Lost, "claim %s of %s is exported in no artifact, or was reversed since: %+v", claim.id, claim.organization, j.histories[claim.id])
 		}
 		if duplicated {
-			note(&found.Duplicated, "claim %s of %s is exported more than once: %+v", claim.id, claim.organization, histories[claim.id])
+			j.note(&j.found.Duplicated, "claim %s of %s is exported more than once: %+v", claim.id, claim.organization, j.histories[claim.id])
 		}
 	}
 	for location := range e.files {
-		if !owned[location] {
-			note(&found.Partial, "%s belongs to no committed run", location)
+		if !j.owned[location] {
+			j.note(&j.found.Partial, "%s belongs to no committed run", location)
 		}
 	}
-	judgeNumbers(e, numbers, func(format string, args ...any) { note(&found.Gaps, format, args...) })
-	judgeResources(e, func(stuck bool, format string, args ...any) {
-		if stuck {
-			note(&found.Stuck, format, args...)
-		} else {
-			note(&found.Disagree, format, args...)
-		}
-	})
+	j.judgeNumbers()
+	j.judgeResources()
 	for _, leak := range e.leaks {
-		note(&found.Leaked, "what nobody is to see was written: %s", leak)
+		j.note(&j.found.Leaked, "what nobody is to see was written: %s", leak)
 	}
-	return found, report
+	return j.found, j.report
+}
+
+// judgement is what was found so far, and what the committed runs have in their files.
+type judgement struct {
+	evidence  *evidence
+	claims    map[string]approvedClaim // by id
+	owned     map[string]bool          // locations of files
+	histories map[string][]entry       // by claim
+	numbers   map[string][]int64       // by series
+
+	found  damage
+	report []string
+}
+
+// note counts one damage and says what it is.
+func (j *judgement) note(counter *int, format string, args ...any) {
+	*counter++
+	j.report = append(j.report, fmt.Sprintf(format, args...))
+}
+
+// judgeRun looks at a run and, where it is committed, at its files.
+func (j *judgement) judgeRun(run *recordedRun) {
+	if run.state != "committed" {
+		if run.state != "released" {
+			j.note(&j.found.Stuck, "run %s/%s is %s in the database", run.namespace, run.name, run.state)
+		}
+		return
+	}
+	for _, file := range run.files {
+		location := run.location[:strings.LastIndex(run.location, "/")+1] + file.Name
+		j.owned[location] = true
+		content, there := j.evidence.files[location]
+		if !there || hashOf(content) != file.SHA256 || int64(len(content)) != file.Size {
+			j.note(&j.found.Partial, "run %s/%s: %s is missing or not what is on record", run.namespace, run.name, location)
+			continue
+		}
+		inFile, err := vouchers(file.Name, content)
+		if err != nil {
+			j.note(&j.found.Partial, "%s can not be read: %s", location, err)
+		}
+		for _, v := range inFile {
+			j.judgeVoucher(run, location, v)
+		}
+	}
+}
+
+// judgeVoucher compares a voucher in a file with its claim, and keeps it for the claim's history and its series.
+func (j *judgement) judgeVoucher(run *recordedRun, location string, v voucher) {
+	j.histories[v.claim] = append(j.histories[v.claim], entry{v.year, v.number, run.id, run.reverses})
+	series := run.organization + "/" + run.series + "/" + v.year
+	j.numbers[series] = append(j.numbers[series], v.number)
+	claim, approved := j.claims[v.claim]
+	if !approved || claim.organization != run.organization || v.debit != v.credit || v.debit != claim.cents {
+		j.note(&j.found.Unbalanced, "%s, voucher %d of claim %s: debit %d, credit %d, the claim comes to %d", location, v.number, v.claim, v.debit, v.credit, claim.cents)
+	}
 }
 
 // entry is one voucher of a claim in the file of a run, which may reverse another run.
@@ -126,49 +143,49 @@ func judgeHistory(history []entry) (lost, duplicated bool) {
 }
 
 // judgeNumbers insists that each series counts from 1 to where it stands, each number used or voided once.
-func judgeNumbers(e *evidence, used map[string][]int64, gap func(string, ...any)) {
-	for _, voided := range e.voided {
+func (j *judgement) judgeNumbers() {
+	for _, voided := range j.evidence.voided {
 		for n := voided.first; n <= voided.last; n++ {
-			used[voided.series] = append(used[voided.series], n)
+			j.numbers[voided.series] = append(j.numbers[voided.series], n)
 		}
 	}
 	stands := map[string]int64{}
-	for _, n := range e.numbering {
+	for _, n := range j.evidence.numbering {
 		stands[n.series] = n.next
 	}
-	for series, numbers := range used {
+	for series, numbers := range j.numbers {
 		slices.Sort(numbers)
 		want := int64(1)
 		for _, n := range numbers {
 			if n != want {
-				gap("series %s has %d where %d is due", series, n, want)
+				j.note(&j.found.Gaps, "series %s has %d where %d is due", series, n, want)
 			}
 			want = n + 1
 		}
 		if stands[series] != want {
-			gap("series %s stands at %d, and its last number is %d", series, stands[series], want-1)
+			j.note(&j.found.Gaps, "series %s stands at %d, and its last number is %d", series, stands[series], want-1)
 		}
 		delete(stands, series)
 	}
 	for series, next := range stands {
-		gap("series %s stands at %d, and no number is used", series, next)
+		j.note(&j.found.Gaps, "series %s stands at %d, and no number is used", series, next)
 	}
 }
 
 // judgeResources compares each ExportRun with the record of its UID, or else of its name: one that was applied again.
-func judgeResources(e *evidence, note func(stuck bool, format string, args ...any)) {
+func (j *judgement) judgeResources() {
 	byID, committed := map[string]recordedRun{}, map[string]recordedRun{}
-	for _, run := range e.runs {
+	for _, run := range j.evidence.runs {
 		byID[run.id] = run
 		if run.state == "committed" {
 			committed[path.Join(run.namespace, run.name)] = run
 		}
 	}
-	for i := range e.resources {
-		resource := &e.resources[i]
+	for i := range j.evidence.resources {
+		resource := &j.evidence.resources[i]
 		name := path.Join(resource.Namespace, resource.Name)
 		if !resource.Status.Phase.Finished() {
-			note(true, "ExportRun %s is %q", name, resource.Status.Phase)
+			j.note(&j.found.Stuck, "ExportRun %s is %q", name, resource.Status.Phase)
 			continue
 		}
 		record, known := byID[string(resource.UID)]
@@ -178,10 +195,10 @@ func judgeResources(e *evidence, note func(stuck bool, format string, args ...an
 		succeeded := resource.Status.Phase == v1alpha1.RunSucceeded
 		switch {
 		case succeeded != (known && record.state == "committed"):
-			note(false, "ExportRun %s is %s, and the database says %q", name, resource.Status.Phase, record.state)
+			j.note(&j.found.Disagree, "ExportRun %s is %s, and the database says %q", name, resource.Status.Phase, record.state)
 		case succeeded && (resource.Status.Claims != record.claims || resource.Status.Location != record.location ||
 			len(record.files) > 0 && resource.Status.SHA256 != record.files[0].SHA256):
-			note(false, "ExportRun %s tells %+v, and the database has %d claims at %s", name, resource.Status.RunResult, record.claims, record.location)
+			j.note(&j.found.Disagree, "ExportRun %s tells %+v, and the database has %d claims at %s", name, resource.Status.RunResult, record.claims, record.location)
 		}
 	}
 }
