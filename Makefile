@@ -47,8 +47,8 @@ demo: ## Do the main job once on real parts (EXPORTER=type shows that one, KEEP=
 fuzz: ## Run every fuzz target, DURATION=10m each, JOBS=1 at once (TARGET=regexp for some of them)
 	go run ./hack/fuzz -duration=$(or $(DURATION),10m) -jobs=$(or $(JOBS),1) $(if $(TARGET),-target='$(TARGET)')
 
-bench: ## Measure the pipeline against a plain COPY (CLAIMS=n, EXPORTER=type, MAX_SECONDS=s)
-	@go run ./hack/bench -claims=$(CLAIMS) $(if $(EXPORTER),-exporter=$(EXPORTER)) $(if $(MAX_SECONDS),-max-seconds=$(MAX_SECONDS))
+bench: ## Measure the pipeline against a plain COPY (CLAIMS=n, EXPORTER=type, MAX_SECONDS=s, ROW_SECURITY=1 for a second time under it)
+	@go run ./hack/bench -claims=$(CLAIMS) $(if $(EXPORTER),-exporter=$(EXPORTER)) $(if $(MAX_SECONDS),-max-seconds=$(MAX_SECONDS)) $(if $(ROW_SECURITY),-row-security)
 
 chaos: ## Kill, stop and cut off everything while claims are exported, then check (KILLS=n, SEED=s, DURATION=d)
 	@go run ./test/chaos -kills=$(KILLS) -seed=$(SEED) $(if $(DURATION),-duration=$(DURATION))

@@ -29,20 +29,22 @@ func main() {
 	claims := flag.Int("claims", 100000, "approved claims, of three lines each")
 	only := flag.String("exporter", "", "measure this exporter alone")
 	maxSeconds := flag.Float64("max-seconds", 0, "fail if a pipeline takes longer; 0 is no limit")
+	rowSecurity := flag.Bool("row-security", false, "measure each exporter a second time, as the least-privileged role that row-level security binds")
 	apply := flag.Int("apply", 0, "measure instead the time from applying an export to its success, over this many exports")
 	child := flag.String("measure", "", "measure one exporter in this process (for the command itself)")
 	database := flag.String("database-url", "", "the database of the measuring process")
+	bound := flag.Bool("bound", false, "let the measuring process have the pipeline log in as the least-privileged role")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	var err error
 	switch {
 	case *child != "":
-		err = measureHere(ctx, *child, *database, *claims)
+		err = measureHere(ctx, *child, *database, *claims, *bound)
 	case *apply > 0:
 		err = measureApply(ctx, *claims, *apply)
 	default:
-		err = measureAll(ctx, *claims, *only, *maxSeconds)
+		err = measureAll(ctx, *claims, *only, *maxSeconds, *rowSecurity)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -51,7 +53,7 @@ func main() {
 }
 
 // measureAll fills a database and measures each exporter in a process of its own, so that its peak memory is its own.
-func measureAll(ctx context.Context, claims int, only string, maxSeconds float64) error {
+func measureAll(ctx context.Context, claims int, only string, maxSeconds float64, rowSecurity bool) error {
 	directory, err := os.MkdirTemp("", "ledgerport-bench-")
 	if err != nil {
 		return err
@@ -73,12 +75,18 @@ func measureAll(ctx context.Context, claims int, only string, maxSeconds float64
 			fmt.Fprintf(os.Stderr, "bench: %s speaks to a system of its own, and is left out\n", exporter.Type())
 			continue
 		}
-		result, err := measureInChild(ctx, exporter.Type(), postgres.URL, claims)
-		if err != nil {
-			return fmt.Errorf("exporter %s: %w", exporter.Type(), err)
+		measurements := []bool{false}
+		if rowSecurity {
+			measurements = append(measurements, true)
 		}
-		if maxSeconds > 0 && result.Seconds > maxSeconds {
-			return fmt.Errorf("exporter %s took %.2f s, more than %.2f s", exporter.Type(), result.Seconds, maxSeconds)
+		for _, bound := range measurements {
+			result, err := measureInChild(ctx, exporter.Type(), postgres.URL, claims, bound)
+			if err != nil {
+				return fmt.Errorf("exporter %s: %w", exporter.Type(), err)
+			}
+			if maxSeconds > 0 && result.Seconds > maxSeconds {
+				return fmt.Errorf("exporter %s took %.2f s, more than %.2f s", exporter.Type(), result.Seconds, maxSeconds)
+			}
 		}
 	}
 	return nil
@@ -100,13 +108,13 @@ func fill(ctx context.Context, url string, claims int) error {
 	return err
 }
 
-func measureInChild(ctx context.Context, exporter, url string, claims int) (result, error) {
+func measureInChild(ctx context.Context, exporter, url string, claims int, bound bool) (result, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return result{}, err
 	}
 	var out bytes.Buffer
-	command := exec.CommandContext(ctx, self, "-measure="+exporter, "-database-url="+url, fmt.Sprintf("-claims=%d", claims)) // #nosec G204 -- this program itself
+	command := exec.CommandContext(ctx, self, "-measure="+exporter, "-database-url="+url, fmt.Sprintf("-claims=%d", claims), fmt.Sprintf("-bound=%t", bound)) // #nosec G204 -- this program itself
 	command.Stdout, command.Stderr = &out, os.Stderr
 	if err := command.Run(); err != nil {
 		return result{}, err

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"math"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,6 +37,7 @@ import (
 type result struct {
 	Bench       string             `json:"bench"`
 	Exporter    string             `json:"exporter"`
+	RowSecurity bool               `json:"rowSecurity,omitempty"`
 	Claims      int64              `json:"claims"`
 	Lines       int64              `json:"lines"`
 	Seconds     float64            `json:"seconds"`
@@ -50,23 +52,25 @@ const sameRows = `COPY (
 	SELECT c.*, l.* FROM public.claims c JOIN public.claim_lines l ON l.claim_id = c.id
 	WHERE c.organization_id = '` + organization + `' AND c.status = 'approved' ORDER BY c.approved_at, c.id) TO STDOUT`
 
-// measureHere measures one exporter: a COPY, the pipeline, a COPY again.
-func measureHere(ctx context.Context, exporter, url string, claims int) error {
-	if err := reset(ctx, url); err != nil {
-		return err
-	}
-	if _, err := timeCopy(ctx, url); err != nil { // warms the caches of PostgreSQL for both
-		return err
-	}
-	before, err := timeCopy(ctx, url)
+// measureHere measures one exporter: a COPY, the pipeline, a COPY again. The COPY is that of the tables' owner, also where the
+// pipeline is bound by row-level security.
+func measureHere(ctx context.Context, exporter, database string, claims int, bound bool) error {
+	login, err := reset(ctx, database, bound)
 	if err != nil {
 		return err
 	}
-	outcome, seconds, err := timePipeline(ctx, exporter, url)
+	if _, err := timeCopy(ctx, database); err != nil { // warms the caches of PostgreSQL for both
+		return err
+	}
+	before, err := timeCopy(ctx, database)
 	if err != nil {
 		return err
 	}
-	after, err := timeCopy(ctx, url)
+	outcome, seconds, err := timePipeline(ctx, exporter, login)
+	if err != nil {
+		return err
+	}
+	after, err := timeCopy(ctx, database)
 	if err != nil {
 		return err
 	}
@@ -84,23 +88,45 @@ func measureHere(ctx context.Context, exporter, url string, claims int) error {
 		stages[strings.ToLower(string(stage))] = round(took)
 	}
 	return json.NewEncoder(os.Stdout).Encode(result{
-		Bench: "pipeline", Exporter: exporter, Claims: outcome.Result.Claims, Lines: outcome.Result.Lines,
+		Bench: "pipeline", Exporter: exporter, RowSecurity: bound, Claims: outcome.Result.Claims, Lines: outcome.Result.Lines,
 		Seconds: round(seconds), CopySeconds: round(copySeconds), Ratio: round(seconds / copySeconds),
 		PeakRSSMiB: round(float64(peak) / (1 << 20)), Stages: stages,
 	})
 }
 
-func reset(ctx context.Context, url string) error {
-	conn, err := pgx.Connect(ctx, url)
+// reset forgets all runs, and gives the URL that the pipeline logs in with.
+func reset(ctx context.Context, database string, bound bool) (login string, err error) {
+	conn, err := pgx.Connect(ctx, database)
 	if err != nil {
-		return err
+		return "", err
 	}
-	_, err = conn.Exec(ctx, `DROP SCHEMA IF EXISTS ledgerport CASCADE`)
-	return errors.Join(err, conn.Close(ctx))
+	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
+	if _, err := conn.Exec(ctx, `DROP SCHEMA IF EXISTS ledgerport CASCADE`); err != nil || !bound {
+		return database, err
+	}
+	for _, script := range []string{"role.sql", "managed.sql"} {
+		statements, err := os.ReadFile(filepath.Join("config", "postgres", script))
+		if err != nil {
+			return "", err
+		}
+		if _, err := conn.Exec(ctx, string(statements)); err != nil {
+			return "", fmt.Errorf("%s: %w", script, err)
+		}
+	}
+	const role, password = "ledgerport_operator", "of-a-bench"
+	if _, err := conn.Exec(ctx, `ALTER ROLE `+role+` PASSWORD '`+password+`'`); err != nil {
+		return "", err
+	}
+	parsed, err := url.Parse(database)
+	if err != nil {
+		return "", err
+	}
+	parsed.User = url.UserPassword(role, password)
+	return parsed.String(), nil
 }
 
-func timeCopy(ctx context.Context, url string) (float64, error) {
-	conn, err := pgx.Connect(ctx, url)
+func timeCopy(ctx context.Context, database string) (float64, error) {
+	conn, err := pgx.Connect(ctx, database)
 	if err != nil {
 		return 0, err
 	}
@@ -114,13 +140,13 @@ func timeCopy(ctx context.Context, url string) (float64, error) {
 	return took, errors.Join(err, conn.Close(ctx))
 }
 
-func timePipeline(ctx context.Context, exporter, url string) (outcome pipeline.Outcome, seconds float64, err error) {
+func timePipeline(ctx context.Context, exporter, login string) (outcome pipeline.Outcome, seconds float64, err error) {
 	directory, err := os.MkdirTemp("", "ledgerport-bench-files-")
 	if err != nil {
 		return outcome, 0, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(directory)) }()
-	objects, err := resources(exporter, url)
+	objects, err := resources(exporter, login)
 	if err != nil {
 		return outcome, 0, err
 	}
@@ -144,7 +170,7 @@ func timePipeline(ctx context.Context, exporter, url string) (outcome pipeline.O
 }
 
 // resources are those of one export, for the pipeline to find.
-func resources(exporter, url string) (client.Reader, error) {
+func resources(exporter, login string) (client.Reader, error) {
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return nil, err
@@ -169,7 +195,7 @@ func resources(exporter, url string) (client.Reader, error) {
 	}}}
 	return fake.NewClientBuilder().WithScheme(scheme).WithObjects(
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "bench"}},
-		&corev1.Secret{ObjectMeta: meta, Data: map[string][]byte{"url": []byte(url)}},
+		&corev1.Secret{ObjectMeta: meta, Data: map[string][]byte{"url": []byte(login)}},
 		export, source,
 		&v1alpha1.ChartOfAccounts{ObjectMeta: meta, Spec: chart()},
 		&v1alpha1.ExportDestination{ObjectMeta: meta, Spec: v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "files"}}},
