@@ -86,6 +86,10 @@ func TestExpressionsOfColumns(t *testing.T) {
 		{"left(line.text, 300)", "Tåg Malmö"},
 		{"left(line.text, 0)", ""},
 		{"left(line.text, -1)", ""},
+		{"right(line.text, 4)", "almö"},
+		{"right(line.text, 1)", "ö"},
+		{"right(line.text, 300)", "Tåg Malmö"},
+		{"right(line.text, -1)", ""},
 		{"line.text.upperAscii().replace(' ', '-')", "TåG-MALMö"},
 		{"line.kind == 'Offset' ? voucher.claimant_iban : ''", ""},
 	}

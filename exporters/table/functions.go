@@ -12,7 +12,8 @@ import (
 	"github.com/google/cel-go/common/types/ref"
 )
 
-// functions are what expressions have beyond CEL: the arithmetic of decimals, date(x, pattern) and left(text, n).
+// functions are what expressions have beyond CEL: the arithmetic of decimals, date(x, pattern), left(text, n) and
+// right(text, n).
 func functions() []cel.EnvOption {
 	return append(decimalFunctions(),
 		cel.Function("date",
@@ -20,6 +21,8 @@ func functions() []cel.EnvOption {
 			cel.Overload("date_timestamp", []*cel.Type{cel.TimestampType, cel.StringType}, cel.StringType, cel.BinaryBinding(formatDate))),
 		cel.Function("left",
 			cel.Overload("left_string_int", []*cel.Type{cel.StringType, cel.IntType}, cel.StringType, cel.BinaryBinding(left))),
+		cel.Function("right",
+			cel.Overload("right_string_int", []*cel.Type{cel.StringType, cel.IntType}, cel.StringType, cel.BinaryBinding(right))),
 		cel.ASTValidators(datePatterns{}))
 }
 
@@ -37,6 +40,21 @@ func left(text, count ref.Val) ref.Val {
 		n--
 	}
 	return t
+}
+
+// right gives the last characters of a text, or all of it where it is shorter.
+func right(text, count ref.Val) ref.Val {
+	t, isText := text.(types.String)
+	n, isInt := count.(types.Int)
+	if !isText || !isInt {
+		return types.MaybeNoSuchOverloadErr(text)
+	}
+	at := len(t)
+	for ; n > 0 && at > 0; n-- {
+		_, size := utf8.DecodeLastRuneInString(string(t[:at]))
+		at -= size
+	}
+	return t[at:]
 }
 
 // formatDate writes a date (YYYY-MM-DD, or nothing) or an instant by a pattern.

@@ -8,9 +8,10 @@ const (
 	maxText    = 255
 )
 
-// defaultColumns are those of the import definition GL02b, with or without the entity: 49 columns and that one.
+// defaultColumns are those of the import definition GL02b, with or without the entity: 49 columns and that one. A run's name
+// ends with what no other run of its export has, so that the end of it is the reference.
 func defaultColumns(o *options) []column {
-	columns := []column{{"ImpSystem", "'Ledgerport'", maxImport}, {"ImpSystemRef", "left(batch.run, 25)", maxImport}}
+	columns := []column{{"ImpSystem", "'Ledgerport'", maxImport}, {"ImpSystemRef", "right(batch.run, 25)", maxImport}}
 	if o.Entity != "" {
 		columns = append(columns, column{"Entity", literal(o.Entity), maxEntity})
 	}
@@ -35,9 +36,9 @@ func defaultColumns(o *options) []column {
 		{"CurrencyAmount", "line.amount", 0},
 		{"Amount", "line.base_amount", 0},
 	}...)
-	columns = append(columns, empty("UpdateSubledger")...)
-	for _, kind := range []string{"Post", "Delivery"} {
-		columns = append(columns, empty(kind+"Name", kind+"Address1", kind+"Address2", kind+"Zip", kind+"City", kind+"State", kind+"Country")...)
+	columns = append(columns, empty("UpdateSubledger", "SubledgerGroup", "CompanyNo")...)
+	for _, kind := range []string{"", "Billing"} {
+		columns = append(columns, empty(kind+"StreetAddressL1", kind+"StreetAddressL2", kind+"ZipCode", kind+"Place", kind+"State", kind+"Country")...)
 	}
 	columns = append(columns, empty("Phone", "Email")...)
 	columns = append(columns, column{"YourRef", "voucher.id", 0})

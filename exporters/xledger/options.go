@@ -20,6 +20,8 @@ type options struct {
 	VoucherType string `json:"voucherType" default:"GL"`
 	// Tax rule of Xledger for each tax code of the chart of accounts that has one, such as `{"1": "1"}`. See below.
 	TaxRules map[string]string `json:"taxRules" absent:"none"`
+	// Tax rule of every row that has none, where accounts of the tenant have a rule of their own which would be taken instead.
+	NoTaxRule string `json:"noTaxRule" absent:"empty"`
 	// The columns of the tenant's import definition, in order, where they are not the default ones.
 	Columns []column `json:"columns" absent:"below"`
 	// The first row has the columns' names.
@@ -44,6 +46,7 @@ type column struct {
 const (
 	maxVoucherType = 8
 	maxEntity      = 25
+	maxTaxRule     = 25
 )
 
 func decodeOptions(raw []byte) (*options, error) {
@@ -61,8 +64,9 @@ func (o *options) Check() error {
 	}
 	wrong("voucherType", codeProblem(o.VoucherType, maxVoucherType))
 	wrong("entity", codeProblem(o.Entity, maxEntity))
+	wrong("noTaxRule", codeProblem(o.NoTaxRule, maxTaxRule))
 	for _, code := range slices.Sorted(maps.Keys(o.TaxRules)) {
-		if rule := o.TaxRules[code]; rule == "" || codeProblem(rule, maxEntity) != "" {
+		if rule := o.TaxRules[code]; rule == "" || codeProblem(rule, maxTaxRule) != "" {
 			wrong("taxRules."+code, "is not the code of a tax rule")
 		}
 	}

@@ -22,9 +22,9 @@ var documented = []struct{ name, cell string }{
 	{"XGL", ``}, {"SubledgerNo", `.*`}, {"SubledgerName", ``}, {"InvoiceDate", ``}, {"InvoiceNo", ``}, {"KID", ``}, {"DueDate", ``},
 	{"BankAccount", ``}, {"PaymentTerms", ``}, {"Text", `.{0,255}`}, {"TaxRule", `\S*`}, {"Currency", `[A-Z]{3}`},
 	{"CurrencyAmount", `-?\d+(\.\d+)?`}, {"Amount", `-?\d+(\.\d+)?`}, {"UpdateSubledger", ``},
-	{"PostName", ``}, {"PostAddress1", ``}, {"PostAddress2", ``}, {"PostZip", ``}, {"PostCity", ``}, {"PostState", ``}, {"PostCountry", ``},
-	{"DeliveryName", ``}, {"DeliveryAddress1", ``}, {"DeliveryAddress2", ``}, {"DeliveryZip", ``}, {"DeliveryCity", ``}, {"DeliveryState", ``},
-	{"DeliveryCountry", ``}, {"Phone", ``}, {"Email", ``}, {"YourRef", `\S+`}, {"Dummy1", ``}, {"Dummy2", ``}, {"Dummy3", ``}, {"Dummy4", ``},
+	{"SubledgerGroup", ``}, {"CompanyNo", ``}, {"StreetAddressL1", ``}, {"StreetAddressL2", ``}, {"ZipCode", ``}, {"Place", ``}, {"State", ``},
+	{"Country", ``}, {"BillingStreetAddressL1", ``}, {"BillingStreetAddressL2", ``}, {"BillingZipCode", ``}, {"BillingPlace", ``},
+	{"BillingState", ``}, {"BillingCountry", ``}, {"Phone", ``}, {"Email", ``}, {"YourRef", `\S+`}, {"Dummy1", ``}, {"Dummy2", ``}, {"Dummy3", ``}, {"Dummy4", ``},
 	{"Dummy5", ``}, {"EOL", `x`},
 }
 

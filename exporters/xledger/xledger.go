@@ -19,7 +19,7 @@ type exporter struct{}
 func (exporter) Type() string { return "xledger" }
 
 // Version implements exporters.Exporter.
-func (exporter) Version() string { return "1" }
+func (exporter) Version() string { return "2" }
 
 // Validate implements exporters.Exporter.
 func (exporter) Validate(raw []byte) error {
@@ -52,14 +52,15 @@ func (exporter) Begin(ctx context.Context, batch exporters.Batch, sink exporters
 	if err != nil {
 		return nil, err
 	}
-	return &writer{rows: rows, taxRules: o.TaxRules}, nil
+	return &writer{rows: rows, taxRules: o.TaxRules, noTaxRule: o.NoTaxRule}, nil
 }
 
 // writer leaves the tax to Xledger where it has a rule for it and arrives at the tax on the receipt.
 type writer struct {
-	rows     *table.Writer
-	taxRules map[string]string
-	voucher  ledger.Voucher
+	rows      *table.Writer
+	taxRules  map[string]string
+	noTaxRule string
+	voucher   ledger.Voucher
 }
 
 // Write implements exporters.Writer.
@@ -74,7 +75,7 @@ func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 		}
 		rule, mapped := w.taxRules[posting.TaxCode]
 		gross = mapped && posting.Kind == ledger.ExpensePosting && exporters.ComputesTax(&posting)
-		posting.TaxCode = ""
+		posting.TaxCode = w.noTaxRule
 		if gross {
 			posting.TaxCode = rule
 			posting.Amount += posting.TaxAmount

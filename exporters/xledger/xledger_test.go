@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -54,6 +55,7 @@ func TestEachPostingIsARow(t *testing.T) {
 	for options, want := range map[string]string{
 		plain: "GL 1 2026 7 20261103: 5800 1000.00 , 2641 120.00 , 6071 400.00 , 2641 100.00 , 0990 80.00 , 2890 -1700.00 ",
 		// 100 of 500 is 25 per cent, which Xledger makes itself; 120 of 1120 is not 12.5 per cent.
+		`{"taxRules": {"01": "1"}, "noTaxRule": "0"}`: "GL 1 2026 7 20261103: 5800 1000.00 0, 2641 120.00 0, 6071 500.00 1, 0990 80.00 0, 2890 -1700.00 0",
 		full: "EXP 1 2026 7 20261103: 5800 1000.00 , 2641 120.00 , 6071 500.00 1, 0990 80.00 , 2890 -1700.00 ",
 	} {
 		rows, err := read(render(t, options, ordinary).Files[0].Content)
@@ -86,6 +88,28 @@ func TestForeignAmountsAreBesideThoseOfTheBooks(t *testing.T) {
 	}
 }
 
+func TestARunOfALongNameIsToldFromTheNextByItsReference(t *testing.T) {
+	t.Parallel()
+	books := conformance.Books("SEK")
+	var references []string
+	for _, run := range []string{"expenses-of-the-sales-department-29934120", "expenses-of-the-sales-department-29978760"} {
+		batch := conformance.Batch(books, []byte(plain))
+		batch.Run = run
+		artifact, err := conformance.Render(t.Context(), New(), batch, conformance.Vouchers(t, books)[:1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := read(artifact.Files[0].Content)
+		if err != nil {
+			t.Fatal(err)
+		}
+		references = append(references, rows[0]["ImpSystemRef"])
+	}
+	if want := []string{"sales-department-29934120", "sales-department-29978760"}; !slices.Equal(references, want) {
+		t.Errorf("the references are %q, want %q", references, want)
+	}
+}
+
 func TestColumnsAreTheTenants(t *testing.T) {
 	t.Parallel()
 	file := render(t, custom, ordinary).Files[0]
@@ -110,6 +134,7 @@ func TestOptionsThatCanNotWorkAreRefused(t *testing.T) {
 		`{"voucherType": "EXPENSES1"}`:                             `voucherType: has more than 8 characters`,
 		`{"voucherType": "A'B"}`:                                   `voucherType: is not a code`,
 		`{"entity": "A B"}`:                                        `entity: is not a code`,
+		`{"noTaxRule": "0;"}`:                                      `noTaxRule: is not a code`,
 		`{"taxRules": {"1": ""}}`:                                  `taxRules.1: is not the code of a tax rule`,
 		`{"encoding": "utf-16le"}`:                                 `encoding: "utf-16le" is not one of ["utf-8"`,
 		`{"fileName": "/gl.csv"}`:                                  `fileName: has a path separator`,
