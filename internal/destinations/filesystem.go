@@ -96,7 +96,7 @@ func (f *filesystem) Stat(ctx context.Context, key string) (Object, error) {
 	if err := ValidateKey(key); err != nil {
 		return Object{}, err
 	}
-	file, err := f.root.Open(key)
+	file, err := openFile(f.root, key)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Object{}, ErrNotFound
 	}
@@ -127,6 +127,30 @@ func (f *filesystem) Remove(ctx context.Context, key string) error {
 	return fileFailure(err, f.path)
 }
 
+// openFile opens a file to be read, and nothing else: to open a pipe would be to wait for whoever writes to it.
+func openFile(root *os.Root, name string) (*os.File, error) {
+	file, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	found, err := file.Stat()
+	if err == nil && !found.Mode().IsRegular() {
+		err = errNoFile
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
+// errNoFile says that what has a file's name is something else.
+var errNoFile = errors.New("it is no file")
+
+// openDirectory opens a directory to be read, and nothing else.
+func openDirectory(root *os.Root, name string) (*os.File, error) {
+	return root.OpenFile(name, os.O_RDONLY|syscall.O_DIRECTORY, 0)
+}
+
 // Location implements Destination.
 func (f *filesystem) Location(key string) string {
 	return (&url.URL{Scheme: "file", Path: path.Join(filepath.ToSlash(f.path), key)}).String()
@@ -155,5 +179,5 @@ func errnoText(err error) string {
 	if errors.As(err, &errno) {
 		return errno.Error()
 	}
-	return "the path leads out of the destination, or the file changed meanwhile"
+	return "the path leads out of the destination or to something else than a file, or the file changed meanwhile"
 }

@@ -126,6 +126,110 @@ func TestAFilesystemCanNotBeLeft(t *testing.T) {
 	}
 }
 
+// TestNothingThatIsPutInTheWayLeadsOutOfAFilesystem has what whoever else mounts the volume can make of a name: links, and
+// pipes that nobody writes to. What is outside stays as it was and is not read, and nobody waits.
+func TestNothingThatIsPutInTheWayLeadsOutOfAFilesystem(t *testing.T) {
+	t.Parallel()
+	const name, directory = "monthly-1/monthly-1.csv", "monthly-1"
+	tests := map[string]func(at func(string) string, outside string) error{
+		"a link under the name":            func(at func(string) string, outside string) error { return os.Symlink(outside, at(name)) },
+		"a link of its own under the name": func(at func(string) string, _ string) error { return os.Symlink(filepath.Base(name), at(name)) },
+		"a link to nothing under the name": func(at func(string) string, outside string) error { return os.Symlink(outside+".new", at(name)) },
+		"another name of a file outside":   func(at func(string) string, outside string) error { return os.Link(outside, at(name)) },
+		"a pipe under the name":            func(at func(string) string, _ string) error { return syscall.Mkfifo(at(name), 0o666) },
+		"a directory under the name":       func(at func(string) string, _ string) error { return os.Mkdir(at(name), 0o777) },
+		"a link under the name of a part": func(at func(string) string, outside string) error {
+			return os.Symlink(outside, at(directory+"/.monthly-1.csv.X"))
+		},
+		"a pipe under the name of a part": func(at func(string) string, _ string) error {
+			return syscall.Mkfifo(at(directory+"/.monthly-1.csv.X"), 0o666)
+		},
+		"a pipe under the name of a probe": func(at func(string) string, _ string) error { return syscall.Mkfifo(at(".probe.X"), 0o666) },
+		"a directory under the name of a part": func(at func(string) string, _ string) error {
+			return os.MkdirAll(at(directory+"/.monthly-1.csv.X/y"), 0o777)
+		},
+		"a link in the place of the directory": func(at func(string) string, outside string) error {
+			return errors.Join(os.Remove(at(directory)), os.Symlink(filepath.Dir(outside), at(directory)))
+		},
+		"a file in the place of the directory": func(at func(string) string, _ string) error {
+			return errors.Join(os.Remove(at(directory)), os.WriteFile(at(directory), nil, 0o600))
+		},
+		"a pipe in the place of the directory": func(at func(string) string, _ string) error {
+			return errors.Join(os.Remove(at(directory)), syscall.Mkfifo(at(directory), 0o666))
+		},
+		"a link under the name to another name": func(at func(string) string, _ string) error { return os.Symlink("../others.csv", at(name)) },
+	}
+	for what, putInTheWay := range tests {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			root, outside := t.TempDir(), filepath.Join(t.TempDir(), "monthly-1.csv")
+			must(t, os.WriteFile(outside, []byte("theirs"), 0o600))
+			must(t, os.MkdirAll(filepath.Join(root, "acme", directory), 0o750))
+			must(t, os.WriteFile(filepath.Join(root, "acme", "others.csv"), []byte("others"), 0o600))
+			must(t, putInTheWay(func(name string) string { return filepath.Join(root, "acme", name) }, outside))
+			d := open(t, v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "acme"}}, destinations.Keys{}, root)
+			_ = d.Check(t.Context())
+			if found, err := d.Stat(t.Context(), name); err == nil && found.SHA256 == describe("theirs").SHA256 && what != "another name of a file outside" {
+				t.Error("what is outside was read")
+			}
+			err := d.Put(t.Context(), name, describe("ours"), strings.NewReader("ours"))
+			if err == nil {
+				found, err := d.Stat(t.Context(), name)
+				if err != nil || found.SHA256 != describe("ours").SHA256 {
+					t.Errorf("after it was written there is %+v (%v)", found, err)
+				}
+			}
+			_ = d.Remove(t.Context(), name)
+			for file, want := range map[string]string{outside: "theirs", filepath.Join(root, "acme", "others.csv"): "others"} {
+				if left, err := os.ReadFile(file); err != nil || string(left) != want {
+					t.Errorf("%s holds %q (%v)", file, left, err)
+				}
+			}
+			if left, err := os.ReadDir(filepath.Dir(outside)); err != nil || len(left) != 1 {
+				t.Errorf("outside there is %v (%v)", left, err)
+			}
+		})
+	}
+}
+
+// TestADirectoryThatBecomesALinkLeadsNowhere has a directory and a link out of the root take turns under one name while files
+// are written below it.
+func TestADirectoryThatBecomesALinkLeadsNowhere(t *testing.T) {
+	t.Parallel()
+	root, outside := t.TempDir(), t.TempDir()
+	within := func(name string) string { return filepath.Join(root, "acme", name) }
+	d := open(t, v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "acme"}}, destinations.Keys{}, root)
+	must(t, os.Mkdir(within("a"), 0o750))
+	must(t, os.Symlink(outside, within("b")))
+	ended, swapped := make(chan struct{}), make(chan int)
+	go func() {
+		for n := 0; ; n++ {
+			select {
+			case <-ended:
+				swapped <- n
+				return
+			default:
+				_, _, _ = os.Rename(within("a"), within("c")), os.Rename(within("b"), within("a")), os.Rename(within("c"), within("b"))
+			}
+		}
+	}()
+	written := 0
+	for range 100 {
+		if d.Put(t.Context(), "a/x.csv", describe("x"), strings.NewReader("x")) == nil {
+			written++
+		}
+		_, _ = d.Stat(t.Context(), "a/x.csv")
+		_ = d.Remove(t.Context(), "a/x.csv")
+	}
+	close(ended)
+	if n := <-swapped; n == 0 || written == 0 {
+		t.Errorf("%d times swapped, %d times written: that is no test", n, written)
+	}
+	if left, err := os.ReadDir(outside); err != nil || len(left) > 0 {
+		t.Errorf("outside of the root there is %v (%v)", left, err)
+	}
+}
+
 func TestAMissingRootSaysWhatToMount(t *testing.T) {
 	t.Parallel()
 	missing := filepath.Join(t.TempDir(), "missing")

@@ -81,7 +81,7 @@ func clearParts(ctx context.Context, root *os.Root, of string) error {
 
 // removeParts removes the parts of a name and counts those that it left to their writers.
 func removeParts(root *os.Root, of string, forced bool) (held int, err error) {
-	directory, err := root.Open(path.Dir(of))
+	directory, err := openDirectory(root, path.Dir(of))
 	if err != nil {
 		return 0, err
 	}
@@ -108,9 +108,9 @@ func removeParts(root *os.Root, of string, forced bool) (held int, err error) {
 
 // inUse says whether a writer holds a part.
 func inUse(root *os.Root, name string) bool {
-	file, err := root.Open(name)
+	file, err := openFile(root, name)
 	if err != nil {
-		return false // published or discarded meanwhile
+		return false // published or discarded meanwhile, or not a writer's
 	}
 	defer func() { _ = file.Close() }() // which gives the lock back
 	return errors.Is(syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
@@ -139,7 +139,7 @@ func (p *part) discard() error {
 
 // syncDirectories makes the names in a directory durable, and in those above it, which may be new.
 func syncDirectories(root *os.Root, name string) error {
-	directory, err := root.Open(name)
+	directory, err := openDirectory(root, name)
 	if err != nil {
 		return err
 	}

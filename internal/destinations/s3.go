@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -31,39 +30,40 @@ const (
 	// uploadPart is the size in bytes of what is sent at a time: the least that S3 allows. Of an object, the first 16 MiB
 	// are in memory, because they decide whether it is sent in parts at all, and then two parts. It may have 10,000: 48 GiB.
 	uploadPart = 5 << 20
+	// largestAnswer bounds an answer that is not an object, in bytes. The largest is a list of 1,000 keys.
+	largestAnswer = 8 << 20
 	// answerTimeout is how long a server may take to begin its answer.
 	answerTimeout = 10 * time.Second
 )
 
 // bucket keeps objects in a bucket of a server that speaks the S3 protocol.
 type bucket struct {
-	blobs *blob.Bucket
-	spec  v1alpha1.S3Destination
+	blobs  *blob.Bucket
+	client *http.Client
+	spec   v1alpha1.S3Destination
 }
 
 func openS3(ctx context.Context, spec v1alpha1.S3Destination, keys S3Keys, policy *outbound.Policy) (*bucket, error) {
-	options := []func(*config.LoadOptions) error{config.WithRegion(spec.Region)}
-	if keys.AccessKeyID != "" {
-		options = append(options, config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(keys.AccessKeyID, keys.SecretAccessKey, "")))
-	}
-	settings, err := config.LoadDefaultConfig(ctx, options...)
+	settings, err := s3Settings(ctx, spec.Region, keys)
 	if err != nil {
 		return nil, failure.Transient(v1alpha1.ReasonInternal, err, "the operator's own AWS settings can not be read")
 	}
 	// From here on: the operator's own identity may well come from a metadata service.
-	settings.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(transport *http.Transport) {
-		transport.ResponseHeaderTimeout = answerTimeout
-		transport.DialContext = policy.DialContext
-		transport.Proxy = nil // it would connect where the policy can not look
-	})
+	reached := policy.HTTPClient()
+	reached.Transport.(*http.Transport).ResponseHeaderTimeout = answerTimeout
+	settings.HTTPClient = boundedAnswers{reached}
 	settings.Credentials = identity{settings.Credentials}
 	if spec.Endpoint != "" {
-		settings.BaseEndpoint = aws.String(spec.Endpoint)
 		// Many servers refuse the trailing checksums that are Amazon's default; the hash is verified here anyway.
 		settings.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		settings.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 	}
-	client := s3.NewFromConfig(settings, func(o *s3.Options) { o.UsePathStyle = spec.ForcePathStyle })
+	client := s3.NewFromConfig(settings, func(o *s3.Options) {
+		o.UsePathStyle = spec.ForcePathStyle
+		if spec.Endpoint != "" { // whatever endpoint the operator's own settings name
+			o.BaseEndpoint = aws.String(spec.Endpoint)
+		}
+	})
 	blobs, err := s3blob.OpenBucket(ctx, client, spec.Bucket, &s3blob.Options{
 		RequestChecksumCalculation: settings.RequestChecksumCalculation, // uploads do not ask the client
 	})
@@ -73,7 +73,32 @@ func openS3(ctx context.Context, spec v1alpha1.S3Destination, keys S3Keys, polic
 	if spec.Prefix != "" {
 		blobs = blob.PrefixedBucket(blobs, spec.Prefix+"/")
 	}
-	return &bucket{blobs: blobs, spec: spec}, nil
+	return &bucket{blobs: blobs, client: reached, spec: spec}, nil
+}
+
+// s3Settings takes nothing from the operator's environment, files and identity for a bucket that has an access key of its own.
+func s3Settings(ctx context.Context, region string, keys S3Keys) (aws.Config, error) {
+	if keys.AccessKeyID == "" {
+		return config.LoadDefaultConfig(ctx, config.WithRegion(region))
+	}
+	return aws.Config{
+		Region: region, Credentials: credentials.NewStaticCredentialsProvider(keys.AccessKeyID, keys.SecretAccessKey, ""),
+		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported, ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported,
+	}, nil
+}
+
+// boundedAnswers ends an answer with an error where it is longer than any that is not an object: the client keeps all of it
+// in memory, and who answers is of a tenant's choice.
+type boundedAnswers struct{ aws.HTTPClient }
+
+// Do implements aws.HTTPClient.
+func (c boundedAnswers) Do(request *http.Request) (*http.Response, error) {
+	answer, err := c.HTTPClient.Do(request)
+	isObject := request.URL.Query().Get("x-id") == "GetObject" && err == nil && answer.StatusCode < http.StatusMultipleChoices
+	if err == nil && !isObject {
+		answer.Body = http.MaxBytesReader(nil, answer.Body, largestAnswer)
+	}
+	return answer, err
 }
 
 // identity marks errors of finding an access key, which are no answers of the server.
@@ -98,8 +123,8 @@ func (b *bucket) Check(ctx context.Context) error {
 	if err := b.blobs.WriteAll(ctx, probe, []byte(probe), nil); err != nil {
 		return b.failure(ctx, err)
 	}
-	content, err := b.blobs.ReadAll(ctx, probe)
-	if err == nil && string(content) != probe {
+	content, err := b.begin(ctx, probe, len(probe)+1)
+	if err == nil && content != probe {
 		err = failure.Transient(v1alpha1.ReasonNotWritable, nil, "%s gives back other content than it was given", b.where())
 	}
 	cleaning, cancel := afterGrace(ctx)
@@ -112,6 +137,17 @@ func (b *bucket) Check(ctx context.Context) error {
 		err = b.removeStaleProbes(ctx)
 	}
 	return b.failure(ctx, err)
+}
+
+// begin gives no more than so many bytes of an object.
+func (b *bucket) begin(ctx context.Context, key string, most int) (string, error) {
+	reader, err := b.blobs.NewReader(ctx, key, nil)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = reader.Close() }() // only read
+	content, err := io.ReadAll(io.LimitReader(reader, int64(most)))
+	return string(content), err
 }
 
 // removeStaleProbes removes what checks left behind that ended with their operator.
@@ -206,4 +242,7 @@ func (b *bucket) Location(key string) string {
 }
 
 // Close implements Destination.
-func (b *bucket) Close() error { return b.blobs.Close() }
+func (b *bucket) Close() error {
+	b.client.CloseIdleConnections()
+	return b.blobs.Close()
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
@@ -38,7 +39,7 @@ func (b *bucket) failure(ctx context.Context, err error) error {
 	case status(err) == http.StatusInsufficientStorage:
 		return failure.Transient(v1alpha1.ReasonDestinationFull, err, "%s is full; make room, and the run goes on", b.where())
 	case errors.As(err, &refused):
-		return b.refusal(err, refused.ErrorCode())
+		return b.refusal(err, errorCode(refused))
 	}
 	return failure.Transient(v1alpha1.ReasonDestinationUnreachable, err, "%s can not be reached: %s", b.where(), cause(err))
 }
@@ -50,6 +51,17 @@ func status(err error) int {
 		return answer.HTTPStatusCode()
 	}
 	return 0
+}
+
+// errorCode is the server's own word for an error, if it is one word.
+func errorCode(refused smithy.APIError) string {
+	code := refused.ErrorCode()
+	if len(code) > 64 || strings.ContainsFunc(code, func(r rune) bool {
+		return r != '.' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	}) {
+		return "it gives no code of S3"
+	}
+	return code
 }
 
 // refusal translates the error codes of the S3 protocol.

@@ -1,0 +1,187 @@
+package destinations_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"unicode"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/destinations"
+	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/test/tests3"
+)
+
+// endless is so long that nobody means to read all of it, and bearable where one does.
+const endless = 256 << 20
+
+// hostileServer stands for a server of S3 that a tenant has made: it takes everything that is put, has nothing, and answers the
+// rest in its own way.
+type hostileServer struct {
+	sent   atomic.Int64
+	answer func(s *hostileServer, w http.ResponseWriter, r *http.Request)
+}
+
+// ServeHTTP implements http.Handler.
+func (s *hostileServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch r.Method {
+	case http.MethodPut, http.MethodDelete:
+	case http.MethodHead:
+		w.WriteHeader(http.StatusNotFound)
+	default:
+		s.answer(s, w, r)
+	}
+}
+
+// goOn repeats a text until nobody listens any more.
+func (s *hostileServer) goOn(w http.ResponseWriter, text string) {
+	text = strings.Repeat(text, 1+(64<<10)/len(text))
+	for range endless / len(text) {
+		n, err := w.Write([]byte(text))
+		s.sent.Add(int64(n))
+		if err != nil {
+			return
+		}
+	}
+}
+
+// TestAServerOfATenantDoesNoHarm has servers that answer for ever, with what a terminal obeys, and with a way to the metadata
+// service.
+func TestAServerOfATenantDoesNoHarm(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		answer func(s *hostileServer, w http.ResponseWriter, r *http.Request)
+		reason v1alpha1.Reason
+	}{
+		{"an error without an end", func(s *hostileServer, w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusBadRequest)
+			s.goOn(w, "x")
+		}, v1alpha1.ReasonDestinationUnreachable},
+		{"an object without an end", func(s *hostileServer, w http.ResponseWriter, _ *http.Request) { s.goOn(w, "x") }, v1alpha1.ReasonNotWritable},
+		{"a list without an end", func(s *hostileServer, w http.ResponseWriter, r *http.Request) {
+			if r.URL.Query().Get("list-type") == "" {
+				w.WriteHeader(http.StatusNotFound)
+				return
+			}
+			_, _ = fmt.Fprint(w, "<ListBucketResult>")
+			s.goOn(w, "<Contents><Key>x</Key></Contents>")
+		}, v1alpha1.ReasonDestinationUnreachable},
+		{"a code of a megabyte", func(_ *hostileServer, w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = fmt.Fprint(w, errorBody(strings.Repeat("x", 1<<20)))
+		}, v1alpha1.ReasonNotWritable},
+		{"a code that a terminal obeys", func(_ *hostileServer, w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = fmt.Fprint(w, errorBody("\u009b31mRED hunter2"))
+		}, v1alpha1.ReasonNotWritable},
+		{"a way to the metadata service", func(_ *hostileServer, w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://169.254.169.254/latest/meta-data/iam/security-credentials/", http.StatusTemporaryRedirect)
+		}, v1alpha1.ReasonBucketNotFound},
+		{"a way round in a circle", func(_ *hostileServer, w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, r.URL.String(), http.StatusTemporaryRedirect)
+		}, v1alpha1.ReasonBucketNotFound},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			hostile := &hostileServer{answer: test.answer}
+			server := httptest.NewServer(hostile)
+			t.Cleanup(server.Close)
+			d := openAt(t, server.URL)
+			_, missing := d.Stat(t.Context(), key)
+			for i, err := range []error{d.Check(t.Context()), missing} {
+				var failed *failure.Error
+				if i == 0 {
+					expectFailure(t, err, test.reason)
+				}
+				if errors.As(err, &failed) && (len(failed.Message) > 500 || strings.ContainsFunc(failed.Message, unicode.IsControl) || strings.Contains(failed.Message, "hunter2")) {
+					t.Errorf("the message is %.600q", failed.Message)
+				}
+			}
+			if n := hostile.sent.Load(); n >= endless {
+				t.Errorf("%d bytes were read", n)
+			}
+		})
+	}
+}
+
+// TestWordsOfAnSFTPServerAreNotPassedOn has a server say all that it can before it lets somebody in.
+func TestWordsOfAnSFTPServerAreNotPassedOn(t *testing.T) {
+	t.Parallel()
+	words := "\x1b[31mhunter2\r\n" + strings.Repeat("x", 20<<10)
+	refused := func(ssh.ConnMetadata, []byte) (*ssh.Permissions, error) {
+		return nil, &ssh.BannerError{Err: errors.New("refused"), Message: words}
+	}
+	for name, settings := range map[string]*ssh.ServerConfig{
+		"to whom it refuses": {BannerCallback: func(ssh.ConnMetadata) string { return words }, PasswordCallback: refused},
+		"in its questions": {KeyboardInteractiveCallback: func(_ ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
+			_, err := ask(words, words, []string{words}, []bool{true})
+			return nil, errors.Join(errors.New("refused"), err)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			spec, _ := serveFiles(t, settings)
+			err := open(t, spec, destinations.Keys{SFTP: destinations.SFTPKeys{Password: []byte("emergency-password")}}, "").Check(t.Context())
+			expectFailure(t, err, v1alpha1.ReasonLoginRefused)
+			if err != nil && (len(err.Error()) > 200 || strings.ContainsFunc(err.Error(), unicode.IsControl) || strings.Contains(err.Error(), "emergency")) {
+				t.Errorf("the message is %.300q", err)
+			}
+		})
+	}
+}
+
+// TestABucketWithAnAccessKeyTakesNothingFromTheOperator has an identity, endpoints and a proxy wherever the client library looks
+// for them. It is alone, because it changes the environment.
+func TestABucketWithAnAccessKeyTakesNothingFromTheOperator(t *testing.T) {
+	bucket := tests3.New(t) // before its server loses the environment
+	var reached atomic.Int32
+	trap := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
+	t.Cleanup(trap.Close)
+	home := t.TempDir()
+	must(t, os.Mkdir(filepath.Join(home, ".aws"), 0o700))
+	must(t, os.WriteFile(filepath.Join(home, ".aws", "config"), []byte("[default]\nendpoint_url = "+trap.URL+"\nca_bundle = /missing\nrole_arn = arn:aws:iam::1:role/operator\n"), 0o600))
+	must(t, os.WriteFile(filepath.Join(home, ".aws", "credentials"), []byte("[default]\naws_access_key_id = operator\naws_secret_access_key = hunter2\n"), 0o600))
+	for name, value := range map[string]string{
+		"HOME": home, "AWS_ACCESS_KEY_ID": "operator", "AWS_SECRET_ACCESS_KEY": "hunter2", "AWS_SESSION_TOKEN": "hunter2",
+		"AWS_ENDPOINT_URL": trap.URL, "AWS_ENDPOINT_URL_S3": trap.URL, "AWS_EC2_METADATA_SERVICE_ENDPOINT": trap.URL, "AWS_CONTAINER_CREDENTIALS_FULL_URI": trap.URL,
+		"AWS_PROFILE": "missing", "AWS_CA_BUNDLE": "/missing", "AWS_REGION": "operators-region", "AWS_ROLE_ARN": "arn:aws:iam::1:role/operator", "AWS_WEB_IDENTITY_TOKEN_FILE": "/missing",
+	} {
+		t.Setenv(name, value)
+	}
+	if err := open(t, s3Spec(bucket), keysOf(bucket), "").Check(t.Context()); err != nil {
+		t.Errorf("the bucket's own access key does not do: %v", err)
+	}
+	if n := reached.Load(); n > 0 {
+		t.Errorf("what the operator's environment names was reached %d times", n)
+	}
+}
+
+// TestABucketIsReachedWithoutAProxy asks in a process of its own, because a process looks at its proxies once.
+func TestABucketIsReachedWithoutAProxy(t *testing.T) {
+	t.Parallel()
+	if os.Getenv("HTTP_PROXY") != "" {
+		for _, endpoint := range []string{"http://no-such-host.invalid", "https://no-such-host.invalid"} {
+			expectFailure(t, openAt(t, endpoint).Check(t.Context()), v1alpha1.ReasonDestinationUnreachable)
+		}
+		return
+	}
+	var reached atomic.Int32
+	proxy := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
+	t.Cleanup(proxy.Close)
+	command := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.count=1") // #nosec G204 G702 -- the test itself
+	command.Env = append(os.Environ(), "HTTP_PROXY="+proxy.URL, "HTTPS_PROXY="+proxy.URL, "ALL_PROXY="+proxy.URL, "NO_PROXY=")
+	if output, err := command.CombinedOutput(); err != nil || reached.Load() > 0 {
+		t.Errorf("the proxy was reached %d times: %v\n%s", reached.Load(), err, output)
+	}
+}
