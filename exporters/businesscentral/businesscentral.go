@@ -7,10 +7,8 @@
 package businesscentral
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
-	"io"
 
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/ledger"
@@ -57,12 +55,11 @@ func (exporter) Begin(ctx context.Context, batch exporters.Batch, sink exporters
 	if err != nil {
 		return nil, err
 	}
-	content, err := sink.Create(ctx, fileName, mediaType)
+	file, err := exporters.CreateFile(ctx, sink, fileName, mediaType)
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{options: o, currency: currency, content: content, buffer: bufio.NewWriter(content)}
-	w.encoder = json.NewEncoder(w.buffer)
+	w := &writer{options: o, currency: currency, file: file, encoder: json.NewEncoder(file)}
 	w.encoder.SetEscapeHTML(false)
 	return w, nil
 }
@@ -71,8 +68,7 @@ func (exporter) Begin(ctx context.Context, batch exporters.Batch, sink exporters
 type writer struct {
 	options  *options
 	currency ledger.Currency
-	content  io.WriteCloser
-	buffer   *bufio.Writer
+	file     *exporters.File
 	encoder  *json.Encoder
 	lines    int // of the vouchers written so far
 }
@@ -95,8 +91,5 @@ func (w *writer) Close(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := w.buffer.Flush(); err != nil {
-		return err
-	}
-	return w.content.Close()
+	return w.file.Close()
 }

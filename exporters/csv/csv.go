@@ -3,8 +3,8 @@
 package csv
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/exporters/table"
@@ -33,30 +33,7 @@ func (exporter) Begin(ctx context.Context, batch exporters.Batch, sink exporters
 	if err != nil {
 		return nil, err
 	}
-	layout := o.layout()
-	name := o.FileName
-	if name == "" {
-		name = batch.Run + extensions[o.Format]
-	}
-	file, err := sink.Create(ctx, name, mediaType(layout))
-	if err != nil {
-		return nil, err
-	}
-	return table.NewWriter(&batch, layout, file)
+	return table.Begin(ctx, &batch, o.layout(), sink, cmp.Or(o.FileName, batch.Run+extensions[o.Format]))
 }
 
 var extensions = map[string]string{table.Delimited: ".csv", table.Fixed: ".txt", table.JSONLines: ".jsonl"}
-
-func mediaType(l *table.Layout) string {
-	header := "absent"
-	if l.HasHeader() {
-		header = "present"
-	}
-	switch l.Format {
-	case table.JSONLines:
-		return "application/jsonl; charset=utf-8"
-	case table.Fixed:
-		return "text/plain; charset=" + l.Charset()
-	}
-	return fmt.Sprintf("text/csv; charset=%s; header=%s", l.Charset(), header)
-}

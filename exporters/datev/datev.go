@@ -5,8 +5,6 @@ package datev
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/ledgerport/ledgerport/exporters"
@@ -43,8 +41,6 @@ const (
 	maxDecimals = 2
 	// firstYear and lastYear of a posting date: DATEV writes years as 20xx.
 	firstYear, lastYear = 2000, 2099
-	// olderYears and laterYears bound the number of files: how many fiscal years a voucher may be from the cutoff's.
-	olderYears, laterYears = 9, 1
 )
 
 // Begin implements exporters.Exporter.
@@ -53,14 +49,7 @@ func (exporter) Begin(_ context.Context, batch exporters.Batch, sink exporters.S
 	if err != nil {
 		return nil, err
 	}
-	currency, err := ledger.ParseCurrency(batch.Books.Currency)
-	if err != nil {
-		return nil, err
-	}
-	if currency.Exponent() > maxDecimals {
-		return nil, &exporters.OptionError{Problem: fmt.Sprintf("the books are in %s, which has %d decimals; DATEV has %d", currency.Code(), currency.Exponent(), maxDecimals)}
-	}
-	yearStart, err := ledger.ParseFiscalYearStart(batch.Books.FiscalYearStart)
+	_, yearStart, err := exporters.ReadBooks(batch.Books, "DATEV", maxDecimals)
 	if err != nil {
 		return nil, err
 	}
@@ -68,8 +57,8 @@ func (exporter) Begin(_ context.Context, batch exporters.Batch, sink exporters.S
 		return nil, err
 	}
 	return &writer{
-		options: o, batch: batch, sink: sink, yearStart: yearStart, year: yearStart.Year(batch.Cutoff),
-		bookings: newBookings(o, batch.Books.Offset.Account), parts: map[int]*part{}, count: map[int]int{},
+		options: o, batch: batch, sink: sink, yearStart: yearStart, parts: exporters.NewYears[*part](&batch, yearStart),
+		bookings: newBookings(o, batch.Books.Offset.Account),
 	}, nil
 }
 
@@ -79,12 +68,9 @@ type writer struct {
 	batch     exporters.Batch
 	sink      exporters.Sink
 	yearStart ledger.FiscalYearStart
-	year      int // fiscal year of the cutoff
 
 	bookings *bookings
-	parts    map[int]*part // that are being written, by fiscal year
-	opened   []*part       // in the order in which they were opened
-	count    map[int]int   // parts of each fiscal year so far
+	parts    *exporters.Years[*part] // that are being written
 }
 
 // Write implements exporters.Writer.
@@ -92,10 +78,11 @@ func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	year := voucher.PostingDate.Year()
-	if voucher.FiscalYear < w.year-olderYears || voucher.FiscalYear > w.year+laterYears || year < firstYear || year > lastYear {
-		return exporters.Unsupported(voucher, "the posting date %s is not within %d fiscal years before and %d after that of the run; see spec.posting of the export",
-			voucher.PostingDate.Format(time.DateOnly), olderYears, laterYears)
+	if err := w.parts.Check(voucher); err != nil {
+		return err
+	}
+	if year := voucher.PostingDate.Year(); year < firstYear || year > lastYear {
+		return exporters.Unsupported(voucher, "the posting date %s is not within the years %d to %d, which DATEV has", voucher.PostingDate.Format(time.DateOnly), firstYear, lastYear)
 	}
 	if err := w.bookings.read(voucher); err != nil {
 		return err
@@ -109,21 +96,18 @@ func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 
 // part gives the part of a fiscal year that has room for as many rows: those of a voucher stay together.
 func (w *writer) part(ctx context.Context, year, rows int) (*part, error) {
-	p, open := w.parts[year]
-	if open && p.rows+rows <= maxRows {
-		return p, nil
+	p, err := w.parts.Get(year, func() (*part, error) { return w.newPart(ctx, year, 1) })
+	if err != nil || p.rows+rows <= maxRows {
+		return p, err
 	}
-	if open {
-		if err := w.finish(ctx, p); err != nil {
-			return nil, err
-		}
+	if err := w.finish(ctx, p); err != nil {
+		return nil, err
 	}
-	w.count[year]++
-	p, err := w.newPart(ctx, year)
+	next, err := w.newPart(ctx, year, p.number+1)
 	if err != nil {
 		return nil, err
 	}
-	w.parts[year], w.opened = p, append(w.opened, p)
+	*p = *next
 	return p, nil
 }
 
@@ -132,27 +116,10 @@ func (w *writer) Close(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	for _, p := range w.opened {
+	for _, p := range w.parts.Opened() {
 		if err := w.finish(ctx, p); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// name of the next part of a fiscal year: the first file of all has the plain name, others have their year in it, and
-// their number where a year has several.
-func (w *writer) name(year int) string {
-	name := w.options.FileName
-	if name == "" {
-		name = "EXTF_" + w.batch.Run + ".csv"
-	}
-	if len(w.opened) == 0 {
-		return name
-	}
-	name = fmt.Sprintf("%s-%d", strings.TrimSuffix(name, ".csv"), year)
-	if w.count[year] > 1 {
-		name = fmt.Sprintf("%s-%d", name, w.count[year])
-	}
-	return name + ".csv"
 }

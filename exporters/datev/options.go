@@ -3,9 +3,7 @@ package datev
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -87,12 +85,7 @@ func (o *options) checkBooks(books *v1alpha1.ChartOfAccountsSpec, yearStart ledg
 			return &exporters.OptionError{Field: fmt.Sprintf("automaticAccounts[%d]", i), Problem: fmt.Sprintf("%.20q is not an account of the chart of accounts", account)}
 		}
 	}
-	for _, code := range slices.Sorted(maps.Keys(o.TaxKeys)) {
-		if !slices.ContainsFunc(books.TaxCodes, func(c v1alpha1.TaxCode) bool { return c.Code == code && c.Account != "" }) {
-			return &exporters.OptionError{Field: "taxKeys." + code, Problem: "is not a tax code of the chart of accounts whose tax has an account"}
-		}
-	}
-	return nil
+	return exporters.CheckTaxCodes("taxKeys", o.TaxKeys, books)
 }
 
 func (o *options) checkYear(yearStart ledger.FiscalYearStart) error {
@@ -111,14 +104,5 @@ func (o *options) checkYear(yearStart ledger.FiscalYearStart) error {
 
 // isAccount says whether DATEV has accounts of this form: digits, not all of them 0.
 func (o *options) isAccount(number string) bool {
-	return (len(number) == o.AccountLength || len(number) == o.AccountLength+1) && isNumber(number) && strings.Trim(number, "0") != ""
-}
-
-func isNumber(text string) bool {
-	for i := range len(text) {
-		if text[i] < '0' || text[i] > '9' {
-			return false
-		}
-	}
-	return text != ""
+	return (len(number) == o.AccountLength || len(number) == o.AccountLength+1) && exporters.IsDigits(number) && strings.Trim(number, "0") != ""
 }

@@ -1,7 +1,7 @@
 package datev
 
 import (
-	"bufio"
+	"cmp"
 	"context"
 	"strconv"
 	"strings"
@@ -15,7 +15,6 @@ const (
 	// maxRows of a file: DATEV imports no more bookings at once.
 	maxRows    = 99_999
 	mediaType  = "text/csv; charset=windows-1252; header=present"
-	bufferSize = 64 << 10
 	dateFormat = "20060102"
 	maxLabel   = 30
 )
@@ -23,20 +22,20 @@ const (
 // part is one file. Its rows are in scratch space until it is finished, because its first line says from when to when they
 // are.
 type part struct {
-	year        int
-	name        string
-	scratch     exporters.Scratch // nil once it was finished
-	buffer      *bufio.Writer
-	rows        int
-	first, last time.Time
+	year, number int // of the parts of the year, from 1
+	name         string
+	body         *exporters.Body
+	rows         int
+	first, last  time.Time
 }
 
-func (w *writer) newPart(ctx context.Context, year int) (*part, error) {
-	scratch, err := w.sink.Scratch(ctx)
+func (w *writer) newPart(ctx context.Context, year, number int) (*part, error) {
+	body, err := exporters.NewBody(ctx, w.sink)
 	if err != nil {
 		return nil, err
 	}
-	return &part{year: year, name: w.name(year), scratch: scratch, buffer: bufio.NewWriterSize(scratch, bufferSize)}, nil
+	plain := cmp.Or(w.options.FileName, "EXTF_"+w.batch.Run+".csv")
+	return &part{year: year, number: number, name: w.parts.FileName(plain, year, number), body: body}, nil
 }
 
 // write adds the rows of a voucher.
@@ -48,18 +47,12 @@ func (p *part) write(date time.Time, rows []byte, count int) error {
 		p.last = date
 	}
 	p.rows += count
-	_, err := p.buffer.Write(rows)
+	_, err := p.body.Write(rows)
 	return err
 }
 
 // finish puts the rows behind the two lines that come before them.
 func (w *writer) finish(ctx context.Context, p *part) error {
-	if p.scratch == nil {
-		return nil
-	}
-	if err := p.buffer.Flush(); err != nil {
-		return err
-	}
 	file, err := w.sink.Create(ctx, p.name, mediaType)
 	if err != nil {
 		return err
@@ -75,10 +68,9 @@ func (w *writer) finish(ctx context.Context, p *part) error {
 	if _, err := file.Write(append(head, newline...)); err != nil {
 		return err
 	}
-	if _, err := p.scratch.WriteTo(file); err != nil {
+	if _, err := p.body.WriteTo(file); err != nil {
 		return err
 	}
-	p.scratch, p.buffer = nil, nil
 	return file.Close()
 }
 

@@ -4,10 +4,8 @@
 package gbat10
 
 import (
-	"bufio"
+	"cmp"
 	"context"
-	"fmt"
-	"io"
 
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/exporters/charset"
@@ -32,7 +30,6 @@ func (exporter) Validate(raw []byte) error {
 }
 
 const (
-	bufferSize = 64 << 10
 	// maxDecimals of an amount.
 	maxDecimals = 2
 	maxAccount  = 7
@@ -44,37 +41,25 @@ func (exporter) Begin(ctx context.Context, batch exporters.Batch, sink exporters
 	if err != nil {
 		return nil, err
 	}
-	currency, err := ledger.ParseCurrency(batch.Books.Currency)
+	_, yearStart, err := exporters.ReadBooks(batch.Books, "GBAT10", maxDecimals)
 	if err != nil {
 		return nil, err
-	}
-	if currency.Exponent() > maxDecimals {
-		return nil, &exporters.OptionError{Problem: fmt.Sprintf("the books are in %s, which has %d decimals; GBAT10 has %d", currency.Code(), currency.Exponent(), maxDecimals)}
 	}
 	if err := o.checkBooks(batch.Books); err != nil {
 		return nil, err
 	}
-	yearStart, err := ledger.ParseFiscalYearStart(batch.Books.FiscalYearStart)
-	if err != nil {
-		return nil, err
-	}
 	set, _ := charset.ByName(o.Encoding) // one of the choices
-	name := o.FileName
-	if name == "" {
-		name = batch.Run + ".csv"
-	}
-	file, err := sink.Create(ctx, name, "text/csv; charset="+set.Name()+"; header=absent")
+	file, err := exporters.CreateFile(ctx, sink, cmp.Or(o.FileName, batch.Run+".csv"), "text/csv; charset="+set.Name()+"; header=absent")
 	if err != nil {
 		return nil, err
 	}
-	return &writer{rows: rows{options: o, charset: set, yearStart: yearStart}, file: file, buffer: bufio.NewWriterSize(file, bufferSize)}, nil
+	return &writer{rows: rows{options: o, charset: set, yearStart: yearStart}, file: file}, nil
 }
 
 // writer writes one file.
 type writer struct {
-	rows   rows
-	buffer *bufio.Writer
-	file   io.WriteCloser
+	rows rows
+	file *exporters.File
 }
 
 // Write implements exporters.Writer.
@@ -85,16 +70,13 @@ func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 	if err := w.rows.read(voucher); err != nil {
 		return err
 	}
-	_, err := w.buffer.Write(w.rows.bytes)
+	_, err := w.file.Write(w.rows.bytes)
 	return err
 }
 
 // Close implements exporters.Writer.
 func (w *writer) Close(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if err := w.buffer.Flush(); err != nil {
 		return err
 	}
 	return w.file.Close()

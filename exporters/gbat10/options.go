@@ -52,7 +52,7 @@ func decodeOptions(raw []byte) (*options, error) {
 // checkBooks compares the options with the chart of accounts, and completes the VAT codes.
 func (o *options) checkBooks(books *v1alpha1.ChartOfAccountsSpec) error {
 	for _, account := range books.Accounts {
-		if len(account.Number) > maxAccount || !isNumber(account.Number) {
+		if len(account.Number) > maxAccount || !exporters.IsDigits(account.Number) {
 			return &exporters.OptionError{Problem: fmt.Sprintf("the chart of accounts has the account %q; accounts of GBAT10 are numbers of at most %d digits", account.Number, maxAccount)}
 		}
 	}
@@ -74,13 +74,4 @@ func (o *options) checkBooks(books *v1alpha1.ChartOfAccountsSpec) error {
 	}
 	o.VATCodes = codes
 	return nil
-}
-
-func isNumber(text string) bool {
-	for i := range len(text) {
-		if text[i] < '0' || text[i] > '9' {
-			return false
-		}
-	}
-	return text != ""
 }

@@ -95,7 +95,7 @@ func (r *rows) append(voucher *ledger.Voucher, posting *ledger.Posting, row amou
 	if posting.Kind == ledger.OffsetPosting && r.options.Subledger != toNobody {
 		subledger = posting.Subledger
 	}
-	if subledger != "" && (len(subledger) > maxSubledger || !isNumber(subledger)) {
+	if subledger != "" && (len(subledger) > maxSubledger || !exporters.IsDigits(subledger)) {
 		return exporters.Unsupported(voucher, "the claimant's id is not a number of at most %d digits; see the option subledger", maxSubledger)
 	}
 	c := cells{rows: r, bytes: append(r.bytes, r.head...)}
@@ -196,7 +196,7 @@ func (c *cells) number(posting *ledger.Posting, dimension string, digits int) {
 		if d.Name != dimension {
 			continue
 		}
-		if len(d.Value) > digits || !isNumber(d.Value) {
+		if len(d.Value) > digits || !exporters.IsDigits(d.Value) {
 			c.fail("the dimension "+dimension, fmt.Sprintf("is not a number of at most %d digits; use another code, or leave the dimension out by an option", digits))
 		}
 		c.bytes = append(c.bytes, d.Value...)

@@ -3,11 +3,8 @@
 package hledger
 
 import (
-	"bufio"
 	"cmp"
 	"context"
-	"errors"
-	"io"
 
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/ledger"
@@ -65,8 +62,7 @@ const (
 )
 
 const (
-	mediaType  = "text/plain; charset=utf-8"
-	bufferSize = 64 << 10
+	mediaType = "text/plain; charset=utf-8"
 	// maxText is how many bytes of a text or code are written: ledger reads no line of more than 4096.
 	maxText = 2000
 )
@@ -90,11 +86,10 @@ func (exporter) Begin(ctx context.Context, batch exporters.Batch, sink exporters
 	if w.dimensions, err = dimensionsOf(w.dialect, batch.Books); err != nil {
 		return nil, err
 	}
-	if w.content, err = sink.Create(ctx, cmp.Or(o.FileName, batch.Run+w.extension), mediaType); err != nil {
+	if w.file, err = exporters.CreateFile(ctx, sink, cmp.Or(o.FileName, batch.Run+w.extension), mediaType); err != nil {
 		return nil, err
 	}
-	w.buffer = bufio.NewWriterSize(w.content, bufferSize)
-	if _, err = w.buffer.Write(w.dialect.appendHead(nil, w)); err != nil {
+	if _, err = w.file.Write(w.dialect.appendHead(nil, w)); err != nil {
 		return nil, err
 	}
 	w.declared[w.base.Code()] = true
@@ -112,8 +107,7 @@ type writer struct {
 	declared   map[string]bool   // currencies
 
 	voucher []byte // is complete before any of it is written, so that a held voucher leaves no trace
-	buffer  *bufio.Writer
-	content io.WriteCloser
+	file    *exporters.File
 }
 
 // Write implements exporters.Writer.
@@ -126,7 +120,7 @@ func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 		return err
 	}
 	w.declared[voucher.Currency.Code()] = true
-	_, err = w.buffer.Write(w.voucher)
+	_, err = w.file.Write(w.voucher)
 	return err
 }
 
@@ -135,5 +129,5 @@ func (w *writer) Close(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return errors.Join(w.buffer.Flush(), w.content.Close())
+	return w.file.Close()
 }

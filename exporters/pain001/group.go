@@ -1,7 +1,6 @@
 package pain001
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -22,13 +21,10 @@ const (
 	depthOfPayment = 3
 )
 
-const bufferSize = 64 << 10
-
 // group is the payments in one currency: a PmtInf.
 type group struct {
 	currency ledger.Currency
-	scratch  exporters.Scratch
-	buffer   *bufio.Writer
+	body     *exporters.Body
 	payments int64
 	sum      ledger.Amount // never more than the file's, which is bounded
 }
@@ -38,11 +34,11 @@ func (w *writer) group(ctx context.Context, currency ledger.Currency) (*group, e
 	if g, known := w.groups[currency.Code()]; known {
 		return g, nil
 	}
-	scratch, err := w.sink.Scratch(ctx)
+	body, err := exporters.NewBody(ctx, w.sink)
 	if err != nil {
 		return nil, err
 	}
-	g := &group{currency: currency, scratch: scratch, buffer: bufio.NewWriterSize(scratch, bufferSize)}
+	g := &group{currency: currency, body: body}
 	w.groups[currency.Code()] = g
 	return g, nil
 }
@@ -50,19 +46,16 @@ func (w *writer) group(ctx context.Context, currency ledger.Currency) (*group, e
 func (g *group) write(payment []byte, amount ledger.Amount) error {
 	g.payments++
 	g.sum += amount
-	_, err := g.buffer.Write(payment)
+	_, err := g.body.Write(payment)
 	return err
 }
 
 // copyTo writes the whole PmtInf.
 func (g *group) copyTo(content io.Writer, w *writer) error {
-	if err := g.buffer.Flush(); err != nil {
-		return err
-	}
 	if _, err := content.Write(g.head(w)); err != nil {
 		return err
 	}
-	if _, err := g.scratch.WriteTo(content); err != nil {
+	if _, err := g.body.WriteTo(content); err != nil {
 		return err
 	}
 	_, err := content.Write([]byte("    </PmtInf>\n"))

@@ -3,6 +3,7 @@
 package pain001
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -85,11 +86,7 @@ func (w *writer) Close(ctx context.Context) error {
 	if len(w.groups) == 0 {
 		return nil
 	}
-	name := w.options.FileName
-	if name == "" {
-		name = w.batch.Run + ".xml"
-	}
-	content, err := w.sink.Create(ctx, name, xmldoc.MediaType)
+	content, err := w.sink.Create(ctx, cmp.Or(w.options.FileName, w.batch.Run+".xml"), xmldoc.MediaType)
 	if err != nil {
 		return err
 	}

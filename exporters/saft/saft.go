@@ -3,7 +3,7 @@
 package saft
 
 import (
-	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -30,11 +30,8 @@ func (exporter) Validate(raw []byte) error {
 	return err
 }
 
-const (
-	bufferSize = 64 << 10
-	// maxDecimals of SAFmonetaryType.
-	maxDecimals = 2
-)
+// maxDecimals of SAFmonetaryType.
+const maxDecimals = 2
 
 // Begin implements exporters.Exporter.
 func (exporter) Begin(ctx context.Context, batch exporters.Batch, sink exporters.Sink) (exporters.Writer, error) {
@@ -43,23 +40,14 @@ func (exporter) Begin(ctx context.Context, batch exporters.Batch, sink exporters
 		return nil, err
 	}
 	w := &writer{options: o, batch: batch, sink: sink, balances: map[string]ledger.Amount{}, analyses: map[analysis]bool{}}
-	if w.base, err = ledger.ParseCurrency(batch.Books.Currency); err != nil {
-		return nil, err
-	}
-	if w.base.Exponent() > maxDecimals {
-		return nil, &exporters.OptionError{Problem: fmt.Sprintf("the books are in %s, which has %d decimals; SAF-T files have at most %d", w.base.Code(), w.base.Exponent(), maxDecimals)}
-	}
-	if w.yearStart, err = ledger.ParseFiscalYearStart(batch.Books.FiscalYearStart); err != nil {
+	if w.base, w.yearStart, err = exporters.ReadBooks(batch.Books, "SAF-T", maxDecimals); err != nil {
 		return nil, err
 	}
 	if err := w.checkBooks(); err != nil {
 		return nil, err
 	}
-	if w.scratch, err = sink.Scratch(ctx); err != nil {
-		return nil, err
-	}
-	w.buffer = bufio.NewWriterSize(w.scratch, bufferSize)
-	return w, nil
+	w.body, err = exporters.NewBody(ctx, sink)
+	return w, err
 }
 
 // writer keeps transactions in scratch space: the file says before them how many there are, their sums, the balances of the
@@ -71,9 +59,7 @@ type writer struct {
 	base      ledger.Currency
 	yearStart ledger.FiscalYearStart
 
-	scratch exporters.Scratch
-	buffer  *bufio.Writer
-
+	body        *exporters.Body
 	totals      totals
 	balances    map[string]ledger.Amount // by account: debit less credit
 	analyses    map[analysis]bool
@@ -120,7 +106,7 @@ func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 	for _, a := range w.found {
 		w.analyses[a] = true
 	}
-	_, err = w.buffer.Write(w.transaction.Bytes())
+	_, err = w.body.Write(w.transaction.Bytes())
 	return err
 }
 
@@ -157,13 +143,7 @@ func (w *writer) Close(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := w.buffer.Flush(); err != nil {
-		return err
-	}
-	name := w.options.FileName
-	if name == "" {
-		name = "SAF-T Financial_" + w.options.RegistrationNumber + "_" + w.batch.CreatedAt.Format("20060102150405") + ".xml"
-	}
+	name := cmp.Or(w.options.FileName, "SAF-T Financial_"+w.options.RegistrationNumber+"_"+w.batch.CreatedAt.Format("20060102150405")+".xml")
 	content, err := w.sink.Create(ctx, name, xmldoc.MediaType)
 	if err != nil {
 		return err
@@ -175,7 +155,7 @@ func (w *writer) Close(ctx context.Context) error {
 	if _, err := content.Write(head); err != nil {
 		return err
 	}
-	if _, err := w.scratch.WriteTo(content); err != nil {
+	if _, err := w.body.WriteTo(content); err != nil {
 		return err
 	}
 	if _, err := content.Write([]byte("    </Journal>\n  </GeneralLedgerEntries>\n</AuditFile>\n")); err != nil {

@@ -192,27 +192,6 @@ func TestForeignAmountsAreWrittenWhereTwoDecimalsCanSayThem(t *testing.T) {
 	}
 }
 
-func TestPeriodsAreMonthsOfTheFiscalYear(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		start, date string
-		want        int
-	}{{"01-01", "2026-01-01", 1}, {"01-01", "2026-12-31", 12}, {"05-01", "2026-05-01", 1}, {"05-01", "2027-04-30", 12}, {"04-06", "2027-04-05", 12}, {"04-06", "2026-05-05", 1}, {"04-06", "2026-05-06", 2}} {
-		start, err := ledger.ParseFiscalYearStart(test.start)
-		if err != nil {
-			t.Fatal(err)
-		}
-		date, err := time.Parse(time.DateOnly, test.date)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w := &writer{yearStart: start}
-		if got := w.period(&ledger.Voucher{PostingDate: date, FiscalYear: start.Year(date)}); got != test.want {
-			t.Errorf("%s in a year that begins on %s is in period %d, want %d", test.date, test.start, got, test.want)
-		}
-	}
-}
-
 func TestAVoucherThatTheFileCanNotHaveIsHeld(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -33,7 +33,7 @@ func (w *writer) makeTransaction(voucher *ledger.Voucher) error {
 	date := voucher.PostingDate.Format(time.DateOnly)
 	p.Open("Transaction")
 	p.Text("TransactionID", voucher.ID())
-	p.Text("Period", strconv.Itoa(w.period(voucher)))
+	p.Text("Period", strconv.Itoa(w.yearStart.Period(voucher.PostingDate)))
 	p.Text("PeriodYear", strconv.Itoa(voucher.FiscalYear))
 	p.Text("TransactionDate", date)
 	p.Text("SourceID", xmldoc.Cut(w.batch.Program, maxMiddle1))
@@ -52,16 +52,6 @@ func (w *writer) makeTransaction(voucher *ledger.Voucher) error {
 		return exporters.Unsupported(voucher, "a text of the voucher %s; change it in the application", err)
 	}
 	return nil
-}
-
-// period is the month of the fiscal year, from 1.
-func (w *writer) period(voucher *ledger.Voucher) int {
-	first, _ := w.yearStart.Range(voucher.FiscalYear)
-	months := 12*(voucher.PostingDate.Year()-first.Year()) + int(voucher.PostingDate.Month()-first.Month())
-	if voucher.PostingDate.Day() < first.Day() {
-		months--
-	}
-	return months + 1
 }
 
 // makeLine makes a Line of a posting.

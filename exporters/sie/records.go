@@ -1,7 +1,6 @@
 package sie
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"fmt"
@@ -16,21 +15,19 @@ import (
 )
 
 const (
-	newline    = "\r\n"
-	bufferSize = 64 << 10
+	newline = "\r\n"
 	// swedishCurrency is what a file without #VALUTA is in.
 	swedishCurrency = "SEK"
 )
 
-// file is the file of one fiscal year.
+// file is the file of one fiscal year. Where objects must be declared before the vouchers, these go to a body at first.
 type file struct {
-	name    string
-	year    int
-	buffer  *bufio.Writer
-	content io.WriteCloser
-	// scratch has the vouchers in place of content, where objects must be declared before them.
-	scratch exporters.Scratch
-	objects map[object]string // and their names
+	name     string
+	year     int
+	vouchers io.Writer         // content, or body
+	content  *exporters.File   // nil until it is begun
+	body     *exporters.Body   // nil where no objects are declared
+	objects  map[object]string // and their names
 }
 
 // object of a dimension.
@@ -39,59 +36,43 @@ type object struct {
 	code      string
 }
 
-// file gives the file of a fiscal year, which begins with the records that vouchers need.
-func (w *writer) file(ctx context.Context, year int) (*file, error) {
-	if f, open := w.files[year]; open {
-		return f, nil
+// open begins the file of a fiscal year.
+func (w *writer) open(ctx context.Context, year int) (*file, error) {
+	f := &file{name: w.files.FileName(cmp.Or(w.options.FileName, w.batch.Run+".si"), year, 1), year: year}
+	if !w.options.Objects {
+		err := w.begin(ctx, f)
+		f.vouchers = f.content
+		return f, err
 	}
-	f := &file{name: w.name(year), year: year}
-	var err error
-	if w.options.Objects {
-		f.objects = map[object]string{}
-		if f.scratch, err = w.sink.Scratch(ctx); err == nil {
-			f.buffer = bufio.NewWriterSize(f.scratch, bufferSize)
-		}
-	} else {
-		err = w.begin(ctx, f)
-	}
-	if err != nil {
-		return nil, err
-	}
-	w.files[year], w.opened = f, append(w.opened, f)
-	return f, nil
+	body, err := exporters.NewBody(ctx, w.sink)
+	f.vouchers, f.body, f.objects = body, body, map[object]string{}
+	return f, err
 }
 
 // begin creates the file and writes what comes before the objects and the vouchers.
 func (w *writer) begin(ctx context.Context, f *file) (err error) {
-	if f.content, err = w.sink.Create(ctx, f.name, mediaType); err != nil {
+	if f.content, err = exporters.CreateFile(ctx, w.sink, f.name, mediaType); err != nil {
 		return err
 	}
-	f.buffer = bufio.NewWriterSize(f.content, bufferSize)
 	header := slices.Clone(w.identification)
 	for number := range 2 { // #RAR 0 is the year of the file's vouchers, -1 the one before
 		first, last := w.yearStart.Range(f.year - number)
 		header = fmt.Appendf(header, "#RAR %d %s %s%s", -number, first.Format(dateFormat), last.Format(dateFormat), newline)
 	}
-	_, err = f.buffer.Write(append(header, w.accounts...))
+	_, err = f.content.Write(append(header, w.accounts...))
 	return err
 }
 
 // finish completes the file: where objects are declared, it puts them and the vouchers behind its beginning.
 func (w *writer) finish(ctx context.Context, f *file) error {
-	if err := f.buffer.Flush(); err != nil {
-		return err
-	}
-	if f.scratch != nil {
+	if f.body != nil {
 		if err := w.begin(ctx, f); err != nil {
 			return err
 		}
-		if _, err := f.buffer.Write(declare(f.objects)); err != nil {
+		if _, err := f.content.Write(declare(f.objects)); err != nil {
 			return err
 		}
-		if err := f.buffer.Flush(); err != nil {
-			return err
-		}
-		if _, err := f.scratch.WriteTo(f.content); err != nil {
+		if _, err := f.body.WriteTo(f.content); err != nil {
 			return err
 		}
 	}
@@ -129,7 +110,7 @@ func (w *writer) header(currency ledger.Currency) (identification, accounts []by
 		r.line("#VALUTA ", currency.Code())
 	}
 	for _, account := range w.batch.Books.Accounts {
-		if !isNumber(account.Number) {
+		if !exporters.IsDigits(account.Number) {
 			return nil, nil, &exporters.OptionError{Problem: fmt.Sprintf("the chart of accounts has the account %q; accounts of SIE files are numbers", account.Number)}
 		}
 		r.line("#KONTO ", account.Number, " ", quoted(account.Name))
@@ -170,15 +151,6 @@ func (r *records) line(fields ...any) {
 		}
 	}
 	r.bytes = append(r.bytes, newline...)
-}
-
-func isNumber(text string) bool {
-	for i := range len(text) {
-		if text[i] < '0' || text[i] > '9' {
-			return false
-		}
-	}
-	return text != ""
 }
 
 type numberedDimension struct {

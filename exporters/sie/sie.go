@@ -4,10 +4,6 @@ package sie
 
 import (
 	"context"
-	"fmt"
-	"path"
-	"strings"
-	"time"
 
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/ledger"
@@ -36,19 +32,11 @@ func (exporter) Begin(_ context.Context, batch exporters.Batch, sink exporters.S
 	if err != nil {
 		return nil, err
 	}
-	currency, err := ledger.ParseCurrency(batch.Books.Currency)
+	currency, yearStart, err := exporters.ReadBooks(batch.Books, "SIE", maxDecimals)
 	if err != nil {
 		return nil, err
 	}
-	if currency.Exponent() > maxDecimals {
-		return nil, &exporters.OptionError{Problem: fmt.Sprintf("the books are in %s, which has %d decimals; SIE files have at most %d",
-			currency.Code(), currency.Exponent(), maxDecimals)}
-	}
-	yearStart, err := ledger.ParseFiscalYearStart(batch.Books.FiscalYearStart)
-	if err != nil {
-		return nil, err
-	}
-	w := &writer{options: o, batch: batch, sink: sink, yearStart: yearStart, year: yearStart.Year(batch.Cutoff), files: map[int]*file{}}
+	w := &writer{options: o, batch: batch, sink: sink, yearStart: yearStart, files: exporters.NewYears[*file](&batch, yearStart)}
 	// What does not depend on the year is written once, here, so that a wrong chart is known before the first voucher.
 	w.identification, w.accounts, err = w.header(currency)
 	return w, err
@@ -60,8 +48,6 @@ const (
 	dateFormat  = "20060102"
 	// maxObjects that a file declares: they are in memory.
 	maxObjects = 20_000
-	// olderYears and laterYears bound the number of files: how many fiscal years a voucher may be from the cutoff's.
-	olderYears, laterYears = 9, 1
 )
 
 // writer writes one file for each fiscal year.
@@ -70,15 +56,13 @@ type writer struct {
 	batch     exporters.Batch
 	sink      exporters.Sink
 	yearStart ledger.FiscalYearStart
-	year      int // fiscal year of the cutoff
 
 	// identification comes before the fiscal years in a file, accounts after them.
 	identification, accounts []byte
 
 	voucher []byte        // is complete before any of it is written, so that a held voucher leaves no trace
 	found   []namedObject // of the voucher, where objects are declared
-	files   map[int]*file
-	opened  []*file // in the order in which they were created
+	files   *exporters.Years[*file]
 }
 
 // Write implements exporters.Writer.
@@ -86,16 +70,15 @@ func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if voucher.FiscalYear < w.year-olderYears || voucher.FiscalYear > w.year+laterYears {
-		return exporters.Unsupported(voucher, "the posting date %s is not within %d fiscal years before and %d after that of the run; see spec.posting of the export",
-			voucher.PostingDate.Format(time.DateOnly), olderYears, laterYears)
+	if err := w.files.Check(voucher); err != nil {
+		return err
 	}
 	var err error
 	w.found = w.found[:0]
 	if w.voucher, err = w.appendVoucher(w.voucher[:0], voucher); err != nil {
 		return err
 	}
-	into, err := w.file(ctx, voucher.FiscalYear)
+	into, err := w.files.Get(voucher.FiscalYear, func() (*file, error) { return w.open(ctx, voucher.FiscalYear) })
 	if err != nil {
 		return err
 	}
@@ -107,7 +90,7 @@ func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 			into.objects[found.object] = found.name
 		}
 	}
-	_, err = into.buffer.Write(w.voucher)
+	_, err = into.vouchers.Write(w.voucher)
 	return err
 }
 
@@ -116,23 +99,10 @@ func (w *writer) Close(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	for _, f := range w.opened {
+	for _, f := range w.files.Opened() {
 		if err := w.finish(ctx, f); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// name of the file of a fiscal year: the first file has the plain name, others have their year in it.
-func (w *writer) name(year int) string {
-	name := w.options.FileName
-	if name == "" {
-		name = w.batch.Run + ".si"
-	}
-	if len(w.opened) == 0 {
-		return name
-	}
-	extension := path.Ext(name)
-	return fmt.Sprintf("%s-%d%s", strings.TrimSuffix(name, extension), year, extension)
 }

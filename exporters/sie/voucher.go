@@ -140,5 +140,5 @@ func appendQuoted(to []byte, text string, encode func([]byte, string) ([]byte, e
 
 func isQuantity(text string) bool {
 	whole, fraction, point := strings.Cut(strings.TrimPrefix(text, "-"), ".")
-	return isNumber(whole) && (!point || isNumber(fraction))
+	return exporters.IsDigits(whole) && (!point || exporters.IsDigits(fraction))
 }

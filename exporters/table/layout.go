@@ -139,11 +139,22 @@ func (l *Layout) checkColumn(c *Column, field string, named map[string]bool) err
 	return nil
 }
 
-// Charset is the encoding's name in a media type.
-func (l *Layout) Charset() string { return strings.TrimSuffix(l.Encoding, "-bom") }
+// mediaType of the file.
+func (l *Layout) mediaType() string {
+	charset, header := strings.TrimSuffix(l.Encoding, "-bom"), "absent"
+	switch {
+	case l.Format == JSONLines:
+		return "application/jsonl; charset=utf-8"
+	case l.Format == Fixed:
+		return "text/plain; charset=" + charset
+	case l.Header:
+		header = "present"
+	}
+	return fmt.Sprintf("text/csv; charset=%s; header=%s", charset, header)
+}
 
-// HasHeader says whether the file begins with the names of its columns.
-func (l *Layout) HasHeader() bool { return l.Header && l.Format != JSONLines }
+// hasHeader says whether the file begins with the names of its columns.
+func (l *Layout) hasHeader() bool { return l.Header && l.Format != JSONLines }
 
 // bytesOf gives the character set of an encoding that is neither UTF-8 nor UTF-16.
 func (l *Layout) bytesOf() *charset.Charset {

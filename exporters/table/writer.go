@@ -35,13 +35,17 @@ type Writer struct {
 
 type span struct{ from, to int }
 
-// NewWriter begins the file of a batch. The layout is one that Check admits.
-func NewWriter(batch *exporters.Batch, l *Layout, file io.WriteCloser) (*Writer, error) {
+// Begin creates the file of a batch, of that name, and writes its header. The layout is one that Check admits.
+func Begin(ctx context.Context, batch *exporters.Batch, l *Layout, sink exporters.Sink, name string) (*Writer, error) {
 	columns, err := compileColumns(l.Columns)
 	if err != nil {
 		return nil, err
 	}
 	year, err := ledger.ParseFiscalYearStart(batch.Books.FiscalYearStart)
+	if err != nil {
+		return nil, err
+	}
+	file, err := sink.Create(ctx, name, l.mediaType())
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +71,7 @@ func (w *Writer) open(encoding string) {
 }
 
 func (w *Writer) writeHeader(l *Layout) error {
-	if !l.HasHeader() {
+	if !l.hasHeader() {
 		return nil
 	}
 	line := w.cells.begin(nil)

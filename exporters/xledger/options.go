@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/exporters/table"
 )
@@ -97,14 +96,4 @@ func (o *options) layout() *table.Layout {
 		Format: table.Delimited, Columns: columns, Delimiter: ";", DecimalMark: ".", Encoding: o.Encoding, Transliterate: true,
 		Newline: "\r\n", OneLine: true, Header: o.Header,
 	}
-}
-
-// checkBooks compares the options with the chart of accounts.
-func (o *options) checkBooks(books *v1alpha1.ChartOfAccountsSpec) error {
-	for _, code := range slices.Sorted(maps.Keys(o.TaxRules)) {
-		if !slices.ContainsFunc(books.TaxCodes, func(c v1alpha1.TaxCode) bool { return c.Code == code && c.Account != "" }) {
-			return &exporters.OptionError{Field: "taxRules." + code, Problem: "is not a tax code of the chart of accounts whose tax has an account"}
-		}
-	}
-	return nil
 }

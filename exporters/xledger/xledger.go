@@ -3,6 +3,7 @@
 package xledger
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/ledgerport/ledgerport/exporters"
@@ -33,22 +34,10 @@ func (exporter) Begin(ctx context.Context, batch exporters.Batch, sink exporters
 	if err != nil {
 		return nil, err
 	}
-	if err := o.checkBooks(batch.Books); err != nil {
+	if err := exporters.CheckTaxCodes("taxRules", o.TaxRules, batch.Books); err != nil {
 		return nil, err
 	}
-	name, header := o.FileName, "absent"
-	if name == "" {
-		name = batch.Run + ".csv"
-	}
-	if o.Header {
-		header = "present"
-	}
-	layout := o.layout()
-	file, err := sink.Create(ctx, name, "text/csv; charset="+layout.Charset()+"; header="+header)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := table.NewWriter(&batch, layout, file)
+	rows, err := table.Begin(ctx, &batch, o.layout(), sink, cmp.Or(o.FileName, batch.Run+".csv"))
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,7 @@
 package inhouse
 
 import (
-	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -36,7 +36,7 @@ func (exporter) Validate(raw []byte) error {
 	return err
 }
 
-// Begin implements exporters.Exporter. The head of the file has totals, which only the end knows: vouchers go to scratch.
+// Begin implements exporters.Exporter. The head of the file has totals, which only the end knows: vouchers go to a body.
 func (exporter) Begin(ctx context.Context, batch exporters.Batch, sink exporters.Sink) (exporters.Writer, error) {
 	o, err := decodeOptions(batch.Options)
 	if err != nil {
@@ -46,11 +46,11 @@ func (exporter) Begin(ctx context.Context, batch exporters.Batch, sink exporters
 	if err != nil {
 		return nil, err
 	}
-	scratch, err := sink.Scratch(ctx)
+	body, err := exporters.NewBody(ctx, sink)
 	if err != nil {
 		return nil, err
 	}
-	return &writer{options: o, batch: batch, base: base, sink: sink, scratch: scratch, body: bufio.NewWriter(scratch)}, nil
+	return &writer{options: o, batch: batch, base: base, sink: sink, body: body}, nil
 }
 
 // writer writes one file.
@@ -59,8 +59,7 @@ type writer struct {
 	batch    exporters.Batch
 	base     ledger.Currency
 	sink     exporters.Sink
-	scratch  exporters.Scratch
-	body     *bufio.Writer
+	body     *exporters.Body
 	vouchers int
 	debit    ledger.Amount
 }
@@ -71,10 +70,7 @@ func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 		return err
 	}
 	if i := strings.IndexFunc(voucher.Text, unsupported); i >= 0 {
-		return &ledger.Hold{
-			ClaimID: voucher.ClaimID, Reason: ledger.HoldUnsupportedByFormat,
-			Message: fmt.Sprintf("the text has the character %U, which the ledger system lacks; change it in the application", []rune(voucher.Text[i:])[0]),
-		}
+		return exporters.Unsupported(voucher, "the text has the character %U, which the ledger system lacks; change it in the application", []rune(voucher.Text[i:])[0])
 	}
 	debit, err := ledger.AddAmounts(w.debit, voucher.Debit())
 	if err != nil {
@@ -94,19 +90,12 @@ func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 // unsupported characters are those beyond ASCII, and the separator.
 func unsupported(r rune) bool { return r < ' ' || r > '~' || r == '|' }
 
-// Close implements exporters.Writer: the head, then what is on scratch.
+// Close implements exporters.Writer: the head, then the body.
 func (w *writer) Close(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := w.body.Flush(); err != nil {
-		return err
-	}
-	name := w.options.FileName
-	if name == "" {
-		name = w.batch.Run + ".txt"
-	}
-	file, err := w.sink.Create(ctx, name, "text/plain; charset=us-ascii")
+	file, err := w.sink.Create(ctx, cmp.Or(w.options.FileName, w.batch.Run+".txt"), "text/plain; charset=us-ascii")
 	if err != nil {
 		return err
 	}
@@ -114,7 +103,7 @@ func (w *writer) Close(ctx context.Context) error {
 	if _, err := io.WriteString(file, head); err != nil {
 		return err
 	}
-	if _, err := w.scratch.WriteTo(file); err != nil {
+	if _, err := w.body.WriteTo(file); err != nil {
 		return err
 	}
 	return file.Close()
