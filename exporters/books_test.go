@@ -39,7 +39,7 @@ func TestAnOptionSpeaksOfTaxCodesWhoseTaxIsSplitOff(t *testing.T) {
 
 func TestIsDigits(t *testing.T) {
 	t.Parallel()
-	for code, want := range map[string]bool{"0012": true, "": false, "1a": false, "-1": false, "١": false, "1 ": false} {
+	for code, want := range map[string]bool{"0012": true, "": false, "1a": false, "-1": false, "١": false, "1,2": false} {
 		if got := exporters.IsDigits(code); got != want {
 			t.Errorf("%q: %t", code, got)
 		}

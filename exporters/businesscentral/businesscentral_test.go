@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -40,38 +39,21 @@ func FuzzTexts(f *testing.F) { conformance.FuzzTexts(f, New(), []byte(full)) }
 
 func BenchmarkWrite(b *testing.B) { conformance.Benchmark(b, New(), []byte(full)) }
 
-// render makes the requests of the readable vouchers of the suite.
-func render(t *testing.T, options string) conformance.Artifact {
-	t.Helper()
-	books := conformance.Books("SEK")
-	artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(options)), conformance.Readable(conformance.Vouchers(t, books)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return artifact
-}
-
 // The golden file is also what docs/exporters/businesscentral.md shows.
 func TestRequestsAreAsReviewed(t *testing.T) {
 	t.Parallel()
-	conformance.Golden(t, filepath.Join("testdata", fileName), render(t, full).Files[0].Content, *update)
+	conformance.Golden(t, filepath.Join("testdata", fileName), conformance.Sample(t, New(), "SEK", full).Files[0].Content, *update)
 }
 
 func TestThePageOfTheExporterShowsARequestAsItIs(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "exporters", "businesscentral.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	first, _, _ := bytes.Cut(render(t, full).Files[0].Content, []byte("\n"))
+	first, _, _ := bytes.Cut(conformance.Sample(t, New(), "SEK", full).Files[0].Content, []byte("\n"))
 	var indented bytes.Buffer
 	if err := json.Indent(&indented, first, "", "  "); err != nil {
 		t.Fatal(err)
 	}
 	shown, _, _ := bytes.Cut(indented.Bytes(), []byte("    },\n    {")) // up to the second line
-	if !bytes.Contains(page, shown) {
-		t.Errorf("it does not show\n%s", shown)
-	}
+	conformance.PageShows(t, "../../docs/exporters/businesscentral.md", string(shown))
 }
 
 // read gives the lines of every voucher.
@@ -138,7 +120,7 @@ func TestTextsAreCutAtACharacter(t *testing.T) {
 
 func TestAForeignVoucherIsInTheBooksCurrencyAndSaysTheReceipts(t *testing.T) {
 	t.Parallel()
-	for _, voucher := range read(t, render(t, plain)) {
+	for _, voucher := range read(t, conformance.Sample(t, New(), "SEK", plain)) {
 		for _, line := range voucher.Lines {
 			if strings.HasSuffix(line.Comment, "Claim claim-dinars") && line.AccountNumber == "5800" {
 				if line.Amount != "1085.50" || line.Comment != "31.337 KWD; Claim claim-dinars" {
@@ -154,7 +136,7 @@ func TestAForeignVoucherIsInTheBooksCurrencyAndSaysTheReceipts(t *testing.T) {
 func TestTheOffsetIsOnTheClaimantsOwnAccountWhereThatIsWanted(t *testing.T) {
 	t.Parallel()
 	for options, want := range map[string][2]string{plain: {"G/L Account", "2890"}, full: {"Employee", "0042"}} {
-		lines := read(t, render(t, options))[0].Lines
+		lines := read(t, conformance.Sample(t, New(), "SEK", options))[0].Lines
 		if last := lines[len(lines)-1]; last.AccountType != want[0] || last.AccountNumber != want[1] {
 			t.Errorf("%s: %s %s, want %v", options, last.AccountType, last.AccountNumber, want)
 		}
@@ -187,13 +169,7 @@ func TestAVoucherThatTheAPICanNotTakeIsHeld(t *testing.T) {
 		{"many lines", func(v *ledger.Voucher) { v.Postings = slices.Repeat(v.Postings, 20) }, "the voucher has 120 lines"},
 	}
 	for _, test := range tests {
-		books := conformance.Books("SEK")
-		voucher := conformance.Vouchers(t, books)[0]
-		test.spoil(voucher)
-		artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(full)), []*ledger.Voucher{voucher})
-		if err != nil || len(artifact.Held) != 1 || !strings.HasPrefix(artifact.Held[0].Message, test.want) || len(artifact.Files[0].Content) != 0 {
-			t.Errorf("%s: held %v (%v), want %s…", test.name, artifact.Held, err, test.want)
-		}
+		conformance.Holds(t, New(), "SEK", full, test.spoil, test.want)
 	}
 }
 
@@ -212,11 +188,7 @@ func TestOptionsThatCanNotWorkAreRefused(t *testing.T) {
 		{required + `, "tokenURL": "https://user:password@login.microsoftonline.com/"}`, `tokenURL: has more than scheme, host and path`},
 	}
 	for _, test := range tests {
-		err := New().Validate([]byte(test.options))
-		var refused *exporters.OptionError
-		if !errors.As(err, &refused) || !strings.HasPrefix(err.Error(), test.want) {
-			t.Errorf("%s: %v, want %s…", test.options, err, test.want)
-		}
+		conformance.RefusesOptions(t, New(), test.options, test.want)
 	}
 }
 

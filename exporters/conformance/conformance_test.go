@@ -19,6 +19,8 @@ type plain struct {
 	doubles  bool // every voucher is written twice
 	keeps    bool // every text is kept until the end
 	deaf     bool // the context is not listened to
+	traces   bool // a held voucher is written all the same
+	tells    bool // the claimant's name is in the message of a hold
 }
 
 func (plain) Type() string    { return "plain" }
@@ -50,6 +52,12 @@ func (w *plainWriter) Write(ctx context.Context, voucher *ledger.Voucher) error 
 	}
 	text := voucher.Text
 	if i := strings.IndexFunc(text, func(r rune) bool { return r == 'ł' }); i >= 0 {
+		if w.traces {
+			_, _ = io.WriteString(w.file, text)
+		}
+		if w.tells {
+			return &ledger.Hold{ClaimID: voucher.ClaimID, Reason: ledger.HoldUnsupportedByFormat, Message: "the text has a letter of " + voucher.ClaimantName}
+		}
 		if !w.replaces {
 			return &ledger.Hold{ClaimID: voucher.ClaimID, Reason: ledger.HoldUnsupportedByFormat, Message: "the text has the character ł"}
 		}
@@ -119,6 +127,48 @@ func TestWrongTotalsAreFound(t *testing.T) {
 	s := &suite{read: func([]File) ([]Found, error) { return nil, errors.New("line 1") }}
 	if err := s.checkTotals(Artifact{}); err == nil || !strings.Contains(err.Error(), "line 1") {
 		t.Errorf("a reader that refuses the artifact: %v", err)
+	}
+}
+
+func TestAHoldThatIsNotAsItShouldBeIsFound(t *testing.T) {
+	t.Parallel()
+	const message = "the text has"
+	for _, test := range []struct {
+		exporter   plain
+		text, want string
+	}{
+		{plain{}, "Łódź, Wrocław", ""},
+		{plain{}, "Malmö", "held []"},
+		{plain{replaces: true}, "Wrocław", "held []"},
+		{plain{traces: true}, "Wrocław", "something of the voucher is in the files"},
+		{plain{tells: true}, "Wrocław", `has "Test Testsson" in it`},
+	} {
+		books := Books("SEK")
+		voucher := Vouchers(t, books)[0]
+		voucher.Text = test.text
+		err := checkHeld(t.Context(), test.exporter, Batch(books, nil), voucher, message)
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%+v with %s: %v, want %q", test.exporter, test.text, err, test.want)
+		}
+	}
+	books := Books("SEK")
+	voucher := Vouchers(t, books)[0]
+	voucher.Text = "Wrocław"
+	if err := checkHeld(t.Context(), plain{}, Batch(books, nil), voucher, "the amount"); err == nil {
+		t.Error("a message of another problem is taken")
+	}
+}
+
+func TestARefusalThatIsNotAsItShouldBeIsFound(t *testing.T) {
+	t.Parallel()
+	option := &exporters.OptionError{Field: "fileName", Problem: "is empty"}
+	for _, test := range []struct {
+		err  error
+		want bool
+	}{{option, true}, {nil, false}, {errors.New("fileName: is empty"), false}, {&exporters.OptionError{Field: "name", Problem: "is empty"}, false}} {
+		if got := isRefusal(test.err, "fileName: is"); got != test.want {
+			t.Errorf("%v: %t", test.err, got)
+		}
 	}
 }
 

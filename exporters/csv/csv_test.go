@@ -342,23 +342,18 @@ func TestOptionsThatCanNotWorkAreRefused(t *testing.T) {
 		{`{"fileName": "` + strings.Repeat("x", exporters.MaxOptionsSize) + `"}`, `the options have`},
 	}
 	for _, test := range tests {
-		err := New().Validate([]byte(test.options))
-		var refused *exporters.OptionError
-		if !errors.As(err, &refused) || !strings.HasPrefix(err.Error(), test.want) {
-			t.Errorf("%.80s: %v, want %s…", test.options, err, test.want)
-		}
+		conformance.RefusesOptions(t, New(), test.options, test.want)
 	}
 }
 
 // render makes the file of the readable vouchers of the suite.
 func render(t *testing.T, options string) conformance.File {
 	t.Helper()
-	books := conformance.Books("SEK")
-	artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(options)), conformance.Readable(conformance.Vouchers(t, books)))
-	if err != nil || len(artifact.Files) != 1 {
-		t.Fatalf("%d files: %v", len(artifact.Files), err)
+	files := conformance.Sample(t, New(), "SEK", options).Files
+	if len(files) != 1 {
+		t.Fatalf("%d files", len(files))
 	}
-	return artifact.Files[0]
+	return files[0]
 }
 
 func records(t *testing.T, content []byte, delimiter rune) [][]string {
@@ -409,15 +404,9 @@ func BenchmarkWrite(b *testing.B) {
 
 func TestThePageOfTheExporterIsTrue(t *testing.T) {
 	t.Parallel()
-	content, err := os.ReadFile(filepath.Join("..", "..", "docs", "exporters", "csv.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	page := string(content)
+	const page = "../../docs/exporters/csv.md"
 	for _, name := range table.VariableNames() {
-		if !strings.Contains(page, "`"+name+"`") {
-			t.Errorf("the variable %s is not on it", name)
-		}
+		conformance.PageShows(t, page, "`"+name+"`")
 	}
 	for golden, lines := range map[string]int{"default.csv": 3, "german.csv": 7, "widths.txt": 3, "lines.jsonl": 2} {
 		file, err := os.ReadFile(filepath.Join("testdata", golden))
@@ -429,9 +418,6 @@ func TestThePageOfTheExporterIsTrue(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		shown := strings.Join(strings.Split(strings.ReplaceAll(string(file), "\r\n", "\n"), "\n")[:lines], "\n")
-		if !strings.Contains(page, shown) {
-			t.Errorf("it does not show the beginning of testdata/%s:\n%s", golden, shown)
-		}
+		conformance.PageShows(t, page, strings.Join(strings.Split(strings.ReplaceAll(string(file), "\r\n", "\n"), "\n")[:lines], "\n"))
 	}
 }

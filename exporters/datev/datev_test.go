@@ -2,11 +2,9 @@ package datev
 
 import (
 	"bytes"
-	"errors"
 	"flag"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,7 +15,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
-	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/exporters/conformance"
 	"github.com/ledgerport/ledgerport/ledger"
 )
@@ -50,7 +47,7 @@ func FuzzTexts(f *testing.F) {
 // The golden files are also what docs/exporters/datev.md shows.
 func TestFilesAreAsReviewed(t *testing.T) {
 	t.Parallel()
-	for _, file := range render(t, "EUR", full, nil).Files {
+	for _, file := range conformance.Sample(t, New(), "EUR", full).Files {
 		golden := filepath.Join("testdata", file.Name)
 		conformance.Golden(t, golden, file.Content, *update)
 	}
@@ -70,7 +67,7 @@ func TestTheColumnsAreThoseOfFormatVersion13(t *testing.T) {
 
 func TestTheFirstLineIsAsInTheSampleOfDATEV(t *testing.T) {
 	t.Parallel()
-	lines := strings.SplitN(decode(t, render(t, "EUR", full, nil).Files[0].Content), "\r\n", 2)
+	lines := strings.SplitN(decode(t, conformance.Sample(t, New(), "EUR", full).Files[0].Content), "\r\n", 2)
 	want := `"EXTF";700;21;"Buchungsstapel";13;20261201000005000;;"LP";"";"";29098;55003;20260501;4;20261103;20261103;"Spesen 11/2026";"LP";1;0;0;"EUR";;"";;;"03";;;"";""`
 	if lines[0] != want {
 		t.Errorf("it is\n%s, want\n%s", lines[0], want)
@@ -80,7 +77,7 @@ func TestTheFirstLineIsAsInTheSampleOfDATEV(t *testing.T) {
 func TestEachFiscalYearHasAFileOfItsOwn(t *testing.T) {
 	t.Parallel()
 	var found []string
-	for _, file := range render(t, "EUR", full, nil).Files {
+	for _, file := range conformance.Sample(t, New(), "EUR", full).Files {
 		b := mustRead(t, file.Content)
 		found = append(found, fmt.Sprintf("%s %s: %s, %s to %s, %d bookings", file.Name, file.MediaType, b.head[12], b.head[14], b.head[15], len(b.bookings)))
 	}
@@ -95,7 +92,7 @@ func TestEachFiscalYearHasAFileOfItsOwn(t *testing.T) {
 
 func TestEachPostingIsABookingAgainstTheOffset(t *testing.T) {
 	t.Parallel()
-	b := mustRead(t, render(t, "EUR", plain, ordinary).Files[0].Content)
+	b := mustRead(t, conformance.Sample(t, New(), "EUR", plain, conformance.Ordinary).Files[0].Content)
 	var got []string
 	for _, f := range b.bookings {
 		got = append(got, strings.Join([]string{f[0], f[1], f[2], f[6], f[7], f[8], f[9], f[10], f[13], f[36], f[37], f[113], f[117]}, "|"))
@@ -114,13 +111,13 @@ func TestEachPostingIsABookingAgainstTheOffset(t *testing.T) {
 
 func TestABUKeyIsGivenWhereDATEVComputesTheTaxOfTheReceipt(t *testing.T) {
 	t.Parallel()
-	b := mustRead(t, render(t, "EUR", full, ordinary).Files[0].Content)
+	b := mustRead(t, conformance.Sample(t, New(), "EUR", full, conformance.Ordinary).Files[0].Content)
 	// 120 of 1120 is no 12.5 per cent: net and tax are bookings of their own. 100 of 500 is 25 per cent.
 	if got := fmt.Sprint(b.column(1), b.column(9)); got != "[1000,00 120,00 500,00 80,00] [  9 ]" {
 		t.Errorf("amounts and BU keys are %s", got)
 	}
-	exact := render(t, "EUR", full, func(v *ledger.Voucher) bool {
-		if !ordinary(v) {
+	exact := conformance.Sample(t, New(), "EUR", full, func(v *ledger.Voucher) bool {
+		if !conformance.Ordinary(v) {
 			return false
 		}
 		travel := &v.Postings[0] // with 12.5 per cent of tax
@@ -136,7 +133,7 @@ func TestABUKeyIsGivenWhereDATEVComputesTheTaxOfTheReceipt(t *testing.T) {
 
 func TestTheTaxOfAnAutomatikkontoIsSuspendedUnlessItIsThatOfTheReceipt(t *testing.T) {
 	t.Parallel()
-	b := mustRead(t, render(t, "EUR", strict, ordinary).Files[0].Content)
+	b := mustRead(t, conformance.Sample(t, New(), "EUR", strict, conformance.Ordinary).Files[0].Content)
 	if got := fmt.Sprint(b.column(1), b.column(7), b.column(9)); got != "[1000,00 120,00 500,00 80,00] [5800 2641 6071 0990] [40   ]" {
 		t.Errorf("amounts, accounts and BU keys are %s", got)
 	}
@@ -147,12 +144,12 @@ func TestTheTaxOfAnAutomatikkontoIsSuspendedUnlessItIsThatOfTheReceipt(t *testin
 
 func TestBookingsAreAgainstThePersonalAccountOfTheEmployee(t *testing.T) {
 	t.Parallel()
-	b := mustRead(t, render(t, "EUR", strict, ordinary).Files[0].Content)
+	b := mustRead(t, conformance.Sample(t, New(), "EUR", strict, conformance.Ordinary).Files[0].Content)
 	if got := slices.Compact(b.column(8)); !slices.Equal(got, []string{"70042"}) {
 		t.Errorf("contra accounts %q", got)
 	}
 	for id, held := range map[string]bool{"29999": false, "30000": true, "x": true, "": true, "-1": true, "99999999999": true} {
-		artifact := render(t, "EUR", strict, func(v *ledger.Voucher) bool { v.ClaimantID = id; return ordinary(v) })
+		artifact := conformance.Sample(t, New(), "EUR", strict, func(v *ledger.Voucher) bool { v.ClaimantID = id; return conformance.Ordinary(v) })
 		if got := len(artifact.Held) == 1; got != held {
 			t.Errorf("the employee %q: held is %t", id, got)
 		}
@@ -163,7 +160,7 @@ func TestWhatDATEVPostsIsWhatTheVouchersSay(t *testing.T) {
 	t.Parallel()
 	for _, currency := range []string{"EUR", "JPY"} {
 		for _, options := range []string{plain, full} {
-			artifact := render(t, currency, options, nil)
+			artifact := conformance.Sample(t, New(), currency, options)
 			held := map[string]bool{}
 			for _, hold := range artifact.Held {
 				held[hold.ClaimID] = true
@@ -196,7 +193,7 @@ func TestWhatDATEVPostsIsWhatTheVouchersSay(t *testing.T) {
 
 func TestForeignAmountsHaveTheirRate(t *testing.T) {
 	t.Parallel()
-	b := mustRead(t, render(t, "EUR", plain, func(v *ledger.Voucher) bool { return v.Currency.Code() != "EUR" }).Files[0].Content)
+	b := mustRead(t, conformance.Sample(t, New(), "EUR", plain, func(v *ledger.Voucher) bool { return v.Currency.Code() != "EUR" }).Files[0].Content)
 	var got []string
 	for _, f := range append(b.of("Hotell"), b.of("Hotell i Osaka")...) {
 		got = append(got, strings.Join(append(slices.Clone(f[:8]), f[47], f[48]), "|"))
@@ -250,13 +247,13 @@ const int64Max = ledger.MaxAmount
 
 func TestAReversalIsAGeneralumkehr(t *testing.T) {
 	t.Parallel()
-	reversed := render(t, "EUR", full, func(v *ledger.Voucher) bool {
+	reversed := conformance.Sample(t, New(), "EUR", full, func(v *ledger.Voucher) bool {
 		v.Reverses = "E/2026/7"
 		for i := range v.Postings {
 			p := &v.Postings[i]
 			p.Amount, p.BaseAmount, p.TaxAmount, p.BaseTaxAmount = -p.Amount, -p.BaseAmount, -p.TaxAmount, -p.BaseTaxAmount
 		}
-		return ordinary(v)
+		return conformance.Ordinary(v)
 	})
 	b := mustRead(t, reversed.Files[0].Content)
 	if got := fmt.Sprint(b.column(1), b.column(9), b.column(118), slices.Compact(b.column(2))); got != "[1000,00 120,00 500,00 80,00] [  9 ] [1 1 1 1] [H]" {
@@ -268,7 +265,7 @@ func TestADocumentIsLinkedByItsGUID(t *testing.T) {
 	t.Parallel()
 	const id = "b03d5a2c-6f3a-4f0e-9a53-0e4c1d2b3a49"
 	for uri, want := range map[string]string{id: `BEDI "` + id + `"`, "urn:uuid:" + id: `BEDI "` + id + `"`, "https://receipts.example/" + id: "", id[:35] + "x": "", "": ""} {
-		artifact := render(t, "EUR", plain, func(v *ledger.Voucher) bool { v.Postings[0].ReceiptURI = uri; return ordinary(v) })
+		artifact := conformance.Sample(t, New(), "EUR", plain, func(v *ledger.Voucher) bool { v.Postings[0].ReceiptURI = uri; return conformance.Ordinary(v) })
 		if got := mustRead(t, artifact.Files[0].Content).bookings[0][19]; got != want {
 			t.Errorf("%q gives %q, want %q", uri, got, want)
 		}
@@ -316,19 +313,10 @@ func TestAVoucherThatDATEVCanNotHaveIsHeld(t *testing.T) {
 		{"a long series", func(v *ledger.Voucher) { v.Series = strings.Repeat("E", 37) }, "the voucher series has other characters"},
 	}
 	for _, test := range tests {
-		artifact := render(t, "EUR", plain, func(v *ledger.Voucher) bool {
-			if !ordinary(v) {
-				return false
-			}
-			test.spoil(v)
-			return true
-		})
-		if len(artifact.Held) != 1 || !strings.HasPrefix(artifact.Held[0].Message, test.want) || len(artifact.Files) > 0 {
-			t.Errorf("%s: held %v, want %s…", test.name, artifact.Held, test.want)
-		}
+		t.Run(test.name, func(t *testing.T) { conformance.Holds(t, New(), "EUR", plain, test.spoil, test.want) })
 	}
 	held := map[string]bool{}
-	for _, hold := range render(t, "EUR", plain, nil).Held {
+	for _, hold := range conformance.Sample(t, New(), "EUR", plain).Held {
 		held[hold.ClaimID] = true
 	}
 	if got := slices.Sorted(maps.Keys(held)); !slices.Equal(got, []string{"claim-cyrillic", "claim-emoji", "claim-large", "claim-nothing"}) {
@@ -352,13 +340,7 @@ func TestBooksThatDATEVCanNotHaveAreRefused(t *testing.T) {
 		{strict, func(b *v1alpha1.ChartOfAccountsSpec) { b.Accounts = b.Accounts[1:] }, `automaticAccounts[0]: "5800" is not an account`},
 	}
 	for _, test := range tests {
-		books := conformance.Books("EUR")
-		test.spoil(books)
-		_, err := New().Begin(t.Context(), conformance.Batch(books, []byte(test.options)), nil)
-		var refused *exporters.OptionError
-		if !errors.As(err, &refused) || !strings.HasPrefix(err.Error(), test.want) {
-			t.Errorf("%v, want %s…", err, test.want)
-		}
+		conformance.RefusesBooks(t, New(), "EUR", test.options, test.spoil, test.want)
 	}
 }
 
@@ -383,11 +365,7 @@ func TestOptionsThatCanNotWorkAreRefused(t *testing.T) {
 		{with(`"lock": true`), `lock: is not an option`},
 	}
 	for _, test := range tests {
-		err := New().Validate([]byte(test.options))
-		var refused *exporters.OptionError
-		if !errors.As(err, &refused) || !strings.HasPrefix(err.Error(), test.want) {
-			t.Errorf("%s: %v, want %s…", test.options, err, test.want)
-		}
+		conformance.RefusesOptions(t, New(), test.options, test.want)
 	}
 }
 
@@ -422,37 +400,8 @@ func BenchmarkWrite(b *testing.B) { conformance.Benchmark(b, New(), []byte(full)
 
 func TestThePageOfTheExporterIsTrue(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "exporters", "datev.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	golden, err := os.ReadFile(filepath.Join("testdata", "EXTF_monthly-29934120.csv"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := strings.Split(decode(t, golden), "\r\n")
-	if shown := strings.Join(append(lines[:1], lines[2:6]...), "\n"); !strings.Contains(string(page), shown) {
-		t.Errorf("it does not show the first line and the bookings:\n%s", shown)
-	}
-}
-
-func ordinary(v *ledger.Voucher) bool { return v.ClaimID == "claim-ordinary" }
-
-// render makes the files of the readable vouchers of the suite that pass a filter, which may change them.
-func render(t *testing.T, currency, options string, keep func(*ledger.Voucher) bool) conformance.Artifact {
-	t.Helper()
-	books := conformance.Books(currency)
-	var vouchers []*ledger.Voucher
-	for _, voucher := range conformance.Readable(conformance.Vouchers(t, books)) {
-		if keep == nil || keep(voucher) {
-			vouchers = append(vouchers, voucher)
-		}
-	}
-	artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(options)), vouchers)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return artifact
+	lines := strings.Split(decode(t, conformance.Sample(t, New(), "EUR", full).Files[0].Content), "\r\n")
+	conformance.PageShows(t, "../../docs/exporters/datev.md", strings.Join(append(lines[:1], lines[2:6]...), "\n"))
 }
 
 func mustRead(t *testing.T, content []byte) *batch {

@@ -1,10 +1,8 @@
 package gbat10
 
 import (
-	"errors"
 	"flag"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,7 +11,6 @@ import (
 	"golang.org/x/text/encoding/charmap"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
-	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/exporters/conformance"
 	"github.com/ledgerport/ledgerport/ledger"
 )
@@ -43,14 +40,14 @@ func FuzzTexts(f *testing.F) {
 // The golden file is also what docs/exporters/gbat10.md shows.
 func TestFilesAreAsReviewed(t *testing.T) {
 	t.Parallel()
-	file := render(t, "NOK", norwegian, nil).Files[0]
+	file := conformance.Sample(t, New(), "NOK", norwegian).Files[0]
 	golden := filepath.Join("testdata", file.Name)
 	conformance.Golden(t, golden, file.Content, *update)
 }
 
 func TestEachPostingIsARow(t *testing.T) {
 	t.Parallel()
-	j := mustRead(t, render(t, "NOK", norwegian, ordinary).Files[0].Content)[0]
+	j := mustRead(t, conformance.Sample(t, New(), "NOK", norwegian, conformance.Ordinary).Files[0].Content)[0]
 	want := []string{
 		// 120 of 1120 is no 12.5 per cent: the tax is posted as it is on the receipt, and no VAT code makes it again.
 		"GBAT10;1;20261103;10;7;2026;5800;0;1000.00;;;;;;;;;;;;Tåg Malmö–Göteborg;;;;010;;T;1000.00;;",
@@ -77,7 +74,7 @@ func TestTheClaimantIsWhereTheOptionsSay(t *testing.T) {
 		`{"project": "", "subledger": "none", "iban": true}`:      {"", "", "", "SE4550000000058398257466"},
 		`{"project": "", "subledger": "supplier", "iban": false}`: {"", "0042", "Test Testsson", ""},
 	} {
-		rows := mustRead(t, render(t, "NOK", options, ordinary).Files[0].Content)[0].rows
+		rows := mustRead(t, conformance.Sample(t, New(), "NOK", options, conformance.Ordinary).Files[0].Content)[0].rows
 		last := rows[len(rows)-1]
 		if got := []string{last[9], last[10], last[11], last[28]}; !slices.Equal(got, want) || rows[0][28] != "" {
 			t.Errorf("%s: %q, want %q", options, got, want)
@@ -87,7 +84,7 @@ func TestTheClaimantIsWhereTheOptionsSay(t *testing.T) {
 
 func TestTextsHaveNothingThatWouldEndACell(t *testing.T) {
 	t.Parallel()
-	for _, j := range mustRead(t, render(t, "NOK", norwegian, nil).Files[0].Content) {
+	for _, j := range mustRead(t, conformance.Sample(t, New(), "NOK", norwegian).Files[0].Content) {
 		if last := j.rows[len(j.rows)-1]; strings.HasPrefix(last[20], "'Citat'") && last[20] != `'Citat', komma, apostrof ' och \omvänt snedstreck\` {
 			t.Errorf("the text is %q", last[20])
 		}
@@ -108,19 +105,10 @@ func TestAVoucherThatGBAT10CanNotHaveIsHeld(t *testing.T) {
 		{"an amount that is too long", func(v *ledger.Voucher) { v.Postings[0].BaseAmount = 1_000_000_000_000_00 }, "the amount of line 1 has more than 15 characters"},
 	}
 	for _, test := range tests {
-		artifact := render(t, "NOK", norwegian, func(v *ledger.Voucher) bool {
-			if !ordinary(v) {
-				return false
-			}
-			test.spoil(v)
-			return true
-		})
-		if len(artifact.Held) != 1 || !strings.HasPrefix(artifact.Held[0].Message, test.want) || len(artifact.Files[0].Content) > 0 {
-			t.Errorf("%s: held %v, want %s…", test.name, artifact.Held, test.want)
-		}
+		t.Run(test.name, func(t *testing.T) { conformance.Holds(t, New(), "NOK", norwegian, test.spoil, test.want) })
 	}
 	held := map[string]bool{}
-	for _, hold := range render(t, "NOK", norwegian, nil).Held {
+	for _, hold := range conformance.Sample(t, New(), "NOK", norwegian).Held {
 		held[hold.ClaimID] = true
 	}
 	if got := slices.Sorted(maps.Keys(held)); !slices.Equal(got, []string{"claim-cyrillic", "claim-emoji", "claim-large"}) {
@@ -142,13 +130,7 @@ func TestBooksThatGBAT10CanNotHaveAreRefused(t *testing.T) {
 		{norwegian, func(b *v1alpha1.ChartOfAccountsSpec) { b.TaxCodes = b.TaxCodes[1:] }, `vatCodes.01: is not a tax code of the chart`},
 	}
 	for _, test := range tests {
-		books := conformance.Books("NOK")
-		test.spoil(books)
-		_, err := New().Begin(t.Context(), conformance.Batch(books, []byte(test.options)), nil)
-		var refused *exporters.OptionError
-		if !errors.As(err, &refused) || !strings.HasPrefix(err.Error(), test.want) {
-			t.Errorf("%v, want %s…", err, test.want)
-		}
+		conformance.RefusesBooks(t, New(), "NOK", test.options, test.spoil, test.want)
 	}
 }
 
@@ -165,11 +147,7 @@ func TestOptionsThatCanNotWorkAreRefused(t *testing.T) {
 		`{"project": 1}`:                `project: is or has a JSON number where a string belongs`,
 		`{"department": "", "dep": ""}`: `dep: is not an option`,
 	} {
-		err := New().Validate([]byte(options))
-		var refused *exporters.OptionError
-		if !errors.As(err, &refused) || !strings.HasPrefix(err.Error(), want) {
-			t.Errorf("%s: %v, want %s…", options, err, want)
-		}
+		conformance.RefusesOptions(t, New(), options, want)
 	}
 }
 
@@ -177,36 +155,8 @@ func BenchmarkWrite(b *testing.B) { conformance.Benchmark(b, New(), []byte(norwe
 
 func TestThePageOfTheExporterIsTrue(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "exporters", "gbat10.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	golden, err := os.ReadFile(filepath.Join("testdata", "monthly-29934120.csv"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if shown := strings.Join(strings.Split(decode(t, golden), "\r\n")[:6], "\n"); !strings.Contains(string(page), shown) {
-		t.Errorf("it does not show the first voucher:\n%s", shown)
-	}
-}
-
-func ordinary(v *ledger.Voucher) bool { return v.ClaimID == "claim-ordinary" }
-
-// render makes the file of the readable vouchers of the suite that pass a filter, which may change them.
-func render(t *testing.T, currency, options string, keep func(*ledger.Voucher) bool) conformance.Artifact {
-	t.Helper()
-	books := conformance.Books(currency)
-	var vouchers []*ledger.Voucher
-	for _, voucher := range conformance.Readable(conformance.Vouchers(t, books)) {
-		if keep == nil || keep(voucher) {
-			vouchers = append(vouchers, voucher)
-		}
-	}
-	artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(options)), vouchers)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return artifact
+	rows := strings.Split(decode(t, conformance.Sample(t, New(), "NOK", norwegian).Files[0].Content), "\r\n")
+	conformance.PageShows(t, "../../docs/exporters/gbat10.md", strings.Join(rows[:6], "\n"))
 }
 
 func mustRead(t *testing.T, content []byte) []journal {

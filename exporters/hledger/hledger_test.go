@@ -1,11 +1,9 @@
 package hledger
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,7 +11,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
-	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/exporters/conformance"
 	"github.com/ledgerport/ledgerport/ledger"
 )
@@ -40,7 +37,7 @@ func TestMemory(t *testing.T) { conformance.TestMemory(t, New(), nil) }
 func TestFilesAreAsReviewed(t *testing.T) {
 	t.Parallel()
 	for _, options := range []string{``, asBeancount} {
-		for _, file := range render(t, "SEK", options).Files {
+		for _, file := range conformance.Sample(t, New(), "SEK", options).Files {
 			golden := filepath.Join("testdata", file.Name)
 			conformance.Golden(t, golden, file.Content, *update)
 		}
@@ -49,17 +46,11 @@ func TestFilesAreAsReviewed(t *testing.T) {
 
 func TestThePageOfTheExporterIsTrue(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "exporters", "hledger.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, options := range []string{``, asBeancount} {
-		file := render(t, "SEK", options).Files[0]
+		file := conformance.Sample(t, New(), "SEK", options).Files[0]
 		head, rest, _ := strings.Cut(string(file.Content), "2026-11-03")
 		first, _, _ := strings.Cut(rest, "\n\n")
-		if want := head + "2026-11-03" + first; !strings.Contains(string(page), want) {
-			t.Errorf("it does not show the beginning of %s:\n%s", file.Name, want)
-		}
+		conformance.PageShows(t, "../../docs/exporters/hledger.md", head+"2026-11-03"+first)
 	}
 }
 
@@ -205,26 +196,14 @@ func TestACodeThatATagCanNotHaveHoldsTheVoucher(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			books := conformance.Books("SEK")
-			voucher := conformance.Vouchers(t, books)[0]
-			test.spoil(voucher)
-			artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, nil), []*ledger.Voucher{voucher})
-			if err != nil || len(artifact.Held) != 1 || !strings.HasPrefix(artifact.Held[0].Message, test.want) {
-				t.Errorf("held %v (%v), want %s…", artifact.Held, err, test.want)
-			}
+			conformance.Holds(t, New(), "SEK", "", test.spoil, test.want)
 		})
 	}
 }
 
 func TestAVoucherThatDoesNotBalanceEndsTheArtifact(t *testing.T) {
 	t.Parallel()
-	books := conformance.Books("SEK")
-	voucher := conformance.Vouchers(t, books)[0]
-	voucher.Postings[0].BaseAmount++
-	_, err := conformance.Render(t.Context(), New(), conformance.Batch(books, nil), []*ledger.Voucher{voucher})
-	if err == nil || !strings.Contains(err.Error(), "claim-ordinary does not sum to zero") {
-		t.Errorf("%v, want an error that names the claim", err)
-	}
+	conformance.RefusesUnbalanced(t, New(), "SEK", "")
 }
 
 func TestAccountsHaveNamesOfTheirOwn(t *testing.T) {
@@ -285,13 +264,7 @@ func TestBooksThatNoFileCanHaveAreRefused(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			books := conformance.Books("SEK")
-			test.spoil(books)
-			_, err := New().Begin(t.Context(), conformance.Batch(books, []byte(test.options)), nil)
-			var refused *exporters.OptionError
-			if !errors.As(err, &refused) || !strings.HasPrefix(err.Error(), test.want) {
-				t.Errorf("%v, want %s…", err, test.want)
-			}
+			conformance.RefusesBooks(t, New(), "SEK", test.options, test.spoil, test.want)
 		})
 	}
 }
@@ -308,11 +281,7 @@ func TestOptionsThatCanNotWorkAreRefused(t *testing.T) {
 		{`{"declarations": "no"}`, `declarations: is or has a JSON string where a boolean belongs`},
 	}
 	for _, test := range tests {
-		err := New().Validate([]byte(test.options))
-		var refused *exporters.OptionError
-		if !errors.As(err, &refused) || !strings.HasPrefix(err.Error(), test.want) {
-			t.Errorf("%s: %v, want %s…", test.options, err, test.want)
-		}
+		conformance.RefusesOptions(t, New(), test.options, test.want)
 	}
 }
 
@@ -329,14 +298,3 @@ func FuzzTextsForBeancount(f *testing.F) {
 }
 
 func BenchmarkWrite(b *testing.B) { conformance.Benchmark(b, New(), nil) }
-
-// render makes the files of the readable vouchers of the suite.
-func render(t *testing.T, currency, options string) conformance.Artifact {
-	t.Helper()
-	books := conformance.Books(currency)
-	artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(options)), conformance.Readable(conformance.Vouchers(t, books)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return artifact
-}

@@ -1,10 +1,8 @@
 package pain001
 
 import (
-	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,7 +12,6 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/exporters/conformance"
 	"github.com/ledgerport/ledgerport/ledger"
 	"github.com/ledgerport/ledgerport/test/schemas"
@@ -47,7 +44,7 @@ func TestMemory(t *testing.T) { conformance.TestMemory(t, New(), []byte(acme)) }
 func TestFilesAreAsReviewed(t *testing.T) {
 	t.Parallel()
 	for _, options := range []string{acme, norwegian} {
-		file := render(t, "SEK", options).Files[0]
+		file := conformance.Sample(t, New(), "SEK", options).Files[0]
 		golden := filepath.Join("testdata", file.Name)
 		conformance.Golden(t, golden, file.Content, *update)
 	}
@@ -108,26 +105,20 @@ func TestFilesOfAnyPaymentsAreValid(t *testing.T) {
 
 func TestThePageOfTheExporterIsTrue(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "exporters", "pain001.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	content := string(render(t, "SEK", acme).Files[0].Content)
+	content := string(conformance.Sample(t, New(), "SEK", acme).Files[0].Content)
 	_, head, _ := strings.Cut(content, "\n")
 	head, _, _ = strings.Cut(head, "</CdtTrfTxInf>")
-	if !strings.Contains(string(page), head) {
-		t.Errorf("it does not show the first payment:\n%s", head)
-	}
+	conformance.PageShows(t, "../../docs/exporters/pain001.md", head)
 	for character := range replacements {
-		if unicode.IsLetter(character) && !strings.ContainsRune(string(page), character) {
-			t.Errorf("the replacement of %c is not on it", character)
+		if unicode.IsLetter(character) {
+			conformance.PageShows(t, "../../docs/exporters/pain001.md", string(character))
 		}
 	}
 }
 
 func TestThePaymentsAreWhatTheVouchersOwe(t *testing.T) {
 	t.Parallel()
-	d := mustRead(t, render(t, "SEK", acme).Files[0].Content)
+	d := mustRead(t, conformance.Sample(t, New(), "SEK", acme).Files[0].Content)
 	header := d.Initiation.Header
 	if header.ID != "0b8f7d5e6f3a4f0e9a530e4c1d2b3a49" || header.Created != "2026-12-01T00:00:05+01:00" || header.Party.Name != "Acme AB" {
 		t.Errorf("the header is %+v", header)
@@ -152,7 +143,7 @@ func TestThePaymentsAreWhatTheVouchersOwe(t *testing.T) {
 
 func TestTheBankIsToldWhatTheOptionsSay(t *testing.T) {
 	t.Parallel()
-	file := render(t, "SEK", norwegian).Files[0]
+	file := conformance.Sample(t, New(), "SEK", norwegian).Files[0]
 	d := mustRead(t, file.Content)
 	group := d.Initiation.Groups[0]
 	party := d.Initiation.Header.Party
@@ -197,18 +188,7 @@ func TestAVoucherThatCanNotBePaidIsHeld(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			books := conformance.Books("SEK")
-			voucher := conformance.Vouchers(t, books)[0]
-			test.spoil(voucher)
-			artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(test.options)), []*ledger.Voucher{voucher})
-			if err != nil || len(artifact.Held) != 1 || !strings.HasPrefix(artifact.Held[0].Message, test.want) || len(artifact.Files) > 0 {
-				t.Fatalf("held %v (%v), want %s…", artifact.Held, err, test.want)
-			}
-			for _, private := range []string{voucher.ClaimantIBAN, "Testsson"} {
-				if strings.TrimSpace(private) != "" && strings.Contains(artifact.Held[0].Error(), private) {
-					t.Errorf("%q has %q in it", artifact.Held[0], private)
-				}
-			}
+			conformance.Holds(t, New(), "SEK", test.options, test.spoil, test.want)
 		})
 	}
 }
@@ -323,11 +303,7 @@ func TestOptionsThatCanNotWorkAreRefused(t *testing.T) {
 		{with("fileName", `"/"`), `fileName: has a path separator`},
 	}
 	for _, test := range tests {
-		err := New().Validate([]byte(test.options))
-		var refused *exporters.OptionError
-		if !errors.As(err, &refused) || !strings.HasPrefix(err.Error(), test.want) {
-			t.Errorf("%s: %v, want %s…", test.options, err, test.want)
-		}
+		conformance.RefusesOptions(t, New(), test.options, test.want)
 	}
 }
 
@@ -355,17 +331,6 @@ func FuzzAccounts(f *testing.F) {
 }
 
 func BenchmarkWrite(b *testing.B) { conformance.Benchmark(b, New(), []byte(acme)) }
-
-// render makes the files of the readable vouchers of the suite.
-func render(t *testing.T, currency, options string) conformance.Artifact {
-	t.Helper()
-	books := conformance.Books(currency)
-	artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(options)), conformance.Readable(conformance.Vouchers(t, books)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return artifact
-}
 
 func mustRead(t *testing.T, content []byte) *document {
 	t.Helper()

@@ -1,10 +1,8 @@
 package saft
 
 import (
-	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,7 +12,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
-	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/exporters/conformance"
 	"github.com/ledgerport/ledgerport/ledger"
 	"github.com/ledgerport/ledgerport/test/schemas"
@@ -56,7 +53,7 @@ func TestMemory(t *testing.T) { conformance.TestMemory(t, New(), []byte(kystlinj
 func TestFilesAreAsReviewed(t *testing.T) {
 	t.Parallel()
 	for _, options := range []string{kystlinje, other} {
-		file := render(t, "NOK", options).Files[0]
+		file := conformance.Sample(t, New(), "NOK", options).Files[0]
 		golden := filepath.Join("testdata", strings.ReplaceAll(file.Name, " ", "_"))
 		conformance.Golden(t, golden, file.Content, *update)
 	}
@@ -129,24 +126,18 @@ func TestFilesOfAnyClaimsAreValid(t *testing.T) {
 
 func TestThePageOfTheExporterIsTrue(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "exporters", "saft.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	content := string(render(t, "NOK", kystlinje).Files[0].Content)
+	content := string(conformance.Sample(t, New(), "NOK", kystlinje).Files[0].Content)
 	_, entries, _ := strings.Cut(content, "  <GeneralLedgerEntries>")
 	first, _, _ := strings.Cut(entries, "</Line>")
 	header, _, _ := strings.Cut(content, "  <MasterFiles>")
 	for _, part := range []string{header, first} {
-		if !strings.Contains(string(page), part) {
-			t.Errorf("it does not show\n%s", part)
-		}
+		conformance.PageShows(t, "../../docs/exporters/saft.md", part)
 	}
 }
 
 func TestTheFileSaysWhatTheVouchersSay(t *testing.T) {
 	t.Parallel()
-	file := render(t, "NOK", kystlinje).Files[0]
+	file := conformance.Sample(t, New(), "NOK", kystlinje).Files[0]
 	if want := "SAF-T Financial_974760673_20261201000005.xml"; file.Name != want {
 		t.Errorf("the file is %s, want %s", file.Name, want)
 	}
@@ -209,29 +200,14 @@ func TestAVoucherThatTheFileCanNotHaveIsHeld(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			books := conformance.Books("NOK")
-			vouchers := conformance.Vouchers(t, books)[:2]
-			test.spoil(vouchers[0])
-			artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(kystlinje)), vouchers)
-			if err != nil || len(artifact.Held) != 1 || !strings.HasPrefix(artifact.Held[0].Message, test.want) {
-				t.Fatalf("held %v (%v), want %s…", artifact.Held, err, test.want)
-			}
-			if _, found, err := read(artifact.Files[0].Content); err != nil || len(found) != 1 {
-				t.Errorf("the file has %d vouchers: %v", len(found), err)
-			}
+			conformance.Holds(t, New(), "NOK", kystlinje, test.spoil, test.want)
 		})
 	}
 }
 
 func TestAVoucherThatDoesNotBalanceEndsTheArtifact(t *testing.T) {
 	t.Parallel()
-	books := conformance.Books("NOK")
-	voucher := conformance.Vouchers(t, books)[0]
-	voucher.Postings[0].BaseAmount++
-	_, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(kystlinje)), []*ledger.Voucher{voucher})
-	if err == nil || !strings.Contains(err.Error(), "claim-ordinary does not sum to zero") {
-		t.Errorf("%v, want an error that names the claim", err)
-	}
+	conformance.RefusesUnbalanced(t, New(), "NOK", kystlinje)
 }
 
 func TestBooksThatTheFileCanNotHaveAreRefused(t *testing.T) {
@@ -249,13 +225,7 @@ func TestBooksThatTheFileCanNotHaveAreRefused(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			books := conformance.Books("NOK")
-			test.spoil(books)
-			_, err := New().Begin(t.Context(), conformance.Batch(books, []byte(kystlinje)), nil)
-			var refused *exporters.OptionError
-			if !errors.As(err, &refused) || !strings.HasPrefix(err.Error(), test.want) {
-				t.Errorf("%v, want %s…", err, test.want)
-			}
+			conformance.RefusesBooks(t, New(), "NOK", kystlinje, test.spoil, test.want)
 		})
 	}
 }
@@ -280,11 +250,7 @@ func TestOptionsThatCanNotWorkAreRefused(t *testing.T) {
 		{with("fileName", `".xml"`), `fileName: begins with a dot`},
 	}
 	for _, test := range tests {
-		err := New().Validate([]byte(test.options))
-		var refused *exporters.OptionError
-		if !errors.As(err, &refused) || !strings.HasPrefix(err.Error(), test.want) {
-			t.Errorf("%s: %v, want %s…", test.options, err, test.want)
-		}
+		conformance.RefusesOptions(t, New(), test.options, test.want)
 	}
 }
 
@@ -295,14 +261,3 @@ func FuzzTexts(f *testing.F) {
 }
 
 func BenchmarkWrite(b *testing.B) { conformance.Benchmark(b, New(), []byte(kystlinje)) }
-
-// render makes the files of the readable vouchers of the suite.
-func render(t *testing.T, currency, options string) conformance.Artifact {
-	t.Helper()
-	books := conformance.Books(currency)
-	artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(options)), conformance.Readable(conformance.Vouchers(t, books)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return artifact
-}

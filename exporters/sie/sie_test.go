@@ -1,9 +1,7 @@
 package sie
 
 import (
-	"errors"
 	"flag"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -11,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
-	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/exporters/conformance"
 	"github.com/ledgerport/ledgerport/ledger"
 )
@@ -46,7 +43,7 @@ func FuzzTexts(f *testing.F) {
 // The golden files are also what docs/exporters/sie.md shows.
 func TestFilesAreAsReviewed(t *testing.T) {
 	t.Parallel()
-	for _, file := range render(t, "SEK", acme).Files {
+	for _, file := range conformance.Sample(t, New(), "SEK", acme).Files {
 		golden := filepath.Join("testdata", file.Name)
 		conformance.Golden(t, golden, file.Content, *update)
 	}
@@ -55,7 +52,7 @@ func TestFilesAreAsReviewed(t *testing.T) {
 func TestEachFiscalYearHasAFileOfItsOwn(t *testing.T) {
 	t.Parallel()
 	var names, years []string
-	for _, file := range render(t, "SEK", acme).Files {
+	for _, file := range conformance.Sample(t, New(), "SEK", acme).Files {
 		d := mustRead(t, file.Content)
 		names = append(names, file.Name+" "+file.MediaType)
 		for _, year := range d.head["#RAR"] {
@@ -72,7 +69,7 @@ func TestEachFiscalYearHasAFileOfItsOwn(t *testing.T) {
 
 func TestTheFileSaysWhatTheVouchersSay(t *testing.T) {
 	t.Parallel()
-	artifact := render(t, "SEK", acme)
+	artifact := conformance.Sample(t, New(), "SEK", acme)
 	d := mustRead(t, artifact.Files[0].Content)
 	head := map[string]string{"#ORGNR": "556000-0000", "#FNAMN": "Acme AB", "#KPTYP": "EUBAS97", "#GEN": "20261201"}
 	for label, want := range head {
@@ -100,7 +97,7 @@ func TestDebitsAreThoseOfTheVouchers(t *testing.T) {
 	t.Parallel()
 	for _, currency := range []string{"SEK", "EUR", "JPY"} {
 		books := conformance.Books(currency)
-		artifact := render(t, currency, acme)
+		artifact := conformance.Sample(t, New(), currency, acme)
 		held := map[string]bool{}
 		for _, hold := range artifact.Held {
 			held[hold.ClaimID] = true
@@ -131,7 +128,7 @@ func TestDebitsAreThoseOfTheVouchers(t *testing.T) {
 
 func TestObjectsAreDeclaredBeforeTheVouchersThatHaveThem(t *testing.T) {
 	t.Parallel()
-	files := render(t, "SEK", withObjects).Files
+	files := conformance.Sample(t, New(), "SEK", withObjects).Files
 	var declared []string
 	for _, o := range mustRead(t, files[0].Content).head["#OBJEKT"] {
 		declared = append(declared, strings.Join([]string{o[0].text, o[1].text, o[2].text}, "|"))
@@ -142,14 +139,14 @@ func TestObjectsAreDeclaredBeforeTheVouchersThatHaveThem(t *testing.T) {
 	if len(files) != 2 || files[1].Name != "monthly-29934120-2025.si" || len(mustRead(t, files[1].Content).head["#OBJEKT"]) != 1 {
 		t.Errorf("%d files; want one of each year, each with its objects", len(files))
 	}
-	if len(mustRead(t, render(t, "SEK", acme).Files[0].Content).head["#OBJEKT"]) > 0 {
+	if len(mustRead(t, conformance.Sample(t, New(), "SEK", acme).Files[0].Content).head["#OBJEKT"]) > 0 {
 		t.Error("objects are declared without being asked for")
 	}
 }
 
 func TestNumbersLeftToTheImporterStayInTheText(t *testing.T) {
 	t.Parallel()
-	d := mustRead(t, render(t, "SEK", `{"companyName": "A", "numbering": "importer", "series": "UTL"}`).Files[0].Content)
+	d := mustRead(t, conformance.Sample(t, New(), "SEK", `{"companyName": "A", "numbering": "importer", "series": "UTL"}`).Files[0].Content)
 	if v := d.vouchers[1]; v.series != "UTL" || v.number != "" || v.text != "E/2026/2 Återbetalning" {
 		t.Errorf("series %q, number %q, text %q", v.series, v.number, v.text)
 	}
@@ -158,7 +155,7 @@ func TestNumbersLeftToTheImporterStayInTheText(t *testing.T) {
 func TestAVoucherThatSIECanNotHaveIsHeld(t *testing.T) {
 	t.Parallel()
 	messages := map[string]string{}
-	for _, hold := range render(t, "SEK", acme).Held {
+	for _, hold := range conformance.Sample(t, New(), "SEK", acme).Held {
 		messages[hold.ClaimID] = hold.Message
 	}
 	for claim, words := range map[string]string{
@@ -184,26 +181,14 @@ func TestAVoucherThatSIECanNotHaveIsHeld(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			books := conformance.Books("SEK")
-			voucher := conformance.Vouchers(t, books)[0]
-			test.spoil(voucher)
-			artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(acme)), []*ledger.Voucher{voucher})
-			if err != nil || len(artifact.Held) != 1 || !strings.HasPrefix(artifact.Held[0].Message, test.want) || len(artifact.Files) > 0 {
-				t.Errorf("held %v (%v), want %s…", artifact.Held, err, test.want)
-			}
+			conformance.Holds(t, New(), "SEK", acme, test.spoil, test.want)
 		})
 	}
 }
 
 func TestAVoucherThatDoesNotBalanceEndsTheArtifact(t *testing.T) {
 	t.Parallel()
-	books := conformance.Books("SEK")
-	voucher := conformance.Vouchers(t, books)[0]
-	voucher.Postings[0].BaseAmount++
-	_, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(acme)), []*ledger.Voucher{voucher})
-	if err == nil || !strings.Contains(err.Error(), "claim-ordinary does not sum to zero") {
-		t.Errorf("%v, want an error that names the claim", err)
-	}
+	conformance.RefusesUnbalanced(t, New(), "SEK", acme)
 }
 
 func TestBooksThatSIECanNotHaveAreRefused(t *testing.T) {
@@ -220,13 +205,7 @@ func TestBooksThatSIECanNotHaveAreRefused(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			books := conformance.Books("SEK")
-			test.spoil(books)
-			_, err := New().Begin(t.Context(), conformance.Batch(books, []byte(acme)), nil)
-			var refused *exporters.OptionError
-			if !errors.As(err, &refused) || !strings.HasPrefix(err.Error(), test.want) {
-				t.Errorf("%v, want %s…", err, test.want)
-			}
+			conformance.RefusesBooks(t, New(), "SEK", acme, test.spoil, test.want)
 		})
 	}
 }
@@ -249,39 +228,15 @@ func TestOptionsThatCanNotWorkAreRefused(t *testing.T) {
 		{`{"companyName": "A", "dimensions": {"проект": 6}}`, `dimensions.проект: has the character U+043F`},
 	}
 	for _, test := range tests {
-		err := New().Validate([]byte(test.options))
-		var refused *exporters.OptionError
-		if !errors.As(err, &refused) || !strings.HasPrefix(err.Error(), test.want) {
-			t.Errorf("%s: %v, want %s…", test.options, err, test.want)
-		}
+		conformance.RefusesOptions(t, New(), test.options, test.want)
 	}
-}
-
-// render makes the files of the readable vouchers of the suite.
-func render(t *testing.T, currency, options string) conformance.Artifact {
-	t.Helper()
-	books := conformance.Books(currency)
-	artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(options)), conformance.Readable(conformance.Vouchers(t, books)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return artifact
 }
 
 func BenchmarkWrite(b *testing.B) { conformance.Benchmark(b, New(), []byte(acme)) }
 
 func TestThePageOfTheExporterIsTrue(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "exporters", "sie.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	golden, err := os.ReadFile(filepath.Join("testdata", "monthly-29934120.si"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	firstVoucher, _, _ := strings.Cut(strings.ReplaceAll(decode(t, golden), "\r\n", "\n"), "}\n")
-	if !strings.Contains(string(page), firstVoucher+"}\n") {
-		t.Errorf("it does not show the first voucher of the golden file:\n%s", firstVoucher)
-	}
+	content := decode(t, conformance.Sample(t, New(), "SEK", acme).Files[0].Content)
+	firstVoucher, _, _ := strings.Cut(strings.ReplaceAll(content, "\r\n", "\n"), "}\n")
+	conformance.PageShows(t, "../../docs/exporters/sie.md", firstVoucher+"}\n")
 }

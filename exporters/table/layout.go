@@ -141,16 +141,16 @@ func (l *Layout) checkColumn(c *Column, field string, named map[string]bool) err
 
 // mediaType of the file.
 func (l *Layout) mediaType() string {
-	charset, header := strings.TrimSuffix(l.Encoding, "-bom"), "absent"
+	encoding, header := strings.TrimSuffix(l.Encoding, "-bom"), "absent"
 	switch {
 	case l.Format == JSONLines:
 		return "application/jsonl; charset=utf-8"
 	case l.Format == Fixed:
-		return "text/plain; charset=" + charset
+		return "text/plain; charset=" + encoding
 	case l.Header:
 		header = "present"
 	}
-	return fmt.Sprintf("text/csv; charset=%s; header=%s", charset, header)
+	return fmt.Sprintf("text/csv; charset=%s; header=%s", encoding, header)
 }
 
 // hasHeader says whether the file begins with the names of its columns.

@@ -1,17 +1,14 @@
 package xledger
 
 import (
-	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
-	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/exporters/conformance"
 	"github.com/ledgerport/ledgerport/ledger"
 )
@@ -45,7 +42,7 @@ func FuzzTexts(f *testing.F) {
 // The golden file is also what docs/exporters/xledger.md shows.
 func TestFilesAreAsReviewed(t *testing.T) {
 	t.Parallel()
-	file := render(t, full, nil).Files[0]
+	file := conformance.Sample(t, New(), "SEK", full).Files[0]
 	golden := filepath.Join("testdata", file.Name)
 	conformance.Golden(t, golden, file.Content, *update)
 }
@@ -58,7 +55,7 @@ func TestEachPostingIsARow(t *testing.T) {
 		`{"taxRules": {"01": "1"}, "noTaxRule": "0"}`: "GL 1 2026 7 20261103: 5800 1000.00 0, 2641 120.00 0, 6071 500.00 1, 0990 80.00 0, 2890 -1700.00 0",
 		full: "EXP 1 2026 7 20261103: 5800 1000.00 , 2641 120.00 , 6071 500.00 1, 0990 80.00 , 2890 -1700.00 ",
 	} {
-		rows, err := read(render(t, options, ordinary).Files[0].Content)
+		rows, err := read(conformance.Sample(t, New(), "SEK", options, conformance.Ordinary).Files[0].Content)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,7 +72,7 @@ func TestEachPostingIsARow(t *testing.T) {
 
 func TestForeignAmountsAreBesideThoseOfTheBooks(t *testing.T) {
 	t.Parallel()
-	rows, err := read(render(t, full, func(v *ledger.Voucher) bool { return v.ClaimID == "claim-dinars" }).Files[0].Content)
+	rows, err := read(conformance.Sample(t, New(), "SEK", full, func(v *ledger.Voucher) bool { return v.ClaimID == "claim-dinars" }).Files[0].Content)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +109,7 @@ func TestARunOfALongNameIsToldFromTheNextByItsReference(t *testing.T) {
 
 func TestColumnsAreTheTenants(t *testing.T) {
 	t.Parallel()
-	file := render(t, custom, ordinary).Files[0]
+	file := conformance.Sample(t, New(), "SEK", custom, conformance.Ordinary).Files[0]
 	want := "0b8f7d5e-6f3a-4f0e-9a53-0e4c1d2b3a49;1;5800;T\xe5g Malm\xf6\x96G\xf6teborg;1000.00;x\r\n"
 	if !strings.HasPrefix(string(file.Content), want) || file.MediaType != "text/csv; charset=windows-1252; header=absent" {
 		t.Errorf("%s: %q, want %q…", file.MediaType, file.Content, want)
@@ -122,7 +119,7 @@ func TestColumnsAreTheTenants(t *testing.T) {
 func TestWhatIsTooLongIsHeldUnlessItIsText(t *testing.T) {
 	t.Parallel()
 	narrow := `{"columns": [{"name": "Account", "value": "line.account", "width": 3}]}`
-	held := render(t, narrow, ordinary).Held
+	held := conformance.Sample(t, New(), "SEK", narrow, conformance.Ordinary).Held
 	if len(held) != 1 || held[0].Message != `the column "Account" of the Expense posting of line 1 is longer than the width 3 of the column; widen it, or cut the text by left(…, 3)` {
 		t.Errorf("held %v", held)
 	}
@@ -144,11 +141,7 @@ func TestOptionsThatCanNotWorkAreRefused(t *testing.T) {
 		`{"columns": [{"name": "a", "value": "''", "width": -1}]}`: `columns[0].width: is not within`,
 		`{"delimiter": ","}`:                                       `delimiter: is not an option`,
 	} {
-		err := New().Validate([]byte(options))
-		var refused *exporters.OptionError
-		if !errors.As(err, &refused) || !strings.HasPrefix(err.Error(), want) {
-			t.Errorf("%s: %v, want %s…", options, err, want)
-		}
+		conformance.RefusesOptions(t, New(), options, want)
 	}
 	books := conformance.Books("SEK")
 	books.TaxCodes = []v1alpha1.TaxCode{{Code: "01", Rate: "25"}}
@@ -162,40 +155,12 @@ func BenchmarkWrite(b *testing.B) { conformance.Benchmark(b, New(), []byte(full)
 
 func TestThePageOfTheExporterIsTrue(t *testing.T) {
 	t.Parallel()
-	content, err := os.ReadFile(filepath.Join("..", "..", "docs", "exporters", "xledger.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	page := string(content)
-	golden, err := os.ReadFile(filepath.Join("testdata", "monthly-29934120.csv"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if shown := strings.Join(strings.Split(string(golden), "\r\n")[:6], "\n"); !strings.Contains(page, shown) {
-		t.Errorf("it does not show the first voucher:\n%s", shown)
-	}
+	const page = "../../docs/exporters/xledger.md"
+	rows := strings.Split(string(conformance.Sample(t, New(), "SEK", full).Files[0].Content), "\r\n")
+	conformance.PageShows(t, page, strings.Join(rows[:6], "\n"))
 	for _, c := range defaultColumns(&options{Entity: "1001", VoucherType: "EXP"}) {
-		if c.Value != "''" && !strings.Contains(page, "| `"+c.Name+"` | `"+c.Value+"` |") {
-			t.Errorf("the column %s is not on it with %s", c.Name, c.Value)
+		if c.Value != "''" {
+			conformance.PageShows(t, page, "| `"+c.Name+"` | `"+c.Value+"` |")
 		}
 	}
-}
-
-func ordinary(v *ledger.Voucher) bool { return v.ClaimID == "claim-ordinary" }
-
-// render makes the file of the readable vouchers of the suite that pass a filter.
-func render(t *testing.T, options string, keep func(*ledger.Voucher) bool) conformance.Artifact {
-	t.Helper()
-	books := conformance.Books("SEK")
-	var vouchers []*ledger.Voucher
-	for _, voucher := range conformance.Readable(conformance.Vouchers(t, books)) {
-		if keep == nil || keep(voucher) {
-			vouchers = append(vouchers, voucher)
-		}
-	}
-	artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(options)), vouchers)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return artifact
 }

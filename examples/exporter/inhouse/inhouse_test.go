@@ -25,6 +25,18 @@ func FuzzTexts(f *testing.F) {
 	conformance.FuzzTexts(f, New(), []byte(acme), conformance.ReadBack(readBack))
 }
 
+func TestATextThatTheLedgerSystemCanNotHaveIsHeld(t *testing.T) {
+	t.Parallel()
+	conformance.Holds(t, New(), "SEK", acme, func(v *ledger.Voucher) { v.Text = "Besök" }, "the text has the character U+00F6")
+	conformance.Holds(t, New(), "SEK", acme, func(v *ledger.Voucher) { v.Text = "a|b" }, "the text has the character U+007C")
+}
+
+func TestOptionsThatCanNotWorkAreRefused(t *testing.T) {
+	t.Parallel()
+	conformance.RefusesOptions(t, New(), `{}`, "company: is required")
+	conformance.RefusesOptions(t, New(), `{"company": "Acme"}`, "company: is not one to eight capital letters or digits")
+}
+
 // readBack reads a file as the ledger system does: amounts are in the books' currency, whose decimals it counts.
 func readBack(files []conformance.File) (found []conformance.Found, err error) {
 	lines := strings.Split(strings.TrimSuffix(string(files[0].Content), "\n"), "\n")
