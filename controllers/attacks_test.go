@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"golang.org/x/crypto/ssh/knownhosts"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,6 +36,16 @@ func TestATenantWhoReachesForWhatIsOthers(t *testing.T) {
 		{"a Secret behind a path", func(p *parts) {
 			p.source.Spec.Postgres.ConnectionSecretRef.Name = "../../" + elsewhere + "/secrets/claims-db"
 		}, v1alpha1.ConditionCredentialsReady, []string{v1alpha1.ReasonSecretUnreadable, v1alpha1.ReasonSecretNotFound}},
+		{"the token of a service account, to send it to a database", func(p *parts) {
+			p.secret.Type = corev1.SecretTypeServiceAccountToken
+			p.secret.Annotations = map[string]string{corev1.ServiceAccountNameKey: "default"}
+		}, v1alpha1.ConditionCredentialsReady, []string{v1alpha1.ReasonSecretTypeRefused}},
+		{"the login of a registry, to send it to a database", func(p *parts) {
+			p.secret.Type = corev1.SecretTypeDockerConfigJson
+			p.secret.StringData[corev1.DockerConfigJsonKey] = "{}"
+		}, v1alpha1.ConditionCredentialsReady, []string{v1alpha1.ReasonSecretTypeRefused}},
+		{"what Helm keeps, to send it to a database", func(p *parts) { p.secret.Type = "helm.sh/release.v1" },
+			v1alpha1.ConditionCredentialsReady, []string{v1alpha1.ReasonSecretTypeRefused}},
 		{"a source of another namespace", func(p *parts) { p.export.Spec.SourceRef.Namespace = elsewhere },
 			v1alpha1.ConditionSourceReady, []string{v1alpha1.ReasonAccessDenied}},
 		{"a destination of another namespace", func(p *parts) { p.export.Spec.DestinationRef.Namespace = elsewhere },

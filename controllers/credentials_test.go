@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
+	neturl "net/url"
 	"os"
 	"strings"
 	"sync"
@@ -122,6 +123,14 @@ func TestExternalSecretsMayBeInstalledLater(t *testing.T) {
 	eventually(w, w.export(), lastRunIs(v1alpha1.RunSucceeded))
 	w.unsynced(external, "the vault is sealed") // it is watched by now
 	eventually(w, w.export(), credentialsAre(metav1.ConditionFalse, v1alpha1.ReasonExternalSecretNotReady, "the vault is sealed"))
+
+	w.removeExternalSecrets()
+	eventually(w, w.export(), credentialsAre(metav1.ConditionFalse, v1alpha1.ReasonExternalSecretsNotInstalled, "External Secrets Operator"))
+	w.installExternalSecrets()
+	external = w.externalSecret("portal", "portal-login")
+	w.create(external)
+	w.synced(external, 0)
+	eventually(w, w.export(), credentialsAre(metav1.ConditionTrue, v1alpha1.ReasonReady))
 }
 
 // TestCredentialsThatAreNotReadyAreNamed breaks the credentials of an accounting system in every way, and mends them.
@@ -144,7 +153,7 @@ func TestCredentialsThatAreNotReadyAreNamed(t *testing.T) {
 			external := w.externalSecret("portal", "portal-login")
 			w.create(external)
 			w.unsynced(external, "could not get secret data from provider:\n403 from vault.example")
-		}, reason: v1alpha1.ReasonExternalSecretNotReady, words: []string{"provider: 403 from vault.example", "SecretSyncedError"}},
+		}, reason: v1alpha1.ReasonExternalSecretNotReady, words: []string{"SecretSyncedError: could not", "provider: 403 from vault.example"}},
 		{name: "a provider that quotes the password", secret: login, sync: func(w *world) {
 			external := w.externalSecret("portal", "portal-login")
 			w.create(external)
@@ -175,6 +184,11 @@ func TestCredentialsThatAreNotReadyAreNamed(t *testing.T) {
 		{name: "a Secret, taken as it is, that is missing", change: func(export *v1alpha1.AccountingExport) {
 			export.Spec.Credentials = &v1alpha1.CredentialsSpec{SecretRef: &v1alpha1.LocalReference{Name: "portal-login"}}
 		}, reason: v1alpha1.ReasonSecretNotFound, words: []string{"portal-login"}},
+		{name: "a provider that writes a megabyte for terminals", secret: login, sync: func(w *world) {
+			external := w.externalSecret("portal", "portal-login")
+			w.create(external)
+			w.unsynced(external, "\x1b[31msealed\r\n"+strings.Repeat("x", 1<<20))
+		}, reason: v1alpha1.ReasonExternalSecretNotReady, words: []string{" [31msealed  xxx", "…"}},
 		{name: "no credentials at all", change: func(export *v1alpha1.AccountingExport) { export.Spec.Credentials = nil },
 			reason: v1alpha1.ReasonCredentialsRequired, words: []string{"portal", "pass-word"}, stalled: true},
 	}
@@ -274,6 +288,64 @@ func (w *world) loggedInWith(run, password string) {
 	if string(file) != digest(password) {
 		w.Errorf("run %s was not given the present password", run)
 	}
+}
+
+// TestEachFaultOfCredentialsIsNoticedAtOnce breaks what works, in every way, under an operator that looks again in an hour.
+func TestEachFaultOfCredentialsIsNoticedAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorldLookingEvery(t, time.Hour)
+	w.installExternalSecrets()
+	login, database := w.login(), w.secret()
+	external, url := w.externalSecret("portal", "portal-login"), w.externalSecret("database", "claims-db")
+	source, export := w.source(), w.portalExport()
+	source.Spec.Postgres.ConnectionSecretRef = nil
+	source.Spec.Postgres.ConnectionExternalSecretRef = &v1alpha1.ExternalSecretKeyReference{
+		ExternalSecretReference: v1alpha1.ExternalSecretReference{Name: "database"}, Key: "url",
+	}
+	export.Annotations = nil
+	export.Spec.Credentials.ExternalSecretRef.MaxAge = &metav1.Duration{Duration: 10 * time.Minute}
+	right := map[string]string{"user": "ledgerport", "pass-word": password}
+	w.create(login, database, external, url)
+	w.synced(external, 0)
+	w.synced(url, 0)
+	w.create(source, w.chart(), w.destination(), export)
+	steps := []struct {
+		reason       string
+		about        string // of the event
+		breaks, mend func()
+	}{
+		{v1alpha1.ReasonExternalSecretNotFound, "monthly", func() { w.delete(external) }, func() {
+			external = w.externalSecret("portal", "portal-login")
+			w.create(external)
+			w.synced(external, 0)
+		}},
+		{v1alpha1.ReasonExternalSecretNotReady, "monthly", func() { w.unsynced(external, "the vault is sealed") }, func() { w.synced(external, 0) }},
+		{v1alpha1.ReasonExternalSecretStale, "monthly", func() { w.synced(external, time.Hour) }, func() { w.synced(external, 0) }},
+		{v1alpha1.ReasonSecretNotFound, "monthly", func() { w.delete(login); w.synced(external, 0) }, func() {
+			login = w.login()
+			w.create(login)
+			w.synced(external, 0)
+		}},
+		{v1alpha1.ReasonSecretKeyMissing, "monthly", func() { w.merge(login, `{"data":{"pass-word":null}}`); w.synced(external, 0) },
+			func() { w.patchSecret(login, right); w.synced(external, 0) }},
+		{v1alpha1.ReasonSecretKeyMissing, "monthly", func() { w.merge(login, `{"data":{"pass-word":""}}`); w.synced(external, 0) },
+			func() { w.patchSecret(login, right); w.synced(external, 0) }},
+		{v1alpha1.ReasonLoginRefused, "claims", func() {
+			w.patchSecret(database, map[string]string{"url": changeURL(w, func(u *neturl.URL) { u.User = neturl.UserPassword(u.User.Username(), "hunter2") })})
+			w.synced(url, 0)
+		}, func() { w.patchSecret(database, map[string]string{"url": w.database}); w.synced(url, 0) }},
+	}
+	for _, step := range steps {
+		eventually(w, w.export(), credentialsAre(metav1.ConditionTrue, v1alpha1.ReasonReady))
+		step.breaks()
+		broken := time.Now()
+		eventually(w, w.export(), credentialsAre(metav1.ConditionFalse, step.reason))
+		t.Logf("%s is noticed after %s", step.reason, time.Since(broken).Round(time.Millisecond))
+		w.expectEvent(step.about, step.reason)
+		step.mend()
+	}
+	eventually(w, w.export(), credentialsAre(metav1.ConditionTrue, v1alpha1.ReasonReady))
+	w.neverSays("hunter2")
 }
 
 // TestASyncThatGetsTooOldIsNoticedInTime has nothing change but the time.

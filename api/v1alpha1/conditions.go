@@ -118,6 +118,8 @@ const (
 	ReasonSecretKeyMissing Reason = "SecretKeyMissing"
 	// ReasonSecretUnreadable: the operator may not read the Secret.
 	ReasonSecretUnreadable Reason = "SecretUnreadable"
+	// ReasonSecretTypeRefused: the Secret is of a type that is for another purpose, such as the token of a service account.
+	ReasonSecretTypeRefused Reason = "SecretTypeRefused"
 	// ReasonMalformedURL: the Secret's value is not a PostgreSQL connection URL.
 	ReasonMalformedURL Reason = "MalformedURL"
 	// ReasonMalformedKey: the Secret's value is no private key, or its passphrase does not open it.

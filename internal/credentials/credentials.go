@@ -90,8 +90,17 @@ func (s Secrets) data(ctx context.Context, namespace, name string) (map[string][
 			"the operator may not get Secret %s/%s; grant its service account the verb get on Secrets of that namespace", namespace, name)
 	case err != nil:
 		return nil, unreadable(ctx, v1alpha1.ReasonSecretUnreadable, err, "Secret", namespace, name)
+	case slices.Contains(otherPurposes, secret.Type):
+		return nil, refused(v1alpha1.ReasonSecretTypeRefused, nil,
+			"Secret %s/%s is of type %s, which is for another purpose than to log in where a resource says; name another", namespace, name, secret.Type)
 	}
 	return secret.Data, nil
+}
+
+// otherPurposes are types of Secrets that are sent nowhere: who names a Secret and a host may not be allowed to read it.
+var otherPurposes = []corev1.SecretType{
+	corev1.SecretTypeServiceAccountToken, corev1.SecretTypeBootstrapToken, corev1.SecretTypeDockercfg, corev1.SecretTypeDockerConfigJson,
+	corev1.SecretTypeTLS, "helm.sh/release.v1",
 }
 
 // storeIsBroken says whether a failure is one of whoever keeps the credentials, as opposed to a wrong name or key.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failure"
@@ -63,12 +64,28 @@ func TestOnlyABrokenStoreIsReplaced(t *testing.T) {
 
 func TestAMessageThatQuotesAValueIsNotPassedOn(t *testing.T) {
 	t.Parallel()
-	data := map[string][]byte{"password": []byte("hunter2\n"), "port": []byte("22"), "empty": nil}
+	data := map[string][]byte{"password": []byte("hunter2\n"), "port": []byte("22"), "empty": nil, "key": []byte("BEGIN\nlittle-by-little\nEND\n")}
 	for message, want := range map[string]bool{
 		"no access for hunter2": true, "no access at port 22": false, "": false, strings.Repeat("x", 1000): false,
+		"no access for aHVudGVyMgo=": true, "no access for aHVudGVyMgo": true, "BEGIN little-by-little END": true, `"little-by-little\n"`: true,
 	} {
 		if got := quotes(message, data); got != want {
 			t.Errorf("%q: %t, want %t", message, got, want)
+		}
+	}
+}
+
+func TestAForeignMessageIsOneShortLine(t *testing.T) {
+	t.Parallel()
+	secrets := Secrets{API: fake.NewClientBuilder().Build()}
+	for message, want := range map[string]string{
+		"403 from\nvault":          "403 from vault",
+		"\x1b[31mred\x00\u202e":    " [31mred  ",
+		strings.Repeat("x", 1<<20): strings.Repeat("x", 300) + "…",
+		strings.Repeat("ø", 1<<10): strings.Repeat("ø", 150) + "…",
+	} {
+		if got := secrets.passOn(t.Context(), message, "acme", "portal"); got != want {
+			t.Errorf("%.40q became %.400q", message, got)
 		}
 	}
 }

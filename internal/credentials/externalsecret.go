@@ -1,8 +1,9 @@
 package credentials
 
 import (
-	"bytes"
 	"context"
+	"encoding/base64"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -46,7 +47,7 @@ func (s Secrets) bound(ctx context.Context, ref Reference) (secret string, stale
 			"ExternalSecret %s/%s was not synced yet; is the External Secrets Operator running?", ref.Namespace, name)
 	case ready.Status != corev1.ConditionTrue:
 		return "", time.Time{}, refused(v1alpha1.ReasonExternalSecretNotReady, nil,
-			"ExternalSecret %s/%s is not synced (%s): %s", ref.Namespace, name, ready.Reason, s.passOn(ctx, ready.Message, ref.Namespace, secret))
+			"ExternalSecret %s/%s is not synced: %s", ref.Namespace, name, s.passOn(ctx, ready.Reason+": "+ready.Message, ref.Namespace, secret))
 	case ref.External.MaxAge == nil:
 		return secret, time.Time{}, nil
 	}
@@ -120,10 +121,15 @@ func (s Secrets) passOn(ctx context.Context, message, namespace, secret string) 
 	return line
 }
 
-// quotes says whether a message holds a value of a Secret. Values of a few characters are in every text.
+// quotes says whether a message holds a value of a Secret, a line of one, or one as base64. Texts of a few characters are in every
+// message.
 func quotes(message string, data map[string][]byte) bool {
 	for _, value := range data {
-		if value = bytes.TrimSpace(value); len(value) >= 4 && bytes.Contains([]byte(message), value) {
+		texts := append(strings.Split(string(value), "\n"), string(value), base64.StdEncoding.EncodeToString(value), base64.RawURLEncoding.EncodeToString(value))
+		if slices.ContainsFunc(texts, func(text string) bool {
+			text = strings.TrimSpace(text)
+			return len(text) >= 4 && strings.Contains(message, text)
+		}) {
 			return true
 		}
 	}
