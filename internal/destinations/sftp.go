@@ -60,8 +60,8 @@ func openSFTP(spec v1alpha1.SFTPDestination, keys SFTPKeys, policy *outbound.Pol
 
 // session connects, makes sure that the directory is there, lets something be done, and disconnects. The connection outlives
 // the context by the time that undoing may take.
-func (s *fileServer) session(ctx context.Context, work func(*sftp.Client) error) error {
-	connection, err := s.connect(ctx)
+func (s *fileServer) session(ctx context.Context, work func(*remoteFiles) error) error {
+	connection, wire, err := s.connect(ctx)
 	if err != nil {
 		return s.failure(ctx, err)
 	}
@@ -74,15 +74,16 @@ func (s *fileServer) session(ctx context.Context, work func(*sftp.Client) error)
 		return s.failure(ctx, s.noSubsystem(err))
 	}
 	defer func() { _ = connection.Close(); _ = client.Close() }() // the client alone would wait for the server's last word
-	if err := s.findRoot(client); err != nil {
+	files := &remoteFiles{client, wire}
+	if err := s.findRoot(files); err != nil {
 		return s.failure(ctx, err)
 	}
-	return s.failure(ctx, work(client))
+	return s.failure(ctx, work(files))
 }
 
 // findRoot makes sure that it is the object that is missing, if one is, and not the directory: a volume that is not mounted
 // must not look like an empty one.
-func (s *fileServer) findRoot(client *sftp.Client) error {
+func (s *fileServer) findRoot(client *remoteFiles) error {
 	root, err := client.Stat(s.spec.Path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -95,7 +96,7 @@ func (s *fileServer) findRoot(client *sftp.Client) error {
 
 // Check implements Destination. It does all that Put, Stat and Remove do, in a directory of its own.
 func (s *fileServer) Check(ctx context.Context) error {
-	return s.session(ctx, func(client *sftp.Client) error {
+	return s.session(ctx, func(client *remoteFiles) error {
 		directory := s.remote(probePrefix + rand.Text())
 		if err := client.Mkdir(directory); err != nil {
 			return s.explain(client, err, 0)
@@ -108,7 +109,7 @@ func (s *fileServer) Check(ctx context.Context) error {
 	})
 }
 
-func (s *fileServer) tryOut(ctx context.Context, client *sftp.Client, probe string) error {
+func (s *fileServer) tryOut(ctx context.Context, client *remoteFiles, probe string) error {
 	content := rand.Text()
 	sum := sha256.Sum256([]byte(content))
 	want := Object{Size: int64(len(content)), SHA256: hex.EncodeToString(sum[:])}
@@ -123,8 +124,11 @@ func (s *fileServer) tryOut(ctx context.Context, client *sftp.Client, probe stri
 }
 
 // removeStaleProbes removes what checks left behind that ended with their operator, or with their connection.
-func (s *fileServer) removeStaleProbes(client *sftp.Client) error {
+func (s *fileServer) removeStaleProbes(client *remoteFiles) error {
 	entries, err := client.ReadDir(s.spec.Path)
+	if errors.Is(err, errListing) {
+		return nil // what is between so much else stays, and is hidden
+	}
 	if err != nil {
 		return err
 	}
@@ -140,7 +144,7 @@ func (s *fileServer) removeStaleProbes(client *sftp.Client) error {
 }
 
 // removeProbe removes the directory of a check with what is in it. Another operator may be faster.
-func removeProbe(client *sftp.Client, directory string) error {
+func removeProbe(client *remoteFiles, directory string) error {
 	entries, err := client.ReadDir(directory)
 	for _, entry := range entries {
 		err = errors.Join(err, ifThere(client.Remove(path.Join(directory, entry.Name()))))
@@ -163,7 +167,7 @@ func (s *fileServer) Put(ctx context.Context, key string, object Object, content
 		return err
 	}
 	verified := newVerifier(contextReader{ctx, content}, object)
-	err := s.session(ctx, func(client *sftp.Client) error {
+	err := s.session(ctx, func(client *remoteFiles) error {
 		name := s.remote(key)
 		if err := client.MkdirAll(path.Dir(name)); err != nil {
 			return s.explain(client, err, 0)
@@ -178,7 +182,7 @@ func (s *fileServer) Put(ctx context.Context, key string, object Object, content
 
 // put writes a file into a directory that is there, and leaves nothing where that fails while the connection holds. What it
 // leaves else is hidden, and the next one that comes to write the file or to remove it takes it away.
-func (s *fileServer) put(ctx context.Context, client *sftp.Client, name string, object Object, content io.Reader) error {
+func (s *fileServer) put(ctx context.Context, client *remoteFiles, name string, object Object, content io.Reader) error {
 	if err := clearRemoteParts(ctx, client, name); err != nil {
 		return err
 	}
@@ -201,7 +205,7 @@ func (s *fileServer) Stat(ctx context.Context, key string) (found Object, err er
 	if err := ValidateKey(key); err != nil {
 		return Object{}, err
 	}
-	err = s.session(ctx, func(client *sftp.Client) (err error) {
+	err = s.session(ctx, func(client *remoteFiles) (err error) {
 		found, err = read(client, s.remote(key))
 		if errors.Is(err, fs.ErrNotExist) {
 			return ErrNotFound
@@ -212,7 +216,7 @@ func (s *fileServer) Stat(ctx context.Context, key string) (found Object, err er
 }
 
 // read describes a file.
-func read(client *sftp.Client, name string) (Object, error) {
+func read(client *remoteFiles, name string) (Object, error) {
 	file, err := client.Open(name)
 	if err != nil {
 		return Object{}, err
@@ -227,7 +231,7 @@ func (s *fileServer) Remove(ctx context.Context, key string) error {
 	if err := ValidateKey(key); err != nil {
 		return err
 	}
-	return s.session(ctx, func(client *sftp.Client) error {
+	return s.session(ctx, func(client *remoteFiles) error {
 		name := s.remote(key)
 		if err := clearRemoteParts(ctx, client, name); err != nil {
 			return err
@@ -242,7 +246,7 @@ func (s *fileServer) Remove(ctx context.Context, key string) error {
 
 // syncDirectories makes the names in a directory durable, and in those above it, which may be new, where the server can. The
 // protocol has no word for it: OpenSSH lets a directory be opened as a file is, and what others answer does not matter.
-func (s *fileServer) syncDirectories(client *sftp.Client, name string) {
+func (s *fileServer) syncDirectories(client *remoteFiles, name string) {
 	if _, can := client.HasExtension(extensionFsync); !can {
 		return
 	}

@@ -5,10 +5,13 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"slices"
+	"sync/atomic"
 	"time"
 
+	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
@@ -19,7 +22,29 @@ const (
 	defaultSSHPort = 22
 	// silence is how long an SFTP server may say nothing while it is waited for. To make a large file durable takes time.
 	silence = time.Minute
+	// mostListed is what is taken of a listing, in bytes: some 5,000 names. It is held in memory, and a server may go on for ever.
+	mostListed = 1 << 20
 )
+
+// errListing ends a listing of which too much came.
+var errListing = errors.New("the listing of a directory does not end")
+
+// remoteFiles are those of an SFTP server, at one connection.
+type remoteFiles struct {
+	*sftp.Client
+	wire *impatient
+}
+
+// ReadDir lists a directory. Where that is too much its error is errListing, and the connection is of no more use.
+func (f *remoteFiles) ReadDir(name string) ([]fs.FileInfo, error) {
+	f.wire.allow(mostListed)
+	entries, err := f.Client.ReadDir(name)
+	if f.wire.exceeded() {
+		return nil, errListing
+	}
+	f.wire.allow(0)
+	return entries, err
+}
 
 // knownHostKeys reads lines of a known_hosts file. The names in them do not matter: all of them are for one server.
 // https://man.openbsd.org/sshd#SSH_KNOWN_HOSTS_FILE_FORMAT
@@ -33,7 +58,7 @@ func knownHostKeys(text string) (keys []ssh.PublicKey, err error) {
 			return keys, nil
 		case err != nil:
 			return nil, failure.Stalled(v1alpha1.ReasonInvalidSpec, err,
-				"spec.sftp.knownHosts has a line that is none of a known_hosts file, or has none: write what `ssh-keyscan HOST` writes, each line a name, a type and a key")
+				"spec.sftp.knownHosts has no line, or one that is none of a known_hosts file or has a type of key that proves nothing any more (ssh-dss): write what `ssh-keyscan HOST` writes, each line a name, a type and a key")
 		case marker != "":
 			return nil, failure.Stalled(v1alpha1.ReasonInvalidSpec, nil, "spec.sftp.knownHosts has the marker @%s; write the server's host keys themselves", marker)
 		}
@@ -62,20 +87,20 @@ func parsePrivateKey(keys SFTPKeys) (signer ssh.Signer, err error) {
 }
 
 // connect logs in. Everything until then ends with the context.
-func (s *fileServer) connect(ctx context.Context) (*ssh.Client, error) {
+func (s *fileServer) connect(ctx context.Context) (*ssh.Client, *impatient, error) {
 	connection, err := s.policy.DialContext(ctx, "tcp", s.address)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer context.AfterFunc(ctx, func() { _ = connection.Close() })()
-	l := &login{server: s}
-	accepted, channels, requests, err := ssh.NewClientConn(&impatient{connection}, s.address, &ssh.ClientConfig{
+	l, wire := &login{server: s}, &impatient{Conn: connection}
+	accepted, channels, requests, err := ssh.NewClientConn(wire, s.address, &ssh.ClientConfig{
 		User: s.spec.User, HostKeyCallback: l.identify, HostKeyAlgorithms: hostKeyAlgorithms(s.known), AuthCallback: l.next,
 	})
 	if err != nil {
-		return nil, l.failure(err)
+		return nil, nil, l.failure(err)
 	}
-	return ssh.NewClient(accepted, channels, requests), nil
+	return ssh.NewClient(accepted, channels, requests), wire, nil
 }
 
 // hostKeyAlgorithms are those by which a server can prove that it has one of the keys, so that it shows that one of its keys
@@ -152,16 +177,38 @@ func (l *login) answer(_, _ string, questions []string, shown []bool) ([]string,
 	return answers, nil
 }
 
-// impatient is a connection that ends where nothing comes for too long after something was written or came.
-type impatient struct{ net.Conn }
+// impatient is a connection that ends where nothing comes for too long after something was written or came, or too much where
+// that is limited.
+type impatient struct {
+	net.Conn
+	came  atomic.Int64 // bytes
+	limit atomic.Int64 // of them; 0 is none
+}
 
 // Read implements net.Conn.
 func (c *impatient) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
+	c.came.Add(int64(n))
+	if err == nil && c.exceeded() {
+		err = errListing
+	}
 	if err == nil {
 		err = c.SetDeadline(time.Now().Add(silence))
 	}
 	return n, err
+}
+
+// allow lets so many bytes come from now on; 0 lets any number.
+func (c *impatient) allow(more int64) {
+	if more > 0 {
+		more += c.came.Load()
+	}
+	c.limit.Store(more)
+}
+
+func (c *impatient) exceeded() bool {
+	limit := c.limit.Load()
+	return limit > 0 && c.came.Load() > limit
 }
 
 // Write implements net.Conn.

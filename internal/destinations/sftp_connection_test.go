@@ -14,7 +14,7 @@ func TestAConnectionEndsWhereNothingComesForTooLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe()
 		defer func() { _, _ = near.Close(), far.Close() }()
-		connection, answer := &impatient{near}, make([]byte, 1)
+		connection, answer := &impatient{Conn: near}, make([]byte, 1)
 		go func() {
 			_, _ = far.Read(make([]byte, 1))
 			<-time.After(silence - time.Second) // slow, and not too slow

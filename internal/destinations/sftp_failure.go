@@ -45,6 +45,8 @@ func (s *fileServer) failure(ctx context.Context, err error) error {
 			"the user %s may not make, write, read, rename, list and remove files and directories in %s; correct their owner, or the server's settings", s.spec.User, s.where())
 	case errors.Is(err, fs.ErrNotExist):
 		return failure.Transient(v1alpha1.ReasonNotWritable, err, "%s was changed by somebody else in the middle of writing", s.where())
+	case errors.Is(err, errListing):
+		return failure.Transient(v1alpha1.ReasonNotWritable, err, "a directory in %s has more names than can be listed (%d MiB of them); move away what is not ours", s.where(), mostListed>>20)
 	case errors.As(err, &short):
 		return failure.Transient(v1alpha1.ReasonNotWritable, err, "%s has confirmed a file, and not kept all of it", s.where())
 	case errors.As(err, &refused):
@@ -54,7 +56,7 @@ func (s *fileServer) failure(ctx context.Context, err error) error {
 }
 
 // explain finds out whether a server has refused to take so many bytes because it has no room: OpenSSH has no code for that.
-func (s *fileServer) explain(client *sftp.Client, err error, size int64) error {
+func (s *fileServer) explain(client *remoteFiles, err error, size int64) error {
 	var refused *sftp.StatusError
 	if !errors.As(err, &refused) {
 		return err

@@ -24,7 +24,7 @@ type remotePart struct {
 
 // clearRemoteParts removes the parts of a name. There are no locks at an SFTP server by which to know dead writers: whoever
 // has written nothing for as long as the patience lasts is dead, or stopped, and has nothing left to publish when it wakes up.
-func clearRemoteParts(ctx context.Context, client *sftp.Client, of string) error {
+func clearRemoteParts(ctx context.Context, client *remoteFiles, of string) error {
 	ticker := time.NewTicker(glance)
 	defer ticker.Stop()
 	for known := map[string]remotePart{}; ; {
@@ -50,7 +50,7 @@ func clearRemoteParts(ctx context.Context, client *sftp.Client, of string) error
 }
 
 // remoteParts gives the parts of a name with their sizes; none where its directory does not exist.
-func remoteParts(client *sftp.Client, of string) (map[string]int64, error) {
+func remoteParts(client *remoteFiles, of string) (map[string]int64, error) {
 	entries, err := client.ReadDir(path.Dir(of))
 	if err != nil {
 		return nil, ifThere(err)
@@ -68,7 +68,7 @@ func remoteParts(client *sftp.Client, of string) (map[string]int64, error) {
 
 // write makes a part of content, whole and durable. The content is read only when the part is there: whoever takes it away
 // later has made sure that it never gets its name.
-func write(client *sftp.Client, hidden string, size int64, content io.Reader) error {
+func write(client *remoteFiles, hidden string, size int64, content io.Reader) error {
 	file, err := client.OpenFile(hidden, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		return err
@@ -93,7 +93,7 @@ type shortError struct{}
 func (*shortError) Error() string { return "the file at the server has another size than was written" }
 
 // makeDurable is fsync where the server can.
-func makeDurable(client *sftp.Client, file *sftp.File) error {
+func makeDurable(client *remoteFiles, file *sftp.File) error {
 	if _, can := client.HasExtension(extensionFsync); !can {
 		return nil
 	}
@@ -104,7 +104,7 @@ func makeDurable(client *sftp.Client, file *sftp.File) error {
 //
 // Without the extension a rename fails where the name is taken (draft-ietf-secsh-filexfer-02, section 6.5). If it is taken by
 // the same object, nothing is left to do. Another one is removed before, so that for a moment there is none.
-func publish(ctx context.Context, client *sftp.Client, hidden, name string, object Object) error {
+func publish(ctx context.Context, client *remoteFiles, hidden, name string, object Object) error {
 	if _, can := client.HasExtension(extensionPosixRename); can {
 		return client.PosixRename(hidden, name)
 	}

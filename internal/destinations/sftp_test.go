@@ -148,6 +148,7 @@ func TestWhatIsWrittenForAnSFTPServerIsReadBeforeItIsAsked(t *testing.T) {
 		{"no line", "# nothing yet\n", destinations.SFTPKeys{PrivateKey: plain}, v1alpha1.ReasonInvalidSpec},
 		{"a line without a name", strings.TrimPrefix(line, "sftp.example.com "), destinations.SFTPKeys{PrivateKey: plain}, v1alpha1.ReasonInvalidSpec},
 		{"a line that is cut off", line + "\n" + line[:40], destinations.SFTPKeys{PrivateKey: plain}, v1alpha1.ReasonInvalidSpec},
+		{"a line of a type that proves nothing", line + "\nsftp.example.com ssh-dss AAAAB3NzaC1kc3MAAAABAQ==\n", destinations.SFTPKeys{PrivateKey: plain}, v1alpha1.ReasonInvalidSpec},
 		{"an authority", "@cert-authority " + line, destinations.SFTPKeys{PrivateKey: plain}, v1alpha1.ReasonInvalidSpec},
 		{"a private key with its passphrase", line, destinations.SFTPKeys{PrivateKey: locked, Passphrase: []byte("correct-horse")}, ""},
 		{"a private key without its passphrase", line, destinations.SFTPKeys{PrivateKey: locked}, v1alpha1.ReasonMalformedKey},
@@ -241,16 +242,28 @@ func TestAUserLogsInWithWhatTheServerAsksFor(t *testing.T) {
 // serveFiles serves a directory to whom the settings let in.
 func serveFiles(t *testing.T, settings *ssh.ServerConfig) (spec v1alpha1.ExportDestinationSpec, directory string) {
 	t.Helper()
+	directory = t.TempDir()
+	spec = serveSFTP(t, settings, func(channel ssh.Channel) {
+		if server, err := sftp.NewServer(channel); err == nil {
+			_ = server.Serve()
+		}
+	})
+	spec.SFTP.Path = directory
+	return spec, directory
+}
+
+// serveSFTP has something speak SFTP with whom the settings let in.
+func serveSFTP(t *testing.T, settings *ssh.ServerConfig, speak func(ssh.Channel)) v1alpha1.ExportDestinationSpec {
+	t.Helper()
 	private, public := testsftp.NewKey(t)
 	signer, err := ssh.ParsePrivateKey(private)
 	must(t, err)
 	settings.AddHostKey(signer)
-	directory = t.TempDir()
 	listener := listen(t)
-	go acceptAll(listener, func(connection net.Conn) { serve(connection, settings) })
+	go acceptAll(listener, func(connection net.Conn) { serve(connection, settings, speak) })
 	return v1alpha1.ExportDestinationSpec{SFTP: &v1alpha1.SFTPDestination{
-		Host: "127.0.0.1", Port: portOf(listener.Addr()), User: "books", Path: directory, KnownHosts: knownhosts.Line([]string{"a-name-that-does-not-matter"}, public),
-	}}, directory
+		Host: "127.0.0.1", Port: portOf(listener.Addr()), User: "books", Path: ".", KnownHosts: knownhosts.Line([]string{"a-name-that-does-not-matter"}, public),
+	}}
 }
 
 func acceptAll(listener net.Listener, serve func(net.Conn)) {
@@ -263,7 +276,7 @@ func acceptAll(listener net.Listener, serve func(net.Conn)) {
 	}
 }
 
-func serve(connection net.Conn, settings *ssh.ServerConfig) {
+func serve(connection net.Conn, settings *ssh.ServerConfig, speak func(ssh.Channel)) {
 	defer func() { _ = connection.Close() }()
 	_, channels, requests, err := ssh.NewServerConn(connection, settings)
 	if err != nil {
@@ -280,10 +293,7 @@ func serve(connection net.Conn, settings *ssh.ServerConfig) {
 				_ = request.Reply(request.Type == "subsystem", nil)
 			}
 		}()
-		server, err := sftp.NewServer(channel)
-		if err == nil {
-			_ = server.Serve()
-		}
+		speak(channel)
 		_ = channel.Close()
 	}
 }
@@ -440,6 +450,18 @@ func TestACheckOfAnSFTPServerRemovesWhatADeadOneLeft(t *testing.T) {
 	must(t, os.Chmod(account.Directory, 0o777))
 	must(t, s.Check(t.Context()))
 	s.holds(t, ".ledgerport-probe-YOUNG/probe")
+}
+
+func TestAnSFTPDirectoryMayHaveMuchThatIsNotOurs(t *testing.T) {
+	t.Parallel()
+	account := testsftp.New(t)
+	for i := range 12_000 {
+		must(t, os.WriteFile(filepath.Join(account.Directory, fmt.Sprintf("statement-of-account-%06d.pdf", i)), nil, 0o600))
+	}
+	s := subjectOf(t, account)
+	must(t, s.Check(t.Context()))
+	put(t, s, key, "content")
+	must(t, s.Remove(t.Context(), key))
 }
 
 func TestAFullSFTPServerIsNamedAndKeepsNothing(t *testing.T) {

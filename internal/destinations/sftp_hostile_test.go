@@ -1,0 +1,88 @@
+package destinations_test
+
+import (
+	"context"
+	"encoding/binary"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/destinations"
+)
+
+// Types of packets of the protocol. draft-ietf-secsh-filexfer-02, section 3
+const (
+	packetInit, packetVersion                                                = 1, 2
+	packetOpen, packetRead, packetStat, packetOpenDirectory, packetReadNames = 3, 5, 17, 11, 12
+	packetStatus, packetHandle, packetData, packetNames, packetAttributes    = 101, 102, 103, 104, 105
+)
+
+// endlessSFTP has a directory whose listing does not end, with a file that does not end, and says to everything else that
+// it is done.
+func endlessSFTP(channel ssh.Channel) {
+	const directory = 0o40755
+	name := ssh.Marshal(struct {
+		Name, Long string
+		Flags      uint32
+	}{strings.Repeat("n", 200), strings.Repeat("l", 200), 0})
+	for {
+		var head [5]byte // length and type
+		if _, err := io.ReadFull(channel, head[:]); err != nil {
+			return
+		}
+		body := make([]byte, binary.BigEndian.Uint32(head[:])-1)
+		if _, err := io.ReadFull(channel, body); err != nil {
+			return
+		}
+		kind, content := byte(packetStatus), []byte{0, 0, 0, 0} // which is well
+		switch head[4] {
+		case packetInit:
+			body, kind, content = []byte{0, 0, 0, 3}, packetVersion, nil
+		case packetStat:
+			kind, content = packetAttributes, ssh.Marshal(struct{ Flags, Mode uint32 }{4, directory})
+		case packetOpen, packetOpenDirectory:
+			kind, content = packetHandle, ssh.Marshal(struct{ Handle string }{"h"})
+		case packetRead:
+			kind, content = packetData, ssh.Marshal(struct{ Data []byte }{make([]byte, 1000)})
+		case packetReadNames:
+			kind, content = packetNames, append([]byte{0, 0, 0, 100}, strings.Repeat(string(name), 100)...)
+		}
+		packet := append(append([]byte{kind}, body[:4]...), content...) // its id is that of the question
+		if _, err := channel.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(packet))), packet...)); err != nil {
+			return
+		}
+	}
+}
+
+func TestAnSFTPServerThatDoesNotEndIsLeft(t *testing.T) {
+	t.Parallel()
+	spec := serveSFTP(t, &ssh.ServerConfig{NoClientAuth: true}, endlessSFTP)
+	d := open(t, spec, destinations.Keys{SFTP: destinations.SFTPKeys{Password: []byte("hunter2")}}, "")
+	for name, call := range map[string]func(context.Context) error{
+		"checked": d.Check,
+		"written": func(ctx context.Context) error { return d.Put(ctx, key, describe("x"), strings.NewReader("x")) },
+		"removed": func(ctx context.Context) error { return d.Remove(ctx, key) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // in which some gigabytes come
+			defer cancel()
+			err := call(ctx)
+			expectFailure(t, err, v1alpha1.ReasonNotWritable)
+			if err != nil && !strings.Contains(err.Error(), "more names than can be listed") {
+				t.Errorf("%q does not say why", err)
+			}
+		})
+	}
+	t.Run("read", func(t *testing.T) {
+		t.Parallel()
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		defer cancel()
+		_, err := d.Stat(ctx, key)
+		expectFailure(t, err, v1alpha1.ReasonDestinationUnreachable)
+	})
+}
