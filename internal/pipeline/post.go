@@ -110,7 +110,7 @@ func (f *figures) reader() (next func() (claims.PostedVoucher, error), err error
 	return func() (voucher claims.PostedVoucher, err error) {
 		err = decoder.Decode(&voucher)
 		return voucher, err
-	}, f.content.flush()
+	}, f.content.complete()
 }
 
 // posting is a session with the accounting system, and the record of what it says.

@@ -67,7 +67,7 @@ func (f *spoolFile) Write(p []byte) (int, error) {
 // Close implements io.Closer: the file is complete, and can be read.
 func (f *spoolFile) Close() error {
 	f.SHA256 = hex.EncodeToString(f.hash.Sum(nil))
-	return f.flush()
+	return f.complete()
 }
 
 // Scratch implements exporters.Sink.
@@ -83,7 +83,7 @@ type scratch struct{ *content }
 
 // WriteTo implements io.WriterTo.
 func (s *scratch) WriteTo(w io.Writer) (int64, error) {
-	if err := s.flush(); err != nil {
+	if err := s.complete(); err != nil {
 		return 0, err
 	}
 	return io.Copy(w, s.reader())
@@ -92,11 +92,12 @@ func (s *scratch) WriteTo(w io.Writer) (int64, error) {
 // content is on disk, compressed: accounting formats repeat themselves, and what goes to the disk is a fraction of what is written.
 type content struct {
 	file       *os.File
-	compressed *s2.Writer
+	compressed *s2.Writer // nil once the content is complete
 }
 
-// blockSize bounds what is compressed at once, in bytes.
-const blockSize = 256 << 10
+// blockSize is what is compressed at once, in bytes, and held in memory twice for each content that is being written: a payment
+// order has one for each currency.
+const blockSize = 64 << 10
 
 // newContent makes a file without a name, so that nothing is left of it when the process ends, however it ends.
 func (s *spool) newContent() (*content, error) {
@@ -114,14 +115,24 @@ func (s *spool) newContent() (*content, error) {
 
 // Write implements io.Writer.
 func (c *content) Write(p []byte) (int, error) {
+	if c.compressed == nil {
+		return 0, os.ErrClosed
+	}
 	n, err := c.compressed.Write(p)
 	return n, spoolFailure(err)
 }
 
-// flush lets readers have all that was written.
-func (c *content) flush() error { return spoolFailure(c.compressed.Flush()) }
+// complete lets readers have all that was written, and frees the memory that writing takes. Nothing is written any more.
+func (c *content) complete() error {
+	if c.compressed == nil {
+		return nil
+	}
+	err := c.compressed.Close()
+	c.compressed = nil
+	return spoolFailure(err)
+}
 
-// reader gives what was flushed, from its beginning.
+// reader gives content that is complete, from its beginning.
 func (c *content) reader() io.Reader {
 	return s2.NewReader(io.NewSectionReader(c.file, 0, math.MaxInt64), s2.ReaderMaxBlockSize(blockSize))
 }

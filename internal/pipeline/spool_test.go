@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"testing"
 
 	"github.com/ledgerport/ledgerport/internal/claims"
@@ -98,6 +100,45 @@ func TestSpoolTakesAFractionOfTheDiskThatItsContentHas(t *testing.T) {
 	if info, err := s.files[0].file.Stat(); err != nil || info.Size() > int64(len(want)/10) {
 		t.Errorf("%d bytes take %d bytes of the disk (%v)", len(want), info.Size(), err)
 	}
+}
+
+// TestContentThatIsCompleteTakesNoMemory runs alone, because it measures the whole process.
+func TestContentThatIsCompleteTakesNoMemory(t *testing.T) {
+	const files, most = 200, 4 << 20
+	s := &spool{directory: t.TempDir()}
+	defer s.discard()
+	before := heap()
+	for i := range files { // as an exporter does that writes one file after the other
+		scratch, err := s.Scratch(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		file, err := s.Create(t.Context(), fmt.Sprint(i), "text/csv")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := scratch.Write(make([]byte, 2*blockSize)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := scratch.WriteTo(file); err != nil {
+			t.Fatal(err)
+		}
+		if err := file.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if used := heap() - before; used > most {
+		t.Errorf("%d files take %d KiB of the heap", files, used>>10)
+	}
+}
+
+// heap is what is in use, without what is only not yet collected.
+func heap() int64 {
+	runtime.GC()
+	runtime.GC() // what was pooled is kept once
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
 }
 
 func TestAFileWithoutContentIsEmpty(t *testing.T) {
