@@ -168,7 +168,7 @@ func superfluous(limits v1alpha1.HistoryLimits, runs []v1alpha1.ExportRun) (all 
 		for _, run := range runs {
 			switch {
 			case cmp.Or(run.Spec.Type, v1alpha1.RunExport) != kind, !run.Status.Phase.Finished(), !run.DeletionTimestamp.IsZero():
-			case run.Status.Phase == v1alpha1.RunSucceeded:
+			case run.Status.Phase.Exported():
 				succeeded = append(succeeded, run)
 			default:
 				failed = append(failed, run)

@@ -84,7 +84,7 @@ type PostingPolicy struct {
 
 // HistoryLimits says how many finished ExportRuns of each type are kept.
 type HistoryLimits struct {
-	// Succeeded runs kept. Default: 12.
+	// Succeeded and incomplete runs kept: those that exported something. Default: 12.
 	// +optional
 	// +kubebuilder:default=12
 	// +kubebuilder:validation:Minimum=1
