@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"syscall"
 
 	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
@@ -45,6 +46,8 @@ func (s *fileServer) failure(ctx context.Context, err error) error {
 			"the user %s may not make, write, read, rename, list and remove files and directories in %s; correct their owner, or the server's settings", s.spec.User, s.where())
 	case errors.Is(err, fs.ErrNotExist):
 		return failure.Transient(v1alpha1.ReasonNotWritable, err, "%s was changed by somebody else in the middle of writing", s.where())
+	case errors.Is(err, syscall.ENOTDIR): // not the server's word, but the library's
+		return failure.Transient(v1alpha1.ReasonNotWritable, err, "%s has a file where the directory of the export or the run is to be; move it away", s.where())
 	case errors.Is(err, errListing):
 		return failure.Transient(v1alpha1.ReasonNotWritable, err, "a directory in %s has more names than can be listed (%d MiB of them); move away what is not ours", s.where(), mostListed>>20)
 	case errors.As(err, &short):

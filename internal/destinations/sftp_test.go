@@ -99,6 +99,19 @@ func TestFaultsOfAnSFTPServerAreNamed(t *testing.T) {
 	}
 }
 
+func TestAFileInTheWayOfADirectoryOfAnSFTPServerIsNamed(t *testing.T) {
+	t.Parallel()
+	account := testsftp.New(t)
+	must(t, os.WriteFile(filepath.Join(account.Directory, "acme"), nil, 0o600))
+	s := subjectOf(t, account)
+	err := s.Put(t.Context(), key, describe("x"), strings.NewReader("x"))
+	expectFailure(t, err, v1alpha1.ReasonNotWritable)
+	if err != nil && !strings.Contains(err.Error(), "move it away") {
+		t.Errorf("%q does not say what to do", err)
+	}
+	s.holds(t, "acme")
+}
+
 func nothingChanged(*testing.T, testsftp.Account, *v1alpha1.SFTPDestination, *destinations.SFTPKeys) {
 }
 
