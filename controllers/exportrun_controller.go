@@ -166,12 +166,12 @@ func (r *ExportRunReconciler) lead(ctx context.Context, run *v1alpha1.ExportRun,
 	if wait := untilAttempt(run, now); wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
-	source, err := r.source(ctx, run, export)
+	origin, err := r.source(ctx, run, export)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
 	r.Executor.Forget(string(run.UID))
-	begin(run, r.Executor.Holder(), source, now)
+	begin(run, r.Executor.Holder(), origin, now)
 	return ctrl.Result{RequeueAfter: attemptDeadline(export)}, nil
 }
 
@@ -201,18 +201,18 @@ func (r *ExportRunReconciler) countEnd(ctx context.Context, run *v1alpha1.Export
 // reverses.
 func (r *ExportRunReconciler) source(ctx context.Context, run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) (v1alpha1.NamespacedReference, error) {
 	named := references.SourceKey(export)
-	source := v1alpha1.NamespacedReference{Namespace: named.Namespace, Name: named.Name}
+	at := v1alpha1.NamespacedReference{Namespace: named.Namespace, Name: named.Name}
 	if run.Spec.Reverses == nil {
-		return source, nil
+		return at, nil
 	}
 	var reversed v1alpha1.ExportRun
 	if err := r.Client.Get(ctx, types.NamespacedName{Namespace: run.Namespace, Name: run.Spec.Reverses.Name}, &reversed); err != nil {
-		return source, client.IgnoreNotFound(err)
+		return at, client.IgnoreNotFound(err)
 	}
-	if at := reversed.Status.SourceRef; at != nil && reversed.Spec.ExportRef == run.Spec.ExportRef {
-		source = *at
+	if its := reversed.Status.SourceRef; its != nil && reversed.Spec.ExportRef == run.Spec.ExportRef {
+		at = *its
 	}
-	return source, nil
+	return at, nil
 }
 
 // recheck lets whoever knows best look at once at what an attempt found missing.
@@ -220,17 +220,17 @@ func (r *ExportRunReconciler) recheck(run *v1alpha1.ExportRun, export *v1alpha1.
 	if err == nil {
 		return
 	}
-	source := references.SourceKey(export)
+	claims := references.SourceKey(export)
 	if at := run.Status.SourceRef; at != nil {
-		source = types.NamespacedName{Namespace: at.Namespace, Name: at.Name}
+		claims = types.NamespacedName{Namespace: at.Namespace, Name: at.Name}
 	}
 	switch failure.From(err).Condition {
 	case v1alpha1.ConditionSourceReady:
-		r.Sources.Ask(source)
+		r.Sources.Ask(claims)
 	case v1alpha1.ConditionDestinationReady:
 		r.Destinations.Ask(references.DestinationKey(export))
 	case v1alpha1.ConditionCredentialsReady:
-		r.Sources.Ask(source)
+		r.Sources.Ask(claims)
 		r.Destinations.Ask(references.DestinationKey(export))
 	}
 }
