@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -13,10 +14,14 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Charset is a character set in which every ASCII character is itself. It is safe for concurrent use.
+// Charset is a character set in which an ASCII character is itself, if the set has it. It is safe for concurrent use.
 type Charset struct {
 	name  string
-	table *charmap.Charmap // nil: UTF-8, which has every character
+	table *charmap.Charmap // nil: characters are written in UTF-8
+	// has says which of the printable characters of ASCII the set is made of; nil: all of them, and others.
+	has func(rune) bool
+	// replacements of this set alone, before those of all.
+	replacements map[rune]string
 }
 
 // The character sets, by the names that options and media types have for them.
@@ -27,6 +32,14 @@ var (
 	Latin1      = &Charset{name: "iso-8859-1", table: charmap.ISO8859_1}
 	Latin9      = &Charset{name: "iso-8859-15", table: charmap.ISO8859_15}
 )
+
+// SEPA has the characters that every bank takes, as the European Payments Council's implementation guidelines list them
+// (EPC132-08, section 1.4).
+var SEPA = &Charset{name: "SEPA", has: isSEPA, replacements: replacementsOfSEPA}
+
+func isSEPA(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r < utf8.RuneSelf && strings.ContainsRune("/-?:().,'+ ", r)
+}
 
 var byName = func() map[string]*Charset {
 	all := map[string]*Charset{}
@@ -45,7 +58,7 @@ func ByName(name string) (*Charset, bool) {
 // Names lists the names, sorted.
 func Names() []string { return slices.Sorted(maps.Keys(byName)) }
 
-// Name is the name of the set, as in a media type.
+// Name is the name of the set; of those that ByName gives, as in a media type.
 func (c *Charset) Name() string { return c.name }
 
 // Unlimited is the limit of a text that is not cut.
@@ -65,7 +78,7 @@ func (e *MissingError) Error() string {
 // AppendText appends free text: at most limit characters of the set, control characters as spaces. What the set lacks is
 // replaced; the error is a *MissingError, and nothing was appended then. What is cut off may be anything.
 func (c *Charset) AppendText(to []byte, text string, limit int) ([]byte, error) {
-	if (limit < 0 || len(text) <= limit) && isPlain(text) {
+	if (limit < 0 || len(text) <= limit) && c.isPlain(text) {
 		return append(to, text...), nil
 	}
 	if limit < 0 {
@@ -86,7 +99,7 @@ func (c *Charset) AppendText(to []byte, text string, limit int) ([]byte, error) 
 // AppendCode appends the code of something, such as a project. Nothing in it is cut or replaced, for it would be another
 // code then: the set has all of its characters and none is a control character, or the error is a *MissingError.
 func (c *Charset) AppendCode(to []byte, code string) ([]byte, error) {
-	if isPlain(code) {
+	if c.isPlain(code) {
 		return append(to, code...), nil
 	}
 	start := len(to)
@@ -101,6 +114,9 @@ func (c *Charset) AppendCode(to []byte, code string) ([]byte, error) {
 
 // AppendRune appends a character, if the set has it.
 func (c *Charset) AppendRune(to []byte, character rune) ([]byte, bool) {
+	if c.has != nil && !c.has(character) {
+		return to, false
+	}
 	if character < utf8.RuneSelf {
 		return append(to, byte(character)), true
 	}
@@ -116,6 +132,9 @@ func (c *Charset) AppendRune(to []byte, character rune) ([]byte, bool) {
 
 // Transliterate gives a text in which the set has every character. The error is a *MissingError.
 func (c *Charset) Transliterate(text string) (string, error) {
+	if c.isPlain(text) {
+		return text, nil
+	}
 	encoded, err := c.AppendText(nil, text, Unlimited)
 	if err != nil || c.table == nil {
 		return string(encoded), err
@@ -147,14 +166,14 @@ func (c *Charset) firstMissing(text string) (rune, bool) {
 	return 0, false
 }
 
-// isPlain says whether a text is printable ASCII, which every set has.
-func isPlain(text string) bool {
+// isPlain says whether a text is printable ASCII that the set has.
+func (c *Charset) isPlain(text string) bool {
 	for i := range len(text) {
 		if text[i] < ' ' || text[i] >= 0x7f {
 			return false
 		}
 	}
-	return true
+	return c.has == nil || strings.IndexFunc(text, func(r rune) bool { return !c.has(r) }) < 0
 }
 
 // compose makes one character of a letter and its accent where there is such a character.
@@ -174,8 +193,8 @@ type encoder struct {
 
 // replace appends a character or what stands for it, and says whether there is such a thing.
 func (e *encoder) replace(character rune) bool {
-	if character >= ' ' && character < 0x7f {
-		return e.put(character)
+	if character >= ' ' && character < 0x7f && e.put(character) {
+		return true
 	}
 	if unicode.IsControl(character) {
 		return e.put(' ')
@@ -186,7 +205,10 @@ func (e *encoder) replace(character rune) bool {
 	if e.put(character) {
 		return true
 	}
-	replacement, known := replacements[character]
+	replacement, known := e.charset.replacements[character]
+	if !known {
+		replacement, known = replacements[character]
+	}
 	if !known {
 		replacement = norm.NFKD.String(string(character))
 	}

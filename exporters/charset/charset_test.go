@@ -31,6 +31,8 @@ func TestTextsKeepWhatTheSetHasAndLoseNothingElseSilently(t *testing.T) {
 		{"a letter and its accent become one character", charset.UTF8, "a\u030a e\u0301", "å é"},
 		{"spaces of all kinds become one, invisible characters nothing", charset.Windows1252, "a\u00a0b\u2009c\u200bd\ufeff", "a b cd"},
 		{"control characters become spaces, of both kinds", charset.Windows1252, "a\tb\r\nc\u0085", "a b  c "},
+		{"banks take few characters", charset.SEPA, "Kundbesök hos “Ærø & Øst” – 5 €, {½} <y> µ…", "Kundbesok hos 'AEro + Ost' - 5 EUR, (1/2) (y) u..."},
+		{"and each of the others has a replacement", charset.SEPA, "_*\"#!;@=%$£[]{}<>\\|~^`÷±°·•¿¡«»æÆßẞŧŦ\u2028\t.", "-.'.." + ",(at)-o/oUSDGBP()()()//-.':+-...''aeAEssSStT  ."},
 		{"ligatures, fractions and full-width letters are taken apart", charset.Latin1, "ﬁnal Ａ ⅔", "final A 2/3"},
 	}
 	for _, test := range tests {
@@ -88,6 +90,15 @@ func TestCodesAreWrittenExactlyOrNotAtAll(t *testing.T) {
 	}
 }
 
+func TestCodesForBanksHaveTheirCharactersAlone(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]bool{"E/2026/17": true, "(a-b): c, d.'+?": true, "a_b": false, "Å": false, "a;b": false} {
+		if got, err := charset.SEPA.AppendCode(nil, code); (err == nil) != want || want && string(got) != code {
+			t.Errorf("%q becomes %q (%v)", code, got, err)
+		}
+	}
+}
+
 func TestSetsAreFoundByName(t *testing.T) {
 	t.Parallel()
 	for _, name := range charset.Names() {
@@ -114,8 +125,11 @@ func FuzzText(f *testing.F) {
 }
 
 func stable(t interface{ Fatalf(string, ...any) }, text string, limit int) {
-	for _, name := range charset.Names() {
-		set, _ := charset.ByName(name)
+	for _, name := range append(charset.Names(), charset.SEPA.Name()) {
+		set, known := charset.ByName(name)
+		if !known {
+			set = charset.SEPA
+		}
 		encoded, err := set.AppendText(nil, text, limit)
 		if err != nil {
 			continue
