@@ -17,7 +17,7 @@ var replacements = map[rune]string{
 	'\u1680': " ", '\u2028': " ", '\u2029': " ",
 }
 
-// replacementsOfSEPA are written for what the other sets have and banks do not take. docs/exporters/pain001.md lists them.
+// replacementsOfSEPA are written for what the other sets have and banks do not take. The page of each payment format lists them.
 var replacementsOfSEPA = map[rune]string{
 	'æ': "ae", 'Æ': "AE", 'ß': "ss", 'ŧ': "t", 'Ŧ': "T", 'µ': "u", 'μ': "u",
 	'&': "+", '_': "-", '*': ".", '"': "'", '#': ".", '!': ".", ';': ",", '@': "(at)", '=': "-", '%': "o/o", '$': "USD", '£': "GBP",

@@ -49,6 +49,7 @@ type bookings struct {
 	automatic map[string]bool
 	bytes     []byte
 	rows      int
+	reference []byte // the columns from the date to before the text, which all rows of a voucher share
 }
 
 func newBookings(o *options, offset string) *bookings {
@@ -73,6 +74,9 @@ func (b *bookings) read(voucher *ledger.Voucher) error {
 	b.bytes, b.rows = b.bytes[:0], 0
 	contra, err := b.contraAccount(voucher)
 	if err != nil {
+		return err
+	}
+	if b.reference, err = appendReference(b.reference[:0], voucher); err != nil {
 		return err
 	}
 	gross := false // the tax posting that follows is within the row before it
@@ -152,14 +156,9 @@ func (b *bookings) append(row *booking) error {
 	to = append(to, delimiter, '"')
 	to = append(to, row.taxKey...)
 	to = append(to, '"', delimiter)
-	to = voucher.PostingDate.AppendFormat(to, "0201")
-	to = append(to, delimiter)
-	to, err := appendVoucherID(to, voucher)
+	to = append(to, b.reference...)
+	to, err := appendText(to, posting.Text, maxText)
 	if err != nil {
-		return err
-	}
-	to = append(to, betweenVoucherAndText...)
-	if to, err = appendText(to, posting.Text, maxText); err != nil {
 		return exporters.Unsupported(voucher, "the text of %s %s; change it in the application", exporters.Where(posting), err)
 	}
 	to = append(to, betweenTextAndReceipt...)
@@ -270,8 +269,11 @@ func appendRate(to []byte, millionths uint64) []byte {
 	return append(to, fraction[1:]...)
 }
 
-// appendVoucherID appends what leads back to the voucher, Belegfeld 1. Its characters are those that DATEV admits there.
-func appendVoucherID(to []byte, voucher *ledger.Voucher) ([]byte, error) {
+// appendReference appends the date, what leads back to the voucher (Belegfeld 1, whose characters are those that DATEV admits
+// there), and the columns between that and the text.
+func appendReference(to []byte, voucher *ledger.Voucher) ([]byte, error) {
+	to = voucher.PostingDate.AppendFormat(to, "0201")
+	to = append(to, delimiter)
 	start := len(to)
 	to = append(to, '"')
 	to = append(to, voucher.Series...)
@@ -282,7 +284,8 @@ func appendVoucherID(to []byte, voucher *ledger.Voucher) ([]byte, error) {
 	if len(to)-start-1 > maxVoucher || bytes.ContainsFunc(to[start+1:], func(r rune) bool { return !isWord(r) && !strings.ContainsRune("$&%*+-/", r) }) {
 		return to, exporters.Unsupported(voucher, "the voucher series has other characters than letters, digits and $ & %% * + - /, or is too long")
 	}
-	return append(to, '"'), nil
+	to = append(to, '"')
+	return append(to, betweenVoucherAndText...), nil
 }
 
 func isWord(r rune) bool {

@@ -91,9 +91,9 @@ func (r *rows) appendHead(to []byte, voucher *ledger.Voucher) []byte {
 
 // append adds a row, in the order of the columns.
 func (r *rows) append(voucher *ledger.Voucher, posting *ledger.Posting, row amounts) error {
-	subledger := ""
-	if posting.Kind == ledger.OffsetPosting && r.options.Subledger != toNobody {
-		subledger = posting.Subledger
+	subledger, invoice := "", ""
+	if posting.Kind == ledger.OffsetPosting && r.options.Subledger != toNobody && posting.Subledger != "" {
+		subledger, invoice = posting.Subledger, voucher.ID()
 	}
 	if subledger != "" && (len(subledger) > maxSubledger || !exporters.IsDigits(subledger)) {
 		return exporters.Unsupported(voucher, "the claimant's id is not a number of at most %d digits; see the option subledger", maxSubledger)
@@ -105,9 +105,9 @@ func (r *rows) append(voucher *ledger.Voucher, posting *ledger.Posting, row amou
 	c.code(only(subledger, r.options.Subledger == toCustomer))
 	c.code(only(subledger, r.options.Subledger == toSupplier))
 	c.text(only(voucher.ClaimantName, subledger != ""), maxName, "the claimant's name")
-	c.empty(3)                                                                // address, postcode, place
-	c.text(only(voucher.ID(), subledger != ""), maxInvoice, "the voucher id") // invoice number
-	c.empty(4)                                                                // KID, due date, one that is not used, bank account
+	c.empty(3) // address, postcode, place
+	c.text(invoice, maxInvoice, "the voucher id")
+	c.empty(4) // KID, due date, one that is not used, bank account
 	c.text(posting.Text, maxText, "the text")
 	c.text(only(posting.Text, subledger != ""), maxText, "the text")
 	c.empty(1) // interest

@@ -42,8 +42,12 @@ func (w *writer) makeTransaction(voucher *ledger.Voucher) error {
 	p.Text("BatchID", xmldoc.Cut(withoutHyphens(w.batch.RunID), maxMiddle1))
 	p.Text("SystemEntryDate", w.batch.CreatedAt.Format(time.DateOnly))
 	p.Text("GLPostingDate", date)
+	document := withoutHyphens(voucher.ClaimID)
+	if textProblem(document, maxMiddle1) != "" {
+		document = "" // the voucher leads back to the claim, too, by the manifest
+	}
 	for i := range voucher.Postings {
-		if err := w.makeLine(voucher, i); err != nil {
+		if err := w.makeLine(voucher, i, document); err != nil {
 			return err
 		}
 	}
@@ -54,8 +58,8 @@ func (w *writer) makeTransaction(voucher *ledger.Voucher) error {
 	return nil
 }
 
-// makeLine makes a Line of a posting.
-func (w *writer) makeLine(voucher *ledger.Voucher, index int) error {
+// makeLine makes a Line of a posting. The document is the claim, if its id fits.
+func (w *writer) makeLine(voucher *ledger.Voucher, index int, document string) error {
 	posting, p := &voucher.Postings[index], &w.transaction
 	p.Open("Line")
 	p.Text("RecordID", strconv.Itoa(index+1))
@@ -72,9 +76,7 @@ func (w *writer) makeLine(voucher *ledger.Voucher, index int) error {
 	if err := w.makeAnalysis(voucher, posting, ledger.Dimension{Name: subledgerDimension, Value: subledger}); err != nil {
 		return err
 	}
-	if id := voucher.ClaimID; textProblem(withoutHyphens(id), maxMiddle1) == "" {
-		p.Text("SourceDocumentID", withoutHyphens(id))
-	}
+	p.Optional("SourceDocumentID", document)
 	p.Text("Description", xmldoc.Cut(posting.Text, maxLong))
 	w.makeAmount("DebitAmount", "CreditAmount", voucher, posting.BaseAmount, posting.Amount)
 	if posting.Kind == ledger.ExpensePosting && posting.TaxCode != "" {
@@ -150,9 +152,12 @@ func twoDecimals(amount ledger.Amount, currency ledger.Currency) (text string, f
 	return text, true
 }
 
+// uuidLength is that of the form with hyphens; package uuid reads others too.
+const uuidLength = 36
+
 // withoutHyphens shortens a UUID, which the schema has no room for, to its 32 digits; other ids stay as they are.
 func withoutHyphens(id string) string {
-	if _, err := uuid.Parse(id); err == nil && len(id) == len(uuid.Nil.String()) {
+	if len(id) == uuidLength && uuid.Validate(id) == nil {
 		return strings.ReplaceAll(id, "-", "")
 	}
 	return id

@@ -50,9 +50,6 @@ func compileColumns(columns []Column) ([]compiledColumn, error) {
 		compiled[i].width, compiled[i].align, compiled[i].pad = c.Width, c.Align, ' '
 		compiled[i].free = freeTexts[program.Variable()]
 		compiled[i].key = string(appendJSON(nil, c.Name)) + ":"
-		if text, constant := constantText(program); constant {
-			compiled[i].variable = &variable{text: func(*row) string { return text }}
-		}
 		if c.Pad != "" {
 			compiled[i].pad = c.Pad[0]
 		}
@@ -66,14 +63,15 @@ func compileColumns(columns []Column) ([]compiledColumn, error) {
 	return compiled, errors.Join(problems...)
 }
 
-// constantText gives the text of an expression without variables.
-func constantText(program *expression.Program) (string, bool) {
-	if len(program.Variables()) > 0 {
-		return "", false
+// fix evaluates a column whose text is the same in all rows of a batch. One that fails is evaluated, and fails, for each voucher.
+func (c *compiledColumn) fix(ctx context.Context, r *row) {
+	if c.variable != nil || slices.ContainsFunc(c.program.Variables(), func(name string) bool { return !strings.HasPrefix(name, "batch.") }) {
+		return
 	}
-	value, err := program.Eval(context.Background(), &row{})
-	text, ok := value.(types.String)
-	return string(text), ok && err == nil
+	value, err := c.program.Eval(ctx, r)
+	if text, ok := value.(types.String); ok && err == nil {
+		c.variable = &variable{text: func(*row) string { return string(text) }}
+	}
 }
 
 // freeTexts are the variables that are for people to read, so that the beginning of one says enough.

@@ -24,16 +24,34 @@ type Writer struct {
 	row     row
 	// rows of one voucher are complete before any of them is written, so that a held voucher leaves no trace.
 	rows []byte
-	// cellsOfVoucher has the cells that all rows of a voucher share; shared says where, by column.
+	// cellsOfVoucher has the cells that all rows of a voucher share.
 	cellsOfVoucher []byte
-	shared         []span
+	runs           []run
 
 	out  *bufio.Writer
 	utf  *transform.Writer // between out and file; nil for encodings of bytes
 	file io.WriteCloser
 }
 
-type span struct{ from, to int }
+// run is columns beside each other that differ from row to row, or that all rows of a voucher share.
+type run struct {
+	columns []compiledColumn
+	perLine bool
+	// from and to say where the cells are in cellsOfVoucher, if they are shared.
+	from, to int
+}
+
+func runsOf(columns []compiledColumn) (runs []run) {
+	for start := 0; start < len(columns); {
+		end := start + 1
+		for end < len(columns) && columns[end].perLine == columns[start].perLine {
+			end++
+		}
+		runs = append(runs, run{columns: columns[start:end], perLine: columns[start].perLine})
+		start = end
+	}
+	return runs
+}
 
 // Begin creates the file of a batch, of that name, and writes its header. The layout is one that Check admits.
 func Begin(ctx context.Context, batch *exporters.Batch, l *Layout, sink exporters.Sink, name string) (*Writer, error) {
@@ -51,7 +69,10 @@ func Begin(ctx context.Context, batch *exporters.Batch, l *Layout, sink exporter
 	}
 	w := &Writer{
 		columns: columns, cells: newFormat(l),
-		row: row{batch: batch, mark: l.DecimalMark[0], year: year}, shared: make([]span, len(columns)), file: file,
+		row: row{batch: batch, mark: l.DecimalMark[0], year: year}, runs: runsOf(columns), file: file,
+	}
+	for i := range columns {
+		columns[i].fix(ctx, &w.row)
 	}
 	w.open(l.Encoding)
 	return w, w.writeHeader(l)
@@ -114,16 +135,16 @@ func (w *Writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 
 // share writes the cells that all rows of the voucher have.
 func (w *Writer) share(ctx context.Context) (err error) {
-	for i := range w.columns {
-		c := &w.columns[i]
-		if c.perLine {
+	for i := range w.runs {
+		r := &w.runs[i]
+		if r.perLine {
 			continue
 		}
-		from := len(w.cellsOfVoucher)
-		if w.cellsOfVoucher, err = c.appendCell(ctx, w.cellsOfVoucher, &w.row, w.cells); err != nil {
-			return w.hold(ctx, c, err)
+		r.from = len(w.cellsOfVoucher)
+		if w.cellsOfVoucher, err = w.appendCells(ctx, w.cellsOfVoucher, r.columns); err != nil {
+			return err
 		}
-		w.shared[i] = span{from, len(w.cellsOfVoucher)}
+		r.to = len(w.cellsOfVoucher)
 	}
 	return nil
 }
@@ -131,21 +152,32 @@ func (w *Writer) share(ctx context.Context) (err error) {
 func (w *Writer) appendRow(ctx context.Context) (err error) {
 	start := len(w.rows)
 	w.rows = w.cells.begin(w.rows)
-	for i := range w.columns {
-		c := &w.columns[i]
+	for i := range w.runs {
+		r := &w.runs[i]
 		if i > 0 {
 			w.rows = w.cells.between(w.rows)
 		}
-		if !c.perLine {
-			w.rows = append(w.rows, w.cellsOfVoucher[w.shared[i].from:w.shared[i].to]...)
-			continue
-		}
-		if w.rows, err = c.appendCell(ctx, w.rows, &w.row, w.cells); err != nil {
-			return w.hold(ctx, c, err)
+		if !r.perLine {
+			w.rows = append(w.rows, w.cellsOfVoucher[r.from:r.to]...)
+		} else if w.rows, err = w.appendCells(ctx, w.rows, r.columns); err != nil {
+			return err
 		}
 	}
 	w.rows = w.cells.end(w.rows, start)
 	return nil
+}
+
+// appendCells appends the cells of columns beside each other.
+func (w *Writer) appendCells(ctx context.Context, to []byte, columns []compiledColumn) (_ []byte, err error) {
+	for i := range columns {
+		if i > 0 {
+			to = w.cells.between(to)
+		}
+		if to, err = columns[i].appendCell(ctx, to, &w.row, w.cells); err != nil {
+			return to, w.hold(ctx, &columns[i], err)
+		}
+	}
+	return to, nil
 }
 
 // hold says why the voucher can not be a part of the file.

@@ -2,7 +2,6 @@
 package xmldoc
 
 import (
-	"encoding/xml"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -121,8 +120,17 @@ func (p *Piece) escape(text string) {
 	if err := Check(text); err != nil && p.err == nil {
 		p.err = err
 	}
-	_ = xml.EscapeText((*appender)(p), []byte(text)) // an append never fails
+	for i := range len(text) {
+		if escaped := escapes[text[i]]; escaped != "" {
+			p.bytes = append(p.bytes, escaped...)
+		} else {
+			p.bytes = append(p.bytes, text[i])
+		}
+	}
 }
+
+// escapes are written for bytes that have a meaning in XML, or would not be read back as they are.
+var escapes = [256]string{'"': "&#34;", '\'': "&#39;", '&': "&amp;", '<': "&lt;", '>': "&gt;", '\t': "&#x9;", '\n': "&#xA;", '\r': "&#xD;"}
 
 // Check gives a MissingError where XML lacks a character of a text.
 func Check(text string) error {
@@ -142,21 +150,11 @@ func isMissing(r rune) bool {
 // isPlain says whether a text is printable ASCII of which nothing must be escaped.
 func isPlain(text string) bool {
 	for i := range len(text) {
-		switch c := text[i]; {
-		case c < ' ' || c > '~', c == '<', c == '>', c == '&', c == '"', c == '\'':
+		if c := text[i]; c < ' ' || c > '~' || escapes[c] != "" {
 			return false
 		}
 	}
 	return true
-}
-
-// appender appends what is written.
-type appender Piece
-
-// Write implements io.Writer.
-func (a *appender) Write(p []byte) (int, error) {
-	a.bytes = append(a.bytes, p...)
-	return len(p), nil
 }
 
 // Cut gives at most so many characters of a text, as XSD counts them.
