@@ -58,7 +58,7 @@ func knownHostKeys(text string) (keys []ssh.PublicKey, err error) {
 			return keys, nil
 		case err != nil:
 			return nil, failure.Stalled(v1alpha1.ReasonInvalidSpec, err,
-				"spec.sftp.knownHosts has no line, or one that is none of a known_hosts file or has a type of key that proves nothing any more (ssh-dss): write what `ssh-keyscan HOST` writes, each line a name, a type and a key")
+				"spec.sftp.knownHosts has a line that is none of a known_hosts file, or a key of a type that proves nothing any more (ssh-dss), or no line at all: write what `ssh-keyscan HOST` writes, each line a name, a type and a key")
 		case marker != "":
 			return nil, failure.Stalled(v1alpha1.ReasonInvalidSpec, nil, "spec.sftp.knownHosts has the marker @%s; write the server's host keys themselves", marker)
 		}
