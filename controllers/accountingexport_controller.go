@@ -137,7 +137,7 @@ type next struct {
 func (r *AccountingExportReconciler) decide(export *v1alpha1.AccountingExport, runs []v1alpha1.ExportRun, checks *checks) next {
 	now := r.Clock.Now()
 	slots := schedule.Decide(schedule.Inputs{
-		Schedule: checks.schedule, Now: now, Handled: handledSlot(export, runs),
+		Schedule: checks.schedule, Now: now, Handled: handledSlot(export, runs, now),
 		Delay:            schedule.Delay(export.Namespace, export.Name, duration(export.Spec.StartJitter)),
 		StartingDeadline: duration(export.Spec.StartingDeadline), Suspended: export.Spec.Suspend,
 	})
@@ -186,9 +186,9 @@ func (r *AccountingExportReconciler) create(ctx context.Context, export *v1alpha
 		if err := r.Client.Get(ctx, client.ObjectKeyFromObject(run), existing); err != nil {
 			return nil, err
 		}
-		if !metav1.IsControlledBy(existing, export) {
+		if !metav1.IsControlledBy(existing, export) || !answers(existing, run) {
 			return nil, failure.Transient(v1alpha1.ReasonRunNameTaken, nil,
-				"a run is due, and an ExportRun %s exists that does not belong to this AccountingExport; delete it to let the run begin", run.Name)
+				"a run is due, and an ExportRun %s exists that does not belong to this AccountingExport or was made for another purpose; delete it to let the run begin", run.Name)
 		}
 		run = existing
 	default:

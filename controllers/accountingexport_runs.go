@@ -64,14 +64,15 @@ func underWay(runs []v1alpha1.ExportRun) bool {
 	})
 }
 
-// handledSlot is the newest slot that has its run or was skipped, or else when the export was created.
-func handledSlot(export *v1alpha1.AccountingExport, runs []v1alpha1.ExportRun) time.Time {
+// handledSlot is the newest slot that has its run or was skipped, or else when the export was created. A run whose slot is yet to
+// come was not made by the schedule, which must not wait for that.
+func handledSlot(export *v1alpha1.AccountingExport, runs []v1alpha1.ExportRun, now time.Time) time.Time {
 	handled := export.CreationTimestamp.Time
 	if last := export.Status.LastScheduleTime; last != nil && last.After(handled) {
 		handled = last.Time
 	}
 	for _, run := range runs {
-		if slot := run.Spec.Slot; slot != nil && slot.After(handled) {
+		if slot := run.Spec.Slot; slot != nil && slot.After(handled) && !slot.After(now) {
 			handled = slot.Time
 		}
 	}
@@ -93,6 +94,11 @@ func wantedRun(export *v1alpha1.AccountingExport, due time.Time) *v1alpha1.Expor
 		return newRun(export, fmt.Sprintf("%s-r%08x", export.Name, digest.Sum32()))
 	}
 	return nil
+}
+
+// answers says whether a run of the name that is wanted is what is wanted, and not one that somebody has made for another purpose.
+func answers(run, wanted *v1alpha1.ExportRun) bool {
+	return cmp.Or(run.Spec.Type, v1alpha1.RunExport) == v1alpha1.RunExport && run.Spec.Slot.Equal(wanted.Spec.Slot) && run.Spec.Cutoff.Equal(wanted.Spec.Cutoff)
 }
 
 func newRun(export *v1alpha1.AccountingExport, name string) *v1alpha1.ExportRun {

@@ -93,16 +93,21 @@ func TestHandledSlotIsTheNewestKnown(t *testing.T) {
 	t.Parallel()
 	created := noon.Add(-time.Hour)
 	export := &v1alpha1.AccountingExport{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: metav1.Time{Time: created}}}
-	if got := handledSlot(export, nil); !got.Equal(created) {
+	if got := handledSlot(export, nil, noon); !got.Equal(created) {
 		t.Errorf("of a new export: %s, want its creation", got)
 	}
 	run := runIn("a", v1alpha1.RunRunning)
 	run.Spec.Slot = &metav1.Time{Time: noon}
-	if got := handledSlot(export, []v1alpha1.ExportRun{run}); !got.Equal(noon) {
+	if got := handledSlot(export, []v1alpha1.ExportRun{run}, noon); !got.Equal(noon) {
 		t.Errorf("with a run that the status does not know yet: %s, want its slot", got)
 	}
+	early := runIn("b", v1alpha1.RunSucceeded)
+	early.Spec.Slot = &metav1.Time{Time: noon.Add(time.Minute)}
+	if got := handledSlot(export, []v1alpha1.ExportRun{run, early}, noon); !got.Equal(noon) {
+		t.Errorf("with a run for a slot that is yet to come: %s, want the slot that came", got)
+	}
 	export.Status.LastScheduleTime = &metav1.Time{Time: noon.Add(time.Hour)}
-	if got := handledSlot(export, []v1alpha1.ExportRun{run}); !got.Equal(noon.Add(time.Hour)) {
+	if got := handledSlot(export, []v1alpha1.ExportRun{run}, noon); !got.Equal(noon.Add(time.Hour)) {
 		t.Errorf("with a newer status: %s, want the status", got)
 	}
 }

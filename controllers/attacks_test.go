@@ -2,9 +2,11 @@ package controllers_test
 
 import (
 	"fmt"
+	"hash/fnv"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh/knownhosts"
 	corev1 "k8s.io/api/core/v1"
@@ -13,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
@@ -81,6 +84,101 @@ func TestATenantWhoReachesForWhatIsOthers(t *testing.T) {
 			})
 			w.nothingHappened()
 		})
+	}
+}
+
+// TestARunMadeByHandGainsNothing has runs that a person has made up, beside an export in order; and whatever they are, the next
+// request is answered.
+func TestARunMadeByHandGainsNothing(t *testing.T) {
+	t.Parallel()
+	const request = "after the one by hand"
+	digest := fnv.New32a()
+	_, _ = digest.Write([]byte(request))
+	answer := fmt.Sprintf("monthly-r%08x", digest.Sum32())
+	tests := []struct {
+		name   string
+		change func(w *world, run *v1alpha1.ExportRun)
+		check  func(w *world, run *v1alpha1.ExportRun) (missing string)
+		claims int64 // that the next request exports
+	}{
+		{"that says it has succeeded", func(_ *world, run *v1alpha1.ExportRun) {
+			run.Status.Phase, run.Status.Attempts, run.Status.Claims = v1alpha1.RunSucceeded, 7, 700
+		}, func(_ *world, run *v1alpha1.ExportRun) string {
+			if run.Status.Phase != v1alpha1.RunSucceeded || run.Status.Claims != 2 || run.Status.Attempts != 1 {
+				return fmt.Sprintf("%+v, want 2 claims of one attempt", run.Status)
+			}
+			return ""
+		}, 0},
+		{"that is somebody else's", func(w *world, run *v1alpha1.ExportRun) {
+			owner := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "owner"}}
+			w.create(owner)
+			run.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: owner.Name, UID: owner.UID, Controller: ptr.To(true)}}
+		}, failedFor(v1alpha1.ReasonInvalidSpec, "ConfigMap owner"), 2},
+		{"that is an older export's of the same name", func(_ *world, run *v1alpha1.ExportRun) {
+			run.OwnerReferences = []metav1.OwnerReference{{
+				APIVersion: v1alpha1.GroupVersion.String(), Kind: "AccountingExport", Name: "monthly", UID: "00000000-0000-4000-8000-000000000000", Controller: ptr.To(true),
+			}}
+		}, failedFor(v1alpha1.ReasonInvalidSpec, "AccountingExport monthly"), 2},
+		{"for a slot that is yet to come", func(_ *world, run *v1alpha1.ExportRun) {
+			run.Spec.Slot = &metav1.Time{Time: time.Now().Add(20 * 365 * 24 * time.Hour)}
+		}, func(w *world, run *v1alpha1.ExportRun) string {
+			export := w.export()
+			w.must(api.client.Get(w.Context(), client.ObjectKeyFromObject(export), export))
+			if next := export.Status.NextScheduleTime; run.Status.Phase != v1alpha1.RunSucceeded || next == nil || time.Until(next.Time) > 32*24*time.Hour {
+				return fmt.Sprintf("the run is %s, and the next slot %s", run.Status.Phase, next)
+			}
+			return ""
+		}, 0},
+		{"of another namespace's export", func(w *world, run *v1alpha1.ExportRun) { run.Spec.ExportRef.Name = "../" + w.namespace + "/monthly" },
+			func(_ *world, run *v1alpha1.ExportRun) string {
+				return condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonExportNotFound)
+			}, 2},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.fill(2)
+			export, run := w.export(), w.run("by-hand")
+			export.Spec.Schedule = "0 6 1 * *"
+			w.create(w.secret(), w.source(), w.chart(), w.destination(), export)
+			eventually(w, w.export(), exportIs(metav1.ConditionTrue, v1alpha1.ReasonReady))
+			test.change(w, run)
+			w.create(run)
+			eventually(w, run, func(run *v1alpha1.ExportRun) string { return test.check(w, run) })
+			w.request(request)
+			next := eventually(w, w.run(answer), runIs(v1alpha1.RunSucceeded))
+			if next.Status.Claims != test.claims {
+				t.Errorf("the next run exported %d claims, want %d", next.Status.Claims, test.claims)
+			}
+		})
+	}
+	t.Run("that has the name of one that is wanted", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.fill(2)
+		w.create(w.secret(), w.source(), w.chart(), w.destination(), w.export())
+		eventually(w, w.export(), exportIs(metav1.ConditionTrue, v1alpha1.ReasonReady))
+		run := w.run(answer)
+		run.Spec.Type = v1alpha1.RunPreview
+		w.create(run)
+		eventually(w, run, runIs(v1alpha1.RunSucceeded))
+		w.request(request)
+		eventually(w, w.export(), exportIs(metav1.ConditionFalse, v1alpha1.ReasonRunNameTaken))
+		w.delete(run)
+		if last := eventually(w, w.export(), lastRunIs(v1alpha1.RunSucceeded)).Status.LastRun; last.Claims != 2 {
+			t.Errorf("the run exported %d claims, want 2", last.Claims)
+		}
+	})
+}
+
+// failedFor says that a run has failed for a reason, and has not begun.
+func failedFor(reason v1alpha1.Reason, words string) func(*world, *v1alpha1.ExportRun) string {
+	return func(_ *world, run *v1alpha1.ExportRun) string {
+		if run.Status.Phase != v1alpha1.RunFailed || run.Status.Attempts > 0 {
+			return fmt.Sprintf("it is %s after %d attempts", run.Status.Phase, run.Status.Attempts)
+		}
+		return condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, reason, words)
 	}
 }
 

@@ -104,6 +104,11 @@ func (r *ExportRunReconciler) reconcile(ctx context.Context, run *v1alpha1.Expor
 	case err != nil:
 		return ctrl.Result{}, r.orphaned(ctx, run)
 	}
+	if owner := stranger(run, &export); owner != nil {
+		finish(run, v1alpha1.RunFailed, v1alpha1.ReasonInvalidSpec,
+			fmt.Sprintf("metadata.ownerReferences says that the run belongs to %s %s, and not to AccountingExport %s; create one without", owner.Kind, owner.Name, export.Name), r.Clock.Now())
+		return ctrl.Result{}, nil
+	}
 	if export.DeletionTimestamp.IsZero() {
 		if err := errors.Join(protect(ctx, r.Client, &export), r.adopt(ctx, run, &export)); err != nil {
 			return ctrl.Result{}, err
@@ -242,6 +247,15 @@ var readinessChanged = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) boo
 	return was && is && (missing(before) == nil) != (missing(after) == nil)
 }}
 
+// stranger names what controls a run that has not begun, where that is not its export: what belongs to something else is not
+// run. One that has begun was the export's, whatever became of its owner, and may hold claims.
+func stranger(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) *metav1.OwnerReference {
+	if owner := metav1.GetControllerOf(run); owner != nil && owner.UID != export.UID && run.Status.Attempts == 0 && run.DeletionTimestamp.IsZero() {
+		return owner
+	}
+	return nil
+}
+
 // adopt makes a run that a person created belong to its export, like one that a schedule created.
 func (r *ExportRunReconciler) adopt(ctx context.Context, run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) error {
 	if metav1.IsControlledBy(run, export) && controllerutil.ContainsFinalizer(run, v1alpha1.RunFinalizer) || !run.DeletionTimestamp.IsZero() {
@@ -249,6 +263,9 @@ func (r *ExportRunReconciler) adopt(ctx context.Context, run *v1alpha1.ExportRun
 	}
 	adopted := run.DeepCopy()
 	controllerutil.AddFinalizer(adopted, v1alpha1.RunFinalizer)
+	for i := range adopted.OwnerReferences {
+		adopted.OwnerReferences[i].Controller = nil
+	}
 	if err := controllerutil.SetControllerReference(export, adopted, r.Client.Scheme()); err != nil {
 		return err
 	}
