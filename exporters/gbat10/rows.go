@@ -70,7 +70,7 @@ func (r *rows) read(voucher *ledger.Voucher) error {
 		}
 	}
 	if net != 0 || gross != 0 {
-		return fmt.Errorf("the voucher of claim %s does not sum to zero", voucher.ClaimID)
+		return exporters.Unbalanced(voucher)
 	}
 	return nil
 }

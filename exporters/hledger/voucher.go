@@ -25,15 +25,13 @@ func (w *writer) appendVoucher(to []byte, voucher *ledger.Voucher) ([]byte, erro
 			return to, exporters.Unsupported(voucher, "the id of the voucher that this one reverses %s", err)
 		}
 	}
-	var sum ledger.Amount
+	if !voucher.Balanced() {
+		return to, exporters.Unbalanced(voucher)
+	}
 	for i := range voucher.Postings {
 		if to, err = w.appendPosting(to, voucher, &voucher.Postings[i]); err != nil {
 			return to, err
 		}
-		sum += voucher.Postings[i].BaseAmount
-	}
-	if sum != 0 {
-		return to, fmt.Errorf("the voucher of claim %s does not sum to zero", voucher.ClaimID)
 	}
 	return to, nil
 }

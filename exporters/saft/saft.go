@@ -5,7 +5,6 @@ package saft
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/ledgerport/ledgerport/exporters"
@@ -112,10 +111,11 @@ func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 
 // plus adds a voucher, which must balance.
 func (t totals) plus(voucher *ledger.Voucher) (totals, error) {
-	var sum ledger.Amount
+	if !voucher.Balanced() {
+		return t, exporters.Unbalanced(voucher)
+	}
 	for i := range voucher.Postings {
 		amount := voucher.Postings[i].BaseAmount
-		sum += amount
 		if amount > 0 {
 			t.debit += amount // the voucher's amounts are bounded by ledger.MaxAmount
 		} else {
@@ -124,9 +124,6 @@ func (t totals) plus(voucher *ledger.Voucher) (totals, error) {
 		if t.debit > maxTotal || t.credit > maxTotal {
 			return t, exporters.Unsupported(voucher, "with this claim the totals of the file would have more than 18 digits; a later run can take it")
 		}
-	}
-	if sum != 0 {
-		return t, fmt.Errorf("the voucher of claim %s does not sum to zero", voucher.ClaimID)
 	}
 	t.entries++
 	if t.first.IsZero() || voucher.PostingDate.Before(t.first) {
