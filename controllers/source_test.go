@@ -147,6 +147,31 @@ func TestADatabaseThatHasForgottenAnExportIsNoticed(t *testing.T) {
 	}
 }
 
+// TestADatabaseThatKnowsTheNewestRunIsBelieved has a run applied again, so that it has another UID than the one on record, and
+// then reversed.
+func TestADatabaseThatKnowsTheNewestRunIsBelieved(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	forget := func(run *v1alpha1.ExportRun) {
+		w.must(api.client.Delete(t.Context(), run))
+		w.gone(run)
+	}
+	succeeds := func(run *v1alpha1.ExportRun, claims int64) {
+		w.create(run)
+		if ended := eventually(w, run, runIs(v1alpha1.RunSucceeded)); ended.Status.Claims != claims {
+			t.Errorf("run %s has %d claims, want %d", run.Name, ended.Status.Claims, claims)
+		}
+	}
+	w.exported(3)
+	forget(w.run("first"))
+	succeeds(w.run("first"), 3)
+	succeeds(w.run("nothing"), 0)
+	forget(w.run("nothing"))
+	succeeds(w.reversal("back", "first"), 3)
+	forget(w.run("back")) // so that the one that was reversed is the newest
+	succeeds(w.run("again"), 3)
+}
+
 // TestRunIsNotTakenForReleasedByADatabaseThatDoesNotKnowIt has the source lead to another database while its run holds claims.
 func TestRunIsNotTakenForReleasedByADatabaseThatDoesNotKnowIt(t *testing.T) {
 	t.Parallel()
