@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -130,6 +131,7 @@ func TestEveryDestination(t *testing.T) {
 		"what is not there is not found":                  nothingIsNotFound,
 		"removing what is not there is no error":          removing,
 		"content that fails in the middle leaves nothing": failingContent,
+		"content that fails at once leaves nothing":       contentFailingAtOnce,
 		"content that is not as announced leaves nothing": otherContent,
 		"a cancelled upload leaves nothing":               cancelledUpload,
 		"a cancelled upload leaves what was there before": cancelledReplacement,
@@ -195,6 +197,17 @@ func failingContent(t *testing.T, s subject) {
 	content := io.MultiReader(bytes.NewReader(make([]byte, 10<<20)), failingReader{broken})
 	if err := s.Put(t.Context(), key, destinations.Object{Size: 11 << 20}, content); !errors.Is(err, broken) {
 		t.Errorf("got %v, want the reader's error", err)
+	}
+	s.holds(t)
+}
+
+// contentFailingAtOnce fails as a database may that is asked before the first byte, and whose connection has ended.
+func contentFailingAtOnce(t *testing.T, s subject) {
+	refused := fmt.Errorf("asking the database: %w", io.EOF)
+	for _, content := range []string{"", "content"} {
+		if err := s.Put(t.Context(), key, describe(content), failingReader{refused}); !errors.Is(err, refused) {
+			t.Errorf("got %v, want the reader's error", err)
+		}
 	}
 	s.holds(t)
 }

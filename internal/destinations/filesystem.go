@@ -82,11 +82,11 @@ func (f *filesystem) Put(ctx context.Context, key string, object Object, content
 	}
 	verified := newVerifier(contextReader{ctx, content}, object)
 	if _, err := io.Copy(hidden, verified); err != nil {
-		err = errors.Join(err, hidden.discard())
+		discarded := hidden.discard()
 		if verified.err != nil {
-			return err
+			return errors.Join(verified.err, discarded)
 		}
-		return fileFailure(err, f.path)
+		return fileFailure(errors.Join(err, discarded), f.path)
 	}
 	return fileFailure(hidden.publish(key), f.path)
 }

@@ -9,7 +9,8 @@ import (
 	"io"
 )
 
-// verifier passes content on, and ends it with an error instead of its end if it is not what was announced.
+// verifier passes content on, and ends it with an error instead of its end if it is not what was announced. Why it ended is in
+// err: what reads it may take an error for the end that was made by one, such as that of a connection.
 type verifier struct {
 	content io.Reader
 	want    Object
@@ -17,6 +18,9 @@ type verifier struct {
 	size    int64
 	err     error // what the content ended with, where that is not its end
 }
+
+// errContent ends content before its end.
+var errContent = errors.New("the content can not be read, or is not what was announced")
 
 func newVerifier(content io.Reader, want Object) *verifier {
 	return &verifier{content: content, want: want, hash: sha256.New()}
@@ -27,13 +31,16 @@ func (v *verifier) Read(p []byte) (int, error) {
 	n, err := v.content.Read(p)
 	v.hash.Write(p[:n])
 	v.size += int64(n)
-	if !errors.Is(err, io.EOF) {
+	if err == nil {
+		return n, nil
+	}
+	if err != io.EOF { // one that wraps it is no end
 		v.err = err
-		return n, err
+		return n, errContent
 	}
 	if have := hex.EncodeToString(v.hash.Sum(nil)); v.size != v.want.Size || have != v.want.SHA256 {
 		v.err = fmt.Errorf("the content has %d bytes with hash %s; %d bytes with hash %s were announced", v.size, have, v.want.Size, v.want.SHA256)
-		return n, v.err
+		return n, errContent
 	}
 	return n, io.EOF
 }
