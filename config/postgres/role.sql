@@ -8,6 +8,9 @@ DO $$ BEGIN
     CREATE ROLE ledgerport_operator LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
   END IF;
   EXECUTE format('GRANT CONNECT ON DATABASE %I TO ledgerport_operator', current_database());
+  -- Functions and operators are PostgreSQL's own: one that somebody has made in public would run with the role's rights. Tables
+  -- are named with their schema.
+  EXECUTE format('ALTER ROLE ledgerport_operator IN DATABASE %I SET search_path = pg_catalog, pg_temp', current_database());
 END $$;
 GRANT USAGE ON SCHEMA public TO ledgerport_operator;
 GRANT SELECT ON public.claims, public.claim_lines TO ledgerport_operator;

@@ -2,6 +2,7 @@ package claims_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -75,7 +76,7 @@ func TestTheRoleSeesNothingByItself(t *testing.T) {
 	f.must(err)
 	defer func() { _ = conn.Close(t.Context()) }()
 	for organization, want := range map[string]int{"": 0, "' OR true --": 0, acme: 1, stranger: 2} {
-		for _, table := range []string{"claims", "claim_lines"} {
+		for _, table := range []string{"public.claims", "public.claim_lines"} {
 			if got := visible(f, conn, organization, table); got != want {
 				t.Errorf("%q sees %d rows of %s, want %d", organization, got, table, want)
 			}
@@ -89,9 +90,9 @@ func TestTheRoleSeesNothingByItself(t *testing.T) {
 		}
 	}
 	for _, statement := range []string{
-		`UPDATE claims SET status = 'paid'`, `DELETE FROM claim_lines`, `CREATE TABLE public.mine ()`, `CREATE SCHEMA mine`,
+		`UPDATE public.claims SET status = 'paid'`, `DELETE FROM public.claim_lines`, `CREATE TABLE public.mine ()`, `CREATE SCHEMA mine`,
 		`DELETE FROM ledgerport.runs`, `UPDATE ledgerport.schema_version SET version_id = 99`, `DROP TABLE ledgerport.runs`,
-		`ALTER TABLE claims DISABLE ROW LEVEL SECURITY`,
+		`ALTER TABLE public.claims DISABLE ROW LEVEL SECURITY`,
 	} {
 		if _, err := conn.Exec(t.Context(), statement); err == nil {
 			t.Errorf("the role may %s", statement)
@@ -120,7 +121,7 @@ func TestNobodyElseNoticesThePolicies(t *testing.T) {
 	conn, err := pgx.Connect(t.Context(), f.as(role, "right"))
 	f.must(err)
 	defer func() { _ = conn.Close(t.Context()) }()
-	for _, table := range []string{"claims", "claim_lines"} {
+	for _, table := range []string{"public.claims", "public.claim_lines"} {
 		if got := visible(f, conn, "", table); got != 3 {
 			t.Errorf("the application sees %d rows of %s, want 3", got, table)
 		}
@@ -153,4 +154,29 @@ func TestInspect_SaysWhereNoPolicyBindsTheRole(t *testing.T) {
 	if len(found.Unprotected) != 0 {
 		t.Errorf("the script enables it again: %v", found.Unprotected)
 	}
+}
+
+// TestTheRoleRunsNothingThatOthersHaveMade has an operator in public that fits the status better than PostgreSQL's own, as whoever
+// may create something there could make one. Without the role's search_path it is run, so that the test is known to mean
+// something.
+func TestTheRoleRunsNothingThatOthersHaveMade(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, strings.Replace(applicationTables, "status text", "status varchar(20)", 1))
+	f.claimRange(3)
+	url := testdb.Operator(t, f.url, "role.sql", "migrated.sql")
+	f.sql(`CREATE FUNCTION public.hijack(varchar, varchar) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE 'run as %', current_user; END $$`)
+	f.sql(`CREATE OPERATOR public.= (LEFTARG = varchar, RIGHTARG = varchar, FUNCTION = public.hijack)`)
+	if _, taken := f.reserveAll(f.openAs(url), attemptOf("1"), year2026); len(taken) != 3 {
+		t.Errorf("took %v, want three claims", taken)
+	}
+	f.sql(`DO $$ BEGIN EXECUTE format('ALTER ROLE ` + testdb.RoleOf(url) + ` IN DATABASE %I RESET search_path', current_database()); END $$`)
+	second := attemptOf("2")
+	second.Series = "another"
+	database := f.openAs(url)
+	reservation, err := database.Reserve(t.Context(), f.start(database, second).Fence())
+	if err == nil {
+		_, err = reservation.Next(t.Context())
+		reservation.Rollback()
+	}
+	mustFail(t, err, v1alpha1.ReasonDatabaseError)
 }
