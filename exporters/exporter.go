@@ -73,11 +73,11 @@ type Batch struct {
 // Sink takes the files of an artifact.
 type Sink interface {
 	// Create begins a file. The name is a plain file name without a path, unique within the artifact. The file is
-	// complete when its Close returns nil.
+	// complete when its Close returns nil. CreateFile puts a buffer before it.
 	Create(ctx context.Context, name, mediaType string) (io.WriteCloser, error)
 	// Scratch begins content that is no file of the artifact: an exporter writes the body of a file to it whose head says
 	// what only the end knows, such as a count or a total, and copies it behind the head when it is written. It takes disk,
-	// not memory, and is gone when the artifact is.
+	// not memory, and is gone when the artifact is. NewBody puts a buffer before it.
 	Scratch(ctx context.Context) (Scratch, error)
 }
 
