@@ -24,9 +24,9 @@ const (
 	defaultConnectTimeout = 5 * time.Second
 	// cancelGrace is how long a connection waits for the server to end a query that was cancelled.
 	cancelGrace = 2 * time.Second
-	// largestMessage is what a server may send at once, in bytes: the memory is all tenants'. A text of a claim has at most 1 GB
-	// in PostgreSQL, and is held from far less on.
-	largestMessage = 32 << 20
+	// largestMessage is what a server may send at once, in bytes: the memory is all tenants'. The largest that is meant is a line
+	// with the texts of its claim, which are held from far less on.
+	largestMessage = 64 << 20
 	// statementCache is the largest number of statements that the library may keep for a connection.
 	statementCache = 512
 	// timeoutSlack is added to timeouts that the server keeps, so that the context's end is always noticed first.
