@@ -73,6 +73,12 @@ type PostgresSource struct {
 	// ConnectionExternalSecretRef names the key of the Secret that an ExternalSecret in this namespace binds, instead.
 	// +optional
 	ConnectionExternalSecretRef *ExternalSecretKeyReference `json:"connectionExternalSecretRef,omitempty"`
+	// CABundle has certificates of authorities, in PEM: the server's certificate must be signed by one of them, and by no other.
+	// The connection URL must say sslmode=verify-full, or verify-ca where the name does not matter. Without it the operator's
+	// own authorities are trusted.
+	// +optional
+	// +kubebuilder:validation:MaxLength=262144
+	CABundle string `json:"caBundle,omitempty"`
 	// Claims describes the table with one row per claim.
 	// +optional
 	// +kubebuilder:default={table: public.claims}

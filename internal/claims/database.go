@@ -2,6 +2,8 @@ package claims
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"maps"
@@ -66,6 +68,9 @@ func Open(ctx context.Context, options Options) (*Database, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := trust(config, options.Layout.CABundle); err != nil {
+		return nil, err
+	}
 	if options.Dial != nil {
 		config.DialFunc = options.Dial
 		config.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil } // Dial resolves it
@@ -116,7 +121,7 @@ func parseURL(text string) (*pgx.ConnConfig, error) {
 		return nil, malformed("names no database")
 	case slices.ContainsFunc(files, parameters.Has), slices.ContainsFunc(parameters["sslrootcert"], func(root string) bool { return root != "" && root != systemRoots }):
 		return nil, malformed("names a file of the operator's own machine (" + strings.Join(files, ", ") +
-			" or sslrootcert; an authority of your own belongs into the file that SSL_CERT_FILE names in the operator's environment)")
+			" or sslrootcert; authorities of your own belong into spec.postgres.caBundle, or for a command without a ClaimSource into the file that SSL_CERT_FILE names)")
 	}
 	// What is said last counts. The library must find no parameter but those that were looked at: it reads names with spaces
 	// around them, too.
@@ -143,6 +148,29 @@ func parseURL(text string) (*pgx.ConnConfig, error) {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelGrace}
 	}
 	return config, nil
+}
+
+// trust lets the server's certificate be checked against authorities of the source's own.
+func trust(config *pgx.ConnConfig, bundle string) error {
+	if bundle == "" {
+		return nil
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM([]byte(bundle)) {
+		return failure.Stalled(v1alpha1.ReasonInvalidSpec, nil, "spec.postgres.caBundle has no certificate in PEM (-----BEGIN CERTIFICATE-----)")
+	}
+	ways := []*tls.Config{config.TLSConfig}
+	for _, fallback := range config.Fallbacks {
+		ways = append(ways, fallback.TLSConfig)
+	}
+	for _, way := range ways {
+		if way == nil || way.InsecureSkipVerify && way.VerifyPeerCertificate == nil {
+			return failure.Stalled(v1alpha1.ReasonMalformedURL, nil,
+				"sslmode of the connection URL does not look at the server's certificate, which spec.postgres.caBundle is for; write sslmode=verify-full")
+		}
+		way.RootCAs = roots
+	}
+	return nil
 }
 
 // systemRoots is the value of sslrootcert that names no file.

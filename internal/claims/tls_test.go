@@ -1,0 +1,104 @@
+package claims_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/hack/environment"
+	"github.com/ledgerport/ledgerport/internal/claims"
+)
+
+func TestTheServersCertificateIsCheckedAgainstTheAuthoritiesOfTheSource(t *testing.T) {
+	t.Parallel()
+	certificate, key := selfSigned(t)
+	stranger, _ := selfSigned(t)
+	without := withCertificate(t, certificate, key)
+	tests := []struct {
+		name, sslmode, bundle string
+		reason                v1alpha1.Reason // empty where the connection is made
+		words                 string
+	}{
+		{"an authority of the source's own", "verify-full", string(certificate), "", ""},
+		{"several, of which one has signed it", "verify-full", string(stranger) + string(certificate), "", ""},
+		{"one that the name does not matter to", "verify-ca", string(certificate), "", ""},
+		{"another authority", "verify-full", string(stranger), v1alpha1.ReasonDatabaseUnreachable, "certificate can not be verified"},
+		{"another authority, whatever the name", "verify-ca", string(stranger), v1alpha1.ReasonDatabaseUnreachable, "certificate can not be verified"},
+		{"only the operator's authorities", "verify-full", "", v1alpha1.ReasonDatabaseUnreachable, "certificate can not be verified"},
+		{"a mode that looks at no certificate", "require", string(certificate), v1alpha1.ReasonMalformedURL, "write sslmode=verify-full"},
+		{"a mode that may do without TLS", "prefer", string(certificate), v1alpha1.ReasonMalformedURL, "write sslmode=verify-full"},
+		{"no mode", "", string(certificate), v1alpha1.ReasonMalformedURL, "write sslmode=verify-full"},
+		{"no TLS", "disable", string(certificate), v1alpha1.ReasonMalformedURL, "write sslmode=verify-full"},
+		{"what is no certificate", "verify-full", string(key), v1alpha1.ReasonInvalidSpec, "spec.postgres.caBundle"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			url := strings.Replace(without, "sslmode=disable", "sslmode="+test.sslmode, 1)
+			database, err := claims.Open(t.Context(), claims.Options{URL: url, Layout: v1alpha1.PostgresSource{CABundle: test.bundle}})
+			if err == nil {
+				database.Close()
+			}
+			if test.reason == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			if failed := failureWith(t, err, test.reason); !strings.Contains(failed.Message, test.words) {
+				t.Errorf("%q does not say %q", failed.Message, test.words)
+			}
+		})
+	}
+}
+
+// withCertificate starts a server that shows a certificate to whom wants TLS, and gives its URL without.
+func withCertificate(t *testing.T, certificate, key []byte) string {
+	t.Helper()
+	directory, err := os.MkdirTemp("", "ledgerport-tls-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(directory) })
+	server, err := environment.StartPostgres(context.Background(), filepath.Join(directory, "postgres"), os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Stop)
+	conn, err := pgx.Connect(t.Context(), server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var data string
+	if err := conn.QueryRow(t.Context(), `SHOW data_directory`).Scan(&data); err != nil {
+		t.Fatal(err)
+	}
+	owner, err := os.Stat(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{"server.crt": certificate, "server.key": key} {
+		if err := os.WriteFile(filepath.Join(data, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if of := owner.Sys().(*syscall.Stat_t); os.Chown(filepath.Join(data, name), int(of.Uid), int(of.Gid)) != nil {
+			t.Fatal("the server can not have a certificate")
+		}
+	}
+	if _, err := conn.Exec(t.Context(), `ALTER SYSTEM SET ssl = on`); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return server.URL
+}
