@@ -72,8 +72,12 @@ func newSampler() (*sampler, error) {
 	}
 	s := &sampler{mapper: mapper}
 	plain, err := s.sample("1")
+	if err != nil {
+		return nil, err
+	}
 	s.plain = plain.voucher
-	return s, err
+	s.plain.ClaimantIBAN = payableAccount // an exporter that pays would hold whatever else is in the voucher
+	return s, nil
 }
 
 // sample gives a *ledger.Hold where the ledger refuses the text: no exporter ever sees it.

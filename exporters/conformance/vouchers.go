@@ -151,12 +151,15 @@ func Reversals(of []*ledger.Voucher) []*ledger.Voucher {
 	return reversals
 }
 
+// payableAccount is an IBAN with the right check digits.
+const payableAccount = "SE4550000000058398257466"
+
 func claim(name, currency, description string, lines ...ledger.Line) *ledger.Claim {
 	for i := range lines {
 		lines[i].Number = i + 1
 	}
 	return &ledger.Claim{
-		ID: "claim-" + name, ClaimantID: "0042", ClaimantName: "Test Testsson", ClaimantIBAN: "SE4550000000058398257466",
+		ID: "claim-" + name, ClaimantID: "0042", ClaimantName: "Test Testsson", ClaimantIBAN: payableAccount,
 		Currency: currency, ApprovedAt: time.Date(2026, 11, 3, 22, 30, 0, 0, time.UTC), ApprovedBy: "0007", Description: description, Lines: lines,
 	}
 }
