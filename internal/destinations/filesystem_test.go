@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/destinations"
 )
@@ -192,8 +194,9 @@ func TestNothingThatIsPutInTheWayLeadsOutOfAFilesystem(t *testing.T) {
 	}
 }
 
-// TestADirectoryThatBecomesALinkLeadsNowhere has a directory and a link out of the root take turns under one name while files
-// are written below it.
+// TestADirectoryThatBecomesALinkLeadsNowhere has a directory and a link out of the root take each other's name while files are
+// written below it: none to six times a file. Where they stay, every second time it is the directory, so that some files are
+// written however slow the machine is.
 func TestADirectoryThatBecomesALinkLeadsNowhere(t *testing.T) {
 	t.Parallel()
 	root, outside := t.TempDir(), t.TempDir()
@@ -201,29 +204,31 @@ func TestADirectoryThatBecomesALinkLeadsNowhere(t *testing.T) {
 	d := open(t, v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "acme"}}, destinations.Keys{}, root)
 	must(t, os.Mkdir(within("a"), 0o750))
 	must(t, os.Symlink(outside, within("b")))
-	ended, swapped := make(chan struct{}), make(chan int)
+	exchanges, ended := make(chan int), make(chan error, 1)
 	go func() {
-		for n := 0; ; n++ {
-			select {
-			case <-ended:
-				swapped <- n
-				return
-			default:
-				_, _, _ = os.Rename(within("a"), within("c")), os.Rename(within("b"), within("a")), os.Rename(within("c"), within("b"))
+		var failed error
+		for times := range exchanges {
+			for range times {
+				failed = errors.Join(failed, unix.Renameat2(unix.AT_FDCWD, within("a"), unix.AT_FDCWD, within("b"), unix.RENAME_EXCHANGE))
 			}
 		}
+		ended <- failed
 	}()
-	written := 0
-	for range 100 {
+	written, refused := 0, 0
+	for n := range 140 {
+		exchanges <- n % 7
 		if d.Put(t.Context(), "a/x.csv", describe("x"), strings.NewReader("x")) == nil {
 			written++
+		} else {
+			refused++
 		}
 		_, _ = d.Stat(t.Context(), "a/x.csv")
 		_ = d.Remove(t.Context(), "a/x.csv")
 	}
-	close(ended)
-	if n := <-swapped; n == 0 || written == 0 {
-		t.Errorf("%d times swapped, %d times written: that is no test", n, written)
+	close(exchanges)
+	must(t, <-ended)
+	if written < 10 || refused < 10 {
+		t.Errorf("%d files were written and %d refused, want 10 of each at least", written, refused)
 	}
 	if left, err := os.ReadDir(outside); err != nil || len(left) > 0 {
 		t.Errorf("outside of the root there is %v (%v)", left, err)
