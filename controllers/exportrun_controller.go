@@ -240,11 +240,12 @@ func (r *ExportRunReconciler) recheck(run *v1alpha1.ExportRun, export *v1alpha1.
 	}
 }
 
-// readinessChanged passes on what changes whether the references of an export are ready.
+// readinessChanged passes on what changes whether the references of an export are ready, or what its waiting runs say of one
+// that is not.
 var readinessChanged = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 	before, was := e.ObjectOld.(*v1alpha1.AccountingExport)
 	after, is := e.ObjectNew.(*v1alpha1.AccountingExport)
-	return was && is && (missing(before) == nil) != (missing(after) == nil)
+	return was && is && !equality.Semantic.DeepEqual(missing(before), missing(after))
 }}
 
 // stranger names what controls a run that has not begun, where that is not its export: what belongs to something else is not

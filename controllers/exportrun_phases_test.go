@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/executor"
@@ -252,4 +253,30 @@ func waitOf(run *v1alpha1.ExportRun) time.Duration {
 		return -1
 	}
 	return run.Status.NextAttemptAt.Sub(noon)
+}
+
+func TestRunsThatWaitAreToldOfWhatChangesForThem(t *testing.T) {
+	t.Parallel()
+	export := func(status metav1.ConditionStatus, reason v1alpha1.Reason, message, handled string) *v1alpha1.AccountingExport {
+		return &v1alpha1.AccountingExport{Status: v1alpha1.AccountingExportStatus{LastHandledRequest: handled, Conditions: []metav1.Condition{
+			{Type: v1alpha1.ConditionSourceReady, Status: status, Reason: reason, Message: message},
+		}}}
+	}
+	ready := export(metav1.ConditionTrue, v1alpha1.ReasonReady, "", "")
+	checking := export(metav1.ConditionFalse, v1alpha1.ReasonChecking, "was not checked yet", "")
+	denied := export(metav1.ConditionFalse, v1alpha1.ReasonAccessDenied, "does not admit the namespace", "")
+	for name, test := range map[string]struct {
+		before, after *v1alpha1.AccountingExport
+		told          bool
+	}{
+		"something is missing now":           {ready, checking, true},
+		"nothing is missing any more":        {denied, ready, true},
+		"it is missing for another reason":   {checking, denied, true},
+		"the same is missing as before":      {denied, export(metav1.ConditionFalse, v1alpha1.ReasonAccessDenied, "does not admit the namespace", "another request"), false},
+		"nothing is missing, nor was before": {ready, export(metav1.ConditionTrue, v1alpha1.ReasonReady, "", "another request"), false},
+	} {
+		if told := readinessChanged.Update(event.UpdateEvent{ObjectOld: test.before, ObjectNew: test.after}); told != test.told {
+			t.Errorf("%s: runs are told: %t, want %t", name, told, test.told)
+		}
+	}
 }
