@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -245,9 +246,11 @@ func admit(t *testing.T, cluster kubernetes.Interface, account string) {
 	must(t, err)
 }
 
+// freeAddress gives an address for a process that is yet to start. Nothing else here listens at it, nor connects from it.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	random := rand.Uint32()
+	listener, err := net.Listen("tcp", net.JoinHostPort(net.IPv4(127, byte(random>>16|1), byte(random>>8), byte(random|1)).String(), "0"))
 	must(t, err)
 	defer func() { _ = listener.Close() }()
 	return listener.Addr().String()

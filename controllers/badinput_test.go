@@ -18,6 +18,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/test/application"
+	"github.com/ledgerport/ledgerport/test/closedport"
 	"github.com/ledgerport/ledgerport/test/testsftp"
 )
 
@@ -52,7 +53,7 @@ func TestBadInputGivesAConditionAReasonAndAnEvent(t *testing.T) {
 			p.secret.StringData["url"] = changeURL(w, func(u *url.URL) { u.User = url.UserPassword(u.User.Username(), "hunter2") })
 		}, v1alpha1.ConditionCredentialsReady, v1alpha1.ReasonLoginRefused, false, nil},
 		{"the database is down", func(w *world, p *parts) {
-			p.secret.StringData["url"] = changeURL(w, func(u *url.URL) { u.Host = closedAddress(w) })
+			p.secret.StringData["url"] = changeURL(w, func(u *url.URL) { u.Host = closedport.New(w).String() })
 		}, v1alpha1.ConditionSourceReady, v1alpha1.ReasonDatabaseUnreachable, false, nil},
 		{"the database accepts and never answers", func(w *world, p *parts) {
 			p.secret.StringData["url"] = changeURL(w, func(u *url.URL) { u.Host = silentAddress(w) })
@@ -341,6 +342,9 @@ func (w *world) label(key, value string) {
 func (w *world) insertClaim(claim application.Claim) (id string) {
 	w.Helper()
 	claim.OrganizationID = w.organization
+	if claim.ApprovedAt.IsZero() {
+		claim.ApprovedAt = approvedUntil
+	}
 	w.sql(func(ctx context.Context, conn *pgx.Conn) (err error) {
 		id, err = application.InsertClaim(ctx, conn, claim)
 		return err
@@ -355,15 +359,6 @@ func changeURL(w *world, change func(*url.URL)) string {
 	w.must(err)
 	change(u)
 	return u.String()
-}
-
-// closedAddress gives an address at which nobody listens.
-func closedAddress(w *world) string {
-	w.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	w.must(err)
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
 }
 
 // silentAddress gives the address of a server that accepts connections and never answers.

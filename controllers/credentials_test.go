@@ -355,12 +355,13 @@ func TestASyncThatGetsTooOldIsNoticedInTime(t *testing.T) {
 	w.installExternalSecrets()
 	external, export := w.externalSecret("portal", "portal-login"), w.portalExport()
 	export.Annotations = nil
-	export.Spec.Credentials.ExternalSecretRef.MaxAge = &metav1.Duration{Duration: 10 * time.Second}
+	export.Spec.Credentials.ExternalSecretRef.MaxAge = &metav1.Duration{Duration: time.Hour}
 	w.create(w.login(), external)
 	w.synced(external, 0)
 	w.create(w.secret(), w.source(), w.chart(), w.destination(), export)
 	eventually(w, w.export(), credentialsAre(metav1.ConditionTrue, v1alpha1.ReasonReady))
-	eventually(w, w.export(), credentialsAre(metav1.ConditionFalse, v1alpha1.ReasonExternalSecretStale, "10s"))
+	w.synced(external, time.Hour-5*time.Second)
+	eventually(w, w.export(), credentialsAre(metav1.ConditionFalse, v1alpha1.ReasonExternalSecretStale, "1h0m0s"))
 	w.synced(external, 0)
 	eventually(w, w.export(), credentialsAre(metav1.ConditionTrue, v1alpha1.ReasonReady))
 }

@@ -146,10 +146,12 @@ func TestDueSlotRunsAndIsNamedByItsMinute(t *testing.T) {
 	if export.Status.LastRun != nil {
 		t.Fatal("a run began before its slot")
 	}
-	w.clock.ahead.Store(int64(time.Until(first.Time) + 49*time.Hour)) // two more slots are missed
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	w.must(err)
+	newest := first.In(berlin).AddDate(0, 0, 2)
+	w.clock.ahead.Store(int64(time.Until(newest.Add(time.Hour)))) // two more slots are missed
 	w.annotate(map[string]string{"example.com/note": "look again"})
 	last := eventually(w, w.export(), lastRunIs(v1alpha1.RunSucceeded))
-	newest := first.Add(48 * time.Hour)
 	if want := fmt.Sprintf("monthly-%d", newest.Unix()/60); last.Status.LastRun.Name != want {
 		t.Errorf("the run is %s, want %s", last.Status.LastRun.Name, want)
 	}
@@ -252,10 +254,12 @@ func TestRequestedRunCostsAtMostFiveWritesAndRestCostsNone(t *testing.T) {
 	w.create(w.secret(), w.source(), w.chart(), w.destination(), w.export())
 	eventually(w, w.export(), exportIs(metav1.ConditionTrue, v1alpha1.ReasonReady))
 	w.writes.take()
+	requested := time.Now()
 	w.request("now")
 	eventually(w, w.export(), lastRunIs(v1alpha1.RunSucceeded))
-	if written := w.writes.take(); len(written) > 5 {
-		t.Errorf("the run cost %d writes to the API server, want at most 5: %q", len(written), written)
+	ticks := int(time.Since(requested) / (5 * time.Second)) // a run that takes its time tells how far it is
+	if written := w.writes.take(); len(written) > 5+ticks {
+		t.Errorf("the run cost %d writes to the API server, want at most %d: %q", len(written), 5+ticks, written)
 	}
 	// A change that asks for nothing makes every reconciler of the export look again.
 	w.annotate(map[string]string{"example.com/note": "look again"})

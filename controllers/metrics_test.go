@@ -111,10 +111,7 @@ func TestMetricsTellOfFailures(t *testing.T) {
 		}
 		return ""
 	})
-	cancel := w.run("by-hand")
-	w.must(api.client.Get(t.Context(), client.ObjectKeyFromObject(cancel), cancel))
-	cancel.Spec.Cancel = true
-	w.must(api.client.Update(t.Context(), cancel))
+	w.cancel(w.run("by-hand"))
 	eventually(w, w.run("by-hand"), runIs(v1alpha1.RunCancelled))
 	w.expectSeries(map[string]float64{"runs_total{exporter=csv,reason=Cancelled,result=Cancelled}": 1})
 }

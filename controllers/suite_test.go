@@ -125,6 +125,10 @@ func (c *shiftedClock) Now() time.Time { return time.Now().Add(time.Duration(c.a
 // organizationLabel says which organisation a namespace is.
 const organizationLabel = "accounting.ledgerport.dev/organization-id"
 
+// approvedUntil bounds the approvals of the tests' claims, whose expenses are up to 51 days older: all are of one fiscal year,
+// whenever the tests run.
+var approvedUntil = time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)
+
 const testOrganization = "3f2c9a1e-0000-4000-8000-000000000001"
 
 // newWorld makes a namespace, a database with the application's tables, and starts an operator for them that looks at
@@ -171,7 +175,7 @@ func (w *world) startOperator(namespaces ...string) {
 		Cache:                   cache.Options{DefaultNamespaces: watched},
 		Metrics:                 metricsserver.Options{BindAddress: "0"},
 		Controller:              config.Controller{SkipNameValidation: ptr.To(true)},
-		GracefulShutdownTimeout: ptr.To(10 * time.Second),
+		GracefulShutdownTimeout: ptr.To(patience),
 	})
 	w.must(err)
 	policy, err := outbound.New(w.allowedHosts)
@@ -196,7 +200,7 @@ func (w *world) startOperator(namespaces ...string) {
 			if err != nil {
 				w.Errorf("the operator ended with: %s", err)
 			}
-		case <-time.After(patience): // a manager whose caches never filled does not end
+		case <-time.After(2 * patience): // a manager whose caches never filled does not end
 			w.Errorf("the operator does not end")
 		}
 	})
@@ -277,7 +281,7 @@ func (w *world) fill(claims int) {
 	w.sql(func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := application.Fill(ctx, conn, application.Content{
 			OrganizationID: w.organization, Claims: claims, Seed: 1,
-			ApprovedFrom: time.Now().Add(-40 * 24 * time.Hour), ApprovedTo: time.Now().Add(-time.Hour),
+			ApprovedFrom: approvedUntil.AddDate(0, -1, 0), ApprovedTo: approvedUntil,
 		})
 		return err
 	})
@@ -294,7 +298,7 @@ func (w *world) create(objects ...client.Object) {
 }
 
 // patience is how long a test waits for what must come. On an idle machine everything comes within a second.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // until waits for a check to find nothing missing any more, and else says what it still missed.
 func (w *world) until(check func(context.Context) (missing string)) {

@@ -72,6 +72,7 @@ func TestAccessThatIsWithdrawnWhileARunIsUnderWay(t *testing.T) {
 		return condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSeriesBusy)
 	})
 	w.label(organizationLabel, "another-organisation")
+	eventually(w, w.export(), exportIs(metav1.ConditionFalse, v1alpha1.ReasonAccessDenied))
 	w.exec(`delete from ledgerport.runs where id = 'waits'`)
 	eventually(w, w.run("by-hand"), func(run *v1alpha1.ExportRun) string {
 		return condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonAccessDenied)

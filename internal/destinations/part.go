@@ -73,7 +73,7 @@ func clearParts(ctx context.Context, root *os.Root, of string) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-enough:
-			forced = true
+			forced = ctx.Err() == nil
 		case <-ticker.C:
 		}
 	}

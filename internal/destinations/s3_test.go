@@ -23,6 +23,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/test/closedport"
 	"github.com/ledgerport/ledgerport/test/tests3"
 )
 
@@ -37,9 +38,7 @@ func TestFaultsOfAnS3ServerAreNamed(t *testing.T) {
 		{"the access key does not exist", func(_ *testing.T, _ *v1alpha1.S3Destination, k *destinations.Keys) { k.S3.AccessKeyID = "nobody" }, v1alpha1.ReasonLoginRefused},
 		{"the secret is wrong", func(_ *testing.T, _ *v1alpha1.S3Destination, k *destinations.Keys) { k.S3.SecretAccessKey = "hunter2" }, v1alpha1.ReasonLoginRefused},
 		{"nobody listens", func(t *testing.T, s *v1alpha1.S3Destination, _ *destinations.Keys) {
-			listener := listen(t)
-			s.Endpoint = "http://" + listener.Addr().String()
-			_ = listener.Close()
+			s.Endpoint = "http://" + closedport.New(t).String()
 		}, v1alpha1.ReasonDestinationUnreachable},
 	}
 	for _, test := range tests {

@@ -25,6 +25,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/outbound"
+	"github.com/ledgerport/ledgerport/test/closedport"
 	"github.com/ledgerport/ledgerport/test/testsftp"
 )
 
@@ -69,9 +70,7 @@ func TestFaultsOfAnSFTPServerAreNamed(t *testing.T) {
 			s.Path += "/." // and what it is called does not matter
 		}, v1alpha1.ReasonNotWritable, "owner"},
 		{"nobody listens", nil, func(t *testing.T, _ testsftp.Account, s *v1alpha1.SFTPDestination, _ *destinations.SFTPKeys) {
-			listener := listen(t)
-			s.Port = portOf(listener.Addr())
-			_ = listener.Close()
+			s.Port = portOf(closedport.New(t))
 		}, v1alpha1.ReasonDestinationUnreachable, "no connection"},
 		{"the server is one of another protocol", nil, func(t *testing.T, _ testsftp.Account, s *v1alpha1.SFTPDestination, _ *destinations.SFTPKeys) {
 			server := httptest.NewServer(nil)

@@ -44,8 +44,7 @@ func TestARunHasOneAttemptUntilItsEndIsForgotten(t *testing.T) {
 		t.Errorf("a second attempt began: %+v", again)
 	}
 	under.end <- nil
-	<-e.Events()
-	if ended := e.Observe("a"); ended.Phase != Ended || !ended.Outcome.Committed || ended.Err != nil {
+	if ended := waitForEnd(t, e, "a"); ended.Phase != Ended || !ended.Outcome.Committed || ended.Err != nil {
 		t.Errorf("state %+v, want ended and committed", ended)
 	}
 	if again := e.Ensure(pipeline.Task{RunID: "a", Number: 2}); again.Phase != Ended {
@@ -130,7 +129,7 @@ func TestProgressIsToldAtABoundedRate(t *testing.T) {
 	for told := 1; told <= 5; told++ {
 		select {
 		case <-e.Events():
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatal("the attempt is under way, and nothing is told of it")
 		}
 		if passed := time.Since(began); passed < time.Duration(told)*e.tick {
@@ -143,7 +142,7 @@ func TestProgressIsToldAtABoundedRate(t *testing.T) {
 
 func waitForEnd(t *testing.T, e *InProcess, run string) State {
 	t.Helper()
-	patience := time.After(10 * time.Second)
+	patience := time.After(time.Minute)
 	for {
 		if state := e.Observe(run); state.Phase == Ended {
 			return state

@@ -71,9 +71,20 @@ func TestANameThatLeadsElsewhereASecondTimeReachesNothing(t *testing.T) {
 			defer close(ended)
 			_ = connect(t.Context(), policy(t, "127.0.0.0/8"))
 		}()
-		connection, err := trap.Accept()
-		must(t, err)
-		_ = connection.Close()
+		accepted := make(chan error, 1)
+		go func() {
+			connection, err := trap.Accept()
+			if err == nil {
+				err = connection.Close()
+			}
+			accepted <- err
+		}()
+		select {
+		case err := <-accepted:
+			must(t, err)
+		case <-ended:
+			t.Fatal("the trap was not reached")
+		}
 		for waiting := true; waiting; { // some try again
 			callers(t, trap)
 			select {

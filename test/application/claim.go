@@ -25,7 +25,7 @@ type Claim struct {
 type Line struct {
 	Category    string    // travel
 	Description string    // (none)
-	ExpenseDate time.Time // the day before yesterday
+	ExpenseDate time.Time // two days before the claim was approved
 	Gross, Tax  string    // 119.00, 0
 	TaxCode     string    // (none)
 	BaseGross   string    // (none)
@@ -52,17 +52,17 @@ func InsertClaim(ctx context.Context, conn *pgx.Conn, claim Claim) (id string, e
 		lines = []Line{{}}
 	}
 	for i, line := range lines {
-		if err := insertLine(ctx, conn, id, i+1, line); err != nil {
+		if err := insertLine(ctx, conn, id, i+1, approved, line); err != nil {
 			return "", fmt.Errorf("inserting line %d: %w", i+1, err)
 		}
 	}
 	return id, nil
 }
 
-func insertLine(ctx context.Context, conn *pgx.Conn, claim string, number int, line Line) error {
+func insertLine(ctx context.Context, conn *pgx.Conn, claim string, number int, approved time.Time, line Line) error {
 	date := line.ExpenseDate
 	if date.IsZero() {
-		date = time.Now().AddDate(0, 0, -2)
+		date = approved.AddDate(0, 0, -2)
 	}
 	_, err := conn.Exec(ctx, `
 		INSERT INTO public.claim_lines (claim_id, line_no, expense_date, category, description, gross_amount, tax_amount, tax_code,
