@@ -175,7 +175,7 @@ func (w *world) startOperator(namespaces ...string) {
 		Cache:                   cache.Options{DefaultNamespaces: watched},
 		Metrics:                 metricsserver.Options{BindAddress: "0"},
 		Controller:              config.Controller{SkipNameValidation: ptr.To(true)},
-		GracefulShutdownTimeout: ptr.To(patience),
+		GracefulShutdownTimeout: ptr.To(10 * time.Second),
 	})
 	w.must(err)
 	policy, err := outbound.New(w.allowedHosts)
@@ -200,7 +200,7 @@ func (w *world) startOperator(namespaces ...string) {
 			if err != nil {
 				w.Errorf("the operator ended with: %s", err)
 			}
-		case <-time.After(2 * patience): // a manager whose caches never filled does not end
+		case <-time.After(patience): // a manager whose caches never filled does not end
 			w.Errorf("the operator does not end")
 		}
 	})
@@ -298,7 +298,7 @@ func (w *world) create(objects ...client.Object) {
 }
 
 // patience is how long a test waits for what must come. On an idle machine everything comes within a second.
-const patience = 2 * time.Minute
+const patience = time.Minute
 
 // until waits for a check to find nothing missing any more, and else says what it still missed.
 func (w *world) until(check func(context.Context) (missing string)) {

@@ -129,7 +129,7 @@ func TestProgressIsToldAtABoundedRate(t *testing.T) {
 	for told := 1; told <= 5; told++ {
 		select {
 		case <-e.Events():
-		case <-time.After(time.Minute):
+		case <-time.After(10 * time.Second):
 			t.Fatal("the attempt is under way, and nothing is told of it")
 		}
 		if passed := time.Since(began); passed < time.Duration(told)*e.tick {
@@ -142,7 +142,7 @@ func TestProgressIsToldAtABoundedRate(t *testing.T) {
 
 func waitForEnd(t *testing.T, e *InProcess, run string) State {
 	t.Helper()
-	patience := time.After(time.Minute)
+	patience := time.After(10 * time.Second)
 	for {
 		if state := e.Observe(run); state.Phase == Ended {
 			return state

@@ -71,27 +71,17 @@ func TestANameThatLeadsElsewhereASecondTimeReachesNothing(t *testing.T) {
 			defer close(ended)
 			_ = connect(t.Context(), policy(t, "127.0.0.0/8"))
 		}()
-		accepted := make(chan error, 1)
-		go func() {
-			connection, err := trap.Accept()
-			if err == nil {
-				err = connection.Close()
-			}
-			accepted <- err
-		}()
-		select {
-		case err := <-accepted:
-			must(t, err)
-		case <-ended:
-			t.Fatal("the trap was not reached")
-		}
-		for waiting := true; waiting; { // some try again
-			callers(t, trap)
+		reached := 0
+		for waiting := true; waiting; {
 			select {
 			case <-ended:
-				waiting = false
+				waiting = false // and who came before is counted yet
 			default:
 			}
+			reached += callers(t, trap)
+		}
+		if reached == 0 {
+			t.Error("the trap was not reached where that is allowed")
 		}
 	}
 }

@@ -392,7 +392,7 @@ func (s *stage) untouched(before map[string]file) {
 // cancelled would go on for longer than that.
 func (s *stage) untilNoBackendWorks() {
 	s.Helper()
-	ctx, cancel := context.WithTimeout(s.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(s.Context(), 10*time.Second)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
