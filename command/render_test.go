@@ -73,7 +73,7 @@ func TestRenderWritesWhatItIsAskedFor(t *testing.T) {
 		if test.file == "" {
 			continue
 		}
-		if content, err := os.ReadFile(filepath.Join(output, "preview", filepath.FromSlash(test.file))); err != nil || len(content) == 0 {
+		if content, err := os.ReadFile(filepath.Join(output, "_preview", filepath.FromSlash(test.file))); err != nil || len(content) == 0 {
 			t.Errorf("%s: %d bytes in %s (%v)", test.arguments, len(content), test.file, err)
 		}
 	}

@@ -42,7 +42,7 @@ func TestPreviewShowsWhatTheNextRunDeliversAndRecordsNothing(t *testing.T) {
 		t.Errorf("%d rows and numbers are on record, and %d were before", after, before)
 	}
 	uid, _, _ := strings.Cut(string(look.UID), "-")
-	file := filepath.Join("preview", w.namespace, "monthly", "look", uid+"-1", "look.csv")
+	file := filepath.Join("_preview", w.namespace, "monthly", "look", uid+"-1", "look.csv")
 	previewed, err := os.ReadFile(filepath.Join(w.exports, w.namespace, file))
 	w.must(err)
 	if !strings.HasSuffix(look.Status.Location, "/"+file) {
@@ -64,9 +64,9 @@ func TestPreviewWaitsForNoTurn(t *testing.T) {
 	w := newWorld(t)
 	held := w.retryingRun() // has the voucher series, and its turn among the runs of the export
 	w.insertClaim(application.Claim{})
-	w.must(os.MkdirAll(filepath.Join(w.exports, w.namespace, "preview"), 0o750))
-	w.must(syscall.Mount("tmpfs", filepath.Join(w.exports, w.namespace, "preview"), "tmpfs", 0, "size=10m"))
-	w.Cleanup(func() { _ = syscall.Unmount(filepath.Join(w.exports, w.namespace, "preview"), syscall.MNT_DETACH) })
+	w.must(os.MkdirAll(filepath.Join(w.exports, w.namespace, "_preview"), 0o750))
+	w.must(syscall.Mount("tmpfs", filepath.Join(w.exports, w.namespace, "_preview"), "tmpfs", 0, "size=10m"))
+	w.Cleanup(func() { _ = syscall.Unmount(filepath.Join(w.exports, w.namespace, "_preview"), syscall.MNT_DETACH) })
 	w.create(w.preview("look"))
 	look := eventually(w, w.run("look"), runIs(v1alpha1.RunSucceeded))
 	if look.Status.Claims != 1 || look.Status.FirstVoucher != "E/2026/501" {

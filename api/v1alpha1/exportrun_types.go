@@ -75,7 +75,7 @@ const (
 	RunExport RunType = "Export"
 	// RunReversal reverses the vouchers of a committed run and frees its claims for the next run.
 	RunReversal RunType = "Reversal"
-	// RunPreview delivers under preview/ what an export would deliver now, and records nothing.
+	// RunPreview delivers under _preview/ what an export would deliver now, and records nothing.
 	RunPreview RunType = "Preview"
 )
 
@@ -97,7 +97,7 @@ type ExportRunSpec struct {
 	// ExportRef names the AccountingExport in this namespace.
 	ExportRef LocalReference `json:"exportRef"`
 	// Type says what the run does. Export: export approved claims. Reversal: write the reversing vouchers of a committed run
-	// and free its claims for the next run. Preview: deliver under preview/ what an export would deliver now, with the voucher
+	// and free its claims for the next run. Preview: deliver under _preview/ what an export would deliver now, with the voucher
 	// numbers that it would take, and record nothing. Default: Export.
 	// +optional
 	// +kubebuilder:default=Export

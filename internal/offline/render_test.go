@@ -125,7 +125,7 @@ func TestWhatIsRenderedIsWhatTheNextRunDelivers(t *testing.T) {
 				}, &pipeline.Progress{})
 				must(t, err)
 			}
-			want, got := filesBelow(t, delivered), filesBelow(t, filepath.Join(rendered, "preview"))
+			want, got := filesBelow(t, delivered), filesBelow(t, filepath.Join(rendered, "_preview"))
 			if len(want) < len(exports) || !maps.Equal(got, want) {
 				t.Errorf("what was rendered\n%v\nis not what was delivered\n%v", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
 			}

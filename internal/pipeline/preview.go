@@ -11,7 +11,7 @@ import (
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
-// preview delivers under preview/ what an export would deliver now. It writes nothing to the database and needs no turn in
+// preview delivers under _preview/ what an export would deliver now. It writes nothing to the database and needs no turn in
 // the voucher series; what is interrupted begins anew. Its totals are not compared with SQL, which knows only of claims that
 // were taken.
 func (a *attempt) preview(ctx context.Context) error {

@@ -127,6 +127,9 @@ func (t Task) identity(organizationID string) claims.RunIdentity {
 	}
 }
 
+// previews is the directory of previews at a destination. No namespace can have this name, because it is not a DNS label.
+const previews = "_preview"
+
 // key is where a file of the run is at the destination. Each attempt of a preview has a directory of its own, because no
 // record tells one that wakes up late that another has delivered meanwhile; without a number there is only one.
 func (t Task) key(file string) string {
@@ -139,5 +142,5 @@ func (t Task) key(file string) string {
 		uid, _, _ := strings.Cut(t.RunID, "-")
 		attempt = fmt.Sprintf("%s-%d", uid, t.Number)
 	}
-	return path.Join("preview", run, attempt, file)
+	return path.Join(previews, run, attempt, file)
 }
