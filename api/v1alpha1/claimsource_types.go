@@ -124,6 +124,10 @@ type ClaimSourceSpec struct {
 	Access []AccessRule `json:"access,omitempty"`
 }
 
+// AcceptedLedgerAnnotation names the id of a ledger that a person has accepted, on a ClaimSource whose database holds another one
+// than before, or on an AccountingExport that takes its claims from another ledger than before.
+const AcceptedLedgerAnnotation = "accounting.ledgerport.dev/accepted-ledger"
+
 // ClaimSourceStatus says whether the source can be read.
 type ClaimSourceStatus struct {
 	// ObservedGeneration is the generation that the conditions speak of.
@@ -137,6 +141,10 @@ type ClaimSourceStatus struct {
 	// SchemaVersion is the version of the schema "ledgerport" in the database.
 	// +optional
 	SchemaVersion int64 `json:"schemaVersion,omitempty"`
+	// LedgerID is the id of the ledger in the database, as it was last accepted. The first one that is seen is accepted by
+	// itself; another one only by the annotation accounting.ledgerport.dev/accepted-ledger.
+	// +optional
+	LedgerID string `json:"ledgerID,omitempty"`
 }
 
 // ClaimSource says where approved claims are (PostgreSQL) and which namespaces may export which organisations.

@@ -62,8 +62,12 @@ const (
 const (
 	// ReasonSourceNotFound: the ClaimSource does not exist.
 	ReasonSourceNotFound Reason = "SourceNotFound"
-	// ReasonLedgerIncomplete: the database does not have a run on record that was completed.
+	// ReasonLedgerIncomplete: the ledger in the database knows less than this cluster has seen of it.
 	ReasonLedgerIncomplete Reason = "LedgerIncomplete"
+	// ReasonLedgerChanged: the ledger in the database is another one than before, and nobody has accepted it.
+	ReasonLedgerChanged Reason = "LedgerChanged"
+	// ReasonLedgerMoved: the ledger is on another server than it belongs to, and nobody has accepted that.
+	ReasonLedgerMoved Reason = "LedgerMoved"
 	// ReasonAccessDenied: the ClaimSource does not admit this namespace, or not for this organisation; or the
 	// ExportDestination does not admit this namespace.
 	ReasonAccessDenied Reason = "AccessDenied"
@@ -160,6 +164,8 @@ const (
 	ReasonNoRowSecurity Reason = "NoRowSecurity"
 	// ReasonSeriesBusy: another run of the organisation uses the voucher series.
 	ReasonSeriesBusy Reason = "SeriesBusy"
+	// ReasonOtherCluster: the run is recorded by another cluster.
+	ReasonOtherCluster Reason = "OtherCluster"
 	// ReasonFenced: another process took the run over.
 	ReasonFenced Reason = "Fenced"
 	// ReasonReservationConflict: another run reserved some of the same claims at the same time.
@@ -212,6 +218,8 @@ const (
 	ReasonVouchersRejected Reason = "VouchersRejected"
 	// ReasonClaimsHeld: a run left claims out; an event names them.
 	ReasonClaimsHeld Reason = "ClaimsHeld"
+	// ReasonRecovered: an event of a run that was applied again, and had ended before.
+	ReasonRecovered Reason = "Recovered"
 	// ReasonRunNotFound: the run that a reversal names is not on record in this namespace and organisation.
 	ReasonRunNotFound Reason = "RunNotFound"
 	// ReasonRunNotCommitted: the run that a reversal names is not finished, or was released.

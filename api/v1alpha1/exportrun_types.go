@@ -170,6 +170,23 @@ type RunProgress struct {
 	Total *int64 `json:"total,omitempty"`
 }
 
+// RunLedger is the ledger that a run is recorded in, and how far that had come.
+type RunLedger struct {
+	// ID of the ledger: that of the table ledgerport.ledger in the database.
+	// +kubebuilder:validation:MaxLength=36
+	ID string `json:"id"`
+	// Sequence of the ledger at the newest step of the run that its attempts know of. A database that has a lower one has
+	// forgotten the run.
+	// +kubebuilder:validation:Minimum=0
+	Sequence int64 `json:"sequence"`
+	// RunID is the id of the run in the table ledgerport.runs: the UID of the ExportRun that began it.
+	// +kubebuilder:validation:MaxLength=64
+	RunID string `json:"runID"`
+	// OrganizationID of the claims of the run.
+	// +kubebuilder:validation:MaxLength=100
+	OrganizationID string `json:"organizationID"`
+}
+
 // ExportRunStatus is what became of the run.
 type ExportRunStatus struct {
 	// ObservedGeneration is the generation that the conditions speak of.
@@ -200,6 +217,14 @@ type ExportRunStatus struct {
 	// spec.sourceRef of the export has become. A reversal is with the run that it reverses.
 	// +optional
 	SourceRef *NamespacedReference `json:"sourceRef,omitempty"`
+	// Ledger that the run is recorded in. No run begins in a database that knows less of this ledger than the runs of the
+	// cluster have seen.
+	// +optional
+	Ledger *RunLedger `json:"ledger,omitempty"`
+	// Recovered is true if the run had ended before, under an ExportRun of the same name that was deleted: all that is
+	// told, the times too, is from the record in the database.
+	// +optional
+	Recovered bool `json:"recovered,omitempty"`
 	// StartedAt is when the first attempt began, to the microsecond: runs of an export are in this order.
 	// +optional
 	StartedAt *metav1.MicroTime `json:"startedAt,omitempty"`

@@ -2,6 +2,8 @@
 GRANT USAGE ON SCHEMA ledgerport TO ledgerport_operator;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ledgerport TO ledgerport_operator;
 REVOKE INSERT, UPDATE, DELETE ON ledgerport.schema_version FROM ledgerport_operator;
+REVOKE INSERT, UPDATE, DELETE ON ledgerport.ledger FROM ledgerport_operator;
+GRANT UPDATE (sequence) ON ledgerport.ledger TO ledgerport_operator; -- its identity is an administrator's
 REVOKE DELETE ON ledgerport.runs, ledgerport.voucher_numbers, ledgerport.voided_vouchers FROM ledgerport_operator;
 REVOKE ALL ON ledgerport.vouchers FROM ledgerport_operator; -- a view for people, which policies do not bind
 

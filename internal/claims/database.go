@@ -202,8 +202,12 @@ func (d *Database) connection(ctx context.Context) (*pgx.Conn, error) {
 	return conn, err
 }
 
-// transact runs a function in a transaction that belongs to a run of an organisation.
+// transact runs a function in a transaction that belongs to a run of an organisation. It is READ COMMITTED, whatever the
+// default of the database: runs that end at once raise the same ledger one after the other, and do not fail each other.
 func (d *Database) transact(ctx context.Context, options pgx.TxOptions, organizationID, runID string, run func(pgx.Tx) error) error {
+	if options.IsoLevel == "" {
+		options.IsoLevel = pgx.ReadCommitted
+	}
 	conn, err := d.connection(ctx)
 	if err != nil {
 		return err

@@ -248,7 +248,11 @@ func (d *Database) Settle(ctx context.Context, fence Fence, receipt Rendered) er
 			fence.RunID, ledger.HoldRejected); err != nil {
 			return err
 		}
-		return recordRendered(ctx, tx, fence, StateRendered, StatePosted, receipt)
+		if err := recordRendered(ctx, tx, fence, StateRendered, StatePosted, receipt); err != nil {
+			return err
+		}
+		_, err := raise(ctx, tx, fence.RunID)
+		return err
 	})
 }
 

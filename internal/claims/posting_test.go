@@ -141,7 +141,7 @@ func TestPosting_NothingChangesForAnOlderAttempt(t *testing.T) {
 	t.Parallel()
 	p := newPosting(t, 2)
 	p.must(p.MarkSent(t.Context(), p.run.Fence(), []int64{1}))
-	_, err := p.TakeOver(t.Context(), p.run.ID, "pod-2", time.Now().Add(time.Minute))
+	_, err := p.TakeOver(t.Context(), p.run.ID, "pod-2", "here", time.Minute)
 	p.must(err)
 	old := p.run.Fence()
 	mustFail(t, p.MarkSent(t.Context(), old, []int64{2}), v1alpha1.ReasonFenced)

@@ -62,8 +62,10 @@ type Attempt struct {
 	RunIdentity
 	// Holder names the process that executes the attempt.
 	Holder string
-	// Deadline of the attempt.
-	Deadline time.Time
+	// Cluster that the run belongs to: the UID of its namespace kube-system.
+	Cluster string
+	// Deadline is how long the attempt may take, by the clock of the database.
+	Deadline time.Duration
 	// Series of the voucher numbers.
 	Series string
 	// Cutoff: only claims approved before it belong to the run. To the microsecond.
@@ -105,6 +107,10 @@ type Rendered struct {
 // Run is a run on record.
 type Run struct {
 	RunIdentity
+	// Cluster that the run belongs to; empty for one from before that was recorded.
+	Cluster string
+	// Sequence of the ledger at the newest step of the run that raised it.
+	Sequence int64
 	State    RunState
 	Attempt  int32
 	Holder   string
@@ -128,12 +134,12 @@ type Run struct {
 // Fence of the attempt that this record is of.
 func (r Run) Fence() Fence { return Fence{RunID: r.ID, Attempt: r.Attempt} }
 
-const runColumns = `id, namespace, export, name, organization_id, state, attempt, holder, deadline, series, cutoff, inputs,
+const runColumns = `id, namespace, export, name, organization_id, cluster, sequence, state, attempt, holder, deadline, series, cutoff, inputs,
 	type, coalesce(reverses, ''), claims, lines, held, first_voucher, last_voucher, files, manifest, location, release_reason,
 	started_at, rendered_at, delivered_at, committed_at, released_at, artifact_removed_at`
 
 func scanRun(row pgx.Row) (r Run, err error) {
-	return r, row.Scan(&r.ID, &r.Namespace, &r.Export, &r.Name, &r.OrganizationID, &r.State, &r.Attempt, &r.Holder, &r.Deadline, &r.Series, &r.Cutoff, &r.Inputs,
+	return r, row.Scan(&r.ID, &r.Namespace, &r.Export, &r.Name, &r.OrganizationID, &r.Cluster, &r.Sequence, &r.State, &r.Attempt, &r.Holder, &r.Deadline, &r.Series, &r.Cutoff, &r.Inputs,
 		&r.Type, &r.Reverses, &r.Claims, &r.Lines, &r.Held, &r.FirstVoucher, &r.LastVoucher, &r.Files, &r.Manifest, &r.Location, &r.ReleaseReason,
 		&r.StartedAt, &r.RenderedAt, &r.DeliveredAt, &r.CommittedAt, &r.ReleasedAt, &r.ArtifactRemovedAt)
 }
@@ -155,8 +161,8 @@ func (d *Database) Run(ctx context.Context, id string) (Run, bool, error) {
 	return run, err == nil, classify(ctx, "looking up the run", err)
 }
 
-// RunNamed gives the newest record of a run by the names of its resources, and whether there is one that was not released:
-// an ExportRun that was deleted and applied again has another UID than the one on record.
+// RunNamed returns the newest record of a run by the names of its resources, and whether there is one: an ExportRun that was
+// deleted and applied again has another UID than the recorded one.
 func (d *Database) RunNamed(ctx context.Context, identity RunIdentity) (Run, bool, error) {
 	conn, err := d.connection(ctx)
 	if err != nil {
@@ -167,7 +173,7 @@ func (d *Database) RunNamed(ctx context.Context, identity RunIdentity) (Run, boo
 		run, err = scanRun(row)
 		return err
 	}, `SELECT `+runColumns+` FROM ledgerport.runs
-		WHERE namespace = $1 AND export = $2 AND name = $3 AND organization_id = $4 AND state <> 'released'
+		WHERE namespace = $1 AND export = $2 AND name = $3 AND organization_id = $4
 		ORDER BY started_at DESC LIMIT 1`, identity.Namespace, identity.Export, identity.Name, identity.OrganizationID)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Run{}, false, nil
@@ -180,8 +186,8 @@ func (d *Database) RunNamed(ctx context.Context, identity RunIdentity) (Run, boo
 // later those on record stand.
 //
 // Two unfinished runs of an organisation can not have the same series: the second fails with ReasonSeriesBusy. A run that
-// holds nothing and whose deadline has passed does not stand in the way: it is released. The second reversal of a run
-// fails with ReasonAlreadyReversed.
+// holds nothing and whose deadline has passed does not stand in the way: it is released, unless another cluster began it. The
+// second reversal of a run fails with ReasonAlreadyReversed, and a run of another cluster with ReasonOtherCluster.
 func (d *Database) StartAttempt(ctx context.Context, attempt Attempt) (run Run, err error) {
 	err = d.transact(ctx, pgx.TxOptions{}, attempt.OrganizationID, attempt.ID, func(tx pgx.Tx) error {
 		if err := disown(ctx, tx, attempt.ID); err != nil {
@@ -190,7 +196,10 @@ func (d *Database) StartAttempt(ctx context.Context, attempt Attempt) (run Run, 
 		if err := supersede(ctx, tx, attempt); err != nil {
 			return err
 		}
-		run, err = start(ctx, tx, attempt)
+		if run, err = start(ctx, tx, attempt); err != nil || run.State.Finished() {
+			return err
+		}
+		run.Sequence, err = raise(ctx, tx, attempt.ID)
 		return err
 	})
 	switch violatedConstraint(err) {
@@ -203,8 +212,8 @@ func (d *Database) StartAttempt(ctx context.Context, attempt Attempt) (run Run, 
 }
 
 // TakeOver records who executes an unfinished run from now on, and gives the record as it now is, the attempt number
-// raised. Nothing else of the run changes. A finished run is given as it is.
-func (d *Database) TakeOver(ctx context.Context, id, holder string, deadline time.Time) (run Run, err error) {
+// raised. Nothing else of the run changes. A finished run is given as it is. One of another cluster fails with ReasonOtherCluster.
+func (d *Database) TakeOver(ctx context.Context, id, holder, cluster string, deadline time.Duration) (run Run, err error) {
 	organizationID, err := d.organization(ctx, id)
 	if err != nil {
 		return Run{}, err
@@ -213,45 +222,64 @@ func (d *Database) TakeOver(ctx context.Context, id, holder string, deadline tim
 		if err := disown(ctx, tx, id); err != nil {
 			return err
 		}
-		run, err = scanRun(tx.QueryRow(ctx, `UPDATE ledgerport.runs SET attempt = attempt + 1, holder = $2, deadline = $3
-			WHERE id = $1 AND state NOT IN ('committed', 'released') RETURNING `+runColumns, id, holder, deadline))
-		if errors.Is(err, pgx.ErrNoRows) { // finished
-			run, err = scanRun(tx.QueryRow(ctx, `SELECT `+runColumns+` FROM ledgerport.runs WHERE id = $1`, id))
+		run, err = scanRun(tx.QueryRow(ctx, `UPDATE ledgerport.runs SET attempt = attempt + 1, holder = $2, cluster = $3, deadline = `+after("$4")+`
+			WHERE id = $1 AND state NOT IN ('committed', 'released') AND cluster IN ('', $3) RETURNING `+runColumns, id, holder, cluster, deadline.Seconds()))
+		if errors.Is(err, pgx.ErrNoRows) {
+			run, err = unchanged(ctx, tx, id, cluster)
+			return err
+		}
+		if err == nil {
+			run.Sequence, err = raise(ctx, tx, id)
 		}
 		return err
 	})
 	return run, classify(ctx, "taking the run over", err)
 }
 
-// supersede releases what began in the same series, holds nothing and is past its deadline.
+// after is the instant a number of seconds from now, by the clock of the database: no other clock decides over what another
+// process does.
+func after(seconds string) string {
+	return `clock_timestamp() + make_interval(secs => ` + seconds + `)`
+}
+
+// unchanged gives a run that an attempt could not have: it is finished, or of another cluster.
+func unchanged(ctx context.Context, tx pgx.Tx, id, cluster string) (Run, error) {
+	run, err := scanRun(tx.QueryRow(ctx, `SELECT `+runColumns+` FROM ledgerport.runs WHERE id = $1`, id))
+	if err == nil && !run.State.Finished() {
+		err = run.BelongsTo(cluster)
+	}
+	return run, err
+}
+
+// supersede releases what began in the same series and cluster, holds nothing and is past its deadline.
 func supersede(ctx context.Context, tx pgx.Tx, attempt Attempt) error {
 	_, err := tx.Exec(ctx, `UPDATE ledgerport.runs SET state = 'released', release_reason = $4, released_at = now()
-		WHERE organization_id = $1 AND series = $2 AND id <> $3 AND state = 'started' AND deadline < now()`,
-		attempt.OrganizationID, attempt.Series, attempt.ID, ReleasedSuperseded)
+		WHERE organization_id = $1 AND series = $2 AND id <> $3 AND state = 'started' AND deadline < clock_timestamp() AND cluster IN ('', $5)`,
+		attempt.OrganizationID, attempt.Series, attempt.ID, ReleasedSuperseded, attempt.Cluster)
 	return err
 }
 
 func start(ctx context.Context, tx pgx.Tx, attempt Attempt) (Run, error) {
-	const upsert = `
-		INSERT INTO ledgerport.runs AS r (id, namespace, export, name, organization_id, series, state, attempt, holder, deadline, cutoff, inputs, type, reverses)
-		VALUES ($1, $2, $3, $4, $5, $6, 'started', 1, $7, $8, $9, $10, $11, nullif($12, ''))
+	upsert := `
+		INSERT INTO ledgerport.runs AS r (id, namespace, export, name, organization_id, series, state, attempt, holder, deadline, cutoff, inputs, type, reverses, cluster)
+		VALUES ($1, $2, $3, $4, $5, $6, 'started', 1, $7, ` + after("$8") + `, $9, $10, $11, nullif($12, ''), $13)
 		ON CONFLICT (id) DO UPDATE SET
-			attempt = r.attempt + 1, holder = excluded.holder, deadline = excluded.deadline,
+			attempt = r.attempt + 1, holder = excluded.holder, deadline = excluded.deadline, cluster = excluded.cluster,
 			organization_id = CASE r.state WHEN 'started' THEN excluded.organization_id ELSE r.organization_id END,
 			series = CASE r.state WHEN 'started' THEN excluded.series ELSE r.series END,
 			cutoff = CASE r.state WHEN 'started' THEN excluded.cutoff ELSE r.cutoff END,
 			inputs = CASE r.state WHEN 'started' THEN excluded.inputs ELSE r.inputs END,
 			reverses = CASE r.state WHEN 'started' THEN excluded.reverses ELSE r.reverses END
-		WHERE r.state NOT IN ('committed', 'released')
+		WHERE r.state NOT IN ('committed', 'released') AND r.cluster IN ('', excluded.cluster)
 		RETURNING ` + runColumns
 	kind := TypeExport
 	if attempt.Reverses != "" {
 		kind = TypeReversal
 	}
 	run, err := scanRun(tx.QueryRow(ctx, upsert, attempt.ID, attempt.Namespace, attempt.Export, attempt.Name, attempt.OrganizationID,
-		attempt.Series, attempt.Holder, attempt.Deadline, attempt.Cutoff.Truncate(time.Microsecond), attempt.Inputs, kind, attempt.Reverses))
-	if errors.Is(err, pgx.ErrNoRows) { // finished
-		return scanRun(tx.QueryRow(ctx, `SELECT `+runColumns+` FROM ledgerport.runs WHERE id = $1`, attempt.ID))
+		attempt.Series, attempt.Holder, attempt.Deadline.Seconds(), attempt.Cutoff.Truncate(time.Microsecond), attempt.Inputs, kind, attempt.Reverses, attempt.Cluster))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return unchanged(ctx, tx, attempt.ID, attempt.Cluster)
 	}
 	return run, err
 }
@@ -260,12 +288,13 @@ func start(ctx context.Context, tx pgx.Tx, attempt Attempt) (Run, error) {
 func (d *Database) seriesBusy(ctx context.Context, attempt Attempt, cause error) error {
 	other := "another run"
 	err := d.transact(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly}, attempt.OrganizationID, attempt.ID, func(tx pgx.Tx) error {
-		var namespace, name, state string
-		err := tx.QueryRow(ctx, `SELECT namespace, name, state FROM ledgerport.runs
-			WHERE organization_id = $1 AND series = $2 AND state NOT IN ('committed', 'released')`,
-			attempt.OrganizationID, attempt.Series).Scan(&namespace, &name, &state)
+		busy, err := scanRun(tx.QueryRow(ctx, `SELECT `+runColumns+` FROM ledgerport.runs
+			WHERE organization_id = $1 AND series = $2 AND state NOT IN ('committed', 'released')`, attempt.OrganizationID, attempt.Series))
 		if err == nil {
-			other = fmt.Sprintf("run %s/%s (%s)", namespace, name, state)
+			other = fmt.Sprintf("run %s/%s (%s)", busy.Namespace, busy.Name, busy.State)
+			if busy.BelongsTo(attempt.Cluster) != nil {
+				other += fmt.Sprintf(" of the cluster %.64q; if that cluster is gone: %s", busy.Cluster, handOver(busy, attempt.Cluster))
+			}
 		}
 		return err
 	})
@@ -273,5 +302,5 @@ func (d *Database) seriesBusy(ctx context.Context, attempt Attempt, cause error)
 		return classify(ctx, "recording the attempt", err)
 	}
 	return failure.Transient(v1alpha1.ReasonSeriesBusy, cause,
-		"the voucher series %q of organisation %s is in use by %s; this run goes on when that one has ended", attempt.Series, attempt.OrganizationID, other)
+		"the voucher series %q of organisation %s is in use; this run goes on when that one has ended: %s", attempt.Series, attempt.OrganizationID, other)
 }

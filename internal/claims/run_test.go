@@ -28,8 +28,8 @@ func TestRun_KeepsOnRecordWhatEachStepSays(t *testing.T) {
 
 	got, found, err := database.Run(t.Context(), "1")
 	f.must(err)
-	if !found || got.State != claims.StateCommitted || !got.State.Finished() || got.Attempt != 1 || got.Holder != "pod-1" || got.Series != "E" ||
-		got.RunIdentity != attempt.RunIdentity || !got.Cutoff.Equal(cutoff) || !got.Deadline.Equal(attempt.Deadline.Truncate(time.Microsecond)) ||
+	if !found || got.State != claims.StateCommitted || !got.State.Finished() || got.Attempt != 1 || got.Holder != "pod-1" || got.Cluster != "here" || got.Series != "E" ||
+		got.RunIdentity != attempt.RunIdentity || !got.Cutoff.Equal(cutoff) || got.Deadline.Before(got.StartedAt.Add(attempt.Deadline)) || got.Deadline.After(got.RenderedAt.Add(attempt.Deadline)) ||
 		!bytes.Equal(got.Inputs, attempt.Inputs) || got.Location != "s3://books/monthly.csv" {
 		t.Errorf("on record is %+v", got)
 	}
@@ -102,7 +102,7 @@ func TestStartAttempt_SupersedesOnlyWhatHoldsNothingAndIsLate(t *testing.T) {
 	f.claimRange(1)
 	database := f.open(v1alpha1.PostgresSource{})
 	late := attemptOf("1")
-	late.Deadline = time.Now().Add(-time.Second)
+	late.Deadline = -time.Second
 	stale := f.start(database, late)
 	f.start(database, attemptOf("2"))
 	if run, _, err := database.Run(t.Context(), "1"); err != nil || run.State != claims.StateReleased || run.ReleaseReason != claims.ReleasedSuperseded {
@@ -112,7 +112,7 @@ func TestStartAttempt_SupersedesOnlyWhatHoldsNothingAndIsLate(t *testing.T) {
 	mustFail(t, err, v1alpha1.ReasonFenced)
 
 	holding := attemptOf("2")
-	holding.Deadline = time.Now().Add(-time.Second)
+	holding.Deadline = -time.Second
 	f.reserveAll(database, holding, year2026)
 	_, err = database.StartAttempt(t.Context(), attemptOf("3"))
 	mustFail(t, err, v1alpha1.ReasonSeriesBusy)

@@ -73,9 +73,15 @@ func (d *Database) Release(ctx context.Context, fence Fence, reason string) erro
 	})
 }
 
-// step runs a transition in a transaction of the run's organisation.
+// step runs a transition in a transaction of the run's organisation, and raises the ledger at its end.
 func (d *Database) step(ctx context.Context, fence Fence, doing string, run func(pgx.Tx) error) error {
-	return d.ofRun(ctx, fence.RunID, doing, run)
+	return d.ofRun(ctx, fence.RunID, doing, func(tx pgx.Tx) error {
+		if err := run(tx); err != nil {
+			return err
+		}
+		_, err := raise(ctx, tx, fence.RunID)
+		return err
+	})
 }
 
 // ofRun runs a function in a transaction of a run's organisation.

@@ -28,6 +28,8 @@ type Pipeline struct {
 	Resolver *references.Resolver
 	// Holder names this process: it is recorded with every attempt.
 	Holder string
+	// Cluster that runs belong to: the UID of its namespace kube-system. It is recorded with every run.
+	Cluster string
 	// SpoolDirectory takes artifacts while they are rendered; empty is the system's directory for temporary files.
 	SpoolDirectory string
 	// Program and ProgramVersion name this software in artifacts.

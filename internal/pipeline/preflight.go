@@ -219,7 +219,8 @@ func (a *attempt) start(ctx context.Context) error {
 	attempt := claims.Attempt{
 		RunIdentity: a.task.identity(spec.OrganizationID),
 		Holder:      a.Holder,
-		Deadline:    time.Now().Add(a.task.Deadline),
+		Cluster:     a.Cluster,
+		Deadline:    a.task.Deadline,
 		Series:      series,
 		Cutoff:      a.task.Cutoff,
 		Inputs:      recorded,
@@ -269,7 +270,7 @@ func (a *attempt) resume(ctx context.Context) error {
 // takeOver raises the attempt, so that whoever held the run before can not change anything any more.
 func (a *attempt) takeOver(ctx context.Context) (err error) {
 	err = a.Failpoints.Around(failpoint.Attempt, func() (err error) {
-		a.run, err = a.database.TakeOver(ctx, a.run.ID, a.Holder, time.Now().Add(a.task.Deadline))
+		a.run, err = a.database.TakeOver(ctx, a.run.ID, a.Holder, a.Cluster, a.task.Deadline)
 		return err
 	})
 	return failure.On(v1alpha1.ConditionSourceReady, err)

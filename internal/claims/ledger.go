@@ -1,0 +1,122 @@
+package claims
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
+)
+
+// Ledger is which ledger a database holds, and how far it has come.
+type Ledger struct {
+	// ID is random, made with the schema. A copy of the database has the same.
+	ID string
+	// Sequence is raised by each step of a run that a cluster is told of.
+	Sequence int64
+	// System identifies the server that the ledger belongs to, and Server the one that it was read from. Either is empty if
+	// the server does not say.
+	System, Server string
+}
+
+// Moved reports whether the ledger was read from another server than it belongs to.
+func (l Ledger) Moved() bool { return l.System != "" && l.Server != "" && l.System != l.Server }
+
+// Ledger returns the identity of the ledger.
+func (d *Database) Ledger(ctx context.Context) (l Ledger, err error) {
+	const doing = "reading the identity of the ledger"
+	conn, err := d.connection(ctx)
+	if err != nil {
+		return Ledger{}, err
+	}
+	if l.Server, err = server(ctx, conn); err != nil {
+		return Ledger{}, classify(ctx, doing, err)
+	}
+	err = conn.QueryRow(ctx, `SELECT id::uuid::text, sequence::bigint, left(system_identifier, 64) FROM ledgerport.ledger LIMIT 1`).Scan(&l.ID, &l.Sequence, &l.System)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Ledger{}, failure.Transient(v1alpha1.ReasonLedgerChanged, nil,
+			`the table ledgerport.ledger has lost its row, so that nothing tells which ledger this is; see to the books, and run "ledgerport ledger accept --renew"`)
+	}
+	return l, classify(ctx, doing, err)
+}
+
+// server returns the identifier of the server, which is empty if the role may not ask for it, or nobody may.
+func server(ctx context.Context, conn *pgx.Conn) (identifier string, err error) {
+	err = conn.QueryRow(ctx, `SELECT system_identifier::text FROM pg_catalog.pg_control_system()`).Scan(&identifier)
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && !conn.IsClosed() {
+		return "", nil
+	}
+	return identifier, err
+}
+
+// raise counts a step of a run: clusters that are told of it notice a database that has forgotten it. It is the last statement of
+// its transaction, which must be READ COMMITTED: everybody waits for the row, for as long as it takes to commit.
+func raise(ctx context.Context, tx pgx.Tx, runID string) (sequence int64, err error) {
+	err = tx.QueryRow(ctx, `WITH raised AS (UPDATE ledgerport.ledger SET sequence = sequence + 1 RETURNING sequence)
+		UPDATE ledgerport.runs SET sequence = raised.sequence FROM raised WHERE id = $1 RETURNING raised.sequence`, runID).Scan(&sequence)
+	return sequence, err
+}
+
+// AcceptLedger records that the ledger is on the server that it is on now. Renewed, it is another ledger from now on: every
+// cluster asks again before it exports from it.
+func (d *Database) AcceptLedger(ctx context.Context, renew bool) (Ledger, error) {
+	const doing = "accepting the ledger"
+	conn, err := d.connection(ctx)
+	if err != nil {
+		return Ledger{}, err
+	}
+	here, err := server(ctx, conn)
+	if err != nil {
+		return Ledger{}, classify(ctx, doing, err)
+	}
+	_, err = conn.Exec(ctx, `INSERT INTO ledgerport.ledger AS l (system_identifier) SELECT $1 WHERE $2 OR EXISTS (SELECT FROM ledgerport.ledger)
+		ON CONFLICT (only_row) DO UPDATE SET system_identifier = excluded.system_identifier, id = CASE WHEN $2 THEN excluded.id ELSE l.id END`, here, renew)
+	if err != nil {
+		return Ledger{}, classify(ctx, doing, err)
+	}
+	return d.Ledger(ctx)
+}
+
+// BelongsTo fails with ReasonOtherCluster if a run is recorded by another cluster.
+func (r Run) BelongsTo(cluster string) error {
+	if r.Cluster == "" || r.Cluster == cluster {
+		return nil
+	}
+	return failure.Stalled(v1alpha1.ReasonOtherCluster, nil,
+		"run %s/%s is recorded as %s by the cluster %.64q (the UID of its namespace kube-system), and this one is %s; if that cluster is gone: %s. Else give this run another name",
+		r.Namespace, r.Name, r.State, r.Cluster, cluster, handOver(r, cluster))
+}
+
+// handOver is the command that gives a run to a cluster.
+func handOver(run Run, cluster string) string {
+	return fmt.Sprintf("ledgerport ledger hand-over --run %.64s --to %s", run.ID, cluster)
+}
+
+// HandOver gives the runs of one cluster, or the one run of an id, to another, and returns how many. A process of the first cluster
+// that still executes one is fenced.
+func (d *Database) HandOver(ctx context.Context, from, runID, to string) (int64, error) {
+	conn, err := d.connection(ctx)
+	if err != nil {
+		return 0, err
+	}
+	done, err := conn.Exec(ctx, `UPDATE ledgerport.runs SET cluster = $3,
+			attempt = CASE WHEN state IN ('committed', 'released') THEN attempt ELSE attempt + 1 END
+		WHERE ($1 = '' OR cluster = $1) AND ($2 = '' OR id = $2) AND cluster <> $3 AND ($1 <> '' OR $2 <> '')`, from, runID, to)
+	return done.RowsAffected(), classify(ctx, "handing runs over", err)
+}
+
+// Unfinished returns the runs that have not ended, oldest first.
+func (d *Database) Unfinished(ctx context.Context) ([]Run, error) {
+	conn, err := d.connection(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, _ := conn.Query(ctx, `SELECT `+runColumns+` FROM ledgerport.runs WHERE state NOT IN ('committed', 'released') ORDER BY started_at LIMIT 1000`) // the error comes with the rows
+	runs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Run, error) { return scanRun(row) })
+	return runs, classify(ctx, "reading the unfinished runs", err)
+}
