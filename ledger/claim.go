@@ -6,6 +6,9 @@ import "time"
 // are therefore text, exactly as stored.
 type Claim struct {
 	ID string
+	// Held is why the claim has to wait whatever the chart says: what was wrong with its rows where they were read. Nil where
+	// nothing was.
+	Held *Hold
 	// ClaimantID is the employee number, the claimant's key in the subledger.
 	ClaimantID string
 	// ClaimantName and ClaimantIBAN are for artifacts that must carry them. They never go into a log, event or status.

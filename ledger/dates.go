@@ -47,6 +47,10 @@ func newPostingDates(policy VoucherPolicy) (postingDates, error) {
 
 // of gives the posting date of a claim: the policy's, but never in a closed period.
 func (d postingDates) of(claim *Claim) (time.Time, error) {
+	if !plausible(claim.ApprovedAt) {
+		return time.Time{}, hold(claim, HoldNotDated, "approved_at is missing, infinite, or not in the years %d to %d, so that the claim belongs to no run; correct it in the application",
+			firstYear, lastYear)
+	}
 	for i := range claim.Lines {
 		if !plausible(claim.Lines[i].ExpenseDate) {
 			return time.Time{}, hold(claim, HoldInvalidDate, "expense_date of line %d is missing or not in the years %d to %d; correct it in the application",

@@ -10,6 +10,20 @@ const (
 	HoldUnmapped HoldReason = "Unmapped"
 	// HoldNoLines: the claim has no lines.
 	HoldNoLines HoldReason = "NoLines"
+	// HoldDuplicateClaim: the claim's id is that of another row, too.
+	HoldDuplicateClaim HoldReason = "DuplicateClaim"
+	// HoldExportedBefore: a claim of this id was exported before tables were told apart, perhaps this one.
+	HoldExportedBefore HoldReason = "ExportedBefore"
+	// HoldInvalidID: the claim's id is missing, too long, or can not be printed.
+	HoldInvalidID HoldReason = "InvalidID"
+	// HoldNotDated: the claim is approved at no time, or at one that is none.
+	HoldNotDated HoldReason = "NotDated"
+	// HoldDuplicateLine: two lines of the claim have the same number.
+	HoldDuplicateLine HoldReason = "DuplicateLine"
+	// HoldUnnumberedLine: a line has no number.
+	HoldUnnumberedLine HoldReason = "UnnumberedLine"
+	// HoldInvalidQuantity: a quantity is not a finite number.
+	HoldInvalidQuantity HoldReason = "InvalidQuantity"
 	// HoldNoClaimant: the claim names no claimant, and the chart's offset needs one.
 	HoldNoClaimant HoldReason = "NoClaimant"
 	// HoldUnknownCurrency: the currency is not in ISO 4217.

@@ -36,7 +36,16 @@ func TestAClaimIsHeld(t *testing.T) {
 		{"with too large a sum", func(c *ledger.Claim) {
 			c.Lines[0].Gross = "10000000000000"
 			c.Lines = append(c.Lines, c.Lines[0])
+			c.Lines[1].Number = 2
 		}, ledger.HoldInvalidAmount, "the sum of the claim"},
+		{"with a line twice", func(c *ledger.Claim) { c.Lines = append(c.Lines, c.Lines[0]) }, ledger.HoldDuplicateLine, "two lines have the number 1"},
+		{"with an endless quantity", line(func(l *ledger.Line) { l.Quantity = "Infinity" }), ledger.HoldInvalidQuantity, "quantity of line 1 is Infinity"},
+		{"with a quantity that is none", line(func(l *ledger.Line) { l.Quantity = "NaN" }), ledger.HoldInvalidQuantity, "quantity of line 1 is NaN"},
+		{"that was approved at no time", func(c *ledger.Claim) { c.ApprovedAt = time.Time{} }, ledger.HoldNotDated, "approved_at"},
+		{"that was approved before Christ", func(c *ledger.Claim) { c.ApprovedAt = time.Date(-44, 3, 15, 0, 0, 0, 0, time.UTC) }, ledger.HoldNotDated, "approved_at"},
+		{"that was held where it was read", func(c *ledger.Claim) {
+			c.Held = &ledger.Hold{ClaimID: c.ID, Reason: ledger.HoldDuplicateClaim, Message: "twice"}
+		}, ledger.HoldDuplicateClaim, "twice"},
 		{"with an amount finer than its currency", line(func(l *ledger.Line) { l.Gross = "1.005" }), ledger.HoldAmountTooPrecise, "gross_amount of line 1 has more than the 2 decimals of NOK"},
 		{"with a tax finer than its currency", line(func(l *ledger.Line) { l.Tax = "1.005" }), ledger.HoldAmountTooPrecise, "tax_amount of line 1"},
 		{"with more tax than amount", line(func(l *ledger.Line) { l.Tax = "125.01" }), ledger.HoldTaxExceedsAmount, "line 1"},

@@ -46,6 +46,9 @@ func (m *Mapper) Map(ctx context.Context, claim *Claim, voucher *Voucher) error 
 
 // begin checks what concerns the whole claim, and fills the voucher's head.
 func (m *Mapper) begin(claim *Claim, voucher *Voucher) error {
+	if claim.Held != nil {
+		return claim.Held
+	}
 	if len(claim.Lines) == 0 {
 		return hold(claim, HoldNoLines, "the claim has no lines; add its expenses in the application, or reject it there")
 	}
@@ -57,6 +60,9 @@ func (m *Mapper) begin(claim *Claim, voucher *Voucher) error {
 		return err
 	}
 	if err := checkTexts(claim); err != nil {
+		return err
+	}
+	if err := checkLines(claim); err != nil {
 		return err
 	}
 	date, err := m.dates.of(claim)

@@ -212,8 +212,8 @@ func TestAClaimWithoutApprovalIsNotPostedOnIt(t *testing.T) {
 	claim := expense()
 	claim.ApprovedAt = time.Time{}
 	m := mapper(t, books(), ledger.VoucherPolicy{Posting: v1alpha1.PostingPolicy{Date: v1alpha1.PostOnApprovalDate, OpenFrom: "2026-10-01"}})
-	if err := m.Map(t.Context(), claim, &ledger.Voucher{}); err == nil || !strings.Contains(err.Error(), "InvalidDate") {
-		t.Errorf("got %v, want a hold for InvalidDate", err)
+	if err := m.Map(t.Context(), claim, &ledger.Voucher{}); err == nil || !strings.Contains(err.Error(), "NotDated") {
+		t.Errorf("got %v, want a hold for NotDated", err)
 	}
 }
 

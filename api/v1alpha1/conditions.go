@@ -152,6 +152,10 @@ const (
 	ReasonTableNotFound Reason = "TableNotFound"
 	// ReasonColumnMismatch: a column is missing or of a type that can not hold what it should.
 	ReasonColumnMismatch Reason = "ColumnMismatch"
+	// ReasonClaimTableAmbiguous: what is recorded says two things about which table the claims are in.
+	ReasonClaimTableAmbiguous Reason = "ClaimTableAmbiguous"
+	// ReasonClaimIDsChanged: the ids of claims are not those by which they were exported.
+	ReasonClaimIDsChanged Reason = "ClaimIDsChanged"
 	// ReasonSchemaOutdated: the schema "ledgerport" is missing or old, and manageSchema is false.
 	ReasonSchemaOutdated Reason = "SchemaOutdated"
 	// ReasonSchemaTooNew: a newer operator has migrated the schema "ledgerport".

@@ -39,6 +39,8 @@ const (
 type Options struct {
 	// URL is postgres://user:password@host:port/database?sslmode=…
 	URL string
+	// Source names the ClaimSource, as namespace/name.
+	Source string
 	// Layout names tables and columns. What it leaves out has the defaults of the resource.
 	Layout v1alpha1.PostgresSource
 	// Dial connects to the server's host, which is given by name and port as in the URL. Where it is nil, any host is reached.
@@ -54,6 +56,8 @@ type Database struct {
 	config  *pgx.ConnConfig
 	conn    *pgx.Conn
 	tables  *layout // as found in the catalog; nil until needed
+	// elsewhere says that claims turned out to be bound under another organisation.
+	elsewhere bool
 
 	unfiltered bool // in tests, which show that policies of the database suffice
 }

@@ -35,6 +35,9 @@ func (d *Database) Inspect(ctx context.Context) (Inspection, error) {
 	if err != nil {
 		return Inspection{}, err
 	}
+	if _, err := d.identity(ctx, found); err != nil {
+		return Inspection{}, err
+	}
 	missing, err := d.missingIndexes(ctx, found)
 	if err != nil {
 		return Inspection{}, err
@@ -95,6 +98,20 @@ func (d *Database) linesIndexed(ctx context.Context, lines table) (bool, error) 
 	return !possible || slices.ContainsFunc(found, func(i index) bool {
 		return i.predicate == "" && len(i.keys) > 0 && i.keys[0] == lines.columns["claimID"].name
 	}), err
+}
+
+// idUnique says whether an index keeps two claims from having the same id. Of a view it is not known, and neither of a table
+// that is a part of another or has others as parts.
+func (d *Database) idUnique(ctx context.Context, claims table) (unique bool, err error) {
+	const query = `SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_index i ON i.indrelid = c.oid
+			JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0] AND a.attname = $2
+		WHERE c.oid = pg_catalog.to_regclass($1) AND NOT c.relispartition AND (c.relkind = 'p' OR NOT c.relhassubclass)
+			AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indnkeyatts = 1)`
+	conn, err := d.connection(ctx)
+	if err == nil {
+		err = conn.QueryRow(ctx, query, claims.name, claims.columns["id"].name).Scan(&unique)
+	}
+	return unique, classify(ctx, "looking up the indexes of "+claims.declared, err)
 }
 
 // missingIndexes are the statements that create what would serve the query for approved claims; nothing where it is there.

@@ -59,7 +59,23 @@ func TestInspect_SaysOfEveryColumnWhatIsWrong(t *testing.T) {
 		},
 		"a status that is a number": {
 			change: `ALTER TABLE claims ALTER status TYPE int USING 1`,
-			reason: v1alpha1.ReasonColumnMismatch, says: []string{"claims.status is integer and must be text, varchar or an enum"},
+			reason: v1alpha1.ReasonColumnMismatch, says: []string{`claims.status is integer, which has no value "approved"`},
+		},
+		"a status that is a number, by its number": {
+			change: `ALTER TABLE claims ALTER status TYPE int USING 1`,
+			layout: v1alpha1.PostgresSource{Claims: v1alpha1.ClaimsTable{Approved: v1alpha1.ApprovedFilter{Values: []string{"1"}}}},
+		},
+		"a status that is an array": {
+			change: `ALTER TABLE claims ALTER status TYPE text[] USING ARRAY[status]`,
+			reason: v1alpha1.ReasonColumnMismatch, says: []string{"claims.status is text[] and must be text, varchar, char"},
+		},
+		"a domain over a domain over an array": {
+			change: `CREATE DOMAIN many AS text[]; CREATE DOMAIN more AS many; ALTER TABLE claims ALTER claimant_id TYPE more USING ARRAY[claimant_id]`,
+			reason: v1alpha1.ReasonColumnMismatch, says: []string{"claims.claimant_id is more and must be text"},
+		},
+		"lines that name their claim in another way": {
+			change: `ALTER TABLE claim_lines DROP CONSTRAINT claim_lines_claim_id_fkey; ALTER TABLE claim_lines ALTER claim_id TYPE text`,
+			reason: v1alpha1.ReasonColumnMismatch, says: []string{"claim_lines.claim_id is text and must be as public.claims.id, which is uuid"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

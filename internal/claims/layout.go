@@ -34,9 +34,9 @@ var contents = [...]struct {
 	needs   string
 	accepts []string
 }{
-	identifier: {"uuid, text, varchar or an integer type", []string{"uuid", "text", "varchar", "int2", "int4", "int8"}},
+	identifier: {"uuid, text, varchar, char, citext or an integer type", []string{"uuid", "text", "varchar", "bpchar", "citext", "int2", "int4", "int8"}},
 	text:       {"text, varchar or char", []string{"text", "varchar", "bpchar", "citext", "name", "uuid", "int2", "int4", "int8", "enum"}},
-	status:     {"text, varchar or an enum", []string{"text", "varchar", "enum"}},
+	status:     {"text, varchar, char, citext, an enum, boolean or an integer type", []string{"text", "varchar", "bpchar", "citext", "name", "enum", "bool", "int2", "int4", "int8"}},
 	instant:    {"timestamp with time zone", []string{"timestamptz"}},
 	date:       {"date", []string{"date"}},
 	whole:      {"an integer type", []string{"int2", "int4", "int8"}},
@@ -90,6 +90,8 @@ type layout struct {
 	claims, lines table
 	approved      []string // values of the status column
 	linesIndexed  bool     // lines can be looked up by their claim
+	idUnique      bool     // no two claims of the table have the same id
+	keysUnique    bool     // nor the same key
 	unfiltered    bool     // queries do not ask for the organisation; in tests only
 }
 
@@ -107,6 +109,8 @@ type column struct {
 	declared string   // the type in full, for people
 	labels   []string // of an enum
 	readable bool
+	// lenient says that the column takes texts for the same that are not the same byte by byte.
+	lenient bool
 }
 
 // layout looks the tables up in the catalog, once per Database.
@@ -128,13 +132,17 @@ func (d *Database) layout(ctx context.Context) (*layout, error) {
 	if found.lines, more, err = d.table(ctx, cmp.Or(spec.Lines.Table, "public.claim_lines"), spec.Lines.Columns, lineRules); err != nil {
 		return nil, err
 	}
-	problems = append(append(problems, found.unknownStatuses()...), more...)
+	problems = append(append(append(problems, found.unknownStatuses()...), more...), found.otherIDs()...)
 	if len(problems) > 0 {
 		return nil, failure.Transient(v1alpha1.ReasonColumnMismatch, nil, "%s", strings.Join(problems, "; "))
 	}
 	if found.linesIndexed, err = d.linesIndexed(ctx, found.lines); err != nil {
 		return nil, err
 	}
+	if found.idUnique, err = d.idUnique(ctx, found.claims); err != nil {
+		return nil, err
+	}
+	found.keysUnique = found.idUnique && readByValue(found.claims.columns["id"].typeName)
 	d.tables = &found
 	return d.tables, nil
 }
@@ -170,27 +178,55 @@ func (d *Database) table(ctx context.Context, declared string, renamed map[strin
 	return t, problems, nil
 }
 
-// unknownStatuses lists the values that mean approved and that the status column, an enum, can not have.
+// unknownStatuses lists the values that mean approved and that the status column can not have.
 func (l *layout) unknownStatuses() (problems []string) {
 	found := l.claims.columns[statusKey]
 	for _, value := range l.approved {
-		if found.typeName == "enum" && !slices.Contains(found.labels, value) {
-			problems = append(problems, fmt.Sprintf("column %s.%s is the enum %s, which has no value %q", l.claims.declared, found.name, found.declared, value))
+		var err error
+		switch found.typeName {
+		case "enum":
+			if !slices.Contains(found.labels, value) {
+				problems = append(problems, fmt.Sprintf("column %s.%s is the enum %s, which has no value %q", l.claims.declared, found.name, found.declared, value))
+			}
+		case "bool":
+			_, err = strconv.ParseBool(value)
+		case "int2", "int4", "int8":
+			_, err = strconv.ParseInt(value, 10, integerBits[found.typeName])
+		}
+		if err != nil {
+			problems = append(problems, fmt.Sprintf("column %s.%s is %s, which has no value %q; correct spec.postgres.claims.approved", l.claims.declared, found.name, found.declared, value))
 		}
 	}
 	return problems
 }
 
+// otherIDs says where lines name their claim in another way than claims do.
+func (l *layout) otherIDs() []string {
+	id, of := l.claims.columns["id"], l.lines.columns["claimID"]
+	if id.typeName == "" || of.typeName == "" || typeFamily(id.typeName) == typeFamily(of.typeName) {
+		return nil
+	}
+	return []string{fmt.Sprintf("column %s.%s is %s and must be as %s.%s, which is %s", l.lines.declared, of.name, of.declared, l.claims.declared, id.name, id.declared)}
+}
+
+var integerBits = map[string]int{"int2": 16, "int4": 32, "int8": 64}
+
 // catalog gives the columns of a table by name.
 func (d *Database) catalog(ctx context.Context, t table) (map[string]column, error) {
 	const query = `
-		SELECT a.attname, CASE base.typtype WHEN 'e' THEN 'enum' ELSE base.typname END,
-		       format_type(a.atttypid, a.atttypmod), ARRAY(SELECT enumlabel::text FROM pg_enum WHERE enumtypid = base.oid),
-		       has_column_privilege(a.attrelid, a.attnum, 'SELECT')
-		FROM pg_attribute a
-		JOIN pg_type declared ON declared.oid = a.atttypid
-		JOIN pg_type base ON base.oid = CASE declared.typtype WHEN 'd' THEN declared.typbasetype ELSE declared.oid END
-		WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped`
+		WITH RECURSIVE declared AS (
+			SELECT a.attname, a.attnum, a.attrelid, a.atttypid, a.atttypmod, a.attcollation, t.oid, t.typname, t.typtype, t.typbasetype
+			FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+			WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped
+			UNION ALL
+			SELECT d.attname, d.attnum, d.attrelid, d.atttypid, d.atttypmod, d.attcollation, t.oid, t.typname, t.typtype, t.typbasetype
+			FROM declared d JOIN pg_catalog.pg_type t ON d.typtype = 'd' AND t.oid = d.typbasetype)
+		SELECT d.attname, CASE d.typtype WHEN 'e' THEN 'enum' ELSE d.typname END,
+		       pg_catalog.format_type(d.atttypid, d.atttypmod), ARRAY(SELECT enumlabel::text FROM pg_catalog.pg_enum WHERE enumtypid = d.oid),
+		       pg_catalog.has_column_privilege(d.attrelid, d.attnum, 'SELECT'),
+		       d.typname IN ('citext', 'bpchar') OR NOT coalesce(c.collisdeterministic, true)
+		FROM declared d LEFT JOIN pg_catalog.pg_collation c ON c.oid = d.attcollation
+		WHERE d.typtype <> 'd'`
 	conn, err := d.connection(ctx)
 	if err != nil {
 		return nil, err
@@ -198,7 +234,7 @@ func (d *Database) catalog(ctx context.Context, t table) (map[string]column, err
 	rows, _ := conn.Query(ctx, query, t.name) // the error comes with the rows
 	columns := map[string]column{}
 	var c column
-	_, err = pgx.ForEachRow(rows, []any{&c.name, &c.typeName, &c.declared, &c.labels, &c.readable}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&c.name, &c.typeName, &c.declared, &c.labels, &c.readable, &c.lenient}, func() error {
 		columns[c.name] = c
 		return nil
 	})
@@ -222,14 +258,10 @@ func quoteTable(declared string) string {
 // quoted is the column's quoted name.
 func (t table) quoted(key string) string { return pgx.Identifier{t.columns[key].name}.Sanitize() }
 
-// allColumns lists the columns of the contract that the table has.
-func (t table) allColumns() string {
-	var names []string
-	for key := range t.columns {
-		names = append(names, "c."+t.quoted(key))
-	}
-	slices.Sort(names)
-	return strings.Join(slices.Compact(names), ", ")
+// has says whether the table has a column of the contract.
+func (t table) has(key string) bool {
+	_, has := t.columns[key]
+	return has
 }
 
 // checkOrganization refuses an organisation id that the column can not hold, and one in another spelling than the
@@ -245,8 +277,7 @@ func (l *layout) checkOrganization(id string) error {
 		}
 		canonical = parsed.String()
 	case "int2", "int4", "int8":
-		bits := map[string]int{"int2": 16, "int4": 32, "int8": 64}[typeName]
-		number, err := strconv.ParseInt(id, 10, bits)
+		number, err := strconv.ParseInt(id, 10, integerBits[typeName])
 		if err != nil {
 			return failure.Stalled(v1alpha1.ReasonInvalidSpec, nil, "spec.organizationID: %q is not an integer, which organisations have in %s", id, l.claims.declared)
 		}

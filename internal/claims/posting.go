@@ -63,7 +63,7 @@ func (r *Reservation) RecordPosting(ctx context.Context, next func() (PostedVouc
 		if err != nil || len(vouchers) == 0 {
 			return err
 		}
-		if err := insertVouchers(ctx, r.tx, r.run.ID, vouchers); err != nil {
+		if err := insertVouchers(ctx, r.tx, r.run.ID, r.known.id, vouchers); err != nil {
 			return classify(ctx, doing, err)
 		}
 	}
@@ -83,7 +83,7 @@ func several(most int, next func() (PostedVoucher, error)) (vouchers []PostedVou
 	return vouchers, nil
 }
 
-func insertVouchers(ctx context.Context, tx pgx.Tx, runID string, vouchers []PostedVoucher) error {
+func insertVouchers(ctx context.Context, tx pgx.Tx, runID string, claimTable int32, vouchers []PostedVoucher) error {
 	n := len(vouchers)
 	claimIDs, currencies, years := make([]string, n), make([]string, n), make([]int, n)
 	var numbers [7][]int64
@@ -97,12 +97,12 @@ func insertVouchers(ctx context.Context, tx pgx.Tx, runID string, vouchers []Pos
 			numbers[j][i] = number
 		}
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO ledgerport.posted_vouchers (run_id, organization_id,
+	_, err := tx.Exec(ctx, `INSERT INTO ledgerport.posted_vouchers (run_id, organization_id, claim_table,
 			claim_id, currency, fiscal_year, position, voucher_number, lines, debit, payable, base_debit, base_payable)
-		SELECT r.id, r.organization_id, v.* FROM ledgerport.runs r,
+		SELECT r.id, r.organization_id, $12::integer, v.* FROM ledgerport.runs r,
 			unnest($2::text[], $3::text[], $4::int[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[]) v
 		WHERE r.id = $1`,
-		runID, claimIDs, currencies, years, numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5], numbers[6])
+		runID, claimIDs, currencies, years, numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5], numbers[6], claimTable)
 	return err
 }
 
@@ -242,9 +242,9 @@ func (d *Database) Settle(ctx context.Context, fence Fence, receipt Rendered) er
 			GROUP BY r.id, i.fiscal_year, i.rejected, i.island`, fence.RunID); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `INSERT INTO ledgerport.held_claims AS h (organization_id, claim_id, run_id, reason, message)
-			SELECT organization_id, claim_id, run_id, $2, message FROM ledgerport.posted_vouchers WHERE run_id = $1 AND state = 'rejected'
-			ON CONFLICT (organization_id, claim_id) DO UPDATE SET run_id = excluded.run_id, reason = excluded.reason, message = excluded.message`,
+		if _, err := tx.Exec(ctx, `INSERT INTO ledgerport.held_claims AS h (organization_id, claim_table, claim_id, run_id, reason, message)
+			SELECT organization_id, claim_table, claim_id, run_id, $2, message FROM ledgerport.posted_vouchers WHERE run_id = $1 AND state = 'rejected'
+			ON CONFLICT (organization_id, claim_table, claim_id) DO UPDATE SET run_id = excluded.run_id, reason = excluded.reason, message = excluded.message`,
 			fence.RunID, ledger.HoldRejected); err != nil {
 			return err
 		}
@@ -262,11 +262,11 @@ func parted(ctx context.Context, tx pgx.Tx, runID string, want int64) error {
 		return err
 	}
 	if _, err := tx.Exec(ctx, `DELETE FROM ledgerport.exported_claims e USING ledgerport.posted_vouchers p
-		WHERE p.run_id = $1 AND p.state <> 'acknowledged' AND e.organization_id = p.organization_id AND e.claim_id = p.claim_id AND e.run_id = p.run_id`, runID); err != nil {
+		WHERE p.run_id = $1 AND p.state <> 'acknowledged' AND e.run_id = p.run_id AND e.position = p.position`, runID); err != nil {
 		return err
 	}
 	var left int64
-	if err := tx.QueryRow(ctx, `SELECT count(*) FROM ledgerport.posted_vouchers p JOIN ledgerport.exported_claims e USING (organization_id, claim_id, run_id)
+	if err := tx.QueryRow(ctx, `SELECT count(*) FROM ledgerport.posted_vouchers p JOIN ledgerport.exported_claims e USING (run_id, position)
 		WHERE p.run_id = $1 AND p.state = 'acknowledged'`, runID).Scan(&left); err != nil {
 		return err
 	}

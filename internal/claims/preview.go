@@ -33,16 +33,20 @@ func (d *Database) Preview(ctx context.Context, run Run) (*Preview, error) {
 	if err := tables.checkOrganization(run.OrganizationID); err != nil {
 		return nil, err
 	}
+	known, err := d.identity(ctx, tables)
+	if err != nil {
+		return nil, err
+	}
 	whole, cancel := context.WithCancel(ctx)
 	p := &Preview{numbers: numbers{}, cancel: cancel}
-	if err := p.begin(whole, conn, run, tables); err != nil {
+	if err := p.begin(whole, conn, run, tables, known); err != nil {
 		p.Close() //nolint:contextcheck // it must work after the context's end
 		return nil, classify(ctx, "beginning to read the approved claims", err)
 	}
 	return p, nil
 }
 
-func (p *Preview) begin(ctx context.Context, conn *pgx.Conn, run Run, tables *layout) (err error) {
+func (p *Preview) begin(ctx context.Context, conn *pgx.Conn, run Run, tables *layout, known identity) (err error) {
 	if p.tx, err = conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}); err != nil {
 		return err
 	}
@@ -55,7 +59,7 @@ func (p *Preview) begin(ctx context.Context, conn *pgx.Conn, run Run, tables *la
 	if err := p.read(ctx, p.tx, run); err != nil {
 		return err
 	}
-	p.stream = openStream(ctx, conn, tables.candidates(run), resultFormats())
+	p.stream = openStream(ctx, conn, tables.candidates(run, known, true), resultFormats())
 	return nil
 }
 

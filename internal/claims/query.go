@@ -36,7 +36,8 @@ type field struct {
 }
 
 var streamFields = [...]field{
-	claimID: {"c", "id", false}, claimantID: {"c", "claimantID", false}, claimantName: {"c", "claimantName", false},
+	claimFault: {"c", faultKey, false},
+	claimID:    {"c", "id", false}, claimantID: {"c", "claimantID", false}, claimantName: {"c", "claimantName", false},
 	claimantIBAN: {"c", "claimantIBAN", false}, claimCurrency: {"c", "currency", false}, approvedAt: {"c", "approvedAt", true},
 	approvedBy: {"c", "approvedBy", false}, claimDescription: {"c", "description", false},
 	lineExists: {"l", "claimID", false}, lineNo: {"l", "lineNo", false}, expenseDate: {"l", "expenseDate", true},
@@ -56,22 +57,35 @@ func (l *layout) selectList() string {
 }
 
 func (l *layout) expression(f field) string {
-	if f.table == "l" && f.key == "claimID" {
-		return "l." + l.lines.quoted("claimID") + " IS NOT NULL" // all that is asked of it: is there a line?
-	}
-	t := l.claims
-	if f.table == "l" {
-		t = l.lines
-	}
-	found, ok := t.columns[f.key]
 	switch {
-	case !ok:
-		return "NULL"
-	case found.typeName == "bpchar": // its padding is not content
-		return f.table + "." + t.quoted(f.key) + "::text"
+	case f.key == faultKey:
+		return "c.claim_fault"
+	case f.table == "l" && f.key == "claimID":
+		return "l." + l.lines.quoted("claimID") + " IS NOT NULL" // all that is asked of it: is there a line?
+	case f.table == "l":
+		return l.lines.content("l", f.key)
+	case l.claims.has(f.key):
+		return "c." + alias(f.key)
 	}
-	return f.table + "." + t.quoted(f.key)
+	return "NULL"
 }
+
+// content is a column of a table; NULL where the table lacks it.
+func (t table) content(of, key string) string {
+	switch {
+	case !t.has(key):
+		return "NULL"
+	case t.columns[key].typeName == "bpchar": // its padding is not content
+		return of + "." + t.quoted(key) + "::text"
+	}
+	return of + "." + t.quoted(key)
+}
+
+// alias is the name that a column of claims has in our own subqueries, whatever it is called in the table.
+func alias(key string) string { return "claim_" + strings.ToLower(key) }
+
+// faultKey is what the query itself finds wrong with a claim.
+const faultKey = "fault"
 
 // resultFormats says which columns come in binary.
 func resultFormats() []int16 {
@@ -85,29 +99,43 @@ func resultFormats() []int16 {
 }
 
 // approvedClaims is the condition on claims c: approved claims of the organisation before the cutoff.
-func (l *layout) approvedClaims(q *query, run Run) string { return l.approvedAt(q, run, "<") }
+func (l *layout) approvedClaims(q *query, run Run) string {
+	return l.approvedAt(q, run, "c.%s < "+q.parameter(instantText(run.Cutoff)))
+}
 
 // approvedLater is the condition on claims c: approved claims of the organisation that are for runs with a later cutoff.
-func (l *layout) approvedLater(q *query, run Run) string { return l.approvedAt(q, run, ">=") }
+func (l *layout) approvedLater(q *query, run Run) string {
+	return l.approvedAt(q, run, "c.%s >= "+q.parameter(instantText(run.Cutoff)))
+}
 
-func (l *layout) approvedAt(q *query, run Run, comparison string) string {
+// approvedNever is the condition on claims c: approved claims of the organisation that no cutoff will ever be behind.
+func (l *layout) approvedNever(q *query, run Run) string {
+	return l.approvedAt(q, run, "(c.%[1]s IS NULL OR c.%[1]s >= '10000-01-01Z')")
+}
+
+func (l *layout) approvedAt(q *query, run Run, when string) string {
 	values := make([]string, len(l.approved))
 	organization := l.ofOrganization(q, run)
 	for i, value := range l.approved {
 		values[i] = q.parameter(value)
 	}
 	// One value in an IN list is a plain =, so that an index also gives the order.
-	return fmt.Sprintf("%s AND c.%s IN (%s) AND c.%s %s %s",
-		organization, l.claims.quoted(statusKey), strings.Join(values, ", "),
-		l.claims.quoted("approvedAt"), comparison, q.parameter(instantText(run.Cutoff)))
+	return fmt.Sprintf("%s AND c.%s IN (%s) AND ", organization, l.claims.quoted(statusKey), strings.Join(values, ", ")) +
+		fmt.Sprintf(when, l.claims.quoted("approvedAt"))
 }
 
-// ofOrganization is the condition on claims c that they are the organisation's.
+// ofOrganization is the condition on claims c that they are the organisation's: byte by byte, also where the column takes other
+// spellings for the same.
 func (l *layout) ofOrganization(q *query, run Run) string {
 	if l.unfiltered {
 		return "true"
 	}
-	return fmt.Sprintf("c.%s = %s", l.claims.quoted("organizationID"), q.parameter(run.OrganizationID))
+	column := "c." + l.claims.quoted("organizationID")
+	condition := column + " = " + q.parameter(run.OrganizationID)
+	if l.claims.columns["organizationID"].lenient {
+		condition += fmt.Sprintf(` AND %s::text COLLATE "C" = %s::text`, column, q.parameter(run.OrganizationID))
+	}
+	return condition
 }
 
 // candidates reads the claims that a run may take, in the order in which it numbers them. The lines of a claim come
@@ -116,56 +144,143 @@ func (l *layout) ofOrganization(q *query, run Run) string {
 // The claims exported before are set aside by a FULL JOIN, which PostgreSQL can only do by hashing or merging. It must not
 // look exported_claims up claim by claim: the table grows under this very query, and where the planner believes it to be
 // empty it would be scanned for each claim. OFFSET 0 keeps the planner from undoing that.
-func (l *layout) candidates(run Run) query {
+func (l *layout) candidates(run Run, known identity, elsewhere bool) query {
 	var q query
-	id, approvedAt := "c."+l.claims.quoted("id"), "c."+l.claims.quoted("approvedAt")
-	q.sql = fmt.Sprintf(`SELECT %[1]s FROM (
-			SELECT c.* FROM (SELECT %[2]s FROM %[3]s c WHERE %[4]s) c
-			FULL JOIN (SELECT claim_id FROM ledgerport.exported_claims WHERE organization_id = %[5]s) e ON e.claim_id = %[6]s::text COLLATE "C"
-			WHERE e.claim_id IS NULL ORDER BY %[7]s, %[6]s OFFSET 0) c
-		LEFT JOIN %[8]s ORDER BY %[7]s, %[6]s`,
-		l.selectList(), l.claims.allColumns(), l.claims.name, l.approvedClaims(&q, run), q.parameter(run.OrganizationID), id, approvedAt, l.linesOf("c"))
+	approved := l.approvedOnce(&q, run)
+	// The primary key tells of a claim that is bound elsewhere when it is taken, but only of those in the table's own row.
+	exported, fault, kept := l.exportedBefore(&q, run, known, elsewhere || len(known.exported) > 1)
+	order := "c." + alias("approvedAt") + ", c." + alias("id")
+	q.sql = fmt.Sprintf(`WITH approved AS (%[1]s)
+		SELECT %[2]s FROM (
+			SELECT c.*, %[3]s AS claim_fault FROM approved c FULL JOIN (%[4]s) e ON e.claim_id = c.claim_key
+			WHERE %[5]s ORDER BY %[6]s OFFSET 0) c
+		LEFT JOIN %[7]s ORDER BY %[6]s`,
+		approved, l.selectList(), fault, exported, kept, order, l.linesOf("c"))
 	return q
+}
+
+// approvedOnce selects the approved claims of a run with their keys, and those that no run would ever find. Where nothing
+// else says that a key is one row's alone, it counts the rows.
+func (l *layout) approvedOnce(q *query, run Run) string {
+	columns := make([]string, 0, len(l.claims.columns)+1)
+	for _, rule := range claimRules {
+		if l.claims.has(rule.key) {
+			columns = append(columns, l.claims.content("c", rule.key)+" AS "+alias(rule.key))
+		}
+	}
+	selected := fmt.Sprintf("SELECT %s, %s AS claim_key FROM %s c WHERE ", strings.Join(columns, ", "), l.keyOf("c"), l.claims.name)
+	both := selected + l.approvedClaims(q, run) + " UNION ALL " + selected + l.approvedNever(q, run)
+	if l.keysUnique {
+		return both
+	}
+	return `SELECT c.*, count(*) OVER (PARTITION BY c.claim_key) AS claim_copies FROM (` + both + `) c`
+}
+
+// Faults that the query for claims finds.
+const (
+	faultDuplicate = "duplicate" // other rows have the same key
+	faultUnknown   = "unknown"   // the key was exported from a table of which it is not known whether it is this one
+	faultElsewhere = "elsewhere" // the key was exported for another organisation, and nothing says that it is the same row
+)
+
+// exportedBefore selects the keys that a run leaves alone, and gives what is wrong with a claim c by what is known of its key, e,
+// and the condition on the claims to be streamed.
+func (l *layout) exportedBefore(q *query, run Run, known identity, elsewhere bool) (keys, fault, kept string) {
+	const own = `SELECT x.claim_id, 3 AS claim_rank FROM ledgerport.exported_claims x WHERE x.claim_table = ANY(%s::integer[]) AND x.organization_id = %s`
+	exported, organization := q.parameter(oneOf(known.exported)), q.parameter(run.OrganizationID)
+	keys, fault, kept = fmt.Sprintf(own, exported, organization), "NULL", "e.claim_id IS NULL"
+	var faults []string
+	if len(known.exported) > 1 || len(known.unknown) > 0 || elsewhere {
+		if len(known.unknown) > 0 {
+			keys += fmt.Sprintf(` UNION ALL SELECT x.claim_id, 1 FROM ledgerport.exported_claims x
+				WHERE x.claim_table = ANY(%s::integer[]) AND x.organization_id = %s`, q.parameter(oneOf(idsOf(known.unknown))), organization)
+			faults = append(faults, "WHEN e.claim_rank = 1 THEN '"+faultUnknown+"'")
+		}
+		if elsewhere {
+			keys += fmt.Sprintf(` UNION ALL SELECT x.claim_id, 2 FROM approved c JOIN ledgerport.exported_claims x ON x.claim_id = c.claim_key
+				WHERE x.claim_table = ANY(%s::integer[]) AND x.organization_id <> %s`, exported, organization)
+			if !l.idUnique {
+				faults = append(faults, "WHEN e.claim_rank = 2 THEN '"+faultElsewhere+"'")
+			}
+		}
+		keys = `SELECT x.claim_id, max(x.claim_rank) AS claim_rank, count(*) FILTER (WHERE x.claim_rank = 3) AS claim_times FROM (` + keys + `) x GROUP BY x.claim_id`
+	} else {
+		keys = `SELECT x.claim_id, 3 AS claim_rank, 1 AS claim_times` + strings.TrimPrefix(keys, `SELECT x.claim_id, 3 AS claim_rank`)
+	}
+	if !l.keysUnique {
+		faults = append([]string{"WHEN c.claim_copies > 1 AND c.claim_copies > coalesce(e.claim_times, 0) THEN '" + faultDuplicate + "'"}, faults...)
+	}
+	if len(faults) > 0 {
+		fault = "CASE " + strings.Join(faults, " ") + " END"
+		kept = fmt.Sprintf("(e.claim_id IS NULL OR c.claim_key IS NOT NULL AND %s IS NOT NULL)", fault)
+	}
+	return keys, fault, kept
+}
+
+func idsOf(tables []claimTable) []int32 {
+	ids := make([]int32, len(tables))
+	for i := range tables {
+		ids[i] = tables[i].ID
+	}
+	return ids
 }
 
 // totals counts and sums the claims that a run has taken, by currency. That they are approved is asked again.
 func (l *layout) totals(run Run) query {
 	var q query
 	q.sql = fmt.Sprintf(`WITH taken AS MATERIALIZED (
-			SELECT c.%[1]s, c.%[2]s::text COLLATE "C" AS code FROM ledgerport.exported_claims e JOIN %[3]s
-			WHERE %[4]s AND e.organization_id = %[5]s AND e.run_id = %[6]s)
-		SELECT code, claims, coalesce(lines, 0), coalesce(gross, 0)
-		FROM (SELECT code, count(*) AS claims FROM taken GROUP BY 1) AS counted
-		LEFT JOIN (SELECT code, count(*) AS lines, sum(l.%[7]s) AS gross FROM taken JOIN %[8]s GROUP BY 1) AS summed USING (code)
-		ORDER BY 1`,
+			SELECT c.%[1]s AS claim_id, c.%[2]s::text COLLATE "C" AS claim_currency FROM ledgerport.exported_claims e JOIN %[3]s
+			WHERE %[4]s AND e.run_id = %[5]s)
+		SELECT counted.claim_currency, counted.claim_count, coalesce(summed.line_count, 0), coalesce(summed.line_sum, 0)
+		FROM (SELECT t.claim_currency, count(*) AS claim_count FROM taken t GROUP BY t.claim_currency) AS counted
+		LEFT JOIN (SELECT t.claim_currency, count(*) AS line_count, sum(l.%[6]s) AS line_sum FROM taken t JOIN %[7]s GROUP BY t.claim_currency) AS summed
+			ON summed.claim_currency = counted.claim_currency
+		ORDER BY counted.claim_currency`,
 		l.claims.quoted("id"), l.claims.quoted("currency"), l.claimsOf("e"), l.approvedClaims(&q, run),
-		q.parameter(run.OrganizationID), q.parameter(run.ID), l.lines.quoted("grossAmount"), l.linesOf("taken"))
+		q.parameter(run.ID), l.lines.quoted("grossAmount"), l.linesOf("t"))
 	return q
 }
 
-// settledHolds removes the holds that other runs of the same source left of claims which are not to be looked at later:
-// approved, and not before the cutoff of this run.
-func (l *layout) settledHolds(run Run) query {
+// settledHolds removes the holds that other runs left of claims of the same table which are not to be looked at later: approved,
+// and not before the cutoff of this run. Those of another ClaimSource, which may mean something else by approved, stay until
+// the claim is exported.
+func (l *layout) settledHolds(run Run, known identity) query {
 	var q query
-	organization, id := q.parameter(run.OrganizationID), q.parameter(run.ID)
+	organization, id, spaces := q.parameter(run.OrganizationID), q.parameter(run.ID), q.parameter(oneOf(known.exported))
+	exported := fmt.Sprintf(`EXISTS (SELECT FROM ledgerport.exported_claims e WHERE e.claim_table = ANY(%s::integer[]) AND e.claim_id = %s)`, spaces, key("h.claim_id"))
 	q.sql = fmt.Sprintf(`DELETE FROM ledgerport.held_claims h USING ledgerport.runs holding, ledgerport.runs this
-		WHERE h.organization_id = %[1]s AND h.run_id <> %[2]s AND holding.id = h.run_id AND this.id = %[2]s
-		AND holding.inputs->>'source' IS NOT DISTINCT FROM this.inputs->>'source'
-		AND NOT EXISTS (SELECT FROM %[3]s c WHERE %[4]s AND c.%[5]s::text COLLATE "C" = h.claim_id
-			AND NOT EXISTS (SELECT FROM ledgerport.exported_claims e WHERE e.organization_id = %[1]s AND e.claim_id = h.claim_id))`,
-		organization, id, l.claims.name, l.approvedLater(&q, run), l.claims.quoted("id"))
+		WHERE h.organization_id = %[1]s AND h.claim_table = ANY(%[3]s::integer[]) AND h.run_id <> %[2]s AND holding.id = h.run_id AND this.id = %[2]s
+		AND (%[4]s OR holding.inputs->>'source' IS NOT DISTINCT FROM this.inputs->>'source'
+			AND NOT EXISTS (SELECT FROM %[5]s c WHERE %[6]s AND c.%[7]s::text COLLATE "C" = h.claim_id))`,
+		organization, id, spaces, exported, l.claims.name, l.approvedLater(&q, run), l.claims.quoted("id"))
 	return q
 }
 
-// claimsOf joins claims c to the rows of exported_claims. The text is cast to the claims' type and not the other way
-// round, so that the index on their ids can be used.
-func (l *layout) claimsOf(exported string) string {
-	return fmt.Sprintf("%s c ON c.%s = %s.claim_id::%s", l.claims.name, l.claims.quoted("id"), exported, l.claims.columns["id"].typeName)
+// keyOf is the key of claims c in SQL.
+func (l *layout) keyOf(claims string) string {
+	id := claims + "." + l.claims.quoted("id") + "::text"
+	if readByValue(l.claims.columns["id"].typeName) {
+		return id + ` COLLATE "C"`
+	}
+	return key(id)
 }
 
-// linesOf joins lines l to claims.
+// claimsOf joins claims c to the rows of exported_claims. Where the type of the ids writes each in one way alone, the text is
+// cast to it and not the other way round, so that the index on the ids can be used.
+func (l *layout) claimsOf(exported string) string {
+	if typeName := l.claims.columns["id"].typeName; readByValue(typeName) {
+		return fmt.Sprintf("%s c ON c.%s = %s.claim_id::%s", l.claims.name, l.claims.quoted("id"), exported, typeName)
+	}
+	return fmt.Sprintf("%s c ON %s = %s.claim_id", l.claims.name, l.keyOf("c"), exported)
+}
+
+// linesOf joins lines l to claims. PostgreSQL's own operators, which alone are found, take citext for text.
 func (l *layout) linesOf(claims string) string {
-	return fmt.Sprintf("%s l ON l.%s = %s.%s", l.lines.name, l.lines.quoted("claimID"), claims, l.claims.quoted("id"))
+	condition := "l.%s = %s.claim_id"
+	if l.claims.columns["id"].typeName == "citext" || l.lines.columns["claimID"].typeName == "citext" {
+		condition = "lower(l.%s::text) = lower(%s.claim_id::text)"
+	}
+	return fmt.Sprintf("%s l ON "+condition, l.lines.name, l.lines.quoted("claimID"), claims)
 }
 
 // manyClaims is from where on looking claims up one by one is never the best plan.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"sync"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
 
@@ -22,13 +23,15 @@ const blockSize = 4 << 20
 // own: while one batch travels, the next one fills.
 type recorder struct {
 	run     Run
-	table   string // that binds claims to the run
+	target  string // table that binds claims to the run
+	claims  int32  // the table that the claims are of; 0 where that is not recorded
 	blocks  int    // of vouchers, written so far
 	filling *batch
 	full    chan *batch // to the goroutine
 	empty   chan *batch // and back
 	stopped chan struct{}
-	err     error // valid once stopped is closed
+	err     error       // valid once stopped is closed
+	bound   atomic.Bool // a claim is bound already, by a run that the query for claims did not see
 	finish  func() error
 }
 
@@ -41,9 +44,9 @@ type batch struct {
 }
 
 // newRecorder starts the goroutine, which uses the connection until finish returns.
-func newRecorder(ctx context.Context, conn *pgx.Conn, run Run, table string) *recorder {
+func newRecorder(ctx context.Context, conn *pgx.Conn, run Run, target string, claims int32) *recorder {
 	r := &recorder{
-		run: run, table: table, filling: &batch{},
+		run: run, target: target, claims: claims, filling: &batch{},
 		full: make(chan *batch), empty: make(chan *batch, 2), stopped: make(chan struct{}),
 	}
 	r.empty <- &batch{}
@@ -66,7 +69,7 @@ func (r *recorder) take(ctx context.Context, position int64, voucher *ledger.Vou
 		return err
 	}
 	r.filling.size++
-	r.filling.taken = r.run.appendCopyRow(r.filling.taken, position, voucher)
+	r.filling.taken = r.appendCopyRow(r.filling.taken, position, voucher)
 	r.filling.vouchers.Append(voucher)
 	return nil
 }
@@ -122,10 +125,14 @@ func (b *batch) reset() {
 
 func (r *recorder) write(ctx context.Context, conn *pgx.Conn, b *batch) error {
 	if len(b.taken) > 0 {
-		copyRows := `COPY ledgerport.` + r.table + ` (organization_id, claim_id, run_id, position, fiscal_year, voucher_number)
-			FROM STDIN (FORMAT binary)`
+		columns := "organization_id, claim_id, run_id, position, fiscal_year, voucher_number"
+		if r.claims > 0 {
+			columns = "claim_table, " + columns
+		}
+		copyRows := `COPY ledgerport.` + r.target + ` (` + columns + `) FROM STDIN (FORMAT binary)`
 		_, err := conn.PgConn().CopyFrom(ctx, bytes.NewReader(append(b.taken, copyTrailer...)), copyRows)
 		if sqlState(err) == stateUniqueViolation {
+			r.bound.Store(true)
 			return conflict(err)
 		}
 		if err != nil {
@@ -140,10 +147,10 @@ func (r *recorder) write(ctx context.Context, conn *pgx.Conn, b *batch) error {
 	if len(b.held.claims) == 0 {
 		return nil
 	}
-	_, err := conn.Exec(ctx, `INSERT INTO ledgerport.held_claims AS h (organization_id, claim_id, run_id, reason, message)
-		SELECT $1, held.* FROM (SELECT unnest($3::text[]) AS claim_id, $2, unnest($4::text[]), unnest($5::text[])) AS held
-		ON CONFLICT (organization_id, claim_id) DO UPDATE SET run_id = excluded.run_id, reason = excluded.reason, message = excluded.message`,
-		r.run.OrganizationID, r.run.ID, b.held.claims, b.held.reasons, b.held.messages)
+	_, err := conn.Exec(ctx, `INSERT INTO ledgerport.held_claims AS h (organization_id, claim_table, claim_id, run_id, reason, message)
+		SELECT DISTINCT ON (held.claim_id) $1, $6::integer, held.* FROM (SELECT unnest($3::text[]) AS claim_id, $2, unnest($4::text[]), unnest($5::text[])) AS held
+		ON CONFLICT (organization_id, claim_table, claim_id) DO UPDATE SET run_id = excluded.run_id, reason = excluded.reason, message = excluded.message`,
+		r.run.OrganizationID, r.run.ID, b.held.claims, b.held.reasons, b.held.messages, r.claims)
 	return err
 }
 
@@ -153,23 +160,32 @@ var (
 	copyTrailer = []byte{0xff, 0xff}
 )
 
-func (run Run) appendCopyRow(to []byte, position int64, voucher *ledger.Voucher) []byte {
+func (r *recorder) appendCopyRow(to []byte, position int64, voucher *ledger.Voucher) []byte {
 	if len(to) == 0 {
 		to = append(to, copyHeader...)
 	}
-	to = binary.BigEndian.AppendUint16(to, 6)
-	to = appendText(to, run.OrganizationID)
-	to = appendText(to, voucher.ClaimID)
-	to = appendText(to, run.ID)
+	if r.claims > 0 {
+		to = binary.BigEndian.AppendUint16(to, 7)
+		to = appendInt32(to, r.claims)
+	} else {
+		to = binary.BigEndian.AppendUint16(to, 6)
+	}
+	to = appendText(to, r.run.OrganizationID)
+	to = appendText(to, claimKey(voucher.ClaimID))
+	to = appendText(to, r.run.ID)
 	to = appendInt64(to, position)
-	to = binary.BigEndian.AppendUint32(to, 4)
-	to = binary.BigEndian.AppendUint32(to, uint32(voucher.FiscalYear)) // a year
+	to = appendInt32(to, int32(voucher.FiscalYear)) // a year
 	return appendInt64(to, voucher.Number)
 }
 
 func appendText(to []byte, text string) []byte {
 	to = binary.BigEndian.AppendUint32(to, uint32(len(text))) // PostgreSQL has no text of 4 GiB
 	return append(to, text...)
+}
+
+func appendInt32(to []byte, number int32) []byte {
+	to = binary.BigEndian.AppendUint32(to, 4)
+	return binary.BigEndian.AppendUint32(to, uint32(number)) // two's complement on the wire
 }
 
 func appendInt64(to []byte, number int64) []byte {

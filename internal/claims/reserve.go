@@ -17,17 +17,20 @@ import (
 // true at once; until then nobody sees anything of it.
 type Reservation struct {
 	binding
-	tables  *layout
-	cancel  context.CancelFunc // ends what both connections are doing
-	reader  *pgx.Conn
-	stream  *stream
-	current *ledger.Claim // neither taken nor held yet
+	database *Database
+	known    identity
+	tables   *layout
+	cancel   context.CancelFunc // ends what both connections are doing
+	reader   *pgx.Conn
+	stream   *stream
+	current  *ledger.Claim // neither taken nor held yet
 }
 
 var snapshotIsolation = pgx.TxOptions{IsoLevel: pgx.RepeatableRead}
 
 // Reserve streams every claim of the run's organisation that is approved before the cutoff and not exported yet, in order
-// of approval and id. The run must be started, by this attempt. Rollback must be called in the end, in any case; the
+// of approval and id. One that is bound under another organisation is told by the database when it is taken, with
+// ReasonReservationConflict: the next pass of the same Database leaves it out. The run must be started, by this attempt. Rollback must be called in the end, in any case; the
 // Database serves nothing else meanwhile.
 func (d *Database) Reserve(ctx context.Context, fence Fence) (*Reservation, error) {
 	run, err := d.guarded(ctx, fence, StateStarted)
@@ -41,8 +44,12 @@ func (d *Database) Reserve(ctx context.Context, fence Fence) (*Reservation, erro
 	if err := tables.checkOrganization(run.OrganizationID); err != nil {
 		return nil, err
 	}
+	known, err := d.claimTable(ctx, tables, run)
+	if err != nil {
+		return nil, err
+	}
 	whole, cancel := context.WithCancel(ctx)
-	r := &Reservation{binding: newBinding(run, fence), tables: tables, cancel: cancel}
+	r := &Reservation{binding: newBinding(run, fence), database: d, known: known, tables: tables, cancel: cancel}
 	if err := r.begin(whole, d); err != nil {
 		r.Rollback() //nolint:contextcheck // it must work after the context's end
 		return nil, classify(ctx, "beginning to reserve claims", err)
@@ -96,8 +103,8 @@ func (r *Reservation) begin(ctx context.Context, d *Database) (err error) {
 	if err := r.read(ctx, r.tx, r.run); err != nil {
 		return err
 	}
-	r.stream = openStream(ctx, r.reader, r.tables.candidates(r.run), resultFormats())
-	r.recorder = newRecorder(ctx, r.tx.Conn(), r.run, "exported_claims")
+	r.stream = openStream(ctx, r.reader, r.tables.candidates(r.run, r.known, d.elsewhere), resultFormats())
+	r.recorder = newRecorder(ctx, r.tx.Conn(), r.run, "exported_claims", r.known.id)
 	return nil
 }
 
@@ -160,6 +167,9 @@ func (r *Reservation) Totals(ctx context.Context) (ledger.Totals, error) {
 func (r *Reservation) Commit(ctx context.Context, rendered Rendered) error {
 	err := r.recorder.finish()
 	if err == nil {
+		err = r.sameTable(ctx)
+	}
+	if err == nil {
 		err = r.dropSettledHolds(ctx)
 	}
 	if err == nil {
@@ -168,10 +178,19 @@ func (r *Reservation) Commit(ctx context.Context, rendered Rendered) error {
 	return classify(ctx, "reserving claims", err)
 }
 
+// sameTable insists that the name of the table, which the reader's lock keeps as it is, led to the table that was identified.
+func (r *Reservation) sameTable(ctx context.Context) error {
+	seen, _, err := r.database.sight(ctx, r.tables.claims)
+	if err == nil && seen.Relation != r.known.relation {
+		err = conflict(nil)
+	}
+	return err
+}
+
 // dropSettledHolds removes the holds of claims that were taken or are not approved any more: this run has held the rest
 // anew. What it did not look at stays: claims approved after its cutoff, and those of another ClaimSource.
 func (r *Reservation) dropSettledHolds(ctx context.Context) error {
-	settled := r.tables.settledHolds(r.run)
+	settled := r.tables.settledHolds(r.run, r.known)
 	return r.tx.Conn().PgConn().ExecParams(ctx, settled.sql, settled.parameters, nil, nil, nil).Read().Err
 }
 
@@ -179,6 +198,9 @@ func (r *Reservation) dropSettledHolds(ctx context.Context) error {
 func (r *Reservation) Rollback() {
 	r.cancel()
 	r.rollback()
+	if r.recorder != nil && r.recorder.bound.Load() {
+		r.database.elsewhere = true
+	}
 	if r.stream != nil {
 		_, _ = r.stream.rows.Close() // cancelled
 	}

@@ -120,7 +120,7 @@ func (r *Reversal) begin(ctx context.Context, d *Database, source Run) (err erro
 	if err := r.read(ctx, r.tx, r.run); err != nil {
 		return err
 	}
-	r.recorder = newRecorder(ctx, r.tx.Conn(), r.run, "reversal_vouchers")
+	r.recorder = newRecorder(ctx, r.tx.Conn(), r.run, "reversal_vouchers", 0)
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"io"
 	"math"
 	"slices"
@@ -20,7 +21,8 @@ import (
 
 // Places of the fields in a row.
 const (
-	claimID = iota
+	claimFault = iota
+	claimID
 	claimantID
 	claimantName
 	claimantIBAN
@@ -79,14 +81,19 @@ func (s *stream) next() (*ledger.Claim, error) {
 		return nil, io.EOF
 	}
 	s.decodeClaim()
+	unnumbered := false
 	for len(s.row) > 0 && bytes.Equal(s.row[claimID], s.id) {
 		if s.row[lineExists][0] == 't' {
+			unnumbered = unnumbered || s.row[lineNo] == nil
 			s.decodeLine()
 		}
 		s.advance()
 	}
 	if byNumber := func(a, b ledger.Line) int { return cmp.Compare(a.Number, b.Number) }; !slices.IsSortedFunc(s.claim.Lines, byNumber) {
 		slices.SortStableFunc(s.claim.Lines, byNumber)
+	}
+	if unnumbered && s.claim.Held == nil {
+		s.claim.Held = &ledger.Hold{ClaimID: s.claim.ID, Reason: ledger.HoldUnnumberedLine, Message: "a line has no line_no; give every line of the claim one of its own"}
 	}
 	return &s.claim, nil
 }
@@ -112,6 +119,12 @@ func (s *stream) decodeClaim() {
 		ApprovedBy:   s.words.text(row[approvedBy]),
 		Description:  string(row[claimDescription]),
 		Lines:        s.claim.Lines[:0],
+	}
+	s.claim.Held = fault(string(row[claimFault]), s.claim.ID)
+	if id := printableID(s.claim.ID); id != s.claim.ID || id == "" {
+		s.claim.ID = id
+		s.claim.Held = &ledger.Hold{ClaimID: id, Reason: ledger.HoldInvalidID, Message: fmt.Sprintf(
+			"the id has %d bytes; it must have 1 to %d, and no control characters; correct it in the application", len(row[claimID]), longestID)}
 	}
 }
 
@@ -139,13 +152,16 @@ func (s *stream) decodeLine() {
 // epoch of PostgreSQL's binary dates and instants.
 var epoch = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
 
-// decodeInstant reads microseconds since the epoch. NULL and infinity are the zero time.
+// lastInstant is the end of the year 9999: what is later has no date that a file could carry.
+var lastInstant = time.Date(10000, time.January, 1, 0, 0, 0, 0, time.UTC).UnixMicro() - epoch.UnixMicro() - 1
+
+// decodeInstant reads microseconds since the epoch. NULL, infinity and what is after the year 9999 are the zero time.
 func decodeInstant(raw []byte) time.Time {
 	if len(raw) != 8 {
 		return time.Time{}
 	}
 	since := int64(binary.BigEndian.Uint64(raw)) // two's complement on the wire
-	if since == math.MaxInt64 || since == math.MinInt64 {
+	if since == math.MinInt64 || since > lastInstant {
 		return time.Time{}
 	}
 	return time.UnixMicro(epoch.UnixMicro() + since).UTC()

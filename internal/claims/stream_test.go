@@ -119,9 +119,9 @@ func TestReserve_OtherShapesOfTheApplicationsTables(t *testing.T) {
 			tables: `CREATE TYPE claim_status AS ENUM ('draft', 'approved');
 				CREATE TABLE claims (id text PRIMARY KEY, organization_id varchar(40), claimant_id int, status claim_status, approved_at timestamptz, currency text);
 				CREATE TABLE claim_lines (claim_id text, line_no bigint, expense_date date, category claim_status, gross_amount bigint, tax_amount int);
-				INSERT INTO claims VALUES ('b\c	d', 'acme', 7, 'approved', '2026-10-02', 'NOK'), ('é', 'acme', 7, 'approved', '2026-10-01', 'NOK'), ('x', 'acme', 7, 'draft', '2026-10-01', 'NOK');
+				INSERT INTO claims VALUES ('b\c d', 'acme', 7, 'approved', '2026-10-02', 'NOK'), ('é', 'acme', 7, 'approved', '2026-10-01', 'NOK'), ('x', 'acme', 7, 'draft', '2026-10-01', 'NOK');
 				INSERT INTO claim_lines SELECT id, 1, '2026-10-01', 'draft', 10, 0 FROM claims`,
-			organization: "acme", want: []string{"é", "b\\c\td"},
+			organization: "acme", want: []string{"é", "b\\c d"},
 		},
 		"integer ids, domains and a char that is padded": {
 			tables: `CREATE DOMAIN money_amount AS numeric(12,2);

@@ -30,8 +30,19 @@ type rendering struct {
 }
 
 // reserveAndRender streams the approved claims once: each becomes a voucher in the spool and is bound to the run, or is
-// held. Reservation, numbers and hash are recorded together, or not at all.
+// held. Reservation, numbers and hash are recorded together, or not at all. Where a claim turns out to be bound already, by
+// a run of another organisation that it belonged to, or by one that went on at the same time, a second pass leaves it out.
 func (a *attempt) reserveAndRender(ctx context.Context) error {
+	err := a.reserveOnce(ctx)
+	if failed := (*failure.Error)(nil); errors.As(err, &failed) && failed.Reason == v1alpha1.ReasonReservationConflict && ctx.Err() == nil {
+		a.spool.discard()
+		a.progress.claims.Store(0)
+		err = a.reserveOnce(ctx)
+	}
+	return err
+}
+
+func (a *attempt) reserveOnce(ctx context.Context) error {
 	var reservation *claims.Reservation
 	err := a.Failpoints.Around(failpoint.Reserve, func() (err error) {
 		reservation, err = a.database.Reserve(ctx, a.run.Fence())

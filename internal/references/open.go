@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/destinations"
@@ -19,7 +21,9 @@ func (r *Resolver) OpenDatabase(ctx context.Context, source *v1alpha1.ClaimSourc
 	if err != nil {
 		return nil, err
 	}
-	database, err := claims.Open(ctx, claims.Options{URL: string(found.Data[urlKey(source)]), Layout: spec, Dial: r.Outbound.Dialer().DialContext})
+	database, err := claims.Open(ctx, claims.Options{
+		URL: string(found.Data[urlKey(source)]), Source: client.ObjectKeyFromObject(source).String(), Layout: spec, Dial: r.Outbound.Dialer().DialContext,
+	})
 	if err != nil {
 		return nil, connectionFailure(v1alpha1.ConditionSourceReady, err)
 	}

@@ -75,7 +75,7 @@ func findsLeaks(t *testing.T, w *world) {
 	must(t, errors.Join(err, log.Close()))
 	conn, err := pgx.Connect(t.Context(), w.postgres.URL)
 	must(t, err)
-	_, err = conn.Exec(t.Context(), `INSERT INTO ledgerport.held_claims (organization_id, claim_id, run_id, reason, message) VALUES ('o', 'c', 'r', 'Leak', 'of Employee 1042')`)
+	_, err = conn.Exec(t.Context(), `INSERT INTO ledgerport.held_claims (organization_id, claim_table, claim_id, run_id, reason, message) VALUES ('o', 1, 'c', 'r', 'Leak', 'of Employee 1042')`)
 	must(t, errors.Join(err, conn.Close(t.Context())))
 	_, err = w.objects().PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: aws.String("leak"), Body: strings.NewReader(iban)})
 	must(t, err)
