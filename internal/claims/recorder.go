@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/ledgerport/ledgerport/internal/journal"
+	"github.com/ledgerport/ledgerport/internal/panics"
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
@@ -53,15 +54,22 @@ func newRecorder(ctx context.Context, conn *pgx.Conn, run Run, target string, cl
 	r.finish = sync.OnceValue(r.flush)
 	go func() {
 		defer close(r.stopped)
-		for b := range r.full {
-			if r.err = r.write(ctx, conn, b); r.err != nil {
-				return
-			}
-			b.reset()
-			r.empty <- b
-		}
+		r.err = r.writeAll(ctx, conn)
 	}()
 	return r
+}
+
+// writeAll writes batches until there are no more. A panic here, in a goroutine of its own, is the run's as any other.
+func (r *recorder) writeAll(ctx context.Context, conn *pgx.Conn) (err error) {
+	defer panics.Catch(&err)
+	for b := range r.full {
+		if err := r.write(ctx, conn, b); err != nil {
+			return err
+		}
+		b.reset()
+		r.empty <- b
+	}
+	return nil
 }
 
 func (r *recorder) take(ctx context.Context, position int64, voucher *ledger.Voucher) error {
