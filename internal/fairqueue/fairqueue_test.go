@@ -1,0 +1,130 @@
+package fairqueue_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"pgregory.net/rapid"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/ledgerport/ledgerport/internal/fairqueue"
+)
+
+func newQueue(perNamespace int) workqueue.TypedRateLimitingInterface[reconcile.Request] {
+	return fairqueue.New(perNamespace)("", workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](time.Millisecond, time.Second))
+}
+
+func request(namespace, name string) reconcile.Request {
+	return reconcile.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}}
+}
+
+func TestNamespacesTakeTurns(t *testing.T) {
+	t.Parallel()
+	q := newQueue(0)
+	defer q.ShutDown()
+	for i := range 2000 {
+		q.Add(request("hog", fmt.Sprint(i)))
+	}
+	q.Add(request("other", "first"))
+	q.Add(request("other", "second"))
+	var order []string
+	for range 4 {
+		item, _ := q.Get()
+		order = append(order, item.Namespace)
+		q.Done(item)
+	}
+	if want := []string{"hog", "other", "hog", "other"}; !slices.Equal(order, want) {
+		t.Errorf("they came in the order %v, want %v", order, want)
+	}
+}
+
+func TestNamespaceHasOnlySoManyWorkers(t *testing.T) {
+	t.Parallel()
+	q := newQueue(2)
+	for i := range 4 {
+		q.Add(request("hog", fmt.Sprint(i)))
+	}
+	hung, _ := q.Get()
+	_, _ = q.Get()
+	got := make(chan reconcile.Request)
+	go func() {
+		for item, shutdown := q.Get(); !shutdown; item, shutdown = q.Get() {
+			got <- item
+			q.Done(item)
+		}
+		close(got)
+	}()
+	q.Add(request("other", "only"))
+	if item := <-got; item.Namespace != "other" {
+		t.Errorf("a third worker got %s, want the one of another namespace", item)
+	}
+	q.Done(hung)
+	q.Add(request("other", "again")) // as any event
+	seen := map[string]int{}
+	for range 3 {
+		seen[(<-got).Namespace]++
+	}
+	if want := map[string]int{"hog": 2, "other": 1}; !maps.Equal(seen, want) {
+		t.Errorf("then came %v, want %v", seen, want)
+	}
+	q.ShutDown()
+	for item := range got {
+		t.Errorf("%s came after the end", item)
+	}
+}
+
+// TestQueue draws what is added, and looks at what workers get of it.
+func TestQueue(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		limit, workers := rapid.IntRange(0, 3).Draw(t, "limit"), rapid.IntRange(1, 5).Draw(t, "workers")
+		q := newQueue(limit)
+		var mu sync.Mutex
+		working, handled := map[string]int{}, map[reconcile.Request]int{}
+		wrong := ""
+		added := map[reconcile.Request]bool{}
+		for i := range rapid.IntRange(1, 60).Draw(t, "requests") {
+			added[request(fmt.Sprint(rapid.IntRange(0, 3).Draw(t, "namespace")), fmt.Sprint(i%20))] = true
+		}
+		var under sync.WaitGroup
+		remaining := make(chan struct{}, len(added))
+		for range workers {
+			under.Go(func() {
+				for item, shutdown := q.Get(); !shutdown; item, shutdown = q.Get() {
+					mu.Lock()
+					working[item.Namespace]++
+					handled[item]++
+					if limit > 0 && working[item.Namespace] > limit {
+						wrong = fmt.Sprintf("%d workers are with %s, of which %d may", working[item.Namespace], item.Namespace, limit)
+					}
+					mu.Unlock()
+					mu.Lock()
+					working[item.Namespace]--
+					mu.Unlock()
+					q.Done(item)
+					remaining <- struct{}{}
+				}
+			})
+		}
+		for item := range added {
+			q.Add(item)
+		}
+		for range added {
+			<-remaining // each is handled: nothing is forgotten, and no worker sleeps over it
+		}
+		q.ShutDown()
+		under.Wait()
+		if wrong != "" {
+			t.Fatal(wrong)
+		}
+		if len(handled) != len(added) {
+			t.Fatalf("%d of %d were handled", len(handled), len(added))
+		}
+	})
+}
