@@ -83,6 +83,10 @@ const (
 	ReasonInvalidOptions Reason = "InvalidOptions"
 	// ReasonInvalidSchedule: spec.schedule is not a cron expression.
 	ReasonInvalidSchedule Reason = "InvalidSchedule"
+	// ReasonScheduleTooFrequent: spec.schedule has slots closer to each other than the operator allows.
+	ReasonScheduleTooFrequent Reason = "ScheduleTooFrequent"
+	// ReasonTypeNotAllowed: the operator does not allow exporters, or destinations, of this type.
+	ReasonTypeNotAllowed Reason = "TypeNotAllowed"
 	// ReasonInvalidTimeZone: spec.timeZone is not a zone of the tz database.
 	ReasonInvalidTimeZone Reason = "InvalidTimeZone"
 	// ReasonInvalidSpec: another field has a value that can never work.
@@ -238,6 +242,14 @@ const (
 	ReasonNotReversible Reason = "NotReversible"
 	// ReasonAlreadyReversed: the run that a reversal names is reversed, or being reversed, by another.
 	ReasonAlreadyReversed Reason = "AlreadyReversed"
+	// ReasonTooManyRuns: the export has as many unfinished runs as the operator allows.
+	ReasonTooManyRuns Reason = "TooManyRuns"
+	// ReasonAttemptLost: attempts ended with the operator's process, which was killed, ran out of memory or crashed.
+	ReasonAttemptLost Reason = "AttemptLost"
+	// ReasonPanicked: a fault in the program ended the attempt; the operator's log has the stack.
+	ReasonPanicked Reason = "Panicked"
+	// ReasonAttemptStuck: the attempt went on after its deadline, and nobody waits for it any more.
+	ReasonAttemptStuck Reason = "AttemptStuck"
 	// ReasonInternal: an error that no other reason describes.
 	ReasonInternal Reason = "InternalError"
 )

@@ -210,7 +210,11 @@ type ExportRunStatus struct {
 	// the operator stopped is none.
 	// +optional
 	Failures int32 `json:"failures,omitempty"`
-	// Holder of the newest attempt: the process that executes it.
+	// LostAttempts in a row ended with their process, and nobody knows how. From the second on each is a failure, and the next
+	// attempt runs alone. A run that follows one that failed for this is suspect from its start.
+	// +optional
+	LostAttempts int32 `json:"lostAttempts,omitempty"`
+	// Holder of the newest attempt: the process that executes it. Empty once that was stopped cleanly.
 	// +optional
 	Holder string `json:"holder,omitempty"`
 	// SourceRef is the ClaimSource in whose database the run is on record. A run that may hold claims stays with it, whatever

@@ -37,6 +37,10 @@ type Resolver struct {
 	Outbound *outbound.Policy
 	// Exporters that are built in.
 	Exporters *exporters.Registry
+	// Restrictions of the administrator.
+	Restrictions Restrictions
+
+	validated validations
 }
 
 // Export gives the AccountingExport of a run.
@@ -57,6 +61,9 @@ func (r *Resolver) Source(ctx context.Context, export *v1alpha1.AccountingExport
 	namespace, err := Namespace(ctx, r.Objects, export.Namespace)
 	if err != nil {
 		return nil, err
+	}
+	if err := r.Restrictions.refuseNamespace("ClaimSource", key, export, v1alpha1.ConditionSourceReady); err != nil {
+		return &source, err
 	}
 	if !Admits(&source, namespace, organizationID) {
 		return &source, failure.On(v1alpha1.ConditionSourceReady, failure.Transient(v1alpha1.ReasonAccessDenied, nil,
@@ -93,6 +100,12 @@ func (r *Resolver) Destination(ctx context.Context, export *v1alpha1.AccountingE
 	if err != nil {
 		return nil, err
 	}
+	if err := r.Restrictions.refuseNamespace("ExportDestination", key, export, v1alpha1.ConditionDestinationReady); err != nil {
+		return &destination, err
+	}
+	if err := r.Restrictions.RefuseDestination(&destination); err != nil {
+		return &destination, err
+	}
 	if !AdmitsDelivery(&destination, namespace) {
 		return &destination, failure.On(v1alpha1.ConditionDestinationReady, failure.Transient(v1alpha1.ReasonAccessDenied, nil,
 			"ExportDestination %s does not admit namespace %s; its owner can add a rule to spec.access", key, export.Namespace))
@@ -107,9 +120,11 @@ func (r *Resolver) Exporter(spec v1alpha1.ExporterSpec) (exporters.Exporter, err
 		return nil, failure.On(v1alpha1.ConditionMappingReady, failure.Stalled(v1alpha1.ReasonUnknownExporter, nil,
 			"spec.exporter.type %q is not built into this operator; it has %q", spec.Type, r.Exporters.Types()))
 	}
-	if err := exporter.Validate(Options(spec)); err != nil {
-		return nil, failure.On(v1alpha1.ConditionMappingReady, failure.Stalled(v1alpha1.ReasonInvalidOptions, err,
-			"spec.exporter.options of the exporter %s: %s", spec.Type, err))
+	if err := r.Restrictions.refuseExporter(spec.Type); err != nil {
+		return nil, err
+	}
+	if failed := r.validated.validate(exporter, Options(spec)); failed != nil {
+		return nil, failed
 	}
 	return exporter, nil
 }

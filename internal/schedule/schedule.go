@@ -78,6 +78,36 @@ func (s *Schedule) Latest(after, until time.Time) time.Time {
 	return time.Time{}
 }
 
+// Interval bounds for ShortestInterval: so many slots, or so long, are looked at. All days of a year are among those of an
+// expression that falls due a few times a day at most, and some weeks of one that does so all the time.
+const (
+	intervalSlots  = 2000
+	intervalPeriod = 400 * 24 * time.Hour
+)
+
+// ShortestInterval gives the shortest time between two slots after an instant that follow each other, as far as can be seen, or
+// 0 if there are none. It stops as soon as one is shorter than enough.
+func (s *Schedule) ShortestInterval(after time.Time, enough time.Duration) (shortest time.Duration) {
+	last := s.Next(after)
+	for range intervalSlots {
+		if last.IsZero() || last.Sub(after) > intervalPeriod {
+			break
+		}
+		next := s.Next(last)
+		if next.IsZero() {
+			break
+		}
+		if between := next.Sub(last); shortest == 0 || between < shortest {
+			shortest = between
+		}
+		if shortest < enough {
+			break
+		}
+		last = next
+	}
+	return shortest
+}
+
 // newestWallClock is the latest reading of the clock at any instant up to the given one: where clocks went back, the
 // reading just before that is later than the one now.
 func (s *Schedule) newestWallClock(at time.Time) time.Time {

@@ -8,6 +8,29 @@ import (
 	"pgregory.net/rapid"
 )
 
+func TestShortestInterval(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		expression, zone string
+		want             time.Duration
+	}{
+		{"* * * * *", "UTC", time.Minute},
+		{"0 6 1 * *", "UTC", 28 * 24 * time.Hour},
+		{"0,1 6 1 1 *", "UTC", time.Minute},
+		{"*/15 * * * *", "Europe/Berlin", 15 * time.Minute},
+		{"0 6,18 * * *", "Europe/Berlin", 11 * time.Hour}, // of the night in which clocks go forward
+		{"59 23 * * 1,3", "UTC", 2 * 24 * time.Hour},
+		{"0 0 31 2 *", "UTC", 0},
+	} {
+		t.Run(test.expression, func(t *testing.T) {
+			t.Parallel()
+			if got := parse(t, test.expression, test.zone).ShortestInterval(instant(t, "2026-01-02T00:00:00Z"), 0); got != test.want {
+				t.Errorf("%s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
 func TestSlotsAreWallClockTimesOfTheZone(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -1,0 +1,97 @@
+package references
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/internal/failure"
+)
+
+func TestRestrictions(t *testing.T) {
+	t.Parallel()
+	s3 := &v1alpha1.ExportDestination{Spec: v1alpha1.ExportDestinationSpec{S3: &v1alpha1.S3Destination{}}}
+	files := &v1alpha1.ExportDestination{Spec: v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{}}}
+	sftp := &v1alpha1.ExportDestination{Spec: v1alpha1.ExportDestinationSpec{SFTP: &v1alpha1.SFTPDestination{}}}
+	export := &v1alpha1.AccountingExport{ObjectMeta: metav1.ObjectMeta{Namespace: "acme"}}
+	elsewhere, home := types.NamespacedName{Namespace: "expenses", Name: "claims"}, types.NamespacedName{Namespace: "acme", Name: "claims"}
+	none, some := &Restrictions{}, &Restrictions{DestinationTypes: []string{"s3", "sftp"}, Exporters: []string{"csv"}, OwnNamespaceOnly: true}
+	for name, test := range map[string]struct {
+		err    error
+		reason v1alpha1.Reason
+	}{
+		"nothing is refused without any: a destination": {none.RefuseDestination(files), ""},
+		"nothing is refused without any: an exporter":   {none.refuseExporter("datev"), ""},
+		"nothing is refused without any: a namespace":   {none.refuseNamespace("ClaimSource", elsewhere, export, ""), ""},
+		"a type that is listed":                         {some.RefuseDestination(s3), ""},
+		"another that is listed":                        {some.RefuseDestination(sftp), ""},
+		"a type that is not listed":                     {some.RefuseDestination(files), v1alpha1.ReasonTypeNotAllowed},
+		"an exporter that is listed":                    {some.refuseExporter("csv"), ""},
+		"an exporter that is not listed":                {some.refuseExporter("datev"), v1alpha1.ReasonTypeNotAllowed},
+		"the export's own namespace":                    {some.refuseNamespace("ClaimSource", home, export, ""), ""},
+		"another namespace":                             {some.refuseNamespace("ClaimSource", elsewhere, export, ""), v1alpha1.ReasonAccessDenied},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if test.reason == "" != (test.err == nil) || test.err != nil && failure.From(test.err).Reason != test.reason {
+				t.Errorf("%v, want the reason %q", test.err, test.reason)
+			}
+		})
+	}
+}
+
+// heavy is an exporter that takes long to say what is wrong with its options, and says much.
+type heavy struct {
+	exporters.Exporter
+	asked *atomic.Int32
+}
+
+// Type implements exporters.Exporter.
+func (heavy) Type() string { return "heavy" }
+
+// Validate implements exporters.Exporter.
+func (h heavy) Validate(options []byte) error {
+	h.asked.Add(1)
+	if strings.Contains(string(options), "wrong") {
+		return &exporters.OptionError{Field: "x", Problem: strings.Repeat("long ", 10_000)}
+	}
+	return nil
+}
+
+func TestOptionsAreCompiledOnce(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	registry, err := exporters.NewRegistry(heavy{asked: &asked})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resolver := &Resolver{Exporters: registry}
+	spec := func(options string) v1alpha1.ExporterSpec {
+		return v1alpha1.ExporterSpec{Type: "heavy", Options: &apiextensionsv1.JSON{Raw: []byte(options)}}
+	}
+	for range 3 {
+		if _, err := resolver.Exporter(spec(`{}`)); err != nil {
+			t.Error(err)
+		}
+		failed := failure.From(func() error { _, err := resolver.Exporter(spec(`{"x":"wrong"}`)); return err }())
+		if failed.Reason != v1alpha1.ReasonInvalidOptions || failed.Condition != v1alpha1.ConditionMappingReady || len(failed.Message) > 5000 {
+			t.Errorf("%s of %s, in %d bytes", failed.Reason, failed.Condition, len(failed.Message))
+		}
+	}
+	if asked.Load() != 2 {
+		t.Errorf("the exporter was asked %d times about two options", asked.Load())
+	}
+	for i := range 2 * validatedAtMost {
+		_, _ = resolver.Exporter(spec(fmt.Sprintf(`{"x":"wrong %d"}`, i)))
+	}
+	if known := resolver.validated.known.Len(); known > validatedAtMost {
+		t.Errorf("%d options are known, more than %d", known, validatedAtMost)
+	}
+}
