@@ -119,7 +119,7 @@ func fillOrganizations(ctx context.Context, url string, claims, exports int) err
 
 // applyAll applies what all exports share, waits until it is ready, and then each export. It gives seconds, sorted.
 func applyAll(ctx context.Context, api client.WithWatch, url string, claims, exports int) ([]float64, error) {
-	objects := shared(url)
+	objects := shared(metav1.NamespaceDefault, url)
 	for _, object := range objects {
 		if err := api.Create(ctx, object); err != nil {
 			return nil, err
@@ -127,7 +127,7 @@ func applyAll(ctx context.Context, api client.WithWatch, url string, claims, exp
 	}
 	var took []float64
 	for i := range exports + 1 {
-		export := dueExport(fmt.Sprintf("export-%d", i), organizationNumber(i))
+		export := dueExport(metav1.NamespaceDefault, fmt.Sprintf("export-%d", i), organizationNumber(i))
 		start := time.Now()
 		if err := api.Create(ctx, export); err != nil {
 			return nil, err
@@ -143,9 +143,9 @@ func applyAll(ctx context.Context, api client.WithWatch, url string, claims, exp
 	return took, nil
 }
 
-func shared(url string) []client.Object {
+func shared(namespace, url string) []client.Object {
 	spec := chart()
-	meta := metav1.ObjectMeta{Namespace: "default", Name: "bench"}
+	meta := metav1.ObjectMeta{Namespace: namespace, Name: "bench"}
 	return []client.Object{
 		&corev1.Secret{ObjectMeta: meta, StringData: map[string]string{"url": url}},
 		&v1alpha1.ClaimSource{ObjectMeta: meta, Spec: v1alpha1.ClaimSourceSpec{Postgres: v1alpha1.PostgresSource{
@@ -156,9 +156,9 @@ func shared(url string) []client.Object {
 	}
 }
 
-func dueExport(name, organization string) *v1alpha1.AccountingExport {
+func dueExport(namespace, name, organization string) *v1alpha1.AccountingExport {
 	return &v1alpha1.AccountingExport{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, Annotations: map[string]string{v1alpha1.RequestedAtAnnotation: "now"}},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Annotations: map[string]string{v1alpha1.RequestedAtAnnotation: "now"}},
 		Spec: v1alpha1.AccountingExportSpec{
 			OrganizationID: organization, SourceRef: v1alpha1.NamespacedReference{Name: "bench"},
 			ChartOfAccountsRef: v1alpha1.LocalReference{Name: "bench"}, DestinationRef: v1alpha1.NamespacedReference{Name: "bench"},

@@ -31,6 +31,7 @@ func main() {
 	maxSeconds := flag.Float64("max-seconds", 0, "fail if a pipeline takes longer; 0 is no limit")
 	rowSecurity := flag.Bool("row-security", false, "measure each exporter a second time, as the least-privileged role that row-level security binds")
 	apply := flag.Int("apply", 0, "measure instead the time from applying an export to its success, over this many exports")
+	hostile := flag.Duration("hostile", 0, "measure instead how much longer requests of one tenant take while eight hostile ones attack for so long")
 	child := flag.String("measure", "", "measure one exporter in this process (for the command itself)")
 	database := flag.String("database-url", "", "the database of the measuring process")
 	bound := flag.Bool("bound", false, "let the measuring process have the pipeline log in as the least-privileged role")
@@ -41,6 +42,8 @@ func main() {
 	switch {
 	case *child != "":
 		err = measureHere(ctx, *child, *database, *claims, *bound)
+	case *hostile > 0:
+		err = measureHostile(ctx, *claims, *hostile)
 	case *apply > 0:
 		err = measureApply(ctx, *claims, *apply)
 	default:
