@@ -48,7 +48,7 @@ type managerOptions struct {
 	metricsAuthentication          bool
 	leaderElection                 bool
 	leaderElectionNamespace        string
-	maxConcurrentRuns              int
+	limits                         limitOptions
 	filesystemRoot, spoolDirectory string
 	recheckInterval                time.Duration
 	environmentCredentials         bool
@@ -69,6 +69,7 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 			log := logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, nil))
 			ctrl.SetLogger(log)
 			klog.SetLogger(log) // what the Kubernetes client says
+			limitMemory(log)
 			mgr, err := newManager(command.Context(), options, registry)
 			if err != nil {
 				return err
@@ -86,7 +87,7 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 	flags.DurationVar(&options.leaseDuration, "leader-elect-lease-duration", 15*time.Second, "how long after its holder's last word the lease is taken by another replica")
 	flags.DurationVar(&options.renewDeadline, "leader-elect-renew-deadline", 10*time.Second, "how long the holder tries to renew the lease before it gives up and ends")
 	flags.DurationVar(&options.retryPeriod, "leader-elect-retry-period", 2*time.Second, "how often the lease is tried for and renewed")
-	flags.IntVar(&options.maxConcurrentRuns, "max-concurrent-runs", 4, "runs that are executed at the same time; more of them wait")
+	options.limits.add(flags)
 	flags.StringVar(&options.filesystemRoot, "filesystem-root", "/exports", "directory that holds every filesystem destination")
 	flags.StringVar(&options.spoolDirectory, "spool-directory", "", "directory for artifacts while they are rendered; empty is the system's directory for temporary files")
 	flags.StringSliceVar(&options.allowedHosts, "allowed-hosts", []string{outbound.AnyHost},
@@ -100,8 +101,8 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 }
 
 func newManager(ctx context.Context, options managerOptions, registry *exporters.Registry) (ctrl.Manager, error) {
-	if options.maxConcurrentRuns < 1 {
-		return nil, fmt.Errorf("--max-concurrent-runs is %d; it must be at least 1", options.maxConcurrentRuns)
+	if err := options.limits.check(registry); err != nil {
+		return nil, err
 	}
 	config, err := ctrl.GetConfig()
 	if err != nil {
@@ -188,11 +189,12 @@ func setup(ctx context.Context, mgr ctrl.Manager, options managerOptions, regist
 		Destinations:       destinations.Settings{FilesystemRoot: options.filesystemRoot},
 		Outbound:           policy,
 		Exporters:          registry,
+		Restrictions:       options.limits.restrictions(),
 	}
 	runs := executor.NewInProcess(&pipeline.Pipeline{
 		Resolver: resolver, Holder: holder(), SpoolDirectory: options.spoolDirectory,
 		Program: "Ledgerport", ProgramVersion: buildVersion(), Failpoints: failpoint.FromEnvironment(),
-	}, options.maxConcurrentRuns)
+	}, options.limits.runs)
 	if err := mgr.Add(runs); err != nil {
 		return err
 	}
@@ -200,7 +202,8 @@ func setup(ctx context.Context, mgr ctrl.Manager, options managerOptions, regist
 		Metrics:  metrics.Registry,
 		Resolver: resolver, Executor: runs, Clock: clock.RealClock{}, RecheckInterval: options.recheckInterval,
 		WatchNamespaces: len(options.namespaces) == 0,
-		Failpoints:      failpoint.FromEnvironment(),
+		Limits:          options.limits.requests, GracePeriod: options.gracePeriod,
+		Failpoints: failpoint.FromEnvironment(),
 	})
 	if err != nil {
 		return err

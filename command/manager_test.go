@@ -15,11 +15,15 @@ import (
 
 func TestFlagsThatCanNotWorkAreRefused(t *testing.T) {
 	t.Parallel()
-	for _, arguments := range [][]string{{"manager", "--max-concurrent-runs=0"}, {"manager", "extra"}, {"nonsense"}} {
+	for _, arguments := range [][]string{
+		{"manager", "--max-concurrent-runs=0"}, {"manager", "--max-concurrent-runs-per-namespace=-1"}, {"manager", "--longest-deadline=1s"},
+		{"manager", "--max-unfinished-runs-per-export=0"}, {"manager", "--allowed-destination-types=ftp"}, {"manager", "--allowed-exporters=none"},
+		{"manager", "extra"}, {"nonsense"}} {
 		command := New(builtin.Registry())
 		command.SetArgs(arguments)
-		if err := command.ExecuteContext(t.Context()); err == nil {
-			t.Errorf("%q was taken", arguments)
+		flag, _, _ := strings.Cut(arguments[len(arguments)-1], "=")
+		if err := command.ExecuteContext(t.Context()); err == nil || strings.HasPrefix(flag, "--") && !strings.Contains(err.Error(), flag) {
+			t.Errorf("%q: %v, want an error about it", arguments, err)
 		}
 	}
 }

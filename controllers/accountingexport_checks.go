@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"errors"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,7 +27,7 @@ type checks struct {
 func (r *AccountingExportReconciler) check(ctx context.Context, export *v1alpha1.AccountingExport) (*checks, error) {
 	c := &checks{}
 	return c, errors.Join(
-		note(&c.timing, c.checkTiming(export)),
+		note(&c.timing, c.checkTiming(export, r.Limits, r.Clock.Now())),
 		note(&c.source, c.checkSource(ctx, r.Resolver, export)),
 		note(&c.mapping, c.checkMapping(ctx, r.Resolver, export)),
 		note(&c.destination, c.checkDestination(ctx, r.Resolver, export)),
@@ -44,9 +45,16 @@ func note(into **failure.Error, err error) error {
 	return err
 }
 
-func (c *checks) checkTiming(export *v1alpha1.AccountingExport) (err error) {
-	_, c.schedule, err = references.Timing(export)
-	return err
+func (c *checks) checkTiming(export *v1alpha1.AccountingExport, limits Limits, now time.Time) (err error) {
+	if _, c.schedule, err = references.Timing(export); err != nil || c.schedule == nil || limits.ShortestScheduleInterval <= time.Minute {
+		return err // no schedule has slots closer to each other than a minute
+	}
+	if shortest := c.schedule.ShortestInterval(now, limits.ShortestScheduleInterval); shortest > 0 && shortest < limits.ShortestScheduleInterval {
+		c.schedule = nil // nothing falls due
+		return failure.Stalled(v1alpha1.ReasonScheduleTooFrequent, nil, "spec.schedule: %q has slots %s apart, and the operator's --shortest-schedule-interval is %s",
+			export.Spec.Schedule, shortest, limits.ShortestScheduleInterval)
+	}
+	return nil
 }
 
 func (c *checks) checkSource(ctx context.Context, resolver *references.Resolver, export *v1alpha1.AccountingExport) error {

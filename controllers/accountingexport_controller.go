@@ -14,12 +14,14 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/fairqueue"
 	"github.com/ledgerport/ledgerport/internal/references"
 	"github.com/ledgerport/ledgerport/internal/schedule"
 )
@@ -34,6 +36,8 @@ type AccountingExportReconciler struct {
 	Recorder events.EventRecorder
 	Resolver *references.Resolver
 	Clock    clock.PassiveClock
+	// Limits of the administrator.
+	Limits Limits
 	// Failpoints lets tests end or stop the process around what it writes; nil in production.
 	Failpoints failpoint.Hook
 	// Recheck says when an export's own credentials are looked at again.
@@ -65,7 +69,7 @@ func (r *AccountingExportReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.WatchNamespaces {
 		reconciler.Watches(&corev1.Namespace{}, enqueueExportsOfNamespace(mgr.GetClient()), builder.WithPredicates(predicate.LabelChangedPredicate{}))
 	}
-	built, err := reconciler.Build(r)
+	built, err := reconciler.WithOptions(controller.Options{MaxConcurrentReconciles: workers, NewQueue: fairqueue.New(workersPerNamespace)}).Build(r)
 	r.external.controller = built
 	return err
 }

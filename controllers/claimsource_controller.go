@@ -18,6 +18,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/credentials"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/fairqueue"
 	"github.com/ledgerport/ledgerport/internal/metrics"
 	"github.com/ledgerport/ledgerport/internal/references"
 )
@@ -47,7 +48,7 @@ func (r *ClaimSourceReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	built, err := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.ClaimSource{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesRawSource(r.Recheck.asks()).
-		WithOptions(controller.Options{MaxConcurrentReconciles: concurrentChecks}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrentChecks, NewQueue: fairqueue.New(checksPerNamespace)}).
 		Build(r)
 	r.external.controller = built
 	return err
@@ -88,7 +89,7 @@ func (r *ClaimSourceReconciler) reconcile(ctx context.Context, source *v1alpha1.
 		r.Metrics.Failed(failed)
 	}
 	describeSource(source, inspection, found, failed)
-	return ctrl.Result{RequeueAfter: untilStale(r.Recheck.After(failed == nil), found)}, nil
+	return ctrl.Result{RequeueAfter: untilStale(r.Recheck.after(ctx, failed == nil, source.Status.Conditions), found)}, nil
 }
 
 func (r *ClaimSourceReconciler) inspect(ctx context.Context, source *v1alpha1.ClaimSource) (claims.Inspection, error) {
@@ -130,6 +131,8 @@ func describeSource(source *v1alpha1.ClaimSource, inspection claims.Inspection, 
 const (
 	// checkTimeout bounds one look at a database or destination.
 	checkTimeout = 10 * time.Second
-	// concurrentChecks lets other resources be looked at while one hangs.
-	concurrentChecks = 8
+	// concurrentChecks lets other resources be looked at while one hangs, and checksPerNamespace those of other namespaces while
+	// many of one do.
+	concurrentChecks   = 8
+	checksPerNamespace = 2
 )

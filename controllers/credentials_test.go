@@ -61,7 +61,7 @@ func registry() *exporters.Registry {
 	csv, _ := builtin.Registry().Get("csv")
 	sie, _ := builtin.Registry().Get("sie")
 	businessCentral, _ := builtin.Registry().Get("businesscentral")
-	all, err := exporters.NewRegistry(csv, sie, businessCentral, portal{csv})
+	all, err := exporters.NewRegistry(csv, sie, businessCentral, portal{csv}, faulty{csv})
 	if err != nil {
 		panic(err) // the types differ
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/fairqueue"
 	"github.com/ledgerport/ledgerport/internal/metrics"
 	"github.com/ledgerport/ledgerport/internal/references"
 )
@@ -41,7 +42,7 @@ func (r *ExportDestinationReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	built, err := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.ExportDestination{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesRawSource(r.Recheck.asks()).
-		WithOptions(controller.Options{MaxConcurrentReconciles: concurrentChecks}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrentChecks, NewQueue: fairqueue.New(checksPerNamespace)}).
 		Build(r)
 	r.external.controller = built
 	return err
@@ -88,10 +89,13 @@ func (r *ExportDestinationReconciler) reconcile(ctx context.Context, destination
 	} else {
 		set.ready(v1alpha1.ReasonReady, "the destination can be written")
 	}
-	return ctrl.Result{RequeueAfter: untilStale(r.Recheck.After(failed == nil), found)}, nil
+	return ctrl.Result{RequeueAfter: untilStale(r.Recheck.after(ctx, failed == nil, destination.Status.Conditions), found)}, nil
 }
 
 func (r *ExportDestinationReconciler) check(ctx context.Context, destination *v1alpha1.ExportDestination) (err error) {
+	if err := r.Resolver.Restrictions.RefuseDestination(destination); err != nil {
+		return err
+	}
 	opened, err := r.Resolver.OpenDestination(ctx, destination)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
@@ -17,6 +18,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -30,6 +32,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/executor"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/fairqueue"
 	"github.com/ledgerport/ledgerport/internal/metrics"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
 	"github.com/ledgerport/ledgerport/internal/references"
@@ -44,6 +47,8 @@ type ExportRunReconciler struct {
 	Clock    clock.PassiveClock
 	// Failpoints lets tests end or stop the process around what it writes; nil in production.
 	Failpoints failpoint.Hook
+	// Limits of the administrator.
+	Limits Limits
 	// Sources and Destinations are asked to look at once where a run meets a fault of theirs.
 	Sources, Destinations *Recheck
 }
@@ -52,13 +57,13 @@ type ExportRunReconciler struct {
 
 // SetupWithManager registers the reconciler.
 func (r *ExportRunReconciler) SetupWithManager(mgr ctrl.Manager) error {
-	exportOfRun := func(object client.Object) string { return object.(*v1alpha1.ExportRun).Spec.ExportRef.Name }
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.ExportRun{}).
-		Watches(&v1alpha1.ExportRun{}, enqueueRunsOfExport(mgr.GetClient(), exportOfRun)).
-		Watches(&v1alpha1.AccountingExport{}, enqueueRunsOfExport(mgr.GetClient(), client.Object.GetName),
+		Watches(&v1alpha1.ExportRun{}, enqueueNextRun(mgr.GetClient())).
+		Watches(&v1alpha1.AccountingExport{}, enqueueRunsOfExport(mgr.GetClient()),
 			builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, readinessChanged))).
 		WatchesRawSource(source.TypedChannel(r.Executor.Events(), enqueueNamed())).
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers, NewQueue: fairqueue.New(workersPerNamespace)}).
 		Complete(r)
 }
 
@@ -75,7 +80,13 @@ func enqueueNamed() handler.TypedEventHandler[types.NamespacedName, reconcile.Re
 func (r *ExportRunReconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Result, err error) {
 	var run v1alpha1.ExportRun
 	if err := r.Client.Get(ctx, req.NamespacedName, &run); err != nil {
+		if apierrors.IsNotFound(err) { // by force, if an attempt is under way: nothing keeps its place
+			r.Executor.Abandon(req.NamespacedName, "")
+		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if run.Status.Attempts == 0 { // one of the same name may have gone by force
+		r.Executor.Abandon(req.NamespacedName, string(run.UID))
 	}
 	if run.Status.Phase.Finished() {
 		return r.retire(ctx, &run)
@@ -117,12 +128,12 @@ func (r *ExportRunReconciler) reconcile(ctx context.Context, run *v1alpha1.Expor
 	if ending(run) {
 		return r.lead(ctx, run, &export, after)
 	}
-	if earlier, err := r.earlier(ctx, run); err != nil {
+	turn, err := r.turn(ctx, run)
+	if err != nil {
 		return ctrl.Result{}, err
-	} else if earlier != "" {
-		run.Status.Phase = v1alpha1.RunPending
-		conditions{&run.Status.Conditions, run.Generation}.progressing(v1alpha1.ReasonQueued, "waits for ExportRun "+earlier+" to end")
-		return ctrl.Result{}, nil
+	}
+	if wait := r.await(run, &export, turn); wait > 0 || run.Status.Phase.Finished() {
+		return ctrl.Result{RequeueAfter: wait}, nil
 	}
 	return r.lead(ctx, run, &export, after)
 }
@@ -152,17 +163,19 @@ func (r *ExportRunReconciler) lead(ctx context.Context, run *v1alpha1.ExportRun,
 		}
 	}
 	if state.Phase == executor.Queued || state.Phase == executor.Running {
-		describeProgress(run, state)
-		return ctrl.Result{RequeueAfter: attemptDeadline(export)}, nil
+		return r.underWay(run, export, state), nil
+	}
+	if lost(run, r.Executor.Holder()) {
+		lose(run, export, now)
+		after.add(r.Metrics.AttemptLost)
 	}
 	if begun(run, r.Executor.Holder()) {
 		// The attempt is on record; only now may it touch anything.
-		next := task(run, export)
+		next := task(run, export, r.Limits)
 		if next.Newest, err = r.newestCompleted(ctx, run); err != nil {
 			return ctrl.Result{}, err
 		}
-		describeProgress(run, r.Executor.Ensure(next))
-		return ctrl.Result{RequeueAfter: attemptDeadline(export)}, nil
+		return r.underWay(run, export, r.Executor.Ensure(next)), nil
 	}
 	if blocked := missing(export); blocked != nil && run.Status.Phase == v1alpha1.RunRetrying && !ending(run) {
 		wait(run, blocked, now)
@@ -177,7 +190,16 @@ func (r *ExportRunReconciler) lead(ctx context.Context, run *v1alpha1.ExportRun,
 	}
 	r.Executor.Forget(string(run.UID))
 	begin(run, r.Executor.Holder(), origin, now)
-	return ctrl.Result{RequeueAfter: attemptDeadline(export)}, nil
+	return ctrl.Result{RequeueAfter: attemptDeadline(export, r.Limits)}, nil
+}
+
+// underWay tells of an attempt that runs or waits for a place, and when to look at it again.
+func (r *ExportRunReconciler) underWay(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, state executor.State) ctrl.Result {
+	describeProgress(run, state)
+	if state.Phase == executor.Queued {
+		return ctrl.Result{RequeueAfter: untilToldAgain(state.Before)}
+	}
+	return ctrl.Result{RequeueAfter: attemptDeadline(export, r.Limits)}
 }
 
 // count keeps what an attempt took and what it failed for.
@@ -278,27 +300,6 @@ func (r *ExportRunReconciler) adopt(ctx context.Context, run *v1alpha1.ExportRun
 	return nil
 }
 
-// earlier gives the unfinished run of the same export that comes before this one; runs of an export take turns. A preview
-// holds nothing, so that it neither waits nor keeps others waiting. A run that waits for the voucher series may wait for this
-// one, which has it on record and was applied again.
-func (r *ExportRunReconciler) earlier(ctx context.Context, run *v1alpha1.ExportRun) (string, error) {
-	if run.Spec.Type == v1alpha1.RunPreview {
-		return "", nil
-	}
-	runs, err := r.siblings(ctx, run)
-	if err != nil {
-		return "", err
-	}
-	for i := range runs {
-		if other := &runs[i]; other.UID == run.UID {
-			break
-		} else if !other.Status.Phase.Finished() && other.Spec.Type != v1alpha1.RunPreview && !waitsForSeries(other) {
-			return other.Name, nil
-		}
-	}
-	return "", nil
-}
-
 // newestCompleted gives the run that was completed last with the source that a run has, as far as its ExportRun is there. One
 // that had no claims is on record like any other.
 func (r *ExportRunReconciler) newestCompleted(ctx context.Context, run *v1alpha1.ExportRun) (*pipeline.CompletedRun, error) {
@@ -312,10 +313,11 @@ func (r *ExportRunReconciler) newestCompleted(ctx context.Context, run *v1alpha1
 	return nil, err
 }
 
-// siblings are the runs of the export of a run, itself among them, as they took their turns.
+// siblings are the runs of the export of a run, itself among them, as they took their turns. They are the cache's own, to be
+// read only: there may be very many.
 func (r *ExportRunReconciler) siblings(ctx context.Context, run *v1alpha1.ExportRun) ([]v1alpha1.ExportRun, error) {
 	var runs v1alpha1.ExportRunList
-	err := r.Client.List(ctx, &runs, client.InNamespace(run.Namespace), client.MatchingFields{exportIndex: run.Spec.ExportRef.Name})
+	err := r.Client.List(ctx, &runs, client.InNamespace(run.Namespace), client.MatchingFields{exportIndex: run.Spec.ExportRef.Name}, client.UnsafeDisableDeepCopy)
 	slices.SortFunc(runs.Items, olderFirst)
 	return runs.Items, err
 }
@@ -396,7 +398,7 @@ func heldNote(status *v1alpha1.ExportRunStatus) string {
 }
 
 // task is the attempt that a run needs next.
-func task(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) pipeline.Task {
+func task(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, limits Limits) pipeline.Task {
 	cutoff := run.CreationTimestamp.Time
 	if run.Spec.Cutoff != nil {
 		cutoff = run.Spec.Cutoff.Time
@@ -404,7 +406,10 @@ func task(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) pipeline.T
 	t := pipeline.Task{
 		RunID: string(run.UID), Namespace: run.Namespace, Name: run.Name, Export: run.Spec.ExportRef.Name, Type: run.Spec.Type,
 		Number: run.Status.Attempts, Cutoff: cutoff, CreatedAt: run.CreationTimestamp.Time,
-		Deadline: attemptDeadline(export), Release: run.Status.Phase == v1alpha1.RunReleasing,
+		Deadline: attemptDeadline(export, limits), Release: run.Status.Phase == v1alpha1.RunReleasing, Alone: suspect(run),
+	}
+	if t.Alone {
+		t.Deadline = min(t.Deadline, aloneDeadline)
 	}
 	if run.Spec.Reverses != nil {
 		t.Reverses = run.Spec.Reverses.Name
@@ -418,12 +423,16 @@ func task(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) pipeline.T
 	return t
 }
 
-// attemptDeadline is spec.deadline with the API's default.
-func attemptDeadline(export *v1alpha1.AccountingExport) time.Duration {
-	if export.Spec.Deadline == nil {
-		return 150 * time.Second
+// attemptDeadline is spec.deadline with the API's default, or the longest that the administrator allows.
+func attemptDeadline(export *v1alpha1.AccountingExport, limits Limits) time.Duration {
+	deadline := 150 * time.Second
+	if export.Spec.Deadline != nil {
+		deadline = export.Spec.Deadline.Duration
 	}
-	return export.Spec.Deadline.Duration
+	if limits.LongestDeadline > 0 {
+		deadline = min(deadline, limits.LongestDeadline)
+	}
+	return deadline
 }
 
 // logFailure keeps what a status must not quote, by type.

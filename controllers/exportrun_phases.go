@@ -61,7 +61,7 @@ func describeProgress(run *v1alpha1.ExportRun, state executor.State) {
 	case status.Phase == v1alpha1.RunReleasing: // Ready keeps saying what ended the run
 		set.set(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonReleasing, "giving the claims of the run back")
 	case state.Phase == executor.Queued:
-		set.progressing(v1alpha1.ReasonQueued, "waits for a free place among the operator's --max-concurrent-runs")
+		set.progressing(v1alpha1.ReasonQueued, fmt.Sprintf("waits for a free place among the operator's --max-concurrent-runs; %s before it", runsAre(state.Before)))
 	default:
 		set.progressing(v1alpha1.ReasonRunning, fmt.Sprintf("attempt %d is under way", status.Attempts))
 	}
@@ -87,6 +87,9 @@ func conclude(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, state 
 		reach(run, v1alpha1.StageReserve)
 	}
 	status.Progress = nil
+	if state.Err == nil || failure.From(state.Err).Reason != v1alpha1.ReasonInterrupted {
+		status.LostAttempts = 0
+	}
 	switch {
 	case state.Err == nil && state.Outcome.Committed:
 		succeed(run, state, now)

@@ -40,7 +40,7 @@ func (r *ExportRunReconciler) retire(ctx context.Context, run *v1alpha1.ExportRu
 			"the run is deleted when its artifact is removed, which does not work: %s", shorten(failed.Message))
 		return ctrl.Result{RequeueAfter: failingRecheck}, nil
 	}
-	removal := task(run, export)
+	removal := task(run, export, r.Limits)
 	removal.RemoveArtifact = true
 	r.Executor.Ensure(removal)
 	return ctrl.Result{RequeueAfter: longestBackoff}, nil

@@ -70,21 +70,25 @@ func exportRequests(ctx context.Context, c client.Client, which client.ListOptio
 	return requests
 }
 
-// enqueueRunsOfExport enqueues the unfinished runs of an export: when it changes, and when one of its runs does, because
-// they take turns.
-func enqueueRunsOfExport(c client.Client, exportOf func(client.Object) string) handler.EventHandler {
-	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, object client.Object) []reconcile.Request {
-		var runs v1alpha1.ExportRunList
-		if err := c.List(ctx, &runs, client.InNamespace(object.GetNamespace()), client.MatchingFields{exportIndex: exportOf(object)}); err != nil {
-			ctrl.LoggerFrom(ctx).Error(err, "listing the runs of an export")
-			return nil
-		}
+// enqueueRunsOfExport enqueues the unfinished runs of an export when it changes.
+func enqueueRunsOfExport(c client.Client) handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, export client.Object) []reconcile.Request {
 		var requests []reconcile.Request
-		for i := range runs.Items {
-			if !runs.Items[i].Status.Phase.Finished() && runs.Items[i].UID != object.GetUID() {
-				requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&runs.Items[i])})
+		for _, run := range runsOf(ctx, c, export.GetNamespace(), export.GetName()) {
+			if !run.Status.Phase.Finished() {
+				requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&run)})
 			}
 		}
 		return requests
 	})
+}
+
+// runsOf gives the runs of an export. They are the cache's own, to be read only.
+func runsOf(ctx context.Context, c client.Client, namespace, export string) []v1alpha1.ExportRun {
+	var runs v1alpha1.ExportRunList
+	err := c.List(ctx, &runs, client.InNamespace(namespace), client.MatchingFields{exportIndex: export}, client.UnsafeDisableDeepCopy)
+	if err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "listing the runs of an export")
+	}
+	return runs.Items
 }

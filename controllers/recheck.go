@@ -1,12 +1,17 @@
 package controllers
 
 import (
+	"context"
 	"math/rand/v2"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
 )
 
 // failingRecheck is how soon something that does not work is looked at again.
@@ -31,6 +36,17 @@ func (r *Recheck) After(works bool) time.Duration {
 		interval = min(interval, failingRecheck)
 	}
 	return interval + time.Duration((rand.Float64()-0.5)*0.2*float64(interval)) // #nosec G404 -- spreading load is no secret
+}
+
+// after is After for a look that has just ended. One that took all the time it had is no use to repeat soon: a server hangs, and
+// as long as it hangs each look takes a worker. It is looked at again when it has been so for as long again.
+func (r *Recheck) after(ctx context.Context, works bool, now []metav1.Condition) time.Duration {
+	wait := r.After(works)
+	ready := meta.FindStatusCondition(now, v1alpha1.ConditionReady)
+	if works || ctx.Err() == nil || ready == nil {
+		return wait
+	}
+	return min(max(wait, time.Since(ready.LastTransitionTime.Time)), max(wait, r.interval))
 }
 
 // Ask asks for a look at once. Where too many are asked for already, the interval will do.

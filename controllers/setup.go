@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,6 +23,10 @@ type Parts struct {
 	Clock    clock.PassiveClock
 	// RecheckInterval is how often databases, destinations and credentials are looked at though nothing tells of a change.
 	RecheckInterval time.Duration
+	// Limits of the administrator.
+	Limits Limits
+	// GracePeriod is how long the process may take to end when it is stopped.
+	GracePeriod time.Duration
 	// WatchNamespaces lets changes of a namespace's labels be noticed at once; else they are within the interval.
 	WatchNamespaces bool
 	// Metrics takes the metrics of runs and exports.
@@ -39,8 +44,14 @@ func Setup(mgr ctrl.Manager, parts Parts) error {
 		return fmt.Errorf("indexing ExternalSecrets: %w", err)
 	}
 	counted := metrics.New(mgr.GetCache(), parts.Resolver.Exporters, parts.Clock.Now)
-	if err := parts.Metrics.Register(counted); err != nil {
+	stuck := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "ledgerport_attempts_stuck", Help: "Attempts that go on after their deadline, and that nobody waits for any more."},
+		func() float64 { return float64(parts.Executor.Stuck()) })
+	if err := errors.Join(parts.Metrics.Register(counted), parts.Metrics.Register(stuck)); err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
+	}
+	last := &farewell{objects: mgr.GetCache(), api: mgr.GetAPIReader(), writer: mgr.GetClient(), executor: parts.Executor, patience: parts.GracePeriod * 3 / 4}
+	if err := mgr.Add(last); err != nil {
+		return err
 	}
 	c, recorder := mgr.GetClient(), mgr.GetEventRecorder("ledgerport")
 	sources, destinations, exports := NewRecheck(parts.RecheckInterval), NewRecheck(parts.RecheckInterval), NewRecheck(parts.RecheckInterval)
@@ -48,8 +59,8 @@ func Setup(mgr ctrl.Manager, parts Parts) error {
 		"ChartOfAccounts":   &ChartOfAccountsReconciler{Client: c, Recorder: recorder},
 		"ClaimSource":       &ClaimSourceReconciler{Client: c, Recorder: recorder, Resolver: parts.Resolver, Metrics: counted, Recheck: sources},
 		"ExportDestination": &ExportDestinationReconciler{Client: c, Recorder: recorder, Resolver: parts.Resolver, Metrics: counted, Recheck: destinations},
-		"AccountingExport":  &AccountingExportReconciler{Client: c, Recorder: recorder, Resolver: parts.Resolver, Clock: parts.Clock, Recheck: exports, WatchNamespaces: parts.WatchNamespaces, Failpoints: parts.Failpoints},
-		"ExportRun":         &ExportRunReconciler{Client: c, Recorder: recorder, Executor: parts.Executor, Metrics: counted, Clock: parts.Clock, Failpoints: parts.Failpoints, Sources: sources, Destinations: destinations},
+		"AccountingExport":  &AccountingExportReconciler{Client: c, Recorder: recorder, Resolver: parts.Resolver, Clock: parts.Clock, Limits: parts.Limits, Recheck: exports, WatchNamespaces: parts.WatchNamespaces, Failpoints: parts.Failpoints},
+		"ExportRun":         &ExportRunReconciler{Client: c, Recorder: recorder, Executor: parts.Executor, Metrics: counted, Clock: parts.Clock, Failpoints: parts.Failpoints, Limits: parts.Limits, Sources: sources, Destinations: destinations},
 	}
 	for kind, reconciler := range reconcilers {
 		if err := reconciler.SetupWithManager(mgr); err != nil {

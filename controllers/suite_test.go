@@ -110,6 +110,9 @@ type world struct {
 	environment  func(string) (string, bool) // that the operator may fall back to
 	metrics      *prometheus.Registry        // of the newest operator
 	failpoints   failpoint.Hook              // of the reconcilers
+	limits       controllers.Limits          // of the administrator
+	restrictions references.Restrictions     // of the administrator
+	perNamespace int                         // attempts at the same time
 	stopOperator func()
 }
 
@@ -146,7 +149,7 @@ func newWorldLookingEvery(t *testing.T, recheck time.Duration, namespaces ...str
 // newWorldWith lets a test change how the operator is started.
 func newWorldWith(t *testing.T, change func(*world), namespaces ...string) *world {
 	t.Helper()
-	w := &world{T: t, organization: testOrganization, database: testdb.New(t), exports: t.TempDir(), clock: &shiftedClock{}, writes: &writeLog{}, recheck: time.Second, allowedHosts: []string{outbound.AnyHost, "127.0.0.0/8"}}
+	w := &world{T: t, organization: testOrganization, database: testdb.New(t), exports: t.TempDir(), clock: &shiftedClock{}, writes: &writeLog{}, recheck: time.Second, perNamespace: 4, allowedHosts: []string{outbound.AnyHost, "127.0.0.0/8"}}
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
 	w.must(api.client.Create(t.Context(), namespace))
 	w.namespace = namespace.Name
@@ -182,14 +185,14 @@ func (w *world) startOperator(namespaces ...string) {
 	w.must(err)
 	resolver := &references.Resolver{
 		Objects: mgr.GetClient(), Secrets: credentials.Secrets{API: mgr.GetAPIReader(), Environment: w.environment},
-		Destinations: destinations.Settings{FilesystemRoot: w.exports}, Exporters: registry(), Outbound: policy,
+		Destinations: destinations.Settings{FilesystemRoot: w.exports}, Exporters: registry(), Outbound: policy, Restrictions: w.restrictions,
 	}
 	runs := executor.NewInProcess(&pipeline.Pipeline{
 		Resolver: resolver, Holder: rand.Text(), SpoolDirectory: w.TempDir(), Program: "Ledgerport", ProgramVersion: "test",
-	}, 4)
+	}, executor.Limits{Runs: 4, RunsPerNamespace: w.perNamespace})
 	w.must(mgr.Add(runs))
 	w.metrics = prometheus.NewRegistry()
-	w.must(controllers.Setup(mgr, controllers.Parts{Metrics: w.metrics, Resolver: resolver, Executor: runs, Clock: w.clock, RecheckInterval: w.recheck, WatchNamespaces: true, Failpoints: w.failpoints}))
+	w.must(controllers.Setup(mgr, controllers.Parts{Metrics: w.metrics, Resolver: resolver, Executor: runs, Clock: w.clock, RecheckInterval: w.recheck, WatchNamespaces: true, Failpoints: w.failpoints, Limits: w.limits, GracePeriod: 10 * time.Second}))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- mgr.Start(ctx) }()

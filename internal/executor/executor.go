@@ -22,6 +22,13 @@ type Executor interface {
 	Cancel(runID string)
 	// Forget drops the end of an attempt, so that Ensure can begin another.
 	Forget(runID string)
+	// Abandon cancels and forgets every attempt of a run of this name, but that of one id: the others do not exist any more,
+	// and nobody will ask how they ended.
+	Abandon(run types.NamespacedName, but string)
+	// Stopped is closed when the process was asked to stop and no attempt is under way any more.
+	Stopped() <-chan struct{}
+	// Stuck is the number of attempts that go on though nobody waits for them any more.
+	Stuck() int
 	// Events tells which run's state changed: begun, progressed, ended.
 	Events() <-chan event.TypedGenericEvent[types.NamespacedName]
 }
@@ -48,6 +55,8 @@ type State struct {
 	// Stage and Claims tell the progress; Total is what Claims will come to, or 0 where nobody knows yet.
 	Stage         v1alpha1.RunStage
 	Claims, Total int64
+	// Before is how many other attempts get a place before this one, while it is queued.
+	Before int
 	// Outcome and Err are set once the attempt has ended.
 	Outcome pipeline.Outcome
 	Err     error

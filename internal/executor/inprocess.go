@@ -3,57 +3,78 @@ package executor
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/panics"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
 )
 
-// progressInterval bounds how often an attempt under way is told about.
-const progressInterval = 5 * time.Second
+const (
+	// progressInterval bounds how often an attempt under way is told about.
+	progressInterval = 5 * time.Second
+	// patience is how long after the end of its context an attempt may go on before nobody waits for it any more.
+	patience = time.Minute
+)
 
 // ErrCancelled is the cause with which Cancel ends an attempt.
 var ErrCancelled = errors.New("the run was cancelled")
+
+// errAbandoned is the cause with which Abandon ends an attempt.
+var errAbandoned = errors.New("the run does not exist any more")
 
 // InProcess executes attempts in goroutines of this process.
 type InProcess struct {
 	run    func(context.Context, pipeline.Task, *pipeline.Progress) (pipeline.Outcome, error)
 	holder string
-	places chan struct{}
-	tick   time.Duration
+	limits Limits
 	events chan event.TypedGenericEvent[types.NamespacedName]
 
 	mu       sync.Mutex
 	stopping bool
 	attempts map[string]*attempt
+	byseat   map[*seat]*attempt // those that wait for a place
+	places   *places
+	stuck    int
 	under    sync.WaitGroup
+	stopped  chan struct{}
 }
 
 type attempt struct {
-	task     pipeline.Task
-	progress pipeline.Progress
-	cancel   context.CancelCauseFunc
-	running  bool
-	ended    bool
-	outcome  pipeline.Outcome
-	err      error
+	seat
+	task      pipeline.Task
+	progress  pipeline.Progress
+	ctx       context.Context //nolint:containedctx // it is the attempt's own
+	cancel    context.CancelCauseFunc
+	phase     Phase
+	abandoned bool
+	outcome   pipeline.Outcome
+	err       error
 }
 
-// NewInProcess makes an executor that runs at most a number of attempts at a time; more of them wait.
-func NewInProcess(p *pipeline.Pipeline, maxConcurrent int) *InProcess {
+// result is what an attempt comes back with.
+type result struct {
+	outcome pipeline.Outcome
+	err     error
+}
+
+// NewInProcess makes an executor that runs attempts within limits; more of them wait.
+func NewInProcess(p *pipeline.Pipeline, limits Limits) *InProcess {
 	return &InProcess{
 		run:      p.Run,
 		holder:   p.Holder,
-		places:   make(chan struct{}, maxConcurrent),
-		tick:     progressInterval,
+		limits:   limits,
 		events:   make(chan event.TypedGenericEvent[types.NamespacedName], 1024),
 		attempts: map[string]*attempt{},
+		byseat:   map[*seat]*attempt{},
+		places:   newPlaces(limits),
+		stopped:  make(chan struct{}),
 	}
 }
 
@@ -63,6 +84,13 @@ func (e *InProcess) Events() <-chan event.TypedGenericEvent[types.NamespacedName
 // Holder implements Executor.
 func (e *InProcess) Holder() string { return e.holder }
 
+// Stuck implements Executor.
+func (e *InProcess) Stuck() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.stuck
+}
+
 // Start implements manager.Runnable: it waits for the process to be asked to stop, then cancels all attempts and waits
 // for them. They leave nothing half done, and whoever reconciles next goes on with them.
 func (e *InProcess) Start(ctx context.Context) error {
@@ -70,12 +98,16 @@ func (e *InProcess) Start(ctx context.Context) error {
 	e.mu.Lock()
 	e.stopping = true
 	for _, a := range e.attempts {
-		a.cancel(failure.Transient(v1alpha1.ReasonInterrupted, nil, "the operator was stopped; the run is resumed by the next one"))
+		e.cancelAttempt(a, failure.Transient(v1alpha1.ReasonInterrupted, nil, "the operator was stopped; the run is resumed by the next one"))
 	}
 	e.mu.Unlock()
 	e.under.Wait()
+	close(e.stopped)
 	return nil
 }
+
+// Stopped implements Executor.
+func (e *InProcess) Stopped() <-chan struct{} { return e.stopped }
 
 // Ensure implements Executor.
 func (e *InProcess) Ensure(task pipeline.Task) State {
@@ -83,14 +115,11 @@ func (e *InProcess) Ensure(task pipeline.Task) State {
 	defer e.mu.Unlock()
 	if e.attempts[task.RunID] == nil && !e.stopping {
 		ctx, cancel := context.WithCancelCause(context.Background())
-		a := &attempt{task: task, cancel: cancel}
-		select {
-		case e.places <- struct{}{}:
-			a.running = true
-		default: // execute waits for a place
-		}
+		a := &attempt{task: task, ctx: ctx, cancel: cancel, phase: Queued, seat: seat{namespace: task.Namespace, longest: task.Longest(), alone: task.Alone}}
 		e.attempts[task.RunID] = a
-		e.under.Go(func() { e.execute(ctx, a) })
+		e.byseat[&a.seat] = a
+		e.places.add(&a.seat)
+		e.fill()
 	}
 	return e.state(task.RunID)
 }
@@ -107,7 +136,7 @@ func (e *InProcess) Cancel(runID string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if a := e.attempts[runID]; a != nil {
-		a.cancel(failure.Stalled(v1alpha1.ReasonCancelled, ErrCancelled, "the run was cancelled"))
+		e.cancelAttempt(a, failure.Stalled(v1alpha1.ReasonCancelled, ErrCancelled, "the run was cancelled"))
 	}
 }
 
@@ -115,95 +144,160 @@ func (e *InProcess) Cancel(runID string) {
 func (e *InProcess) Forget(runID string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if a := e.attempts[runID]; a != nil && a.ended {
+	if a := e.attempts[runID]; a != nil && a.phase == Ended {
 		delete(e.attempts, runID)
+	}
+}
+
+// Abandon implements Executor.
+func (e *InProcess) Abandon(run types.NamespacedName, but string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for id, a := range e.attempts {
+		if id == but || a.task.Namespace != run.Namespace || a.task.Name != run.Name {
+			continue
+		}
+		a.abandoned = true
+		e.cancelAttempt(a, errAbandoned)
+		if a.phase == Ended {
+			delete(e.attempts, id)
+		}
 	}
 }
 
 func (e *InProcess) state(runID string) State {
 	a := e.attempts[runID]
-	switch {
-	case a == nil:
+	if a == nil {
 		return State{}
-	case a.ended:
-		return State{Phase: Ended, Task: a.task, Stage: a.outcome.Stage, Claims: a.progress.Claims(), Outcome: a.outcome, Err: a.err}
-	case a.running:
-		return State{Phase: Running, Task: a.task, Stage: a.progress.Stage(), Claims: a.progress.Claims(), Total: a.progress.Total()}
 	}
-	return State{Phase: Queued, Task: a.task, Stage: v1alpha1.StagePreflight}
+	s := State{Phase: a.phase, Task: a.task}
+	switch a.phase {
+	case Ended:
+		s.Stage, s.Claims, s.Outcome, s.Err = a.outcome.Stage, a.progress.Claims(), a.outcome, a.err
+	case Running:
+		s.Stage, s.Claims, s.Total = a.progress.Stage(), a.progress.Claims(), a.progress.Total()
+	default:
+		s.Stage, s.Before = v1alpha1.StagePreflight, e.places.before(&a.seat)
+	}
+	return s
 }
 
-// execute runs the attempt as soon as there is a place for it, and tells about it.
-func (e *InProcess) execute(ctx context.Context, a *attempt) {
-	defer a.cancel(nil)
-	if !e.waitForPlace(ctx, a) {
-		e.end(ctx, a, pipeline.Outcome{Stage: v1alpha1.StagePreflight}, ctx.Err())
-		return
+// cancelAttempt ends an attempt; one that waits for a place ends at once.
+func (e *InProcess) cancelAttempt(a *attempt, cause error) {
+	a.cancel(cause)
+	if a.phase == Queued {
+		e.places.withdraw(&a.seat)
+		delete(e.byseat, &a.seat)
+		e.end(a, result{pipeline.Outcome{Stage: v1alpha1.StagePreflight}, a.ctx.Err()})
+		e.fill()
 	}
-	defer func() { <-e.places }()
-	stop := e.tellProgress(a)
-	outcome, err := e.attempt(ctx, a)
-	stop()
-	e.end(ctx, a, outcome, err)
 }
 
-// waitForPlace waits until the attempt may run, or says that it was cancelled before.
-func (e *InProcess) waitForPlace(ctx context.Context, a *attempt) bool {
-	e.mu.Lock()
-	running := a.running
-	e.mu.Unlock()
-	if running {
-		return true
-	}
-	select {
-	case e.places <- struct{}{}:
-	case <-ctx.Done():
-		return false
-	}
-	e.mu.Lock()
-	a.running = true
-	e.mu.Unlock()
-	e.tell(a)
-	return true
-}
-
-// attempt turns a panic of an exporter into the failure of its run.
-func (e *InProcess) attempt(ctx context.Context, a *attempt) (outcome pipeline.Outcome, err error) {
-	defer func() {
-		if panicked := recover(); panicked != nil {
-			outcome.Stage = a.progress.Stage()
-			err = fmt.Errorf("panic in stage %s: %T", outcome.Stage, panicked)
+// fill gives free places to those whose turn it is.
+func (e *InProcess) fill() {
+	for !e.stopping {
+		next := e.places.next(time.Now())
+		if next == nil {
+			return
 		}
-	}()
-	return e.run(ctx, a.task, &a.progress)
-}
-
-// end keeps how the attempt ended. The reason for which it was cancelled says more than that it was.
-func (e *InProcess) end(ctx context.Context, a *attempt, outcome pipeline.Outcome, err error) {
-	if cause := context.Cause(ctx); err != nil && cause != nil {
-		err = cause
+		a := e.byseat[next]
+		delete(e.byseat, next)
+		a.phase = Running
+		e.tell(a)
+		e.under.Go(func() { e.execute(a) })
 	}
-	e.mu.Lock()
-	a.outcome, a.err, a.ended = outcome, err, true
-	e.mu.Unlock()
-	e.tell(a)
 }
 
-func (e *InProcess) tellProgress(a *attempt) (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	e.under.Go(func() {
-		ticker := time.NewTicker(e.tick)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ticker.C:
-				e.tell(a)
-			case <-ctx.Done():
+// execute runs an attempt that has a place, tells about it, and gives the place back.
+func (e *InProcess) execute(a *attempt) {
+	defer a.cancel(nil)
+	ctx, cancel := context.WithTimeout(a.ctx, a.longest)
+	defer cancel()
+	done := make(chan result, 1)
+	go func() { done <- e.attempt(ctx, a) }()
+	ticker := time.NewTicker(progressInterval)
+	defer ticker.Stop()
+	over := ctx.Done()
+	var overdue <-chan time.Time
+	for {
+		select {
+		case r := <-done:
+			e.finish(a, r)
+			return
+		case <-ticker.C:
+			e.tell(a)
+		case <-over:
+			over, overdue = nil, time.After(patience)
+		case <-overdue:
+			if e.giveUp(a, done) {
 				return
 			}
 		}
-	})
-	return cancel
+	}
+}
+
+// giveUp waits no longer for an attempt that goes on after its end. Its place goes to others, once for each place that there
+// is: more of such attempts would use up the process.
+func (e *InProcess) giveUp(a *attempt, done <-chan result) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	logger := log.Log.WithName("executor").WithValues("namespace", a.task.Namespace, "name", a.task.Name, "stage", a.progress.Stage(), "stuck", e.stuck)
+	if e.stuck >= e.limits.Runs {
+		logger.Info("an attempt goes on after its deadline, and keeps its place, because there are too many of them; restart the operator")
+		return false
+	}
+	logger.Info("an attempt goes on after its deadline; its place goes to others")
+	e.stuck++
+	go func() {
+		<-done
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.stuck--
+	}()
+	e.places.release(&a.seat)
+	e.end(a, result{pipeline.Outcome{Stage: a.progress.Stage()}, failure.Transient(v1alpha1.ReasonAttemptStuck, nil,
+		"the attempt went on for longer than %s after its deadline in stage %s, because the operating system or a library does not return; the next attempt takes the run over", patience, a.progress.Stage())})
+	e.fill()
+	return true
+}
+
+// attempt runs an attempt; what panics ends no more than that.
+func (e *InProcess) attempt(ctx context.Context, a *attempt) (r result) {
+	r.outcome, r.err = e.caught(ctx, a)
+	var fault *panics.Error
+	if errors.As(r.err, &fault) {
+		r.outcome.Stage = a.progress.Stage()
+		log.Log.WithName("executor").Error(fault, "an attempt panicked", "namespace", a.task.Namespace, "name", a.task.Name,
+			"stage", r.outcome.Stage, "stack", string(fault.Stack))
+		r.err = failure.Transient(v1alpha1.ReasonPanicked, fault, "a fault in the program ended the attempt in stage %s (%s); the operator's log has the stack", r.outcome.Stage, fault.Kind)
+	}
+	return r
+}
+
+func (e *InProcess) caught(ctx context.Context, a *attempt) (outcome pipeline.Outcome, err error) {
+	defer panics.Catch(&err)
+	return e.run(ctx, a.task, &a.progress)
+}
+
+// finish gives the place of an attempt that came back to others.
+func (e *InProcess) finish(a *attempt, r result) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.places.release(&a.seat)
+	e.end(a, r)
+	e.fill()
+}
+
+// end keeps how an attempt ended. The reason for which it was cancelled says more than that it was.
+func (e *InProcess) end(a *attempt, r result) {
+	if cause := context.Cause(a.ctx); r.err != nil && cause != nil {
+		r.err = cause
+	}
+	a.outcome, a.err, a.phase = r.outcome, r.err, Ended
+	if a.abandoned && e.attempts[a.task.RunID] == a {
+		delete(e.attempts, a.task.RunID)
+	}
+	e.tell(a)
 }
 
 // tell never waits: where the queue of events is full, as after the reconcilers have stopped, the reconcile that every

@@ -1,13 +1,20 @@
 package executor
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/panics"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
 )
 
@@ -19,7 +26,7 @@ type attempts struct {
 
 func newExecutor(places int) (*InProcess, attempts) {
 	under := attempts{began: make(chan string, 10), end: make(chan error)}
-	e := NewInProcess(&pipeline.Pipeline{Holder: "test"}, places)
+	e := NewInProcess(&pipeline.Pipeline{Holder: "test"}, Limits{Runs: places, RunsPerNamespace: places})
 	e.run = func(ctx context.Context, task pipeline.Task, _ *pipeline.Progress) (pipeline.Outcome, error) {
 		under.began <- task.RunID
 		select {
@@ -113,31 +120,142 @@ func TestAPanicIsAFailureOfItsRunAlone(t *testing.T) {
 		panic("an exporter with a bug, and with an IBAN in its message")
 	}
 	e.Ensure(pipeline.Task{RunID: "a"})
-	ended := waitForEnd(t, e, "a")
-	if failed := failure.From(ended.Err); failed.Reason != v1alpha1.ReasonInternal {
-		t.Errorf("ended with %+v, want an internal error", failed)
+	failed := failure.From(waitForEnd(t, e, "a").Err)
+	if failed.Reason != v1alpha1.ReasonPanicked || failed.Stalled || strings.Contains(failed.Message, "IBAN") {
+		t.Errorf("ended with %+v, want that it panicked, without what it said", failed)
+	}
+	var fault *panics.Error
+	if !errors.As(failed, &fault) || !bytes.Contains(fault.Stack, []byte("inprocess_test.go")) {
+		t.Errorf("the cause is %v, want the panic with its stack", failed.Cause)
 	}
 }
 
 func TestProgressIsToldAtABoundedRate(t *testing.T) {
 	t.Parallel()
-	e, under := newExecutor(1)
-	e.tick = 20 * time.Millisecond
-	began := time.Now()
-	e.Ensure(pipeline.Task{Name: "a", RunID: "a"})
-	<-under.began
-	for told := 1; told <= 5; told++ {
-		select {
-		case <-e.Events():
-		case <-time.After(10 * time.Second):
-			t.Fatal("the attempt is under way, and nothing is told of it")
+	synctest.Test(t, func(t *testing.T) {
+		e, under := newExecutor(1)
+		e.Ensure(pipeline.Task{Name: "a", RunID: "a", Deadline: time.Hour})
+		<-under.began
+		<-e.Events() // that it began
+		began := time.Now()
+		for told := 1; told <= 5; told++ {
+			<-e.Events()
+			if passed := time.Since(began); passed != time.Duration(told)*progressInterval {
+				t.Fatalf("event %d came after %s, want one each %s", told, passed, progressInterval)
+			}
 		}
-		if passed := time.Since(began); passed < time.Duration(told)*e.tick {
-			t.Fatalf("%d events in %s, which is more than one in %s", told, passed, e.tick)
+		under.end <- nil
+		waitForEnd(t, e, "a")
+	})
+}
+
+func TestNamespacesTakeTurns(t *testing.T) {
+	t.Parallel()
+	e, under := newExecutor(1)
+	for _, run := range []string{"hog/1", "hog/2", "hog/3", "other/1"} {
+		namespace, _, _ := strings.Cut(run, "/")
+		e.Ensure(pipeline.Task{RunID: run, Namespace: namespace})
+	}
+	for run, before := range map[string]int{"hog/2": 0, "other/1": 1, "hog/3": 2} {
+		if state := e.Observe(run); state.Phase != Queued || state.Before != before {
+			t.Errorf("%s is %+v, want that it waits for %d others", run, state, before)
 		}
 	}
+	var order []string
+	for range 4 {
+		order = append(order, <-under.began)
+		under.end <- nil
+	}
+	if want := []string{"hog/1", "hog/2", "other/1", "hog/3"}; !slices.Equal(order, want) {
+		t.Errorf("they ran in the order %v, want %v", order, want)
+	}
+}
+
+func TestANamespaceLeavesPlacesToOthers(t *testing.T) {
+	t.Parallel()
+	e, under := newExecutor(4)
+	e.places = newPlaces(Limits{Runs: 4})
+	for _, run := range []string{"1", "2", "3", "4"} {
+		e.Ensure(pipeline.Task{RunID: run, Namespace: "hog", Deadline: 24 * time.Hour})
+	}
+	if third := e.Observe("3"); third.Phase != Queued {
+		t.Errorf("a third attempt of the namespace is %+v, want that it waits", third)
+	}
+	if other := e.Ensure(pipeline.Task{RunID: "other", Namespace: "other"}); other.Phase != Running {
+		t.Errorf("the attempt of another namespace is %+v, want that it runs", other)
+	}
+	for range 5 {
+		<-under.began
+		under.end <- nil
+	}
+}
+
+func TestAnAttemptThatGoesOnAfterItsDeadlineKeepsNoPlace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e, _ := newExecutor(1)
+		hung := make(chan struct{})
+		e.run = func(_ context.Context, task pipeline.Task, _ *pipeline.Progress) (pipeline.Outcome, error) {
+			if task.Name == "hung" {
+				<-hung
+			}
+			return pipeline.Outcome{Committed: true}, nil
+		}
+		e.Ensure(pipeline.Task{RunID: "a", Name: "hung", Deadline: time.Minute})
+		e.Ensure(pipeline.Task{RunID: "b", Name: "next", Deadline: time.Minute})
+		began := time.Now()
+		if ended := untilEnd(e, "a"); failure.From(ended.Err).Reason != v1alpha1.ReasonAttemptStuck {
+			t.Errorf("the attempt ended with %v, want that it is stuck", ended.Err)
+		}
+		if passed, most := time.Since(began), (pipeline.Task{Deadline: time.Minute}).Longest()+patience; passed != most {
+			t.Errorf("it kept its place for %s, want %s", passed, most)
+		}
+		if next := untilEnd(e, "b"); next.Err != nil {
+			t.Errorf("the next one ended with %v", next.Err)
+		}
+		if e.Stuck() != 1 {
+			t.Errorf("%d attempts are stuck, want 1", e.Stuck())
+		}
+		e.Ensure(pipeline.Task{RunID: "c", Name: "hung", Deadline: time.Minute})
+		e.Ensure(pipeline.Task{RunID: "d", Name: "next", Deadline: time.Minute})
+		<-time.After(time.Hour)
+		if last := e.Observe("d"); last.Phase != Queued {
+			t.Errorf("with more stuck attempts than places the next one is %+v, want that it waits", last)
+		}
+		close(hung)
+		if last := untilEnd(e, "d"); last.Err != nil {
+			t.Errorf("it ended with %v", last.Err)
+		}
+		synctest.Wait()
+		if e.Stuck() != 0 {
+			t.Errorf("%d attempts are stuck after all came back", e.Stuck())
+		}
+	})
+}
+
+func TestARunThatIsGoneKeepsNoPlace(t *testing.T) {
+	t.Parallel()
+	e, under := newExecutor(1)
+	name := types.NamespacedName{Namespace: "acme", Name: "monthly-1"}
+	e.Ensure(pipeline.Task{RunID: "old", Namespace: name.Namespace, Name: name.Name})
+	<-under.began
+	e.Ensure(pipeline.Task{RunID: "waits", Namespace: "acme", Name: "monthly-2"})
+	e.Ensure(pipeline.Task{RunID: "new", Namespace: name.Namespace, Name: name.Name})
+	e.Abandon(name, "new")
+	if next := <-under.began; next != "waits" {
+		t.Fatalf("%s began, want the one that waited for the place", next)
+	}
+	if gone := e.Observe("old"); gone.Phase != Unknown {
+		t.Errorf("the attempt of the run that is gone is %+v, want that it is forgotten", gone)
+	}
+	if kept := e.Observe("new"); kept.Phase != Queued {
+		t.Errorf("the attempt of the run that has the name now is %+v, want that it waits", kept)
+	}
+	e.Abandon(name, "")
+	if gone := e.Observe("new"); gone.Phase != Unknown {
+		t.Errorf("one that waited is %+v, want that it is forgotten", gone)
+	}
 	under.end <- nil
-	waitForEnd(t, e, "a")
 }
 
 func waitForEnd(t *testing.T, e *InProcess, run string) State {
@@ -152,5 +270,15 @@ func waitForEnd(t *testing.T, e *InProcess, run string) State {
 		case <-patience:
 			t.Fatalf("%s did not end: %+v", run, e.Observe(run))
 		}
+	}
+}
+
+// untilEnd is waitForEnd in a bubble, whose clock moves while everything waits.
+func untilEnd(e *InProcess, run string) State {
+	for {
+		if state := e.Observe(run); state.Phase == Ended {
+			return state
+		}
+		<-e.Events()
 	}
 }

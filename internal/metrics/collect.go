@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/panics"
 	"github.com/ledgerport/ledgerport/internal/references"
 	"github.com/ledgerport/ledgerport/internal/schedule"
 )
@@ -46,6 +47,13 @@ func (m *Metrics) Describe(into chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector. Resources that can not be read are not told of.
 func (m *Metrics) Collect(into chan<- prometheus.Metric) {
+	var err error
+	defer func() {
+		if err != nil {
+			into <- prometheus.NewInvalidMetric(exportReady, err) // what a resource has broken fails the scrape, not the process
+		}
+	}()
+	defer panics.Catch(&err)
 	for _, vector := range m.vectors() {
 		vector.Collect(into)
 	}
@@ -77,7 +85,7 @@ func (m *Metrics) Collect(into chan<- prometheus.Metric) {
 }
 
 func (m *Metrics) vectors() []prometheus.Collector {
-	return []prometheus.Collector{m.runs, m.stages, m.claims, m.amounts, m.databaseErrors, m.destinationErrors}
+	return []prometheus.Collector{m.runs, m.stages, m.claims, m.amounts, m.databaseErrors, m.destinationErrors, m.lost}
 }
 
 type tell func(description *prometheus.Desc, value float64, labels ...string)

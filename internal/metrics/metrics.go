@@ -29,6 +29,7 @@ type Metrics struct {
 	amounts           *prometheus.CounterVec
 	databaseErrors    *prometheus.CounterVec
 	destinationErrors *prometheus.CounterVec
+	lost              prometheus.Counter
 
 	mu           sync.Mutex
 	deadlineUsed map[types.NamespacedName]float64 // by export, of its newest attempt
@@ -50,6 +51,7 @@ func New(resources client.Reader, registry *exporters.Registry, now func() time.
 		amounts:           counter("amount_exported_minor_units_total", "Debit of the exported vouchers, in the smallest unit of the books' currency.", "exporter", "currency"),
 		databaseErrors:    counter("database_errors_total", "Looks at databases and attempts that failed because of the database.", "reason"),
 		destinationErrors: counter("destination_errors_total", "Looks at destinations and attempts that failed because of the destination.", "reason"),
+		lost:              prometheus.NewCounter(prometheus.CounterOpts{Name: "ledgerport_attempts_lost_total", Help: "Attempts that ended with the process that executed them."}),
 		deadlineUsed:      map[types.NamespacedName]float64{},
 	}
 }
@@ -85,6 +87,9 @@ func (m *Metrics) AttemptEnded(export types.NamespacedName, exporter string, sta
 		m.deadlineUsed[export] = sum / deadline.Seconds()
 	}
 }
+
+// AttemptLost counts an attempt that ended with its process.
+func (m *Metrics) AttemptLost() { m.lost.Inc() }
 
 // Failed counts a failure that a database or a destination is to blame for.
 func (m *Metrics) Failed(failed *failure.Error) {

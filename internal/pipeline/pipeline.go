@@ -101,7 +101,7 @@ func (p *Pipeline) Run(ctx context.Context, task Task, progress *Progress) (Outc
 	err := work(ctx)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) && err != nil {
 		err = failure.Transient(v1alpha1.ReasonDeadlineExceeded, err,
-			"the attempt did not end within spec.deadline (%s): it was in stage %s with %d claims rendered", task.Deadline, a.outcome.Stage, progress.Claims())
+			"the attempt did not end within its deadline (%s, which is spec.deadline of the export, or less where the operator allows no more): it was in stage %s with %d claims rendered", task.Deadline, a.outcome.Stage, progress.Claims())
 	}
 	return a.outcome, err
 }

@@ -37,6 +37,9 @@ type Task struct {
 	Limit int64
 	// Deadline for the attempt, counted from its start.
 	Deadline time.Duration
+	// Alone lets no other attempt run beside it: attempts before it have ended with their process, and the next one that does is to
+	// be blamed on this run and no other.
+	Alone bool
 	// Release gives the claims of the run back instead of going on with it. A run whose artifact is already at the
 	// destination can not be released: it is completed, and the outcome says so.
 	Release bool
@@ -44,6 +47,15 @@ type Task struct {
 	RemoveArtifact bool
 	// ReleaseReason is recorded with a release.
 	ReleaseReason string
+}
+
+// Longest is what the attempt takes at most from its start, with what it cleans up at its end.
+func (t Task) Longest() time.Duration {
+	deadline := t.Deadline
+	if t.Release {
+		deadline = max(deadline, releaseDeadline)
+	}
+	return deadline + retractDeadline
 }
 
 // CompletedRun is a run that was committed.

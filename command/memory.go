@@ -1,0 +1,26 @@
+package command
+
+import (
+	"math"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+	"github.com/go-logr/logr"
+)
+
+// memoryLimitRatio is the part of the pod's memory limit that is for the Go runtime. The rest is for the kernel's buffers and
+// for what is allocated faster than garbage is collected.
+const memoryLimitRatio = 0.9
+
+// limitMemory has the Go runtime collect garbage in time for the memory limit of the pod, as its control group has it: else
+// the kernel ends the process as soon as garbage and what is in use reach the limit together. GOMEMLIMIT, if it is set, goes
+// before. Without a limit, or where it can not be read, all goes on as it would.
+func limitMemory(log logr.Logger) {
+	switch limit, err := memlimit.Set(memlimit.WithRatio(memoryLimitRatio)); {
+	case err != nil:
+		log.Info("the memory limit of the control group is not known", "problem", err.Error())
+	case limit == math.MaxInt64:
+		log.Info("no control group limits the memory of this process")
+	default:
+		log.Info("the Go runtime keeps to a memory limit", "bytes", limit)
+	}
+}

@@ -1,0 +1,140 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+)
+
+// turn is where a run stands among the runs of its export.
+type turn struct {
+	// next is the unfinished run that is to end first, before this one; nil if it is this one's turn.
+	next *v1alpha1.ExportRun
+	// before is how many unfinished runs are to end before this one, and unfinished how many there are before it that have not,
+	// those that it does not wait for among them.
+	before, unfinished int
+	// newest is the run that ended last, and lost how many of those that did have failed for AttemptLost, one after another.
+	newest *v1alpha1.ExportRun
+	lost   int
+}
+
+// turnOf finds the turn of a run among the runs of its export, in one pass. Runs of an export take turns; a preview holds
+// nothing, so that it neither waits nor keeps others waiting. A run that waits for the voucher series may wait for this one,
+// which has it on record and was applied again.
+func turnOf(run *v1alpha1.ExportRun, runs []v1alpha1.ExportRun) (t turn) {
+	var sound *v1alpha1.ExportRun // the newest that ended otherwise
+	for i := range runs {
+		other := &runs[i]
+		preview := other.Spec.Type == v1alpha1.RunPreview
+		switch {
+		case other.UID == run.UID:
+		case other.Status.Phase.Finished():
+			if !preview && (t.newest == nil || olderFirst(*t.newest, *other) < 0) {
+				t.newest = other
+			}
+			if !preview && readyReason(other) != v1alpha1.ReasonAttemptLost && (sound == nil || olderFirst(*sound, *other) < 0) {
+				sound = other
+			}
+		case olderFirst(*other, *run) < 0:
+			t.unfinished++
+			if preview || run.Spec.Type == v1alpha1.RunPreview || waitsForSeries(other) {
+				continue
+			}
+			t.before++
+			if t.next == nil || olderFirst(*other, *t.next) < 0 {
+				t.next = other
+			}
+		}
+	}
+	for i := range runs {
+		if other := &runs[i]; readyReason(other) == v1alpha1.ReasonAttemptLost && other.Status.Phase.Finished() && (sound == nil || olderFirst(*sound, *other) < 0) {
+			t.lost++
+		}
+	}
+	return t
+}
+
+func (r *ExportRunReconciler) turn(ctx context.Context, run *v1alpha1.ExportRun) (turn, error) {
+	var runs v1alpha1.ExportRunList
+	err := r.Client.List(ctx, &runs, client.InNamespace(run.Namespace), client.MatchingFields{exportIndex: run.Spec.ExportRef.Name}, client.UnsafeDisableDeepCopy)
+	return turnOf(run, runs.Items), err
+}
+
+// await lets a run wait for its turn, or ends it if too many do. It returns how long the run waits at least.
+func (r *ExportRunReconciler) await(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, turn turn) time.Duration {
+	limit := r.Limits.UnfinishedRunsPerExport
+	switch {
+	case run.Status.Attempts == 0 && limit > 0 && turn.unfinished >= limit:
+		finish(run, v1alpha1.RunFailed, v1alpha1.ReasonTooManyRuns, fmt.Sprintf(
+			"AccountingExport %s has as many unfinished runs before it as the operator's --max-unfinished-runs-per-export allows, which is %d; create it again when some have ended",
+			run.Spec.ExportRef.Name, limit), r.Clock.Now())
+		return 0
+	case turn.next != nil:
+		run.Status.Phase = v1alpha1.RunPending
+		conditions{&run.Status.Conditions, run.Generation}.progressing(v1alpha1.ReasonQueued,
+			fmt.Sprintf("waits for ExportRun %s to end; %s before it", turn.next.Name, runsAre(turn.before)))
+		return untilToldAgain(turn.before)
+	}
+	return inherit(run, export, turn, r.Clock.Now())
+}
+
+// untilToldAgain is how long a run that waits goes on telling the same number of runs before it: the longer, the more there are.
+// Its turn comes as an event.
+func untilToldAgain(before int) time.Duration {
+	return min(time.Duration(max(before, 1))*10*time.Second, longestBackoff)
+}
+
+// runsAre is a number of runs as the subject of a sentence.
+func runsAre(n int) string {
+	if n == 1 {
+		return "1 run is"
+	}
+	return fmt.Sprintf("%d runs are", n)
+}
+
+// enqueueNextRun enqueues the run whose turn it is when another run of the export no longer keeps it waiting. The others go on
+// waiting: to wake all of them each time would take a time that grows with the square of their number.
+func enqueueNextRun(c client.Client) handler.EventHandler {
+	enqueue := func(ctx context.Context, ended client.Object, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+		runs := runsOf(ctx, c, ended.GetNamespace(), ended.(*v1alpha1.ExportRun).Spec.ExportRef.Name)
+		if next := nextOf(runs); next != nil {
+			queue.Add(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(next)})
+		}
+	}
+	return handler.Funcs{
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			before, after := e.ObjectOld.(*v1alpha1.ExportRun), e.ObjectNew.(*v1alpha1.ExportRun)
+			if keepsWaiting(before) && (!keepsWaiting(after) || before.UID != after.UID) {
+				enqueue(ctx, e.ObjectNew, queue)
+			}
+		},
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			if keepsWaiting(e.Object.(*v1alpha1.ExportRun)) {
+				enqueue(ctx, e.Object, queue)
+			}
+		},
+	}
+}
+
+// keepsWaiting reports whether runs of the export that come after a run wait for it.
+func keepsWaiting(run *v1alpha1.ExportRun) bool {
+	return !run.Status.Phase.Finished() && run.Spec.Type != v1alpha1.RunPreview && !waitsForSeries(run)
+}
+
+// nextOf is the run whose turn it is.
+func nextOf(runs []v1alpha1.ExportRun) (next *v1alpha1.ExportRun) {
+	for i := range runs {
+		if keepsWaiting(&runs[i]) && (next == nil || olderFirst(runs[i], *next) < 0) {
+			next = &runs[i]
+		}
+	}
+	return next
+}
