@@ -10,7 +10,7 @@ import (
 
 func TestFaultInTheRecorderEndsItsRunAlone(t *testing.T) {
 	t.Parallel()
-	r := newRecorder(t.Context(), nil, Run{}, "exported_claims") // without a connection it panics as soon as it writes
+	r := newRecorder(t.Context(), nil, Run{}, "exported_claims", 1) // without a connection it panics as soon as it writes
 	if err := r.hold(t.Context(), "c1", &ledger.Hold{Reason: ledger.HoldUnmapped}); err != nil {
 		t.Fatal(err)
 	}
