@@ -16,6 +16,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/client-go/rest"
@@ -57,6 +58,7 @@ type managerOptions struct {
 	leaseDuration                  time.Duration
 	renewDeadline, retryPeriod     time.Duration
 	allowedHosts, namespaces       []string
+	clusterID                      string
 }
 
 func managerCommand(registry *exporters.Registry) *cobra.Command {
@@ -93,6 +95,7 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 	flags.StringSliceVar(&options.allowedHosts, "allowed-hosts", []string{outbound.AnyHost},
 		"hosts that databases, destinations and accounting systems may be at: names, *.example.com, addresses, networks; addresses of loopback, link-local and metadata services only where a network of theirs is listed")
 	flags.StringSliceVar(&options.namespaces, "namespaces", nil, "work in these namespaces only, with a Role in each of them; empty is all of them, with a ClusterRole")
+	flags.StringVar(&options.clusterID, "cluster-id", "", "name that runs are recorded with, so that no other cluster goes on with them; empty is the UID of the namespace kube-system. Never change it")
 	flags.DurationVar(&options.recheckInterval, "recheck-interval", 5*time.Minute, "how often databases, destinations and credentials are looked at again")
 	flags.BoolVar(&options.environmentCredentials, "allow-environment-credentials", false, "in an emergency, take credentials whose store is broken from the operator's environment")
 	flags.BoolVar(&options.ambientCredentials, "allow-ambient-credentials", false, "let buckets that name no access key be written with the operator's own identity, for whoever may make an ExportDestination")
@@ -191,8 +194,12 @@ func setup(ctx context.Context, mgr ctrl.Manager, options managerOptions, regist
 		Exporters:          registry,
 		Restrictions:       options.limits.restrictions(),
 	}
+	cluster, err := clusterID(ctx, mgr.GetAPIReader(), options.clusterID)
+	if err != nil {
+		return err
+	}
 	runs := executor.NewInProcess(&pipeline.Pipeline{
-		Resolver: resolver, Holder: holder(), SpoolDirectory: options.spoolDirectory,
+		Resolver: resolver, Holder: holder(), Cluster: cluster, SpoolDirectory: options.spoolDirectory,
 		Program: "Ledgerport", ProgramVersion: buildVersion(), Failpoints: failpoint.FromEnvironment(),
 	}, options.limits.runs)
 	if err := mgr.Add(runs); err != nil {
@@ -233,6 +240,19 @@ func apiServer(ctx context.Context, config *rest.Config) (addresses []netip.Addr
 		}
 	}
 	return addresses
+}
+
+// clusterID is what runs are recorded with: what a flag says, or the UID of a namespace that every cluster has, and keeps.
+func clusterID(ctx context.Context, api client.Reader, flag string) (string, error) {
+	if flag != "" {
+		return flag, nil
+	}
+	var system corev1.Namespace
+	if err := api.Get(ctx, client.ObjectKey{Name: metav1.NamespaceSystem}, &system); err != nil {
+		return "", fmt.Errorf("reading the UID of the namespace %s, which names this cluster in the records of runs: %w; let the operator read it (config/rbac, config/namespaced), or set --cluster-id",
+			metav1.NamespaceSystem, err)
+	}
+	return string(system.UID), nil
 }
 
 // holder names this process and no other one: the pod, and a token for each start.

@@ -13,6 +13,17 @@ import (
 // databaseURLVariable keeps the password out of the process list.
 const databaseURLVariable = "LEDGERPORT_DATABASE_URL"
 
+// openDatabase opens the database of a URL, or else of the environment.
+func openDatabase(command *cobra.Command, url string) (*claims.Database, error) {
+	if url == "" {
+		url = os.Getenv(databaseURLVariable)
+	}
+	if url == "" {
+		return nil, errors.New("give the database with --database-url or in " + databaseURLVariable)
+	}
+	return claims.Open(command.Context(), claims.Options{URL: url})
+}
+
 func migrateCommand() *cobra.Command {
 	var url string
 	command := &cobra.Command{
@@ -22,13 +33,7 @@ func migrateCommand() *cobra.Command {
 The role of the URL must own the schema, or be allowed to create it. Running it again does nothing.`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			if url == "" {
-				url = os.Getenv(databaseURLVariable)
-			}
-			if url == "" {
-				return errors.New("give the database with --database-url or in " + databaseURLVariable)
-			}
-			database, err := claims.Open(command.Context(), claims.Options{URL: url})
+			database, err := openDatabase(command, url)
 			if err != nil {
 				return err
 			}

@@ -62,7 +62,10 @@ func (c *checks) checkSource(ctx context.Context, resolver *references.Resolver,
 	if err != nil {
 		return err
 	}
-	return c.readiness("ClaimSource", source, source.Status.Conditions)
+	if err := c.readiness("ClaimSource", source, source.Status.Conditions); err != nil || source.Status.LedgerID == "" {
+		return err
+	}
+	return resolver.ExpectLedger(ctx, source.Status.LedgerID, source, export)
 }
 
 func (c *checks) checkMapping(ctx context.Context, resolver *references.Resolver, export *v1alpha1.AccountingExport) error {

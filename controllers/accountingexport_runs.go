@@ -113,31 +113,53 @@ func newRun(export *v1alpha1.AccountingExport, name string) *v1alpha1.ExportRun 
 }
 
 // summarize tells of the newest export and the newest that succeeded; reversals and previews tell of themselves. What is
-// told already stays when its run is deleted.
+// told already stays when its run is deleted. A run that has not ended takes the place of a success, which is told beside it,
+// and of no failure: it may turn out to be an old one that was applied again.
 func summarize(export *v1alpha1.AccountingExport, runs []v1alpha1.ExportRun) {
-	if told := export.Status.LastRun; told != nil && told.CompletedAt == nil &&
-		!slices.ContainsFunc(runs, func(run v1alpha1.ExportRun) bool { return run.Name == told.Name }) {
-		export.Status.LastRun = export.Status.LastSuccessfulRun // it was deleted before it ended
+	newest, successful := ifEnded(export.Status.LastRun), export.Status.LastSuccessfulRun
+	if newest == nil {
+		newest = successful
 	}
+	var underWay *v1alpha1.ExportRun
 	for i := range runs {
 		run := &runs[i]
-		if run.Spec.Type == v1alpha1.RunReversal || run.Spec.Type == v1alpha1.RunPreview {
+		switch {
+		case run.Spec.Type == v1alpha1.RunReversal || run.Spec.Type == v1alpha1.RunPreview:
+			continue
+		case run.Status.CompletedAt == nil:
+			underWay = run
 			continue
 		}
-		if notOlder(run, export.Status.LastRun) {
-			export.Status.LastRun = summary(run)
+		if notOlder(run, newest, runs) {
+			newest = summary(run)
 		}
-		if run.Status.Phase == v1alpha1.RunSucceeded && notOlder(run, export.Status.LastSuccessfulRun) {
-			export.Status.LastSuccessfulRun = summary(run)
+		if run.Status.Phase == v1alpha1.RunSucceeded && notOlder(run, successful, runs) {
+			successful = summary(run)
 		}
+	}
+	export.Status.LastRun, export.Status.LastSuccessfulRun = newest, successful
+	if underWay != nil && (newest == nil || newest.Phase == v1alpha1.RunSucceeded) {
+		export.Status.LastRun = summary(underWay)
 	}
 }
 
-// notOlder says whether a run, given after those that come before it, is to be told of instead of another: it is the same
-// one, has not ended, or has ended later.
-func notOlder(run *v1alpha1.ExportRun, told *v1alpha1.RunSummary) bool {
-	if told == nil || told.Name == run.Name || run.Status.CompletedAt == nil {
+// ifEnded returns what is told of a run, if that has ended.
+func ifEnded(told *v1alpha1.RunSummary) *v1alpha1.RunSummary {
+	if told == nil || told.CompletedAt == nil {
+		return nil
+	}
+	return told
+}
+
+// notOlder reports whether a run that has ended, given after those that come before it, is to be told of instead of another:
+// it is the same one, or has ended later. One that was applied again takes the place of others of its kind only: its times are
+// the database's, and nothing has happened.
+func notOlder(run *v1alpha1.ExportRun, told *v1alpha1.RunSummary, runs []v1alpha1.ExportRun) bool {
+	switch {
+	case told == nil || told.Name == run.Name:
 		return true
+	case run.Status.Recovered && !slices.ContainsFunc(runs, func(other v1alpha1.ExportRun) bool { return other.Name == told.Name && other.Status.Recovered }):
+		return false
 	}
 	return told.CompletedAt != nil && !run.Status.CompletedAt.Before(told.CompletedAt)
 }
@@ -167,11 +189,12 @@ func readyReason(run *v1alpha1.ExportRun) string {
 	return ""
 }
 
-// superfluous gives the oldest finished runs of each type beyond the limits, given all runs, oldest first.
+// superfluous gives the oldest finished runs of each type beyond the limits, given all runs, oldest first. Those that were
+// applied again go before all others.
 func superfluous(limits v1alpha1.HistoryLimits, runs []v1alpha1.ExportRun) (all []v1alpha1.ExportRun) {
 	for _, kind := range []v1alpha1.RunType{v1alpha1.RunExport, v1alpha1.RunReversal, v1alpha1.RunPreview} {
 		var succeeded, failed []v1alpha1.ExportRun
-		for _, run := range runs {
+		for _, run := range recoveredFirst(runs) {
 			switch {
 			case cmp.Or(run.Spec.Type, v1alpha1.RunExport) != kind, !run.Status.Phase.Finished(), !run.DeletionTimestamp.IsZero():
 			case run.Status.Phase.Exported():
@@ -183,6 +206,20 @@ func superfluous(limits v1alpha1.HistoryLimits, runs []v1alpha1.ExportRun) (all 
 		all = append(append(all, beyond(succeeded, limits.Succeeded, 12)...), beyond(failed, limits.Failed, 5)...)
 	}
 	return all
+}
+
+func recoveredFirst(runs []v1alpha1.ExportRun) []v1alpha1.ExportRun {
+	sorted := slices.Clone(runs)
+	slices.SortStableFunc(sorted, func(a, b v1alpha1.ExportRun) int {
+		switch {
+		case a.Status.Recovered == b.Status.Recovered:
+			return 0
+		case a.Status.Recovered:
+			return -1
+		}
+		return 1
+	})
+	return sorted
 }
 
 func beyond(runs []v1alpha1.ExportRun, limit *int32, byDefault int) []v1alpha1.ExportRun {

@@ -46,7 +46,7 @@ func (r *ClaimSourceReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.warnings = newFallbackWarnings(r.Recorder)
 	r.external.manager, r.external.list = mgr, &v1alpha1.ClaimSourceList{}
 	built, err := ctrl.NewControllerManagedBy(mgr).
-		For(&v1alpha1.ClaimSource{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		For(&v1alpha1.ClaimSource{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
 		WatchesRawSource(r.Recheck.asks()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrentChecks, NewQueue: fairqueue.New(checksPerNamespace)}).
 		Build(r)
@@ -98,7 +98,15 @@ func (r *ClaimSourceReconciler) inspect(ctx context.Context, source *v1alpha1.Cl
 		return claims.Inspection{}, err
 	}
 	defer database.Close()
-	return database.Inspect(ctx)
+	inspection, err := database.Inspect(ctx)
+	if err != nil {
+		return inspection, err
+	}
+	ledger, err := r.Resolver.CheckLedger(ctx, database, source, nil)
+	if err == nil {
+		source.Status.LedgerID = ledger.ID
+	}
+	return inspection, err
 }
 
 // describeSource puts what was found into the status.

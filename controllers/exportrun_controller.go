@@ -171,11 +171,7 @@ func (r *ExportRunReconciler) lead(ctx context.Context, run *v1alpha1.ExportRun,
 	}
 	if begun(run, r.Executor.Holder()) {
 		// The attempt is on record; only now may it touch anything.
-		next := task(run, export, r.Limits)
-		if next.Newest, err = r.newestCompleted(ctx, run); err != nil {
-			return ctrl.Result{}, err
-		}
-		return r.underWay(run, export, r.Executor.Ensure(next)), nil
+		return r.underWay(run, export, r.Executor.Ensure(task(run, export, r.Limits))), nil
 	}
 	if blocked := missing(export); blocked != nil && run.Status.Phase == v1alpha1.RunRetrying && !ending(run) {
 		wait(run, blocked, now)
@@ -212,7 +208,7 @@ func (r *ExportRunReconciler) count(export *v1alpha1.AccountingExport, state exe
 
 // countEnd counts a run whose end was just recorded.
 func (r *ExportRunReconciler) countEnd(ctx context.Context, run *v1alpha1.ExportRun) {
-	if !run.Status.Phase.Finished() {
+	if !run.Status.Phase.Finished() || run.Status.Recovered { // which was counted when it ended
 		return
 	}
 	var export v1alpha1.AccountingExport // without it the exporter is not known
@@ -300,19 +296,6 @@ func (r *ExportRunReconciler) adopt(ctx context.Context, run *v1alpha1.ExportRun
 	return nil
 }
 
-// newestCompleted gives the run that was completed last with the source that a run has, as far as its ExportRun is there. One
-// that had no claims is on record like any other.
-func (r *ExportRunReconciler) newestCompleted(ctx context.Context, run *v1alpha1.ExportRun) (*pipeline.CompletedRun, error) {
-	runs, err := r.siblings(ctx, run)
-	for _, other := range slices.Backward(runs) {
-		status := &other.Status
-		if status.Phase.Exported() && other.Spec.Type != v1alpha1.RunPreview && equality.Semantic.DeepEqual(status.SourceRef, run.Status.SourceRef) {
-			return &pipeline.CompletedRun{ID: string(other.UID), Name: other.Name, CompletedAt: status.CompletedAt.Time}, nil
-		}
-	}
-	return nil, err
-}
-
 // siblings are the runs of the export of a run, itself among them, as they took their turns. They are the cache's own, to be
 // read only: there may be very many.
 func (r *ExportRunReconciler) siblings(ctx context.Context, run *v1alpha1.ExportRun) ([]v1alpha1.ExportRun, error) {
@@ -364,6 +347,9 @@ func (r *ExportRunReconciler) tell(before *v1alpha1.ExportRunStatus, run *v1alph
 	ready := readyCondition(run)
 	switch {
 	case status.Phase == before.Phase && status.Failures == before.Failures:
+		return
+	case status.Recovered:
+		r.Recorder.Eventf(run, nil, corev1.EventTypeNormal, v1alpha1.ReasonRecovered, "Export", "the run had ended before; its status is from the record in the database")
 		return
 	case status.Phase == v1alpha1.RunSucceeded:
 		r.Recorder.Eventf(run, nil, corev1.EventTypeNormal, ready.Reason, "Export", "%s", ready.Message)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"regexp"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -90,7 +91,12 @@ func conclude(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, state 
 	if state.Err == nil || failure.From(state.Err).Reason != v1alpha1.ReasonInterrupted {
 		status.LostAttempts = 0
 	}
+	if state.Outcome.Ledger != nil {
+		status.Ledger = state.Outcome.Ledger
+	}
 	switch {
+	case state.Err == nil && state.Outcome.Recovered:
+		recovered(run, state)
 	case state.Err == nil && state.Outcome.Committed:
 		succeed(run, state, now)
 	case state.Err == nil:
@@ -102,6 +108,28 @@ func conclude(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, state 
 		failed(run, export, state, now)
 	}
 }
+
+// recovered ends a run that had ended before, as its record has it: that is no news.
+func recovered(run *v1alpha1.ExportRun, state executor.State) {
+	status, outcome := &run.Status, &state.Outcome
+	status.Recovered = true
+	status.StartedAt = &metav1.MicroTime{Time: outcome.StartedAt}
+	if outcome.Committed {
+		succeed(run, state, outcome.EndedAt)
+		return
+	}
+	phase, reason := v1alpha1.RunFailed, v1alpha1.ReasonReleased
+	switch {
+	case outcome.ReleaseReason == v1alpha1.ReasonCancelled:
+		phase, reason = v1alpha1.RunCancelled, v1alpha1.ReasonCancelled
+	case recordedReason.MatchString(outcome.ReleaseReason):
+		reason = outcome.ReleaseReason
+	}
+	finish(run, phase, reason, "an earlier ExportRun of this name ended so, and its claims were given back; a new run needs a new name", outcome.EndedAt)
+}
+
+// recordedReason is what a reason may look like that is recorded in a database.
+var recordedReason = regexp.MustCompile(`^[A-Z][A-Za-z]{1,62}$`)
 
 // cancelled says that a person ended the run.
 func cancelled(run *v1alpha1.ExportRun) {
@@ -208,6 +236,10 @@ func failed(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, state ex
 	}
 	if failed.Reason != v1alpha1.ReasonSeriesBusy { // that is waiting for one's turn
 		status.Failures++
+	}
+	if failed.Reason == v1alpha1.ReasonOtherCluster { // nothing of this run is recorded that could be given back from here
+		finish(run, v1alpha1.RunFailed, failed.Reason, failed.Message, now)
+		return
 	}
 	spent := failed.Stalled || status.Failures > retryLimit(export)
 	switch {

@@ -38,6 +38,9 @@ func indexReferences(ctx context.Context, mgr ctrl.Manager) error {
 			return err
 		}
 	}
+	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.ExportRun{}, references.LedgerIndex, references.LedgerKeys); err != nil {
+		return err
+	}
 	return mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.ExportRun{}, exportIndex, func(object client.Object) []string {
 		return []string{object.(*v1alpha1.ExportRun).Spec.ExportRef.Name}
 	})

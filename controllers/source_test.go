@@ -2,13 +2,15 @@ package controllers_test
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/test/application"
 	"github.com/ledgerport/ledgerport/test/testdb"
 )
@@ -27,7 +29,28 @@ func (w *world) moved(claims int) *world {
 	eventually(w, source, func(source *v1alpha1.ClaimSource) string {
 		return condition(source.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
 	})
+	w.accept(w.export(), source.Status.LedgerID)
 	return other
+}
+
+// accept says that an object may have a ledger.
+func (w *world) accept(object client.Object, ledgerID string) {
+	w.Helper()
+	if object.GetNamespace() == "" {
+		object.SetNamespace(w.namespace)
+	}
+	w.merge(object, fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.AcceptedLedgerAnnotation, ledgerID))
+}
+
+// renewLedger is what "ledgerport ledger accept --renew" does, and returns the id.
+func (w *world) renewLedger() string {
+	w.Helper()
+	database, err := claims.Open(w.Context(), claims.Options{URL: w.database})
+	w.must(err)
+	defer database.Close()
+	ledger, err := database.AcceptLedger(w.Context(), true)
+	w.must(err)
+	return ledger.ID
 }
 
 const exportedClaims = `select count(*) from ledgerport.exported_claims`
@@ -121,30 +144,50 @@ func TestADatabaseThatHasForgottenAnExportIsNoticed(t *testing.T) {
 	forget(first.UID)
 	forget(empty.UID)
 
-	for _, kind := range []v1alpha1.RunType{v1alpha1.RunExport, v1alpha1.RunPreview} {
-		run := w.run(strings.ToLower("refused-" + string(kind)))
-		run.Spec.Type = kind
+	weekly, renamed := w.export(), w.source()
+	weekly.Name, weekly.Spec.VoucherSeries, weekly.Spec.SourceRef.Name, renamed.Name = "weekly", "W", "renamed", "renamed"
+	w.create(weekly, renamed)
+	for _, export := range []string{"monthly", "weekly"} {
+		run := w.run("refused-" + export)
+		run.Spec.ExportRef.Name = export
 		w.create(run)
 		eventually(w, run, func(run *v1alpha1.ExportRun) string {
-			if run.Status.Phase != v1alpha1.RunFailed {
-				return "the run is " + string(run.Status.Phase)
-			}
-			return condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonLedgerIncomplete, "ExportRun empty", "exported again")
+			return condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonLedgerIncomplete, "exported again")
 		})
 		w.expectEvent(run.Name, v1alpha1.ReasonLedgerIncomplete)
+		w.cancel(run)
 	}
+	for _, source := range []string{"claims", "renamed"} { // people see it before a run
+		eventually(w, w.sourceNamed(source), func(source *v1alpha1.ClaimSource) string {
+			return condition(source.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonLedgerIncomplete, "ledgerport ledger accept --renew")
+		})
+	}
+	eventually(w, w.export(), func(export *v1alpha1.AccountingExport) string {
+		return condition(export.Status.Conditions, v1alpha1.ConditionSourceReady, metav1.ConditionFalse, v1alpha1.ReasonLedgerIncomplete)
+	})
+	preview := w.run("preview")
+	preview.Spec.Type = v1alpha1.RunPreview
+	w.create(preview)
+	eventually(w, preview, runIs(v1alpha1.RunSucceeded))
 	if n := w.count(exportedClaims); n != 0 {
 		t.Errorf("%d claims were exported again", n)
 	}
 
-	for _, run := range []*v1alpha1.ExportRun{empty, first} { // a person has seen to the books
-		w.must(api.client.Delete(t.Context(), run))
-		w.gone(run)
-	}
+	ledger := w.renewLedger() // a person has seen to the books
+	eventually(w, w.sourceNamed("claims"), func(source *v1alpha1.ClaimSource) string {
+		return condition(source.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonLedgerChanged, ledger, v1alpha1.AcceptedLedgerAnnotation)
+	})
+	w.accept(w.source(), ledger)
 	w.create(w.run("anew"))
-	if anew := eventually(w, w.run("anew"), runIs(v1alpha1.RunSucceeded)); anew.Status.Claims != 5 {
+	if anew := eventually(w, w.run("anew"), runIs(v1alpha1.RunSucceeded)); anew.Status.Claims != 5 || anew.Status.Ledger.ID != ledger {
 		t.Errorf("the run exported %d claims, want the 5 that are not on record", anew.Status.Claims)
 	}
+}
+
+func (w *world) sourceNamed(name string) *v1alpha1.ClaimSource {
+	source := w.source()
+	source.Namespace, source.Name = w.namespace, name
+	return source
 }
 
 // TestADatabaseThatKnowsTheNewestRunIsBelieved has a run applied again, so that it has another UID than the one on record, and
@@ -196,7 +239,7 @@ func TestRunIsNotTakenForReleasedByADatabaseThatDoesNotKnowIt(t *testing.T) {
 	w.merge(secret, fmt.Sprintf(`{"stringData":{"url":%q}}`, other.database))
 	w.cancel(run)
 	eventually(w, run, func(run *v1alpha1.ExportRun) string {
-		return condition(run.Status.Conditions, v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonLedgerIncomplete, "can not be given back yet", "ExportRun first")
+		return condition(run.Status.Conditions, v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonLedgerChanged, "can not be given back yet", v1alpha1.AcceptedLedgerAnnotation)
 	})
 	w.merge(secret, fmt.Sprintf(`{"stringData":{"url":%q}}`, w.database))
 	eventually(w, run, runIs(v1alpha1.RunCancelled))

@@ -104,6 +104,7 @@ type world struct {
 	database     string
 	exports      string
 	writes       *writeLog
+	cluster      string // that the operator says it is in
 	clock        *shiftedClock
 	recheck      time.Duration
 	allowedHosts []string
@@ -149,7 +150,7 @@ func newWorldLookingEvery(t *testing.T, recheck time.Duration, namespaces ...str
 // newWorldWith lets a test change how the operator is started.
 func newWorldWith(t *testing.T, change func(*world), namespaces ...string) *world {
 	t.Helper()
-	w := &world{T: t, organization: testOrganization, database: testdb.New(t), exports: t.TempDir(), clock: &shiftedClock{}, writes: &writeLog{}, recheck: time.Second, perNamespace: 4, allowedHosts: []string{outbound.AnyHost, "127.0.0.0/8"}}
+	w := &world{T: t, organization: testOrganization, database: testdb.New(t), exports: t.TempDir(), cluster: "this-cluster", clock: &shiftedClock{}, writes: &writeLog{}, recheck: time.Second, perNamespace: 4, allowedHosts: []string{outbound.AnyHost, "127.0.0.0/8"}}
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
 	w.must(api.client.Create(t.Context(), namespace))
 	w.namespace = namespace.Name
@@ -188,7 +189,7 @@ func (w *world) startOperator(namespaces ...string) {
 		Destinations: destinations.Settings{FilesystemRoot: w.exports}, Exporters: registry(), Outbound: policy, Restrictions: w.restrictions,
 	}
 	runs := executor.NewInProcess(&pipeline.Pipeline{
-		Resolver: resolver, Holder: rand.Text(), SpoolDirectory: w.TempDir(), Program: "Ledgerport", ProgramVersion: "test",
+		Resolver: resolver, Holder: rand.Text(), Cluster: w.cluster, SpoolDirectory: w.TempDir(), Program: "Ledgerport", ProgramVersion: "test",
 	}, executor.Limits{Runs: 4, RunsPerNamespace: w.perNamespace})
 	w.must(mgr.Add(runs))
 	w.metrics = prometheus.NewRegistry()

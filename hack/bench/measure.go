@@ -193,7 +193,7 @@ func resources(exporter, login string) (client.Reader, error) {
 		Claims:              v1alpha1.ClaimsTable{Table: "public.claims", Approved: v1alpha1.ApprovedFilter{Column: "status", Values: []string{"approved"}}},
 		Lines:               v1alpha1.LinesTable{Table: "public.claim_lines"},
 	}}}
-	return fake.NewClientBuilder().WithScheme(scheme).WithObjects(
+	return fake.NewClientBuilder().WithScheme(scheme).WithIndex(&v1alpha1.ExportRun{}, references.LedgerIndex, references.LedgerKeys).WithObjects(
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "bench"}},
 		&corev1.Secret{ObjectMeta: meta, Data: map[string][]byte{"url": []byte(login)}},
 		export, source,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -42,6 +43,15 @@ func (d *Database) Ledger(ctx context.Context) (l Ledger, err error) {
 			`the table ledgerport.ledger has lost its row, so that nothing tells which ledger this is; see to the books, and run "ledgerport ledger accept --renew"`)
 	}
 	return l, classify(ctx, doing, err)
+}
+
+// Now is the time by the clock of the database, which is the one that attempts have in common.
+func (d *Database) Now(ctx context.Context) (now time.Time, err error) {
+	conn, err := d.connection(ctx)
+	if err == nil {
+		err = conn.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&now)
+	}
+	return now, classify(ctx, "asking the database for the time", err)
 }
 
 // server returns the identifier of the server, which is empty if the role may not ask for it, or nobody may.

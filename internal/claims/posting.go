@@ -42,8 +42,10 @@ type PostedVoucher struct {
 	Currency                               string
 	Debit, Payable, BaseDebit, BasePayable ledger.Amount
 	State                                  VoucherState
-	// SentAt is when it was sent last; zero before.
-	SentAt time.Time
+	// SentAt is when it was sent last, by the clock of the database, and SentAgo how long before it was read that was; zero
+	// before.
+	SentAt  time.Time
+	SentAgo time.Duration
 	// Reference by which the system knows it, and Message why it was rejected.
 	Reference, Message string
 }
@@ -111,7 +113,7 @@ func (d *Database) PostedVouchers(ctx context.Context, runID string, after int64
 	var vouchers []PostedVoucher
 	err := d.ofRun(ctx, runID, "reading the vouchers that are sent", func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `SELECT position, claim_id, fiscal_year, voucher_number, lines, currency, debit, payable, base_debit, base_payable,
-				state, sent_at, reference, message
+				state, sent_at, extract(epoch FROM clock_timestamp() - sent_at)::float8, reference, message
 			FROM ledgerport.posted_vouchers WHERE run_id = $1 AND position > $2 AND state = ANY($3) ORDER BY position LIMIT $4`, runID, after, states, most)
 		if err != nil {
 			return err
@@ -124,10 +126,11 @@ func (d *Database) PostedVouchers(ctx context.Context, runID string, after int64
 
 func scanVoucher(row pgx.CollectableRow) (v PostedVoucher, err error) {
 	var sentAt *time.Time
+	var sentAgo *float64 // seconds
 	err = row.Scan(&v.Position, &v.ClaimID, &v.FiscalYear, &v.Number, &v.Lines, &v.Currency, &v.Debit, &v.Payable, &v.BaseDebit, &v.BasePayable,
-		&v.State, &sentAt, &v.Reference, &v.Message)
-	if sentAt != nil {
-		v.SentAt = *sentAt
+		&v.State, &sentAt, &sentAgo, &v.Reference, &v.Message)
+	if sentAt != nil && sentAgo != nil {
+		v.SentAt, v.SentAgo = *sentAt, time.Duration(*sentAgo*float64(time.Second))
 	}
 	return v, err
 }

@@ -70,6 +70,7 @@ type attempt struct {
 	export      *v1alpha1.AccountingExport
 	moved       bool // the export names another source by now
 	database    *claims.Database
+	ledger      claims.Ledger
 	destination destinations.Destination
 	run         claims.Run
 	inputs      inputs
@@ -99,6 +100,10 @@ func (p *Pipeline) Run(ctx context.Context, task Task, progress *Progress) (Outc
 	ctx, cancel := context.WithTimeout(ctx, task.Deadline)
 	defer cancel()
 	err := work(ctx)
+	if err == nil {
+		err = a.refresh(ctx)
+	}
+	a.note()
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) && err != nil {
 		err = failure.Transient(v1alpha1.ReasonDeadlineExceeded, err,
 			"the attempt did not end within its deadline (%s, which is spec.deadline of the export, or less where the operator allows no more): it was in stage %s with %d claims rendered", task.Deadline, a.outcome.Stage, progress.Claims())
@@ -110,6 +115,9 @@ func (p *Pipeline) Run(ctx context.Context, task Task, progress *Progress) (Outc
 func (a *attempt) execute(ctx context.Context) error {
 	if err := a.stage(ctx, v1alpha1.StagePreflight, a.preflight); err != nil {
 		return err
+	}
+	if a.run.State == claims.StateReleased && a.outcome.Recovered {
+		return nil
 	}
 	if a.run.State == claims.StateReleased {
 		return failure.Stalled(v1alpha1.ReasonReleased, nil, "the claims of the run were given back before (%s); the next run takes them", a.run.ReleaseReason)
@@ -158,6 +166,37 @@ func (a *attempt) commit(ctx context.Context) error {
 	}
 	a.run.State = claims.StateCommitted
 	return nil
+}
+
+// refresh reads the record of the run as its steps have left it.
+func (a *attempt) refresh(ctx context.Context) error {
+	if a.run.ID == "" || a.task.Type == v1alpha1.RunPreview {
+		return nil
+	}
+	run, _, err := a.database.Run(ctx, a.run.ID)
+	if err != nil {
+		return failure.On(v1alpha1.ConditionSourceReady, err)
+	}
+	a.run = run
+	return nil
+}
+
+// note tells where the run is recorded, and when it began and ended.
+func (a *attempt) note() {
+	if a.run.ID == "" || a.ledger.ID == "" {
+		return
+	}
+	o := &a.outcome
+	o.Ledger = &v1alpha1.RunLedger{ID: a.ledger.ID, Sequence: a.run.Sequence, RunID: a.run.ID, OrganizationID: a.run.OrganizationID}
+	o.StartedAt = a.run.StartedAt
+	for _, end := range []*time.Time{a.run.CommittedAt, a.run.ReleasedAt} {
+		if end != nil {
+			o.EndedAt = *end
+		}
+	}
+	if a.run.State == claims.StateReleased {
+		o.ReleaseReason = a.run.ReleaseReason
+	}
 }
 
 func (a *attempt) close() {

@@ -271,8 +271,12 @@ func (p *posting) send(ctx context.Context, group []sent) error {
 				return err
 			}
 			unknown, pause = unknown+1, 4*pause
+			now, err := p.database.Now(ctx)
+			if err != nil {
+				return failure.On(v1alpha1.ConditionSourceReady, err)
+			}
 			for i := range group {
-				group[i].State, group[i].SentAt = claims.VoucherSent, time.Now()
+				group[i].State, group[i].SentAt, group[i].SentAgo = claims.VoucherSent, now, 0
 			}
 			if group, err = p.lookUp(ctx, group); err != nil {
 				return err

@@ -90,10 +90,10 @@ func (p *posting) settled(ctx context.Context) error {
 
 // pending says until when the system may be at work on a voucher of unknown outcome; nil where it can not be any more.
 func (p *posting) pending(voucher *sent) error {
-	until := voucher.SentAt.Add(p.terms.Settling)
-	if voucher.State != claims.VoucherSent || !until.After(time.Now()) {
+	if voucher.State != claims.VoucherSent || voucher.SentAgo >= p.terms.Settling {
 		return nil
 	}
+	until := voucher.SentAt.Add(p.terms.Settling)
 	return failure.Transient(v1alpha1.ReasonOutcomeUnknown, nil, "voucher %s was sent to the accounting system, which may be at work on it until %s; its claim is given back after that, if it is not there",
 		voucher.Voucher, until.UTC().Format(time.RFC3339))
 }

@@ -142,52 +142,56 @@ func (a *attempt) openDestination(ctx context.Context) error {
 	return err
 }
 
-// lookUp learns what is on record of the run, if anything. An ExportRun that was deleted and applied again, so that it has
-// another UID, goes on with the record of its name: it is the same run, and exports nothing a second time.
+// lookUp learns what is recorded of the run, if anything. An ExportRun that was deleted and applied again, so that it has
+// another UID, goes on with the record of its name: it is the same run, and exports nothing a second time. Of a run that has not
+// ended nothing is believed, not even that it is not recorded, before the ledger is the one that this cluster knows.
 func (a *attempt) lookUp(ctx context.Context) (known bool, err error) {
 	a.run, known, err = a.database.Run(ctx, a.task.RunID)
+	named := false
 	if err == nil && !known {
-		a.run, known, err = a.database.RunNamed(ctx, a.task.identity(a.export.Spec.OrganizationID))
-		a.outcome.Recovered = known
+		a.run, named, err = a.database.RunNamed(ctx, a.task.identity(a.export.Spec.OrganizationID))
+		known = named
 	}
 	if err != nil {
 		return false, failure.On(v1alpha1.ConditionSourceReady, err)
 	}
-	if !known {
-		if err := a.remembered(ctx); err != nil {
-			return false, err
-		}
+	if known && (a.run.Type == claims.TypeReversal) != (a.task.Type == v1alpha1.RunReversal) {
+		a.outcome.Record = RecordEmpty
+		return false, failure.Stalled(v1alpha1.ReasonRunNameTaken, nil, "a run of this name is recorded, and it is of type %s; give this one another name", a.run.Type)
+	}
+	if err := a.run.BelongsTo(a.Cluster); known && err != nil {
+		a.outcome.Record = RecordEmpty // of this cluster's run
+		a.run = claims.Run{}
+		return false, err
+	}
+	if err := a.checkLedger(ctx, known); err != nil {
+		return false, err
 	}
 	a.outcome.Record = RecordEmpty
-	if known && (a.run.Type == claims.TypeReversal) != (a.task.Type == v1alpha1.RunReversal) {
-		return false, failure.Stalled(v1alpha1.ReasonRunNameTaken, nil, "a run of this name is on record, and it is of type %s; give this one another name", a.run.Type)
-	}
+	a.outcome.Recovered = named && a.run.State.Finished()
 	if known && !a.run.State.Finished() {
 		a.outcome.Record = RecordOpen
 	}
 	return known, nil
 }
 
-// remembered insists that the database has on record the run that was completed last. One that was restored from a backup, or that
-// the source has been pointed at since, would have the same claims exported again, or nobody find those that a run holds.
-func (a *attempt) remembered(ctx context.Context) error {
-	newest := a.task.Newest
-	if newest == nil {
-		return nil
+// checkLedger insists that the database has the ledger that this cluster knows, and all of it. A run that has ended only tells.
+// One that is recorded is where it belongs, and so is a reversal: what they do exports no claim again.
+func (a *attempt) checkLedger(ctx context.Context, known bool) (err error) {
+	if known && a.run.State.Finished() {
+		a.ledger, err = a.database.Ledger(ctx)
+		return failure.On(v1alpha1.ConditionSourceReady, err)
 	}
-	run, known, err := a.database.Run(ctx, newest.ID)
-	if err == nil && !known { // an ExportRun that was applied again is on record with the UID of the first
-		run, _, err = a.database.RunNamed(ctx, claims.RunIdentity{
-			Namespace: a.task.Namespace, Export: a.task.Export, Name: newest.Name, OrganizationID: a.export.Spec.OrganizationID,
-		})
+	source, err := a.source(ctx, a.export.Spec.OrganizationID)
+	if source == nil {
+		return err
 	}
-	if err == nil && run.State != claims.StateCommitted {
-		err = failure.Transient(v1alpha1.ReasonLedgerIncomplete, nil,
-			"the database of ClaimSource %s does not know of ExportRun %s, which was completed at %s: it is another database, or was restored from an older backup, "+
-				"and what it has forgotten would be exported again. Point the source back, or restore a newer backup; else see to the books and delete that ExportRun",
-			references.SourceKey(a.export), newest.Name, newest.CompletedAt.UTC().Format(time.RFC3339))
+	export := a.export
+	if known || a.task.Type == v1alpha1.RunReversal {
+		export = nil
 	}
-	return failure.On(v1alpha1.ConditionSourceReady, err)
+	a.ledger, err = a.Resolver.CheckLedger(ctx, a.database, source, export) // whether or not it still admits the namespace
+	return err
 }
 
 // start compiles the inputs, and records them with holder and deadline before anything else happens.

@@ -38,9 +38,6 @@ func (a *attempt) preparePreview(ctx context.Context) error {
 	if err := a.openDatabase(ctx); err != nil {
 		return err
 	}
-	if err := a.remembered(ctx); err != nil {
-		return err
-	}
 	if err := a.openRest(ctx); err != nil {
 		return err
 	}

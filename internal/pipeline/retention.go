@@ -18,6 +18,9 @@ func (a *attempt) removeArtifact(ctx context.Context) error {
 		return err
 	}
 	known, err := a.lookUp(ctx)
+	if err != nil && failure.From(err).Reason == v1alpha1.ReasonOtherCluster {
+		return nil // its files are not this cluster's
+	}
 	if err != nil || !known || a.run.State != claims.StateCommitted || a.run.ArtifactRemovedAt != nil {
 		return err
 	}

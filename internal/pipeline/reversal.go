@@ -22,6 +22,9 @@ func (a *attempt) reversed(ctx context.Context, present *inputs) (claims.Run, er
 	if err != nil {
 		return source, failure.On(v1alpha1.ConditionSourceReady, err)
 	}
+	if err := source.BelongsTo(a.Cluster); err != nil {
+		return source, err
+	}
 	then, err := inputsOf(source)
 	if err != nil {
 		return source, err

@@ -24,9 +24,6 @@ type Task struct {
 	Type   v1alpha1.RunType
 	// Reverses is the name of the run that a Reversal reverses.
 	Reverses string
-	// Newest is the run of the export that was completed last with this source, as far as the cluster remembers; nil without one. A
-	// database that has forgotten it would have claims exported again.
-	Newest *CompletedRun
 	// Number of the attempt as the ExportRun counts them.
 	Number int32
 	// Cutoff: claims approved before it are exported.
@@ -58,14 +55,6 @@ func (t Task) Longest() time.Duration {
 	return deadline + retractDeadline
 }
 
-// CompletedRun is a run that was committed.
-type CompletedRun struct {
-	// ID is the UID of the ExportRun, and Name its name.
-	ID, Name string
-	// CompletedAt is when it ended.
-	CompletedAt time.Time
-}
-
 // Record is what an attempt has learned from the database of whether the run holds claims.
 type Record int
 
@@ -87,8 +76,14 @@ type Outcome struct {
 	// Committed is true where the run's claims are recorded as exported, or freed by a reversal, or where a preview was
 	// delivered.
 	Committed bool
-	// Recovered is true where the record is of an earlier ExportRun of the same name.
+	// Recovered is true if the run had ended before, under an earlier ExportRun of the same name.
 	Recovered bool
+	// ReleaseReason is why the claims of a run were given back; empty if they were not.
+	ReleaseReason string
+	// StartedAt and EndedAt are the run's, as recorded; zero if it is not recorded, or has not ended.
+	StartedAt, EndedAt time.Time
+	// Ledger is where the run is recorded; nil if it is not.
+	Ledger *v1alpha1.RunLedger
 	// Result is what the run exported, once it is rendered.
 	Result v1alpha1.RunResult
 	// Posted is nil where the run sent no vouchers.

@@ -99,7 +99,7 @@ func pipelineOf(t *testing.T, of tenant, database, exports string, hook failpoin
 	t.Helper()
 	scheme := runtime.NewScheme()
 	must(t, errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)))
-	objects := fake.NewClientBuilder().WithScheme(scheme)
+	objects := fake.NewClientBuilder().WithScheme(scheme).WithIndex(&v1alpha1.ExportRun{}, references.LedgerIndex, references.LedgerKeys)
 	for _, object := range (&world{}).resources(of, database) {
 		if export, is := object.(*v1alpha1.AccountingExport); is { // what the API server adds
 			export.Spec.TimeZone, export.Spec.VoucherSeries, export.Spec.Posting.Date = "UTC", "E", v1alpha1.PostOnExpenseDate

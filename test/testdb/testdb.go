@@ -64,6 +64,24 @@ func New(t testing.TB) string {
 	return own.String()
 }
 
+// Copy makes another database with all that one has, as a backup of it would be restored on the same server, and gives its URL.
+func Copy(t testing.TB, database string) string {
+	t.Helper()
+	copied := New(t)
+	admin, err := server()
+	if err != nil {
+		t.Fatal(err)
+	}
+	execute(t, admin, "DROP DATABASE "+nameOf(copied))
+	execute(t, admin, "CREATE DATABASE "+nameOf(copied)+" TEMPLATE "+nameOf(database))
+	return copied
+}
+
+func nameOf(database string) string {
+	name, _, _ := strings.Cut(database[strings.LastIndex(database, "/")+1:], "?")
+	return name
+}
+
 func execute(t testing.TB, admin, statement string) {
 	t.Helper()
 	ctx := context.Background() // the test's own ends before its cleanup
