@@ -25,11 +25,11 @@ func TestAClaimIsARowOfATable(t *testing.T) {
 		layout       v1alpha1.PostgresSource
 		organization string
 	}{
-		"and nothing else":              {},
-		"whose organisation is renamed": {change: `UPDATE claims SET organization_id = 'renamed'`, organization: "renamed"},
-		"whose ClaimSource is renamed":  {source: "acme/renamed"},
-		"which is renamed":              {change: `ALTER TABLE claims RENAME TO expenses`, layout: in("expenses")},
-		"which is in another schema":    {change: `CREATE SCHEMA elsewhere; ALTER TABLE claims SET SCHEMA elsewhere`, layout: in("elsewhere.claims")},
+		"and nothing else":               {},
+		"whose organisation is renamed":  {change: `UPDATE claims SET organization_id = 'renamed'`, organization: "renamed"},
+		"whose ClaimSource is renamed":   {source: "acme/renamed"},
+		"which is renamed":               {change: `ALTER TABLE claims RENAME TO expenses`, layout: in("expenses")},
+		"which is in another schema":     {change: `CREATE SCHEMA elsewhere; ALTER TABLE claims SET SCHEMA elsewhere`, layout: in("elsewhere.claims")},
 		"which was restored from a dump": {change: `ALTER TABLE claims RENAME TO old; CREATE TABLE claims (LIKE old INCLUDING ALL); INSERT INTO claims SELECT * FROM old; DROP TABLE old`},
 		"which was restored elsewhere, where its oid is that of another": {
 			change: `UPDATE ledgerport.claim_tables SET server = '4711/5', relation = 'claim_lines'::regclass`,
@@ -42,12 +42,12 @@ func TestAClaimIsARowOfATable(t *testing.T) {
 			change: `ALTER TABLE claims RENAME id TO number`,
 			layout: v1alpha1.PostgresSource{Claims: v1alpha1.ClaimsTable{Columns: map[string]v1alpha1.ColumnName{"id": "number"}}},
 		},
-		"whose uuids become of type uuid": {id: "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", change: uuids},
-		"whose uuids in braces do":        {id: "{a0eebc999c0b4ef8bb6d6bb9bd380a11}", change: uuids},
+		"whose uuids become of type uuid":                              {id: "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", change: uuids},
+		"whose uuids in braces do":                                     {id: "{a0eebc999c0b4ef8bb6d6bb9bd380a11}", change: uuids},
 		"whose numbers become of type integer and the other way round": {id: "0042", change: integers},
-		"whose uuids are written in another way":                        {id: "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", change: `UPDATE claims SET id = lower(id)`},
-		"whose ids become of type varchar":                              {change: `ALTER TABLE claims ALTER id TYPE varchar(40)`},
-		"whose ids become of type char":                                 {change: `ALTER TABLE claims ALTER id TYPE char(40); ALTER TABLE claim_lines ALTER claim_id TYPE char(40)`},
+		"whose uuids are written in another way":                       {id: "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", change: `UPDATE claims SET id = lower(id)`},
+		"whose ids become of type varchar":                             {change: `ALTER TABLE claims ALTER id TYPE varchar(40)`},
+		"whose ids become of type char":                                {change: `ALTER TABLE claims ALTER id TYPE char(40); ALTER TABLE claim_lines ALTER claim_id TYPE char(40)`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

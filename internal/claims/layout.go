@@ -111,6 +111,8 @@ type column struct {
 	readable bool
 	// lenient says that the column takes texts for the same that are not the same byte by byte.
 	lenient bool
+	// cast makes of a domain over an enum that enum, which alone is compared with a text.
+	cast string
 }
 
 // layout looks the tables up in the catalog, once per Database.
@@ -224,7 +226,8 @@ func (d *Database) catalog(ctx context.Context, t table) (map[string]column, err
 		SELECT d.attname, CASE d.typtype WHEN 'e' THEN 'enum' ELSE d.typname END,
 		       pg_catalog.format_type(d.atttypid, d.atttypmod), ARRAY(SELECT enumlabel::text FROM pg_catalog.pg_enum WHERE enumtypid = d.oid),
 		       pg_catalog.has_column_privilege(d.attrelid, d.attnum, 'SELECT'),
-		       d.typname IN ('citext', 'bpchar') OR NOT coalesce(c.collisdeterministic, true)
+		       d.typname IN ('citext', 'bpchar') OR NOT coalesce(c.collisdeterministic, true),
+		       CASE WHEN d.typtype = 'e' AND d.oid <> d.atttypid THEN '::' || pg_catalog.format_type(d.oid, NULL) ELSE '' END
 		FROM declared d LEFT JOIN pg_catalog.pg_collation c ON c.oid = d.attcollation
 		WHERE d.typtype <> 'd'`
 	conn, err := d.connection(ctx)
@@ -234,7 +237,7 @@ func (d *Database) catalog(ctx context.Context, t table) (map[string]column, err
 	rows, _ := conn.Query(ctx, query, t.name) // the error comes with the rows
 	columns := map[string]column{}
 	var c column
-	_, err = pgx.ForEachRow(rows, []any{&c.name, &c.typeName, &c.declared, &c.labels, &c.readable, &c.lenient}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&c.name, &c.typeName, &c.declared, &c.labels, &c.readable, &c.lenient, &c.cast}, func() error {
 		columns[c.name] = c
 		return nil
 	})

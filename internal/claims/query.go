@@ -120,7 +120,8 @@ func (l *layout) approvedAt(q *query, run Run, when string) string {
 		values[i] = q.parameter(value)
 	}
 	// One value in an IN list is a plain =, so that an index also gives the order.
-	return fmt.Sprintf("%s AND c.%s IN (%s) AND ", organization, l.claims.quoted(statusKey), strings.Join(values, ", ")) +
+	status := l.claims.quoted(statusKey) + l.claims.columns[statusKey].cast
+	return fmt.Sprintf("%s AND c.%s IN (%s) AND ", organization, status, strings.Join(values, ", ")) +
 		fmt.Sprintf(when, l.claims.quoted("approvedAt"))
 }
 
