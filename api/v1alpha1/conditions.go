@@ -23,6 +23,9 @@ const (
 	// ConditionIsolated says that row-level security of the database binds the role to one organisation at a time. While it
 	// is False that is left to the operator's own queries.
 	ConditionIsolated = "Isolated"
+	// ConditionEncrypted says that what is read or delivered is encrypted on its way. It is not there where nothing is sent over a
+	// network.
+	ConditionEncrypted = "Encrypted"
 )
 
 // Reason says in one word why a condition, a run or an event is what it is.
@@ -176,6 +179,8 @@ const (
 	ReasonOtherCluster Reason = "OtherCluster"
 	// ReasonFenced: another process took the run over.
 	ReasonFenced Reason = "Fenced"
+	// ReasonRecordInvalid: a row of the schema "ledgerport" is not one that Ledgerport writes.
+	ReasonRecordInvalid Reason = "RecordInvalid"
 	// ReasonReservationConflict: another run reserved some of the same claims at the same time.
 	ReasonReservationConflict Reason = "ReservationConflict"
 )
@@ -196,6 +201,12 @@ const (
 	ReasonDestinationFull Reason = "DestinationFull"
 	// ReasonDestinationChanged: the export's destination was changed while a run was delivering to another.
 	ReasonDestinationChanged Reason = "DestinationChanged"
+	// ReasonNotRemovable: the destination does not let a file be removed.
+	ReasonNotRemovable Reason = "NotRemovable"
+	// ReasonNotEncrypted: the connection is not encrypted.
+	ReasonNotEncrypted Reason = "NotEncrypted"
+	// ReasonEncrypted: the connection is encrypted.
+	ReasonEncrypted Reason = "Encrypted"
 	// ReasonArtifactConflict: the destination holds another file under the run's name.
 	ReasonArtifactConflict Reason = "ArtifactConflict"
 )

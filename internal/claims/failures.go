@@ -39,6 +39,7 @@ const (
 // classify makes of an error what a person can act on. The text of PostgreSQL's errors is passed on only where it is made
 // of identifiers: elsewhere it may quote a value.
 func classify(ctx context.Context, doing string, err error) error {
+	err = unreadable(doing, err)
 	var failed *failure.Error
 	switch {
 	case err == nil, errors.As(err, &failed):

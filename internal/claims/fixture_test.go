@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -177,7 +178,7 @@ func voucher(claim *ledger.Claim, year int, number int64) *ledger.Voucher {
 // rendered is what a run records of an artifact in these tests.
 func rendered(taken []string, held int64) claims.Rendered {
 	return claims.Rendered{
-		Files:    []claims.File{{Name: "monthly.csv", MediaType: "text/csv", Size: 3, SHA256: "abc"}},
+		Files:    []claims.File{{Name: "monthly.csv", MediaType: "text/csv", Size: 3, SHA256: strings.Repeat("ab", 32)}},
 		Manifest: []byte("{\"run\":\n 1}\n"), Claims: int64(len(taken)), Held: held, FirstVoucher: "E/2026/1", LastVoucher: "E/2026/9",
 	}
 }

@@ -22,6 +22,9 @@ func (n numbers) read(ctx context.Context, tx pgx.Tx, run Run) error {
 	var year int
 	var next int64
 	_, err := pgx.ForEachRow(rows, []any{&year, &next}, func() error {
+		if err := validNumbering(run.Series, year, next); err != nil {
+			return err
+		}
 		n[year] = &numbering{first: next, next: next}
 		return nil
 	})

@@ -119,6 +119,9 @@ func (d *Database) PostedVouchers(ctx context.Context, runID string, after int64
 			return err
 		}
 		vouchers, err = pgx.CollectRows(rows, scanVoucher)
+		if err == nil {
+			err = inOrder(runID, vouchers, after)
+		}
 		return err
 	})
 	return vouchers, err
@@ -133,6 +136,21 @@ func scanVoucher(row pgx.CollectableRow) (v PostedVoucher, err error) {
 		v.SentAt, v.SentAgo = *sentAt, time.Duration(*sentAgo*float64(time.Second))
 	}
 	return v, err
+}
+
+// inOrder insists on valid vouchers behind a position, each behind the one before: whoever goes through them comes to an end.
+func inOrder(runID string, vouchers []PostedVoucher, after int64) error {
+	for i := range vouchers {
+		v := &vouchers[i]
+		if err := v.validate(runID); err != nil {
+			return err
+		}
+		if v.Position <= after {
+			return RecordInvalid("posted_vouchers", fmt.Sprintf("%s, %d", runID, v.Position), errors.New("its position is not behind those before it"))
+		}
+		after = v.Position
+	}
+	return nil
 }
 
 // MarkSent records that vouchers are about to be sent. From here on the system may have them.

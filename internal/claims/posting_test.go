@@ -177,7 +177,7 @@ func TestSettle_KeepsWhatWasAcknowledgedAndGivesTheRestBack(t *testing.T) {
 	p.answer(claims.VoucherRejected, 2, 3)
 	p.must(p.MarkSent(t.Context(), p.run.Fence(), []int64{5}))
 	receipt := claims.Rendered{
-		Files: []claims.File{{Name: "receipt.jsonl", MediaType: "application/jsonl", Size: 3, SHA256: "abc"}}, Manifest: []byte(`{"posting": {}}`),
+		Files: []claims.File{{Name: "receipt.jsonl", MediaType: "application/jsonl", Size: 3, SHA256: strings.Repeat("ab", 32)}}, Manifest: []byte(`{"posting": {}}`),
 		Claims: 2, Lines: 2, Held: 2, FirstVoucher: "E/2026/1", LastVoucher: "E/2026/4",
 	}
 	mustFail(t, p.Settle(t.Context(), p.run.Fence(), claims.Rendered{Claims: 3}), v1alpha1.ReasonTotalsMismatch)
