@@ -234,10 +234,10 @@ func (r *AccountingExportReconciler) letGo(ctx context.Context, export *v1alpha1
 	return client.IgnoreNotFound(r.Client.Patch(ctx, export, client.MergeFrom(before)))
 }
 
-// runs gives the runs that belong to an export, oldest first.
+// runs gives the runs that belong to an export, oldest first. They are the cache's own, to be read only: there may be very many.
 func (r *AccountingExportReconciler) runs(ctx context.Context, export *v1alpha1.AccountingExport) ([]v1alpha1.ExportRun, error) {
 	var runs v1alpha1.ExportRunList
-	if err := r.Client.List(ctx, &runs, client.InNamespace(export.Namespace), client.MatchingFields{exportIndex: export.Name}); err != nil {
+	if err := r.Client.List(ctx, &runs, client.InNamespace(export.Namespace), client.MatchingFields{exportIndex: export.Name}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, err
 	}
 	return controlledBy(export, runs.Items), nil

@@ -142,7 +142,7 @@ func (r *ExportRunReconciler) reconcile(ctx context.Context, run *v1alpha1.Expor
 func (r *ExportRunReconciler) lead(ctx context.Context, run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, after *afterwards) (_ ctrl.Result, err error) {
 	now := r.Clock.Now()
 	state := r.Executor.Observe(string(run.UID))
-	if ending(run) && !state.Task.Release && (state.Phase == executor.Queued || state.Phase == executor.Running) {
+	if ending(run) && !state.Task.Release && state.Phase.UnderWay() {
 		r.Executor.Cancel(string(run.UID))
 	}
 	if state.Phase == executor.Ended && state.Task.Number == run.Status.Attempts && !recorded(run) {
@@ -162,7 +162,7 @@ func (r *ExportRunReconciler) lead(ctx context.Context, run *v1alpha1.ExportRun,
 			}
 		}
 	}
-	if state.Phase == executor.Queued || state.Phase == executor.Running {
+	if state.Phase.UnderWay() && (state.Phase != executor.Admitted || queued(run)) {
 		return r.underWay(run, export, state), nil
 	}
 	if lost(run, r.Executor.Holder()) {

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -20,10 +21,17 @@ const (
 )
 
 // lost reports whether the newest attempt ended with its process: another one than this began it, and has not recorded how it
-// ended. A process that is stopped cleanly takes its name out of the status.
+// ended. A process that is stopped cleanly takes its name out of the status, and an attempt that waited for a place did nothing.
 func lost(run *v1alpha1.ExportRun, holder string) bool {
 	underWay := run.Status.Phase == v1alpha1.RunRunning || run.Status.Phase == v1alpha1.RunReleasing
-	return underWay && !recorded(run) && run.Status.Holder != "" && run.Status.Holder != holder
+	return underWay && !recorded(run) && run.Status.Holder != "" && run.Status.Holder != holder && !queued(run)
+}
+
+// queued reports whether the newest attempt waits for a place, and has not begun.
+func queued(run *v1alpha1.ExportRun) bool {
+	return slices.ContainsFunc(run.Status.Conditions, func(condition metav1.Condition) bool {
+		return condition.Reason == v1alpha1.ReasonQueued && condition.Type == v1alpha1.ConditionReconciling
+	})
 }
 
 // lose counts an attempt that ended with its process. After the first one the next begins at once: a node may fail. The second

@@ -96,6 +96,7 @@ func TestWhoseAttemptIsLost(t *testing.T) {
 		"that of another that gave claims back":      {v1alpha1.ExportRunStatus{Phase: v1alpha1.RunReleasing}, "another", true},
 		"not one's own":                              {running(1, 0, ""), "this", false},
 		"not that of a process that said goodbye":    {running(1, 0, ""), "", false},
+		"not one that waited for a place":            {waiting(), "another", false},
 		"not one that has ended":                     {recorded, "another", false},
 		"not that of a run that waits for its turn":  {v1alpha1.ExportRunStatus{Phase: v1alpha1.RunPending}, "another", false},
 		"not that of a run that has ended otherwise": {v1alpha1.ExportRunStatus{Phase: v1alpha1.RunSucceeded}, "another", false},
@@ -180,6 +181,12 @@ func TestTurnOfARun(t *testing.T) {
 	if next := nextOf(runs); next == nil || next.Name != "b" {
 		t.Errorf("it is the turn of %v, want b", next)
 	}
+}
+
+func waiting() v1alpha1.ExportRunStatus {
+	run := &v1alpha1.ExportRun{Status: running(1, 0, "")}
+	describeProgress(run, executor.State{Phase: executor.Queued})
+	return run.Status
 }
 
 func TestQueuedRunTellsHowManyAreBeforeIt(t *testing.T) {

@@ -59,6 +59,8 @@ func describeProgress(run *v1alpha1.ExportRun, state executor.State) {
 	reach(run, state.Stage)
 	set := conditions{&status.Conditions, run.Generation}
 	switch {
+	case status.Phase == v1alpha1.RunReleasing && state.Phase == executor.Queued:
+		set.set(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonQueued, fmt.Sprintf("waits for a free place to give the claims of the run back; %s before it", runsAre(state.Before)))
 	case status.Phase == v1alpha1.RunReleasing: // Ready keeps saying what ended the run
 		set.set(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonReleasing, "giving the claims of the run back")
 	case state.Phase == executor.Queued:

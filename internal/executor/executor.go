@@ -14,7 +14,8 @@ import (
 type Executor interface {
 	// Holder names the process that executes attempts.
 	Holder() string
-	// Ensure begins an attempt, unless one of this run is under way or its end was not yet forgotten.
+	// Ensure begins an attempt, unless one of this run is under way or its end was not yet forgotten. One that had to wait for a
+	// place is Admitted when it has one, and begins when Ensure is called again: what tells of it must be on record before.
 	Ensure(task pipeline.Task) State
 	// Observe gives the state of a run's attempt.
 	Observe(runID string) State
@@ -29,7 +30,7 @@ type Executor interface {
 	Stopped() <-chan struct{}
 	// Stuck is the number of attempts that go on though nobody waits for them any more.
 	Stuck() int
-	// Events tells which run's state changed: begun, progressed, ended.
+	// Events tells which run's state changed: admitted, progressed, ended.
 	Events() <-chan event.TypedGenericEvent[types.NamespacedName]
 }
 
@@ -41,11 +42,16 @@ const (
 	Unknown Phase = iota
 	// Queued: the attempt waits for a free place.
 	Queued
+	// Admitted: the attempt has a place, and waits for Ensure.
+	Admitted
 	// Running: the attempt is under way.
 	Running
 	// Ended: the attempt is over; Outcome and Err say how.
 	Ended
 )
+
+// UnderWay reports whether an attempt has not ended.
+func (p Phase) UnderWay() bool { return p == Queued || p == Admitted || p == Running }
 
 // State is what an executor knows of a run's attempt.
 type State struct {

@@ -119,7 +119,11 @@ func (e *InProcess) Ensure(task pipeline.Task) State {
 		e.attempts[task.RunID] = a
 		e.byseat[&a.seat] = a
 		e.places.add(&a.seat)
-		e.fill()
+		e.fill(a)
+	}
+	if a := e.attempts[task.RunID]; a != nil && a.phase == Admitted {
+		a.phase = Running
+		e.under.Go(func() { e.execute(a) })
 	}
 	return e.state(task.RunID)
 }
@@ -174,27 +178,32 @@ func (e *InProcess) state(runID string) State {
 	switch a.phase {
 	case Ended:
 		s.Stage, s.Claims, s.Outcome, s.Err = a.outcome.Stage, a.progress.Claims(), a.outcome, a.err
-	case Running:
-		s.Stage, s.Claims, s.Total = a.progress.Stage(), a.progress.Claims(), a.progress.Total()
-	default:
+	case Queued:
 		s.Stage, s.Before = v1alpha1.StagePreflight, e.places.before(&a.seat)
+	default:
+		s.Stage, s.Claims, s.Total = a.progress.Stage(), a.progress.Claims(), a.progress.Total()
 	}
 	return s
 }
 
-// cancelAttempt ends an attempt; one that waits for a place ends at once.
+// cancelAttempt ends an attempt; one that has not begun ends at once.
 func (e *InProcess) cancelAttempt(a *attempt, cause error) {
 	a.cancel(cause)
-	if a.phase == Queued {
+	switch a.phase {
+	case Queued:
 		e.places.withdraw(&a.seat)
 		delete(e.byseat, &a.seat)
-		e.end(a, result{pipeline.Outcome{Stage: v1alpha1.StagePreflight}, a.ctx.Err()})
-		e.fill()
+	case Admitted:
+		e.places.release(&a.seat)
+	default:
+		return
 	}
+	e.end(a, result{pipeline.Outcome{Stage: v1alpha1.StagePreflight}, a.ctx.Err()})
+	e.fill(nil)
 }
 
-// fill gives free places to those whose turn it is.
-func (e *InProcess) fill() {
+// fill gives free places to those whose turn it is, and tells them, but for one that is asked for just now.
+func (e *InProcess) fill(asked *attempt) {
 	for !e.stopping {
 		next := e.places.next(time.Now())
 		if next == nil {
@@ -202,9 +211,18 @@ func (e *InProcess) fill() {
 		}
 		a := e.byseat[next]
 		delete(e.byseat, next)
-		a.phase = Running
-		e.tell(a)
-		e.under.Go(func() { e.execute(a) })
+		a.phase = Admitted
+		if a != asked {
+			e.under.Go(func() { e.tellAdmitted(a) })
+		}
+	}
+}
+
+// tellAdmitted tells of an attempt that has a place, and waits until somebody listens: nothing else would begin it.
+func (e *InProcess) tellAdmitted(a *attempt) {
+	select {
+	case e.events <- a.event():
+	case <-a.ctx.Done():
 	}
 }
 
@@ -257,7 +275,7 @@ func (e *InProcess) giveUp(a *attempt, done <-chan result) bool {
 	e.places.release(&a.seat)
 	e.end(a, result{pipeline.Outcome{Stage: a.progress.Stage()}, failure.Transient(v1alpha1.ReasonAttemptStuck, nil,
 		"the attempt went on for longer than %s after its deadline in stage %s, because the operating system or a library does not return; the next attempt takes the run over", patience, a.progress.Stage())})
-	e.fill()
+	e.fill(nil)
 	return true
 }
 
@@ -285,7 +303,7 @@ func (e *InProcess) finish(a *attempt, r result) {
 	defer e.mu.Unlock()
 	e.places.release(&a.seat)
 	e.end(a, r)
-	e.fill()
+	e.fill(nil)
 }
 
 // end keeps how an attempt ended. The reason for which it was cancelled says more than that it was.
@@ -303,9 +321,12 @@ func (e *InProcess) end(a *attempt, r result) {
 // tell never waits: where the queue of events is full, as after the reconcilers have stopped, the reconcile that every
 // run gets at its deadline finds the state.
 func (e *InProcess) tell(a *attempt) {
-	run := types.NamespacedName{Namespace: a.task.Namespace, Name: a.task.Name}
 	select {
-	case e.events <- event.TypedGenericEvent[types.NamespacedName]{Object: run}:
+	case e.events <- a.event():
 	default:
 	}
+}
+
+func (a *attempt) event() event.TypedGenericEvent[types.NamespacedName] {
+	return event.TypedGenericEvent[types.NamespacedName]{Object: types.NamespacedName{Namespace: a.task.Namespace, Name: a.task.Name}}
 }

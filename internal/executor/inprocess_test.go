@@ -74,6 +74,10 @@ func TestMoreAttemptsThanPlacesWait(t *testing.T) {
 		t.Fatalf("state %+v, want queued", waiting)
 	}
 	under.end <- nil
+	if early := e.Observe("b"); early.Phase == Running {
+		t.Errorf("state %+v, want that it begins when it is asked for again", early)
+	}
+	admit(t, e, "b")
 	if next := <-under.began; next != "b" {
 		t.Errorf("%s began, want b", next)
 	}
@@ -136,7 +140,6 @@ func TestProgressIsToldAtABoundedRate(t *testing.T) {
 		e, under := newExecutor(1)
 		e.Ensure(pipeline.Task{Name: "a", RunID: "a", Deadline: time.Hour})
 		<-under.began
-		<-e.Events() // that it began
 		began := time.Now()
 		for told := 1; told <= 5; told++ {
 			<-e.Events()
@@ -162,10 +165,13 @@ func TestNamespacesTakeTurns(t *testing.T) {
 		}
 	}
 	var order []string
-	for range 4 {
+	for range 3 {
 		order = append(order, <-under.began)
 		under.end <- nil
+		admit(t, e, "hog/2", "hog/3", "other/1")
 	}
+	order = append(order, <-under.began)
+	under.end <- nil
 	if want := []string{"hog/1", "hog/2", "other/1", "hog/3"}; !slices.Equal(order, want) {
 		t.Errorf("they ran in the order %v, want %v", order, want)
 	}
@@ -184,7 +190,14 @@ func TestANamespaceLeavesPlacesToOthers(t *testing.T) {
 	if other := e.Ensure(pipeline.Task{RunID: "other", Namespace: "other"}); other.Phase != Running {
 		t.Errorf("the attempt of another namespace is %+v, want that it runs", other)
 	}
-	for range 5 {
+	for range 3 { // two of the first, and the other
+		<-under.began
+	}
+	for range 3 {
+		under.end <- nil
+	}
+	for range 2 {
+		admit(t, e, "3", "4")
 		<-under.began
 		under.end <- nil
 	}
@@ -210,6 +223,7 @@ func TestAnAttemptThatGoesOnAfterItsDeadlineKeepsNoPlace(t *testing.T) {
 		if passed, most := time.Since(began), (pipeline.Task{Deadline: time.Minute}).Longest()+patience; passed != most {
 			t.Errorf("it kept its place for %s, want %s", passed, most)
 		}
+		admit(t, e, "b")
 		if next := untilEnd(e, "b"); next.Err != nil {
 			t.Errorf("the next one ended with %v", next.Err)
 		}
@@ -223,6 +237,7 @@ func TestAnAttemptThatGoesOnAfterItsDeadlineKeepsNoPlace(t *testing.T) {
 			t.Errorf("with more stuck attempts than places the next one is %+v, want that it waits", last)
 		}
 		close(hung)
+		admit(t, e, "d")
 		if last := untilEnd(e, "d"); last.Err != nil {
 			t.Errorf("it ended with %v", last.Err)
 		}
@@ -242,6 +257,7 @@ func TestARunThatIsGoneKeepsNoPlace(t *testing.T) {
 	e.Ensure(pipeline.Task{RunID: "waits", Namespace: "acme", Name: "monthly-2"})
 	e.Ensure(pipeline.Task{RunID: "new", Namespace: name.Namespace, Name: name.Name})
 	e.Abandon(name, "new")
+	admit(t, e, "waits")
 	if next := <-under.began; next != "waits" {
 		t.Fatalf("%s began, want the one that waited for the place", next)
 	}
@@ -256,6 +272,25 @@ func TestARunThatIsGoneKeepsNoPlace(t *testing.T) {
 		t.Errorf("one that waited is %+v, want that it is forgotten", gone)
 	}
 	under.end <- nil
+}
+
+// admit waits until one of the runs has a place, and begins it, as a reconciler does.
+func admit(t *testing.T, e *InProcess, runs ...string) {
+	t.Helper()
+	patience := time.After(time.Hour) // of a bubble
+	for {
+		for _, run := range runs {
+			if state := e.Observe(run); state.Phase == Admitted {
+				e.Ensure(state.Task)
+				return
+			}
+		}
+		select {
+		case <-e.Events():
+		case <-patience:
+			t.Fatalf("none of %v has a place", runs)
+		}
+	}
 }
 
 func waitForEnd(t *testing.T, e *InProcess, run string) State {

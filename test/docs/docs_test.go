@@ -82,6 +82,33 @@ func TestTheTableOfFlagsIsThatOfTheManager(t *testing.T) {
 	}
 }
 
+func TestEveryFlagInConfigIsOneOfTheManager(t *testing.T) {
+	t.Parallel()
+	manager, _, err := command.New(builtin.Registry()).Find([]string{"manager"})
+	must(t, err)
+	flag, found := regexp.MustCompile(`--[a-z][a-z-]+[a-z]`), 0
+	must(t, filepath.WalkDir("../../config", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".yaml" {
+			return err
+		}
+		for line := range strings.Lines(read(t, path)) {
+			if line = strings.TrimSpace(line); strings.HasPrefix(line, "#") || !strings.HasPrefix(line, "- ") {
+				continue
+			}
+			for _, name := range flag.FindAllString(line, -1) {
+				found++
+				if manager.Flags().Lookup(strings.TrimPrefix(name, "--")) == nil {
+					t.Errorf("%s has %s, and `ledgerport manager` does not", path, name)
+				}
+			}
+		}
+		return nil
+	}))
+	if found < 10 {
+		t.Errorf("config/ has %d flags of the manager; are they written otherwise now?", found)
+	}
+}
+
 func TestTheTableOfTablesIsThatOfTheMigrations(t *testing.T) {
 	t.Parallel()
 	url := testdb.New(t)
