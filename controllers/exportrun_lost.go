@@ -63,7 +63,7 @@ func inherit(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, turn tu
 		return 0
 	}
 	run.Status.LostAttempts = suspectAfter
-	until := nextAttempt(export, int32(3*turn.lost+1), turn.newest.Status.CompletedAt.Time)
+	until := nextAttempt(export, int32(turn.lost+3), turn.newest.Status.CompletedAt.Time)
 	wait := until.Sub(now)
 	if wait <= 0 {
 		return 0

@@ -130,7 +130,7 @@ func TestNextRunIsSuspectToo(t *testing.T) {
 		alone  bool
 	}{
 		"after one that was lost just now it waits":     {[]v1alpha1.ExportRun{failedFor(refused, time.Hour), failedFor(lost, 0)}, 80 * time.Second, true},
-		"after two it waits longer":                     {[]v1alpha1.ExportRun{failedFor(lost, 2*time.Minute), failedFor(lost, time.Minute)}, longestBackoff - time.Minute, true},
+		"after two it waits longer":                     {[]v1alpha1.ExportRun{failedFor(lost, 2*time.Minute), failedFor(lost, time.Minute)}, 160*time.Second - time.Minute, true},
 		"after one that was lost a while ago it begins": {[]v1alpha1.ExportRun{failedFor(lost, time.Hour)}, 0, true},
 		"after one that failed otherwise it begins":     {[]v1alpha1.ExportRun{failedFor(lost, time.Minute), failedFor(refused, 0)}, 0, false},
 		"the first run begins":                          {nil, 0, false},

@@ -24,8 +24,6 @@ import (
 const (
 	// honest is the namespace of the tenant whose requests are measured.
 	honest = "honest"
-	// hostileRequests are made quietly, and at least as many under attack.
-	hostileRequests = 20
 	// mostRequests bounds those under attack: each has an organisation with claims of its own.
 	mostRequests = 120
 	// hostileRatio and hostilePeak are the figure.
@@ -52,17 +50,18 @@ type siege struct {
 	postgres *environment.Postgres
 	operator *environment.Operator
 	claims   int
+	least    int // requests quietly, and under attack
 	asked    int // requests of the honest tenant so far
 }
 
 // measureHostile measures the requests of one tenant, quietly and while eight others attack, against a real operator process.
-func measureHostile(ctx context.Context, claims int, duration time.Duration) (err error) {
+func measureHostile(ctx context.Context, claims, requests int, duration time.Duration) (err error) {
 	directory, err := os.MkdirTemp("", "ledgerport-bench-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(directory)) }()
-	s, end, err := startSiege(ctx, directory, claims)
+	s, end, err := startSiege(ctx, directory, claims, requests)
 	if err != nil {
 		return err
 	}
@@ -81,7 +80,7 @@ func measureHostile(ctx context.Context, claims int, duration time.Duration) (er
 }
 
 // startSiege starts control plane, database and operator, and makes what the honest tenant needs.
-func startSiege(ctx context.Context, directory string, claims int) (s *siege, end func(), err error) {
+func startSiege(ctx context.Context, directory string, claims, requests int) (s *siege, end func(), err error) {
 	assets, err := environment.ControlPlaneAssets(ctx, os.Stderr)
 	if err != nil {
 		return nil, nil, err
@@ -90,7 +89,7 @@ func startSiege(ctx context.Context, directory string, claims int) (s *siege, en
 	if err != nil {
 		return nil, nil, err
 	}
-	s = &siege{claims: claims}
+	s = &siege{claims: claims, least: requests}
 	end = func() {
 		if s.operator != nil {
 			_ = s.operator.Signal(syscall.SIGKILL) // all has been measured
@@ -116,7 +115,7 @@ func startSiege(ctx context.Context, directory string, claims int) (s *siege, en
 	if s.api, err = client.NewWithWatch(controlPlane.Config, client.Options{Scheme: scheme}); err != nil {
 		return s, end, err
 	}
-	if err := fillOrganizations(ctx, s.postgres.URL, claims, hostileRequests+mostRequests); err != nil {
+	if err := fillOrganizations(ctx, s.postgres.URL, claims, requests+mostRequests); err != nil {
 		return s, end, err
 	}
 	binary, err := environment.BuildOperator(ctx, directory, "")
@@ -165,7 +164,7 @@ func (s *siege) measure(ctx context.Context, duration time.Duration) (hostileRes
 // requests makes requests one after another, at least a number and for at least a time, and gives the seconds that each took.
 func (s *siege) requests(ctx context.Context, duration time.Duration) (took []float64, err error) {
 	began := time.Now()
-	for len(took) < hostileRequests || time.Since(began) < duration && s.asked < hostileRequests+mostRequests {
+	for len(took) < s.least || time.Since(began) < duration && s.asked < s.least+mostRequests {
 		seconds, err := s.request(ctx)
 		if err != nil {
 			return nil, err

@@ -32,6 +32,7 @@ func main() {
 	rowSecurity := flag.Bool("row-security", false, "measure each exporter a second time, as the least-privileged role that row-level security binds")
 	apply := flag.Int("apply", 0, "measure instead the time from applying an export to its success, over this many exports")
 	hostile := flag.Duration("hostile", 0, "measure instead how much longer requests of one tenant take while eight hostile ones attack for so long")
+	requests := flag.Int("requests", 20, "of the tenant that is measured, before the attack and, at least, during it")
 	child := flag.String("measure", "", "measure one exporter in this process (for the command itself)")
 	database := flag.String("database-url", "", "the database of the measuring process")
 	bound := flag.Bool("bound", false, "let the measuring process have the pipeline log in as the least-privileged role")
@@ -43,7 +44,7 @@ func main() {
 	case *child != "":
 		err = measureHere(ctx, *child, *database, *claims, *bound)
 	case *hostile > 0:
-		err = measureHostile(ctx, *claims, *hostile)
+		err = measureHostile(ctx, *claims, *requests, *hostile)
 	case *apply > 0:
 		err = measureApply(ctx, *claims, *apply)
 	default:
