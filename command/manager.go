@@ -54,6 +54,7 @@ type managerOptions struct {
 	recheckInterval                time.Duration
 	environmentCredentials         bool
 	ambientCredentials             bool
+	sharedPaths, plainHTTP         bool
 	gracePeriod                    time.Duration
 	leaseDuration                  time.Duration
 	renewDeadline, retryPeriod     time.Duration
@@ -91,6 +92,8 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 	flags.DurationVar(&options.retryPeriod, "leader-elect-retry-period", 2*time.Second, "how often the lease is tried for and renewed")
 	options.limits.add(flags)
 	flags.StringVar(&options.filesystemRoot, "filesystem-root", "/exports", "directory that holds every filesystem destination")
+	flags.BoolVar(&options.sharedPaths, "filesystem-shared-paths", false, "let spec.filesystem.path begin at --filesystem-root, whichever namespace names it, as older versions did; only where all tenants trust each other")
+	flags.BoolVar(&options.plainHTTP, "allow-plain-http", false, "let buckets be reached at endpoints without TLS")
 	flags.StringVar(&options.spoolDirectory, "spool-directory", "", "directory for artifacts while they are rendered; empty is the system's directory for temporary files")
 	flags.StringSliceVar(&options.allowedHosts, "allowed-hosts", []string{outbound.AnyHost},
 		"hosts that databases, destinations and accounting systems may be at: names, *.example.com, addresses, networks; addresses of loopback, link-local and metadata services only where a network of theirs is listed")
@@ -189,7 +192,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, options managerOptions, regist
 		Objects:            mgr.GetClient(),
 		Secrets:            credentials.Secrets{API: mgr.GetAPIReader(), Environment: environment},
 		AmbientCredentials: options.ambientCredentials,
-		Destinations:       destinations.Settings{FilesystemRoot: options.filesystemRoot},
+		Destinations:       destinations.Settings{FilesystemRoot: options.filesystemRoot, SharedPaths: options.sharedPaths, AllowPlainHTTP: options.plainHTTP},
 		Outbound:           policy,
 		Exporters:          registry,
 		Restrictions:       options.limits.restrictions(),

@@ -84,7 +84,16 @@ func (c *checks) checkDestination(ctx context.Context, resolver *references.Reso
 	if err != nil {
 		return err
 	}
-	return c.readiness("ExportDestination", destination, destination.Status.Conditions)
+	if err := c.readiness("ExportDestination", destination, destination.Status.Conditions); err != nil {
+		return err
+	}
+	for _, refused := range destination.Status.Refused {
+		if refused.Namespace == export.Namespace {
+			return failure.Transient(refused.Reason, nil, "ExportDestination %s/%s: the directory of this namespace there cannot be used: %s",
+				destination.Namespace, destination.Name, refused.Message)
+		}
+	}
+	return nil
 }
 
 func (c *checks) checkCredentials(ctx context.Context, r *AccountingExportReconciler, export *v1alpha1.AccountingExport) (err error) {

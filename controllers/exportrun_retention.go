@@ -33,6 +33,10 @@ func (r *ExportRunReconciler) retire(ctx context.Context, run *v1alpha1.ExportRu
 		return ctrl.Result{}, err
 	case export == nil, removed && state.Err == nil:
 		return ctrl.Result{}, r.letGo(ctx, run)
+	case removed && failure.From(state.Err).Reason == v1alpha1.ReasonDestinationChanged:
+		r.Recorder.Eventf(run, nil, corev1.EventTypeWarning, v1alpha1.ReasonDestinationChanged, "Retention",
+			"the run is deleted, and its artifact stays: %s", shorten(failure.From(state.Err).Message))
+		return ctrl.Result{}, r.letGo(ctx, run)
 	case removed:
 		logFailure(ctx, state.Err)
 		failed := failure.From(state.Err)

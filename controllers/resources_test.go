@@ -48,7 +48,7 @@ func (w *world) chart() *v1alpha1.ChartOfAccounts {
 func (w *world) destination() *v1alpha1.ExportDestination {
 	return &v1alpha1.ExportDestination{
 		ObjectMeta: metav1.ObjectMeta{Name: "files"},
-		Spec:       v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: w.namespace}},
+		Spec:       v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "."}},
 	}
 }
 

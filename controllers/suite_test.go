@@ -114,6 +114,7 @@ type world struct {
 	limits       controllers.Limits          // of the administrator
 	restrictions references.Restrictions     // of the administrator
 	perNamespace int                         // attempts at the same time
+	plainHTTP    bool                        // is allowed to buckets
 	stopOperator func()
 }
 
@@ -150,7 +151,7 @@ func newWorldLookingEvery(t *testing.T, recheck time.Duration, namespaces ...str
 // newWorldWith lets a test change how the operator is started.
 func newWorldWith(t *testing.T, change func(*world), namespaces ...string) *world {
 	t.Helper()
-	w := &world{T: t, organization: testOrganization, database: testdb.New(t), exports: t.TempDir(), cluster: "this-cluster", clock: &shiftedClock{}, writes: &writeLog{}, recheck: time.Second, perNamespace: 4, allowedHosts: []string{outbound.AnyHost, "127.0.0.0/8"}}
+	w := &world{T: t, organization: testOrganization, database: testdb.New(t), exports: t.TempDir(), cluster: "this-cluster", clock: &shiftedClock{}, writes: &writeLog{}, recheck: time.Second, perNamespace: 4, plainHTTP: true, allowedHosts: []string{outbound.AnyHost, "127.0.0.0/8"}}
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
 	w.must(api.client.Create(t.Context(), namespace))
 	w.namespace = namespace.Name
@@ -186,7 +187,7 @@ func (w *world) startOperator(namespaces ...string) {
 	w.must(err)
 	resolver := &references.Resolver{
 		Objects: mgr.GetClient(), Secrets: credentials.Secrets{API: mgr.GetAPIReader(), Environment: w.environment},
-		Destinations: destinations.Settings{FilesystemRoot: w.exports}, Exporters: registry(), Outbound: policy, Restrictions: w.restrictions,
+		Destinations: destinations.Settings{FilesystemRoot: w.exports, AllowPlainHTTP: w.plainHTTP}, Exporters: registry(), Outbound: policy, Restrictions: w.restrictions,
 	}
 	runs := executor.NewInProcess(&pipeline.Pipeline{
 		Resolver: resolver, Holder: rand.Text(), Cluster: w.cluster, SpoolDirectory: w.TempDir(), Program: "Ledgerport", ProgramVersion: "test",
@@ -395,16 +396,11 @@ func (w *world) delivered(export, run, file string) string {
 	return filepath.Join(w.exports, w.namespace, w.namespace, export, run, file)
 }
 
-// readDelivered reads a delivered file.
-func (w *world) readDelivered(export, run, file string) ([]byte, error) {
-	return os.ReadFile(w.delivered(export, run, file))
-}
-
 // files gives every file below the destination's root.
 func (w *world) files() (files []string) {
 	w.Helper()
 	w.must(filepath.WalkDir(w.exports, func(path string, entry os.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() && !strings.HasPrefix(entry.Name(), ".probe") { // of a check that is under way
+		if err == nil && !entry.IsDir() && entry.Name() != ".ledgerport-destination" && !strings.Contains(path, ".ledgerport-probe-") { // of a check that is under way
 			files = append(files, path)
 		}
 		return err

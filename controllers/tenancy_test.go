@@ -2,6 +2,8 @@ package controllers_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -45,8 +47,8 @@ func TestDestinationOfAnotherNamespaceMustAdmitTheNamespace(t *testing.T) {
 	w.must(api.client.Patch(t.Context(), destination, patch))
 	w.label("tenant", "true")
 	run := eventually(w, w.export(), lastRunIs(v1alpha1.RunSucceeded)).Status.LastRun.Name
-	// What a namespace delivers is below its own name, whoever's the destination is.
-	if _, err := w.readDelivered("monthly", run, run+".csv"); err != nil {
+	// What a namespace delivers is below its own name, in the directory of whoever's the destination is.
+	if _, err := os.ReadFile(filepath.Join(w.exports, elsewhere, w.namespace, "monthly", run, run+".csv")); err != nil {
 		t.Error(err)
 	}
 }

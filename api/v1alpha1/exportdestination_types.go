@@ -4,8 +4,8 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // FilesystemDestination keeps artifacts in a directory of the operator's volume.
 type FilesystemDestination struct {
-	// Path of the directory, relative to the operator's --filesystem-root. It is created where it is missing and can
-	// not be left: not by "..", not by a symbolic link.
+	// Path of the directory, relative to that of the ExportDestination's namespace in the operator's --filesystem-root. It is
+	// created where it is missing and cannot be left: not by "..", not by a symbolic link.
 	// +optional
 	// +kubebuilder:default="."
 	// +kubebuilder:validation:MinLength=1
@@ -58,7 +58,8 @@ type S3Destination struct {
 	// +kubebuilder:default=us-east-1
 	// +kubebuilder:validation:MaxLength=63
 	Region string `json:"region,omitempty"`
-	// Endpoint of a server other than Amazon's, such as https://minio.storage:9000.
+	// Endpoint of a server other than Amazon's, such as https://minio.storage:9000. Plain HTTP is refused, unless the operator
+	// runs with --allow-plain-http.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:Pattern=`^https?://[^\s?#@]+$`
@@ -204,11 +205,28 @@ type ExportDestinationStatus struct {
 	// ObservedGeneration is the generation that the conditions speak of.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Conditions: Ready, Reconciling, Stalled and CredentialsReady.
+	// Conditions: Ready, Reconciling, Stalled, CredentialsReady and, of what is reached over a network, Encrypted.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// Refused are namespaces that deliver here and whose own directory cannot be used, though the destination can be written. At
+	// most 20 are listed.
+	// +optional
+	// +listType=map
+	// +listMapKey=namespace
+	// +kubebuilder:validation:MaxItems=20
+	Refused []RefusedNamespace `json:"refused,omitempty"`
+}
+
+// RefusedNamespace is a namespace whose directory at a destination cannot be used.
+type RefusedNamespace struct {
+	// Namespace that delivers here.
+	Namespace string `json:"namespace"`
+	// Reason, one word.
+	Reason string `json:"reason"`
+	// Message says what is wrong.
+	Message string `json:"message"`
 }
 
 // ExportDestination says where artifacts go: a directory of the operator's volume, a bucket, or a directory of an SFTP

@@ -64,6 +64,7 @@ func RunOperator(controlPlane *ControlPlane, binary, directory, name string, var
 	o.command = exec.Command(binary, append([]string{"manager", "--filesystem-root=" + o.Exports, // #nosec G204 -- the binary just built
 		"--health-probe-bind-address=" + address,
 		"--allowed-hosts=127.0.0.0/8", // where the servers of this package are
+		"--allow-plain-http",
 		"--leader-elect", "--leader-election-namespace=default"}, flags...)...)
 	o.command.Env = append(append(os.Environ(), "KUBECONFIG="+controlPlane.KubeconfigPath), variables...)
 	o.command.Stdout, o.command.Stderr = log, log

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,7 +32,7 @@ type subject struct {
 
 func onFilesystem(t *testing.T) subject {
 	root := t.TempDir()
-	d := open(t, v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "acme"}}, destinations.Keys{}, root)
+	d := open(t, v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "."}}, destinations.Keys{}, root)
 	return subject{d, func() []string {
 		var files []string
 		err := filepath.WalkDir(filepath.Join(root, "acme"), func(path string, entry os.DirEntry, err error) error {
@@ -100,11 +101,8 @@ func sftpSpec(account testsftp.Account) v1alpha1.ExportDestinationSpec {
 
 func open(t *testing.T, spec v1alpha1.ExportDestinationSpec, keys destinations.Keys, root string) destinations.Destination {
 	t.Helper()
-	policy, err := outbound.New([]string{"127.0.0.0/8", "no-such-host.invalid"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := destinations.Open(t.Context(), spec, keys, destinations.Settings{FilesystemRoot: root}, policy)
+	policy := policyOf(t)
+	d, err := destinations.Open(t.Context(), "acme", spec, keys, destinations.Settings{FilesystemRoot: root, AllowPlainHTTP: true}, policy)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,6 +113,22 @@ func open(t *testing.T, spec v1alpha1.ExportDestinationSpec, keys destinations.K
 	})
 	return d
 }
+
+func policyOf(t *testing.T) *outbound.Policy {
+	t.Helper()
+	policy, err := outbound.New([]string{"127.0.0.0/8", "no-such-host.invalid"})
+	must(t, err)
+	return policy
+}
+
+// check checks the destination itself.
+func check(ctx context.Context, d destinations.Destination) error {
+	_, err := d.Check(ctx, "")
+	return err
+}
+
+// markerName is what the first check leaves at a destination.
+const markerName = ".ledgerport-destination"
 
 const key = "acme/monthly/monthly-1/monthly-1.csv"
 
@@ -140,6 +154,10 @@ func TestEveryDestination(t *testing.T) {
 		"an empty object is an object":                    emptyObject,
 		"a key that could mean another place is refused":  badKeys,
 		"a location names the key":                        location,
+		"an object that is another's is not removed":      foreignObject,
+		"a check marks a destination once":                marking,
+		"checks at once agree on a marker":                markingAtOnce,
+		"a check in a directory leaves nothing":           checkInADirectory,
 	}
 	for kind, make := range kinds {
 		for name, behaviour := range behaviours {
@@ -152,7 +170,7 @@ func TestEveryDestination(t *testing.T) {
 }
 
 func checkLeavesNothing(t *testing.T, s subject) {
-	if err := s.Check(t.Context()); err != nil {
+	if err := check(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
 	s.holds(t)
@@ -185,7 +203,7 @@ func nothingIsNotFound(t *testing.T, s subject) {
 func removing(t *testing.T, s subject) {
 	put(t, s, key, "content")
 	for range 2 {
-		if err := s.Remove(t.Context(), key); err != nil {
+		if err := s.Remove(t.Context(), key, describe("content")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -286,11 +304,71 @@ func badKeys(t *testing.T, s subject) {
 		if _, err := s.Stat(t.Context(), bad); err == nil || errors.Is(err, destinations.ErrNotFound) {
 			t.Errorf("the key %.20q was looked up: %v", bad, err)
 		}
-		if err := s.Remove(t.Context(), bad); err == nil {
+		if err := s.Remove(t.Context(), bad, describe("x")); err == nil {
 			t.Errorf("the key %.20q was removed", bad)
 		}
 	}
 	s.holds(t)
+}
+
+// foreignObject is under a name that a run has, and has other content than is on record.
+func foreignObject(t *testing.T, s subject) {
+	put(t, s, key, "another's")
+	for _, object := range []destinations.Object{describe("content"), {Size: describe("another's").Size}, {SHA256: describe("another's").SHA256}, {}} {
+		must(t, s.Remove(t.Context(), key, object))
+		s.holds(t, key)
+	}
+	must(t, s.Remove(t.Context(), key, describe("another's")))
+	s.holds(t)
+}
+
+func marking(t *testing.T, s subject) {
+	if id, err := s.Marker(t.Context()); id != "" || err != nil {
+		t.Fatalf("before the first check the marker is %q (%v)", id, err)
+	}
+	s.holds(t)
+	first, err := s.Check(t.Context(), "")
+	must(t, err)
+	put(t, s, key, "content")
+	again, err := s.Check(t.Context(), "acme/monthly")
+	must(t, err)
+	id, err := s.Marker(t.Context())
+	if len(id) != 26 || first.Marker != id || again.Marker != id || err != nil {
+		t.Errorf("the checks found %q and %q, and there is %q (%v)", first.Marker, again.Marker, id, err)
+	}
+	if have := s.listing(); !slices.Contains(have, markerName) {
+		t.Errorf("there are %q", have)
+	}
+}
+
+func markingAtOnce(t *testing.T, s subject) {
+	var checks sync.WaitGroup
+	markers := make([]string, 4)
+	for i := range markers {
+		checks.Go(func() {
+			checked, err := s.Check(t.Context(), "")
+			if err != nil {
+				t.Error(err)
+			}
+			markers[i] = checked.Marker
+		})
+	}
+	checks.Wait()
+	if different := slices.Compact(slices.Sorted(slices.Values(markers))); len(different) != 1 || different[0] == "" {
+		t.Errorf("the checks found %q", markers)
+	}
+	s.holds(t)
+}
+
+func checkInADirectory(t *testing.T, s subject) {
+	_, err := s.Check(t.Context(), "acme/monthly")
+	must(t, err)
+	s.holds(t)
+	for _, bad := range []string{"..", "/", "a/../../b", ".hidden", "a//b"} {
+		if _, err := s.Check(t.Context(), bad); err == nil {
+			t.Errorf("the directory %q was checked", bad)
+		}
+	}
 }
 
 func location(t *testing.T, s subject) {
@@ -302,7 +380,8 @@ func location(t *testing.T, s subject) {
 // holds compares what is really there with what should be.
 func (s subject) holds(t *testing.T, want ...string) {
 	t.Helper()
-	if have := s.listing(); strings.Join(have, "\n") != strings.Join(want, "\n") {
+	have := slices.DeleteFunc(s.listing(), func(key string) bool { return key == markerName })
+	if strings.Join(have, "\n") != strings.Join(want, "\n") {
 		t.Errorf("the destination holds %q, want %q", have, want)
 	}
 }

@@ -2,7 +2,6 @@ package destinations
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"io"
 	"io/fs"
@@ -10,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
@@ -23,8 +23,9 @@ type filesystem struct {
 	path string
 }
 
-// openFilesystem opens a directory below the operator's root, and makes it where it is missing.
-func openFilesystem(operatorRoot, below string) (*filesystem, error) {
+// openFilesystem opens the directory of a namespace's destination below the operator's root, and makes it where it is missing.
+func openFilesystem(settings Settings, namespace, below string) (*filesystem, error) {
+	operatorRoot := settings.FilesystemRoot
 	outer, err := os.OpenRoot(operatorRoot)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, failure.Transient(v1alpha1.ReasonNotWritable, err,
@@ -37,6 +38,12 @@ func openFilesystem(operatorRoot, below string) (*filesystem, error) {
 	if !filepath.IsLocal(below) {
 		return nil, failure.Stalled(v1alpha1.ReasonInvalidSpec, nil, "spec.filesystem.path %q leaves the operator's root", below)
 	}
+	if !settings.SharedPaths {
+		if ValidateKey(namespace) != nil || strings.Contains(namespace, "/") {
+			return nil, failure.Stalled(v1alpha1.ReasonInvalidSpec, nil, "the namespace %q is not the name of a directory", namespace)
+		}
+		below = filepath.Join(namespace, below)
+	}
 	if err := outer.MkdirAll(below, 0o750); err != nil {
 		return nil, fileFailure(err, below)
 	}
@@ -47,25 +54,8 @@ func openFilesystem(operatorRoot, below string) (*filesystem, error) {
 	return &filesystem{root: root, path: filepath.Join(operatorRoot, below)}, nil
 }
 
-// Check implements Destination.
-func (f *filesystem) Check(ctx context.Context) error {
-	probe, err := openPart(ctx, f.root, "probe")
-	if err != nil {
-		return fileFailure(err, f.path)
-	}
-	want := rand.Text()
-	_, err = probe.WriteString(want)
-	if err == nil {
-		err = probe.Sync()
-	}
-	if err == nil {
-		var have []byte
-		if have, err = f.root.ReadFile(probe.name); err == nil && string(have) != want {
-			err = failure.Transient(v1alpha1.ReasonNotWritable, nil, "%s gives back other content than it was given", f.path)
-		}
-	}
-	return fileFailure(errors.Join(err, probe.discard()), f.path)
-}
+// Place implements Destination.
+func (f *filesystem) Place() string { return f.Location("") }
 
 // Put implements Destination. The file is written under a hidden name beside its own, made durable, and renamed. The content
 // is read only when the hidden file is there: whoever takes it away later has made sure that it never gets its name.
@@ -73,10 +63,7 @@ func (f *filesystem) Put(ctx context.Context, key string, object Object, content
 	if err := ValidateKey(key); err != nil {
 		return err
 	}
-	if err := f.root.MkdirAll(path.Dir(key), 0o750); err != nil {
-		return fileFailure(err, f.path)
-	}
-	hidden, err := openPart(ctx, f.root, key)
+	hidden, err := f.makePart(ctx, key)
 	if err != nil {
 		return fileFailure(err, f.path)
 	}
@@ -91,40 +78,94 @@ func (f *filesystem) Put(ctx context.Context, key string, object Object, content
 	return fileFailure(hidden.publish(key), f.path)
 }
 
+// makePart makes the directory of a key and a hidden file in it. A check that ends may remove a directory that it has made, as
+// long as it is empty.
+func (f *filesystem) makePart(ctx context.Context, key string) (hidden *part, err error) {
+	for range 5 {
+		err = f.root.MkdirAll(path.Dir(key), 0o750)
+		if err == nil {
+			hidden, err = openPart(ctx, f.root, key)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return hidden, err
+		}
+	}
+	return nil, err
+}
+
 // Stat implements Destination: it reads the whole file for its hash.
 func (f *filesystem) Stat(ctx context.Context, key string) (Object, error) {
 	if err := ValidateKey(key); err != nil {
 		return Object{}, err
 	}
+	found, _, err := f.look(ctx, key)
+	return found, fileFailure(err, f.path)
+}
+
+// look describes a file, also as the system knows it.
+func (f *filesystem) look(ctx context.Context, key string) (Object, os.FileInfo, error) {
+	entry, err := f.root.Lstat(key)
+	switch {
+	case missing(err):
+		return Object{}, nil, ErrNotFound
+	case err != nil:
+		return Object{}, nil, err
+	case !entry.Mode().IsRegular():
+		return Object{}, nil, ErrOccupied
+	}
 	file, err := openFile(f.root, key)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Object{}, ErrNotFound
+	if missing(err) {
+		return Object{}, nil, ErrNotFound
 	}
 	if err != nil {
-		return Object{}, fileFailure(err, f.path)
+		return Object{}, nil, err
 	}
 	defer func() { _ = file.Close() }() // only read
+	if entry, err = file.Stat(); err != nil {
+		return Object{}, nil, err
+	}
 	found, err := describe(contextReader{ctx, file})
-	return found, fileFailure(err, f.path)
+	return found, entry, err
+}
+
+// missing reports whether there is nothing of a name: where a directory should be there is none, or something else.
+func missing(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
 // Remove implements Destination. It gives whoever writes the object time to finish, and takes with it what a dead writer
 // left, and what a stopped one has written so far.
-func (f *filesystem) Remove(ctx context.Context, key string) error {
+func (f *filesystem) Remove(ctx context.Context, key string, object Object) error {
 	if err := ValidateKey(key); err != nil {
 		return err
 	}
 	err := clearParts(ctx, f.root, key)
 	if err == nil {
-		err = f.root.Remove(key)
+		err = f.removeIf(ctx, key, object)
 	}
-	if err == nil || errors.Is(err, fs.ErrNotExist) { // what is gone must not be there again after a power failure
+	if err == nil { // what is gone must not be there again after a power failure
 		err = syncDirectories(f.root, path.Dir(key))
 	}
-	if errors.Is(err, fs.ErrNotExist) {
+	if missing(err) {
 		return nil
 	}
 	return fileFailure(err, f.path)
+}
+
+// removeIf removes a file that is an object, and still the one that was looked at.
+func (f *filesystem) removeIf(ctx context.Context, key string, object Object) error {
+	found, entry, err := f.look(ctx, key)
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrOccupied) {
+		return nil
+	}
+	if err != nil || !found.Same(object) {
+		return err
+	}
+	now, err := f.root.Lstat(key)
+	if err != nil || !os.SameFile(entry, now) {
+		return err
+	}
+	return f.root.Remove(key)
 }
 
 // openFile opens a file to be read, and nothing else: to open a pipe would be to wait for whoever writes to it.
@@ -163,7 +204,7 @@ func (f *filesystem) Close() error { return f.root.Close() }
 func fileFailure(err error, where string) error {
 	var failed *failure.Error
 	switch {
-	case err == nil, errors.As(err, &failed), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case err == nil, errors.As(err, &failed), errors.Is(err, ErrNotFound), errors.Is(err, ErrOccupied), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return failure.Transient(v1alpha1.ReasonDestinationFull, err, "the volume of %s is full; make room, and the run goes on", where)

@@ -32,7 +32,7 @@ func TestWhatADeadWriterLeftIsRemovedWithItsObject(t *testing.T) {
 	t.Parallel()
 	s := onFilesystem(t)
 	s.leave(t, "half a file")
-	if err := s.Remove(t.Context(), key); err != nil {
+	if err := s.Remove(t.Context(), key, describe("content")); err != nil {
 		t.Fatal(err)
 	}
 	s.holds(t)
@@ -50,7 +50,7 @@ func TestALivingWriterIsWaitedForAsLongAsTheContextLasts(t *testing.T) {
 	if err := s.Put(ctx, key, describe("content"), strings.NewReader("content")); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Put: got %v, want the context's error", err)
 	}
-	if err := s.Remove(ctx, key); !errors.Is(err, context.DeadlineExceeded) {
+	if err := s.Remove(ctx, key, describe("content")); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Remove: got %v, want the context's error", err)
 	}
 	if left, err := os.ReadFile(other.Name()); err != nil || string(left) != "half a file" {
@@ -68,7 +68,7 @@ func TestAWriterThatWasStoppedInTheMiddlePublishesNothingLater(t *testing.T) {
 	}()
 	<-begun
 	put(t, s, key, "content")
-	if err := s.Remove(t.Context(), key); err != nil {
+	if err := s.Remove(t.Context(), key, describe("content")); err != nil {
 		t.Fatal(err)
 	}
 	close(wake)
@@ -110,14 +110,14 @@ func TestAFilesystemCanNotBeLeft(t *testing.T) {
 	if err := os.Symlink(outside, filepath.Join(root, "linked")); err != nil {
 		t.Fatal(err)
 	}
-	d := open(t, v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "acme"}}, destinations.Keys{}, root)
+	d := open(t, v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "."}}, destinations.Keys{}, root)
 	for _, through := range []string{"absolute/x.csv", "relative/x.csv", "absolute/deep/x.csv"} {
 		if err := d.Put(t.Context(), through, describe("x"), strings.NewReader("x")); err == nil {
 			t.Errorf("%s was written", through)
 		}
 	}
-	for _, path := range []string{"linked", "..", "../x", "/tmp", "a/../../b"} {
-		_, err := destinations.Open(t.Context(), v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: path}},
+	for _, path := range []string{"absolute", "relative", "..", "../x", "/tmp", "a/../../b"} {
+		_, err := destinations.Open(t.Context(), "acme", v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: path}},
 			destinations.Keys{}, destinations.Settings{FilesystemRoot: root}, nil)
 		if err == nil {
 			t.Errorf("the path %q was opened", path)
@@ -169,8 +169,8 @@ func TestNothingThatIsPutInTheWayLeadsOutOfAFilesystem(t *testing.T) {
 			must(t, os.MkdirAll(filepath.Join(root, "acme", directory), 0o750))
 			must(t, os.WriteFile(filepath.Join(root, "acme", "others.csv"), []byte("others"), 0o600))
 			must(t, putInTheWay(func(name string) string { return filepath.Join(root, "acme", name) }, outside))
-			d := open(t, v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "acme"}}, destinations.Keys{}, root)
-			_ = d.Check(t.Context())
+			d := open(t, v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "."}}, destinations.Keys{}, root)
+			_ = check(t.Context(), d)
 			if found, err := d.Stat(t.Context(), name); err == nil && found.SHA256 == describe("theirs").SHA256 && what != "another name of a file outside" {
 				t.Error("what is outside was read")
 			}
@@ -181,7 +181,7 @@ func TestNothingThatIsPutInTheWayLeadsOutOfAFilesystem(t *testing.T) {
 					t.Errorf("after it was written there is %+v (%v)", found, err)
 				}
 			}
-			_ = d.Remove(t.Context(), name)
+			_ = d.Remove(t.Context(), name, describe("ours"))
 			for file, want := range map[string]string{outside: "theirs", filepath.Join(root, "acme", "others.csv"): "others"} {
 				if left, err := os.ReadFile(file); err != nil || string(left) != want {
 					t.Errorf("%s holds %q (%v)", file, left, err)
@@ -201,7 +201,7 @@ func TestADirectoryThatBecomesALinkLeadsNowhere(t *testing.T) {
 	t.Parallel()
 	root, outside := t.TempDir(), t.TempDir()
 	within := func(name string) string { return filepath.Join(root, "acme", name) }
-	d := open(t, v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "acme"}}, destinations.Keys{}, root)
+	d := open(t, v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "."}}, destinations.Keys{}, root)
 	must(t, os.Mkdir(within("a"), 0o750))
 	must(t, os.Symlink(outside, within("b")))
 	exchanges, ended := make(chan int), make(chan error, 1)
@@ -223,7 +223,7 @@ func TestADirectoryThatBecomesALinkLeadsNowhere(t *testing.T) {
 			refused++
 		}
 		_, _ = d.Stat(t.Context(), "a/x.csv")
-		_ = d.Remove(t.Context(), "a/x.csv")
+		_ = d.Remove(t.Context(), "a/x.csv", describe("x"))
 	}
 	close(exchanges)
 	must(t, <-ended)
@@ -238,7 +238,7 @@ func TestADirectoryThatBecomesALinkLeadsNowhere(t *testing.T) {
 func TestAMissingRootSaysWhatToMount(t *testing.T) {
 	t.Parallel()
 	missing := filepath.Join(t.TempDir(), "missing")
-	_, err := destinations.Open(t.Context(), v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "."}},
+	_, err := destinations.Open(t.Context(), "acme", v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "."}},
 		destinations.Keys{}, destinations.Settings{FilesystemRoot: missing}, nil)
 	expectFailure(t, err, v1alpha1.ReasonNotWritable)
 	if !strings.Contains(err.Error(), "--filesystem-root") {
@@ -252,23 +252,25 @@ func TestAFullFilesystemIsNamedAndKeepsNothing(t *testing.T) {
 	d := open(t, v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "."}}, destinations.Keys{}, root)
 	content := strings.Repeat("x", 1<<20)
 	expectFailure(t, d.Put(t.Context(), "a/b.csv", describe(content), strings.NewReader(content)), v1alpha1.ReasonDestinationFull)
-	if left, err := os.ReadDir(filepath.Join(root, "a")); err != nil || len(left) > 0 {
+	if left, err := os.ReadDir(filepath.Join(root, "acme", "a")); err != nil || len(left) > 0 {
 		t.Errorf("there is %v (%v), want nothing", left, err)
 	}
 	if err := d.Put(t.Context(), "a/b.csv", describe("small"), strings.NewReader("small")); err != nil {
 		t.Errorf("what fits was refused: %s", err)
 	}
 	_ = os.WriteFile(filepath.Join(root, "rest"), make([]byte, 64<<10), 0o600) // takes all the room that is left
-	expectFailure(t, d.Check(t.Context()), v1alpha1.ReasonDestinationFull)
-	if err := d.Remove(t.Context(), "a/b.csv"); err != nil {
+	expectFailure(t, check(t.Context(), d), v1alpha1.ReasonDestinationFull)
+	if err := d.Remove(t.Context(), "a/b.csv", describe("small")); err != nil {
 		t.Errorf("nothing can be removed from the full volume: %s", err)
 	}
 }
 
 func TestAReadOnlyFilesystemIsNamed(t *testing.T) {
 	t.Parallel()
-	d := open(t, v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "."}}, destinations.Keys{}, tinyVolume(t, syscall.MS_RDONLY))
-	expectFailure(t, d.Check(t.Context()), v1alpha1.ReasonNotWritable)
+	root := tinyVolume(t, 0)
+	d := open(t, v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "."}}, destinations.Keys{}, root)
+	must(t, syscall.Mount("tmpfs", root, "tmpfs", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
+	expectFailure(t, check(t.Context(), d), v1alpha1.ReasonNotWritable)
 }
 
 // tinyVolume mounts 64 KiB, where the test may.

@@ -99,7 +99,7 @@ func TestAServerOfATenantDoesNoHarm(t *testing.T) {
 			t.Cleanup(server.Close)
 			d := openAt(t, server.URL)
 			_, missing := d.Stat(t.Context(), key)
-			for i, err := range []error{d.Check(t.Context()), missing} {
+			for i, err := range []error{check(t.Context(), d), missing} {
 				var failed *failure.Error
 				if i == 0 {
 					expectFailure(t, err, test.reason)
@@ -132,7 +132,7 @@ func TestWordsOfAnSFTPServerAreNotPassedOn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			spec, _ := serveFiles(t, settings)
-			err := open(t, spec, destinations.Keys{SFTP: destinations.SFTPKeys{Password: []byte("emergency-password")}}, "").Check(t.Context())
+			err := check(t.Context(), open(t, spec, destinations.Keys{SFTP: destinations.SFTPKeys{Password: []byte("emergency-password")}}, ""))
 			expectFailure(t, err, v1alpha1.ReasonLoginRefused)
 			if err != nil && (len(err.Error()) > 200 || strings.ContainsFunc(err.Error(), unicode.IsControl) || strings.Contains(err.Error(), "emergency")) {
 				t.Errorf("the message is %.300q", err)
@@ -159,7 +159,7 @@ func TestABucketWithAnAccessKeyTakesNothingFromTheOperator(t *testing.T) {
 	} {
 		t.Setenv(name, value)
 	}
-	if err := open(t, s3Spec(bucket), keysOf(bucket), "").Check(t.Context()); err != nil {
+	if err := check(t.Context(), open(t, s3Spec(bucket), keysOf(bucket), "")); err != nil {
 		t.Errorf("the bucket's own access key does not do: %v", err)
 	}
 	if n := reached.Load(); n > 0 {
@@ -172,7 +172,7 @@ func TestABucketIsReachedWithoutAProxy(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("HTTP_PROXY") != "" {
 		for _, endpoint := range []string{"http://no-such-host.invalid", "https://no-such-host.invalid"} {
-			expectFailure(t, openAt(t, endpoint).Check(t.Context()), v1alpha1.ReasonDestinationUnreachable)
+			expectFailure(t, check(t.Context(), openAt(t, endpoint)), v1alpha1.ReasonDestinationUnreachable)
 		}
 		return
 	}

@@ -3,6 +3,7 @@ package destinations
 import (
 	"context"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
@@ -12,8 +13,12 @@ import (
 
 // Settings are the operator's own: they bound what a resource may ask for.
 type Settings struct {
-	// FilesystemRoot is the directory that holds every filesystem destination.
+	// FilesystemRoot is the directory that holds every filesystem destination, below the namespace of its ExportDestination.
 	FilesystemRoot string
+	// SharedPaths lets the path of a filesystem destination begin at FilesystemRoot, whichever namespace names it.
+	SharedPaths bool
+	// AllowPlainHTTP lets buckets be reached without TLS.
+	AllowPlainHTTP bool
 }
 
 const (
@@ -43,18 +48,26 @@ type SFTPKeys struct {
 	PrivateKey, Passphrase, Password []byte
 }
 
-// Open opens the destination that a spec describes. It does not touch it yet, beyond making a filesystem's directory.
-// Whatever host the spec names is reached as far as the policy allows.
-func Open(ctx context.Context, spec v1alpha1.ExportDestinationSpec, keys Keys, settings Settings, policy *outbound.Policy) (Destination, error) {
+// Open opens the destination that the ExportDestination of a namespace describes. It does not touch it yet, beyond making a
+// filesystem's directory. Whatever host the spec names is reached as far as the policy allows.
+func Open(ctx context.Context, namespace string, spec v1alpha1.ExportDestinationSpec, keys Keys, settings Settings, policy *outbound.Policy) (Destination, error) {
 	switch {
 	case spec.Filesystem != nil:
-		return openFilesystem(settings.FilesystemRoot, spec.Filesystem.Path)
+		return openFilesystem(settings, namespace, spec.Filesystem.Path)
+	case spec.S3 != nil && !Encrypted(spec) && !settings.AllowPlainHTTP:
+		return nil, failure.Stalled(v1alpha1.ReasonNotEncrypted, nil,
+			"spec.s3.endpoint %s is plain HTTP: whoever is in between can read and change what is delivered. Use https://; an administrator can allow it with --allow-plain-http", spec.S3.Endpoint)
 	case spec.S3 != nil:
-		return openS3(ctx, *spec.S3, keys.S3, policy)
+		return openS3(ctx, *spec.S3, spec.Retention, keys.S3, policy)
 	case spec.SFTP != nil:
 		return openSFTP(*spec.SFTP, keys.SFTP, policy)
 	}
 	return nil, failure.Stalled(v1alpha1.ReasonInvalidSpec, nil, "the ExportDestination names no kind of destination; give spec.filesystem, spec.s3 or spec.sftp")
+}
+
+// Encrypted reports whether what is delivered is encrypted on its way to a server. It is not asked of a filesystem.
+func Encrypted(spec v1alpha1.ExportDestinationSpec) bool {
+	return spec.S3 == nil || !strings.HasPrefix(strings.ToLower(spec.S3.Endpoint), "http:")
 }
 
 // Validate says what the schema can not say of a spec.

@@ -82,6 +82,9 @@ func clearParts(ctx context.Context, root *os.Root, of string) error {
 // removeParts removes the parts of a name and counts those that it left to their writers.
 func removeParts(root *os.Root, of string, forced bool) (held int, err error) {
 	directory, err := openDirectory(root, path.Dir(of))
+	if errors.Is(err, syscall.ENOTDIR) {
+		return 0, os.ErrNotExist // nothing of ours is where there is no directory
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -3,7 +3,6 @@ package destinations
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"io"
 	"net/http"
@@ -15,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/s3blob"
 	"gocloud.dev/gcerrors"
@@ -39,11 +40,14 @@ const (
 // bucket keeps objects in a bucket of a server that speaks the S3 protocol.
 type bucket struct {
 	blobs  *blob.Bucket
+	api    *s3.Client
 	client *http.Client
 	spec   v1alpha1.S3Destination
+	// removes is true where artifacts are to be removed with their runs.
+	removes bool
 }
 
-func openS3(ctx context.Context, spec v1alpha1.S3Destination, keys S3Keys, policy *outbound.Policy) (*bucket, error) {
+func openS3(ctx context.Context, spec v1alpha1.S3Destination, retention v1alpha1.RetentionPolicy, keys S3Keys, policy *outbound.Policy) (*bucket, error) {
 	settings, err := s3Settings(ctx, spec.Region, keys)
 	if err != nil {
 		return nil, failure.Transient(v1alpha1.ReasonInternal, err, "the operator's own AWS settings can not be read")
@@ -62,6 +66,7 @@ func openS3(ctx context.Context, spec v1alpha1.S3Destination, keys S3Keys, polic
 		o.UsePathStyle = spec.ForcePathStyle
 		if spec.Endpoint != "" { // whatever endpoint the operator's own settings name
 			o.BaseEndpoint = aws.String(spec.Endpoint)
+			o.APIOptions = append(o.APIOptions, addContentMD5)
 		}
 	})
 	blobs, err := s3blob.OpenBucket(ctx, client, spec.Bucket, &s3blob.Options{
@@ -73,7 +78,17 @@ func openS3(ctx context.Context, spec v1alpha1.S3Destination, keys S3Keys, polic
 	if spec.Prefix != "" {
 		blobs = blob.PrefixedBucket(blobs, spec.Prefix+"/")
 	}
-	return &bucket{blobs: blobs, client: reached, spec: spec}, nil
+	return &bucket{blobs: blobs, api: client, client: reached, spec: spec, removes: retention.Artifacts == v1alpha1.DeleteArtifacts}, nil
+}
+
+// addContentMD5 gives every upload the checksum that each server knows, and without which a bucket with Object Lock takes
+// nothing. Amazon's gets a newer one.
+func addContentMD5(stack *middleware.Stack) error {
+	switch stack.ID() {
+	case "PutObject", "UploadPart":
+		return smithyhttp.AddContentChecksumMiddleware(stack)
+	}
+	return nil
 }
 
 // s3Settings takes nothing from the operator's environment, files and identity for a bucket that has an access key of its own.
@@ -116,58 +131,6 @@ func (i identity) Retrieve(ctx context.Context) (aws.Credentials, error) {
 type identityError struct{ error }
 
 func (e *identityError) Unwrap() error { return e.error }
-
-// Check implements Destination. It ends with asking for what is not there, which some policies forbid and Stat needs.
-func (b *bucket) Check(ctx context.Context) error {
-	probe := probePrefix + rand.Text()
-	if err := b.blobs.WriteAll(ctx, probe, []byte(probe), nil); err != nil {
-		return b.failure(ctx, err)
-	}
-	content, err := b.begin(ctx, probe, len(probe)+1)
-	if err == nil && content != probe {
-		err = failure.Transient(v1alpha1.ReasonNotWritable, nil, "%s gives back other content than it was given", b.where())
-	}
-	cleaning, cancel := afterGrace(ctx)
-	defer cancel()
-	err = errors.Join(err, b.blobs.Delete(cleaning, probe))
-	if err == nil {
-		_, err = b.blobs.Exists(ctx, probe)
-	}
-	if err == nil {
-		err = b.removeStaleProbes(ctx)
-	}
-	return b.failure(ctx, err)
-}
-
-// begin gives no more than so many bytes of an object.
-func (b *bucket) begin(ctx context.Context, key string, most int) (string, error) {
-	reader, err := b.blobs.NewReader(ctx, key, nil)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = reader.Close() }() // only read
-	content, err := io.ReadAll(io.LimitReader(reader, int64(most)))
-	return string(content), err
-}
-
-// removeStaleProbes removes what checks left behind that ended with their operator.
-func (b *bucket) removeStaleProbes(ctx context.Context) error {
-	for probes := b.blobs.List(&blob.ListOptions{Prefix: probePrefix}); ; {
-		probe, err := probes.Next(ctx)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if time.Since(probe.ModTime) < probeAge {
-			continue
-		}
-		if err := b.blobs.Delete(ctx, probe.Key); err != nil && gcerrors.Code(err) != gcerrors.NotFound { // another operator was faster
-			return err
-		}
-	}
-}
 
 // Put implements Destination. An object of S3 appears when its upload is completed. Content that ends with an error, be
 // it that of a context that has ended, lets the upload be aborted, so that not even invisible parts remain.
@@ -225,15 +188,20 @@ func (b *bucket) notFound(ctx context.Context, key string) error {
 	return b.failure(ctx, err)
 }
 
-// Remove implements Destination.
-func (b *bucket) Remove(ctx context.Context, key string) error {
-	if err := ValidateKey(key); err != nil {
+// Remove implements Destination. Where there is nothing nothing is asked for: in a bucket with versions that would leave a mark.
+func (b *bucket) Remove(ctx context.Context, key string, object Object) error {
+	found, err := b.Stat(ctx, key)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil || !found.Same(object) {
 		return err
 	}
-	if err := b.blobs.Delete(ctx, key); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
-		return b.failure(ctx, err)
+	if err = b.remove(ctx, key); refusedToRemove(err) {
+		return failure.Transient(v1alpha1.ReasonNotRemovable, err,
+			"%s does not let %s be removed: the access key lacks s3:DeleteObject, or a rule of the bucket keeps it", b.where(), key)
 	}
-	return nil
+	return b.failure(ctx, err)
 }
 
 // Location implements Destination.

@@ -75,7 +75,10 @@ func (b *bucket) refusal(err error, code string) error {
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "XAdminUserNotFound":
 		return failure.Transient(v1alpha1.ReasonLoginRefused, err, "the server of %s refuses the access key (%s)", b.where(), code)
 	case "AccessDenied", "AllAccessDisabled", "Forbidden":
-		return failure.Transient(v1alpha1.ReasonNotWritable, err, "the access key may not read, write, delete and list in %s (%s)", b.where(), code)
+		if aboutEncryptionKey(err) {
+			return b.encryptionKey(err, code)
+		}
+		return failure.Transient(v1alpha1.ReasonNotWritable, err, "the access key may not do %s in %s (%s); it needs %s", operation(err), b.where(), code, rights)
 	case "QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "StorageFull":
 		return failure.Transient(v1alpha1.ReasonDestinationFull, err, "%s is full (%s); make room, and the run goes on", b.where(), code)
 	case "NotFound", "UnknownError": // the SDK's own words for an answer that has no code of S3
@@ -83,7 +86,34 @@ func (b *bucket) refusal(err error, code string) error {
 	case "SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout":
 		return failure.Transient(v1alpha1.ReasonDestinationUnreachable, err, "the server of %s can not answer at present (%s)", b.where(), code)
 	}
+	if strings.HasPrefix(code, "KMS.") {
+		return b.encryptionKey(err, code)
+	}
 	return failure.Transient(v1alpha1.ReasonNotWritable, err, "the server of %s refuses the request (%s)", b.where(), code)
+}
+
+// rights are what a run needs of an access key.
+const rights = "s3:PutObject and s3:GetObject, and s3:ListBucket to tell a file that is missing from one that it may not see"
+
+// operation is the request that a server has refused.
+func operation(err error) string {
+	var of *smithy.OperationError
+	if errors.As(err, &of) {
+		return of.OperationName
+	}
+	return "what a run needs"
+}
+
+// aboutEncryptionKey reports whether a server has refused a request for the key that it encrypts the bucket with. It has no code
+// for that.
+func aboutEncryptionKey(err error) bool {
+	var refused smithy.APIError
+	return errors.As(err, &refused) && strings.Contains(refused.ErrorMessage(), "kms:")
+}
+
+func (b *bucket) encryptionKey(err error, code string) error {
+	return failure.Transient(v1alpha1.ReasonNotWritable, err,
+		"%s is encrypted with a key (SSE-KMS) that the access key may not use, or that is disabled (%s); allow it kms:GenerateDataKey and kms:Decrypt", b.where(), code)
 }
 
 // where names the bucket and the server, for people.

@@ -48,7 +48,7 @@ func TestFaultsOfAnS3ServerAreNamed(t *testing.T) {
 			spec, keys := s3Spec(bucket), keysOf(bucket)
 			test.change(t, spec.S3, &keys)
 			d := open(t, spec, keys, "")
-			expectFailure(t, d.Check(t.Context()), test.reason)
+			expectFailure(t, check(t.Context(), d), test.reason)
 			expectFailure(t, d.Put(t.Context(), key, describe("x"), strings.NewReader("x")), test.reason)
 			_, err := d.Stat(t.Context(), key)
 			if err == nil || errors.Is(err, destinations.ErrNotFound) {
@@ -84,7 +84,7 @@ func TestAnswersOfAnS3ServerAreNamed(t *testing.T) {
 			}))
 			t.Cleanup(server.Close)
 			d := openAt(t, server.URL)
-			expectFailure(t, d.Check(t.Context()), test.reason)
+			expectFailure(t, check(t.Context(), d), test.reason)
 			expectFailure(t, d.Put(t.Context(), key, describe("x"), strings.NewReader("x")), test.reason)
 		})
 	}
@@ -109,7 +109,7 @@ func TestTheWayToAnS3ServerIsNamedWhereItIsWrong(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			err := openAt(t, test.endpoint).Check(t.Context())
+			err := check(t.Context(), openAt(t, test.endpoint))
 			expectFailure(t, err, v1alpha1.ReasonDestinationUnreachable)
 			if !strings.Contains(err.Error(), test.says) {
 				t.Errorf("%q does not mention %q", err, test.says)
@@ -126,7 +126,7 @@ func TestAnOperatorWithoutIdentityIsTold(t *testing.T) {
 	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 	t.Setenv("HOME", t.TempDir())
 	d := open(t, v1alpha1.ExportDestinationSpec{S3: &v1alpha1.S3Destination{Bucket: "books", Region: "us-east-1", Endpoint: "http://127.0.0.1:9"}}, destinations.Keys{}, "")
-	expectFailure(t, d.Check(t.Context()), v1alpha1.ReasonLoginRefused)
+	expectFailure(t, check(t.Context(), d), v1alpha1.ReasonLoginRefused)
 }
 
 // TestAServerThatKnowsNoTrailersIsSentNone stands a proxy before the server that refuses what older servers refuse.
@@ -151,7 +151,7 @@ func TestAServerThatKnowsNoTrailersIsSentNone(t *testing.T) {
 	spec := s3Spec(bucket)
 	spec.S3.Endpoint = proxy.URL
 	d := open(t, spec, keysOf(bucket), "")
-	if err := d.Check(t.Context()); err != nil {
+	if err := check(t.Context(), d); err != nil {
 		t.Error(err)
 	}
 	for _, size := range []int{1, 10 << 20} {
@@ -195,15 +195,15 @@ func TestACheckRemovesWhatADeadOneLeft(t *testing.T) {
 	leave("books/a.csv")
 	young, old := s3Spec(bucket), s3Spec(bucket)
 	old.S3.Endpoint = proxy.URL
-	for _, check := range []struct {
+	for _, looked := range []struct {
 		spec v1alpha1.ExportDestinationSpec
 		left []string
-	}{{young, []string{"books/.ledgerport-probe-OLD", "books/a.csv"}}, {old, []string{"books/a.csv"}}} {
-		if err := open(t, check.spec, keysOf(bucket), "").Check(t.Context()); err != nil {
+	}{{young, []string{"books/.ledgerport-destination", "books/.ledgerport-probe-OLD", "books/a.csv"}}, {old, []string{"books/.ledgerport-destination", "books/a.csv"}}} {
+		if err := check(t.Context(), open(t, looked.spec, keysOf(bucket), "")); err != nil {
 			t.Fatal(err)
 		}
-		if left := bucket.Keys(t); !slices.Equal(left, check.left) {
-			t.Errorf("the bucket has %q, want %q", left, check.left)
+		if left := bucket.Keys(t); !slices.Equal(left, looked.left) {
+			t.Errorf("the bucket has %q, want %q", left, looked.left)
 		}
 	}
 }
@@ -219,7 +219,7 @@ func TestAServerThatNeverAnswersIsLeftWhenTheContextEnds(t *testing.T) {
 	d := openAt(t, "http://"+listen(t).Addr().String())
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	err := d.Check(ctx)
+	err := check(ctx, d)
 	expectFailure(t, err, v1alpha1.ReasonDestinationUnreachable)
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v is not the context's error", err)

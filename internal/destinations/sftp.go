@@ -3,8 +3,6 @@ package destinations
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"io"
 	"io/fs"
@@ -13,7 +11,6 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
@@ -94,64 +91,6 @@ func (s *fileServer) findRoot(client *remoteFiles) error {
 	return err
 }
 
-// Check implements Destination. It does all that Put, Stat and Remove do, in a directory of its own.
-func (s *fileServer) Check(ctx context.Context) error {
-	return s.session(ctx, func(client *remoteFiles) error {
-		directory := s.remote(probePrefix + rand.Text())
-		if err := client.Mkdir(directory); err != nil {
-			return s.explain(client, err, 0)
-		}
-		err := s.tryOut(ctx, client, path.Join(directory, "probe"))
-		if err := errors.Join(err, removeProbe(client, directory)); err != nil {
-			return err
-		}
-		return s.removeStaleProbes(client)
-	})
-}
-
-func (s *fileServer) tryOut(ctx context.Context, client *remoteFiles, probe string) error {
-	content := rand.Text()
-	sum := sha256.Sum256([]byte(content))
-	want := Object{Size: int64(len(content)), SHA256: hex.EncodeToString(sum[:])}
-	if err := s.put(ctx, client, probe, want, strings.NewReader(content)); err != nil {
-		return err
-	}
-	have, err := read(client, probe)
-	if err == nil && have != want {
-		err = failure.Transient(v1alpha1.ReasonNotWritable, nil, "%s gives back other content than it was given", s.where())
-	}
-	return err
-}
-
-// removeStaleProbes removes what checks left behind that ended with their operator, or with their connection.
-func (s *fileServer) removeStaleProbes(client *remoteFiles) error {
-	entries, err := client.ReadDir(s.spec.Path)
-	if errors.Is(err, errListing) {
-		return nil // what is between so much else stays, and is hidden
-	}
-	if err != nil {
-		return err
-	}
-	for _, entry := range entries {
-		if !strings.HasPrefix(entry.Name(), probePrefix) || time.Since(entry.ModTime()) < probeAge {
-			continue
-		}
-		if err := removeProbe(client, s.remote(entry.Name())); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// removeProbe removes the directory of a check with what is in it. Another operator may be faster.
-func removeProbe(client *remoteFiles, directory string) error {
-	entries, err := client.ReadDir(directory)
-	for _, entry := range entries {
-		err = errors.Join(err, ifThere(client.Remove(path.Join(directory, entry.Name()))))
-	}
-	return errors.Join(ifThere(err), ifThere(client.RemoveDirectory(directory)))
-}
-
 // ifThere drops the error of removing what is not there.
 func ifThere(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
@@ -169,7 +108,7 @@ func (s *fileServer) Put(ctx context.Context, key string, object Object, content
 	verified := newVerifier(contextReader{ctx, content}, object)
 	err := s.session(ctx, func(client *remoteFiles) error {
 		name := s.remote(key)
-		if err := client.MkdirAll(path.Dir(name)); err != nil {
+		if _, err := makeRemoteDirectories(client, path.Dir(name)); err != nil {
 			return s.explain(client, err, 0)
 		}
 		return s.put(ctx, client, name, object, verified)
@@ -206,12 +145,25 @@ func (s *fileServer) Stat(ctx context.Context, key string) (found Object, err er
 		return Object{}, err
 	}
 	err = s.session(ctx, func(client *remoteFiles) (err error) {
-		found, err = read(client, s.remote(key))
-		if errors.Is(err, fs.ErrNotExist) {
-			return ErrNotFound
-		}
+		found, err = look(client, s.remote(key))
 		return err
 	})
+	return found, err
+}
+
+// look describes what has a name, if it is a file.
+func look(client *remoteFiles, name string) (Object, error) {
+	entry, err := client.Lstat(name)
+	if err == nil && !entry.Mode().IsRegular() {
+		return Object{}, ErrOccupied
+	}
+	var found Object
+	if err == nil {
+		found, err = read(client, name)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return Object{}, ErrNotFound
+	}
 	return found, err
 }
 
@@ -227,7 +179,7 @@ func read(client *remoteFiles, name string) (Object, error) {
 
 // Remove implements Destination. It gives whoever writes the object time to finish, and takes with it what a dead or stopped
 // writer has written so far.
-func (s *fileServer) Remove(ctx context.Context, key string) error {
+func (s *fileServer) Remove(ctx context.Context, key string, object Object) error {
 	if err := ValidateKey(key); err != nil {
 		return err
 	}
@@ -236,11 +188,15 @@ func (s *fileServer) Remove(ctx context.Context, key string) error {
 		if err := clearRemoteParts(ctx, client, name); err != nil {
 			return err
 		}
-		if err := ifThere(client.Remove(name)); err != nil {
-			return err
+		found, err := look(client, name)
+		if errors.Is(err, ErrNotFound) || errors.Is(err, ErrOccupied) {
+			return nil
+		}
+		if err == nil && found.Same(object) {
+			err = ifThere(client.Remove(name))
 		}
 		s.syncDirectories(client, path.Dir(name))
-		return nil
+		return err
 	})
 }
 

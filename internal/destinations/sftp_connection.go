@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"os"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -33,6 +34,42 @@ var errListing = errors.New("the listing of a directory does not end")
 type remoteFiles struct {
 	*sftp.Client
 	wire *impatient
+}
+
+// errNoAnswer says that a server has answered a question with no more than that all is well.
+var errNoAnswer = errors.New("the server says that all is well, and not what was asked for")
+
+// Stat describes what a name leads to.
+func (f *remoteFiles) Stat(name string) (fs.FileInfo, error) {
+	return answered(f.Client.Stat(name))
+}
+
+// Lstat describes what has a name.
+func (f *remoteFiles) Lstat(name string) (fs.FileInfo, error) {
+	return answered(f.Client.Lstat(name))
+}
+
+// answered insists that a description of a file has one.
+func answered(entry fs.FileInfo, err error) (fs.FileInfo, error) {
+	if err != nil {
+		return nil, err
+	}
+	if stat, is := entry.Sys().(*sftp.FileStat); is && stat == nil {
+		return nil, errNoAnswer
+	}
+	return entry, nil
+}
+
+// Open opens a file to be read.
+func (f *remoteFiles) Open(name string) (*sftp.File, error) { return f.OpenFile(name, os.O_RDONLY) }
+
+// OpenFile opens a file.
+func (f *remoteFiles) OpenFile(name string, flags int) (*sftp.File, error) {
+	file, err := f.Client.OpenFile(name, flags)
+	if err == nil && file == nil {
+		err = errNoAnswer
+	}
+	return file, err
 }
 
 // ReadDir lists a directory. Where that is too much its error is errListing, and the connection is of no more use.

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"net"
 	"os"
-	"syscall"
 
 	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
@@ -46,10 +45,10 @@ func (s *fileServer) failure(ctx context.Context, err error) error {
 			"the user %s may not make, write, read, rename, list and remove files and directories in %s; correct their owner, or the server's settings", s.spec.User, s.where())
 	case errors.Is(err, fs.ErrNotExist):
 		return failure.Transient(v1alpha1.ReasonNotWritable, err, "%s was changed by somebody else in the middle of writing", s.where())
-	case errors.Is(err, syscall.ENOTDIR): // not the server's word, but the library's
-		return failure.Transient(v1alpha1.ReasonNotWritable, err, "%s has a file where the directory of the export or the run is to be; move it away", s.where())
 	case errors.Is(err, errListing):
 		return failure.Transient(v1alpha1.ReasonNotWritable, err, "a directory in %s has more names than can be listed (%d MiB of them); move away what is not ours", s.where(), mostListed>>20)
+	case errors.Is(err, errNoAnswer):
+		return failure.Transient(v1alpha1.ReasonNotWritable, err, "%s cannot be used: %s", s.where(), errNoAnswer)
 	case errors.As(err, &short):
 		return failure.Transient(v1alpha1.ReasonNotWritable, err, "%s has confirmed a file, and not kept all of it", s.where())
 	case errors.As(err, &refused):
@@ -67,7 +66,7 @@ func (s *fileServer) explain(client *remoteFiles, err error, size int64) error {
 	full := refused.Code == statusNoSpace || refused.Code == statusQuotaExceeded
 	if _, can := client.HasExtension(extensionStatVFS); can && !full {
 		volume, unknown := client.StatVFS(s.spec.Path)
-		full = unknown == nil && (volume.Bavail == 0 || volume.Bavail*volume.Frsize < uint64(max(size, 0)) || volume.Files > 0 && volume.Favail == 0)
+		full = unknown == nil && volume != nil && (volume.Bavail == 0 || volume.Bavail*volume.Frsize < uint64(max(size, 0)) || volume.Files > 0 && volume.Favail == 0)
 	}
 	if full {
 		return failure.Transient(v1alpha1.ReasonDestinationFull, err, "%s is full; make room, and the run goes on", s.where())

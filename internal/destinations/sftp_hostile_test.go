@@ -16,7 +16,7 @@ import (
 
 // Types of packets of the protocol. draft-ietf-secsh-filexfer-02, section 3
 const (
-	packetInit, packetVersion                                                = 1, 2
+	packetInit, packetVersion, packetLstat                                   = 1, 2, 7
 	packetOpen, packetRead, packetStat, packetOpenDirectory, packetReadNames = 3, 5, 17, 11, 12
 	packetStatus, packetHandle, packetData, packetNames, packetAttributes    = 101, 102, 103, 104, 105
 )
@@ -24,7 +24,7 @@ const (
 // endlessSFTP has a directory whose listing does not end, with a file that does not end, and says to everything else that
 // it is done.
 func endlessSFTP(channel ssh.Channel) {
-	const directory = 0o40755
+	const directory, regular = 0o40755, 0o100644
 	name := ssh.Marshal(struct {
 		Name, Long string
 		Flags      uint32
@@ -48,10 +48,33 @@ func endlessSFTP(channel ssh.Channel) {
 			kind, content = packetHandle, ssh.Marshal(struct{ Handle string }{"h"})
 		case packetRead:
 			kind, content = packetData, ssh.Marshal(struct{ Data []byte }{make([]byte, 1000)})
+		case packetLstat:
+			kind, content = packetAttributes, ssh.Marshal(struct{ Flags, Mode uint32 }{4, regular})
 		case packetReadNames:
 			kind, content = packetNames, append([]byte{0, 0, 0, 100}, strings.Repeat(string(name), 100)...)
 		}
 		packet := append(append([]byte{kind}, body[:4]...), content...) // its id is that of the question
+		if _, err := channel.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(packet))), packet...)); err != nil {
+			return
+		}
+	}
+}
+
+// contentSFTP says to everything that it is done, which is no answer to most questions.
+func contentSFTP(channel ssh.Channel) {
+	for {
+		var head [5]byte // length and type
+		if _, err := io.ReadFull(channel, head[:]); err != nil {
+			return
+		}
+		body := make([]byte, binary.BigEndian.Uint32(head[:])-1)
+		if _, err := io.ReadFull(channel, body); err != nil {
+			return
+		}
+		packet := append(append([]byte{packetStatus}, body[:4]...), 0, 0, 0, 0)
+		if head[4] == packetInit {
+			packet = []byte{packetVersion, 0, 0, 0, 3}
+		}
 		if _, err := channel.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(packet))), packet...)); err != nil {
 			return
 		}
@@ -63,9 +86,9 @@ func TestAnSFTPServerThatDoesNotEndIsLeft(t *testing.T) {
 	spec := serveSFTP(t, &ssh.ServerConfig{NoClientAuth: true}, endlessSFTP)
 	d := open(t, spec, destinations.Keys{SFTP: destinations.SFTPKeys{Password: []byte("hunter2")}}, "")
 	for name, call := range map[string]func(context.Context) error{
-		"checked": d.Check,
+		"checked": func(ctx context.Context) error { return check(ctx, d) },
 		"written": func(ctx context.Context) error { return d.Put(ctx, key, describe("x"), strings.NewReader("x")) },
-		"removed": func(ctx context.Context) error { return d.Remove(ctx, key) },
+		"removed": func(ctx context.Context) error { return d.Remove(ctx, key, describe("content")) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -73,11 +96,19 @@ func TestAnSFTPServerThatDoesNotEndIsLeft(t *testing.T) {
 			defer cancel()
 			err := call(ctx)
 			expectFailure(t, err, v1alpha1.ReasonNotWritable)
-			if err != nil && !strings.Contains(err.Error(), "more names than can be listed") {
+			if err != nil && !strings.Contains(err.Error(), "more names than can be listed") && !strings.Contains(err.Error(), markerName) {
 				t.Errorf("%q does not say why", err)
 			}
 		})
 	}
+	t.Run("that answers nothing", func(t *testing.T) {
+		t.Parallel()
+		d := open(t, serveSFTP(t, &ssh.ServerConfig{NoClientAuth: true}, contentSFTP), destinations.Keys{SFTP: destinations.SFTPKeys{Password: []byte("hunter2")}}, "")
+		_, missing := d.Stat(t.Context(), key)
+		for _, err := range []error{check(t.Context(), d), missing, d.Put(t.Context(), key, describe("x"), strings.NewReader("x")), d.Remove(t.Context(), key, describe("x"))} {
+			expectFailure(t, err, v1alpha1.ReasonNotWritable)
+		}
+	})
 	t.Run("read", func(t *testing.T) {
 		t.Parallel()
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)

@@ -85,7 +85,7 @@ func TestFaultsOfAnSFTPServerAreNamed(t *testing.T) {
 			spec, keys := sftpSpec(account), destinations.Keys{SFTP: destinations.SFTPKeys{PrivateKey: account.PrivateKey}}
 			test.change(t, account, spec.SFTP, &keys.SFTP)
 			d := open(t, spec, keys, "")
-			for _, err := range []error{d.Check(t.Context()), d.Put(t.Context(), key, describe("x"), strings.NewReader("x"))} {
+			for _, err := range []error{check(t.Context(), d), d.Put(t.Context(), key, describe("x"), strings.NewReader("x"))} {
 				expectFailure(t, err, test.reason)
 				if err != nil && !strings.Contains(err.Error(), test.says) {
 					t.Errorf("%q does not say %q", err, test.says)
@@ -138,9 +138,9 @@ func TestAnSFTPServerIsConnectedToAsThePolicyAllows(t *testing.T) {
 	for _, allowed := range [][]string{nil, {"sftp.example.com"}, {"10.0.0.0/8"}} {
 		policy, err := outbound.New(allowed)
 		must(t, err)
-		d, err := destinations.Open(t.Context(), sftpSpec(account), destinations.Keys{SFTP: destinations.SFTPKeys{PrivateKey: account.PrivateKey}}, destinations.Settings{}, policy)
+		d, err := destinations.Open(t.Context(), "acme", sftpSpec(account), destinations.Keys{SFTP: destinations.SFTPKeys{PrivateKey: account.PrivateKey}}, destinations.Settings{}, policy)
 		must(t, err)
-		expectFailure(t, d.Check(t.Context()), v1alpha1.ReasonHostNotAllowed)
+		expectFailure(t, check(t.Context(), d), v1alpha1.ReasonHostNotAllowed)
 	}
 }
 
@@ -171,7 +171,7 @@ func TestWhatIsWrittenForAnSFTPServerIsReadBeforeItIsAsked(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := destinations.Open(t.Context(), v1alpha1.ExportDestinationSpec{SFTP: &v1alpha1.SFTPDestination{KnownHosts: test.knownHosts}},
+			_, err := destinations.Open(t.Context(), "acme", v1alpha1.ExportDestinationSpec{SFTP: &v1alpha1.SFTPDestination{KnownHosts: test.knownHosts}},
 				destinations.Keys{SFTP: test.keys}, destinations.Settings{}, nil)
 			if test.reason != "" {
 				expectFailure(t, err, test.reason)
@@ -240,11 +240,11 @@ func TestAUserLogsInWithWhatTheServerAsksFor(t *testing.T) {
 			d := open(t, spec, destinations.Keys{SFTP: test.keys}, "")
 			s := subject{d, func() []string { return testsftp.Account{Directory: directory}.Files(t) }}
 			if test.reason != "" {
-				expectFailure(t, s.Check(t.Context()), test.reason)
+				expectFailure(t, check(t.Context(), s), test.reason)
 				s.holds(t)
 				return
 			}
-			must(t, s.Check(t.Context()))
+			must(t, check(t.Context(), s))
 			put(t, s, key, "content")
 			s.holds(t, key)
 		})
@@ -370,7 +370,7 @@ func TestAnSFTPServerThatStopsAnsweringIsLeftWhenTheContextEnds(t *testing.T) {
 		after int64
 		call  func(context.Context, destinations.Destination) error
 	}{
-		{"at the first word", 0, func(ctx context.Context, d destinations.Destination) error { return d.Check(ctx) }},
+		{"at the first word", 0, func(ctx context.Context, d destinations.Destination) error { return check(ctx, d) }},
 		{"in the middle of a file", 2 << 20, func(ctx context.Context, d destinations.Destination) error {
 			return d.Put(ctx, key, describe(content), strings.NewReader(content))
 		}},
@@ -399,7 +399,7 @@ func TestADeadlineThatAnSFTPServerLetsPassIsNamed(t *testing.T) {
 	d := open(t, spec, destinations.Keys{SFTP: destinations.SFTPKeys{PrivateKey: account.PrivateKey}}, "")
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	err := d.Check(ctx)
+	err := check(ctx, d)
 	expectFailure(t, err, v1alpha1.ReasonDestinationUnreachable)
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v is not the context's error", err)
@@ -410,7 +410,7 @@ func TestWhatADeadWriterLeftAtAnSFTPServerIsTakenAway(t *testing.T) {
 	t.Parallel()
 	for name, act := range map[string]func(*testing.T, subject){
 		"by the next one":            func(t *testing.T, s subject) { put(t, s, key, "content"); s.holds(t, key) },
-		"with its object":            func(t *testing.T, s subject) { must(t, s.Remove(t.Context(), key)); s.holds(t) },
+		"with its object":            func(t *testing.T, s subject) { must(t, s.Remove(t.Context(), key, describe("content"))); s.holds(t) },
 		"and nothing of a neighbour": func(t *testing.T, s subject) { put(t, s, key+".sig", "content"); s.holds(t, hiddenPart, key+".sig") },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -419,7 +419,7 @@ func TestWhatADeadWriterLeftAtAnSFTPServerIsTakenAway(t *testing.T) {
 			leftAt := filepath.Join(account.Directory, hiddenPart)
 			s := subjectOf(t, account)
 			put(t, s, key, "before") // which makes the directories
-			must(t, s.Remove(t.Context(), key))
+			must(t, s.Remove(t.Context(), key, describe("before")))
 			must(t, os.WriteFile(leftAt, []byte("half a file"), 0o600))
 			act(t, s)
 		})
@@ -439,7 +439,7 @@ func TestAWriterToAnSFTPServerThatWasStoppedPublishesNothingLater(t *testing.T) 
 	}()
 	<-begun
 	put(t, s, key, "content")
-	must(t, s.Remove(t.Context(), key))
+	must(t, s.Remove(t.Context(), key, describe("content")))
 	close(wake)
 	if err := <-late; err == nil {
 		t.Error("the writer that woke up says that its file is there")
@@ -460,7 +460,7 @@ func TestACheckOfAnSFTPServerRemovesWhatADeadOneLeft(t *testing.T) {
 		must(t, os.Chtimes(directory, at, at))
 	}
 	must(t, os.Chmod(account.Directory, 0o777))
-	must(t, s.Check(t.Context()))
+	must(t, check(t.Context(), s))
 	s.holds(t, ".ledgerport-probe-YOUNG/probe")
 }
 
@@ -471,9 +471,9 @@ func TestAnSFTPDirectoryMayHaveMuchThatIsNotOurs(t *testing.T) {
 		must(t, os.WriteFile(filepath.Join(account.Directory, fmt.Sprintf("statement-of-account-%06d.pdf", i)), nil, 0o600))
 	}
 	s := subjectOf(t, account)
-	must(t, s.Check(t.Context()))
+	must(t, check(t.Context(), s))
 	put(t, s, key, "content")
-	must(t, s.Remove(t.Context(), key))
+	must(t, s.Remove(t.Context(), key, describe("content")))
 }
 
 func TestAFullSFTPServerIsNamedAndKeepsNothing(t *testing.T) {
@@ -489,8 +489,8 @@ func TestAFullSFTPServerIsNamedAndKeepsNothing(t *testing.T) {
 	s.holds(t)
 	put(t, s, key, "what fits")
 	_ = os.WriteFile(filepath.Join(account.Directory, "rest"), make([]byte, 64<<10), 0o600) // takes all the room that is left
-	expectFailure(t, s.Check(t.Context()), v1alpha1.ReasonDestinationFull)
-	must(t, s.Remove(t.Context(), key))
+	expectFailure(t, check(t.Context(), s), v1alpha1.ReasonDestinationFull)
+	must(t, s.Remove(t.Context(), key, describe("what fits")))
 	s.holds(t, "rest")
 }
 

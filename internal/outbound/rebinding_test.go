@@ -105,12 +105,13 @@ func callers(t *testing.T, trap net.Listener) (others int) {
 
 func check(ctx context.Context, p *outbound.Policy, spec v1alpha1.ExportDestinationSpec) error {
 	keys := destinations.Keys{S3: destinations.S3Keys{AccessKeyID: "a", SecretAccessKey: "b"}, SFTP: destinations.SFTPKeys{Password: []byte("hunter2")}}
-	opened, err := destinations.Open(ctx, spec, keys, destinations.Settings{}, p)
+	opened, err := destinations.Open(ctx, "acme", spec, keys, destinations.Settings{AllowPlainHTTP: true}, p)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = opened.Close() }()
-	return opened.Check(ctx)
+	_, err = opened.Check(ctx, "")
+	return err
 }
 
 // resolveTo makes the process's resolver give these addresses for any name, answer by answer, over and over.

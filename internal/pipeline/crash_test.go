@@ -159,7 +159,7 @@ func (s *stage) files() map[string]file {
 	s.Helper()
 	found := map[string]file{}
 	s.must(filepath.WalkDir(s.exports, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
+		if err != nil || !entry.Type().IsRegular() || entry.Name() == ".ledgerport-destination" {
 			return err
 		}
 		content, err := os.ReadFile(path)
@@ -224,7 +224,7 @@ func newPipeline(database, exports, holder string, hook failpoint.Hook) *pipelin
 	return &pipeline.Pipeline{
 		Resolver: &references.Resolver{
 			Objects: objects, Secrets: credentials.Secrets{API: objects},
-			Destinations: destinations.Settings{FilesystemRoot: exports}, Exporters: builtin.Registry(),
+			Destinations: destinations.Settings{FilesystemRoot: exports, AllowPlainHTTP: true}, Exporters: builtin.Registry(),
 			Outbound: policy,
 		},
 		Holder: holder, Program: "Ledgerport", ProgramVersion: "test", Failpoints: hook,

@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"slices"
@@ -21,12 +20,15 @@ type presence int
 const (
 	absent  presence = iota
 	present          // with the recorded hash
-	foreign          // with another: it belongs to another run
+	foreign          // something else: a file of another run, a directory, a link
 )
 
 // deliver makes the artifact visible: its files in order, the manifest last. What the destination already holds with
 // the recorded hash is not written again.
 func (a *attempt) deliver(ctx context.Context) error {
+	if err := a.sameDestination(ctx); err != nil {
+		return err
+	}
 	have, err := a.delivered(ctx)
 	if err != nil {
 		return err
@@ -35,7 +37,7 @@ func (a *attempt) deliver(ctx context.Context) error {
 		if have[file.Name] == foreign {
 			return failure.On(v1alpha1.ConditionDestinationReady, failure.Stalled(v1alpha1.ReasonArtifactConflict, nil,
 				"%s holds another file than this run's; move it away, or start another run under a new name",
-				a.destination.Location(a.task.key(file.Name))))
+				a.artifact().Location(file.Name)))
 		}
 	}
 	if !a.whole(have) && len(a.spool.files) == 0 {
@@ -75,7 +77,7 @@ func (a *attempt) put(ctx context.Context, file *spoolFile, guard func(context.C
 		return guard(ctx)
 	}}
 	err := a.Failpoints.Around(failpoint.Put, func() error {
-		return a.destination.Put(ctx, a.task.key(file.Name), object(file.File), content)
+		return a.artifact().Put(ctx, file.Name, object(file.File), content)
 	})
 	return failure.On(v1alpha1.ConditionDestinationReady, err)
 }
@@ -129,19 +131,26 @@ func (a *attempt) retract(ctx context.Context, failed error) error {
 func (a *attempt) delivered(ctx context.Context) (map[string]presence, error) {
 	have := map[string]presence{}
 	for _, file := range a.run.Files {
-		found, err := a.destination.Stat(ctx, a.task.key(file.Name))
+		found, err := a.artifact().Stat(ctx, file.Name)
 		switch {
 		case errors.Is(err, destinations.ErrNotFound):
 			have[file.Name] = absent
+		case errors.Is(err, destinations.ErrOccupied):
+			have[file.Name] = foreign
 		case err != nil:
 			return nil, failure.On(v1alpha1.ConditionDestinationReady, err)
-		case found.SHA256 == file.SHA256 && found.Size == file.Size:
+		case found.Same(object(file)):
 			have[file.Name] = present
 		default:
 			have[file.Name] = foreign
 		}
 	}
 	return have, nil
+}
+
+// artifact is the directory of the run at its destination.
+func (a *attempt) artifact() destinations.Directory {
+	return destinations.Directory{Destination: a.destination, Path: a.task.directory()}
 }
 
 // whole says whether every file of the artifact is there.
@@ -154,7 +163,7 @@ func (a *attempt) artifactLocation() string {
 	if len(a.run.Files) == 0 {
 		return ""
 	}
-	return a.destination.Location(a.task.key(a.run.Files[0].Name))
+	return a.artifact().Location(a.run.Files[0].Name)
 }
 
 // release gives the claims of the run back. If its artifact is already whole at the destination somebody may have
@@ -244,15 +253,13 @@ func (a *attempt) deliverReceipt(ctx context.Context) error {
 		if err := a.openDestination(ctx); err != nil {
 			return err
 		}
-		if err := a.sameDestination(); err != nil {
-			return err
-		}
 	}
 	return a.deliver(ctx)
 }
 
 // withdraw removes what a destination has of an artifact that is not whole, the manifest first, or records the delivery of
-// one that is. What is not there is removed too: an attempt that was stopped may be about to put it there.
+// one that is. Of what is not there that is removed which an attempt that was stopped has hidden beside it, so that it can not
+// put it there any more. A file that the destination does not let be removed stays, without the manifest.
 func (a *attempt) withdraw(ctx context.Context) error {
 	if len(a.run.Files) == 0 {
 		return nil
@@ -260,7 +267,7 @@ func (a *attempt) withdraw(ctx context.Context) error {
 	if err := a.reopenDestination(ctx); err != nil {
 		return err
 	}
-	if err := a.sameDestination(); err != nil {
+	if err := a.sameDestination(ctx); err != nil {
 		return err
 	}
 	have, err := a.delivered(ctx)
@@ -271,10 +278,8 @@ func (a *attempt) withdraw(ctx context.Context) error {
 		return a.deliver(ctx)
 	}
 	for _, file := range slices.Backward(a.run.Files) {
-		if have[file.Name] == foreign {
-			continue
-		}
-		if err := a.remove(ctx, file); err != nil {
+		err := a.remove(ctx, file)
+		if err != nil && (file.Name == manifestName || failure.From(err).Reason != v1alpha1.ReasonNotRemovable) {
 			return err
 		}
 	}
@@ -283,15 +288,18 @@ func (a *attempt) withdraw(ctx context.Context) error {
 
 func (a *attempt) remove(ctx context.Context, file claims.File) error {
 	return failure.On(v1alpha1.ConditionDestinationReady, a.Failpoints.Around(failpoint.Withdraw, func() error {
-		return a.destination.Remove(ctx, a.task.key(file.Name))
+		return a.artifact().Remove(ctx, file.Name, object(file))
 	}))
 }
 
 // conclude makes the outcome from what is on record.
 func (a *attempt) conclude() error {
-	var manifest Manifest
-	if err := json.Unmarshal(a.run.Manifest, &manifest); err != nil {
-		return failure.Stalled(v1alpha1.ReasonInternal, err, "the manifest recorded for run %s can not be read", a.task.Name)
+	manifest, err := manifestOf(a.run)
+	if err != nil {
+		return err
+	}
+	if err := a.ownLocation(); err != nil {
+		return err
 	}
 	a.outcome.Committed = a.run.State == claims.StateCommitted
 	a.outcome.FirstVoucher, a.outcome.LastVoucher = a.run.FirstVoucher, a.run.LastVoucher

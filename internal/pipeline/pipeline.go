@@ -58,6 +58,10 @@ type inputs struct {
 	// Destination is the location that the run delivers to. It is no input of the bytes, but part of the artifact may be
 	// there already when the run is resumed.
 	Destination string `json:"destination"`
+	// Place and Marker say which destination that is; empty of runs that were begun before they were recorded, and the marker of
+	// a destination that has none.
+	Place  string `json:"destinationPlace,omitempty"`
+	Marker string `json:"destinationMarker,omitempty"`
 }
 
 // attempt is the state of one execution.
@@ -72,6 +76,7 @@ type attempt struct {
 	database    *claims.Database
 	ledger      claims.Ledger
 	destination destinations.Destination
+	checked     destinations.Checked // of the destination
 	run         claims.Run
 	inputs      inputs
 	credentials map[string][]byte

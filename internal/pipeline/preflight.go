@@ -46,6 +46,9 @@ func (a *attempt) preflight(ctx context.Context) error {
 	if known && a.run.State != claims.StateStarted {
 		return a.resume(ctx)
 	}
+	if err := a.checkDestination(ctx); err != nil {
+		return err
+	}
 	return a.start(ctx)
 }
 
@@ -54,10 +57,13 @@ func (a *attempt) openRest(ctx context.Context) error {
 	if _, err := a.database.Inspect(ctx); err != nil {
 		return failure.On(v1alpha1.ConditionSourceReady, err)
 	}
-	if err := a.openDestination(ctx); err != nil {
-		return err
-	}
-	return references.CheckDestination(ctx, a.destination)
+	return a.openDestination(ctx)
+}
+
+// checkDestination writes where the run will. It is only done where the run may write.
+func (a *attempt) checkDestination(ctx context.Context) (err error) {
+	a.checked, err = references.CheckDestination(ctx, a.destination, a.task.exportDirectory())
+	return err
 }
 
 // findCredentials makes sure, in the first moment of a run and before anything is connected to, that all that it logs in
@@ -155,6 +161,11 @@ func (a *attempt) lookUp(ctx context.Context) (known bool, err error) {
 	if err != nil {
 		return false, failure.On(v1alpha1.ConditionSourceReady, err)
 	}
+	if known {
+		if err := a.ownRecord(); err != nil {
+			return false, err
+		}
+	}
 	if known && (a.run.Type == claims.TypeReversal) != (a.task.Type == v1alpha1.RunReversal) {
 		a.outcome.Record = RecordEmpty
 		return false, failure.Stalled(v1alpha1.ReasonRunNameTaken, nil, "a run of this name is recorded, and it is of type %s; give this one another name", a.run.Type)
@@ -241,7 +252,10 @@ func (a *attempt) start(ctx context.Context) error {
 	if err != nil || a.run.State == claims.StateStarted {
 		return failure.On(v1alpha1.ConditionSourceReady, err)
 	}
-	return a.recall() // another process was faster
+	if err := a.recall(); err != nil { // another process was faster
+		return err
+	}
+	return a.sameDestination(ctx)
 }
 
 // present are the inputs as the resources have them now.
@@ -257,6 +271,7 @@ func (a *attempt) present(ctx context.Context) (inputs, error) {
 		Posting: spec.Posting, TimeZone: spec.TimeZone,
 		CreatedAt: a.task.CreatedAt, Cutoff: a.task.Cutoff,
 		ProgramVersion: a.ProgramVersion, Source: references.SourceKey(a.export).String(), Destination: a.destination.Location(""),
+		Place: a.destination.Place(), Marker: a.checked.Marker,
 	}, nil
 }
 
@@ -265,7 +280,10 @@ func (a *attempt) resume(ctx context.Context) error {
 	if err := a.recall(); err != nil {
 		return err
 	}
-	if err := a.sameDestination(); err != nil {
+	if err := a.sameDestination(ctx); err != nil {
+		return err
+	}
+	if err := a.checkDestination(ctx); err != nil {
 		return err
 	}
 	return a.takeOver(ctx)
@@ -287,28 +305,6 @@ func (a *attempt) recall() error {
 		return err
 	}
 	return a.compile(recorded, a.run.Series)
-}
-
-// inputsOf reads the inputs that are on record of a run.
-func inputsOf(run claims.Run) (recorded inputs, err error) {
-	if err := json.Unmarshal(run.Inputs, &recorded); err != nil {
-		return recorded, failure.Stalled(v1alpha1.ReasonInternal, err, "the inputs recorded for run %s can not be read; was it begun by a newer operator?", run.Name)
-	}
-	return recorded, nil
-}
-
-// sameDestination insists that the run ends where it began: part of its artifact may be there, and could be imported.
-func (a *attempt) sameDestination() error {
-	recorded, err := inputsOf(a.run)
-	if err != nil {
-		return err
-	}
-	if present := a.destination.Location(""); present != recorded.Destination {
-		return failure.On(v1alpha1.ConditionDestinationReady, failure.Transient(v1alpha1.ReasonDestinationChanged, nil,
-			"the run delivers to %s, where part of it may be already, and the export's destination is now %s; change it back until the run has ended",
-			recorded.Destination, present))
-	}
-	return nil
 }
 
 // compile makes mapper and exporter from inputs.

@@ -41,6 +41,9 @@ func (a *attempt) preparePreview(ctx context.Context) error {
 	if err := a.openRest(ctx); err != nil {
 		return err
 	}
+	if err := a.checkDestination(ctx); err != nil {
+		return err
+	}
 	present, err := a.present(ctx)
 	if err != nil {
 		return err

@@ -40,9 +40,9 @@ func (a *attempt) settle(ctx context.Context, system map[string]string, unfinish
 		return failure.On(v1alpha1.ConditionSourceReady, err)
 	}
 	a.spool.discard()
-	var manifest Manifest
-	if err := json.Unmarshal(a.run.Manifest, &manifest); err != nil {
-		return failure.Stalled(v1alpha1.ReasonInternal, err, "the manifest recorded for run %s can not be read", a.task.Name)
+	manifest, err := manifestOf(a.run)
+	if err != nil {
+		return err
 	}
 	if totals.Acknowledged > 0 {
 		if err := a.spoolReceipt(ctx); err != nil {

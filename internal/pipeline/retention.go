@@ -12,7 +12,7 @@ import (
 
 // removeArtifact removes the files of a committed run, the manifest first, and puts that on record. Only what has the
 // hash on record is removed: what somebody else put under a name of the run stays, and so does everything where the export
-// delivers to another destination by now.
+// delivers to another destination by now, which is the failure DestinationChanged.
 func (a *attempt) removeArtifact(ctx context.Context) error {
 	if err := a.openDatabase(ctx); err != nil {
 		return err
@@ -27,18 +27,10 @@ func (a *attempt) removeArtifact(ctx context.Context) error {
 	if err := a.openDestination(ctx); err != nil {
 		return err
 	}
-	recorded, err := inputsOf(a.run)
-	if err != nil || recorded.Destination != a.destination.Location("") {
-		return err
-	}
-	have, err := a.delivered(ctx)
-	if err != nil {
+	if err := a.sameDestination(ctx); err != nil {
 		return err
 	}
 	for _, file := range slices.Backward(a.run.Files) {
-		if have[file.Name] != present {
-			continue
-		}
 		if err := a.remove(ctx, file); err != nil {
 			return err
 		}

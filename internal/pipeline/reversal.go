@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"slices"
@@ -126,9 +125,9 @@ func (a *attempt) recordReversal(ctx context.Context, source claims.Run, r *rend
 // cancelsOut insists that a reversal comes to the totals in the manifest of the run that it reverses, debit and credit
 // exchanged, in every currency.
 func cancelsOut(source claims.Run, r *rendering) error {
-	var manifest Manifest
-	if err := json.Unmarshal(source.Manifest, &manifest); err != nil {
-		return failure.Stalled(v1alpha1.ReasonInternal, err, "the manifest recorded for run %s can not be read", source.Name)
+	manifest, err := manifestOf(source)
+	if err != nil {
+		return err
 	}
 	exchanged := func(s sum) manifestSum {
 		s.debit, s.credit, s.payable = s.credit, s.debit, -s.payable

@@ -137,17 +137,25 @@ func (t Task) identity(organizationID string) claims.RunIdentity {
 // previews is the directory of previews at a destination. No namespace can have this name, because it is not a DNS label.
 const previews = "_preview"
 
-// key is where a file of the run is at the destination. Each attempt of a preview has a directory of its own, because no
+// exportDirectory is where the directories of the runs of the export are at the destination.
+func (t Task) exportDirectory() string {
+	if t.Type == v1alpha1.RunPreview {
+		return path.Join(previews, t.Namespace, t.Export)
+	}
+	return path.Join(t.Namespace, t.Export)
+}
+
+// directory is where the files of the run are at the destination. Each attempt of a preview has a directory of its own, because no
 // record tells one that wakes up late that another has delivered meanwhile; without a number there is only one.
-func (t Task) key(file string) string {
-	run := path.Join(t.Namespace, t.Export, t.Name)
+func (t Task) directory() string {
+	run := path.Join(t.exportDirectory(), t.Name)
 	if t.Type != v1alpha1.RunPreview {
-		return path.Join(run, file)
+		return run
 	}
 	attempt := ""
 	if t.Number > 0 {
 		uid, _, _ := strings.Cut(t.RunID, "-")
 		attempt = fmt.Sprintf("%s-%d", uid, t.Number)
 	}
-	return path.Join(previews, run, attempt, file)
+	return path.Join(run, attempt)
 }

@@ -59,7 +59,7 @@ func (r *Resolver) OpenDestination(ctx context.Context, destination *v1alpha1.Ex
 			PrivateKey: found.Data[named.PrivateKeyKey], Passphrase: found.Data[named.PassphraseKey], Password: found.Data[named.PasswordKey],
 		}
 	}
-	opened, err := destinations.Open(ctx, destination.Spec, keys, r.Destinations, r.Outbound)
+	opened, err := destinations.Open(ctx, destination.Namespace, destination.Spec, keys, r.Destinations, r.Outbound)
 	return opened, connectionFailure(v1alpha1.ConditionDestinationReady, err)
 }
 
@@ -74,7 +74,8 @@ func connectionFailure(condition string, err error) error {
 	return failure.On(condition, err)
 }
 
-// CheckDestination writes to a destination for a check, and puts a failure on the condition that it concerns.
-func CheckDestination(ctx context.Context, destination destinations.Destination) error {
-	return connectionFailure(v1alpha1.ConditionDestinationReady, destination.Check(ctx))
+// CheckDestination writes to a directory of a destination for a check, and puts a failure on the condition that it concerns.
+func CheckDestination(ctx context.Context, destination destinations.Destination, directory string) (destinations.Checked, error) {
+	checked, err := destination.Check(ctx, directory)
+	return checked, connectionFailure(v1alpha1.ConditionDestinationReady, err)
 }

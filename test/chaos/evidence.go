@@ -151,13 +151,18 @@ func rows[T any](ctx context.Context, conn *pgx.Conn, query string, scan pgx.Row
 // readDirectory reads every file below the operators' root, under the location that a run would record.
 func (e *evidence) readDirectory(root string) error {
 	return filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || strings.HasPrefix(entry.Name(), ".probe") || entry.Name() == fillerName {
+		if err != nil || entry.IsDir() || ofChecks(name) || entry.Name() == fillerName {
 			return err
 		}
 		content, err := os.ReadFile(name)
 		e.files["file://"+name] = content
 		return err
 	})
+}
+
+// ofChecks reports whether a name is of what checks write: they are under way, and leave a marker.
+func ofChecks(name string) bool {
+	return strings.Contains(name, "/.ledgerport-probe-") || strings.HasPrefix(name, ".ledgerport-probe-") || path.Base(name) == ".ledgerport-destination"
 }
 
 func (e *evidence) readBucket(ctx context.Context, store *s3.Client) error {
@@ -168,7 +173,7 @@ func (e *evidence) readBucket(ctx context.Context, store *s3.Client) error {
 			return err
 		}
 		for _, object := range page.Contents {
-			if strings.HasPrefix(*object.Key, ".ledgerport-probe-") {
+			if ofChecks(*object.Key) {
 				continue
 			}
 			got, err := store.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(bucket), Key: object.Key})
