@@ -139,6 +139,8 @@ type next struct {
 
 // decide applies the schedule and the newest request to the present.
 func (r *AccountingExportReconciler) decide(export *v1alpha1.AccountingExport, runs []v1alpha1.ExportRun, checks *checks) next {
+	// A schedule may go by this operator's clock: the name of a slot's run is the same whoever creates it, and a wrong clock makes it
+	// early or late. What it exports is decided by its cutoff and by the database.
 	now := r.Clock.Now()
 	slots := schedule.Decide(schedule.Inputs{
 		Schedule: checks.schedule, Now: now, Handled: handledSlot(export, runs, now),

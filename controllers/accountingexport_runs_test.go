@@ -115,3 +115,77 @@ func TestHandledSlotIsTheNewestKnown(t *testing.T) {
 func runIn(name string, phase v1alpha1.RunPhase) v1alpha1.ExportRun {
 	return v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: v1alpha1.ExportRunStatus{Phase: phase}}
 }
+
+// TestRunsThatWereAppliedAgainTakeNoRealOnesPlace is of a directory with a backup that is applied: the clocks of the database and
+// of the operator are apart.
+func TestRunsThatWereAppliedAgainTakeNoRealOnesPlace(t *testing.T) {
+	t.Parallel()
+	at := func(run v1alpha1.ExportRun, minutes int, recovered bool) v1alpha1.ExportRun {
+		run.Status.CompletedAt, run.Status.Recovered = &metav1.Time{Time: noon.Add(time.Duration(minutes) * time.Minute)}, recovered
+		return run
+	}
+	real := []v1alpha1.ExportRun{at(runIn("a", v1alpha1.RunSucceeded), 0, false), at(runIn("b", v1alpha1.RunFailed), 1, false)}
+	told := func(runs ...v1alpha1.ExportRun) *v1alpha1.AccountingExport {
+		export := &v1alpha1.AccountingExport{}
+		summarize(export, real)
+		slices.SortFunc(runs, olderFirst)
+		summarize(export, runs)
+		return export
+	}
+	for name, applied := range map[string][]v1alpha1.ExportRun{
+		"an older success":                             {at(runIn("old", v1alpha1.RunSucceeded), -60, true)},
+		"a success that the database says was later":   {at(runIn("old", v1alpha1.RunSucceeded), 20, true)},
+		"a cancelled and a failed one, and a success":  {at(runIn("c", v1alpha1.RunCancelled), -9, true), at(runIn("f", v1alpha1.RunFailed), 9, true), at(runIn("s", v1alpha1.RunSucceeded), 30, true)},
+		"one of which nobody knows yet that it is old": {runIn("old", v1alpha1.RunRunning)},
+		"none": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if export := told(append(applied, real...)...); export.Status.LastRun.Name != "b" || export.Status.LastSuccessfulRun.Name != "a" {
+				t.Errorf("the last run is %s, and the last successful one %s", export.Status.LastRun.Name, export.Status.LastSuccessfulRun.Name)
+			}
+			if export := told(applied...); export.Status.LastRun.Name != "b" || export.Status.LastSuccessfulRun.Name != "a" {
+				t.Errorf("without the ExportRuns of the others the last run is %s, and the last successful one %s", export.Status.LastRun.Name, export.Status.LastSuccessfulRun.Name)
+			}
+		})
+	}
+	t.Run("they are told of if there is nothing else, the newest last", func(t *testing.T) {
+		t.Parallel()
+		export := &v1alpha1.AccountingExport{}
+		summarize(export, []v1alpha1.ExportRun{at(runIn("x", v1alpha1.RunSucceeded), -5, true), at(runIn("y", v1alpha1.RunSucceeded), -4, true)})
+		if export.Status.LastRun.Name != "y" {
+			t.Errorf("the last run is %s", export.Status.LastRun.Name)
+		}
+	})
+	t.Run("they leave the history before any other", func(t *testing.T) {
+		t.Parallel()
+		two := int32(2)
+		runs := []v1alpha1.ExportRun{at(runIn("a", v1alpha1.RunSucceeded), 0, false), at(runIn("b", v1alpha1.RunSucceeded), 1, false), at(runIn("old", v1alpha1.RunSucceeded), 20, true)}
+		if left := superfluous(v1alpha1.HistoryLimits{Succeeded: &two}, runs); len(left) != 1 || left[0].Name != "old" {
+			t.Errorf("%d runs are superfluous, want the one that was applied again", len(left))
+		}
+	})
+	t.Run("they answer no slot but their own", func(t *testing.T) {
+		t.Parallel()
+		export := &v1alpha1.AccountingExport{ObjectMeta: metav1.ObjectMeta{Name: "monthly", CreationTimestamp: metav1.Time{Time: noon.Add(-time.Hour)}}}
+		export.Status.LastScheduleTime = &metav1.Time{Time: noon}
+		old := at(runIn("monthly-1", v1alpha1.RunSucceeded), 20, true)
+		old.Spec.Slot = &metav1.Time{Time: noon.Add(-30 * time.Minute)}
+		if got := handledSlot(export, []v1alpha1.ExportRun{old}, noon.Add(time.Hour)); !got.Equal(noon) {
+			t.Errorf("the handled slot is %s, want the newest", got)
+		}
+	})
+}
+
+func TestSummaryOfARunUnderWayStandsBesideASuccessAndNoFailure(t *testing.T) {
+	t.Parallel()
+	for phase, want := range map[v1alpha1.RunPhase]string{v1alpha1.RunSucceeded: "next", v1alpha1.RunFailed: "last", v1alpha1.RunIncomplete: "last", v1alpha1.RunCancelled: "last"} {
+		last := runIn("last", phase)
+		last.Status.CompletedAt = &metav1.Time{Time: noon}
+		export := &v1alpha1.AccountingExport{}
+		summarize(export, []v1alpha1.ExportRun{last, runIn("next", v1alpha1.RunRunning)})
+		if export.Status.LastRun.Name != want {
+			t.Errorf("after one that is %s the last run is %s, want %s", phase, export.Status.LastRun.Name, want)
+		}
+	}
+}

@@ -140,7 +140,7 @@ func (r *ExportRunReconciler) reconcile(ctx context.Context, run *v1alpha1.Expor
 
 // lead asks the executor where the run stands, and for the next attempt when that is due.
 func (r *ExportRunReconciler) lead(ctx context.Context, run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, after *afterwards) (_ ctrl.Result, err error) {
-	now := r.Clock.Now()
+	now := r.Clock.Now() // for when to try again, and for people: over other processes' attempts the database's clock decides
 	state := r.Executor.Observe(string(run.UID))
 	if ending(run) && !state.Task.Release && state.Phase.UnderWay() {
 		r.Executor.Cancel(string(run.UID))
@@ -177,7 +177,7 @@ func (r *ExportRunReconciler) lead(ctx context.Context, run *v1alpha1.ExportRun,
 		wait(run, blocked, now)
 		return ctrl.Result{RequeueAfter: longestBackoff}, nil
 	}
-	if wait := untilAttempt(run, now); wait > 0 {
+	if wait := untilAttempt(run, export, now); wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
 	origin, err := r.source(ctx, run, export)

@@ -313,19 +313,29 @@ func waitsForSeries(run *v1alpha1.ExportRun) bool {
 	return run.Status.Phase == v1alpha1.RunRetrying && readyReason(run) == v1alpha1.ReasonSeriesBusy
 }
 
-// untilAttempt is how long the next attempt has to wait. The first attempt to give claims back does not wait.
-func untilAttempt(run *v1alpha1.ExportRun, now time.Time) time.Duration {
+// untilAttempt is how long the next attempt has to wait. The first attempt to give claims back does not wait. An operator whose
+// clock was ahead may have written a time that no backoff comes to: then the attempt is due. The database decides whether it may
+// touch anything, so that one that begins early is harmless.
+func untilAttempt(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, now time.Time) time.Duration {
 	if run.Status.NextAttemptAt == nil || ending(run) && run.Status.Phase == v1alpha1.RunRetrying {
 		return 0
 	}
-	return run.Status.NextAttemptAt.Sub(now)
+	wait := run.Status.NextAttemptAt.Sub(now)
+	if wait > max(longestBackoff, initialBackoff(export)) {
+		return 0
+	}
+	return wait
+}
+
+func initialBackoff(export *v1alpha1.AccountingExport) time.Duration {
+	if initial := export.Spec.Retry.InitialBackoff; initial != nil {
+		return initial.Duration
+	}
+	return 10 * time.Second
 }
 
 func nextAttempt(export *v1alpha1.AccountingExport, failures int32, now time.Time) *metav1.Time {
-	wait := 10 * time.Second
-	if initial := export.Spec.Retry.InitialBackoff; initial != nil {
-		wait = initial.Duration
-	}
+	wait := initialBackoff(export)
 	for range max(0, min(failures-1, 20)) {
 		wait = min(2*wait, longestBackoff)
 	}

@@ -280,3 +280,14 @@ func TestRunsThatWaitAreToldOfWhatChangesForThem(t *testing.T) {
 		}
 	}
 }
+
+func TestAttemptDoesNotWaitForTheClockOfAnotherOperator(t *testing.T) {
+	t.Parallel()
+	for ahead, want := range map[time.Duration]time.Duration{-20 * time.Minute: -20*time.Minute + 10*time.Second, 0: 10 * time.Second, 20 * time.Minute: 0} {
+		run := runIn("a", v1alpha1.RunRetrying)
+		run.Status.NextAttemptAt = nextAttempt(&v1alpha1.AccountingExport{}, 1, noon.Add(ahead))
+		if got := untilAttempt(&run, &v1alpha1.AccountingExport{}, noon); got != want {
+			t.Errorf("after an operator that is %s ahead the next attempt waits %s, want %s", ahead, got, want)
+		}
+	}
+}

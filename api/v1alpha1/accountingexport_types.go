@@ -190,7 +190,8 @@ type AccountingExportStatus struct {
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
-	// LastRun is the newest run of type Export.
+	// LastRun is the newest run of type Export. One that has not ended takes the place of a success only: a failure stays until
+	// another run has ended. One that was applied again takes the place of no other.
 	// +optional
 	LastRun *RunSummary `json:"lastRun,omitempty"`
 	// LastSuccessfulRun is the newest run of type Export that succeeded.

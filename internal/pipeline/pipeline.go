@@ -157,7 +157,7 @@ func (a *attempt) execute(ctx context.Context) error {
 func (a *attempt) stage(ctx context.Context, stage v1alpha1.RunStage, step func(context.Context) error) error {
 	a.progress.stage.Store(&stage)
 	a.outcome.Stage = stage
-	start := time.Now()
+	start := time.Now() //nolint:forbidigo // how long a stage takes
 	err := step(ctx)
 	a.outcome.StageSeconds[stage] += time.Since(start).Seconds()
 	return err

@@ -18,8 +18,8 @@ func (a *attempt) removeArtifact(ctx context.Context) error {
 		return err
 	}
 	known, err := a.lookUp(ctx)
-	if err != nil && failure.From(err).Reason == v1alpha1.ReasonOtherCluster {
-		return nil // its files are not this cluster's
+	if ofOtherCluster(err) { // whose files they are
+		return nil
 	}
 	if err != nil || !known || a.run.State != claims.StateCommitted || a.run.ArtifactRemovedAt != nil {
 		return err
@@ -38,4 +38,8 @@ func (a *attempt) removeArtifact(ctx context.Context) error {
 	return failure.On(v1alpha1.ConditionSourceReady, a.Failpoints.Around(failpoint.MarkRemoved, func() error {
 		return a.database.MarkArtifactRemoved(ctx, a.run.ID)
 	}))
+}
+
+func ofOtherCluster(err error) bool {
+	return err != nil && failure.From(err).Reason == v1alpha1.ReasonOtherCluster
 }
