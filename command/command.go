@@ -14,6 +14,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/exporters/builtin"
+	"github.com/ledgerport/ledgerport/internal/printable"
 )
 
 // Main runs the command with the arguments of the process and ends the process. The exporters come on top of the built-in
@@ -23,7 +24,7 @@ func Main(more ...exporters.Exporter) {
 	err := run(ctx, more)
 	stop()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "ledgerport:", err)
+		fmt.Fprintln(os.Stderr, "ledgerport:", printable.Line(err.Error(), printable.Message))
 		os.Exit(1)
 	}
 }

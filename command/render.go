@@ -13,6 +13,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/internal/offline"
+	"github.com/ledgerport/ledgerport/internal/printable"
 )
 
 func renderCommand(registry *exporters.Registry) *cobra.Command {
@@ -51,7 +52,8 @@ EXPORT-SLOT, where SLOT is the time of the slot in unix minutes. With --limit it
 			outcomes, err := found.Render(command.Context(), rendering)
 			for _, name := range slices.Sorted(maps.Keys(outcomes)) {
 				result := outcomes[name].Result
-				fmt.Fprintf(command.OutOrStdout(), "%s: %d claims, %d held, %s, %s\n", name, result.Claims, result.Held, result.Total, cmp.Or(result.Location, "nothing to deliver"))
+				line := fmt.Sprintf("%s: %d claims, %d held, %s, %s", name, result.Claims, result.Held, result.Total, cmp.Or(result.Location, "nothing to deliver"))
+				fmt.Fprintln(command.OutOrStdout(), printable.Line(line, printable.Message))
 			}
 			return err
 		},

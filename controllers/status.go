@@ -15,6 +15,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/printable"
 )
 
 // maxMessage bounds messages of conditions (32768 in the API) and notes of events (1024).
@@ -116,14 +117,5 @@ func announce(recorder events.EventRecorder, object runtime.Object, before, afte
 	}
 }
 
-// shorten cuts a message at a character boundary.
-func shorten(message string) string {
-	if len(message) <= maxMessage {
-		return message
-	}
-	cut := maxMessage
-	for cut > 0 && message[cut]&0xC0 == 0x80 {
-		cut--
-	}
-	return message[:cut] + "…"
-}
+// shorten makes a message one line that is short enough and harmless.
+func shorten(message string) string { return printable.Line(message, maxMessage) }

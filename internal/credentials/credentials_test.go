@@ -80,9 +80,9 @@ func TestAForeignMessageIsOneShortLine(t *testing.T) {
 	secrets := Secrets{API: fake.NewClientBuilder().Build()}
 	for message, want := range map[string]string{
 		"403 from\nvault":          "403 from vault",
-		"\x1b[31mred\x00\u202e":    " [31mred  ",
-		strings.Repeat("x", 1<<20): strings.Repeat("x", 300) + "…",
-		strings.Repeat("ø", 1<<10): strings.Repeat("ø", 150) + "…",
+		"\x1b[31mred\x00\u202e":    `\x1b[31mred\x00\u202e`,
+		strings.Repeat("x", 1<<20): strings.Repeat("x", 297) + "…",
+		strings.Repeat("ø", 1<<10): strings.Repeat("ø", 148) + "…",
 	} {
 		if got := secrets.passOn(t.Context(), message, "acme", "portal"); got != want {
 			t.Errorf("%.40q became %.400q", message, got)

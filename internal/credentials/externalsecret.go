@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	externalsecrets "github.com/external-secrets/external-secrets/apis/externalsecrets/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -19,6 +18,7 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/printable"
 )
 
 // ExternalSecretKind is the kind of the External Secrets Operator that is followed.
@@ -98,9 +98,6 @@ func readyCondition(external *externalsecrets.ExternalSecret) *externalsecrets.E
 	return nil
 }
 
-// longestForeignMessage bounds what is passed on of a message that others wrote, in bytes.
-const longestForeignMessage = 300
-
 // passOn makes the message of an ExternalSecret one short line. A provider that quotes a value of the Secret is not passed
 // on at all, and neither is one where that can not be excluded.
 func (s Secrets) passOn(ctx context.Context, message, namespace, secret string) string {
@@ -109,16 +106,7 @@ func (s Secrets) passOn(ctx context.Context, message, namespace, secret string) 
 	if err != nil && !apierrors.IsNotFound(err) || quotes(message, bound.Data) {
 		return "its message is not shown here, because it may quote a value of the Secret; see its own status"
 	}
-	line := strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, message)
-	if len(line) > longestForeignMessage {
-		line = strings.ToValidUTF8(line[:longestForeignMessage], "") + "…"
-	}
-	return line
+	return printable.Line(message, printable.Quote)
 }
 
 // quotes says whether a message holds a value of a Secret, a line of one, or one as base64. Texts of a few characters are in every

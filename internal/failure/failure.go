@@ -5,11 +5,9 @@ package failure
 import (
 	"errors"
 	"fmt"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/printable"
 )
 
 // Error is a failure that a person may have to act on.
@@ -35,28 +33,12 @@ func (e *Error) Unwrap() error { return e.Cause }
 
 // Transient is a failure that may heal: it is retried with backoff.
 func Transient(reason v1alpha1.Reason, cause error, format string, args ...any) *Error {
-	return &Error{Reason: reason, Cause: cause, Message: line(fmt.Sprintf(format, args...))}
+	return &Error{Reason: reason, Cause: cause, Message: printable.Line(fmt.Sprintf(format, args...), printable.Message)}
 }
 
 // Stalled is a failure that no retry can heal.
 func Stalled(reason v1alpha1.Reason, cause error, format string, args ...any) *Error {
-	return &Error{Reason: reason, Cause: cause, Message: line(fmt.Sprintf(format, args...)), Stalled: true}
-}
-
-// longest is what a message may have, in bytes: part of it may be words of a server that a tenant has chosen.
-const longest = 4096
-
-// line makes one short line of a message, without characters that a terminal obeys.
-func line(message string) string {
-	if len(message) > longest {
-		message = message[:longest] + "…"
-	}
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) && r != utf8.RuneError {
-			return r
-		}
-		return ' '
-	}, message)
+	return &Error{Reason: reason, Cause: cause, Message: printable.Line(fmt.Sprintf(format, args...), printable.Message), Stalled: true}
 }
 
 // On says which condition a failure makes False. An error that is no failure, and a failure that already names a

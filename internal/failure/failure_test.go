@@ -12,9 +12,9 @@ func TestAMessageIsOneShortLineThatNoTerminalObeys(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"plain, größer €":                       "plain, größer €",
-		"red \x1b[31m, \r\n and \x00\u202e\x9b": "red  [31m,    and    ",
+		"red \x1b[31m, \r\n and \x00\u202e\x9b": `red \x1b[31m,    and \x00\u202e\x9b`,
 		"\u2028next":                            " next",
-		strings.Repeat("x", 1<<20):              strings.Repeat("x", 4096) + "…",
+		strings.Repeat("x", 1<<20):              strings.Repeat("x", 4093) + "…",
 	} {
 		for _, failed := range []*failure.Error{
 			failure.Transient(v1alpha1.ReasonDatabaseError, nil, "%s", text), failure.Stalled(v1alpha1.ReasonInvalidSpec, nil, "%s", text),

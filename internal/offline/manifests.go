@@ -19,6 +19,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/yaml"
+
+	"github.com/ledgerport/ledgerport/internal/printable"
 )
 
 // Stdin is the path that stands for standard input.
@@ -43,7 +45,7 @@ type Finding struct {
 	Problem string
 }
 
-// String gives FILE:LINE: RESOURCE: PROBLEM.
+// String returns FILE:LINE: RESOURCE: PROBLEM on one line: resources may be of somebody else.
 func (f Finding) String() string {
 	text := f.File + ":"
 	if f.Line > 0 {
@@ -52,7 +54,7 @@ func (f Finding) String() string {
 	if f.Resource != "" {
 		text += " " + f.Resource + ":"
 	}
-	return text + " " + f.Problem
+	return printable.Line(text+" "+f.Problem, printable.Message)
 }
 
 // at is a finding about a field, whose line it looks up.

@@ -324,7 +324,7 @@ func (p *posting) record(ctx context.Context, vouchers []sent, answers []exporte
 		pending := p.pending(&vouchers[i])
 		switch {
 		case answer.Verdict == exporters.Accepted:
-			recorded[i].State, recorded[i].Reference = claims.VoucherAcknowledged, oneLine(answer.Reference)
+			recorded[i].State, recorded[i].Reference = claims.VoucherAcknowledged, p.quoted(answer.Reference)
 		case answer.Verdict == exporters.Rejected && pending != nil:
 			unsettled, rest = pending, append(rest, vouchers[i])
 		case answer.Verdict == exporters.Rejected:

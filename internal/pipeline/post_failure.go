@@ -2,11 +2,11 @@ package pipeline
 
 import (
 	"strings"
-	"unicode"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/printable"
 )
 
 // systemFailure says what is wrong with an accounting system.
@@ -24,9 +24,6 @@ func (a *attempt) systemFailure(system *exporters.SystemError) error {
 	}
 }
 
-// longestMessage bounds what is kept of a message of the system, in characters.
-const longestMessage = 300
-
 // quoted is a message of the system as it may be shown: short, on one line, without a credential.
 func (a *attempt) quoted(message string) string {
 	for _, secret := range a.credentials {
@@ -34,19 +31,5 @@ func (a *attempt) quoted(message string) string {
 			message = strings.ReplaceAll(message, string(secret), "…")
 		}
 	}
-	return oneLine(message)
-}
-
-func oneLine(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) { // which a terminal would obey
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(text, ""))
-	text = strings.Join(strings.Fields(text), " ")
-	if characters := []rune(text); len(characters) > longestMessage {
-		return string(characters[:longestMessage-1]) + "…"
-	}
-	return text
+	return printable.Line(strings.TrimSpace(message), printable.Quote)
 }
