@@ -16,6 +16,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/uuid"
@@ -40,6 +41,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/outbound"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
+	"github.com/ledgerport/ledgerport/internal/printable"
 	"github.com/ledgerport/ledgerport/internal/references"
 )
 
@@ -51,6 +53,7 @@ type managerOptions struct {
 	leaderElectionNamespace        string
 	limits                         limitOptions
 	filesystemRoot, spoolDirectory string
+	spoolLimit, spoolTotalLimit    string
 	recheckInterval                time.Duration
 	environmentCredentials         bool
 	ambientCredentials             bool
@@ -69,7 +72,7 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 		Short: "Run the operator",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			log := logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, nil))
+			log := logr.FromSlogHandler(printable.Handler(slog.NewJSONHandler(os.Stderr, nil)))
 			ctrl.SetLogger(log)
 			klog.SetLogger(log) // what the Kubernetes client says
 			limitMemory(log)
@@ -94,6 +97,8 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 	flags.StringVar(&options.filesystemRoot, "filesystem-root", "/exports", "directory that holds every filesystem destination")
 	flags.BoolVar(&options.sharedPaths, "filesystem-shared-paths", false, "let spec.filesystem.path begin at --filesystem-root, whichever namespace names it, as older versions did; only where all tenants trust each other")
 	flags.BoolVar(&options.plainHTTP, "allow-plain-http", false, "let buckets be reached at endpoints without TLS")
+	flags.StringVar(&options.spoolLimit, "spool-limit", "2Gi", "most that the artifact of one run may take in the spool directory, compressed")
+	flags.StringVar(&options.spoolTotalLimit, "spool-total-limit", "8Gi", "most that all artifacts together may take there")
 	flags.StringVar(&options.spoolDirectory, "spool-directory", "", "directory for artifacts while they are rendered; empty is the system's directory for temporary files")
 	flags.StringSliceVar(&options.allowedHosts, "allowed-hosts", []string{outbound.AnyHost},
 		"hosts that databases, destinations and accounting systems may be at: names, *.example.com, addresses, networks; addresses of loopback, link-local and metadata services only where a network of theirs is listed")
@@ -201,8 +206,12 @@ func setup(ctx context.Context, mgr ctrl.Manager, options managerOptions, regist
 	if err != nil {
 		return err
 	}
+	space, err := spoolSpace(options)
+	if err != nil {
+		return err
+	}
 	runs := executor.NewInProcess(&pipeline.Pipeline{
-		Resolver: resolver, Holder: holder(), Cluster: cluster, SpoolDirectory: options.spoolDirectory,
+		Resolver: resolver, Holder: holder(), Cluster: cluster, SpoolDirectory: options.spoolDirectory, SpoolSpace: space,
 		Program: "Ledgerport", ProgramVersion: buildVersion(), Failpoints: failpoint.FromEnvironment(),
 	}, options.limits.runs)
 	if err := mgr.Add(runs); err != nil {
@@ -222,6 +231,22 @@ func setup(ctx context.Context, mgr ctrl.Manager, options managerOptions, regist
 		return err
 	}
 	return mgr.AddReadyzCheck("caches", cachesSynced(mgr))
+}
+
+// spoolSpace reads the limits of the spool.
+func spoolSpace(options managerOptions) (*pipeline.SpoolSpace, error) {
+	space := &pipeline.SpoolSpace{}
+	for _, limit := range []struct {
+		flag, text string
+		into       *int64
+	}{{"spool-limit", options.spoolLimit, &space.Attempt}, {"spool-total-limit", options.spoolTotalLimit, &space.Total}} {
+		quantity, err := resource.ParseQuantity(limit.text)
+		if err != nil || quantity.Sign() <= 0 {
+			return nil, fmt.Errorf("--%s is %q; give a number of bytes such as 2Gi", limit.flag, limit.text)
+		}
+		*limit.into = quantity.Value()
+	}
+	return space, nil
 }
 
 // apiServer gives the addresses of the API server, which nobody is to reach through the operator: all those that the name has

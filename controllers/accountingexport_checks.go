@@ -7,6 +7,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/credentials"
@@ -62,7 +63,7 @@ func (c *checks) checkSource(ctx context.Context, resolver *references.Resolver,
 	if err != nil {
 		return err
 	}
-	if err := c.readiness("ClaimSource", source, source.Status.Conditions); err != nil || source.Status.LedgerID == "" {
+	if err := c.readiness("ClaimSource", source, export.Namespace, source.Status.Conditions); err != nil || source.Status.LedgerID == "" {
 		return err
 	}
 	return resolver.ExpectLedger(ctx, source.Status.LedgerID, source, export)
@@ -76,7 +77,7 @@ func (c *checks) checkMapping(ctx context.Context, resolver *references.Resolver
 	if err != nil {
 		return err
 	}
-	return c.readiness("ChartOfAccounts", chart, chart.Status.Conditions)
+	return c.readiness("ChartOfAccounts", chart, export.Namespace, chart.Status.Conditions)
 }
 
 func (c *checks) checkDestination(ctx context.Context, resolver *references.Resolver, export *v1alpha1.AccountingExport) error {
@@ -84,7 +85,7 @@ func (c *checks) checkDestination(ctx context.Context, resolver *references.Reso
 	if err != nil {
 		return err
 	}
-	if err := c.readiness("ExportDestination", destination, destination.Status.Conditions); err != nil {
+	if err := c.readiness("ExportDestination", destination, export.Namespace, destination.Status.Conditions); err != nil {
 		return err
 	}
 	for _, refused := range destination.Status.Refused {
@@ -113,14 +114,23 @@ func (c *checks) checkCredentials(ctx context.Context, r *AccountingExportReconc
 	return nil
 }
 
-// readiness passes on what a referenced object says of itself, in its own words. What it says of credentials counts for
-// the export's too.
-func (c *checks) readiness(kind string, object metav1.Object, conditions []metav1.Condition) error {
-	name := kind + " " + object.GetNamespace() + "/" + object.GetName()
+// readiness passes on what a referenced object says of itself: in its own words in its namespace, and the reason alone elsewhere.
+// What it says of credentials counts for the export's too.
+func (c *checks) readiness(kind string, object metav1.Object, reader string, conditions []metav1.Condition) error {
+	key := types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()}
+	name := kind + " " + key.String()
+	passOn := func(said *metav1.Condition) *failure.Error {
+		if key.Namespace != reader {
+			return failure.Transient(said.Reason, nil, "%s", references.ElsewhereNotReady(kind, key, said.Reason))
+		}
+		return failure.Transient(said.Reason, nil, "%s: %s", name, said.Message)
+	}
 	switch said := meta.FindStatusCondition(conditions, v1alpha1.ConditionCredentialsReady); {
 	case said == nil:
 	case said.Status == metav1.ConditionFalse && c.credentials == nil:
-		c.credentials = failure.Transient(said.Reason, nil, "%s: %s", name, said.Message)
+		c.credentials = passOn(said)
+	case said.Reason == v1alpha1.ReasonEnvironmentFallback && key.Namespace != reader:
+		c.fallback = name + " has its credentials from the operator's environment; its own status says why"
 	case said.Reason == v1alpha1.ReasonEnvironmentFallback:
 		c.fallback = name + ": " + said.Message
 	}
@@ -129,7 +139,7 @@ func (c *checks) readiness(kind string, object metav1.Object, conditions []metav
 	case ready == nil || ready.ObservedGeneration != object.GetGeneration():
 		return failure.Transient(v1alpha1.ReasonChecking, nil, "%s was not checked yet", name)
 	case ready.Status != metav1.ConditionTrue:
-		return failure.Transient(ready.Reason, nil, "%s: %s", name, ready.Message)
+		return passOn(ready)
 	}
 	return nil
 }

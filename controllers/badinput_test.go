@@ -156,7 +156,7 @@ func TestClaimsThatCanNotBePostedAreHeldAndTheOthersGoOn(t *testing.T) {
 		{"no lines", application.Claim{Lines: []application.Line{}}, "NoLines"},
 		{"an amount finer than its currency", application.Claim{Lines: with(func(l *application.Line) { l.Gross = "10.005" })}, "AmountTooPrecise"},
 		{"a tax larger than its amount", application.Claim{Lines: with(func(l *application.Line) { l.Tax = "11.00" })}, "TaxExceedsAmount"},
-		{"a text of a megabyte", application.Claim{Lines: with(func(l *application.Line) { l.Description = strings.Repeat("x", 1<<20) })}, "InvalidText"},
+		{"a text of a megabyte", application.Claim{Lines: with(func(l *application.Line) { l.Description = strings.Repeat("x", 1<<20) })}, "TooLarge"},
 		{"control characters", application.Claim{Lines: with(func(l *application.Line) { l.Description = "a\x01b" })}, "InvalidText"},
 		{"base amounts of another currency than the claim's", application.Claim{Lines: with(func(l *application.Line) { l.BaseGross = "99.00" })}, "MixedCurrencies"},
 		{"a foreign currency without base amounts", application.Claim{Currency: "USD", Lines: with(func(*application.Line) {})}, "MissingBaseAmount"},

@@ -17,7 +17,9 @@ var hostileTexts = []string{
 }
 
 func harmless(text string) bool {
-	return !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point) })
+	return !strings.ContainsFunc(text, func(r rune) bool {
+		return !unicode.IsPrint(r) || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point)
+	})
 }
 
 func TestForeignTexts(t *testing.T) {

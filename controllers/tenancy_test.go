@@ -2,6 +2,7 @@ package controllers_test
 
 import (
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/outbound"
+	"github.com/ledgerport/ledgerport/test/closedport"
 	"github.com/ledgerport/ledgerport/test/testdb"
 	"github.com/ledgerport/ledgerport/test/tests3"
 	"github.com/ledgerport/ledgerport/test/testsftp"
@@ -107,6 +109,32 @@ func TestRunWhoseAccessWasWithdrawnGivesItsClaimsBack(t *testing.T) {
 	w.cancel(run)
 	eventually(w, run, runIs(v1alpha1.RunCancelled))
 	w.nothingHappened()
+}
+
+// TestAnotherNamespaceSeesTheReasonAndNoHost has a run under way when the database and the directory of another namespace fail.
+func TestAnotherNamespaceSeesTheReasonAndNoHost(t *testing.T) {
+	t.Parallel()
+	elsewhere := home(t)
+	w := newWorld(t, elsewhere)
+	p := w.partsOfTwo(elsewhere)
+	run := w.retryingRunOf(p)
+	eventually(w, run, func(run *v1alpha1.ExportRun) string {
+		return condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonDestinationFull,
+			"ExportDestination "+elsewhere+"/"+p.destination.Name+" is not ready")
+	})
+	address := closedport.New(t).String()
+	w.merge(p.secret, fmt.Sprintf(`{"stringData":{"url":%q}}`, changeURL(w, func(u *url.URL) { u.Host = address })))
+	eventually(w, p.source, func(source *v1alpha1.ClaimSource) string {
+		return condition(source.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonDatabaseUnreachable, address)
+	})
+	says := "ClaimSource " + elsewhere + "/" + p.source.Name + " is not ready (DatabaseUnreachable); its own status says more"
+	eventually(w, w.export(), func(export *v1alpha1.AccountingExport) string {
+		return condition(export.Status.Conditions, v1alpha1.ConditionSourceReady, metav1.ConditionFalse, v1alpha1.ReasonDatabaseUnreachable, says)
+	})
+	eventually(w, run, func(run *v1alpha1.ExportRun) string {
+		return condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonDatabaseUnreachable, says)
+	})
+	w.neverSays(address)
 }
 
 // TestRunIsNotTakenForReleasedByASourceThatNeverAdmittedIt has the source of a run replaced by one of its name that leads to

@@ -35,7 +35,18 @@ type chart struct {
 	rounding   *rounding // nil: a claim that leaves a residue is held
 	suspense   string    // account for unmatched lines; empty where they are held
 	problems   []error
+	compiled   map[compiledKey]*expression.Program // of the chart's rules, each once
+	sources    int                                 // bytes of those
+	tooMany    bool                                // of them, which was said
 }
+
+type compiledKey struct{ source, result string }
+
+// Bounds of what the expressions of a chart take to compile and to keep. One that is there several times counts once.
+const (
+	MaxExpressions      = 1000
+	MaxExpressionsBytes = 64 << 10
+)
 
 type rounding struct {
 	account string
@@ -47,7 +58,7 @@ const defaultRoundingLimit = "1.00"
 
 // compileChart compiles a chart, and finds everything that is wrong with it.
 func compileChart(spec *v1alpha1.ChartOfAccountsSpec) (*chart, error) {
-	c := &chart{accounts: map[string]string{}, taxCodes: map[string]v1alpha1.TaxCode{}, offset: spec.Offset}
+	c := &chart{compiled: map[compiledKey]*expression.Program{}, accounts: map[string]string{}, taxCodes: map[string]v1alpha1.TaxCode{}, offset: spec.Offset}
 	c.compileBooks(spec)
 	c.requireAccount("spec.offset.account", spec.Offset.Account)
 	if spec.Rounding != nil {
@@ -117,10 +128,24 @@ func (c *chart) compileRule(index int, spec *v1alpha1.MappingRule) {
 }
 
 func (c *chart) compileExpression(field, source string, result *cel.Type) *expression.Program {
+	key := compiledKey{source, result.String()}
+	if program, known := c.compiled[key]; known {
+		return program
+	}
+	c.sources += len(source)
+	if len(c.compiled) >= MaxExpressions || c.sources > MaxExpressionsBytes {
+		if !c.tooMany {
+			c.wrong(field, "the chart has more than %d different expressions, or more than %d KiB of them; use match.categories, and fewer and shorter expressions",
+				MaxExpressions, MaxExpressionsBytes>>10)
+		}
+		c.tooMany = true
+		return nil
+	}
 	program, err := lineScope().Compile(source, result)
 	if err != nil {
 		c.wrong(field, "%s", err)
 	}
+	c.compiled[key] = program // nil is wrong once
 	return program
 }
 

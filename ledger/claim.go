@@ -21,6 +21,16 @@ type Claim struct {
 	Lines       []Line
 }
 
+// Bounds of one claim. What is beyond them is no expense claim, and would take memory that is for all.
+const (
+	// MaxLines of a claim.
+	MaxLines = 10_000
+	// MaxClaimSize bounds what a claim, and the dimensions that a chart gives it, take in memory, about, in bytes.
+	MaxClaimSize = 8 << 20
+	// MaxDimensions of a line.
+	MaxDimensions = 100
+)
+
 // Line is one expense of a claim.
 type Line struct {
 	Number int

@@ -8,6 +8,8 @@ type HoldReason string
 const (
 	// HoldUnmapped: a line matches no rule of the chart.
 	HoldUnmapped HoldReason = "Unmapped"
+	// HoldTooLarge: the claim has more lines or longer texts than is possible.
+	HoldTooLarge HoldReason = "TooLarge"
 	// HoldNoLines: the claim has no lines.
 	HoldNoLines HoldReason = "NoLines"
 	// HoldDuplicateClaim: the claim's id is that of another row, too.

@@ -17,6 +17,7 @@ type Mapper struct {
 	series     string
 	currencies map[string]Currency // of the claims so far
 	sum        claimSum
+	given      int // bytes of the dimensions that rules gave to the claim so far
 	variables  lineVariables
 }
 
@@ -37,6 +38,9 @@ func (m *Mapper) Map(ctx context.Context, claim *Claim, voucher *Voucher) error 
 		return err
 	}
 	for i := range claim.Lines {
+		if err := ctx.Err(); err != nil { // a claim of many lines and rules takes a while
+			return err
+		}
 		if err := m.post(ctx, claim, &claim.Lines[i], voucher); err != nil {
 			return err
 		}
@@ -69,7 +73,7 @@ func (m *Mapper) begin(claim *Claim, voucher *Voucher) error {
 	if err != nil {
 		return err
 	}
-	m.sum = claimSum{currency: currency, base: m.chart.base}
+	m.sum, m.given = claimSum{currency: currency, base: m.chart.base}, 0
 	*voucher = Voucher{
 		Series: m.series, FiscalYear: m.chart.fiscalYear.Year(date), PostingDate: date,
 		Text: oneLine(claim.Description), ClaimID: claim.ID,
@@ -153,6 +157,9 @@ func (m *Mapper) dimensions(ctx context.Context, claim *Claim, line *Line, found
 			return hold(claim, HoldInvalidText, "what %s of the chart gives for line %d %s", found.dimensionField(dimension.name), line.Number, problem)
 		}
 		if text = oneLine(text); text != "" {
+			if m.given += len(text); m.given > MaxClaimSize {
+				return hold(claim, HoldTooLarge, "what the chart's rules give for the dimensions of its lines has more than %d MiB; let them give codes", MaxClaimSize>>20)
+			}
 			posting.Dimensions = append(posting.Dimensions, Dimension{Name: dimension.name, Value: text})
 		}
 	}

@@ -151,6 +151,10 @@ const (
 	ReasonDatabaseUnreachable Reason = "DatabaseUnreachable"
 	// ReasonDatabaseNotFound: the server has no database of that name.
 	ReasonDatabaseNotFound Reason = "DatabaseNotFound"
+	// ReasonSpoolFull: the operator's spool directory has no room for the artifact.
+	ReasonSpoolFull Reason = "SpoolFull"
+	// ReasonAnswerTooLarge: a server sends more than anything that is meant.
+	ReasonAnswerTooLarge Reason = "AnswerTooLarge"
 	// ReasonDatabaseError: the database refused a statement.
 	ReasonDatabaseError Reason = "DatabaseError"
 	// ReasonPermissionDenied: the role lacks a right.

@@ -24,8 +24,10 @@ const (
 	scope = "https://api.businesscentral.dynamics.com/.default"
 	// usualWait where Business Central asks to wait and does not say for how long.
 	usualWait = 10 * time.Second
-	// largestAnswer in bytes.
-	largestAnswer = 32 << 20
+	// leastWait and mostWait bound what a server may ask for.
+	leastWait, mostWait = 200 * time.Millisecond, 24 * time.Hour
+	// largestAnswer in bytes: to a batch of 100 operations, of which each has some thousand.
+	largestAnswer = 1 << 20
 )
 
 // client speaks to the API of one environment, waits where it is asked to, and gets a new token where the old one expired.
@@ -159,12 +161,7 @@ func refusedCredentials(what string, body json.RawMessage, cause error) error {
 
 // wait does as Retry-After says, seconds or a date, if the context does not end before.
 func wait(ctx context.Context, header http.Header) error {
-	pause := usualWait
-	if seconds, err := strconv.Atoi(header.Get("Retry-After")); err == nil && seconds >= 0 {
-		pause = time.Duration(seconds) * time.Second
-	} else if at, err := http.ParseTime(header.Get("Retry-After")); err == nil {
-		pause = max(0, time.Until(at))
-	}
+	pause := retryAfter(header.Get("Retry-After"), time.Now())
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < pause {
 		return &exporters.SystemError{Problem: exporters.Unreachable,
 			Message: fmt.Sprintf("Business Central has too much to do and wants to be asked again in %s, which is after the attempt's deadline", pause)}
@@ -177,6 +174,17 @@ func wait(ctx context.Context, header http.Header) error {
 	case <-ctx.Done():
 		return fmt.Errorf("waiting for Business Central: %w", ctx.Err())
 	}
+}
+
+// retryAfter is for how long a server wants to be left alone: seconds or a date, within bounds.
+func retryAfter(text string, now time.Time) time.Duration {
+	pause := usualWait
+	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil && seconds >= 0 {
+		pause = time.Duration(min(seconds, int64(mostWait/time.Second))) * time.Second
+	} else if at, err := http.ParseTime(text); err == nil {
+		pause = at.Sub(now) // which stops at the longest that there is
+	}
+	return min(max(pause, leastWait), mostWait)
 }
 
 // problem gives code and message of an error's body.

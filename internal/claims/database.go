@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"io"
 	"maps"
 	"net/url"
 	"slices"
@@ -16,7 +15,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
-	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failure"
@@ -26,9 +24,8 @@ const (
 	defaultConnectTimeout = 5 * time.Second
 	// cancelGrace is how long a connection waits for the server to end a query that was cancelled.
 	cancelGrace = 2 * time.Second
-	// largestMessage is what a server may send at once, in bytes: the memory is all tenants'. The largest that is meant is a line
-	// with the texts of its claim, which are held from far less on.
-	largestMessage = 64 << 20
+	// longestURL of a connection, in bytes: each host that it names is tried, and kept several times.
+	longestURL = 8 << 10
 	// statementCache is the largest number of statements that the library may keep for a connection.
 	statementCache = 512
 	// timeoutSlack is added to timeouts that the server keeps, so that the context's end is always noticed first.
@@ -107,6 +104,9 @@ func parseURL(text string) (*pgx.ConnConfig, error) {
 		return failure.Stalled(v1alpha1.ReasonMalformedURL, nil,
 			"the connection URL %s; it must look like postgres://user:password@host:5432/database?sslmode=verify-full", problem)
 	}
+	if len(text) > longestURL {
+		return nil, malformed("is too long")
+	}
 	parsed, err := url.Parse(strings.TrimSpace(text))
 	if err != nil {
 		return nil, malformed("is not a URL")
@@ -140,11 +140,7 @@ func parseURL(text string) (*pgx.ConnConfig, error) {
 	}
 	config.StatementCacheCapacity = min(config.StatementCacheCapacity, statementCache) // it is allocated at once
 	config.DescriptionCacheCapacity = min(config.DescriptionCacheCapacity, statementCache)
-	config.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
-		frontend := pgproto3.NewFrontend(r, w)
-		frontend.SetMaxBodyLen(largestMessage)
-		return frontend
-	}
+	config.BuildFrontend = metered(func(*meter) {}) // of connections that others open, as migrations do
 	config.RuntimeParams["application_name"] = "ledgerport"
 	config.RuntimeParams["timezone"] = "UTC"
 	config.RuntimeParams["datestyle"] = "ISO"
@@ -187,10 +183,14 @@ var files = []string{"passfile", "service", "servicefile", "sslcert", "sslkey"}
 func (d *Database) connect(ctx context.Context) (*pgx.Conn, error) {
 	limited, cancel := context.WithTimeout(ctx, d.options.ConnectTimeout)
 	defer cancel()
-	conn, err := pgx.ConnectConfig(limited, d.config)
+	var newest *meter // one for each address that is tried
+	config := d.config.Copy()
+	config.BuildFrontend = metered(func(m *meter) { newest = m })
+	conn, err := pgx.ConnectConfig(limited, config)
 	if err != nil {
 		return nil, connectFailure(ctx, d.config, d.options.ConnectTimeout, err)
 	}
+	conn.PgConn().CustomData()[meterKey] = newest
 	return conn, nil
 }
 
@@ -216,6 +216,7 @@ func (d *Database) transact(ctx context.Context, options pgx.TxOptions, organiza
 	if err != nil {
 		return err
 	}
+	defer meterOf(conn).record()()
 	tx, err := conn.BeginTx(ctx, options)
 	if err != nil {
 		return classify(ctx, "beginning a transaction", err)
@@ -268,6 +269,7 @@ func disown(ctx context.Context, tx pgx.Tx, runID string) error {
 // lookUp runs a query for one row in a transaction that sees an organisation, or the one run of an id, whoever's it is:
 // the other is empty.
 func lookUp(ctx context.Context, conn *pgx.Conn, organizationID, runID string, scan func(pgx.Row) error, query string, arguments ...any) error {
+	defer meterOf(conn).record()()
 	var batch pgx.Batch // one way to the server and back, and one transaction
 	batch.Queue(`SELECT set_config('ledgerport.organization_id', $1, true), set_config('ledgerport.run_id', $2, true)`, organizationID, runID)
 	batch.Queue(query, arguments...).QueryRow(scan)

@@ -47,6 +47,9 @@ func classify(ctx context.Context, doing string, err error) error {
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s: %w", doing, ctx.Err())
 	}
+	if much := tooMuch(doing, err); much != nil {
+		return much
+	}
 	var refused *pgconn.PgError
 	if !errors.As(err, &refused) {
 		return failure.Transient(v1alpha1.ReasonDatabaseUnreachable, err, "%s: the connection to the database was lost", doing)
@@ -76,6 +79,9 @@ func connectFailure(ctx context.Context, config *pgx.ConnConfig, timeout time.Du
 		return refused
 	}
 	where := net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port)))
+	if much := tooMuch("connecting to the database at "+where, err); much != nil {
+		return much
+	}
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) {
 		switch refused.Code {

@@ -23,30 +23,8 @@ import (
 
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/test/hostilepg"
 )
-
-// hostile listens like a server of PostgreSQL that a tenant has made, and gives its address.
-func hostile(t *testing.T, serve func(net.Conn)) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	go func() {
-		for {
-			connection, err := listener.Accept()
-			if err != nil {
-				return // the test has ended
-			}
-			go func() {
-				defer func() { _ = connection.Close() }()
-				serve(connection)
-			}()
-		}
-	}()
-	return listener.Addr().String()
-}
 
 // announcing sends the head of a message of so many bytes in answer to whatever comes, and waits.
 func announcing(kind byte, length uint32) func(net.Conn) {
@@ -102,7 +80,7 @@ func TestOpen_IsNotHarmedByAServer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			url := "postgres://app:s3cret@" + hostile(t, test.serve) + "/app?sslmode=disable" + test.parameters
+			url := "postgres://app:s3cret@" + hostilepg.Serve(t, test.serve) + "/app?sslmode=disable" + test.parameters
 			database, err := claims.Open(t.Context(), claims.Options{URL: url, ConnectTimeout: time.Minute})
 			if err == nil {
 				defer database.Close()
@@ -136,7 +114,7 @@ func TestOpen_LogsInWithNoCertificateOfTheOperator(t *testing.T) {
 	t.Setenv("PGSSLCERT", write("postgresql.crt", certificate))
 	t.Setenv("PGSSLKEY", write("postgresql.key", key))
 	shown := make(chan int, 10)
-	address := hostile(t, func(connection net.Conn) {
+	address := hostilepg.Serve(t, func(connection net.Conn) {
 		if _, err := io.ReadFull(connection, make([]byte, 8)); err != nil { // an SSLRequest
 			return
 		}

@@ -3,7 +3,9 @@ package claims
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -35,6 +37,20 @@ func TestMinorUnits_AreExactOrRefused(t *testing.T) {
 		if got != test.want || !errors.Is(err, test.err) {
 			t.Errorf("%q with %d decimals is %d, %v, want %d, %v", decimal, test.exponent, got, err, test.want, test.err)
 		}
+	}
+}
+
+func TestMinorUnits_LooksAtEachDigitOnce(t *testing.T) {
+	t.Parallel()
+	many := strings.Repeat("0", 8<<20)
+	began := time.Now()
+	for decimal, want := range map[string]ledger.Amount{"1." + many: 100, many + "1": 100, "1" + many: 0, "0." + many + "1": 0, "-" + many + "." + many: 0} {
+		if got, _ := minorUnits(decimal, 2); got != want {
+			t.Errorf("%.10s… is %d, want %d", decimal, got, want)
+		}
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it took %s", took)
 	}
 }
 

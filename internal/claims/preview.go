@@ -86,7 +86,7 @@ func (p *Preview) Hold(context.Context, *ledger.Hold) error { return nil }
 func (p *Preview) Close() {
 	p.cancel()
 	if p.stream != nil {
-		_, _ = p.stream.rows.Close() // whatever it says, nothing more is read
+		_ = p.stream.close() // whatever it says, nothing more is read
 	}
 	if p.tx != nil {
 		rollback(context.Background(), p.tx)

@@ -42,6 +42,7 @@ type batch struct {
 	taken    []byte // rows in the binary format of COPY
 	vouchers journal.Writer
 	held     struct{ claims, reasons, messages []string }
+	heldSize int // bytes of those
 }
 
 // newRecorder starts the goroutine, which uses the connection until finish returns.
@@ -91,12 +92,13 @@ func (r *recorder) hold(ctx context.Context, claimID string, hold *ledger.Hold) 
 	b.held.claims = append(b.held.claims, claimID)
 	b.held.reasons = append(b.held.reasons, string(hold.Reason))
 	b.held.messages = append(b.held.messages, hold.Message)
+	b.heldSize += len(claimID) + len(hold.Message)
 	return nil
 }
 
 // room sends the batch off if it is full.
 func (r *recorder) room(ctx context.Context) error {
-	if r.filling.size < batchSize && len(r.filling.vouchers.Block()) < blockSize {
+	if r.filling.size < batchSize && len(r.filling.vouchers.Block())+r.filling.heldSize < blockSize {
 		return nil
 	}
 	select {
@@ -126,7 +128,7 @@ func (r *recorder) flush() error {
 }
 
 func (b *batch) reset() {
-	b.size, b.taken = 0, b.taken[:0]
+	b.size, b.heldSize, b.taken = 0, 0, b.taken[:0]
 	b.vouchers.Reset()
 	b.held.claims, b.held.reasons, b.held.messages = b.held.claims[:0], b.held.reasons[:0], b.held.messages[:0]
 }

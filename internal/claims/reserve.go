@@ -202,7 +202,7 @@ func (r *Reservation) Rollback() {
 		r.database.elsewhere = true
 	}
 	if r.stream != nil {
-		_, _ = r.stream.rows.Close() // cancelled
+		_ = r.stream.close() // cancelled
 	}
 	if r.reader != nil {
 		closeConnection(r.reader)

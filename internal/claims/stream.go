@@ -16,6 +16,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
@@ -55,13 +57,20 @@ type stream struct {
 	begun   bool
 	claim   ledger.Claim
 	id      []byte // of the claim
+	size    int    // of the claim in memory, about
+	lines   int    // of the claim, those that are not kept included
+	large   bool   // the claim is beyond a limit
+	meter   *meter
 	words   words
 	objects objects
 }
 
 // openStream sends the query. Its rows belong to ctx until they end.
 func openStream(ctx context.Context, conn *pgx.Conn, q query, formats []int16) *stream {
+	m := meterOf(conn)
+	m.stream(true)
 	return &stream{
+		meter:   m,
 		rows:    conn.PgConn().ExecParams(ctx, q.sql, q.parameters, nil, nil, formats),
 		words:   words{},
 		objects: objects{},
@@ -72,22 +81,30 @@ func openStream(ctx context.Context, conn *pgx.Conn, q query, formats []int16) *
 func (s *stream) next() (*ledger.Claim, error) {
 	if !s.begun {
 		s.begun = true
-		s.advance()
+		if err := s.advance(); err != nil {
+			return nil, err
+		}
 	}
 	if s.row == nil {
-		if _, err := s.rows.Close(); err != nil {
+		if err := s.close(); err != nil {
 			return nil, err
 		}
 		return nil, io.EOF
 	}
+	s.meter.progress()
 	s.decodeClaim()
 	unnumbered := false
 	for len(s.row) > 0 && bytes.Equal(s.row[claimID], s.id) {
 		if s.row[lineExists][0] == 't' {
 			unnumbered = unnumbered || s.row[lineNo] == nil
-			s.decodeLine()
+			s.readLine()
 		}
-		s.advance()
+		if err := s.advance(); err != nil {
+			return nil, err
+		}
+	}
+	if s.lines > ledger.MaxLines {
+		s.tooLarge("it has %d lines, more than %d", s.lines, ledger.MaxLines)
 	}
 	if byNumber := func(a, b ledger.Line) int { return cmp.Compare(a.Number, b.Number) }; !slices.IsSortedFunc(s.claim.Lines, byNumber) {
 		slices.SortStableFunc(s.claim.Lines, byNumber)
@@ -98,10 +115,71 @@ func (s *stream) next() (*ledger.Claim, error) {
 	return &s.claim, nil
 }
 
-func (s *stream) advance() {
+// strangeRow is a row that does not have the columns which were asked for.
+func strangeRow(doing string) error {
+	return failure.Transient(v1alpha1.ReasonDatabaseError, nil, "%s: the server gives other rows than it was asked for", doing)
+}
+
+// advance reads the next row. A server may send anything as one.
+func (s *stream) advance() error {
 	s.row = nil
-	if s.rows.NextRow() {
-		s.row = s.rows.Values()
+	if !s.rows.NextRow() {
+		return nil
+	}
+	row := s.rows.Values()
+	if len(row) != len(streamFields) || row[claimID] == nil || len(row[lineExists]) != 1 {
+		return strangeRow("reading the approved claims")
+	}
+	s.row = row
+	return nil
+}
+
+// close ends the stream, and gives the connection back.
+func (s *stream) close() error {
+	_, err := s.rows.Close()
+	s.meter.stream(false)
+	return err
+}
+
+// readLine keeps the line of a row, unless its claim is too large already.
+func (s *stream) readLine() {
+	s.lines++
+	if !s.large {
+		s.weigh(s.row[lineNo:])
+	}
+	if !s.large && s.lines <= ledger.MaxLines {
+		s.decodeLine()
+		return
+	}
+	s.claim.Lines = nil // the rest is read, and only counted
+}
+
+// tooLarge lets the claim be held, and nothing more of it be kept.
+func (s *stream) tooLarge(format string, args ...any) {
+	s.large = true
+	if s.claim.Held == nil {
+		s.claim.Held = &ledger.Hold{ClaimID: s.claim.ID, Reason: ledger.HoldTooLarge,
+			Message: "the claim is too large: " + fmt.Sprintf(format, args...) + "; divide it in the application"}
+	}
+}
+
+// What a claim takes in memory beside its texts, about, in bytes.
+const (
+	lineSize   = 256
+	memberSize = 64 // of dimensions
+)
+
+// weigh adds fields to the size of the claim, and says what is too large.
+func (s *stream) weigh(fields [][]byte) {
+	s.size += lineSize
+	for _, field := range fields {
+		s.size += len(field)
+		if len(field) > largestField {
+			s.tooLarge("a text of it has more than %d bytes", largestField)
+		}
+	}
+	if s.size > ledger.MaxClaimSize {
+		s.tooLarge("its texts have more than %d MiB", ledger.MaxClaimSize>>20)
 	}
 }
 
@@ -126,11 +204,19 @@ func (s *stream) decodeClaim() {
 		s.claim.Held = &ledger.Hold{ClaimID: id, Reason: ledger.HoldInvalidID, Message: fmt.Sprintf(
 			"the id has %d bytes; it must have 1 to %d, and no control characters; correct it in the application", len(row[claimID]), longestID)}
 	}
+	s.size, s.lines, s.large = 0, 0, false
+	s.weigh(row[:lineExists])
 }
 
 func (s *stream) decodeLine() {
 	row := s.row
 	number, _ := strconv.Atoi(string(row[lineNo])) // an integer column; NULL is 0
+	members := s.objects.strings(row[dimensions])
+	s.size += len(members) * memberSize
+	if len(members) > ledger.MaxDimensions {
+		s.tooLarge("line %d has %d dimensions, more than %d", number, len(members), ledger.MaxDimensions)
+		return
+	}
 	s.claim.Lines = append(s.claim.Lines, ledger.Line{
 		Number:      number,
 		ExpenseDate: decodeDate(row[expenseDate]),
@@ -142,7 +228,7 @@ func (s *stream) decodeLine() {
 		Currency:    s.words.text(row[lineCurrency]),
 		BaseGross:   string(row[baseGrossAmount]),
 		BaseTax:     string(row[baseTaxAmount]),
-		Dimensions:  s.objects.strings(row[dimensions]),
+		Dimensions:  members,
 		Quantity:    s.words.text(row[quantity]),
 		Unit:        s.words.text(row[unit]),
 		ReceiptURI:  string(row[receiptURI]),
@@ -187,7 +273,7 @@ const (
 	wordCount  = 4096
 	// objectLength and objectCount bound the same for dimensions.
 	objectLength = 512
-	objectCount  = 2048
+	objectCount  = 512
 )
 
 // words are texts seen before: most texts of claims are few words many times.
@@ -218,7 +304,7 @@ func (o objects) strings(raw []byte) map[string]string {
 		return known
 	}
 	decoded := decodeObject(raw)
-	if len(raw) <= objectLength && len(o) < objectCount {
+	if len(raw) <= objectLength && len(o) < objectCount && len(decoded) <= ledger.MaxDimensions {
 		o[string(raw)] = decoded
 	}
 	return decoded

@@ -39,23 +39,23 @@ func TestReserve_GivesEveryFieldOfAClaimAsStored(t *testing.T) {
 	}
 }
 
-func TestReserve_TextOfAMegabyteAndAClaimOfManyLines(t *testing.T) {
+func TestReserve_LongTextsAndAClaimOfManyLines(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, applicationTables)
 	f.claim(1, 1)
-	f.claim(2, 20_000)
-	f.sql(`UPDATE claims SET description = repeat('x', 1 << 20) WHERE id = $1`, id(1))
-	f.sql(`UPDATE claim_lines SET description = repeat('y', 1 << 20) WHERE claim_id = $1`, id(1))
+	f.claim(2, ledger.MaxLines)
+	f.sql(`UPDATE claims SET description = repeat('x', 60000) WHERE id = $1`, id(1))
+	f.sql(`UPDATE claim_lines SET description = repeat('y', 60000) WHERE claim_id = $1`, id(1))
 	database := f.open(v1alpha1.PostgresSource{})
 	reservation := f.reserve(database, f.start(database, attemptOf("1")))
 	claim, err := reservation.Next(t.Context())
 	f.must(err)
-	if len(claim.Description) != 1<<20 || claim.Lines[0].Description != strings.Repeat("y", 1<<20) {
-		t.Error("the text of a megabyte is not as stored")
+	if len(claim.Description) != 60_000 || claim.Lines[0].Description != strings.Repeat("y", 60_000) {
+		t.Error("the long text is not as stored")
 	}
 	claim, err = reservation.Next(t.Context())
 	f.must(err)
-	if len(claim.Lines) != 20_000 || claim.Lines[19_999].Gross != "2500000.0000" {
+	if len(claim.Lines) != ledger.MaxLines || claim.Lines[ledger.MaxLines-1].Gross != "1250000.0000" {
 		t.Errorf("the claim has %d lines", len(claim.Lines))
 	}
 }

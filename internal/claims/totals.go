@@ -2,34 +2,48 @@ package claims
 
 import (
 	"context"
-	"math/big"
 	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/printable"
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
+// mostCurrencies is more than ISO 4217 has.
+const mostCurrencies = 1000
+
 // readTotals parses sums that the database made with the exponents of their currencies.
 func readTotals(ctx context.Context, conn *pgx.Conn, q query) (totals ledger.Totals, err error) {
-	rows := conn.PgConn().ExecParams(ctx, q.sql, q.parameters, nil, nil, nil).Read()
-	if rows.Err != nil {
-		return totals, rows.Err
+	rows := conn.PgConn().ExecParams(ctx, q.sql, q.parameters, nil, nil, nil)
+	for rows.NextRow() && err == nil {
+		err = addTotal(&totals, rows.Values())
 	}
-	for _, row := range rows.Rows {
-		total, err := currencyTotal(row)
-		if err != nil {
-			return ledger.Totals{}, failure.Transient(v1alpha1.ReasonTotalsMismatch, err,
-				"the database's sum of the reserved claims in %q is no amount of that currency: %s", row[0], err)
-		}
-		totals.Currencies = append(totals.Currencies, total)
-		totals.Claims += total.Claims
-		totals.Lines += total.Lines
+	if err != nil {
+		_ = conn.Close(ctx) // whatever else it sends
+		return ledger.Totals{}, err
 	}
-	return totals, nil
+	_, err = rows.Close()
+	return totals, err
+}
+
+// addTotal adds what a row says of one currency.
+func addTotal(totals *ledger.Totals, row [][]byte) error {
+	if len(row) != 4 || len(totals.Currencies) == mostCurrencies {
+		return strangeRow("summing the reserved claims")
+	}
+	total, err := currencyTotal(row)
+	if err != nil {
+		return failure.Transient(v1alpha1.ReasonTotalsMismatch, err,
+			"the database's sum of the reserved claims in %q is not an amount of that currency: %s", printable.Line(string(row[0]), printable.Quote), err)
+	}
+	totals.Currencies = append(totals.Currencies, total)
+	totals.Claims += total.Claims
+	totals.Lines += total.Lines
+	return nil
 }
 
 // currencyTotal parses currency, claims, lines and gross amount. A sum may be larger than any single amount may.
@@ -49,28 +63,27 @@ func currencyTotal(row [][]byte) (total ledger.CurrencyTotal, err error) {
 	return total, err
 }
 
-// minorUnits counts the minor units in a decimal, exactly.
+// minorUnits counts the minor units in a decimal, exactly. It looks at each digit once: a sum may have 100,000 of them.
 func minorUnits(decimal string, exponent int) (ledger.Amount, error) {
-	var number pgtype.Numeric
-	if err := number.Scan(decimal); err != nil || number.Int == nil {
+	digits, negative := strings.CutPrefix(decimal, "-")
+	whole, fraction, point := strings.Cut(digits, ".")
+	if whole == "" || point && fraction == "" || strings.Trim(whole+fraction, "0123456789") != "" {
 		return 0, ledger.ErrNotDecimal
 	}
-	ten, units := big.NewInt(10), number.Int
-	for shift := int(number.Exp) + exponent; shift != 0; {
-		if shift > 0 {
-			units.Mul(units, ten)
-			shift--
-			continue
-		}
-		var rest big.Int
-		units.QuoRem(units, ten, &rest)
-		if rest.Sign() != 0 {
-			return 0, ledger.ErrTooPrecise
-		}
-		shift++
+	fraction = strings.TrimRight(fraction, "0")
+	if len(fraction) > exponent {
+		return 0, ledger.ErrTooPrecise
 	}
-	if !units.IsInt64() {
+	text := strings.TrimLeft(whole+fraction+strings.Repeat("0", exponent-len(fraction)), "0")
+	if text == "" {
+		return 0, nil
+	}
+	if negative {
+		text = "-" + text
+	}
+	units, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
 		return 0, ledger.ErrTotalTooLarge
 	}
-	return ledger.Amount(units.Int64()), nil
+	return ledger.Amount(units), nil
 }

@@ -32,7 +32,7 @@ const (
 	// are in memory, because they decide whether it is sent in parts at all, and then two parts. It may have 10,000: 48 GiB.
 	uploadPart = 5 << 20
 	// largestAnswer bounds an answer that is not an object, in bytes. The largest is a list of 1,000 keys.
-	largestAnswer = 8 << 20
+	largestAnswer = 2 << 20
 	// answerTimeout is how long a server may take to begin its answer.
 	answerTimeout = 10 * time.Second
 )

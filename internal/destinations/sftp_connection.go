@@ -3,6 +3,7 @@ package destinations
 import (
 	"bytes"
 	"context"
+	"encoding/pem"
 	"errors"
 	"io"
 	"io/fs"
@@ -108,6 +109,11 @@ func parsePrivateKey(keys SFTPKeys) (signer ssh.Signer, err error) {
 	switch {
 	case len(keys.PrivateKey) == 0:
 		return nil, nil
+	case len(keys.PrivateKey) > longestPrivateKey:
+		return nil, failure.Stalled(v1alpha1.ReasonMalformedKey, nil, "the private key of the Secret has more than %d KiB; no key of SSH has", longestPrivateKey>>10)
+	case passphraseRounds(keys.PrivateKey) > mostRounds:
+		return nil, failure.Stalled(v1alpha1.ReasonMalformedKey, nil,
+			"the passphrase of the private key takes more than %d rounds to try; write the key anew with ssh-keygen -p -a 100", mostRounds)
 	case len(keys.Passphrase) > 0:
 		signer, err = ssh.ParsePrivateKeyWithPassphrase(keys.PrivateKey, keys.Passphrase)
 	default:
@@ -121,6 +127,35 @@ func parsePrivateKey(keys SFTPKeys) (signer ssh.Signer, err error) {
 		return nil, failure.Stalled(v1alpha1.ReasonMalformedKey, nil, "the Secret's value is no private key as ssh-keygen writes it, or its passphrase is another")
 	}
 	return signer, nil
+}
+
+const (
+	// longestPrivateKey in bytes: one of RSA with 16,384 bits has less.
+	longestPrivateKey = 16 << 10
+	// mostRounds of the function that makes a key of a passphrase: some seconds, in which nothing can end it.
+	mostRounds = 256
+)
+
+// passphraseRounds is how many rounds a private key of OpenSSH wants; 0 if it does not say.
+// https://github.com/openssh/openssh-portable/blob/master/PROTOCOL.key
+func passphraseRounds(private []byte) uint32 {
+	block, _ := pem.Decode(private)
+	if block == nil {
+		return 0
+	}
+	var key struct {
+		Cipher, Function, Options string
+		Rest                      []byte `ssh:"rest"`
+	}
+	var options struct {
+		Salt   string
+		Rounds uint32
+	}
+	content, isOpenSSH := bytes.CutPrefix(block.Bytes, []byte("openssh-key-v1\x00"))
+	if !isOpenSSH || ssh.Unmarshal(content, &key) != nil || ssh.Unmarshal([]byte(key.Options), &options) != nil {
+		return 0
+	}
+	return options.Rounds
 }
 
 // connect logs in. Everything until then ends with the context.

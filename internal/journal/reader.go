@@ -42,7 +42,7 @@ func (r *Reader) Next(v *ledger.Voucher) error {
 		ApprovedAt: r.instant(), ApprovedBy: r.text(), Reverses: r.text(),
 		Currency: r.currency(), BaseCurrency: r.currency(), Postings: v.Postings[:0],
 	}
-	for range r.count() {
+	for range r.atMost(mostPostings) {
 		v.Postings = append(v.Postings, r.posting())
 	}
 	return r.err
@@ -55,12 +55,27 @@ func (r *Reader) posting() ledger.Posting {
 		TaxCode: r.text(), TaxRate: r.text(), TaxAmount: ledger.Amount(r.number()), BaseTaxAmount: ledger.Amount(r.number()),
 		Subledger: r.text(),
 	}
-	for range r.count() {
+	for range r.atMost(mostDimensions) {
 		p.Dimensions = append(p.Dimensions, ledger.Dimension{Name: r.text(), Value: r.text()})
 	}
 	p.Text, p.LineNumber, p.ExpenseDate, p.Category = r.text(), int(r.number()), r.date(), r.text()
 	p.Quantity, p.Unit, p.ReceiptURI = r.text(), r.text(), r.text()
 	return p
+}
+
+// Bounds of a voucher, well above those of the claims that vouchers are made of. Some bytes of a block become some hundred in memory.
+const (
+	mostPostings   = 100_000
+	mostDimensions = 1000
+)
+
+// atMost reads a length that has a bound.
+func (r *Reader) atMost(most int) int {
+	n := r.count()
+	if n > most {
+		r.err, r.rest, n = ErrDamaged, nil, 0
+	}
+	return n
 }
 
 func (r *Reader) number() int64 {

@@ -21,6 +21,8 @@ const (
 	keepAlive   = 30 * time.Second
 	// answerTimeout is how long a server may take to begin its answer to an HTTP request.
 	answerTimeout = time.Minute
+	// largestHeader of an answer to an HTTP request, in bytes.
+	largestHeader = 64 << 10
 )
 
 // RefusedError says that a host may not be reached, and why. It does not say which address a name leads to: whoever named
@@ -103,5 +105,7 @@ func (p *Policy) HTTPClient() *http.Client {
 	transport.Proxy = nil
 	transport.DialContext = p.DialContext
 	transport.ResponseHeaderTimeout = answerTimeout
+	transport.DisableCompression = true // a few kilobytes would become a gigabyte
+	transport.MaxResponseHeaderBytes = largestHeader
 	return &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/printable"
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
@@ -224,7 +225,7 @@ func (a *attempt) findRecord(ctx context.Context) (known bool, err error) {
 	if denied != nil && (err != nil || !known) {
 		return false, denied
 	}
-	return known, err
+	return known, a.ofSource(err)
 }
 
 // reopenDestination opens the destination that a run has begun to deliver to, whether or not it still admits it.
@@ -236,7 +237,7 @@ func (a *attempt) reopenDestination(ctx context.Context) (err error) {
 	if a.destination, err = a.Resolver.OpenDestination(ctx, destination); err != nil && denied != nil {
 		return denied
 	}
-	return err
+	return a.ofDestination(err)
 }
 
 // recede settles what was sent, or withdraws what was delivered.
@@ -328,15 +329,21 @@ const statusHeld = 20
 func (m *Manifest) firstHeld() (first []v1alpha1.HeldClaim) {
 	for _, held := range m.Held {
 		if held.Reason == ledger.HoldRejected && len(first) < statusHeld {
-			first = append(first, v1alpha1.HeldClaim{ID: held.Claim, Reason: string(held.Reason), Message: held.Detail})
+			first = append(first, shownHold(held, held.Detail))
 		}
 	}
 	for _, held := range m.Held {
 		if held.Reason != ledger.HoldRejected && len(first) < statusHeld {
-			first = append(first, v1alpha1.HeldClaim{ID: held.Claim, Reason: string(held.Reason)})
+			first = append(first, shownHold(held, ""))
 		}
 	}
 	return first
+}
+
+func shownHold(held manifestHeldClaim, message string) v1alpha1.HeldClaim {
+	return v1alpha1.HeldClaim{
+		ID: printable.Line(held.Claim, printable.Quote), Reason: printable.Line(string(held.Reason), printable.Quote), Message: printable.Line(message, printable.Quote),
+	}
 }
 
 func object(file claims.File) destinations.Object {

@@ -12,6 +12,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/outbound"
 	"github.com/ledgerport/ledgerport/internal/references"
 	"github.com/ledgerport/ledgerport/ledger"
 )
@@ -32,11 +33,16 @@ type Pipeline struct {
 	Cluster string
 	// SpoolDirectory takes artifacts while they are rendered; empty is the system's directory for temporary files.
 	SpoolDirectory string
+	// SpoolSpace bounds what artifacts take there; nil has no bounds.
+	SpoolSpace *SpoolSpace
 	// Program and ProgramVersion name this software in artifacts.
 	Program, ProgramVersion string
 	// Failpoints lets tests end or stop the process around every step; nil in production.
 	Failpoints failpoint.Hook
 }
+
+// largestAnswer bounds one answer of an accounting system, in bytes: an exporter may keep all of it.
+const largestAnswer = 8 << 20
 
 // inputs are everything that decides the bytes of an artifact. They are recorded when the run begins; a resumed run
 // renders from the record, whatever has become of the resources meanwhile.
@@ -89,7 +95,8 @@ type attempt struct {
 
 // Run makes one attempt. The error, if any, is a *failure.Error or wraps the context's.
 func (p *Pipeline) Run(ctx context.Context, task Task, progress *Progress) (Outcome, error) {
-	a := &attempt{Pipeline: p, task: task, progress: progress, client: p.Resolver.Outbound.HTTPClient(), spool: spool{directory: p.SpoolDirectory}}
+	a := &attempt{Pipeline: p, task: task, progress: progress, client: p.Resolver.Outbound.HTTPClient(), spool: spool{directory: p.SpoolDirectory, space: p.SpoolSpace}}
+	a.client.Transport = outbound.Bounded(a.client.Transport, largestAnswer)
 	a.outcome.StageSeconds = map[v1alpha1.RunStage]float64{}
 	defer a.close()
 	work := a.execute
@@ -104,6 +111,7 @@ func (p *Pipeline) Run(ctx context.Context, task Task, progress *Progress) (Outc
 	}
 	ctx, cancel := context.WithTimeout(ctx, task.Deadline)
 	defer cancel()
+	a.spool.ended = ctx.Err
 	err := work(ctx)
 	if err == nil {
 		err = a.refresh(ctx)
@@ -113,7 +121,30 @@ func (p *Pipeline) Run(ctx context.Context, task Task, progress *Progress) (Outc
 		err = failure.Transient(v1alpha1.ReasonDeadlineExceeded, err,
 			"the attempt did not end within its deadline (%s, which is spec.deadline of the export, or less where the operator allows no more): it was in stage %s with %d claims rendered", task.Deadline, a.outcome.Stage, progress.Claims())
 	}
-	return a.outcome, err
+	return a.outcome, a.discreet(err)
+}
+
+// discreet leaves out of an error what the export's namespace is not to know of a source or a destination in another.
+func (a *attempt) discreet(err error) error {
+	var failed *failure.Error
+	if a.export == nil || !errors.As(err, &failed) {
+		return err
+	}
+	switch failed.Condition {
+	case v1alpha1.ConditionSourceReady:
+		return a.ofSource(err)
+	case v1alpha1.ConditionDestinationReady:
+		return a.ofDestination(err)
+	}
+	return err
+}
+
+func (a *attempt) ofSource(err error) error {
+	return references.Discreet(err, "ClaimSource", references.SourceKey(a.export), a.task.Namespace)
+}
+
+func (a *attempt) ofDestination(err error) error {
+	return references.Discreet(err, "ExportDestination", references.DestinationKey(a.export), a.task.Namespace)
 }
 
 // execute goes on where the run stands.

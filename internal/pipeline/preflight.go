@@ -82,14 +82,14 @@ func (a *attempt) findCredentials(ctx context.Context) error {
 		return err
 	}
 	if _, err := a.Resolver.SourceCredentials(ctx, source); err != nil {
-		return err
+		return a.ofSource(err)
 	}
 	destination, err := a.Resolver.Destination(ctx, a.export)
 	if err != nil {
 		return err
 	}
 	_, err = a.Resolver.DestinationCredentials(ctx, destination)
-	return err
+	return a.ofDestination(err)
 }
 
 // findExport gives the export the source of the run, which may hold claims there, whatever the export names by now.
@@ -125,7 +125,7 @@ func (a *attempt) openDatabase(ctx context.Context) error {
 		return err
 	}
 	a.database, err = a.Resolver.OpenDatabase(ctx, source)
-	return err
+	return a.ofSource(err)
 }
 
 // admitted asks once more whether the source admits the namespace to the organisation of the run, and the destination to
@@ -145,7 +145,7 @@ func (a *attempt) openDestination(ctx context.Context) error {
 		return err
 	}
 	a.destination, err = a.Resolver.OpenDestination(ctx, destination)
-	return err
+	return a.ofDestination(err)
 }
 
 // lookUp learns what is recorded of the run, if anything. An ExportRun that was deleted and applied again, so that it has

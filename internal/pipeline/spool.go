@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/klauspost/compress/s2"
@@ -25,8 +26,58 @@ import (
 // spool keeps an artifact on local disk until it is whole, its totals are checked and its hash is on record.
 type spool struct {
 	directory string
+	space     *SpoolSpace
+	taken     int64        // bytes of the space
+	ended     func() error // why nothing is to be written any more; nil without such a reason
 	files     []*spoolFile
 	contents  []*content // of the files, and what is scratch
+}
+
+// SpoolSpace is the disk that the artifacts of all attempts share. It is safe for concurrent use; nil has no bounds.
+type SpoolSpace struct {
+	// Attempt and Total bound what one attempt and all of them may take, in bytes.
+	Attempt, Total int64
+	used           atomic.Int64
+}
+
+// take takes so many bytes for an attempt that has some already, or says why they are too many.
+func (s *SpoolSpace) take(more, taken int64) error {
+	if s == nil {
+		return nil
+	}
+	if taken+more > s.Attempt {
+		return failure.Stalled(v1alpha1.ReasonSpoolFull, nil,
+			"the artifact takes more than %d MiB, compressed, before it is delivered; run the export more often, or let whoever runs the operator raise --spool-limit", s.Attempt>>20)
+	}
+	if s.used.Add(more) > s.Total {
+		s.used.Add(-more)
+		return failure.Transient(v1alpha1.ReasonSpoolFull, nil,
+			"the artifacts that are being rendered take the %d MiB of --spool-total-limit; the run goes on when others have ended", s.Total>>20)
+	}
+	return nil
+}
+
+// give gives bytes back.
+func (s *SpoolSpace) give(bytes int64) {
+	if s != nil {
+		s.used.Add(-bytes)
+	}
+}
+
+// bounded writes to a file what there is room for, and nothing after the attempt's end: whatever an exporter is doing then,
+// it soon writes.
+type bounded struct {
+	spool *spool
+	file  *os.File
+}
+
+// Write implements io.Writer.
+func (b bounded) Write(p []byte) (int, error) {
+	if err := b.spool.space.take(int64(len(p)), b.spool.taken); err != nil {
+		return 0, err
+	}
+	b.spool.taken += int64(len(p))
+	return b.file.Write(p)
 }
 
 type spoolFile struct {
@@ -91,6 +142,7 @@ func (s *scratch) WriteTo(w io.Writer) (int64, error) {
 
 // content is on disk, compressed: accounting formats repeat themselves, and what goes to the disk is a fraction of what is written.
 type content struct {
+	spool      *spool
 	file       *os.File
 	compressed *s2.Writer // nil once the content is complete
 }
@@ -108,7 +160,7 @@ func (s *spool) newContent() (*content, error) {
 	if err := os.Remove(file.Name()); err != nil {
 		return nil, spoolFailure(errors.Join(err, file.Close()))
 	}
-	c := &content{file, s2.NewWriter(file, s2.WriterBlockSize(blockSize), s2.WriterConcurrency(1))}
+	c := &content{s, file, s2.NewWriter(bounded{s, file}, s2.WriterBlockSize(blockSize), s2.WriterConcurrency(1))}
 	s.contents = append(s.contents, c)
 	return c, nil
 }
@@ -117,6 +169,11 @@ func (s *spool) newContent() (*content, error) {
 func (c *content) Write(p []byte) (int, error) {
 	if c.compressed == nil {
 		return 0, os.ErrClosed
+	}
+	if c.spool.ended != nil {
+		if err := c.spool.ended(); err != nil {
+			return 0, err
+		}
 	}
 	n, err := c.compressed.Write(p)
 	return n, spoolFailure(err)
@@ -152,14 +209,17 @@ func (s *spool) discard() {
 		_ = content.file.Close() // nothing can be lost: the content is either delivered or not wanted
 	}
 	s.files, s.contents = nil, nil
+	s.space.give(s.taken)
+	s.taken = 0
 }
 
 func spoolFailure(err error) error {
+	var failed *failure.Error
 	switch {
-	case err == nil:
-		return nil
+	case err == nil, errors.As(err, &failed):
+		return err
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return failure.Transient(v1alpha1.ReasonExporterFailed, err,
+		return failure.Transient(v1alpha1.ReasonSpoolFull, err,
 			"the operator's spool directory is full; give its volume more room")
 	}
 	return failure.Transient(v1alpha1.ReasonExporterFailed, err,

@@ -2,15 +2,20 @@ package pipeline
 
 import (
 	"bytes"
+	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"runtime"
 	"testing"
 
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
 func TestSpoolKeepsFilesInOrderWithTheirHashesAndWithoutNames(t *testing.T) {
@@ -168,5 +173,58 @@ func TestSpoolRefusesNamesThatAreNoPlainFileNames(t *testing.T) {
 		if _, err := s.Create(t.Context(), name, "text/csv"); err == nil {
 			t.Errorf("the name %q was taken", name)
 		}
+	}
+}
+
+func TestSpool_TakesNoMoreThanItsShare(t *testing.T) {
+	t.Parallel()
+	space := &SpoolSpace{Attempt: 1 << 20, Total: 3 << 19}
+	random := make([]byte, 1<<18)
+	fill := func(s *spool) (written int, err error) {
+		file, err := s.Create(t.Context(), fmt.Sprintf("%d.csv", len(s.files)), "text/csv")
+		for err == nil {
+			_, _ = rand.Read(random)
+			var n int
+			n, err = file.Write(random)
+			written += n
+		}
+		return written, err
+	}
+	first, second := &spool{directory: t.TempDir(), space: space}, &spool{directory: t.TempDir(), space: space}
+	defer first.discard()
+	defer second.discard()
+	written, err := fill(first)
+	if failed := failure.From(err); failed.Reason != v1alpha1.ReasonSpoolFull || !failed.Stalled || written > 2<<20 {
+		t.Errorf("%d bytes, %+v", written, failed)
+	}
+	written, err = fill(second)
+	if failed := failure.From(err); failed.Reason != v1alpha1.ReasonSpoolFull || failed.Stalled || written > 1<<20 {
+		t.Errorf("%d bytes, %+v", written, failed)
+	}
+	first.discard()
+	if _, err := fill(second); !failure.From(err).Stalled {
+		t.Errorf("what was given back can not be taken: %v", err)
+	}
+	second.discard()
+	if used := space.used.Load(); used != 0 {
+		t.Errorf("%d bytes are still taken", used)
+	}
+}
+
+func TestSpool_TakesNothingAfterTheAttempt(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	s := &spool{directory: t.TempDir(), ended: ctx.Err}
+	defer s.discard()
+	file, err := s.Create(ctx, "a.csv", "text/csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.Write([]byte("1")); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	if _, err := file.Write([]byte("2")); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want that the attempt has ended", err)
 	}
 }

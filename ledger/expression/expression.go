@@ -88,7 +88,14 @@ func (s *Scope) Compile(source string, results ...*cel.Type) (*Program, error) {
 	if len(source) > MaxLength {
 		return nil, fmt.Errorf("the expression has %d bytes, more than %d", len(source), MaxLength)
 	}
-	checked, issues := s.env.Compile(source)
+	parsed, issues := s.env.Parse(source)
+	if err := issues.Err(); err != nil {
+		return nil, fmt.Errorf("the expression does not compile: %s", s.withVariables(oneLine(err)))
+	}
+	if err := checkForm(parsed.NativeRep()); err != nil {
+		return nil, err
+	}
+	checked, issues := s.env.Check(parsed)
 	if err := issues.Err(); err != nil {
 		return nil, fmt.Errorf("the expression does not compile: %s", s.withVariables(oneLine(err)))
 	}
@@ -166,6 +173,9 @@ func (p *Program) Eval(ctx context.Context, variables Variables) (ref.Val, error
 	var value ref.Val
 	var err error
 	if p.metered {
+		if ctx.Err() != nil { // there may be many that cost much
+			return nil, ctx.Err()
+		}
 		value, _, err = p.program.ContextEval(ctx, activation{variables})
 	} else {
 		value, _, err = p.program.Eval(activation{variables})

@@ -108,8 +108,8 @@ func TestEvaluationIsBounded(t *testing.T) {
 		nested = ten + ".all(a, " + nested + ")"
 	}
 	doubled := "[line.category]"
-	for range 60 {
-		doubled += ".map(x, x + x)"
+	for range 6 {
+		doubled += ".map(x, x" + strings.Repeat(" + x", 15) + ")"
 	}
 	for name, source := range map[string]string{
 		"loops":   nested,
@@ -140,7 +140,6 @@ func TestErrorsNameThePlaceAndQuoteNoValue(t *testing.T) {
 		"line.category.substring(0, 7) == ''":                 "1:24: a function refused its argument",
 		"timestamp(line.dimensions['project']) > claim.at":    "1:10: a function refused its argument",
 		"[1, 2][line.number] > 0":                             "1:7: a function refused its argument",
-		"line.category.matches(line.dimensions['x'] + '(')":   "1:22: a function refused its argument",
 		"duration(line.category + 'travel') > duration('1s')": "1:9: a function refused its argument",
 	} {
 		program, err := scope(t).Compile(source, Bool)
