@@ -19,6 +19,7 @@ import (
 // checks are what was found out about an export: nil is well.
 type checks struct {
 	timing, source, mapping, destination, credentials, run *failure.Error
+	history                                                *failure.Error // does not keep runs from beginning
 	schedule                                               *schedule.Schedule
 	own                                                    credentials.Credentials // the accounting system's
 	fallback                                               string                  // which credentials come from the operator's environment, and why
@@ -165,6 +166,11 @@ func (c *checks) describe(export *v1alpha1.AccountingExport, waiting string) {
 	set.aspect(v1alpha1.ConditionCredentialsReady, c.credentials, "all credentials that are needed are there")
 	if c.credentials == nil && c.fallback != "" {
 		set.set(v1alpha1.ConditionCredentialsReady, metav1.ConditionTrue, v1alpha1.ReasonEnvironmentFallback, c.fallback)
+	}
+	if c.history == nil {
+		meta.RemoveStatusCondition(&export.Status.Conditions, v1alpha1.ConditionHistoryPruned)
+	} else {
+		set.aspect(v1alpha1.ConditionHistoryPruned, c.history, "")
 	}
 	last := export.Status.LastRun
 	switch failed := c.failed(); {

@@ -81,15 +81,15 @@ func (r *AccountingExportReconciler) Reconcile(ctx context.Context, req ctrl.Req
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if !export.DeletionTimestamp.IsZero() {
-		return ctrl.Result{}, r.letGo(ctx, &export)
+		return r.tellRefused(ctx, &export, r.letGo(ctx, &export))
 	}
 	if err := protect(ctx, r.Client, &export); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+		return r.tellRefused(ctx, &export, client.IgnoreNotFound(err))
 	}
 	before := export.DeepCopy()
 	var after afterwards
 	defer func() {
-		unrecorded := r.Failpoints.Around(failpoint.ExportStatus, func() error { return patchStatus(ctx, r.Client, before, &export) })
+		unrecorded := r.Failpoints.Around(failpoint.ExportStatus, func() error { return record(ctx, r.Client, r.Recorder, before, &export) })
 		if unrecorded == nil {
 			announce(r.Recorder, &export, before.Status.Conditions, export.Status.Conditions)
 			after.happen()
@@ -110,7 +110,13 @@ func (r *AccountingExportReconciler) reconcile(ctx context.Context, export *v1al
 	}
 	r.warnings.tell(export, checks.own, r.Clock.Now())
 	summarize(export, own)
+	// First, because a quota may leave room for the next run only then.
+	untilSuperfluous, err := r.prune(ctx, export, own)
+	if err := note(&checks.history, err); err != nil {
+		return ctrl.Result{}, err
+	}
 	next := r.decide(export, own, checks)
+	next.wake = min(next.wake, untilSuperfluous)
 	if !next.skipped.IsZero() {
 		after.add(func() { r.tellSkipped(export, next.skipped) })
 	}
@@ -122,11 +128,32 @@ func (r *AccountingExportReconciler) reconcile(ctx context.Context, export *v1al
 		if created != nil {
 			summarize(export, append(own, *created))
 		} else {
-			next.wake = failingRecheck
+			next.wake = min(next.wake, refusedWait(export.Status.Conditions, v1alpha1.ConditionReady, r.Clock.Now(), r.Recheck.After(false)))
 		}
 	}
+	if checks.history != nil {
+		next.wake = min(next.wake, refusedWait(export.Status.Conditions, v1alpha1.ConditionHistoryPruned, r.Clock.Now(), r.Recheck.After(false)))
+	}
 	checks.describe(export, next.waiting)
-	return ctrl.Result{RequeueAfter: next.wake}, r.prune(ctx, export, own)
+	return ctrl.Result{RequeueAfter: next.wake}, nil
+}
+
+// tellRefused puts what the API server refused into the status of an export, and has it tried again later. Other errors it
+// returns.
+func (r *AccountingExportReconciler) tellRefused(ctx context.Context, export *v1alpha1.AccountingExport, err error) (ctrl.Result, error) {
+	var refused *failure.Error
+	if !errors.As(err, &refused) {
+		return ctrl.Result{}, err
+	}
+	before := export.DeepCopy()
+	export.Status.ObservedGeneration = export.Generation
+	conditions{&export.Status.Conditions, export.Generation}.failed(refused)
+	wait := refusedWait(before.Status.Conditions, v1alpha1.ConditionReady, r.Clock.Now(), r.Recheck.After(false))
+	err = record(ctx, r.Client, r.Recorder, before, export)
+	if err == nil {
+		announce(r.Recorder, export, before.Status.Conditions, export.Status.Conditions)
+	}
+	return ctrl.Result{RequeueAfter: wait}, err
 }
 
 // next is what an export needs now.
@@ -166,7 +193,7 @@ func (r *AccountingExportReconciler) decide(export *v1alpha1.AccountingExport, r
 	case wanted == nil:
 	case checks.failed() != nil:
 		result.waiting = "a run is due and waits for this"
-	case !underWay(runs):
+	case len(unfinished(runs)) == 0:
 		result.run = wanted
 	}
 	return result
@@ -198,7 +225,7 @@ func (r *AccountingExportReconciler) create(ctx context.Context, export *v1alpha
 		}
 		run = existing
 	default:
-		return nil, fmt.Errorf("creating ExportRun %s: %w", run.Name, err)
+		return nil, refusal("create ExportRun "+run.Name+", which is due", err)
 	}
 	if run.Spec.Slot != nil {
 		export.Status.LastScheduleTime = run.Spec.Slot
@@ -214,7 +241,13 @@ func protect(ctx context.Context, c client.Client, export *v1alpha1.AccountingEx
 	if !controllerutil.AddFinalizer(export, v1alpha1.ExportFinalizer) {
 		return nil
 	}
-	return c.Patch(ctx, export, unchangedSince(before))
+	protected := export.DeepCopy()
+	before.DeepCopyInto(export)
+	if err := c.Patch(ctx, protected, unchangedSince(before)); err != nil {
+		return refusal("put a finalizer on AccountingExport "+export.Name, err)
+	}
+	protected.DeepCopyInto(export)
+	return nil
 }
 
 // letGo ends the runs of an export that is being deleted, and lets it go when they have ended.
@@ -225,15 +258,35 @@ func (r *AccountingExportReconciler) letGo(ctx context.Context, export *v1alpha1
 	}
 	for i := range runs {
 		if runs[i].DeletionTimestamp.IsZero() && !runs[i].Status.Phase.Finished() {
-			err = errors.Join(err, client.IgnoreNotFound(r.Client.Delete(ctx, &runs[i])))
+			gone := client.IgnoreNotFound(r.Client.Delete(ctx, &runs[i]))
+			err = errors.Join(err, refusal("delete ExportRun "+runs[i].Name+", whose AccountingExport is being deleted", gone))
 		}
 	}
-	if err != nil || underWay(runs) || !controllerutil.ContainsFinalizer(export, v1alpha1.ExportFinalizer) {
+	if err != nil {
 		return err
 	}
+	if waiting := unfinished(runs); len(waiting) > 0 {
+		return r.tellDeleting(ctx, export, waiting)
+	}
+	if !controllerutil.ContainsFinalizer(export, v1alpha1.ExportFinalizer) {
+		return nil
+	}
+	free := export.DeepCopy()
+	controllerutil.RemoveFinalizer(free, v1alpha1.ExportFinalizer)
+	err = client.IgnoreNotFound(r.Client.Patch(ctx, free, client.MergeFrom(export)))
+	return refusal("remove the finalizer of AccountingExport "+export.Name, err)
+}
+
+// tellDeleting reports what an export that is being deleted waits for.
+func (r *AccountingExportReconciler) tellDeleting(ctx context.Context, export *v1alpha1.AccountingExport, waiting []string) error {
 	before := export.DeepCopy()
-	controllerutil.RemoveFinalizer(export, v1alpha1.ExportFinalizer)
-	return client.IgnoreNotFound(r.Client.Patch(ctx, export, client.MergeFrom(before)))
+	export.Status.ObservedGeneration = export.Generation
+	message := "the export is being deleted, and waits for ExportRun " + waiting[0] + " to give its claims back; its own status says how far it is"
+	if more := len(waiting) - 1; more > 0 {
+		message += fmt.Sprintf(" (and for %d more)", more)
+	}
+	conditions{&export.Status.Conditions, export.Generation}.progressing(v1alpha1.ReasonDeleting, message)
+	return record(ctx, r.Client, r.Recorder, before, export)
 }
 
 // runs gives the runs that belong to an export, oldest first. They are the cache's own, to be read only: there may be very many.
@@ -245,12 +298,15 @@ func (r *AccountingExportReconciler) runs(ctx context.Context, export *v1alpha1.
 	return controlledBy(export, runs.Items), nil
 }
 
-// prune deletes the oldest finished runs beyond the limits of history. What they recorded in the database stays.
-func (r *AccountingExportReconciler) prune(ctx context.Context, export *v1alpha1.AccountingExport, runs []v1alpha1.ExportRun) error {
-	for _, run := range superfluous(export.Spec.History, runs) {
-		if err := r.Client.Delete(ctx, &run, client.PropagationPolicy(metav1.DeletePropagationBackground)); client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("deleting ExportRun %s beyond the limits of history: %w", run.Name, err)
+// prune deletes the oldest finished runs beyond the limits of history, and returns how long it is until more of them may be
+// deleted. What they recorded in the database stays.
+func (r *AccountingExportReconciler) prune(ctx context.Context, export *v1alpha1.AccountingExport, runs []v1alpha1.ExportRun) (time.Duration, error) {
+	excess, wait := superfluous(export.Spec.History, runs, r.Clock.Now())
+	for i := range excess {
+		err := r.Client.Delete(ctx, &excess[i], client.PropagationPolicy(metav1.DeletePropagationBackground))
+		if err := client.IgnoreNotFound(err); err != nil {
+			return wait, refusal("delete ExportRun "+excess[i].Name+", which is beyond the limits of history", err)
 		}
 	}
-	return nil
+	return wait, nil
 }

@@ -57,11 +57,14 @@ func startedFirst(a, b *metav1.MicroTime) int {
 	return 0
 }
 
-// underWay says whether a run is not finished: an export has one at a time, previews not counted.
-func underWay(runs []v1alpha1.ExportRun) bool {
-	return slices.ContainsFunc(runs, func(run v1alpha1.ExportRun) bool {
-		return !run.Status.Phase.Finished() && run.Spec.Type != v1alpha1.RunPreview
-	})
+// unfinished returns the names of the runs that are not finished: an export has one at a time, previews not counted.
+func unfinished(runs []v1alpha1.ExportRun) (names []string) {
+	for i := range runs {
+		if !runs[i].Status.Phase.Finished() && runs[i].Spec.Type != v1alpha1.RunPreview {
+			names = append(names, runs[i].Name)
+		}
+	}
+	return names
 }
 
 // handledSlot is the newest slot that has its run or was skipped, or else when the export was created. A run whose slot is yet to
@@ -187,47 +190,6 @@ func readyReason(run *v1alpha1.ExportRun) string {
 		}
 	}
 	return ""
-}
-
-// superfluous gives the oldest finished runs of each type beyond the limits, given all runs, oldest first. Those that were
-// applied again go before all others.
-func superfluous(limits v1alpha1.HistoryLimits, runs []v1alpha1.ExportRun) (all []v1alpha1.ExportRun) {
-	for _, kind := range []v1alpha1.RunType{v1alpha1.RunExport, v1alpha1.RunReversal, v1alpha1.RunPreview} {
-		var succeeded, failed []v1alpha1.ExportRun
-		for _, run := range recoveredFirst(runs) {
-			switch {
-			case cmp.Or(run.Spec.Type, v1alpha1.RunExport) != kind, !run.Status.Phase.Finished(), !run.DeletionTimestamp.IsZero():
-			case run.Status.Phase.Exported():
-				succeeded = append(succeeded, run)
-			default:
-				failed = append(failed, run)
-			}
-		}
-		all = append(append(all, beyond(succeeded, limits.Succeeded, 12)...), beyond(failed, limits.Failed, 5)...)
-	}
-	return all
-}
-
-func recoveredFirst(runs []v1alpha1.ExportRun) []v1alpha1.ExportRun {
-	sorted := slices.Clone(runs)
-	slices.SortStableFunc(sorted, func(a, b v1alpha1.ExportRun) int {
-		switch {
-		case a.Status.Recovered == b.Status.Recovered:
-			return 0
-		case a.Status.Recovered:
-			return -1
-		}
-		return 1
-	})
-	return sorted
-}
-
-func beyond(runs []v1alpha1.ExportRun, limit *int32, byDefault int) []v1alpha1.ExportRun {
-	keep := byDefault
-	if limit != nil {
-		keep = int(*limit)
-	}
-	return runs[:max(0, len(runs)-keep)]
 }
 
 func optionalTime(t time.Time) *metav1.Time {

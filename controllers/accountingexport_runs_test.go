@@ -1,12 +1,10 @@
 package controllers
 
 import (
-	"slices"
 	"testing"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 )
@@ -42,26 +40,6 @@ func TestSlotComesBeforeRequestAndBothAreAnsweredOnce(t *testing.T) {
 				t.Errorf("wanted run %q, want %q", got, test.want)
 			}
 		})
-	}
-}
-
-func TestHistoryKeepsTheNewestOfEachKind(t *testing.T) {
-	t.Parallel()
-	runs := []v1alpha1.ExportRun{
-		runIn("s1", v1alpha1.RunSucceeded), runIn("f1", v1alpha1.RunFailed), runIn("c1", v1alpha1.RunCancelled),
-		runIn("s2", v1alpha1.RunSucceeded), runIn("r1", v1alpha1.RunRunning), runIn("s3", v1alpha1.RunSucceeded),
-		runIn("i1", v1alpha1.RunIncomplete), runIn("f2", v1alpha1.RunFailed), // the one has exported claims
-	}
-	limits := v1alpha1.HistoryLimits{Succeeded: ptr.To[int32](2), Failed: ptr.To[int32](1)}
-	var names []string
-	for _, run := range superfluous(limits, runs) {
-		names = append(names, run.Name)
-	}
-	if want := []string{"s1", "s2", "f1", "c1"}; !slices.Equal(names, want) {
-		t.Errorf("superfluous runs %q, want %q", names, want)
-	}
-	if left := superfluous(v1alpha1.HistoryLimits{}, runs); len(left) != 0 {
-		t.Errorf("%d runs are superfluous within the default limits", len(left))
 	}
 }
 

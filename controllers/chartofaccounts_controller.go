@@ -46,7 +46,7 @@ func (r *ChartOfAccountsReconciler) Reconcile(ctx context.Context, req ctrl.Requ
 	}
 	before := chart.DeepCopy()
 	defer func() {
-		unrecorded := patchStatus(ctx, r.Client, before, &chart)
+		unrecorded := record(ctx, r.Client, r.Recorder, before, &chart)
 		if unrecorded == nil {
 			announce(r.Recorder, &chart, before.Status.Conditions, chart.Status.Conditions)
 		}

@@ -34,6 +34,8 @@ type ClaimSourceReconciler struct {
 
 	external externalSecrets
 	warnings *fallbackWarnings
+
+	migrations *migrations
 }
 
 // +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=claimsources,verbs=get;list;watch
@@ -44,6 +46,10 @@ type ClaimSourceReconciler struct {
 // SetupWithManager registers the reconciler.
 func (r *ClaimSourceReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.warnings = newFallbackWarnings(r.Recorder)
+	r.migrations = newMigrations(r.Resolver.MigrateDatabase, r.Recheck.Ask)
+	if err := mgr.Add(r.migrations); err != nil {
+		return err
+	}
 	r.external.manager, r.external.list = mgr, &v1alpha1.ClaimSourceList{}
 	built, err := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.ClaimSource{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
@@ -62,7 +68,7 @@ func (r *ClaimSourceReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 	}
 	before := source.DeepCopy()
 	defer func() {
-		unrecorded := patchStatus(ctx, r.Client, before, &source)
+		unrecorded := record(ctx, r.Client, r.Recorder, before, &source)
 		if unrecorded == nil {
 			announce(r.Recorder, &source, before.Status.Conditions, source.Status.Conditions)
 		}
@@ -82,6 +88,7 @@ func (r *ClaimSourceReconciler) reconcile(ctx context.Context, source *v1alpha1.
 	if err == nil {
 		r.warnings.tell(source, found, time.Now())
 		inspection, err = r.inspect(ctx, source)
+		err = r.migrating(source, err)
 	}
 	var failed *failure.Error
 	if err != nil {

@@ -61,7 +61,7 @@ func (r *ExportDestinationReconciler) Reconcile(ctx context.Context, req ctrl.Re
 	}
 	before := destination.DeepCopy()
 	defer func() {
-		unrecorded := patchStatus(ctx, r.Client, before, &destination)
+		unrecorded := record(ctx, r.Client, r.Recorder, before, &destination)
 		if unrecorded == nil {
 			announce(r.Recorder, &destination, before.Status.Conditions, destination.Status.Conditions)
 		}

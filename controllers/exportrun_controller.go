@@ -62,6 +62,7 @@ func (r *ExportRunReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.ExportRun{}, enqueueNextRun(mgr.GetClient())).
 		Watches(&v1alpha1.AccountingExport{}, enqueueRunsOfExport(mgr.GetClient()),
 			builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, readinessChanged))).
+		Watches(&v1alpha1.ExportDestination{}, enqueueRunsAt(mgr.GetClient()), builder.WithPredicates(retentionChanged)).
 		WatchesRawSource(source.TypedChannel(r.Executor.Events(), enqueueNamed())).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers, NewQueue: fairqueue.New(workersPerNamespace)}).
 		Complete(r)
@@ -94,7 +95,7 @@ func (r *ExportRunReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 	before := run.DeepCopy()
 	var after afterwards
 	defer func() {
-		unrecorded := r.Failpoints.Around(failpoint.RunStatus, func() error { return patchStatus(ctx, r.Client, before, &run) })
+		unrecorded := r.Failpoints.Around(failpoint.RunStatus, func() error { return record(ctx, r.Client, r.Recorder, before, &run) })
 		if unrecorded == nil {
 			r.tell(&before.Status, &run)
 			r.countEnd(ctx, &run)
@@ -120,10 +121,15 @@ func (r *ExportRunReconciler) reconcile(ctx context.Context, run *v1alpha1.Expor
 			fmt.Sprintf("metadata.ownerReferences says that the run belongs to %s %s, and not to AccountingExport %s; create one without", owner.Kind, owner.Name, export.Name), r.Clock.Now())
 		return ctrl.Result{}, nil
 	}
-	if export.DeletionTimestamp.IsZero() {
+	switch {
+	case export.DeletionTimestamp.IsZero():
 		if err := errors.Join(protect(ctx, r.Client, &export), r.adopt(ctx, run, &export)); err != nil {
-			return ctrl.Result{}, err
+			return r.tellRefused(run, err)
 		}
+	case run.Status.Attempts == 0 && !adopted(run, &export): // nothing would keep the export until the run has given its claims back
+		finish(run, v1alpha1.RunFailed, v1alpha1.ReasonExportNotFound,
+			fmt.Sprintf("AccountingExport %s is being deleted, so that no run of it begins; create the export again, and another run", export.Name), r.Clock.Now())
+		return ctrl.Result{}, nil
 	}
 	if ending(run) {
 		return r.lead(ctx, run, &export, after)
@@ -277,23 +283,43 @@ func stranger(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) *metav
 
 // adopt makes a run that a person created belong to its export, like one that a schedule created.
 func (r *ExportRunReconciler) adopt(ctx context.Context, run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) error {
-	if metav1.IsControlledBy(run, export) && controllerutil.ContainsFinalizer(run, v1alpha1.RunFinalizer) || !run.DeletionTimestamp.IsZero() {
+	if adopted(run, export) || !run.DeletionTimestamp.IsZero() {
 		return nil
 	}
-	adopted := run.DeepCopy()
-	controllerutil.AddFinalizer(adopted, v1alpha1.RunFinalizer)
-	for i := range adopted.OwnerReferences {
-		adopted.OwnerReferences[i].Controller = nil
+	ours := run.DeepCopy()
+	controllerutil.AddFinalizer(ours, v1alpha1.RunFinalizer)
+	for i := range ours.OwnerReferences {
+		ours.OwnerReferences[i].Controller = nil
 	}
-	if err := controllerutil.SetControllerReference(export, adopted, r.Client.Scheme()); err != nil {
+	if err := controllerutil.SetControllerReference(export, ours, r.Client.Scheme()); err != nil {
 		return err
 	}
 	status := run.Status
-	if err := r.Client.Patch(ctx, adopted, unchangedSince(run)); err != nil {
-		return fmt.Errorf("adopting the run: %w", err)
+	if err := r.Client.Patch(ctx, ours, unchangedSince(run)); err != nil {
+		return refusal("put owner and finalizer on ExportRun "+run.Name, err)
 	}
-	run.ObjectMeta, run.Status = adopted.ObjectMeta, status
+	run.ObjectMeta, run.Status = ours.ObjectMeta, status
 	return nil
+}
+
+// adopted reports whether a run belongs to its export and stays until it has given its claims back.
+func adopted(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) bool {
+	return metav1.IsControlledBy(run, export) && controllerutil.ContainsFinalizer(run, v1alpha1.RunFinalizer)
+}
+
+// tellRefused puts what the API server refused into the status of a run, and has it tried again later. Other errors it
+// returns.
+func (r *ExportRunReconciler) tellRefused(run *v1alpha1.ExportRun, err error) (ctrl.Result, error) {
+	var refused *failure.Error
+	if !errors.As(err, &refused) {
+		return ctrl.Result{}, err
+	}
+	wait := refusedWait(run.Status.Conditions, v1alpha1.ConditionReady, r.Clock.Now(), r.Sources.After(false))
+	if run.Status.Phase == "" {
+		run.Status.Phase = v1alpha1.RunPending
+	}
+	conditions{&run.Status.Conditions, run.Generation}.failed(refused)
+	return ctrl.Result{RequeueAfter: wait}, nil
 }
 
 // siblings are the runs of the export of a run, itself among them, as they took their turns. They are the cache's own, to be
@@ -331,14 +357,19 @@ func (r *ExportRunReconciler) abandoned(ctx context.Context, run *v1alpha1.Expor
 	return true, r.letGo(ctx, run)
 }
 
-// letGo removes the finalizer of a run that is being deleted and has nothing to give back any more.
+// letGo removes the finalizer of a run that has nothing to give back any more.
 func (r *ExportRunReconciler) letGo(ctx context.Context, run *v1alpha1.ExportRun) error {
-	if run.DeletionTimestamp.IsZero() || !controllerutil.ContainsFinalizer(run, v1alpha1.RunFinalizer) {
+	free := run.DeepCopy()
+	if !controllerutil.RemoveFinalizer(free, v1alpha1.RunFinalizer) {
 		return nil
 	}
-	free := run.DeepCopy()
-	controllerutil.RemoveFinalizer(free, v1alpha1.RunFinalizer)
-	return client.IgnoreNotFound(r.Client.Patch(ctx, free, client.MergeFrom(run)))
+	err := client.IgnoreNotFound(r.Client.Patch(ctx, free, client.MergeFrom(run)))
+	err = refusal("remove the finalizer of ExportRun "+run.Name, err)
+	warnRefused(r.Recorder, run, err)
+	if err == nil {
+		run.ObjectMeta = free.ObjectMeta
+	}
+	return err
 }
 
 // tell writes the events of a change that was recorded.

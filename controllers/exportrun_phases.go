@@ -236,7 +236,7 @@ func failed(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, state ex
 		released(run, now)
 		return
 	}
-	if failed.Reason != v1alpha1.ReasonSeriesBusy { // that is waiting for one's turn
+	if failed.Reason != v1alpha1.ReasonSeriesBusy && failed.Reason != v1alpha1.ReasonMigrating { // that is waiting for one's turn
 		status.Failures++
 	}
 	if failed.Reason == v1alpha1.ReasonOtherCluster { // nothing of this run is recorded that could be given back from here

@@ -2,12 +2,15 @@ package controllers
 
 import (
 	"context"
+	"errors"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/executor"
@@ -15,8 +18,18 @@ import (
 	"github.com/ledgerport/ledgerport/internal/references"
 )
 
-// retire lets a finished run go when it is deleted, and its artifact before it where the destination says so: the
-// finalizer stays until the artifact is gone.
+// retentionChanged passes on edits of whether artifacts go with their runs.
+var retentionChanged = predicate.Funcs{
+	CreateFunc: func(event.CreateEvent) bool { return false }, // at the start every run is looked at
+	UpdateFunc: func(e event.UpdateEvent) bool {
+		before, was := e.ObjectOld.(*v1alpha1.ExportDestination)
+		after, is := e.ObjectNew.(*v1alpha1.ExportDestination)
+		return was && is && before.Spec.Retention != after.Spec.Retention
+	},
+}
+
+// retire sees to a run that has finished. It needs nothing of the operator any more, so that it goes when it is deleted though
+// no operator is there; only where its artifact goes with it does the finalizer stay until that is removed.
 func (r *ExportRunReconciler) retire(ctx context.Context, run *v1alpha1.ExportRun) (ctrl.Result, error) {
 	state := r.Executor.Observe(string(run.UID))
 	if state.Phase == executor.Queued || state.Phase == executor.Running {
@@ -24,15 +37,18 @@ func (r *ExportRunReconciler) retire(ctx context.Context, run *v1alpha1.ExportRu
 	}
 	removed := state.Phase == executor.Ended && state.Task.RemoveArtifact
 	r.Executor.Forget(string(run.UID))
-	if run.DeletionTimestamp.IsZero() || !controllerutil.ContainsFinalizer(run, v1alpha1.RunFinalizer) {
-		return ctrl.Result{}, nil
-	}
 	export, err := r.removingExport(ctx, run)
 	switch {
 	case err != nil:
 		return ctrl.Result{}, err
-	case export == nil, removed && state.Err == nil:
-		return ctrl.Result{}, r.letGo(ctx, run)
+	case export == nil:
+		return ctrl.Result{}, errors.Join(r.letGo(ctx, run), r.observe(ctx, run))
+	case run.DeletionTimestamp.IsZero():
+		return ctrl.Result{}, errors.Join(r.hold(ctx, run), r.observe(ctx, run))
+	case !controllerutil.ContainsFinalizer(run, v1alpha1.RunFinalizer):
+		return ctrl.Result{}, nil // something else holds it
+	case removed && state.Err == nil:
+		return ctrl.Result{}, r.tellRemoved(ctx, run, export)
 	case removed && failure.From(state.Err).Reason == v1alpha1.ReasonDestinationChanged:
 		r.Recorder.Eventf(run, nil, corev1.EventTypeWarning, v1alpha1.ReasonDestinationChanged, "Retention",
 			"the run is deleted, and its artifact stays: %s", shorten(failure.From(state.Err).Message))
@@ -48,6 +64,39 @@ func (r *ExportRunReconciler) retire(ctx context.Context, run *v1alpha1.ExportRu
 	removal.RemoveArtifact = true
 	r.Executor.Ensure(removal)
 	return ctrl.Result{RequeueAfter: longestBackoff}, nil
+}
+
+// hold puts the finalizer back on a run whose destination has come to say that artifacts go with their runs.
+func (r *ExportRunReconciler) hold(ctx context.Context, run *v1alpha1.ExportRun) error {
+	held := run.DeepCopy()
+	if !controllerutil.AddFinalizer(held, v1alpha1.RunFinalizer) {
+		return nil
+	}
+	err := client.IgnoreNotFound(r.Client.Patch(ctx, held, unchangedSince(run)))
+	err = refusal("put the finalizer on ExportRun "+run.Name+", whose artifact is to go with it", err)
+	warnRefused(r.Recorder, run, err)
+	return err
+}
+
+// observe records that a change of the spec was seen which comes too late for a run that has finished.
+func (r *ExportRunReconciler) observe(ctx context.Context, run *v1alpha1.ExportRun) error {
+	before := run.DeepCopy()
+	run.Status.ObservedGeneration = run.Generation
+	for i := range run.Status.Conditions {
+		run.Status.Conditions[i].ObservedGeneration = run.Generation
+	}
+	return record(ctx, r.Client, r.Recorder, before, run)
+}
+
+// tellRemoved lets a run go whose artifact was removed. Its export remains, for people to see what has become of the file.
+func (r *ExportRunReconciler) tellRemoved(ctx context.Context, run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) error {
+	if err := r.letGo(ctx, run); err != nil {
+		return err
+	}
+	ctrl.LoggerFrom(ctx).Info("the artifact of a run that was deleted was removed", "location", run.Status.Location)
+	r.Recorder.Eventf(export, run, corev1.EventTypeNormal, v1alpha1.ReasonArtifactRemoved, "Retention",
+		"ExportRun %s was deleted, and its artifact removed from %s", run.Name, shortenTo(run.Status.Location, maxMessage/2))
+	return nil
 }
 
 // removingExport gives the export of a run whose artifact is to be removed with it; nil where the artifact stays. It stays

@@ -95,3 +95,19 @@ func runsOf(ctx context.Context, c client.Client, namespace, export string) []v1
 	}
 	return runs.Items
 }
+
+// enqueueRunsAt enqueues the finished runs of the exports that deliver to a destination: whether their artifacts go with them
+// is for the destination to say.
+func enqueueRunsAt(c client.Client) handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, destination client.Object) (requests []reconcile.Request) {
+		for _, export := range exportRequests(ctx, c, client.MatchingFields{destinationIndex: client.ObjectKeyFromObject(destination).String()}) {
+			runs := runsOf(ctx, c, export.Namespace, export.Name)
+			for i := range runs {
+				if runs[i].Status.Phase.Finished() {
+					requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&runs[i])})
+				}
+			}
+		}
+		return requests
+	})
+}

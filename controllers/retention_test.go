@@ -1,9 +1,12 @@
 package controllers_test
 
 import (
+	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -32,6 +35,13 @@ func (w *world) nextRun(name string) {
 	eventually(w, w.run(name), runIs(v1alpha1.RunSucceeded))
 }
 
+// hoursPass lets the runs that have ended be old enough to be deleted.
+func (w *world) hoursPass() {
+	w.Helper()
+	w.clock.ahead.Add(int64(2 * time.Hour))
+	w.touch(w.export())
+}
+
 func (w *world) keptArtifacts() (names []string) {
 	w.Helper()
 	for _, file := range w.files() {
@@ -45,6 +55,7 @@ func TestArtifactsOutliveTheirRunsUnlessTheDestinationSaysOtherwise(t *testing.T
 	w := newWorld(t)
 	first := w.history(w.destination())
 	w.nextRun("second")
+	w.hoursPass()
 	w.gone(first)
 	if kept := w.keptArtifacts(); len(kept) != 4 {
 		t.Errorf("files %q, want those of both runs", kept)
@@ -62,6 +73,7 @@ func TestArtifactIsRemovedWithItsRunAndTheLedgerStays(t *testing.T) {
 	w.must(os.WriteFile(foreign, []byte("not the manifest"), 0o600))
 	w.must(os.WriteFile(w.delivered("monthly", "first", "notes.txt"), []byte("a person's"), 0o600))
 	w.nextRun("second")
+	w.hoursPass()
 	w.gone(first)
 	kept := strings.Join(w.keptArtifacts(), " ")
 	if kept != "first/manifest.json first/notes.txt second/manifest.json second/second.csv" {
@@ -73,6 +85,7 @@ func TestArtifactIsRemovedWithItsRunAndTheLedgerStays(t *testing.T) {
 	if n := w.count(`select count(*) from ledgerport.vouchers where run = 'first'`); n != 5 {
 		t.Errorf("%d vouchers of the run are on record, want 5", n)
 	}
+	w.expectEvent("monthly", v1alpha1.ReasonArtifactRemoved)
 	w.create(w.reversal("back", "first"))
 	eventually(w, w.run("back"), runIs(v1alpha1.RunSucceeded)) // the ledger needs no artifact
 }
@@ -128,5 +141,45 @@ func TestArtifactOfARunIsKeptWhereItsExportDeliversElsewhere(t *testing.T) {
 	w.expectEvent("first", v1alpha1.ReasonDestinationChanged)
 	if kept := w.keptArtifacts(); len(kept) != 2 {
 		t.Errorf("files %q, want those of the run", kept)
+	}
+}
+
+func TestFinishedRunNeedsTheOperatorOnlyIfItsArtifactGoesWithIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := w.history(w.destination())
+	held := func(want bool) func(*v1alpha1.ExportRun) string {
+		return func(run *v1alpha1.ExportRun) string {
+			if has := slices.Contains(run.Finalizers, v1alpha1.RunFinalizer); has != want {
+				return fmt.Sprintf("the run has finalizers %q", run.Finalizers)
+			}
+			return ""
+		}
+	}
+	eventually(w, first, held(false))
+	destination := w.destination()
+	destination.Namespace = w.namespace
+	w.merge(destination, `{"spec":{"retention":{"artifacts":"Delete"}}}`)
+	eventually(w, first, held(true))
+	w.merge(destination, `{"spec":{"retention":{"artifacts":"Keep"}}}`)
+	eventually(w, first, held(false))
+	w.stopOperator()
+	w.must(api.client.Delete(t.Context(), first))
+	w.gone(first)
+}
+
+func TestEditOfAFinishedRunIsObserved(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := w.history(w.destination())
+	w.cancel(first) // too late
+	run := eventually(w, first, func(run *v1alpha1.ExportRun) string {
+		if run.Generation < 2 || run.Status.ObservedGeneration != run.Generation {
+			return fmt.Sprintf("generation %d is not observed: %d", run.Generation, run.Status.ObservedGeneration)
+		}
+		return ""
+	})
+	if run.Status.Phase != v1alpha1.RunSucceeded {
+		t.Errorf("the run is %s", run.Status.Phase)
 	}
 }

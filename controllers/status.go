@@ -100,7 +100,7 @@ func (c conditions) aspect(kind string, failed *failure.Error, well string) {
 }
 
 // announce writes an event where Ready changed: a warning with what is wrong, or that all is well again. Credentials that
-// went wrong have their own where Ready speaks of something else.
+// went wrong, and runs that can not be deleted, have their own where Ready speaks of something else.
 func announce(recorder events.EventRecorder, object runtime.Object, before, after []metav1.Condition) {
 	old, now := meta.FindStatusCondition(before, v1alpha1.ConditionReady), meta.FindStatusCondition(after, v1alpha1.ConditionReady)
 	switch {
@@ -110,10 +110,12 @@ func announce(recorder events.EventRecorder, object runtime.Object, before, afte
 	case old != nil && old.Status == metav1.ConditionFalse && old.Reason != v1alpha1.ReasonChecking:
 		recorder.Eventf(object, nil, corev1.EventTypeNormal, now.Reason, "Check", "%s", now.Message)
 	}
-	was, is := meta.FindStatusCondition(before, v1alpha1.ConditionCredentialsReady), meta.FindStatusCondition(after, v1alpha1.ConditionCredentialsReady)
-	if is != nil && is.Status == metav1.ConditionFalse && (was == nil || was.Status != is.Status || was.Reason != is.Reason) &&
-		now != nil && now.Reason != is.Reason {
-		recorder.Eventf(object, nil, corev1.EventTypeWarning, is.Reason, "Check", "%s", is.Message)
+	for _, kind := range []string{v1alpha1.ConditionCredentialsReady, v1alpha1.ConditionHistoryPruned} {
+		was, is := meta.FindStatusCondition(before, kind), meta.FindStatusCondition(after, kind)
+		if is != nil && is.Status == metav1.ConditionFalse && (was == nil || was.Status != is.Status || was.Reason != is.Reason) &&
+			now != nil && now.Reason != is.Reason {
+			recorder.Eventf(object, nil, corev1.EventTypeWarning, is.Reason, "Check", "%s", is.Message)
+		}
 	}
 }
 

@@ -222,6 +222,8 @@ type writeLog struct {
 	all  []string
 	// refused are requests that the operator's role does not allow.
 	refused []string
+	// mayBeRefused is set by a test that refuses the operator something.
+	mayBeRefused bool
 }
 
 // RoundTrip implements http.RoundTripper.

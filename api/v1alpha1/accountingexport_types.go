@@ -233,7 +233,10 @@ type AccountingExport struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	Spec   AccountingExportSpec   `json:"spec"`
+	Spec AccountingExportSpec `json:"spec"`
+	// Status is what the operator has found. It has observed generation -1 until the operator has looked.
+	// +optional
+	// +kubebuilder:default:={"observedGeneration":-1}
 	Status AccountingExportStatus `json:"status,omitempty"`
 }
 

@@ -182,7 +182,10 @@ type ChartOfAccounts struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	Spec   ChartOfAccountsSpec   `json:"spec"`
+	Spec ChartOfAccountsSpec `json:"spec"`
+	// Status is what the operator has found. It has observed generation -1 until the operator has looked.
+	// +optional
+	// +kubebuilder:default:={"observedGeneration":-1}
 	Status ChartOfAccountsStatus `json:"status,omitempty"`
 }
 

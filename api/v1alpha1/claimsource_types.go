@@ -162,7 +162,10 @@ type ClaimSource struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	Spec   ClaimSourceSpec   `json:"spec"`
+	Spec ClaimSourceSpec `json:"spec"`
+	// Status is what the operator has found. It has observed generation -1 until the operator has looked.
+	// +optional
+	// +kubebuilder:default:={"observedGeneration":-1}
 	Status ClaimSourceStatus `json:"status,omitempty"`
 }
 

@@ -26,6 +26,9 @@ const (
 	// ConditionEncrypted says that what is read or delivered is encrypted on its way. It is not there where nothing is sent over a
 	// network.
 	ConditionEncrypted = "Encrypted"
+	// ConditionHistoryPruned is present, and False, while the API server refuses to delete runs beyond the limits of history.
+	// Runs begin meanwhile.
+	ConditionHistoryPruned = "HistoryPruned"
 )
 
 // Reason says in one word why a condition, a run or an event is what it is.
@@ -57,6 +60,8 @@ const (
 	ReasonSuspended Reason = "Suspended"
 	// ReasonCancelled: a person cancelled the run.
 	ReasonCancelled Reason = "Cancelled"
+	// ReasonDeleting: the export is being deleted, and waits for its runs to give their claims back.
+	ReasonDeleting Reason = "Deleting"
 	// ReasonIndexed: an index serves the query.
 	ReasonIndexed Reason = "Indexed"
 )
@@ -104,6 +109,13 @@ const (
 	ReasonRunNameTaken Reason = "RunNameTaken"
 	// ReasonSlotSkipped: a slot was missed for longer than spec.startingDeadline.
 	ReasonSlotSkipped Reason = "SlotSkipped"
+)
+
+// Reasons of the API server.
+const (
+	// ReasonRequestRefused: the API server refuses a request of the operator: a quota, a policy, a webhook, or a right that it
+	// does not have any more.
+	ReasonRequestRefused Reason = "RequestRefused"
 )
 
 // Reasons of credentials.
@@ -169,6 +181,8 @@ const (
 	ReasonClaimIDsChanged Reason = "ClaimIDsChanged"
 	// ReasonSchemaOutdated: the schema "ledgerport" is missing or old, and manageSchema is false.
 	ReasonSchemaOutdated Reason = "SchemaOutdated"
+	// ReasonMigrating: the operator brings the schema "ledgerport" to the version that it needs.
+	ReasonMigrating Reason = "Migrating"
 	// ReasonSchemaTooNew: a newer operator has migrated the schema "ledgerport".
 	ReasonSchemaTooNew Reason = "SchemaTooNew"
 	// ReasonIndexMissing: no index serves the query for approved claims.
@@ -221,6 +235,8 @@ const (
 	ReasonUnmappedClaim Reason = "UnmappedClaim"
 	// ReasonTotalsMismatch: what was rendered is not what the database says of the reserved claims.
 	ReasonTotalsMismatch Reason = "TotalsMismatch"
+	// ReasonArtifactRemoved: the run was deleted, and its artifact was removed with it.
+	ReasonArtifactRemoved Reason = "ArtifactRemoved"
 	// ReasonBytesChanged: a resumed run rendered other bytes than those on record.
 	ReasonBytesChanged Reason = "BytesChanged"
 	// ReasonDeadlineExceeded: the attempt took longer than spec.deadline.

@@ -245,7 +245,10 @@ type ExportDestination struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	Spec   ExportDestinationSpec   `json:"spec"`
+	Spec ExportDestinationSpec `json:"spec"`
+	// Status is what the operator has found. It has observed generation -1 until the operator has looked.
+	// +optional
+	// +kubebuilder:default:={"observedGeneration":-1}
 	Status ExportDestinationStatus `json:"status,omitempty"`
 }
 

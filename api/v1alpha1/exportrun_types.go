@@ -279,7 +279,10 @@ type ExportRun struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	Spec   ExportRunSpec   `json:"spec"`
+	Spec ExportRunSpec `json:"spec"`
+	// Status is what the operator has found. It has observed generation -1 until the operator has looked.
+	// +optional
+	// +kubebuilder:default:={"observedGeneration":-1}
 	Status ExportRunStatus `json:"status,omitempty"`
 }
 

@@ -14,34 +14,53 @@ import (
 )
 
 // OpenDatabase connects to the database of a ClaimSource with its present credentials, and makes sure of the schema
-// "ledgerport": it is migrated where the source lets the operator do so.
+// "ledgerport": it is created where the source lets the operator do so. One that is older fails with ReasonMigrating: to migrate
+// it takes as long as its tables are big, which no run and no check has time for.
 func (r *Resolver) OpenDatabase(ctx context.Context, source *v1alpha1.ClaimSource) (*claims.Database, error) {
-	spec := source.Spec.Postgres
-	found, err := r.SourceCredentials(ctx, source)
+	database, err := r.connect(ctx, source)
 	if err != nil {
 		return nil, err
 	}
-	database, err := claims.Open(ctx, claims.Options{
-		URL: string(found.Data[urlKey(source)]), Source: client.ObjectKeyFromObject(source).String(), Layout: spec, Dial: r.Outbound.Dialer().DialContext,
-	})
-	if err != nil {
-		return nil, connectionFailure(v1alpha1.ConditionSourceReady, err)
-	}
-	if err := prepareSchema(ctx, database, spec); err != nil {
+	if err := prepareSchema(ctx, database, source); err != nil {
 		database.Close()
 		return nil, failure.On(v1alpha1.ConditionSourceReady, err)
 	}
 	return database, nil
 }
 
-func prepareSchema(ctx context.Context, database *claims.Database, spec v1alpha1.PostgresSource) error {
-	_, err := database.CheckSchema(ctx)
+// MigrateDatabase brings the schema "ledgerport" of a ClaimSource to the version that this operator needs.
+func (r *Resolver) MigrateDatabase(ctx context.Context, source *v1alpha1.ClaimSource) error {
+	database, err := r.connect(ctx, source)
+	if err != nil {
+		return err
+	}
+	defer database.Close()
+	return failure.On(v1alpha1.ConditionSourceReady, database.Migrate(ctx))
+}
+
+func (r *Resolver) connect(ctx context.Context, source *v1alpha1.ClaimSource) (*claims.Database, error) {
+	found, err := r.SourceCredentials(ctx, source)
+	if err != nil {
+		return nil, err
+	}
+	database, err := claims.Open(ctx, claims.Options{
+		URL: string(found.Data[urlKey(source)]), Source: client.ObjectKeyFromObject(source).String(), Layout: source.Spec.Postgres, Dial: r.Outbound.Dialer().DialContext,
+	})
+	return database, connectionFailure(v1alpha1.ConditionSourceReady, err)
+}
+
+func prepareSchema(ctx context.Context, database *claims.Database, source *v1alpha1.ClaimSource) error {
+	version, err := database.CheckSchema(ctx)
+	managed := source.Spec.Postgres.ManageSchema
 	var failed *failure.Error
-	managed := spec.ManageSchema == nil || *spec.ManageSchema
-	if managed && errors.As(err, &failed) && failed.Reason == v1alpha1.ReasonSchemaOutdated {
+	switch {
+	case !errors.As(err, &failed) || failed.Reason != v1alpha1.ReasonSchemaOutdated || managed != nil && !*managed:
+		return err
+	case version == 0:
 		return database.Migrate(ctx)
 	}
-	return err
+	return failure.Transient(v1alpha1.ReasonMigrating, err, `the schema "ledgerport" is being migrated from version %d to %d; runs go on when that is done`,
+		version, claims.SchemaVersion)
 }
 
 // OpenDestination opens an ExportDestination with its present credentials.

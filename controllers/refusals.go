@@ -1,0 +1,69 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
+)
+
+const (
+	// longestRefusal bounds the API server's own words within a message.
+	longestRefusal = 500
+	// longestRefusedWait bounds the wait until something that the API server refused is tried again.
+	longestRefusedWait = 5 * time.Minute
+)
+
+// refusal turns an error of the API server that a person must act on into a failure with its words: a quota, a policy, a
+// webhook, a right that was taken away. Other errors are left as they are, because the next reconcile sees to them: the
+// object has changed or is gone, or the server has no time.
+func refusal(doing string, err error) error {
+	var answer apierrors.APIStatus
+	if !errors.As(err, &answer) {
+		return err
+	}
+	said := answer.Status()
+	if !strings.HasPrefix(said.Message, "admission webhook") { // which may deny with any code
+		switch said.Code {
+		case http.StatusNotFound, http.StatusConflict, http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+			return err
+		}
+	}
+	return failure.Transient(v1alpha1.ReasonRequestRefused, err, "the API server refuses to %s: %s", doing, shortenTo(said.Message, longestRefusal))
+}
+
+// refusedWait is how long to wait before what was refused is tried again: as long as it has been refused already, within
+// bounds. It follows from the status, so that an operator that was restarted goes on with it.
+func refusedWait(conditions []metav1.Condition, kind string, now time.Time, shortest time.Duration) time.Duration {
+	since := now
+	if said := meta.FindStatusCondition(conditions, kind); said != nil && said.Reason == v1alpha1.ReasonRequestRefused {
+		since = said.LastTransitionTime.Time
+	}
+	return min(longestRefusedWait, max(shortest, now.Sub(since)))
+}
+
+// record writes the status of an object. If the API server refuses that, an event is all that a person can see.
+func record(ctx context.Context, c client.Client, recorder events.EventRecorder, before, after client.Object) error {
+	err := refusal("record the status", patchStatus(ctx, c, before, after))
+	warnRefused(recorder, after, err)
+	return err
+}
+
+// warnRefused writes an event about what the API server refused, if an error is that.
+func warnRefused(recorder events.EventRecorder, object client.Object, err error) {
+	var refused *failure.Error
+	if errors.As(err, &refused) && refused.Reason == v1alpha1.ReasonRequestRefused {
+		recorder.Eventf(object, nil, corev1.EventTypeWarning, refused.Reason, "Request", "%s", shorten(refused.Message))
+	}
+}
