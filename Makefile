@@ -33,12 +33,13 @@ manifests: ## Generate CRDs and the operator's role
 fmt: ## Format all Go code
 	$(GOLANGCI_LINT) fmt ./...
 
-lint: ## Lint all Go code, dependency directions included, and render config/default and config/prometheus
+lint: ## Lint all Go code, dependency directions included, and render config/default, config/prometheus and config/argocd
 	$(GOLANGCI_LINT) run --allow-parallel-runners ./...
 	$(TOOLS) kustomize build config/default >/dev/null
 	$(TOOLS) kustomize build config/lockdown >/dev/null
 	$(TOOLS) kustomize build config/quota >/dev/null
 	$(TOOLS) kustomize build config/prometheus >/dev/null
+	$(TOOLS) kustomize build config/argocd >/dev/null
 
 test: ## Run all tests, against a real kube-apiserver, PostgreSQL, S3 and SFTP server; what they say is looked through for secrets
 	go run ./hack/with-environment -scan sh -c 'go test -v -count=1 -timeout=40m ./... && go -C examples/exporter test -v -mod=mod -count=1 ./...'
@@ -65,10 +66,14 @@ image: build ## Build the container image from the static binary (IMAGE=name, IM
 	$(IMAGE_BUILD) -t $(IMAGE) .
 
 deploy: ## Install CRDs and operator into the cluster of KUBECONFIG (IMAGE=name that the cluster can pull or has)
+	@leaving=$$($(KUBECTL) get crd -o jsonpath='{range .items[?(@.metadata.deletionTimestamp)]}{.metadata.name}{"\n"}{end}' | grep 'accounting\.ledgerport\.dev$$'); \
+	  if [ -n "$$leaving" ]; then echo "these are still being deleted; let 'make undeploy' end first:" $$leaving >&2; exit 1; fi
 	$(TOOLS) kustomize build config/default | sed 's#image: ledgerport:dev$$#image: $(IMAGE)#' | $(KUBECTL) apply --server-side -f -
+	$(TOOLS) kustomize build config/crd | $(KUBECTL) wait --for=condition=Established --timeout=60s -f -
 
-undeploy: ## Remove the operator, the CRDs and every resource of theirs from the cluster; what the databases record stays
-	$(TOOLS) kustomize build config/default | $(KUBECTL) delete --ignore-not-found --wait=false -f -
+undeploy: ## Let unfinished runs give their claims back, then remove every resource, the CRDs and the operator; what the databases record stays (TIMEOUT=120s a step, FORCE=1)
+	@manifests=$$(mktemp) && trap 'rm -f "$$manifests"' EXIT && $(TOOLS) kustomize build config/default >"$$manifests" && \
+	  KUBECTL='$(KUBECTL)' TIMEOUT=$(or $(TIMEOUT),120s) FORCE=$(FORCE) hack/undeploy.sh "$$manifests"
 
 e2e: ## Deploy IMAGE into the cluster of KUBECONFIG and test it there, with the External Secrets Operator (ESO_IMAGE=name)
 	E2E_IMAGE=$(IMAGE) E2E_ESO_IMAGE=$(ESO_IMAGE) go test -count=1 -v -tags e2e -timeout 20m ./test/e2e

@@ -217,20 +217,17 @@ func setup(ctx context.Context, mgr ctrl.Manager, options managerOptions, regist
 	if err := mgr.Add(runs); err != nil {
 		return err
 	}
-	err = controllers.Setup(mgr, controllers.Parts{
+	parts := controllers.Parts{
 		Metrics:  metrics.Registry,
 		Resolver: resolver, Executor: runs, Clock: clock.RealClock{}, RecheckInterval: options.recheckInterval,
 		WatchNamespaces: len(options.namespaces) == 0,
 		Limits:          options.limits.requests, GracePeriod: options.gracePeriod,
 		Failpoints: failpoint.FromEnvironment(),
-	})
-	if err != nil {
-		return err
 	}
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return err
 	}
-	return mgr.AddReadyzCheck("caches", cachesSynced(mgr))
+	return addKinds(mgr, func() error { return controllers.Setup(mgr, parts) })
 }
 
 // spoolSpace reads the limits of the spool.

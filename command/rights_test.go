@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -17,10 +18,14 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/hack/environment"
@@ -45,6 +50,8 @@ func TestTheOperatorWithTheRightsThatItIsInstalledWith(t *testing.T) {
 	// One after the other: roles that are granted for the cluster would do for its namespaces.
 	t.Run("exports in the namespaces that are named, and has no right beyond them", func(t *testing.T) { i.exportInNamespaces(t) })
 	t.Run("leads, and serves probes and authenticated metrics", func(t *testing.T) { i.leadAndServe(t) })
+	t.Run("is ready while the cluster has all of its kinds, and works when it gets them", func(t *testing.T) { i.missKinds(t) })
+	t.Run("is removed with all that it has made", func(t *testing.T) { i.undeploy(t, assets) })
 }
 
 // installation is a control plane, and the program that runs against it.
@@ -170,6 +177,65 @@ func (i *installation) leadAndServe(t *testing.T) {
 		}
 		if len(events.Items) == 0 {
 			return "no event tells who leads"
+		}
+		return ""
+	})
+}
+
+// missKinds takes a kind away from the cluster before the operator starts, and while it works.
+func (i *installation) missKinds(t *testing.T) {
+	crds, err := envtest.InstallCRDs(i.controlPlane.Config, envtest.CRDInstallOptions{Paths: []string{"../config/crd/bases"}})
+	must(t, err)
+	scheme := runtime.NewScheme()
+	must(t, errors.Join(apiextensionsv1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)))
+	cluster, err := client.New(i.controlPlane.Config, client.Options{Scheme: scheme})
+	must(t, err)
+	const name = "chartsofaccounts.accounting.ledgerport.dev"
+	remove := func() {
+		crd := &apiextensionsv1.CustomResourceDefinition{ObjectMeta: metav1.ObjectMeta{Name: name}}
+		must(t, cluster.Delete(t.Context(), crd))
+		until(t, func(ctx context.Context) string {
+			if err := cluster.Get(ctx, client.ObjectKeyFromObject(crd), crd); !apierrors.IsNotFound(err) {
+				return fmt.Sprintf("the CRD is still there: %v", err)
+			}
+			return ""
+		})
+	}
+	install := func() {
+		for _, crd := range crds {
+			crd.SetResourceVersion("")
+		}
+		_, err := envtest.InstallCRDs(i.controlPlane.Config, envtest.CRDInstallOptions{CRDs: crds})
+		must(t, err)
+	}
+	remove()
+	operator := i.start(t, "config/rbac", "missing", "--leader-elect=false")
+	expectStatus(t, operator.Probes+"/readyz/"+name, "", http.StatusInternalServerError)
+	expectStatus(t, operator.Probes+"/readyz", "", http.StatusInternalServerError)
+	expectStatus(t, operator.Probes+"/healthz", "", http.StatusOK) // to restart it would not help
+	said, err := os.ReadFile(operator.LogPath)
+	must(t, err)
+	if !strings.Contains(string(said), `"missing":"`+name+`"`) {
+		t.Errorf("the log does not name the missing kind:\n%s", said)
+	}
+	install()
+	expectStatus(t, operator.Probes+"/readyz", "", http.StatusOK)
+	remove()
+	expectStatus(t, operator.Probes+"/readyz", "", http.StatusInternalServerError)
+	expectStatus(t, operator.Probes+"/readyz/claimsources.accounting.ledgerport.dev", "", http.StatusOK)
+	install()
+	expectStatus(t, operator.Probes+"/readyz", "", http.StatusOK)
+	chart := &v1alpha1.ChartOfAccounts{ObjectMeta: metav1.ObjectMeta{Name: "books", Namespace: "default"}, Spec: v1alpha1.ChartOfAccountsSpec{
+		Currency: "EUR", Accounts: []v1alpha1.Account{{Number: "4000", Name: "Expenses"}, {Number: "1740", Name: "Owed"}},
+		Rules: []v1alpha1.MappingRule{{Account: "4000"}}, Offset: v1alpha1.OffsetPosting{Account: "1740"},
+	}}
+	must(t, cluster.Create(t.Context(), chart))
+	until(t, func(ctx context.Context) string {
+		if err := cluster.Get(ctx, client.ObjectKeyFromObject(chart), chart); err != nil {
+			return err.Error()
+		}
+		if chart.Status.ObservedGeneration != chart.Generation {
+			return "the operator does not look at a chart of the kind that came back"
 		}
 		return ""
 	})

@@ -102,12 +102,52 @@ func TestOperatorOnACluster(t *testing.T) {
 	})
 	c.step("metrics are for those who may read them", func(c *cluster) { c.checkMetrics() })
 	c.step("nothing was forbidden, and nothing secret was said", func(c *cluster) { c.checkWritten(postgres, store) })
-	c.step("it goes without a trace", func(c *cluster) {
-		c.must(c.client.Delete(c.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: tenant}}))
-		c.gone(&corev1.Namespace{}, "", tenant)
+	c.step("it goes without a trace while runs have ended and one is under way", func(c *cluster) {
+		unlock := c.begin(postgres, "interrupted")
+		defer unlock()
 		c.make("undeploy")
 		c.gone(&appsv1.Deployment{}, operatorNamespace, "ledgerport-manager")
+		c.sql(postgres, func(ctx context.Context, conn *pgx.Conn) (err error) {
+			var held int
+			if err = conn.QueryRow(ctx, `select count(*) from ledgerport.runs where state not in ('committed', 'released')`).Scan(&held); err == nil && held > 0 {
+				err = fmt.Errorf("%d runs did not give their claims back", held)
+			}
+			return err
+		})
 	})
+	c.step("it comes back whole", func(c *cluster) {
+		c.make("deploy", "IMAGE="+required(c, "E2E_IMAGE"))
+		c.available(operatorNamespace, "ledgerport-manager")
+		c.apply("tenant.yaml")
+		c.exportSays(metav1.ConditionTrue, v1alpha1.ReasonReady)
+		c.make("undeploy")
+		c.must(c.client.Delete(c.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: tenant}}))
+		c.gone(&corev1.Namespace{}, "", tenant)
+	})
+}
+
+// begin lets a run begin that can not go on until it is unlocked.
+func (c *cluster) begin(postgresURL, name string) (unlock func()) {
+	c.Helper()
+	conn, err := pgx.Connect(c.Context(), postgresURL)
+	c.must(err)
+	_, err = conn.Exec(c.Context(), `begin; lock table claim_lines in access exclusive mode`)
+	c.must(err)
+	run := &v1alpha1.ExportRun{
+		ObjectMeta: metav1.ObjectMeta{Namespace: tenant, Name: name},
+		Spec:       v1alpha1.ExportRunSpec{ExportRef: v1alpha1.LocalReference{Name: "monthly"}},
+	}
+	c.must(c.client.Create(c.Context(), run))
+	c.until(soon, func(ctx context.Context) string {
+		if missing := c.get(ctx, run, tenant, name); missing != "" {
+			return missing
+		}
+		if run.Status.Phase != v1alpha1.RunRunning {
+			return "the run is " + string(run.Status.Phase)
+		}
+		return ""
+	})
+	return func() { _ = conn.Close(context.Background()) } // which rolls back
 }
 
 func required(c *cluster, variable string) string {
