@@ -15,6 +15,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/executor"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/printable"
 	"github.com/ledgerport/ledgerport/internal/references"
 )
 
@@ -95,7 +96,7 @@ func (r *ExportRunReconciler) tellRemoved(ctx context.Context, run *v1alpha1.Exp
 	}
 	ctrl.LoggerFrom(ctx).Info("the artifact of a run that was deleted was removed", "location", run.Status.Location)
 	r.Recorder.Eventf(export, run, corev1.EventTypeNormal, v1alpha1.ReasonArtifactRemoved, "Retention",
-		"ExportRun %s was deleted, and its artifact removed from %s", run.Name, shortenTo(run.Status.Location, maxMessage/2))
+		"ExportRun %s was deleted, and its artifact removed from %s", run.Name, printable.Line(run.Status.Location, maxMessage/2))
 	return nil
 }
 

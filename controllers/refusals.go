@@ -16,6 +16,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/printable"
 )
 
 const (
@@ -40,7 +41,7 @@ func refusal(doing string, err error) error {
 			return err
 		}
 	}
-	return failure.Transient(v1alpha1.ReasonRequestRefused, err, "the API server refuses to %s: %s", doing, shortenTo(said.Message, longestRefusal))
+	return failure.Transient(v1alpha1.ReasonRequestRefused, err, "the API server refuses to %s: %s", doing, printable.Line(said.Message, longestRefusal))
 }
 
 // refusedWait is how long to wait before what was refused is tried again: as long as it has been refused already, within
