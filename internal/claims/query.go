@@ -198,8 +198,11 @@ func (l *layout) exportedBefore(q *query, run Run, known identity, elsewhere boo
 			faults = append(faults, "WHEN e.claim_rank = 1 THEN '"+faultUnknown+"'")
 		}
 		if elsewhere {
-			keys += fmt.Sprintf(` UNION ALL SELECT x.claim_id, 2 FROM approved c JOIN ledgerport.exported_claims x ON x.claim_id = c.claim_key
-				WHERE x.claim_table = ANY(%s::integer[]) AND x.organization_id <> %s`, exported, organization)
+			// Looked up one by one, whatever others have exported: until all is looked up nothing is taken, and the table does not grow.
+			keys += fmt.Sprintf(` UNION ALL SELECT x.claim_id, 2 FROM approved c CROSS JOIN LATERAL (
+					SELECT x.claim_id, x.organization_id FROM ledgerport.exported_claims x
+					WHERE x.claim_table = ANY(%s::integer[]) AND x.claim_id = c.claim_key OFFSET 0) x
+				WHERE x.organization_id <> %s`, exported, organization)
 			if !l.idUnique {
 				faults = append(faults, "WHEN e.claim_rank = 2 THEN '"+faultElsewhere+"'")
 			}

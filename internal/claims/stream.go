@@ -52,7 +52,7 @@ const (
 // stream turns ordered rows of claims with their lines into claims. It reuses one Claim, and decodes what rows of a claim
 // have in common once.
 type stream struct {
-	rows    *pgconn.ResultReader
+	rows    rows
 	row     [][]byte // the first row of the next claim; nil before the first and after the last
 	begun   bool
 	claim   ledger.Claim
@@ -63,6 +63,13 @@ type stream struct {
 	meter   *meter
 	words   words
 	objects objects
+}
+
+// rows are what a query has found.
+type rows interface {
+	NextRow() bool
+	Values() [][]byte
+	Close() (pgconn.CommandTag, error)
 }
 
 // openStream sends the query. Its rows belong to ctx until they end.
