@@ -91,8 +91,8 @@ func (c *checks) checkDestination(ctx context.Context, resolver *references.Reso
 	}
 	for _, refused := range destination.Status.Refused {
 		if refused.Namespace == export.Namespace {
-			return failure.Transient(refused.Reason, nil, "ExportDestination %s/%s: the directory of this namespace there cannot be used: %s",
-				destination.Namespace, destination.Name, refused.Message)
+			return references.Discreet(failure.Transient(refused.Reason, nil, "ExportDestination %s/%s: the directory of this namespace there cannot be used: %s",
+				destination.Namespace, destination.Name, refused.Message), "ExportDestination", references.DestinationKey(export), export.Namespace)
 		}
 	}
 	return nil

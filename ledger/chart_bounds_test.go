@@ -79,21 +79,26 @@ func TestMap_HoldsAClaimThatTheChartMakesLarge(t *testing.T) {
 	}
 	claim := expense()
 	claim.Lines[0].Description = strings.Repeat("x", 9000)
-	for range 99 {
-		claim.Lines = append(claim.Lines, claim.Lines[0])
-	}
+	repeatLine(claim, 100)
 	wantHold(t, chart, claim, ledger.HoldTooLarge, "dimensions")
 }
 
 func TestMap_EndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	claim := expense()
-	for range ledger.MaxLines - 1 {
-		claim.Lines = append(claim.Lines, claim.Lines[0])
-	}
+	repeatLine(claim, ledger.MaxLines)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := mapper(t, books(), ledger.VoucherPolicy{}).Map(ctx, claim, &ledger.Voucher{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want that the context has ended", err)
+	}
+}
+
+// repeatLine lets a claim have so many lines that are as its first.
+func repeatLine(claim *ledger.Claim, lines int) {
+	for len(claim.Lines) < lines {
+		line := claim.Lines[0]
+		line.Number = len(claim.Lines) + 1
+		claim.Lines = append(claim.Lines, line)
 	}
 }

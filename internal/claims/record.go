@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"mime"
@@ -25,8 +26,9 @@ const (
 	maxFileName      = 255 // bytes, as filesystems have it
 	maxShortText     = 1024
 	maxLocation      = 4096
-	maxInputs        = 8 << 20
-	maxManifest      = 16 << 20
+	maxFileList      = 1 << 20
+	maxInputs        = 4 << 20
+	maxManifest      = 4 << 20
 	maxAnswer        = 8192
 	firstYear        = 1
 	lastYear         = 9999
@@ -69,6 +71,27 @@ func (i *invalid) unless(well bool, format string, args ...any) {
 func (i *invalid) text(column, text string, most int) {
 	i.unless(len(text) <= most && utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }),
 		"%s is not printable text of at most %d bytes", column, most)
+}
+
+// fileList reads the files of a run, if they are not too many: a few bytes of them become many.
+type fileList struct{ into *[]File }
+
+// Scan implements sql.Scanner.
+func (l fileList) Scan(source any) error {
+	*l.into = nil
+	var text []byte
+	switch source := source.(type) {
+	case nil:
+		return nil
+	case string:
+		text = []byte(source)
+	case []byte:
+		text = source
+	}
+	if len(text) > maxFileList {
+		return fmt.Errorf("files has more than %d bytes", maxFileList)
+	}
+	return json.Unmarshal(text, l.into)
 }
 
 // validate refuses a run that this program did not record: every text, number and name is such as it writes.

@@ -140,7 +140,7 @@ const runColumns = `id, namespace, export, name, organization_id, cluster, seque
 
 func scanRun(row pgx.Row) (r Run, err error) {
 	err = row.Scan(&r.ID, &r.Namespace, &r.Export, &r.Name, &r.OrganizationID, &r.Cluster, &r.Sequence, &r.State, &r.Attempt, &r.Holder, &r.Deadline, &r.Series, &r.Cutoff, &r.Inputs,
-		&r.Type, &r.Reverses, &r.Claims, &r.Lines, &r.Held, &r.FirstVoucher, &r.LastVoucher, &r.Files, &r.Manifest, &r.Location, &r.ReleaseReason,
+		&r.Type, &r.Reverses, &r.Claims, &r.Lines, &r.Held, &r.FirstVoucher, &r.LastVoucher, fileList{&r.Files}, &r.Manifest, &r.Location, &r.ReleaseReason,
 		&r.StartedAt, &r.RenderedAt, &r.DeliveredAt, &r.CommittedAt, &r.ReleasedAt, &r.ArtifactRemovedAt)
 	if err == nil {
 		err = r.validate()

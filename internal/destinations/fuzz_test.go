@@ -26,10 +26,10 @@ func harmlessly(t *testing.T, d destinations.Destination) {
 	runtime.ReadMemStats(&before)
 	began := time.Now()
 	for _, call := range []func(context.Context) error{
-		d.Check,
+		func(ctx context.Context) error { _, err := d.Check(ctx, "acme/monthly"); return err },
 		func(ctx context.Context) error { return d.Put(ctx, key, describe("x"), strings.NewReader("x")) },
 		func(ctx context.Context) error { _, err := d.Stat(ctx, key); return err },
-		func(ctx context.Context) error { return d.Remove(ctx, key) },
+		func(ctx context.Context) error { return d.Remove(ctx, key, describe("x")) },
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		_ = call(ctx)

@@ -46,7 +46,7 @@ func TestOpen_PrivateKeyThatTakesYears(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			began := time.Now()
-			_, err := destinations.Open(t.Context(), spec, destinations.Keys{SFTP: destinations.SFTPKeys{PrivateKey: test.key, Passphrase: []byte("hunter2")}}, destinations.Settings{}, policy)
+			_, err := destinations.Open(t.Context(), "acme", spec, destinations.Keys{SFTP: destinations.SFTPKeys{PrivateKey: test.key, Passphrase: []byte("hunter2")}}, destinations.Settings{}, policy)
 			if test.reason == "" {
 				must(t, err)
 			} else {

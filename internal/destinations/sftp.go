@@ -72,11 +72,27 @@ func (s *fileServer) session(ctx context.Context, work func(*remoteFiles) error)
 	}
 	defer func() { _ = connection.Close(); _ = client.Close() }() // the client alone would wait for the server's last word
 	files := &remoteFiles{client, wire}
-	if err := s.findRoot(files); err != nil {
-		return s.failure(ctx, err)
-	}
-	return s.failure(ctx, work(files))
+	return s.failure(ctx, understood(func() error {
+		if err := s.findRoot(files); err != nil {
+			return err
+		}
+		return work(files)
+	}))
 }
+
+// understood makes an error of the library's panics: it takes an answer without an error for one with what was asked for, and a
+// server may well say that all is well and nothing else.
+func understood(talk func() error) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errAnswer
+		}
+	}()
+	return talk()
+}
+
+// errAnswer says that a server does not answer what it is asked.
+var errAnswer = errors.New("the server does not answer what it is asked")
 
 // findRoot makes sure that it is the object that is missing, if one is, and not the directory: a volume that is not mounted
 // must not look like an empty one.

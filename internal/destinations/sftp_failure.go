@@ -45,6 +45,8 @@ func (s *fileServer) failure(ctx context.Context, err error) error {
 			"the user %s may not make, write, read, rename, list and remove files and directories in %s; correct their owner, or the server's settings", s.spec.User, s.where())
 	case errors.Is(err, fs.ErrNotExist):
 		return failure.Transient(v1alpha1.ReasonNotWritable, err, "%s was changed by somebody else in the middle of writing", s.where())
+	case errors.Is(err, errAnswer):
+		return failure.Transient(v1alpha1.ReasonNotWritable, err, "%s does not answer what it is asked: it says that all is well, and nothing else", s.where())
 	case errors.Is(err, errListing):
 		return failure.Transient(v1alpha1.ReasonNotWritable, err, "a directory in %s has more names than can be listed (%d MiB of them); move away what is not ours", s.where(), mostListed>>20)
 	case errors.Is(err, errNoAnswer):

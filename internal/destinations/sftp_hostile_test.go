@@ -117,3 +117,12 @@ func TestAnSFTPServerThatDoesNotEndIsLeft(t *testing.T) {
 		expectFailure(t, err, v1alpha1.ReasonDestinationUnreachable)
 	})
 }
+
+func TestAnSFTPServerThatSaysThatAllIsWellAndNothingElseIsLeft(t *testing.T) {
+	t.Parallel()
+	spec := serveSFTP(t, &ssh.ServerConfig{NoClientAuth: true}, func(channel ssh.Channel) {
+		answerPackets(channel, []byte{packetStatus, 4, 0, 0, 0, 0})
+	})
+	_, err := open(t, spec, destinations.Keys{SFTP: destinations.SFTPKeys{Password: []byte("hunter2")}}, "").Check(t.Context(), "")
+	expectFailure(t, err, v1alpha1.ReasonNotWritable)
+}
