@@ -7,6 +7,8 @@ package schedule
 import (
 	"errors"
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 	_ "time/tzdata" // a schedule means the same on every image
@@ -29,7 +31,11 @@ func Parse(expression string, location *time.Location) (*Schedule, error) {
 	if strings.Contains(expression, "TZ=") {
 		return nil, errors.New("the time zone goes into spec.timeZone, not into the schedule")
 	}
-	parsed, err := parser.Parse(expression)
+	plain, err := unambiguous(expression)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := parser.Parse(plain)
 	if err != nil {
 		return nil, fmt.Errorf("%q is not a cron expression of five fields (minute, hour, day of month, month and day of week): %w", expression, err)
 	}
@@ -40,16 +46,71 @@ func Parse(expression string, location *time.Location) (*Schedule, error) {
 	return &Schedule{cron: fields, location: location}, nil
 }
 
-// LoadZone gives a zone of the tz database; an empty name is UTC.
+// part is one part of a field: *, a value or a range, and a step. The library takes other things for one of these: "+5" for 5, and
+// "*-5" for *.
+var part = regexp.MustCompile(`^(?:([*?])|([0-9]{1,2}|[A-Za-z]{3})(?:-([0-9]{1,2}|[A-Za-z]{3}))?)(?:/([0-9]{1,2}))?$`)
+
+// dayOfWeek is the position of that field.
+const dayOfWeek = 4
+
+// unambiguous returns an expression whose parts the library reads as people do. The library counts the days of the week from 0 to
+// 7, with Sunday at both ends: it would take 1/2 for 1-7/2, which has Sunday in it.
+func unambiguous(expression string) (string, error) {
+	fields := strings.Fields(expression)
+	if strings.HasPrefix(expression, "@") || len(fields) != dayOfWeek+1 {
+		return expression, nil // the library says what is wrong
+	}
+	for i, field := range fields {
+		parts := strings.Split(field, ",")
+		for j, text := range parts {
+			found := part.FindStringSubmatch(text)
+			if found == nil {
+				return "", fmt.Errorf("%q has %q, which is not *, a value or a range, such as 1, 1-5 or MON-FRI, with or without a step, such as */2 or 1-5/2", expression, text)
+			}
+			from, to, step := found[2], found[3], found[4]
+			switch {
+			case i != dayOfWeek || from == "" || step == "":
+			case to == "" && from == "7":
+				return "", fmt.Errorf("%q has %q in the day of week, where Sunday is both 0 and 7; write 0-6/%s", expression, text, step)
+			case to == "":
+				parts[j] = from + "-6/" + step
+			case weekday(from) > weekday(to):
+				return "", fmt.Errorf("%q has %q in the day of week; list the days instead, because a week may begin on Sunday or on Monday", expression, text)
+			}
+		}
+		fields[i] = strings.Join(parts, ",")
+	}
+	return strings.Join(fields, " "), nil
+}
+
+// weekday is the number of a day of the week; one that the library refuses is none.
+func weekday(text string) int {
+	if at := strings.Index("sunmontuewedthufrisat", strings.ToLower(text)); len(text) == 3 && at >= 0 && at%3 == 0 {
+		return at / 3
+	}
+	number, _ := strconv.Atoi(text)
+	return number
+}
+
+// LoadZone returns a zone of the tz database; an empty name is UTC. Names that mean the machine's own zone, or that only some
+// copies of the database have, are refused.
 func LoadZone(name string) (*time.Location, error) {
-	if name == "Local" {
-		return nil, errors.New(`"Local" is not a time zone; write its name, such as Europe/Berlin`)
+	if !isZone(name) {
+		return nil, fmt.Errorf("%.64q is not a time zone; write its name in the tz database, such as Europe/Berlin", name)
 	}
 	location, err := time.LoadLocation(name)
 	if err != nil {
-		return nil, fmt.Errorf("%q is not a time zone of the tz database, such as Europe/Berlin", name)
+		return nil, fmt.Errorf("%.64q is not a time zone of the tz database, such as Europe/Berlin", name)
 	}
 	return location, nil
+}
+
+func isZone(name string) bool {
+	switch first, _, _ := strings.Cut(strings.ToLower(name), "/"); first {
+	case "local", "localtime", "posix", "posixrules", "right":
+		return false
+	}
+	return true
 }
 
 // Next gives the first slot after an instant, or the zero time where the expression has none (31 February).

@@ -113,7 +113,10 @@ func TestExpressionsAndZonesThatCanNotWorkAreRefused(t *testing.T) {
 			t.Errorf("Parse(%q) succeeded", expression)
 		}
 	}
-	for _, zone := range []string{"Berlin", "Local", "Europe/Atlantis", "../etc/passwd"} {
+	for _, zone := range []string{
+		"Berlin", "Local", "local", "LOCAL", "localtime", "posixrules", "right/Europe/Berlin", "posix/Europe/Berlin", "Europe/Atlantis",
+		"../etc/passwd", "Europe/../Europe/Berlin", "/usr/share/zoneinfo/Europe/Berlin", "europe/", "Europe", "zone.tab", "Europe/Berlin\x00",
+	} {
 		if _, err := LoadZone(zone); err == nil {
 			t.Errorf("LoadZone(%q) succeeded", zone)
 		}
