@@ -66,10 +66,14 @@ func (d postingDates) of(claim *Claim) (time.Time, error) {
 		return time.Time{}, hold(claim, HoldFutureDate, "the claim would be posted on %s, after the run's cutoff; correct its expense dates, or leave it to a run after that day",
 			date.Format(time.DateOnly))
 	}
-	if date.Before(d.openFrom) {
-		return d.openFrom, nil
+	if !date.Before(d.openFrom) {
+		return date, nil
 	}
-	return date, nil
+	if d.inFuture(d.openFrom) {
+		return time.Time{}, hold(claim, HoldFutureDate, "the claim would be posted on %s, the first day of the open period (spec.posting.openFrom), which is after the run's cutoff; correct openFrom, or leave the claim to a run after that day",
+			d.openFrom.Format(time.DateOnly))
+	}
+	return d.openFrom, nil
 }
 
 // inFuture says whether a date lies after the day of the cutoff in every time zone.

@@ -1,9 +1,12 @@
 package ledger_test
 
 import (
+	"errors"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/ledger"
@@ -40,7 +43,9 @@ func TestReversingVoucher(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			reverser.Reverse(&reversing)
+			if err := reverser.Reverse(&reversing); err != nil {
+				t.Fatal(err)
+			}
 			if reversing.Reverses != "E/2026/17" || reversing.PostingDate != day(test.date) || reversing.FiscalYear != test.year || !reversing.Balanced() {
 				t.Errorf("the reversing voucher is %+v", reversing)
 			}
@@ -55,5 +60,28 @@ func TestReversingVoucher(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestNothingIsPostedInTheFutureBecauseThePeriodsBeforeAreClosed: a typo in openFrom moved vouchers by decades.
+func TestNothingIsPostedInTheFutureBecauseThePeriodsBeforeAreClosed(t *testing.T) {
+	t.Parallel()
+	cutoff := day("2026-11-30")
+	for openFrom, held := range map[string]bool{"2026-11-30": false, "2026-12-01": false, "2026-12-02": true, "2062-11-01": true} {
+		m := mapper(t, books(), ledger.VoucherPolicy{Series: "E", Cutoff: cutoff, Posting: v1alpha1.PostingPolicy{OpenFrom: openFrom}})
+		var voucher ledger.Voucher
+		var hold *ledger.Hold
+		err := m.Map(t.Context(), expense(), &voucher)
+		if held != errors.As(err, &hold) || held && (hold.Reason != ledger.HoldFutureDate || !strings.Contains(hold.Message, "spec.posting.openFrom")) || !held && err != nil {
+			t.Errorf("open from %s: %v", openFrom, err)
+		}
+		if err := mapper(t, books(), ledger.VoucherPolicy{Series: "E"}).Map(t.Context(), expense(), &voucher); err != nil {
+			t.Fatal(err)
+		}
+		before := voucher.PostingDate
+		err = m.Reverse(&voucher)
+		if held != errors.As(err, &hold) || held && !voucher.PostingDate.Equal(before) || !held && voucher.PostingDate.Format(time.DateOnly) != openFrom {
+			t.Errorf("open from %s: the reversal is posted on %s (%v)", openFrom, voucher.PostingDate.Format(time.DateOnly), err)
+		}
 	}
 }

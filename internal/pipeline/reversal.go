@@ -87,13 +87,15 @@ func (a *attempt) renderReversal(ctx context.Context, reversal *claims.Reversal)
 
 // reverse turns one voucher into the one that reverses it.
 func (a *attempt) reverse(ctx context.Context, r *rendering, reversal *claims.Reversal) error {
-	a.mapper.Reverse(&r.voucher)
-	r.voucher.Number = reversal.NextNumber(r.voucher.FiscalYear)
-	err := a.write(ctx, r, 0)
+	err := a.mapper.Reverse(&r.voucher)
+	if err == nil {
+		r.voucher.Number = reversal.NextNumber(r.voucher.FiscalYear)
+		err = a.write(ctx, r, 0)
+	}
 	var hold *ledger.Hold
 	if errors.As(err, &hold) {
 		return failure.On(v1alpha1.ConditionMappingReady, failure.Stalled(v1alpha1.ReasonExporterFailed, hold,
-			"voucher %s can not be reversed in this format (claim %s): %s", r.voucher.Reverses, hold.ClaimID, hold.Message))
+			"voucher %s cannot be reversed (claim %s): %s", r.voucher.Reverses, hold.ClaimID, hold.Message))
 	}
 	if err != nil {
 		return err
