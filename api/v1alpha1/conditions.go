@@ -239,6 +239,8 @@ const (
 	ReasonArtifactRemoved Reason = "ArtifactRemoved"
 	// ReasonBytesChanged: a resumed run rendered other bytes than those on record.
 	ReasonBytesChanged Reason = "BytesChanged"
+	// ReasonInputsRefused: this operator refuses what an earlier version recorded when the run began.
+	ReasonInputsRefused Reason = "InputsRefused"
 	// ReasonDeadlineExceeded: the attempt took longer than spec.deadline.
 	ReasonDeadlineExceeded Reason = "DeadlineExceeded"
 	// ReasonReleased: the run's claims were given back before, so that another run could take them.
@@ -247,8 +249,10 @@ const (
 	ReasonInterrupted Reason = "Interrupted"
 	// ReasonExporterFailed: the exporter could not write the artifact.
 	ReasonExporterFailed Reason = "ExporterFailed"
-	// ReasonSystemUnreachable: the accounting system did not answer, or not in time.
+	// ReasonSystemUnreachable: the accounting system did not answer.
 	ReasonSystemUnreachable Reason = "SystemUnreachable"
+	// ReasonSystemTimeout: a connection to the accounting system, or its answer, took too long.
+	ReasonSystemTimeout Reason = "SystemTimeout"
 	// ReasonSystemRefused: the accounting system refused a request as a whole.
 	ReasonSystemRefused Reason = "SystemRefused"
 	// ReasonOutcomeUnknown: the accounting system may have taken a voucher and has not said so; the next attempt looks.
@@ -281,6 +285,8 @@ const (
 	ReasonPanicked Reason = "Panicked"
 	// ReasonAttemptStuck: the attempt went on after its deadline, and nobody waits for it any more.
 	ReasonAttemptStuck Reason = "AttemptStuck"
+	// ReasonUndecodable: the API server stored a value that the operator cannot decode, before a rule of the schema refused it.
+	ReasonUndecodable Reason = "Undecodable"
 	// ReasonInternal: an error that no other reason describes.
 	ReasonInternal Reason = "InternalError"
 )

@@ -85,6 +85,7 @@ type attempt struct {
 	checked     destinations.Checked // of the destination
 	run         claims.Run
 	inputs      inputs
+	recalled    bool // the inputs are those on record
 	credentials map[string][]byte
 	client      *http.Client
 	location    *time.Location
@@ -95,6 +96,9 @@ type attempt struct {
 
 // Run makes one attempt. The error, if any, is a *failure.Error or wraps the context's.
 func (p *Pipeline) Run(ctx context.Context, task Task, progress *Progress) (Outcome, error) {
+	if task.Release {
+		task.Deadline = max(task.Deadline, releaseDeadline)
+	}
 	a := &attempt{Pipeline: p, task: task, progress: progress, client: p.Resolver.Outbound.HTTPClient(), spool: spool{directory: p.SpoolDirectory, space: p.SpoolSpace}}
 	a.client.Transport = outbound.Bounded(a.client.Transport, largestAnswer)
 	a.outcome.StageSeconds = map[v1alpha1.RunStage]float64{}
@@ -105,7 +109,6 @@ func (p *Pipeline) Run(ctx context.Context, task Task, progress *Progress) (Outc
 		work = a.removeArtifact
 	case task.Release:
 		work = a.release
-		task.Deadline = max(task.Deadline, releaseDeadline)
 	case task.Type == v1alpha1.RunPreview:
 		work = a.preview
 	}
@@ -119,7 +122,8 @@ func (p *Pipeline) Run(ctx context.Context, task Task, progress *Progress) (Outc
 	a.note()
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) && err != nil {
 		err = failure.Transient(v1alpha1.ReasonDeadlineExceeded, err,
-			"the attempt did not end within its deadline (%s, which is spec.deadline of the export, or less where the operator allows no more): it was in stage %s with %d claims rendered", task.Deadline, a.outcome.Stage, progress.Claims())
+			"the attempt did not end within its deadline (%s, which is spec.deadline of the export, or less where the operator allows no more, and at least %s to give claims back): it was in stage %s with %d claims rendered",
+			task.Deadline, releaseDeadline, a.outcome.Stage, progress.Claims())
 	}
 	return a.outcome, a.discreet(err)
 }

@@ -127,7 +127,7 @@ func (a *attempt) open(ctx context.Context, poster exporters.Poster) (*posting, 
 	batch.HTTPClient = a.fencedClient()
 	session, err := poster.Open(ctx, batch)
 	if err != nil {
-		return nil, a.exporterFailure(err)
+		return nil, a.exporterFailure(ctx, err)
 	}
 	p := &posting{attempt: a, session: session, terms: session.Terms()}
 	if len(a.spool.files) > 0 {
@@ -243,7 +243,7 @@ func (p *posting) lookUp(ctx context.Context, vouchers []sent) (missing []sent, 
 	}
 	answers, err := p.session.LookUp(ctx, requests(vouchers))
 	if err != nil {
-		return nil, p.exporterFailure(err)
+		return nil, p.exporterFailure(ctx, err)
 	}
 	return p.record(ctx, vouchers, answers)
 }
@@ -283,9 +283,9 @@ func (p *posting) send(ctx context.Context, group []sent) error {
 			}
 		case errors.As(err, &system) && system.Problem != exporters.OutcomeUnknown:
 			_, failed := p.record(ctx, group, make([]exporters.Answer, len(group)))
-			return errors.Join(p.exporterFailure(err), failed)
+			return errors.Join(p.exporterFailure(ctx, err), failed)
 		default:
-			return p.exporterFailure(err)
+			return p.exporterFailure(ctx, err)
 		}
 	}
 	return nil
@@ -356,7 +356,7 @@ func (p *posting) finish(ctx context.Context) error {
 	}
 	last := totals.Ranges[len(totals.Ranges)-1]
 	voucher := p.voucherID(&claims.PostedVoucher{FiscalYear: last.FiscalYear, Number: last.Last})
-	return p.exporterFailure(p.Failpoints.Around(failpoint.Finish, func() error {
+	return p.exporterFailure(ctx, p.Failpoints.Around(failpoint.Finish, func() error {
 		return p.session.Finish(ctx, exporters.Request{Voucher: voucher})
 	}))
 }

@@ -1,6 +1,9 @@
 package pipeline
 
 import (
+	"context"
+	"errors"
+	"net"
 	"strings"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
@@ -20,8 +23,18 @@ func (a *attempt) systemFailure(system *exporters.SystemError) error {
 	case exporters.Refused:
 		return failure.Transient(v1alpha1.ReasonSystemRefused, system, "%s", message)
 	default:
-		return failure.Transient(v1alpha1.ReasonSystemUnreachable, system, "%s", message)
+		reason := v1alpha1.ReasonSystemUnreachable
+		if timedOut(system) {
+			reason = v1alpha1.ReasonSystemTimeout
+		}
+		return failure.Transient(reason, system, "%s", message)
 	}
+}
+
+// timedOut reports whether a connection, a TLS handshake or an answer took longer than it may. That is not the attempt's deadline.
+func timedOut(err error) bool {
+	var network net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout()
 }
 
 // quoted is a message of the system as it may be shown: short, on one line, without a credential.

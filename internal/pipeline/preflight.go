@@ -3,8 +3,8 @@ package pipeline
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"time"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters"
@@ -12,6 +12,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/references"
+	"github.com/ledgerport/ledgerport/internal/schedule"
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
@@ -304,7 +305,30 @@ func (a *attempt) recall() error {
 	if err != nil {
 		return err
 	}
-	return a.compile(recorded, a.run.Series)
+	a.recalled = true
+	return a.inputsRefused(a.compile(recorded, a.run.Series))
+}
+
+// inputsRefused is the failure of a run whose inputs on record are refused by this operator, though the one that began the run took
+// them. Changing the resources cannot help, because the run renders from the record.
+func (a *attempt) inputsRefused(err error) error {
+	var refused *failure.Error
+	if !a.recalled || !errors.As(err, &refused) || !refused.Stalled {
+		return err
+	}
+	return failure.On(refused.Condition, failure.Stalled(v1alpha1.ReasonInputsRefused, err,
+		"this operator refuses what an earlier version recorded when the run began: %s; cancel the run to give its claims back, or resume it with the version that began it", refused.Message))
+}
+
+// voucherRefused is the failure of a run with a voucher on record that the exporter of this operator holds.
+func (a *attempt) voucherRefused(err error) error {
+	var hold *ledger.Hold
+	if !errors.As(err, &hold) {
+		return err
+	}
+	return failure.On(v1alpha1.ConditionMappingReady, failure.Stalled(v1alpha1.ReasonInputsRefused, hold,
+		"the exporter %s of this operator refuses the recorded voucher of claim %s: %s; cancel the run to give its claims back, or resume it with the version that began it",
+		a.exporter.Type(), hold.ClaimID, hold.Message))
 }
 
 // compile makes mapper and exporter from inputs.
@@ -313,8 +337,8 @@ func (a *attempt) compile(from inputs, series string) (err error) {
 	if a.exporter, err = a.Resolver.Exporter(from.Exporter); err != nil {
 		return err
 	}
-	if a.location, err = time.LoadLocation(from.TimeZone); err != nil {
-		return failure.Stalled(v1alpha1.ReasonInvalidTimeZone, err, "spec.timeZone: %q is not a time zone of the tz database", from.TimeZone)
+	if a.location, err = schedule.LoadZone(from.TimeZone); err != nil {
+		return failure.Stalled(v1alpha1.ReasonInvalidTimeZone, err, "spec.timeZone: %s", err)
 	}
 	a.mapper, err = references.Mapper(&from.Chart, ledger.VoucherPolicy{
 		Series: series, Posting: from.Posting, Location: a.location, Cutoff: from.Cutoff,

@@ -13,7 +13,6 @@ import (
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/failure"
-	"github.com/ledgerport/ledgerport/internal/schedule"
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
@@ -39,14 +38,11 @@ func inputsOf(run claims.Run) (recorded inputs, err error) {
 	}
 	for field, text := range map[string]string{
 		"source": recorded.Source, "destination": recorded.Destination, "destinationPlace": recorded.Place, "destinationMarker": recorded.Marker,
-		"programVersion": recorded.ProgramVersion, "chartName": recorded.ChartName, "exporter.type": recorded.Exporter.Type,
+		"programVersion": recorded.ProgramVersion, "chartName": recorded.ChartName, "exporter.type": recorded.Exporter.Type, "timeZone": recorded.TimeZone,
 	} {
 		if len(text) > maxPlainText || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			return recorded, claims.RecordInvalid("runs", run.ID, fmt.Errorf("%s of inputs is not plain text", field))
 		}
-	}
-	if _, err := schedule.LoadZone(recorded.TimeZone); err != nil {
-		return recorded, claims.RecordInvalid("runs", run.ID, errors.New("timeZone of inputs is not a time zone of the tz database"))
 	}
 	return recorded, nil
 }

@@ -129,7 +129,7 @@ func (a *attempt) begin(ctx context.Context) (*rendering, error) {
 	}
 	r := &rendering{sums: sums{base: sum{currency: base}}}
 	r.writer, err = a.exporter.Begin(ctx, a.batch(), &a.spool)
-	return r, a.exporterFailure(err)
+	return r, a.exporterFailure(ctx, err)
 }
 
 // batch is what the exporter may know of the run.
@@ -156,7 +156,7 @@ func (a *attempt) write(ctx context.Context, r *rendering, lines int) error {
 		return failure.Stalled(v1alpha1.ReasonTotalsMismatch, nil, "the voucher of claim %s does not balance; nothing was delivered", voucher.ClaimID)
 	}
 	if err := r.writer.Write(ctx, voucher); err != nil {
-		return a.exporterFailure(err)
+		return a.exporterFailure(ctx, err)
 	}
 	var gross ledger.Amount
 	for i := range voucher.Postings {
@@ -232,7 +232,7 @@ func (a *attempt) rendered(r *rendering, manifest []byte) claims.Rendered {
 
 // complete closes the artifact and puts the manifest behind it. A run without claims has neither.
 func (a *attempt) complete(ctx context.Context, r *rendering) ([]byte, error) {
-	if err := a.exporterFailure(r.writer.Close(ctx)); err != nil {
+	if err := a.exporterFailure(ctx, r.writer.Close(ctx)); err != nil {
 		return nil, err
 	}
 	artifact := a.spool.records()
@@ -278,10 +278,10 @@ func (a *attempt) renderAgain(ctx context.Context) error {
 			return failure.On(v1alpha1.ConditionSourceReady, err)
 		}
 		if err := a.write(ctx, r, 0); err != nil { // the manifest on record counts the lines
-			return err
+			return a.voucherRefused(err)
 		}
 	}
-	if err := a.exporterFailure(r.writer.Close(ctx)); err != nil {
+	if err := a.exporterFailure(ctx, r.writer.Close(ctx)); err != nil {
 		return err
 	}
 	if err := a.spoolManifest(a.run.Manifest); err != nil {
@@ -298,22 +298,25 @@ func (a *attempt) sameBytes() error {
 	return nil
 }
 
-// exporterFailure classifies an error of the exporter. Holds and failures pass as they are.
-func (a *attempt) exporterFailure(err error) error {
+// exporterFailure classifies an error of the exporter. Holds and failures pass as they are, and so does the end of the attempt. A
+// timeout of the network is none, though errors.Is finds context.DeadlineExceeded in it, too.
+func (a *attempt) exporterFailure(ctx context.Context, err error) error {
 	var hold *ledger.Hold
 	var failed *failure.Error
 	var option *exporters.OptionError
 	var system *exporters.SystemError
 	switch {
-	case err == nil, errors.As(err, &hold), errors.As(err, &failed), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case err == nil, errors.As(err, &hold), errors.As(err, &failed), ctx.Err() != nil:
 		return err
 	case outbound.Refusal(err) != nil:
 		return failure.On(v1alpha1.ConditionMappingReady, outbound.Refusal(err))
 	case errors.As(err, &option):
-		return failure.On(v1alpha1.ConditionMappingReady, failure.Stalled(v1alpha1.ReasonInvalidOptions, err,
-			"spec.exporter.options of the exporter %s: %s", a.exporter.Type(), option))
+		return a.inputsRefused(failure.On(v1alpha1.ConditionMappingReady, failure.Stalled(v1alpha1.ReasonInvalidOptions, err,
+			"spec.exporter.options of the exporter %s: %s", a.exporter.Type(), option)))
 	case errors.As(err, &system):
 		return a.systemFailure(system)
+	case timedOut(err):
+		return failure.Transient(v1alpha1.ReasonSystemTimeout, err, "the accounting system of the exporter %s did not answer in time", a.exporter.Type())
 	}
 	return failure.Transient(v1alpha1.ReasonExporterFailed, err, "the exporter %s could not write the artifact", a.exporter.Type())
 }
