@@ -15,6 +15,7 @@ var replacements = map[rune]string{
 	'“': `"`, '”': `"`, '„': `"`, '‟': `"`, '″': `"`,
 	'‐': "-", '‑': "-", '‒': "-", '–': "-", '—': "-", '―': "-", '−': "-",
 	'\u1680': " ", '\u2028': " ", '\u2029': " ",
+	'\u2a74': "\u2a74", // it would become ::=, which begins a formula behind a separator: it is missing
 }
 
 // replacementsOfSEPA are written for what the other sets have and banks do not take. The page of each payment format lists them.

@@ -292,11 +292,11 @@ func isWord(r rune) bool {
 	return r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r == '_'
 }
 
-// appendText appends a text between quotes, with quotes doubled.
+// appendText appends a text between quotes, with quotes doubled, guarded against spreadsheets.
 func appendText(to []byte, text string, limit int) ([]byte, error) {
 	to = append(to, '"')
 	start := len(to)
-	to, err := charset.Windows1252.AppendText(to, text, limit)
+	to, err := charset.Windows1252.AppendText(to, charset.GuardFormulas(text), limit)
 	if err != nil {
 		return to, err
 	}

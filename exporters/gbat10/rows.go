@@ -116,7 +116,11 @@ func (r *rows) append(voucher *ledger.Voucher, posting *ledger.Posting, row amou
 	c.empty(1) // terms of payment
 	c.bytes = append(c.bytes, delimiter, row.taken)
 	c.amount(row.gross, voucher.BaseCurrency)
-	c.text(only(voucher.ClaimantIBAN, r.options.IBAN && posting.Kind == ledger.OffsetPosting), maxIBAN, "the claimant's IBAN")
+	iban := only(voucher.ClaimantIBAN, r.options.IBAN && posting.Kind == ledger.OffsetPosting)
+	if charset.GuardFormulas(iban) != iban {
+		c.fail("the claimant's IBAN", "has characters that no IBAN has; correct it in the application")
+	}
+	c.text(iban, maxIBAN, "the claimant's IBAN")
 	c.empty(1) // BIC
 	if c.problem != "" {
 		return exporters.Unsupported(voucher, "%s of %s %s", c.field, exporters.Where(posting), c.problem)
@@ -168,7 +172,7 @@ func (c *cells) amount(amount ledger.Amount, currency ledger.Currency) {
 	}
 }
 
-// text appends a text. The format has no quotes: delimiters become commas, and quotes apostrophes.
+// text appends a text, guarded against spreadsheets. The format has no quotes: delimiters become commas, and quotes apostrophes.
 func (c *cells) text(text string, limit int, field string) {
 	c.bytes = append(c.bytes, delimiter)
 	if text == "" {
@@ -176,7 +180,7 @@ func (c *cells) text(text string, limit int, field string) {
 	}
 	start := len(c.bytes)
 	var err error
-	if c.bytes, err = c.rows.charset.AppendText(c.bytes, text, limit); err != nil {
+	if c.bytes, err = c.rows.charset.AppendText(c.bytes, charset.GuardFormulas(text), limit); err != nil {
 		c.fail(field, err.Error()+"; change it in the application")
 	}
 	for i, b := range c.bytes[start:] {

@@ -12,8 +12,7 @@ import (
 // cells are UTF-8 then, and the file's writer converts.
 type cells struct {
 	delimiter     byte
-	mark          byte // decimal mark
-	guard         bool
+	guard         formulaGuard
 	always        bool             // quote every cell
 	charset       *charset.Charset // nil for UTF-8 and UTF-16, which have every character
 	transliterate bool
@@ -24,7 +23,7 @@ type cells struct {
 
 func newCells(l *Layout) *cells {
 	c := &cells{
-		delimiter: l.Delimiter[0], mark: l.DecimalMark[0], guard: l.FormulaGuard, always: l.QuoteAlways,
+		delimiter: l.Delimiter[0], guard: l.guard(), always: l.QuoteAlways,
 		charset: l.bytesOf(), transliterate: l.Transliterate, newline: l.Newline, oneLine: l.OneLine,
 	}
 	for _, b := range []byte{c.delimiter, '"', '\r', '\n'} {
@@ -40,7 +39,10 @@ func (c *cells) text(to []byte, column *compiledColumn, text string) ([]byte, er
 	if c.oneLine && strings.ContainsFunc(text, unicode.IsControl) {
 		return to, lineBreak
 	}
-	text, err := column.fit(text)
+	text, err := c.guard.guard(column, text)
+	if err == nil {
+		text, err = column.fit(text)
+	}
 	if err != nil {
 		return to, err
 	}
@@ -65,29 +67,19 @@ func (c *cells) end(to []byte, start int) []byte {
 	return append(to, c.newline...)
 }
 
-// formulaStarts are the first characters by which spreadsheets take a text for a formula, or skip to one. Those of full
-// width are the same to some.
-const formulaStarts = "=+-@\t\r\n＝＋－＠"
-
 // appendText appends a text. The error is a *charset.MissingError.
 func (c *cells) appendText(to []byte, text string) ([]byte, error) {
 	if text == "" {
 		return c.appendNumber(to, nil), nil
 	}
-	if !c.always && text[0] != ' ' && text[len(text)-1] != ' ' && !c.hasSpecial(text) && !c.formula(text) {
+	if !c.always && text[0] != ' ' && text[len(text)-1] != ' ' && !c.hasSpecial(text) {
 		return append(to, text...), nil
 	}
 	text, err := encodable(c.charset, c.transliterate, text)
 	if err != nil || text == "" {
 		return to, err
 	}
-	return c.appendSpecial(to, text, c.formula(text)), nil // as it is in the file: transliterating may have made it one
-}
-
-// formula says whether a text must be guarded.
-func (c *cells) formula(text string) bool {
-	first, _ := utf8.DecodeRuneInString(text)
-	return c.guard && strings.ContainsRune(formulaStarts, first) && !isNumber(text, c.mark)
+	return c.appendSpecial(to, text), nil
 }
 
 func (c *cells) hasSpecial(text string) bool {
@@ -99,13 +91,10 @@ func (c *cells) hasSpecial(text string) bool {
 	return false
 }
 
-func (c *cells) appendSpecial(to []byte, text string, guarded bool) []byte {
+func (c *cells) appendSpecial(to []byte, text string) []byte {
 	quoted := c.always || text[0] == ' ' || text[len(text)-1] == ' ' || strings.IndexByte(text, c.delimiter) >= 0 || strings.ContainsAny(text, "\"\r\n")
 	if quoted {
 		to = append(to, '"')
-	}
-	if guarded {
-		to = append(to, '\'')
 	}
 	for _, character := range text {
 		switch {
@@ -123,6 +112,26 @@ func (c *cells) appendSpecial(to []byte, text string, guarded bool) []byte {
 		to = append(to, '"')
 	}
 	return to
+}
+
+// formulaGuard keeps spreadsheets from running texts.
+type formulaGuard struct {
+	on, holdsCodes bool
+	mark           byte // decimal mark: a number is never guarded
+}
+
+const formulaCode unfit = "would be a formula in a spreadsheet, and with an apostrophe before it another code; use another code"
+
+// guard returns the text with what makes it harmless.
+func (g formulaGuard) guard(column *compiledColumn, text string) (string, error) {
+	if !g.on || g.holdsCodes && column.constant || isNumber(text, g.mark) {
+		return text, nil
+	}
+	guarded := charset.GuardFormulas(text)
+	if g.holdsCodes && guarded != text && !column.free {
+		return text, formulaCode
+	}
+	return guarded, nil
 }
 
 // appendNumber appends a number, or nothing: it is never guarded.

@@ -22,7 +22,7 @@ func TestTextsThatASpreadsheetWouldRunAreGuarded(t *testing.T) {
 		"": "", "a=1": "a=1", "'x": "'x", "0012": "0012", "-": "'-", "--1": "'--1",
 		"-12": "-12", "-12.50": "-12.50", "-12,50": `"'-12,50"`, "-1.2.3": "'-1.2.3", "-1.": "'-1.",
 	} {
-		got, err := newCells(layout(nil)).appendText(nil, text)
+		got, err := newCells(layout(nil)).text(nil, &compiledColumn{}, text)
 		if err != nil || string(got) != want {
 			t.Errorf("%q becomes %q (%v), want %q", text, got, err, want)
 		}
@@ -30,15 +30,15 @@ func TestTextsThatASpreadsheetWouldRunAreGuarded(t *testing.T) {
 	for text, want := range map[string]string{
 		"\uff1d1+1": "'=1+1", "\u200b=1+1": "'=1+1", "\ufeff@SUM": "'@SUM", "\u22121+1": "'-1+1", "\uff0b47": "'+47",
 	} {
-		got, err := newCells(layout(func(l *Layout) { l.Encoding, l.Transliterate = "windows-1252", true })).appendText(nil, text)
+		got, err := newCells(layout(func(l *Layout) { l.Encoding, l.Transliterate = "windows-1252", true })).text(nil, &compiledColumn{}, text)
 		if err != nil || string(got) != want {
 			t.Errorf("transliterated, %q becomes %q (%v), want %q", text, got, err, want)
 		}
 	}
-	if got, err := newCells(layout(nil)).appendText(nil, "\uff1d1+1"); err != nil || string(got) != "'\uff1d1+1" {
+	if got, err := newCells(layout(nil)).text(nil, &compiledColumn{}, "\uff1d1+1"); err != nil || string(got) != "'\uff1d1+1" {
 		t.Errorf("an equals sign of full width becomes %q (%v)", got, err)
 	}
-	unguarded, _ := newCells(layout(func(l *Layout) { l.FormulaGuard = false })).appendText(nil, "=1+1")
+	unguarded, _ := newCells(layout(func(l *Layout) { l.FormulaGuard = false })).text(nil, &compiledColumn{}, "=1+1")
 	if string(unguarded) != "=1+1" {
 		t.Errorf("without the guard =1+1 becomes %q", unguarded)
 	}

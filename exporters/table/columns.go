@@ -25,11 +25,13 @@ type compiledColumn struct {
 	// perLine is false where all rows of a voucher have the same cell.
 	perLine bool
 	// free texts may be cut to the width.
-	free  bool
-	width int
-	align string
-	pad   byte
-	key   string // in JSON, with its colon
+	free bool
+	// constant columns have nothing of a claim in them.
+	constant bool
+	width    int
+	align    string
+	pad      byte
+	key      string // in JSON, with its colon
 	// scratch is for a number on its way to a cell.
 	scratch []byte
 }
@@ -49,6 +51,7 @@ func compileColumns(columns []Column) ([]compiledColumn, error) {
 		}
 		compiled[i].width, compiled[i].align, compiled[i].pad = c.Width, c.Align, ' '
 		compiled[i].free = freeTexts[program.Variable()]
+		compiled[i].constant = !slices.ContainsFunc(program.Variables(), func(name string) bool { return !strings.HasPrefix(name, "batch.") })
 		compiled[i].key = string(appendJSON(nil, c.Name)) + ":"
 		if c.Pad != "" {
 			compiled[i].pad = c.Pad[0]
@@ -65,7 +68,7 @@ func compileColumns(columns []Column) ([]compiledColumn, error) {
 
 // fix evaluates a column whose text is the same in all rows of a batch. One that fails is evaluated, and fails, for each voucher.
 func (c *compiledColumn) fix(ctx context.Context, r *row) {
-	if c.variable != nil || slices.ContainsFunc(c.program.Variables(), func(name string) bool { return !strings.HasPrefix(name, "batch.") }) {
+	if c.variable != nil || !c.constant {
 		return
 	}
 	value, err := c.program.Eval(ctx, r)

@@ -33,7 +33,7 @@ const (
 func newFormat(l *Layout) format {
 	switch l.Format {
 	case Fixed:
-		return &fixedCells{charset: l.bytesOf(), transliterate: l.Transliterate, newline: l.Newline}
+		return &fixedCells{guard: l.guard(), charset: l.bytesOf(), transliterate: l.Transliterate, newline: l.Newline}
 	case JSONLines:
 		return jsonCells{}
 	}
@@ -72,13 +72,17 @@ func (c *compiledColumn) fit(text string) (string, error) {
 
 // fixedCells have the widths of their columns.
 type fixedCells struct {
+	guard         formulaGuard
 	charset       *charset.Charset // nil: UTF-8
 	transliterate bool
 	newline       string
 }
 
 func (f *fixedCells) text(to []byte, c *compiledColumn, text string) ([]byte, error) {
-	text, err := encodable(f.charset, f.transliterate, text)
+	text, err := f.guard.guard(c, text)
+	if err == nil {
+		text, err = encodable(f.charset, f.transliterate, text)
+	}
 	if err != nil {
 		return to, err
 	}

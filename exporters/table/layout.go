@@ -76,8 +76,12 @@ type Layout struct {
 	Header bool
 	// QuoteAlways puts every cell between quotes, not only those that need it.
 	QuoteAlways bool
-	// FormulaGuard puts an apostrophe before texts that a spreadsheet would run.
+	// FormulaGuard puts an apostrophe before what a spreadsheet would run in a text, as charset.GuardFormulas does. JSONLines
+	// needs none.
 	FormulaGuard bool
+	// HoldFormulaCodes holds the voucher instead, where the text is not one for people to read: an importer would take it for
+	// another code. A file of fixed widths always does.
+	HoldFormulaCodes bool
 }
 
 // Check refuses what can not work, with an *exporters.OptionError for each option.
@@ -155,6 +159,10 @@ func (l *Layout) mediaType() string {
 
 // hasHeader says whether the file begins with the names of its columns.
 func (l *Layout) hasHeader() bool { return l.Header && l.Format != JSONLines }
+
+func (l *Layout) guard() formulaGuard {
+	return formulaGuard{on: l.FormulaGuard, holdsCodes: l.HoldFormulaCodes || l.Format == Fixed, mark: l.DecimalMark[0]}
+}
 
 // bytesOf gives the character set of an encoding that is neither UTF-8 nor UTF-16.
 func (l *Layout) bytesOf() *charset.Charset {

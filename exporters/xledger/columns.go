@@ -9,9 +9,10 @@ const (
 )
 
 // defaultColumns are those of the import definition GL02b, with or without the entity: 49 columns and that one. A run's name
-// ends with what no other run of its export has, so that the end of it is the reference.
+// ends with what no other run of its export has, so that the end of it is the reference. One that begins with a hyphen would be a
+// formula in a spreadsheet.
 func defaultColumns(o *options) []column {
-	columns := []column{{"ImpSystem", "'Ledgerport'", maxImport}, {"ImpSystemRef", "right(batch.run, 25)", maxImport}}
+	columns := []column{{"ImpSystem", "'Ledgerport'", maxImport}, {"ImpSystemRef", "right(batch.run, 25).startsWith('-') ? 'x' + right(batch.run, 24) : right(batch.run, 25)", maxImport}}
 	if o.Entity != "" {
 		columns = append(columns, column{"Entity", literal(o.Entity), maxEntity})
 	}

@@ -94,6 +94,6 @@ func (o *options) layout() *table.Layout {
 	}
 	return &table.Layout{
 		Format: table.Delimited, Columns: columns, Delimiter: ";", DecimalMark: ".", Encoding: o.Encoding, Transliterate: true,
-		Newline: "\r\n", OneLine: true, Header: o.Header,
+		Newline: "\r\n", OneLine: true, Header: o.Header, FormulaGuard: true, HoldFormulaCodes: true,
 	}
 }
