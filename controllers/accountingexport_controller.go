@@ -83,13 +83,15 @@ func (r *AccountingExportReconciler) Reconcile(ctx context.Context, req ctrl.Req
 	if !export.DeletionTimestamp.IsZero() {
 		return r.tellRefused(ctx, &export, r.letGo(ctx, &export))
 	}
-	if err := protect(ctx, r.Client, &export); err != nil {
-		return r.tellRefused(ctx, &export, client.IgnoreNotFound(err))
+	if export.Undecoded.Spec == "" { // else no run begins
+		if err := protect(ctx, r.Client, &export); err != nil {
+			return r.tellRefused(ctx, &export, client.IgnoreNotFound(err))
+		}
 	}
 	before := export.DeepCopy()
 	var after afterwards
 	defer func() {
-		unrecorded := r.Failpoints.Around(failpoint.ExportStatus, func() error { return record(ctx, r.Client, r.Recorder, before, &export) })
+		unrecorded := unlessUndecodable(ctx, export.Undecoded, r.Failpoints.Around(failpoint.ExportStatus, func() error { return record(ctx, r.Client, r.Recorder, before, &export) }))
 		if unrecorded == nil {
 			announce(r.Recorder, &export, before.Status.Conditions, export.Status.Conditions)
 			after.happen()
@@ -100,6 +102,10 @@ func (r *AccountingExportReconciler) Reconcile(ctx context.Context, req ctrl.Req
 }
 
 func (r *AccountingExportReconciler) reconcile(ctx context.Context, export *v1alpha1.AccountingExport, after *afterwards) (ctrl.Result, error) {
+	if (conditions{&export.Status.Conditions, export.Generation}).undecodable(export.Undecoded) {
+		export.Status.ObservedGeneration = export.Generation
+		return ctrl.Result{}, nil
+	}
 	own, err := r.runs(ctx, export)
 	if err != nil {
 		return ctrl.Result{}, err
@@ -231,6 +237,7 @@ func (r *AccountingExportReconciler) create(ctx context.Context, export *v1alpha
 		export.Status.LastScheduleTime = run.Spec.Slot
 	} else {
 		export.Status.LastHandledRequest = export.Annotations[v1alpha1.RequestedAtAnnotation]
+		export.Status.HandledRequests++
 	}
 	return run, nil
 }

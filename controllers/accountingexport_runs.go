@@ -60,7 +60,7 @@ func startedFirst(a, b *metav1.MicroTime) int {
 // unfinished returns the names of the runs that are not finished: an export has one at a time, previews not counted.
 func unfinished(runs []v1alpha1.ExportRun) (names []string) {
 	for i := range runs {
-		if !runs[i].Status.Phase.Finished() && runs[i].Spec.Type != v1alpha1.RunPreview {
+		if !runs[i].Status.Phase.Finished() && runs[i].Spec.Type != v1alpha1.RunPreview && !neverBegins(&runs[i]) {
 			names = append(names, runs[i].Name)
 		}
 	}
@@ -83,7 +83,8 @@ func handledSlot(export *v1alpha1.AccountingExport, runs []v1alpha1.ExportRun, n
 }
 
 // wantedRun gives the run that a due slot or else a request that was not answered yet asks for. Its name is the same
-// whoever asks.
+// whoever asks. That of a request depends on how many were answered before, so that a value that was used before is a request like
+// any other.
 func wantedRun(export *v1alpha1.AccountingExport, due time.Time) *v1alpha1.ExportRun {
 	request := export.Annotations[v1alpha1.RequestedAtAnnotation]
 	switch {
@@ -94,6 +95,9 @@ func wantedRun(export *v1alpha1.AccountingExport, due time.Time) *v1alpha1.Expor
 	case request != "" && request != export.Status.LastHandledRequest && !export.Spec.Suspend:
 		digest := fnv.New32a()
 		_, _ = digest.Write([]byte(request)) // a hash takes everything
+		if answered := export.Status.HandledRequests; answered > 0 {
+			_, _ = fmt.Fprintf(digest, "\n%d", answered)
+		}
 		return newRun(export, fmt.Sprintf("%s-r%08x", export.Name, digest.Sum32()))
 	}
 	return nil

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -40,6 +41,27 @@ func TestSlotComesBeforeRequestAndBothAreAnsweredOnce(t *testing.T) {
 				t.Errorf("wanted run %q, want %q", got, test.want)
 			}
 		})
+	}
+}
+
+func TestAValueThatWasAnsweredBeforeAnotherIsARequestAgain(t *testing.T) {
+	t.Parallel()
+	export := &v1alpha1.AccountingExport{ObjectMeta: metav1.ObjectMeta{Name: "monthly", Annotations: map[string]string{}}}
+	names := map[string]bool{}
+	for range 3 {
+		for _, value := range []string{"a", "b"} {
+			export.Annotations[v1alpha1.RequestedAtAnnotation] = value
+			run := wantedRun(export, time.Time{})
+			if again := wantedRun(export, time.Time{}); again.Name != run.Name {
+				t.Errorf("one request wants %s and then %s", run.Name, again.Name)
+			}
+			names[run.Name] = true
+			export.Status.LastHandledRequest = value
+			export.Status.HandledRequests++
+		}
+	}
+	if len(names) != 6 {
+		t.Errorf("six requests want the runs %v", names)
 	}
 }
 
@@ -139,7 +161,7 @@ func TestRunsThatWereAppliedAgainTakeNoRealOnesPlace(t *testing.T) {
 		t.Parallel()
 		two := int32(2)
 		runs := []v1alpha1.ExportRun{at(runIn("a", v1alpha1.RunSucceeded), 0, false), at(runIn("b", v1alpha1.RunSucceeded), 1, false), at(runIn("old", v1alpha1.RunSucceeded), 20, true)}
-		if left := superfluous(v1alpha1.HistoryLimits{Succeeded: &two}, runs); len(left) != 1 || left[0].Name != "old" {
+		if left, _ := superfluous(v1alpha1.HistoryLimits{Succeeded: &two}, runs, noon.Add(time.Hour)); len(left) != 1 || left[0].Name != "old" {
 			t.Errorf("%d runs are superfluous, want the one that was applied again", len(left))
 		}
 	})

@@ -46,7 +46,7 @@ func (r *ChartOfAccountsReconciler) Reconcile(ctx context.Context, req ctrl.Requ
 	}
 	before := chart.DeepCopy()
 	defer func() {
-		unrecorded := record(ctx, r.Client, r.Recorder, before, &chart)
+		unrecorded := unlessUndecodable(ctx, chart.Undecoded, record(ctx, r.Client, r.Recorder, before, &chart))
 		if unrecorded == nil {
 			announce(r.Recorder, &chart, before.Status.Conditions, chart.Status.Conditions)
 		}
@@ -54,6 +54,9 @@ func (r *ChartOfAccountsReconciler) Reconcile(ctx context.Context, req ctrl.Requ
 	}()
 	chart.Status.ObservedGeneration = chart.Generation
 	set := conditions{&chart.Status.Conditions, chart.Generation}
+	if set.undecodable(chart.Undecoded) {
+		return ctrl.Result{}, nil
+	}
 	if _, err := references.Mapper(&chart.Spec, ledger.VoucherPolicy{Location: time.UTC}); err != nil {
 		set.failed(failure.From(err))
 		return ctrl.Result{}, nil

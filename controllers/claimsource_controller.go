@@ -68,7 +68,7 @@ func (r *ClaimSourceReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 	}
 	before := source.DeepCopy()
 	defer func() {
-		unrecorded := record(ctx, r.Client, r.Recorder, before, &source)
+		unrecorded := unlessUndecodable(ctx, source.Undecoded, record(ctx, r.Client, r.Recorder, before, &source))
 		if unrecorded == nil {
 			announce(r.Recorder, &source, before.Status.Conditions, source.Status.Conditions)
 		}
@@ -78,6 +78,10 @@ func (r *ClaimSourceReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 }
 
 func (r *ClaimSourceReconciler) reconcile(ctx context.Context, source *v1alpha1.ClaimSource) (ctrl.Result, error) {
+	if (conditions{&source.Status.Conditions, source.Generation}).undecodable(source.Undecoded) {
+		source.Status.ObservedGeneration = source.Generation
+		return ctrl.Result{}, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	found, err := r.Resolver.SourceCredentials(ctx, source)

@@ -61,7 +61,7 @@ func (r *ExportDestinationReconciler) Reconcile(ctx context.Context, req ctrl.Re
 	}
 	before := destination.DeepCopy()
 	defer func() {
-		unrecorded := record(ctx, r.Client, r.Recorder, before, &destination)
+		unrecorded := unlessUndecodable(ctx, destination.Undecoded, record(ctx, r.Client, r.Recorder, before, &destination))
 		if unrecorded == nil {
 			announce(r.Recorder, &destination, before.Status.Conditions, destination.Status.Conditions)
 		}
@@ -71,6 +71,10 @@ func (r *ExportDestinationReconciler) Reconcile(ctx context.Context, req ctrl.Re
 }
 
 func (r *ExportDestinationReconciler) reconcile(ctx context.Context, destination *v1alpha1.ExportDestination) (ctrl.Result, error) {
+	if (conditions{&destination.Status.Conditions, destination.Generation}).undecodable(destination.Undecoded) {
+		destination.Status.ObservedGeneration = destination.Generation
+		return ctrl.Result{}, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	var notes []string

@@ -95,7 +95,7 @@ func (r *ExportRunReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 	before := run.DeepCopy()
 	var after afterwards
 	defer func() {
-		unrecorded := r.Failpoints.Around(failpoint.RunStatus, func() error { return record(ctx, r.Client, r.Recorder, before, &run) })
+		unrecorded := unlessUndecodable(ctx, run.Undecoded, r.Failpoints.Around(failpoint.RunStatus, func() error { return record(ctx, r.Client, r.Recorder, before, &run) }))
 		if unrecorded == nil {
 			r.tell(&before.Status, &run)
 			r.countEnd(ctx, &run)
@@ -108,6 +108,9 @@ func (r *ExportRunReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 
 func (r *ExportRunReconciler) reconcile(ctx context.Context, run *v1alpha1.ExportRun, after *afterwards) (ctrl.Result, error) {
 	run.Status.ObservedGeneration = run.Generation
+	if !ending(run) && (conditions{&run.Status.Conditions, run.Generation}).undecodable(run.Undecoded) {
+		return ctrl.Result{}, nil
+	}
 	var export v1alpha1.AccountingExport
 	err := r.Client.Get(ctx, types.NamespacedName{Namespace: run.Namespace, Name: run.Spec.ExportRef.Name}, &export)
 	switch {
@@ -115,6 +118,10 @@ func (r *ExportRunReconciler) reconcile(ctx context.Context, run *v1alpha1.Expor
 		return ctrl.Result{}, err
 	case err != nil:
 		return ctrl.Result{}, r.orphaned(ctx, run)
+	case export.Undecoded.Spec != "":
+		conditions{&run.Status.Conditions, run.Generation}.progressing(v1alpha1.ReasonUndecodable,
+			fmt.Sprintf("AccountingExport %s has a field that cannot be decoded, which its own conditions name; the run goes on when it is corrected", export.Name))
+		return ctrl.Result{}, nil
 	}
 	if owner := stranger(run, &export); owner != nil {
 		finish(run, v1alpha1.RunFailed, v1alpha1.ReasonInvalidSpec,
@@ -377,6 +384,9 @@ func (r *ExportRunReconciler) tell(before *v1alpha1.ExportRunStatus, run *v1alph
 	status := &run.Status
 	ready := readyCondition(run)
 	switch {
+	case ready.Reason == v1alpha1.ReasonUndecodable && run.Undecoded.Spec != "":
+		announce(r.Recorder, run, before.Conditions, status.Conditions)
+		return
 	case status.Phase == before.Phase && status.Failures == before.Failures:
 		return
 	case status.Recovered:

@@ -313,6 +313,11 @@ func waitsForSeries(run *v1alpha1.ExportRun) bool {
 	return run.Status.Phase == v1alpha1.RunRetrying && readyReason(run) == v1alpha1.ReasonSeriesBusy
 }
 
+// neverBegins reports whether a run has no attempt, and none until its spec is corrected.
+func neverBegins(run *v1alpha1.ExportRun) bool {
+	return run.Undecoded.Spec != "" && run.Status.Attempts == 0 && !ending(run)
+}
+
 // untilAttempt is how long the next attempt has to wait. The first attempt to give claims back does not wait. An operator whose
 // clock was ahead may have written a time that no backoff comes to: then the attempt is due. The database decides whether it may
 // touch anything, so that one that begins early is harmless.

@@ -35,7 +35,7 @@ func turnOf(run *v1alpha1.ExportRun, runs []v1alpha1.ExportRun) (t turn) {
 		other := &runs[i]
 		preview := other.Spec.Type == v1alpha1.RunPreview
 		switch {
-		case other.UID == run.UID:
+		case other.UID == run.UID, neverBegins(other):
 		case other.Status.Phase.Finished():
 			if !preview && (t.newest == nil || olderFirst(*t.newest, *other) < 0) {
 				t.newest = other
@@ -126,7 +126,7 @@ func enqueueNextRun(c client.Client) handler.EventHandler {
 
 // keepsWaiting reports whether runs of the export that come after a run wait for it.
 func keepsWaiting(run *v1alpha1.ExportRun) bool {
-	return !run.Status.Phase.Finished() && run.Spec.Type != v1alpha1.RunPreview && !waitsForSeries(run)
+	return !run.Status.Phase.Finished() && run.Spec.Type != v1alpha1.RunPreview && !waitsForSeries(run) && !neverBegins(run)
 }
 
 // nextOf is the run whose turn it is.

@@ -7,10 +7,12 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
@@ -29,6 +31,16 @@ func patchStatus(ctx context.Context, c client.Client, before, after client.Obje
 	}
 	before.SetResourceVersion(after.GetResourceVersion()) // where this reconcile has changed the object itself
 	return client.IgnoreNotFound(c.Status().Patch(ctx, after, unchangedSince(before)))
+}
+
+// unlessUndecodable returns what a write of a status ended with, but for one that the API server refuses because of the very field
+// that does not decode: to try again would not help, and an event names the object.
+func unlessUndecodable(ctx context.Context, undecoded v1alpha1.Undecoded, err error) error {
+	if undecoded.Spec == "" || !apierrors.IsInvalid(err) {
+		return err
+	}
+	ctrl.LoggerFrom(ctx).Info("an object cannot be decoded, and the API server does not write its status", "problem", undecoded.Spec)
+	return nil
 }
 
 // afterwards are effects of a reconcile that wait until its status is recorded. Where that fails the next reconcile decides
@@ -88,6 +100,15 @@ func (c conditions) failed(failed *failure.Error) {
 	} else {
 		c.progressing(failed.Reason, failed.Message)
 	}
+}
+
+// undecodable reports whether the spec of an object does not decode, and settles its conditions then.
+func (c conditions) undecodable(undecoded v1alpha1.Undecoded) bool {
+	if undecoded.Spec == "" {
+		return false
+	}
+	c.stalled(v1alpha1.ReasonUndecodable, "the API server has a value that the operator cannot decode: "+undecoded.Spec+"; correct the field, or delete the object")
+	return true
 }
 
 // aspect sets one condition beside Ready from what went wrong with it, if anything did.

@@ -79,6 +79,7 @@ type PostingPolicy struct {
 	// +optional
 	// +kubebuilder:validation:Format=date
 	// +kubebuilder:validation:MaxLength=10
+	// +kubebuilder:validation:Pattern=`^(19[7-9][0-9]|2[0-9]{3})-[0-9]{2}-[0-9]{2}$`
 	OpenFrom string `json:"openFrom,omitempty"`
 }
 
@@ -124,6 +125,7 @@ type AccountingExportSpec struct {
 	// +optional
 	// +kubebuilder:default=UTC
 	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self == '' || self.matches('^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$') && !self.matches('(?i)^local')",message="timeZone is a name of the tz database, such as Europe/Berlin; Local, the zone of a machine, is not"
 	TimeZone string `json:"timeZone,omitempty"`
 	// StartingDeadline: a slot missed for longer than this, counted from when its run should have begun, is skipped, and said so. Without it the newest missed slot is always run.
 	// +optional
@@ -173,9 +175,13 @@ type RunSummary struct {
 	Reason string `json:"reason,omitempty"`
 	// StartedAt is when the first attempt began.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`^(19[7-9][0-9]|2[0-9]{3})-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
 	StartedAt *metav1.Time `json:"startedAt,omitempty"`
 	// CompletedAt is when the run ended.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`^(19[7-9][0-9]|2[0-9]{3})-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
 	CompletedAt *metav1.Time `json:"completedAt,omitempty"`
 	RunResult   `json:",inline"`
 }
@@ -184,11 +190,14 @@ type RunSummary struct {
 type AccountingExportStatus struct {
 	// ObservedGeneration is the generation that the conditions speak of.
 	// +optional
+	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// Conditions: Ready, Reconciling, Stalled, CredentialsReady, SourceReady, MappingReady and DestinationReady.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:XValidation:rule="self.lastTransitionTime >= timestamp('1970-01-01T00:00:00Z') && self.lastTransitionTime < timestamp('3000-01-01T00:00:00Z')",message="lastTransitionTime is an RFC 3339 time from 1970 to 2999"
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 	// LastRun is the newest run of type Export. One that has not ended takes the place of a success only: a failure stays until
 	// another run has ended. One that was applied again takes the place of no other.
@@ -200,13 +209,21 @@ type AccountingExportStatus struct {
 	// NextScheduleTime is the next slot whose run has not begun yet. The run begins at this time, or later by the export's own
 	// share of spec.startJitter.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`^(19[7-9][0-9]|2[0-9]{3})-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
 	NextScheduleTime *metav1.Time `json:"nextScheduleTime,omitempty"`
 	// LastScheduleTime is the newest slot that was run or skipped.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`^(19[7-9][0-9]|2[0-9]{3})-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
 	LastScheduleTime *metav1.Time `json:"lastScheduleTime,omitempty"`
 	// LastHandledRequest is the newest value of the annotation accounting.ledgerport.dev/requestedAt that was answered with a run.
 	// +optional
 	LastHandledRequest string `json:"lastHandledRequest,omitempty"`
+	// HandledRequests counts the requests that were answered with a run.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	HandledRequests int64 `json:"handledRequests,omitempty"`
 }
 
 // AccountingExport is what one organisation exports to its accounting system: which claims, in which format, where to, and when.
@@ -238,6 +255,8 @@ type AccountingExport struct {
 	// +optional
 	// +kubebuilder:default:={"observedGeneration":-1}
 	Status AccountingExportStatus `json:"status,omitempty"`
+	// Undecoded says what of the object does not decode; nothing for almost all.
+	Undecoded Undecoded `json:"-"`
 }
 
 // AccountingExportList is a list of AccountingExport.

@@ -160,11 +160,14 @@ type ChartOfAccountsSpec struct {
 type ChartOfAccountsStatus struct {
 	// ObservedGeneration is the generation that the conditions speak of.
 	// +optional
+	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// Conditions: Ready, Reconciling and Stalled.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:XValidation:rule="self.lastTransitionTime >= timestamp('1970-01-01T00:00:00Z') && self.lastTransitionTime < timestamp('3000-01-01T00:00:00Z')",message="lastTransitionTime is an RFC 3339 time from 1970 to 2999"
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
@@ -187,6 +190,8 @@ type ChartOfAccounts struct {
 	// +optional
 	// +kubebuilder:default:={"observedGeneration":-1}
 	Status ChartOfAccountsStatus `json:"status,omitempty"`
+	// Undecoded says what of the object does not decode; nothing for almost all.
+	Undecoded Undecoded `json:"-"`
 }
 
 // ChartOfAccountsList is a list of ChartOfAccounts.

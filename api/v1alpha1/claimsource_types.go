@@ -132,14 +132,18 @@ const AcceptedLedgerAnnotation = "accounting.ledgerport.dev/accepted-ledger"
 type ClaimSourceStatus struct {
 	// ObservedGeneration is the generation that the conditions speak of.
 	// +optional
+	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// Conditions: Ready, Reconciling, Stalled, CredentialsReady, Indexed and Isolated.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:XValidation:rule="self.lastTransitionTime >= timestamp('1970-01-01T00:00:00Z') && self.lastTransitionTime < timestamp('3000-01-01T00:00:00Z')",message="lastTransitionTime is an RFC 3339 time from 1970 to 2999"
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 	// SchemaVersion is the version of the schema "ledgerport" in the database.
 	// +optional
+	// +kubebuilder:validation:Minimum=0
 	SchemaVersion int64 `json:"schemaVersion,omitempty"`
 	// LedgerID is the id of the ledger in the database, as it was last accepted. The first one that is seen is accepted by
 	// itself; another one only by the annotation accounting.ledgerport.dev/accepted-ledger.
@@ -167,6 +171,8 @@ type ClaimSource struct {
 	// +optional
 	// +kubebuilder:default:={"observedGeneration":-1}
 	Status ClaimSourceStatus `json:"status,omitempty"`
+	// Undecoded says what of the object does not decode; nothing for almost all.
+	Undecoded Undecoded `json:"-"`
 }
 
 // ClaimSourceList is a list of ClaimSource.

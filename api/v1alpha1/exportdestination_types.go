@@ -204,11 +204,14 @@ type ExportDestinationSpec struct {
 type ExportDestinationStatus struct {
 	// ObservedGeneration is the generation that the conditions speak of.
 	// +optional
+	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// Conditions: Ready, Reconciling, Stalled, CredentialsReady and, of what is reached over a network, Encrypted.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:XValidation:rule="self.lastTransitionTime >= timestamp('1970-01-01T00:00:00Z') && self.lastTransitionTime < timestamp('3000-01-01T00:00:00Z')",message="lastTransitionTime is an RFC 3339 time from 1970 to 2999"
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 	// Refused are namespaces that deliver here and whose own directory cannot be used, though the destination can be written. At
 	// most 20 are listed.
@@ -250,6 +253,8 @@ type ExportDestination struct {
 	// +optional
 	// +kubebuilder:default:={"observedGeneration":-1}
 	Status ExportDestinationStatus `json:"status,omitempty"`
+	// Undecoded says what of the object does not decode; nothing for almost all.
+	Undecoded Undecoded `json:"-"`
 }
 
 // ExportDestinationList is a list of ExportDestination.

@@ -107,9 +107,13 @@ type ExportRunSpec struct {
 	Reverses *RunReference `json:"reverses,omitempty"`
 	// Cutoff: claims approved before this instant are exported. Without it, the time the run was created.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`^(19[7-9][0-9]|2[0-9]{3})-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
 	Cutoff *metav1.Time `json:"cutoff,omitempty"`
 	// Slot of the schedule that this run is for. The schedule writes it; it does not delay a run. Empty for a run on request.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`^(19[7-9][0-9]|2[0-9]{3})-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
 	Slot *metav1.Time `json:"slot,omitempty"`
 	// Cancel ends the run, if it is not finished, and gives its claims back.
 	// +optional
@@ -121,14 +125,17 @@ type RunResult struct {
 	// Claims exported, one voucher each.
 	// +optional
 	// +kubebuilder:default=0
+	// +kubebuilder:validation:Minimum=0
 	Claims int64 `json:"claims"`
 	// Lines of the exported claims.
 	// +optional
 	// +kubebuilder:default=0
+	// +kubebuilder:validation:Minimum=0
 	Lines int64 `json:"lines"`
 	// Held claims: approved, and left out because they can not be posted yet.
 	// +optional
 	// +kubebuilder:default=0
+	// +kubebuilder:validation:Minimum=0
 	Held int64 `json:"held"`
 	// Debit of all vouchers in the books' currency, an exact decimal. The credit is the same.
 	// +optional
@@ -163,10 +170,12 @@ type HeldClaim struct {
 // RunProgress says how far the attempt under way has come.
 type RunProgress struct {
 	// Claims done so far: rendered, or where vouchers are sent to an accounting system, answered by it.
+	// +kubebuilder:validation:Minimum=0
 	Claims int64 `json:"claims"`
 	// Total of claims that the attempt goes through, where the run is on record with them or reverses another. It is absent
 	// while claims are read for the first time: to count them beforehand would read them twice.
 	// +optional
+	// +kubebuilder:validation:Minimum=0
 	Total *int64 `json:"total,omitempty"`
 }
 
@@ -191,11 +200,14 @@ type RunLedger struct {
 type ExportRunStatus struct {
 	// ObservedGeneration is the generation that the conditions speak of.
 	// +optional
+	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// Conditions: Ready (the run succeeded), Reconciling (it is under way) and Stalled (it can not succeed).
 	// +optional
 	// +listType=map
 	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:XValidation:rule="self.lastTransitionTime >= timestamp('1970-01-01T00:00:00Z') && self.lastTransitionTime < timestamp('3000-01-01T00:00:00Z')",message="lastTransitionTime is an RFC 3339 time from 1970 to 2999"
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 	// Phase of the run.
 	// +optional
@@ -205,14 +217,20 @@ type ExportRunStatus struct {
 	Stage RunStage `json:"stage,omitempty"`
 	// Attempts begun, those to give claims back included.
 	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=2147483647
 	Attempts int32 `json:"attempts,omitempty"`
 	// Failures of attempts; spec.retry.limit of the export is compared with them. An attempt that was interrupted because
 	// the operator stopped is none.
 	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=2147483647
 	Failures int32 `json:"failures,omitempty"`
 	// LostAttempts in a row ended with their process, and nobody knows how. From the second on each is a failure, and the next
 	// attempt runs alone. A run that follows one that failed for this is suspect from its start.
 	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=2147483647
 	LostAttempts int32 `json:"lostAttempts,omitempty"`
 	// Holder of the newest attempt: the process that executes it. Empty once that was stopped cleanly.
 	// +optional
@@ -231,12 +249,18 @@ type ExportRunStatus struct {
 	Recovered bool `json:"recovered,omitempty"`
 	// StartedAt is when the first attempt began, to the microsecond: runs of an export are in this order.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`^(19[7-9][0-9]|2[0-9]{3})-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{6}(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
 	StartedAt *metav1.MicroTime `json:"startedAt,omitempty"`
 	// NextAttemptAt is when the next attempt begins, while the phase is Retrying or Releasing.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`^(19[7-9][0-9]|2[0-9]{3})-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
 	NextAttemptAt *metav1.Time `json:"nextAttemptAt,omitempty"`
 	// CompletedAt is when the run ended.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`^(19[7-9][0-9]|2[0-9]{3})-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
 	CompletedAt *metav1.Time `json:"completedAt,omitempty"`
 	// Duration from the first attempt's begin to the end, for people.
 	// +optional
@@ -275,6 +299,7 @@ type ExportRunStatus struct {
 // +kubebuilder:printcolumn:name="AGE",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="LOCATION",type=string,priority=1,JSONPath=`.status.location`
 // +kubebuilder:printcolumn:name="REASON",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:validation:XValidation:rule="oldSelf.hasValue() || self.metadata.name.size() <= 128",optionalOldSelf=true,message="the name has at most 128 characters, because it is part of the names of the run's files"
 type ExportRun struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -284,6 +309,8 @@ type ExportRun struct {
 	// +optional
 	// +kubebuilder:default:={"observedGeneration":-1}
 	Status ExportRunStatus `json:"status,omitempty"`
+	// Undecoded says what of the object does not decode; nothing for almost all.
+	Undecoded Undecoded `json:"-"`
 }
 
 // ExportRunList is a list of ExportRun.

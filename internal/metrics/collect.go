@@ -28,6 +28,7 @@ var (
 	sinceSuccess     = description("export_seconds_since_last_success", "Seconds since the newest run that succeeded, or since the export was created.", "namespace", "export")
 	expectedInterval = description("export_expected_interval_seconds", "Seconds between the two newest slots of the schedule; nothing where there is no schedule or it is suspended.", "namespace", "export")
 	overdueSeconds   = description("export_overdue_seconds", "Seconds since the run of the oldest slot should have begun that no success has followed, 0 where there is none; nothing where there is no schedule or it is suspended.", "namespace", "export")
+	undecodable      = description("undecodable", "1 for a resource with a value that the operator cannot decode; nothing for all others.", "kind", "namespace", "name")
 	deadlineUsed     = description("export_deadline_used_ratio", "Part of spec.deadline that the newest attempt took; nothing before this process has seen one.", "namespace", "export")
 )
 
@@ -40,7 +41,7 @@ func (m *Metrics) Describe(into chan<- *prometheus.Desc) {
 	for _, vector := range m.vectors() {
 		vector.Describe(into)
 	}
-	for _, gauge := range []*prometheus.Desc{credentialsReady, fallbackActive, exportReady, heldClaims, lastRunFailed, sinceSuccess, expectedInterval, overdueSeconds, deadlineUsed} {
+	for _, gauge := range []*prometheus.Desc{credentialsReady, fallbackActive, exportReady, heldClaims, lastRunFailed, sinceSuccess, expectedInterval, overdueSeconds, undecodable, deadlineUsed} {
 		into <- gauge
 	}
 }
@@ -66,21 +67,36 @@ func (m *Metrics) Collect(into chan<- prometheus.Metric) {
 	if m.resources.List(ctx, &sources, client.UnsafeDisableDeepCopy) == nil {
 		for i := range sources.Items {
 			tellCredentials(gauge, "ClaimSource", &sources.Items[i], sources.Items[i].Status.Conditions)
+			tellUndecodable(gauge, "ClaimSource", &sources.Items[i], sources.Items[i].Undecoded)
 		}
 	}
 	var destinations v1alpha1.ExportDestinationList
 	if m.resources.List(ctx, &destinations, client.UnsafeDisableDeepCopy) == nil {
 		for i := range destinations.Items {
 			tellCredentials(gauge, "ExportDestination", &destinations.Items[i], destinations.Items[i].Status.Conditions)
+			tellUndecodable(gauge, "ExportDestination", &destinations.Items[i], destinations.Items[i].Undecoded)
 		}
 	}
 	var exports v1alpha1.AccountingExportList
 	if m.resources.List(ctx, &exports, client.UnsafeDisableDeepCopy) == nil {
 		for i := range exports.Items {
 			tellCredentials(gauge, "AccountingExport", &exports.Items[i], exports.Items[i].Status.Conditions)
+			tellUndecodable(gauge, "AccountingExport", &exports.Items[i], exports.Items[i].Undecoded)
 			tellExport(gauge, &exports.Items[i], m.now())
 		}
 		m.tellDeadlines(gauge, exports.Items)
+	}
+	var charts v1alpha1.ChartOfAccountsList
+	if m.resources.List(ctx, &charts, client.UnsafeDisableDeepCopy) == nil {
+		for i := range charts.Items {
+			tellUndecodable(gauge, "ChartOfAccounts", &charts.Items[i], charts.Items[i].Undecoded)
+		}
+	}
+	var runs v1alpha1.ExportRunList
+	if m.resources.List(ctx, &runs, client.UnsafeDisableDeepCopy) == nil {
+		for i := range runs.Items {
+			tellUndecodable(gauge, "ExportRun", &runs.Items[i], runs.Items[i].Undecoded)
+		}
 	}
 }
 
@@ -97,6 +113,12 @@ func tellCredentials(gauge tell, kind string, object client.Object, conditions [
 	}
 	gauge(credentialsReady, one(said.Status == metav1.ConditionTrue), kind, object.GetNamespace(), object.GetName())
 	gauge(fallbackActive, one(said.Reason == v1alpha1.ReasonEnvironmentFallback), kind, object.GetNamespace(), object.GetName())
+}
+
+func tellUndecodable(gauge tell, kind string, object client.Object, undecoded v1alpha1.Undecoded) {
+	if undecoded != (v1alpha1.Undecoded{}) {
+		gauge(undecodable, 1, kind, object.GetNamespace(), object.GetName())
+	}
 }
 
 func tellExport(gauge tell, export *v1alpha1.AccountingExport, now time.Time) {

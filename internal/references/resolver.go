@@ -47,7 +47,7 @@ type Resolver struct {
 func (r *Resolver) Export(ctx context.Context, namespace, name string) (*v1alpha1.AccountingExport, error) {
 	var export v1alpha1.AccountingExport
 	key := types.NamespacedName{Namespace: namespace, Name: name}
-	return &export, r.get(ctx, key, &export, "AccountingExport", "spec.exportRef of the run", "", v1alpha1.ReasonExportNotFound)
+	return &export, r.get(ctx, key, &export, &export.Undecoded, "AccountingExport", "spec.exportRef of the run", "", v1alpha1.ReasonExportNotFound)
 }
 
 // Source gives the ClaimSource, if it admits the export's namespace to an organisation: that of the export, or that of a
@@ -55,7 +55,7 @@ func (r *Resolver) Export(ctx context.Context, namespace, name string) (*v1alpha
 func (r *Resolver) Source(ctx context.Context, export *v1alpha1.AccountingExport, organizationID string) (*v1alpha1.ClaimSource, error) {
 	key := SourceKey(export)
 	var source v1alpha1.ClaimSource
-	if err := r.get(ctx, key, &source, "ClaimSource", "spec.sourceRef, whose namespace is the export's own where it is empty", v1alpha1.ConditionSourceReady, v1alpha1.ReasonSourceNotFound); err != nil {
+	if err := r.get(ctx, key, &source, &source.Undecoded, "ClaimSource", "spec.sourceRef, whose namespace is the export's own where it is empty", v1alpha1.ConditionSourceReady, v1alpha1.ReasonSourceNotFound); err != nil {
 		return nil, err
 	}
 	namespace, err := Namespace(ctx, r.Objects, export.Namespace)
@@ -84,7 +84,7 @@ func Namespace(ctx context.Context, objects client.Reader, name string) (*corev1
 func (r *Resolver) Chart(ctx context.Context, export *v1alpha1.AccountingExport) (*v1alpha1.ChartOfAccounts, error) {
 	var chart v1alpha1.ChartOfAccounts
 	key := types.NamespacedName{Namespace: export.Namespace, Name: export.Spec.ChartOfAccountsRef.Name}
-	return &chart, r.get(ctx, key, &chart, "ChartOfAccounts", "spec.chartOfAccountsRef", v1alpha1.ConditionMappingReady, v1alpha1.ReasonChartNotFound)
+	return &chart, r.get(ctx, key, &chart, &chart.Undecoded, "ChartOfAccounts", "spec.chartOfAccountsRef", v1alpha1.ConditionMappingReady, v1alpha1.ReasonChartNotFound)
 }
 
 // Destination gives the ExportDestination, if it admits the export's namespace. One that does not comes with the failure, for
@@ -92,7 +92,7 @@ func (r *Resolver) Chart(ctx context.Context, export *v1alpha1.AccountingExport)
 func (r *Resolver) Destination(ctx context.Context, export *v1alpha1.AccountingExport) (*v1alpha1.ExportDestination, error) {
 	key := DestinationKey(export)
 	var destination v1alpha1.ExportDestination
-	if err := r.get(ctx, key, &destination, "ExportDestination", "spec.destinationRef, whose namespace is the export's own where it is empty",
+	if err := r.get(ctx, key, &destination, &destination.Undecoded, "ExportDestination", "spec.destinationRef, whose namespace is the export's own where it is empty",
 		v1alpha1.ConditionDestinationReady, v1alpha1.ReasonDestinationNotFound); err != nil {
 		return nil, err
 	}
@@ -181,10 +181,13 @@ func Timing(export *v1alpha1.AccountingExport) (*time.Location, *schedule.Schedu
 	return location, slots, nil
 }
 
-func (r *Resolver) get(ctx context.Context, key types.NamespacedName, into client.Object, kind, field, condition string, notFound v1alpha1.Reason) error {
+func (r *Resolver) get(ctx context.Context, key types.NamespacedName, into client.Object, undecoded *v1alpha1.Undecoded, kind, field, condition string, notFound v1alpha1.Reason) error {
 	err := r.Objects.Get(ctx, key, into)
 	if apierrors.IsNotFound(err) {
 		return failure.On(condition, failure.Transient(notFound, err, "%s %s does not exist; create it, or correct %s", kind, key, field))
+	}
+	if err == nil && undecoded.Spec != "" {
+		return failure.On(condition, failure.Transient(v1alpha1.ReasonUndecodable, nil, "%s %s has a field that cannot be decoded, which its own conditions name", kind, key))
 	}
 	return err
 }
