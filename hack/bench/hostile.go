@@ -137,15 +137,18 @@ func (s *siege) measure(ctx context.Context, duration time.Duration) (hostileRes
 	if _, err := s.request(ctx); err != nil { // it waits until all is ready
 		return result, err
 	}
+	fmt.Fprintln(os.Stderr, "bench: all is ready; requests in quiet")
 	quiet, err := s.requests(ctx, 0)
 	if err != nil {
 		return result, err
 	}
+	fmt.Fprintf(os.Stderr, "bench: p95 is %.2f s; the attack begins\n", p95(quiet))
 	stop, err := s.attack(ctx)
 	if err != nil {
 		return result, err
 	}
 	defer stop()
+	fmt.Fprintln(os.Stderr, "bench: all attack; requests beside them")
 	attacked, err := s.requests(ctx, duration)
 	if err != nil {
 		return result, errors.Join(err, s.operator.Signal(syscall.Signal(0)))
