@@ -34,7 +34,7 @@ func TestRunsThatAreAppliedAgainAreNoNews(t *testing.T) {
 	w.fill(3)
 	chart := w.chart()
 	chart.Spec.Unmapped = v1alpha1.UnmappedFail
-	chart.Spec.Rules[0].Match.Categories = []string{"travel"}
+	chart.Spec.Rules[0].Match.Expression = "line.category != 'nobody maps this'"
 	w.create(w.secret(), w.source(), chart, w.destination(), w.export(), w.run("first"))
 	first := eventually(w, w.run("first"), endedRun)
 	w.create(w.reversal("back", "first"))
