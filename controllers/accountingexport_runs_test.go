@@ -161,6 +161,9 @@ func TestRunsThatWereAppliedAgainTakeNoRealOnesPlace(t *testing.T) {
 		t.Parallel()
 		two := int32(2)
 		runs := []v1alpha1.ExportRun{at(runIn("a", v1alpha1.RunSucceeded), 0, false), at(runIn("b", v1alpha1.RunSucceeded), 1, false), at(runIn("old", v1alpha1.RunSucceeded), 20, true)}
+		for i := range runs {
+			runs[i].Status.Claims = 1
+		}
 		if left, _ := superfluous(v1alpha1.HistoryLimits{Succeeded: &two}, runs, noon.Add(time.Hour)); len(left) != 1 || left[0].Name != "old" {
 			t.Errorf("%d runs are superfluous, want the one that was applied again", len(left))
 		}
