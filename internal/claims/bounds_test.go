@@ -107,11 +107,10 @@ func TestInspect_IsBounded(t *testing.T) {
 func TestOpen_ServerThatSpeaksWithoutAnEndBeforeItIsAsked(t *testing.T) {
 	f := newFixture(t, applicationTables)
 	for name, message := range map[string]pgproto3.BackendMessage{
-		"settings":           &pgproto3.ParameterStatus{Name: "TimeZone", Value: "UTC"},
+		"settings":           &pgproto3.ParameterStatus{Name: "TimeZone", Value: strings.Repeat("x", 1000)},
 		"notices":            &pgproto3.NoticeResponse{Message: strings.Repeat("x", 10_000)},
-		"keys":               &pgproto3.BackendKeyData{SecretKey: make([]byte, 4)},
-		"demands to log in":  &pgproto3.AuthenticationOk{},
-		"other capabilities": &pgproto3.NegotiateProtocolVersion{NewestMinorProtocol: 0},
+		"keys":               &pgproto3.BackendKeyData{SecretKey: make([]byte, 200)},
+		"other capabilities": &pgproto3.NegotiateProtocolVersion{UnrecognizedOptions: []string{strings.Repeat("x", 10_000)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			url := hostilepg.Proxy(t, f.url, func(_ string, m hostilepg.Message, send func(hostilepg.Message) error) error {
@@ -136,8 +135,8 @@ func TestOpen_ServerThatSpeaksWithoutAnEndBeforeItIsAsked(t *testing.T) {
 // exported.
 func TestReserve_HoldsAClaimThatIsTooLarge(t *testing.T) {
 	for name, enlarge := range map[string]string{
-		"300,000 lines": `INSERT INTO claim_lines (claim_id, line_no, expense_date, category, gross_amount, tax_amount)
-			SELECT '` + id(1) + `', i, '2026-10-20', 'travel', 1, 0 FROM generate_series(10, 300010) i`,
+		"100,000 lines": `INSERT INTO claim_lines (claim_id, line_no, expense_date, category, gross_amount, tax_amount)
+			SELECT '` + id(1) + `', i, '2026-10-20', 'travel', 1, 0 FROM generate_series(10, 100010) i`,
 		"lines of 12 megabytes": `UPDATE claim_lines SET dimensions = jsonb_build_object('project', repeat('x', 12000000)) WHERE claim_id = '` + id(1) + `'`,
 		"lines of a megabyte in 100,000 names": `UPDATE claim_lines SET dimensions = (SELECT jsonb_object_agg(i::text, 1) FROM generate_series(1, 100000) i)
 			WHERE claim_id = '` + id(1) + `'`,
