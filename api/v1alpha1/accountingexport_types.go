@@ -190,7 +190,6 @@ type RunSummary struct {
 type AccountingExportStatus struct {
 	// ObservedGeneration is the generation that the conditions speak of.
 	// +optional
-	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// Conditions: Ready, Reconciling, Stalled, CredentialsReady, SourceReady, MappingReady and DestinationReady.
 	// +optional

@@ -160,7 +160,6 @@ type ChartOfAccountsSpec struct {
 type ChartOfAccountsStatus struct {
 	// ObservedGeneration is the generation that the conditions speak of.
 	// +optional
-	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// Conditions: Ready, Reconciling and Stalled.
 	// +optional

@@ -132,7 +132,6 @@ const AcceptedLedgerAnnotation = "accounting.ledgerport.dev/accepted-ledger"
 type ClaimSourceStatus struct {
 	// ObservedGeneration is the generation that the conditions speak of.
 	// +optional
-	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// Conditions: Ready, Reconciling, Stalled, CredentialsReady, Indexed and Isolated.
 	// +optional

@@ -204,7 +204,6 @@ type ExportDestinationSpec struct {
 type ExportDestinationStatus struct {
 	// ObservedGeneration is the generation that the conditions speak of.
 	// +optional
-	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// Conditions: Ready, Reconciling, Stalled, CredentialsReady and, of what is reached over a network, Encrypted.
 	// +optional

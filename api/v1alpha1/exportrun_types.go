@@ -200,7 +200,6 @@ type RunLedger struct {
 type ExportRunStatus struct {
 	// ObservedGeneration is the generation that the conditions speak of.
 	// +optional
-	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// Conditions: Ready (the run succeeded), Reconciling (it is under way) and Stalled (it can not succeed).
 	// +optional
