@@ -50,18 +50,25 @@ func (w *world) forbid(operation admissionv1.OperationType, kind, expression str
 	}
 	w.must(api.client.Create(w.Context(), policy))
 	w.must(api.client.Create(w.Context(), binding))
-	allow = func() {
+	remove := func() {
 		_ = api.client.Delete(context.Background(), binding) // gone already, where the test has allowed it
 		_ = api.client.Delete(context.Background(), policy)
 	}
-	w.Cleanup(allow)
-	w.until(func(ctx context.Context) string {
-		if err := probe(ctx); err == nil || !strings.Contains(err.Error(), "the freeze of") {
-			return fmt.Sprintf("the policy is not in force yet: %v", err)
-		}
-		return ""
-	})
-	return allow
+	w.Cleanup(remove)
+	inForce := func(want bool) {
+		w.until(func(ctx context.Context) string {
+			err := probe(ctx)
+			if is := err != nil && strings.Contains(err.Error(), "the freeze of"); is != want {
+				return fmt.Sprintf("that the policy is in force is not yet %t: %v", want, err)
+			}
+			return ""
+		})
+	}
+	inForce(true)
+	return func() {
+		remove()
+		inForce(false)
+	}
 }
 
 func (w *world) probeCreate(ctx context.Context) error {
