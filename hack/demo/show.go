@@ -34,7 +34,7 @@ func (d *demo) show(ctx context.Context) error {
 
 // showFile prints the head of an artifact, and the whole of a manifest.
 func (d *demo) showFile(path string, entry fs.DirEntry, err error) error {
-	if err != nil || entry.IsDir() {
+	if err != nil || entry.IsDir() || strings.HasPrefix(entry.Name(), ".") {
 		return err
 	}
 	relative, err := filepath.Rel(d.operator.Exports, path)

@@ -19,8 +19,9 @@ import (
 // filesystem keeps objects as files below a directory that no key and no symbolic link can leave: every access goes
 // through os.Root.
 type filesystem struct {
-	root *os.Root
-	path string
+	root     *os.Root
+	path     string
+	unmarked bool
 }
 
 // openFilesystem opens the directory of a namespace's destination below the operator's root, and makes it where it is missing.
@@ -51,7 +52,7 @@ func openFilesystem(settings Settings, namespace, below string) (*filesystem, er
 	if err != nil {
 		return nil, fileFailure(err, below)
 	}
-	return &filesystem{root: root, path: filepath.Join(operatorRoot, below)}, nil
+	return &filesystem{root: root, path: filepath.Join(operatorRoot, below), unmarked: settings.Unmarked}, nil
 }
 
 // Place implements Destination.

@@ -22,6 +22,9 @@ func (f *filesystem) Check(ctx context.Context, directory string) (checked Check
 			return checked, err
 		}
 	}
+	if f.unmarked {
+		return checked, fileFailure(f.tryOut(ctx, directory), path.Join(f.path, directory))
+	}
 	if checked.Marker, err = f.mark(ctx); errors.Is(err, fs.ErrPermission) {
 		checked.Notes = append(checked.Notes, unmarked)
 	} else if err != nil {

@@ -17,6 +17,8 @@ type Settings struct {
 	FilesystemRoot string
 	// SharedPaths lets the path of a filesystem destination begin at FilesystemRoot, whichever namespace names it.
 	SharedPaths bool
+	// Unmarked lets a filesystem destination have no marker: what is rendered there is for the person who asked for it.
+	Unmarked bool
 	// AllowPlainHTTP lets buckets be reached without TLS.
 	AllowPlainHTTP bool
 }

@@ -60,7 +60,7 @@ func (v *Validation) Render(ctx context.Context, r Rendering) (map[string]pipeli
 	p := &pipeline.Pipeline{
 		Resolver: &references.Resolver{
 			Objects: v.Objects, Secrets: credentials.Secrets{API: v.Objects}, Outbound: policy,
-			Destinations: destinations.Settings{FilesystemRoot: output, SharedPaths: true}, Exporters: r.Registry,
+			Destinations: destinations.Settings{FilesystemRoot: output, SharedPaths: true, Unmarked: true}, Exporters: r.Registry,
 		},
 		Holder: "render", Program: "Ledgerport", ProgramVersion: r.ProgramVersion,
 	}

@@ -105,7 +105,7 @@ func TestWhatIsRenderedIsWhatTheNextRunDelivers(t *testing.T) {
 			operator := &pipeline.Pipeline{
 				Resolver: &references.Resolver{
 					Objects: valid.Objects, Secrets: credentials.Secrets{API: valid.Objects}, Outbound: loopback(t),
-					Destinations: destinations.Settings{FilesystemRoot: delivered}, Exporters: registry,
+					Destinations: destinations.Settings{FilesystemRoot: delivered, SharedPaths: true, Unmarked: true}, Exporters: registry,
 				},
 				Holder: "test", SpoolDirectory: t.TempDir(), Program: "Ledgerport", ProgramVersion: "1.0",
 			}
