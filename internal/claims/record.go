@@ -101,12 +101,13 @@ func (r *Run) validate() error {
 		i.unless(ValidFileName(name), "%s is not the name of a resource", column)
 	}
 	for column, text := range map[string]string{
-		"id": r.ID, "organization_id": r.OrganizationID, "holder": r.Holder, "series": r.Series, "reverses": r.Reverses, "cluster": r.Cluster,
+		"id": r.ID, "holder": r.Holder, "series": r.Series, "reverses": r.Reverses, "cluster": r.Cluster,
 		"first_voucher": r.FirstVoucher, "last_voucher": r.LastVoucher, "release_reason": r.ReleaseReason,
 	} {
 		i.text(column, text, maxShortText)
 	}
 	i.unless(r.ID != "", "id is empty")
+	i.unless(len(r.OrganizationID) <= maxShortText, "organization_id has more than %d bytes", maxShortText) // an application's own
 	i.unless(slices.Contains(states, r.State), "state is not one of %v", states)
 	i.unless(slices.Contains(runTypes, r.Type), "type is not one of %v", runTypes)
 	i.unless(r.Attempt > 0, "attempt is %d", r.Attempt)
