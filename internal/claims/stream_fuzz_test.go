@@ -111,15 +111,15 @@ func (r *fuzzedRows) Close() (pgconn.CommandTag, error) { return pgconn.CommandT
 func FuzzRows(f *testing.F) {
 	f.Add([]byte("\x00\x03abc\x01x\x01y\xff\x00"))
 	f.Add([]byte{255, 1, 0, 7, 7, 7, 3, 'a', 27, 'b', 9, 9, 9, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6})
+	mapper, err := ledger.NewMapper(&v1alpha1.ChartOfAccountsSpec{
+		Currency: "NOK", Accounts: []v1alpha1.Account{{Number: "7140"}, {Number: "2910"}},
+		Rules:  []v1alpha1.MappingRule{{Match: v1alpha1.RuleMatch{Expression: "true"}, Account: "7140"}},
+		Offset: v1alpha1.OffsetPosting{Account: "2910", Subledger: v1alpha1.SubledgerNone},
+	}, ledger.VoucherPolicy{Series: "E", Cutoff: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)})
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, input []byte) {
-		mapper, err := ledger.NewMapper(&v1alpha1.ChartOfAccountsSpec{
-			Currency: "NOK", Accounts: []v1alpha1.Account{{Number: "7140"}, {Number: "2910"}},
-			Rules:  []v1alpha1.MappingRule{{Match: v1alpha1.RuleMatch{Expression: "true"}, Account: "7140"}},
-			Offset: v1alpha1.OffsetPosting{Account: "2910", Subledger: v1alpha1.SubledgerNone},
-		}, ledger.VoucherPolicy{Series: "E", Cutoff: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)})
-		if err != nil {
-			t.Fatal(err)
-		}
 		source := &fuzzedRows{input: input, claims: map[string]int{}}
 		s := &stream{rows: source, words: words{}, objects: objects{}}
 		var voucher ledger.Voucher
