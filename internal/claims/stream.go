@@ -134,7 +134,7 @@ func (s *stream) advance() error {
 		return nil
 	}
 	row := s.rows.Values()
-	if len(row) != len(streamFields) || row[claimID] == nil || len(row[lineExists]) != 1 {
+	if len(row) != len(streamFields) || len(row[lineExists]) != 1 {
 		return strangeRow("reading the approved claims")
 	}
 	s.row = row

@@ -121,7 +121,7 @@ func FuzzRows(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, input []byte) {
 		source := &fuzzedRows{input: input, claims: map[string]int{}}
-		s := &stream{rows: source, words: words{}, objects: objects{}}
+		s := &stream{rows: source, meter: &meter{}, words: words{}, objects: objects{}}
 		var voucher ledger.Voucher
 		for {
 			claim, err := s.next()
