@@ -37,7 +37,7 @@ func TestLedgerCommand(t *testing.T) {
 	t.Cleanup(database.Close)
 	must(t, database.Migrate(t.Context()))
 	_, err = database.StartAttempt(t.Context(), claims.Attempt{
-		RunIdentity: claims.RunIdentity{ID: "1", Namespace: "acme", Export: "monthly", Name: "first\x1b[2J", OrganizationID: "1"},
+		RunIdentity: claims.RunIdentity{ID: "1", Namespace: "acme", Export: "monthly", Name: "first", OrganizationID: "1"},
 		Holder:      "pod", Cluster: "old", Deadline: time.Minute, Series: "E", Cutoff: time.Now(), Inputs: []byte(`{}`),
 	})
 	must(t, err)
@@ -46,7 +46,7 @@ func TestLedgerCommand(t *testing.T) {
 
 	said, err := ledger(t, url, "show")
 	must(t, err)
-	for _, words := range []string{first.ID, "sequence", `"old"`, `acme/first\x1b[2J`, `"started"`} {
+	for _, words := range []string{first.ID, "sequence", `"old"`, `acme/first`, `"started"`} {
 		if !strings.Contains(said, words) {
 			t.Errorf("show says %q, without %s", said, words)
 		}
