@@ -13,7 +13,7 @@ import (
 )
 
 func ledgerCommand() *cobra.Command {
-	var url string
+	var at databaseFlags
 	command := &cobra.Command{
 		Use:   "ledger",
 		Short: "Show, accept or hand over what an application's database has recorded",
@@ -21,14 +21,14 @@ func ledgerCommand() *cobra.Command {
 that was restored or moved, and for runs of a cluster that is gone. The role of the URL must own the schema.`,
 		Args: cobra.NoArgs,
 	}
-	command.PersistentFlags().StringVar(&url, "database-url", "", "connection URL; better given in "+databaseURLVariable)
-	command.AddCommand(ledgerShowCommand(&url), ledgerAcceptCommand(&url), ledgerHandOverCommand(&url))
+	at.add(command.PersistentFlags())
+	command.AddCommand(ledgerShowCommand(&at), ledgerAcceptCommand(&at), ledgerHandOverCommand(&at))
 	return command
 }
 
 // withDatabase opens the database of a URL, or else of the environment, and checks its schema.
-func withDatabase(command *cobra.Command, url string, do func(*claims.Database) error) error {
-	database, err := openDatabase(command, url)
+func withDatabase(command *cobra.Command, at *databaseFlags, do func(*claims.Database) error) error {
+	database, err := at.open(command)
 	if err != nil {
 		return err
 	}
@@ -39,13 +39,13 @@ func withDatabase(command *cobra.Command, url string, do func(*claims.Database) 
 	return do(database)
 }
 
-func ledgerShowCommand(url *string) *cobra.Command {
+func ledgerShowCommand(at *databaseFlags) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show",
 		Short: "Show which ledger the database has, and the runs that have not ended",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			return withDatabase(command, *url, func(database *claims.Database) error {
+			return withDatabase(command, at, func(database *claims.Database) error {
 				ledger, err := database.Ledger(command.Context())
 				if err != nil {
 					return err
@@ -73,7 +73,7 @@ func writeLedger(command *cobra.Command, ledger claims.Ledger, runs []claims.Run
 	return table.Flush()
 }
 
-func ledgerAcceptCommand(url *string) *cobra.Command {
+func ledgerAcceptCommand(at *databaseFlags) *cobra.Command {
 	var renew bool
 	command := &cobra.Command{
 		Use:   "accept",
@@ -83,7 +83,7 @@ PostgreSQL was upgraded or the database was moved. With --renew: it was restored
 has seen to what it has forgotten; it is another ledger from now on, and the ClaimSource must accept that by an annotation.`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			return withDatabase(command, *url, func(database *claims.Database) error {
+			return withDatabase(command, at, func(database *claims.Database) error {
 				ledger, err := database.AcceptLedger(command.Context(), renew)
 				if err != nil {
 					return err
@@ -103,7 +103,7 @@ has seen to what it has forgotten; it is another ledger from now on, and the Cla
 	return command
 }
 
-func ledgerHandOverCommand(url *string) *cobra.Command {
+func ledgerHandOverCommand(at *databaseFlags) *cobra.Command {
 	var run, from, to string
 	command := &cobra.Command{
 		Use:   "hand-over",
@@ -115,7 +115,7 @@ The cluster that had them must be gone, or have no ExportRuns of them any more.`
 			if run == "" && from == "" || to == "" {
 				return errors.New("give --to, and --run or --from or both")
 			}
-			return withDatabase(command, *url, func(database *claims.Database) error {
+			return withDatabase(command, at, func(database *claims.Database) error {
 				handed, err := database.HandOver(command.Context(), from, run, to)
 				if err != nil {
 					return err

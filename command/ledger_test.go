@@ -21,7 +21,7 @@ func ledger(t *testing.T, url string, arguments ...string) (string, error) {
 	var out bytes.Buffer
 	command := New(builtin.Registry())
 	command.SetOut(&out)
-	command.SetArgs(append([]string{"ledger", "--database-url", url}, arguments...))
+	command.SetArgs(append([]string{"ledger", "--allow-insecure-databases", "--database-url", url}, arguments...))
 	err := command.ExecuteContext(t.Context())
 	return out.String(), err
 }
@@ -32,7 +32,7 @@ func TestLedgerCommand(t *testing.T) {
 	if _, err := ledger(t, url, "show"); err == nil || !strings.Contains(err.Error(), "ledgerport migrate") {
 		t.Errorf("without a schema: %v", err)
 	}
-	database, err := claims.Open(t.Context(), claims.Options{URL: url})
+	database, err := claims.Open(t.Context(), claims.Options{URL: url, Allowed: claims.Allowances{Insecure: true}})
 	must(t, err)
 	t.Cleanup(database.Close)
 	must(t, database.Migrate(t.Context()))

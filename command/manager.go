@@ -35,6 +35,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/controllers"
 	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/credentials"
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/executor"
@@ -58,6 +59,7 @@ type managerOptions struct {
 	environmentCredentials         bool
 	ambientCredentials             bool
 	sharedPaths, plainHTTP         bool
+	databases                      claims.Allowances
 	gracePeriod                    time.Duration
 	leaseDuration                  time.Duration
 	renewDeadline, retryPeriod     time.Duration
@@ -107,6 +109,7 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 	flags.DurationVar(&options.recheckInterval, "recheck-interval", 5*time.Minute, "how often databases, destinations and credentials are looked at again")
 	flags.BoolVar(&options.environmentCredentials, "allow-environment-credentials", false, "in an emergency, take credentials whose store is broken from the operator's environment")
 	flags.BoolVar(&options.ambientCredentials, "allow-ambient-credentials", false, "let buckets that name no access key be written with the operator's own identity, for whoever may make an ExportDestination")
+	allowDatabases(flags, &options.databases)
 	flags.DurationVar(&options.gracePeriod, "shutdown-grace-period", 20*time.Second, "how long runs may take to end cleanly when the operator is stopped")
 	return command
 }
@@ -197,6 +200,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, options managerOptions, regist
 		Objects:            mgr.GetClient(),
 		Secrets:            credentials.Secrets{API: mgr.GetAPIReader(), Environment: environment},
 		AmbientCredentials: options.ambientCredentials,
+		Databases:          options.databases,
 		Destinations:       destinations.Settings{FilesystemRoot: options.filesystemRoot, SharedPaths: options.sharedPaths, AllowPlainHTTP: options.plainHTTP},
 		Outbound:           policy,
 		Exporters:          registry,

@@ -51,7 +51,7 @@ func TestMigrateMakesTheSchemaAndIsRepeatable(t *testing.T) {
 		var out bytes.Buffer
 		command := New(builtin.Registry())
 		command.SetOut(&out)
-		command.SetArgs([]string{"migrate", "--database-url", url})
+		command.SetArgs([]string{"migrate", "--allow-insecure-databases", "--database-url", url})
 		must(t, command.ExecuteContext(t.Context()))
 		if !strings.HasPrefix(out.String(), "schema ledgerport is at version ") {
 			t.Errorf("it says %q", out.String())

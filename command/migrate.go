@@ -1,31 +1,13 @@
 package command
 
 import (
-	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
-
-	"github.com/ledgerport/ledgerport/internal/claims"
 )
 
-// databaseURLVariable keeps the password out of the process list.
-const databaseURLVariable = "LEDGERPORT_DATABASE_URL"
-
-// openDatabase opens the database of a URL, or else of the environment.
-func openDatabase(command *cobra.Command, url string) (*claims.Database, error) {
-	if url == "" {
-		url = os.Getenv(databaseURLVariable)
-	}
-	if url == "" {
-		return nil, errors.New("give the database with --database-url or in " + databaseURLVariable)
-	}
-	return claims.Open(command.Context(), claims.Options{URL: url})
-}
-
 func migrateCommand() *cobra.Command {
-	var url string
+	var at databaseFlags
 	command := &cobra.Command{
 		Use:   "migrate",
 		Short: `Create or update the schema "ledgerport" in an application's database`,
@@ -33,7 +15,7 @@ func migrateCommand() *cobra.Command {
 The role of the URL must own the schema, or be allowed to create it. Running it again does nothing.`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			database, err := openDatabase(command, url)
+			database, err := at.open(command)
 			if err != nil {
 				return err
 			}
@@ -49,6 +31,6 @@ The role of the URL must own the schema, or be allowed to create it. Running it 
 			return err
 		},
 	}
-	command.Flags().StringVar(&url, "database-url", "", "connection URL; better given in "+databaseURLVariable)
+	at.add(command.Flags())
 	return command
 }

@@ -61,6 +61,7 @@ EXPORT-SLOT, where SLOT is the time of the slot in unix minutes. With --limit it
 	flags := command.Flags()
 	flags.StringSliceVarP(&paths, "filename", "f", nil, "files, directories with all that is below them, or - for standard input")
 	flags.StringVar(&rendering.DatabaseURL, "database-url", "", "connection URL; better given in "+databaseURLVariable)
+	allowDatabases(flags, &rendering.Databases)
 	flags.StringVarP(&rendering.Output, "output", "o", "", "directory for the files")
 	flags.StringVar(&rendering.Export, "export", "", "one export, as NAME or NAMESPACE/NAME; empty is all of them")
 	flags.StringVar(&cutoff, "cutoff", "", "claims approved before this time, as RFC 3339; empty is now")

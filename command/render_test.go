@@ -43,7 +43,7 @@ func TestRenderWritesWhatItIsAskedFor(t *testing.T) {
 	})
 	must(t, err)
 	must(t, conn.Close(t.Context()))
-	opened, err := claims.Open(t.Context(), claims.Options{URL: database})
+	opened, err := claims.Open(t.Context(), claims.Options{URL: database, Allowed: claims.Allowances{Insecure: true}})
 	must(t, err)
 	must(t, opened.Migrate(t.Context()))
 	opened.Close()
@@ -64,7 +64,7 @@ func TestRenderWritesWhatItIsAskedFor(t *testing.T) {
 		leaks.AtEnd(t, func(_ context.Context, scan *leaks.Scan) error { return scan.Files(output) })
 		var out bytes.Buffer
 		command := New(builtin.Registry())
-		command.SetArgs(append([]string{"render", "--database-url", database, "--output", output}, strings.Fields(test.arguments)...))
+		command.SetArgs(append([]string{"render", "--allow-insecure-databases", "--database-url", database, "--output", output}, strings.Fields(test.arguments)...))
 		command.SetOut(&out)
 		err := command.ExecuteContext(t.Context())
 		if (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) || !strings.Contains(out.String(), test.out) {

@@ -109,7 +109,7 @@ func (r *ClaimSourceReconciler) inspect(ctx context.Context, source *v1alpha1.Cl
 		return claims.Inspection{}, err
 	}
 	defer database.Close()
-	inspection, err := database.Inspect(ctx)
+	inspection, err := database.Check(ctx)
 	if err != nil {
 		return inspection, err
 	}
@@ -128,6 +128,11 @@ func describeSource(source *v1alpha1.ClaimSource, inspection claims.Inspection, 
 	if failed != nil {
 		set.set(v1alpha1.ConditionIndexed, metav1.ConditionUnknown, failed.Reason, "the tables could not be looked at")
 		set.set(v1alpha1.ConditionIsolated, metav1.ConditionUnknown, failed.Reason, "the tables could not be looked at")
+		if failed.Reason == v1alpha1.ReasonInsecureConnection {
+			set.set(v1alpha1.ConditionEncrypted, metav1.ConditionFalse, failed.Reason, failed.Message)
+		} else {
+			set.set(v1alpha1.ConditionEncrypted, metav1.ConditionUnknown, failed.Reason, "the database could not be looked at")
+		}
 		set.failed(failed)
 		return
 	}
@@ -137,12 +142,21 @@ func describeSource(source *v1alpha1.ClaimSource, inspection claims.Inspection, 
 	} else {
 		set.set(v1alpha1.ConditionIndexed, metav1.ConditionFalse, v1alpha1.ReasonIndexMissing, inspection.MissingIndex)
 	}
-	if len(inspection.Unprotected) == 0 {
-		set.set(v1alpha1.ConditionIsolated, metav1.ConditionTrue, v1alpha1.ReasonRowSecurity, "policies of row-level security bind the role to one organisation at a time")
+	if inspection.Insecure == "" {
+		set.set(v1alpha1.ConditionEncrypted, metav1.ConditionTrue, v1alpha1.ReasonEncrypted, "the connection is encrypted, and the server's certificate was verified")
 	} else {
+		set.set(v1alpha1.ConditionEncrypted, metav1.ConditionFalse, v1alpha1.ReasonInsecureConnection, inspection.Insecure)
+	}
+	switch {
+	case inspection.ForeignRows != "":
+		set.set(v1alpha1.ConditionIsolated, metav1.ConditionFalse, v1alpha1.ReasonForeignRows,
+			"policies of row-level security bind the role, and do not hold: "+inspection.ForeignRows+"; ledgerport grants makes policies for this source")
+	case len(inspection.Unprotected) == 0:
+		set.set(v1alpha1.ConditionIsolated, metav1.ConditionTrue, v1alpha1.ReasonRowSecurity, "policies of row-level security bind the role to one organisation at a time, and it saw nothing of another")
+	default:
 		set.set(v1alpha1.ConditionIsolated, metav1.ConditionFalse, v1alpha1.ReasonNoRowSecurity,
 			"no policy of row-level security binds the role in "+strings.Join(inspection.Unprotected, ", ")+
-				": it is a superuser, has BYPASSRLS, owns the table, or the table has none; config/postgres/role.sql makes role and policies")
+				": it is a superuser, has BYPASSRLS, owns the table, or the table has none; ledgerport grants makes role and policies")
 	}
 	set.ready(v1alpha1.ReasonReady, "the database can be read, and its tables are as declared")
 }

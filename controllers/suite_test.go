@@ -36,6 +36,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/controllers"
 	"github.com/ledgerport/ledgerport/hack/environment"
+	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/credentials"
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/executor"
@@ -187,6 +188,7 @@ func (w *world) startOperator(namespaces ...string) {
 	w.must(err)
 	resolver := &references.Resolver{
 		Objects: mgr.GetClient(), Secrets: credentials.Secrets{API: mgr.GetAPIReader(), Environment: w.environment},
+		Databases:    claims.Allowances{Insecure: true}, // the server of a test speaks no TLS
 		Destinations: destinations.Settings{FilesystemRoot: w.exports, AllowPlainHTTP: w.plainHTTP}, Exporters: registry(), Outbound: policy, Restrictions: w.restrictions,
 	}
 	runs := executor.NewInProcess(&pipeline.Pipeline{

@@ -23,7 +23,7 @@ type ApprovedFilter struct {
 // ClaimsTable describes the table with one row per claim.
 // +kubebuilder:validation:XValidation:rule="!has(self.columns) || self.columns.all(c, c in ['id','organizationID','claimantID','claimantName','claimantIBAN','approvedAt','approvedBy','currency','description'])",message="columns may rename id, organizationID, claimantID, claimantName, claimantIBAN, approvedAt, approvedBy, currency and description only"
 type ClaimsTable struct {
-	// Table, with its schema where it is not on the search path, such as public.claims. Quoted as an identifier, never as SQL.
+	// Table, as schema.table, or as table of the schema public. Quoted as an identifier, never as SQL.
 	// +optional
 	// +kubebuilder:default=public.claims
 	// +kubebuilder:validation:MinLength=1
@@ -44,7 +44,7 @@ type ClaimsTable struct {
 // LinesTable describes the table with one row per expense line.
 // +kubebuilder:validation:XValidation:rule="!has(self.columns) || self.columns.all(c, c in ['claimID','lineNo','expenseDate','category','description','grossAmount','taxAmount','taxCode','currency','baseGrossAmount','baseTaxAmount','dimensions','quantity','unit','receiptURI'])",message="columns may rename claimID, lineNo, expenseDate, category, description, grossAmount, taxAmount, taxCode, currency, baseGrossAmount, baseTaxAmount, dimensions, quantity, unit and receiptURI only"
 type LinesTable struct {
-	// Table, with its schema where it is not on the search path, such as public.claim_lines. Quoted as an identifier, never as SQL.
+	// Table, as schema.table, or as table of the schema public. Quoted as an identifier, never as SQL.
 	// +optional
 	// +kubebuilder:default=public.claim_lines
 	// +kubebuilder:validation:MinLength=1
@@ -67,15 +67,16 @@ type ColumnName string
 // +kubebuilder:validation:XValidation:rule="has(self.connectionSecretRef) != has(self.connectionExternalSecretRef)",message="exactly one of connectionSecretRef and connectionExternalSecretRef is required"
 type PostgresSource struct {
 	// ConnectionSecretRef names the key of a Secret in this namespace that holds the connection URL
-	// (postgres://user:password@host:port/database?sslmode=…).
+	// (postgres://user:password@host:port/database). sslmode is verify-full unless it says otherwise, and anything weaker than that
+	// is refused unless the administrator allows it.
 	// +optional
 	ConnectionSecretRef *SecretKeyReference `json:"connectionSecretRef,omitempty"`
 	// ConnectionExternalSecretRef names the key of the Secret that an ExternalSecret in this namespace binds, instead.
 	// +optional
 	ConnectionExternalSecretRef *ExternalSecretKeyReference `json:"connectionExternalSecretRef,omitempty"`
 	// CABundle has certificates of authorities, in PEM: the server's certificate must be signed by one of them, and by no other.
-	// The connection URL must say sslmode=verify-full, or verify-ca where the name does not matter. Without it the operator's
-	// own authorities are trusted.
+	// The connection URL may say sslmode=verify-ca if the name does not matter. Without it the operator's own authorities are
+	// trusted.
 	// +optional
 	// +kubebuilder:validation:MaxLength=262144
 	CABundle string `json:"caBundle,omitempty"`
@@ -133,7 +134,7 @@ type ClaimSourceStatus struct {
 	// ObservedGeneration is the generation that the conditions speak of.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Conditions: Ready, Reconciling, Stalled, CredentialsReady, Indexed and Isolated.
+	// Conditions: Ready, Reconciling, Stalled, CredentialsReady, Encrypted, Indexed and Isolated.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -160,6 +161,7 @@ type ClaimSourceStatus struct {
 // +kubebuilder:printcolumn:name="INDEXED",type=string,JSONPath=`.status.conditions[?(@.type=="Indexed")].status`
 // +kubebuilder:printcolumn:name="AGE",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="ISOLATED",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Isolated")].status`
+// +kubebuilder:printcolumn:name="ENCRYPTED",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Encrypted")].status`
 // +kubebuilder:printcolumn:name="REASON",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 type ClaimSource struct {
 	metav1.TypeMeta   `json:",inline"`

@@ -145,6 +145,9 @@ const (
 	ReasonSecretTypeRefused Reason = "SecretTypeRefused"
 	// ReasonMalformedURL: the Secret's value is not a PostgreSQL connection URL.
 	ReasonMalformedURL Reason = "MalformedURL"
+	// ReasonInsecureConnection: the connection is not encrypted, or the server not known by its certificate, or it wants the
+	// password in a way that gives it away.
+	ReasonInsecureConnection Reason = "InsecureConnection"
 	// ReasonMalformedKey: the Secret's value is no private key, or its passphrase does not open it.
 	ReasonMalformedKey Reason = "MalformedKey"
 	// ReasonLoginRefused: the database or the destination refused the credentials.
@@ -185,6 +188,16 @@ const (
 	ReasonMigrating Reason = "Migrating"
 	// ReasonSchemaTooNew: a newer operator has migrated the schema "ledgerport".
 	ReasonSchemaTooNew Reason = "SchemaTooNew"
+	// ReasonSchemaNotTrusted: others than its owner and the operator's role may write the schema "ledgerport".
+	ReasonSchemaNotTrusted Reason = "SchemaNotTrusted"
+	// ReasonReadOnlyDatabase: the database can not be written: it is a standby, or the session only reads.
+	ReasonReadOnlyDatabase Reason = "ReadOnlyDatabase"
+	// ReasonUnsuitableSessions: a run needs two sessions at once, on one server, and does not get them.
+	ReasonUnsuitableSessions Reason = "UnsuitableSessions"
+	// ReasonUnsuitableEncoding: a text can not be converted between the encoding of the database and UTF-8.
+	ReasonUnsuitableEncoding Reason = "UnsuitableEncoding"
+	// ReasonForeignRows: the policies of row-level security let the role see rows that are not the organisation's.
+	ReasonForeignRows Reason = "ForeignRows"
 	// ReasonIndexMissing: no index serves the query for approved claims.
 	ReasonIndexMissing Reason = "IndexMissing"
 	// ReasonRowSecurity: policies of row-level security bind the role.

@@ -1,4 +1,6 @@
 -- For a ClaimSource with manageSchema: false. Run it as whoever ran "ledgerport migrate", after every time it was run.
+BEGIN;
+SET LOCAL search_path = pg_catalog, pg_temp;
 GRANT USAGE ON SCHEMA ledgerport TO ledgerport_operator;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ledgerport TO ledgerport_operator;
 REVOKE INSERT, UPDATE, DELETE ON ledgerport.schema_version FROM ledgerport_operator;
@@ -33,3 +35,4 @@ BEGIN
       ELSE 'EXISTS (SELECT FROM ledgerport.runs r WHERE r.id = run_id)' END);
   END LOOP;
 END $$;
+COMMIT;

@@ -26,6 +26,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters/builtin"
 	"github.com/ledgerport/ledgerport/hack/environment"
+	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/credentials"
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/outbound"
@@ -157,6 +158,7 @@ func timePipeline(ctx context.Context, exporter, login string) (outcome pipeline
 	p := &pipeline.Pipeline{
 		Resolver: &references.Resolver{
 			Objects: objects, Secrets: credentials.Secrets{API: objects},
+			Databases:    claims.Allowances{Insecure: true}, // the server of a test speaks no TLS
 			Destinations: destinations.Settings{FilesystemRoot: directory}, Exporters: builtin.Registry(), Outbound: policy,
 		},
 		Holder: "bench", SpoolDirectory: directory, Program: "Ledgerport", ProgramVersion: "bench",

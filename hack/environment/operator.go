@@ -65,6 +65,7 @@ func RunOperator(controlPlane *ControlPlane, binary, directory, name string, var
 		"--health-probe-bind-address=" + address,
 		"--allowed-hosts=127.0.0.0/8", // where the servers of this package are
 		"--allow-plain-http",
+		"--allow-insecure-databases", // which speak no TLS
 		"--leader-elect", "--leader-election-namespace=default"}, flags...)...)
 	o.command.Env = append(append(os.Environ(), "KUBECONFIG="+controlPlane.KubeconfigPath), variables...)
 	o.command.Stdout, o.command.Stderr = log, log

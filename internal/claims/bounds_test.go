@@ -89,7 +89,7 @@ func TestInspect_IsBounded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			url := hostilepg.Proxy(t, f.url, change)
-			database, err := claims.Open(t.Context(), claims.Options{URL: url})
+			database, err := claims.Open(t.Context(), claims.Options{Allowed: insecure, URL: url})
 			f.must(err)
 			defer database.Close()
 			began := time.Now()
@@ -122,7 +122,9 @@ func TestOpen_ServerThatSpeaksWithoutAnEndBeforeItIsAsked(t *testing.T) {
 				return send(m)
 			})
 			var err error
-			used := peak(t, func() { _, err = claims.Open(t.Context(), claims.Options{URL: url, ConnectTimeout: time.Minute}) })
+			used := peak(t, func() {
+				_, err = claims.Open(t.Context(), claims.Options{Allowed: insecure, URL: url, ConnectTimeout: time.Minute})
+			})
 			mustFail(t, err, v1alpha1.ReasonAnswerTooLarge)
 			if used > 60*megabyte {
 				t.Errorf("it took %d MiB", used/megabyte)
@@ -191,7 +193,7 @@ func TestReserve_EndsAClaimWhoseLinesNeverEnd(t *testing.T) {
 	}
 	direct := f.open(v1alpha1.PostgresSource{})
 	run := f.start(direct, attemptOf("1"))
-	database, err := claims.Open(t.Context(), claims.Options{URL: hostilepg.Proxy(t, f.url, repeated("WITH approved AS", next))})
+	database, err := claims.Open(t.Context(), claims.Options{Allowed: insecure, URL: hostilepg.Proxy(t, f.url, repeated("WITH approved AS", next))})
 	f.must(err)
 	defer database.Close()
 	reservation, err := database.Reserve(t.Context(), run.Fence())
@@ -234,7 +236,7 @@ func TestReserve_RowsThatAreNotWhatWasAskedFor(t *testing.T) {
 			attempt := attemptOf(name)
 			attempt.Series = name
 			run := f.start(direct, attempt)
-			database, err := claims.Open(t.Context(), claims.Options{URL: hostilepg.Proxy(t, f.url, func(statement string, m hostilepg.Message, send func(hostilepg.Message) error) error {
+			database, err := claims.Open(t.Context(), claims.Options{Allowed: insecure, URL: hostilepg.Proxy(t, f.url, func(statement string, m hostilepg.Message, send func(hostilepg.Message) error) error {
 				if m.Kind == 'D' && strings.Contains(statement, test.words) {
 					m = test.row
 				}

@@ -192,7 +192,7 @@ func idsMoved(own claimTable, seen sighting) error {
 }
 
 // sight looks at the table of claims in the catalog, and says whether it is seen through a view.
-func (d *Database) sight(ctx context.Context, t table) (seen sighting, view bool, err error) {
+func (d *Database) sight(ctx context.Context, tx pgx.Tx, t table, system string) (seen sighting, view bool, err error) {
 	const (
 		first = `SELECT c.oid, c.relkind::text, c.relispartition, n.nspname::text, c.relname::text
 			FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = `
@@ -203,22 +203,18 @@ func (d *Database) sight(ctx context.Context, t table) (seen sighting, view bool
 			JOIN pg_catalog.pg_class c ON c.oid = d.refobjid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 			WHERE r.ev_class = $1 AND d.refobjid <> r.ev_class`
 	)
-	conn, err := d.connection(ctx)
-	if err != nil {
-		return seen, false, err
-	}
 	var kind string
 	var partition bool
 	look := func(where string, of any) error {
-		return conn.QueryRow(ctx, first+where, of).Scan(&seen.Relation, &kind, &partition, &seen.Schema, &seen.Name)
+		return tx.QueryRow(ctx, first+where, of).Scan(&seen.Relation, &kind, &partition, &seen.Schema, &seen.Name)
 	}
 	for err = look(`pg_catalog.to_regclass($1)`, t.name); err == nil; err = look(`$1`, seen.Relation) {
 		next := seen.Relation
 		switch {
 		case partition:
-			err = conn.QueryRow(ctx, root, seen.Relation).Scan(&next)
+			err = tx.QueryRow(ctx, root, seen.Relation).Scan(&next)
 		case kind == "v" || kind == "m":
-			rows, _ := conn.Query(ctx, reads, seen.Relation) // the error comes with the rows
+			rows, _ := tx.Query(ctx, reads, seen.Relation) // the error comes with the rows
 			var read []uint32
 			if read, err = pgx.CollectRows(rows, pgx.RowTo[uint32]); err == nil && len(read) == 1 {
 				next, view = read[0], true
@@ -230,19 +226,16 @@ func (d *Database) sight(ctx context.Context, t table) (seen sighting, view bool
 		seen.Relation = next
 	}
 	if err == nil {
-		seen.Server, err = d.place(ctx, conn)
+		seen.Server, err = place(ctx, tx, system)
 	}
 	seen.IDColumn, seen.IDType = t.columns["id"].name, t.columns["id"].typeName
 	return seen, view, classify(ctx, "looking up the table "+t.declared, err)
 }
 
 // place names the server and the database, in which oids mean something.
-func (d *Database) place(ctx context.Context, conn *pgx.Conn) (name string, err error) {
+func place(ctx context.Context, tx pgx.Tx, system string) (name string, err error) {
 	const database = `SELECT oid::text FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()`
-	if err = conn.QueryRow(ctx, database).Scan(&name); err != nil {
-		return "", err
-	}
-	system, err := server(ctx, conn)
+	err = tx.QueryRow(ctx, database).Scan(&name)
 	return system + "/" + name, err
 }
 
@@ -252,11 +245,15 @@ func (d *Database) claimTable(ctx context.Context, l *layout, run Run) (identity
 	if err != nil || len(found.changes) == 0 {
 		return found, err
 	}
-	err = d.transact(ctx, pgx.TxOptions{}, run.OrganizationID, run.ID, func(tx pgx.Tx) error {
+	system, err := d.server(ctx) // before the transaction, which would end with a server that does not tell
+	if err != nil {
+		return found, err
+	}
+	err = d.transact(ctx, "", run.OrganizationID, run.ID, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, migrationLock); err != nil {
 			return err
 		}
-		if found, err = d.identity(ctx, l); err != nil { // somebody may have recorded it meanwhile
+		if found, err = d.identityIn(ctx, tx, l, system); err != nil { // somebody may have recorded it meanwhile
 			return err
 		}
 		if err := l.sameIDs(ctx, tx, found, run); err != nil {
@@ -273,8 +270,20 @@ func (d *Database) claimTable(ctx context.Context, l *layout, run Run) (identity
 }
 
 // identity finds the table of claims among those on record.
-func (d *Database) identity(ctx context.Context, l *layout) (identity, error) {
-	seen, view, err := d.sight(ctx, l.claims)
+func (d *Database) identity(ctx context.Context, l *layout) (found identity, err error) {
+	system, err := d.server(ctx)
+	if err != nil {
+		return identity{}, err
+	}
+	err = d.reading(ctx, "looking up the tables that claims were exported from", func(tx pgx.Tx) (err error) {
+		found, err = d.identityIn(ctx, tx, l, system)
+		return err
+	})
+	return found, err
+}
+
+func (d *Database) identityIn(ctx context.Context, tx pgx.Tx, l *layout, system string) (identity, error) {
+	seen, view, err := d.sight(ctx, tx, l.claims, system)
 	if err != nil {
 		return identity{}, err
 	}
@@ -283,7 +292,7 @@ func (d *Database) identity(ctx context.Context, l *layout) (identity, error) {
 			EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = t.relation AND c.relkind IN ('r', 'p', 'v', 'm', 'f')),
 			EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1 AND a.attname = t.id_column AND a.attnum > 0 AND NOT a.attisdropped)
 		FROM ledgerport.claim_tables t ORDER BY id`
-	rows, _ := d.conn.Query(ctx, query, seen.Relation) // the error comes with the rows
+	rows, _ := tx.Query(ctx, query, seen.Relation) // the error comes with the rows
 	recorded, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (t claimTable, err error) {
 		return t, row.Scan(&t.ID, &t.PartOf, &t.Schema, &t.Name, &t.Relation, &t.Server, &t.IDColumn, &t.IDType, &t.Source, &t.Live, &t.ColumnLive)
 	})

@@ -2,22 +2,14 @@ package claims
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"maps"
-	"net/url"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
-	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
 const (
@@ -34,10 +26,12 @@ const (
 
 // Options say which database to open and where the claims are in it.
 type Options struct {
-	// URL is postgres://user:password@host:port/database?sslmode=…
+	// URL is postgres://user:password@host:port/database. The server's certificate is verified unless it says otherwise.
 	URL string
 	// Source names the ClaimSource, as namespace/name.
 	Source string
+	// Allowed is what the connection may do without.
+	Allowed Allowances
 	// Layout names tables and columns. What it leaves out has the defaults of the resource.
 	Layout v1alpha1.PostgresSource
 	// Dial connects to the server's host, which is given by name and port as in the URL. Where it is nil, any host is reached.
@@ -65,11 +59,8 @@ func Open(ctx context.Context, options Options) (*Database, error) {
 	if options.ConnectTimeout == 0 {
 		options.ConnectTimeout = defaultConnectTimeout
 	}
-	config, err := parseURL(options.URL)
+	config, err := parseURL(options.URL, options.Layout.CABundle, options.Allowed)
 	if err != nil {
-		return nil, err
-	}
-	if err := trust(config, options.Layout.CABundle); err != nil {
 		return nil, err
 	}
 	if options.Dial != nil {
@@ -95,89 +86,6 @@ func closeConnection(conn *pgx.Conn) {
 	case <-ctx.Done():
 	}
 }
-
-// parseURL accepts what names a host, a user and a database, and says of anything else only that it is wrong: the URL holds
-// a password. What the process's own environment or home directory has for the client library, a password or a certificate to
-// log in with, is not for whatever host the URL names; and the URL reads no file of the process.
-func parseURL(text string) (*pgx.ConnConfig, error) {
-	malformed := func(problem string) error {
-		return failure.Stalled(v1alpha1.ReasonMalformedURL, nil,
-			"the connection URL %s; it must look like postgres://user:password@host:5432/database?sslmode=verify-full", problem)
-	}
-	if len(text) > longestURL {
-		return nil, malformed("is too long")
-	}
-	parsed, err := url.Parse(strings.TrimSpace(text))
-	if err != nil {
-		return nil, malformed("is not a URL")
-	}
-	parameters, err := url.ParseQuery(parsed.RawQuery)
-	switch {
-	case err != nil:
-		return nil, malformed("is not a URL")
-	case parsed.Scheme != "postgres" && parsed.Scheme != "postgresql":
-		return nil, malformed("does not begin with postgres:// or postgresql://")
-	case parsed.Hostname() == "" && parameters.Get("host") == "":
-		return nil, malformed("names no host")
-	case parsed.User.Username() == "" && parameters.Get("user") == "":
-		return nil, malformed("names no user")
-	case strings.Trim(parsed.Path, "/") == "":
-		return nil, malformed("names no database")
-	case slices.ContainsFunc(files, parameters.Has), slices.ContainsFunc(parameters["sslrootcert"], func(root string) bool { return root != "" && root != systemRoots }):
-		return nil, malformed("names a file of the operator's own machine (" + strings.Join(files, ", ") +
-			" or sslrootcert; authorities of your own belong into spec.postgres.caBundle, or for a command without a ClaimSource into the file that SSL_CERT_FILE names)")
-	}
-	// What is said last counts. The library must find no parameter but those that were looked at: it reads names with spaces
-	// around them, too.
-	parsed.RawQuery = strings.TrimPrefix(parsed.RawQuery+"&sslcertmode=disable&passfile=&sslrootcert="+parameters.Get("sslrootcert"), "&")
-	known := slices.AppendSeq([]string{"host", "port", "user", "password", "database", "sslcertmode", "passfile", "sslrootcert"}, maps.Keys(parameters))
-	config, err := pgx.ParseConfigWithOptions(parsed.String(), pgx.ParseConfigOptions{ParseConfigOptions: pgconn.ParseConfigOptions{ConnStringAllowedKeys: known}})
-	if err != nil {
-		return nil, malformed("has a part that PostgreSQL does not know (port, sslmode or another parameter)")
-	}
-	if password, _ := parsed.User.Password(); password == "" && !parameters.Has("password") {
-		config.Password = "" // and not that of the environment
-	}
-	config.StatementCacheCapacity = min(config.StatementCacheCapacity, statementCache) // it is allocated at once
-	config.DescriptionCacheCapacity = min(config.DescriptionCacheCapacity, statementCache)
-	config.BuildFrontend = metered(func(*meter) {}) // of connections that others open, as migrations do
-	config.RuntimeParams["application_name"] = "ledgerport"
-	config.RuntimeParams["timezone"] = "UTC"
-	config.RuntimeParams["datestyle"] = "ISO"
-	config.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
-		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelGrace}
-	}
-	return config, nil
-}
-
-// trust lets the server's certificate be checked against authorities of the source's own.
-func trust(config *pgx.ConnConfig, bundle string) error {
-	if bundle == "" {
-		return nil
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM([]byte(bundle)) {
-		return failure.Stalled(v1alpha1.ReasonInvalidSpec, nil, "spec.postgres.caBundle has no certificate in PEM (-----BEGIN CERTIFICATE-----)")
-	}
-	ways := []*tls.Config{config.TLSConfig}
-	for _, fallback := range config.Fallbacks {
-		ways = append(ways, fallback.TLSConfig)
-	}
-	for _, way := range ways {
-		if way == nil || way.InsecureSkipVerify && way.VerifyPeerCertificate == nil {
-			return failure.Stalled(v1alpha1.ReasonMalformedURL, nil,
-				"sslmode of the connection URL does not look at the server's certificate, which spec.postgres.caBundle is for; write sslmode=verify-full")
-		}
-		way.RootCAs = roots
-	}
-	return nil
-}
-
-// systemRoots is the value of sslrootcert that names no file.
-const systemRoots = "system"
-
-// files are parameters of a connection URL that name files, sslrootcert aside.
-var files = []string{"passfile", "service", "servicefile", "sslcert", "sslkey"}
 
 // connect opens a connection. The timeout covers every address and TLS mode that is tried.
 func (d *Database) connect(ctx context.Context) (*pgx.Conn, error) {
@@ -206,18 +114,52 @@ func (d *Database) connection(ctx context.Context) (*pgx.Conn, error) {
 	return conn, err
 }
 
-// transact runs a function in a transaction that belongs to a run of an organisation. It is READ COMMITTED, whatever the
-// default of the database: runs that end at once raise the same ledger one after the other, and do not fail each other.
-func (d *Database) transact(ctx context.Context, options pgx.TxOptions, organizationID, runID string, run func(pgx.Tx) error) error {
-	if options.IsoLevel == "" {
-		options.IsoLevel = pgx.ReadCommitted
+// own is what every transaction sets for itself, whatever role, database, connection URL and pooler have set before: names are
+// looked up in pg_catalog alone, so that no function, operator or cast that somebody has made elsewhere is run with Ledgerport's
+// rights, and texts come in UTF-8. It is set for the transaction and not for the session, which a pooler shares with others.
+const own = `; SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL client_encoding = 'UTF8'; SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO';
+	SET LOCAL standard_conforming_strings = on; SET LOCAL row_security = on; SET LOCAL statement_timeout = 0`
+
+// asciiEncoding is that of a database which knows no encoding: its texts are what somebody has written.
+const asciiEncoding = "SQL_ASCII"
+
+// begin opens a transaction with the settings that are Ledgerport's own.
+func begin(ctx context.Context, conn *pgx.Conn, isolation pgx.TxIsoLevel, access pgx.TxAccessMode) (pgx.Tx, error) {
+	settings := own
+	if conn.PgConn().ParameterStatus("server_encoding") == asciiEncoding { // which would refuse a text that is not UTF-8, and with it all others
+		settings += "; SET LOCAL client_encoding = " + asciiEncoding
 	}
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: "BEGIN ISOLATION LEVEL " + string(isolation) + " " + string(access) + settings})
+	if err != nil && !conn.IsClosed() {
+		closeConnection(conn) // it may be in the transaction
+	}
+	return tx, err
+}
+
+// reading runs a function in a transaction that belongs to no run, and changes nothing.
+func (d *Database) reading(ctx context.Context, doing string, read func(pgx.Tx) error) error {
 	conn, err := d.connection(ctx)
 	if err != nil {
 		return err
 	}
 	defer meterOf(conn).record()()
-	tx, err := conn.BeginTx(ctx, options)
+	tx, err := begin(ctx, conn, pgx.ReadCommitted, pgx.ReadOnly)
+	if err != nil {
+		return classify(ctx, doing, err)
+	}
+	defer rollback(ctx, tx)
+	return classify(ctx, doing, read(tx))
+}
+
+// transact runs a function in a transaction that belongs to a run of an organisation. It is READ COMMITTED, whatever the
+// default of the database: runs that end at once raise the same ledger one after the other, and do not fail each other.
+func (d *Database) transact(ctx context.Context, access pgx.TxAccessMode, organizationID, runID string, run func(pgx.Tx) error) error {
+	conn, err := d.connection(ctx)
+	if err != nil {
+		return err
+	}
+	defer meterOf(conn).record()()
+	tx, err := begin(ctx, conn, pgx.ReadCommitted, access)
 	if err != nil {
 		return classify(ctx, "beginning a transaction", err)
 	}
@@ -271,7 +213,8 @@ func disown(ctx context.Context, tx pgx.Tx, runID string) error {
 func lookUp(ctx context.Context, conn *pgx.Conn, organizationID, runID string, scan func(pgx.Row) error, query string, arguments ...any) error {
 	defer meterOf(conn).record()()
 	var batch pgx.Batch // one way to the server and back, and one transaction
-	batch.Queue(`SELECT set_config('ledgerport.organization_id', $1, true), set_config('ledgerport.run_id', $2, true)`, organizationID, runID)
+	batch.Queue(`SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true), pg_catalog.set_config('client_encoding', 'UTF8', true),
+		pg_catalog.set_config('ledgerport.organization_id', $1, true), pg_catalog.set_config('ledgerport.run_id', $2, true)`, organizationID, runID)
 	batch.Queue(query, arguments...).QueryRow(scan)
 	return conn.SendBatch(ctx, &batch).Close()
 }

@@ -81,7 +81,7 @@ func TestOpen_SaysWhyThereIsNoConnection(t *testing.T) {
 		"a host without an address":  {"postgres://app:s3cret@no-such-host.invalid/app", v1alpha1.ReasonDatabaseUnreachable, "can not be resolved"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := claims.Open(t.Context(), claims.Options{URL: test.url})
+			_, err := claims.Open(t.Context(), claims.Options{URL: test.url, Allowed: insecure})
 			failed := failureWith(t, err, test.reason)
 			if failed.Stalled || !strings.Contains(failed.Message, test.says) || strings.Contains(failed.Message, "s3cret") {
 				t.Errorf("%+v", failed)

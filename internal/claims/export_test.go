@@ -1,5 +1,7 @@
 package claims
 
+import "context"
+
 // ForgetOrganizations removes the organisation from the queries for claims, as a mistake in them would.
 func (d *Database) ForgetOrganizations() { d.unfiltered = true }
 
@@ -11,3 +13,20 @@ func KeySQL(id string) string { return key(id) }
 
 // PrintableID is a claim's id as a hold has it.
 func PrintableID(id string) string { return printableID(id) }
+
+// Parameters of connection URLs.
+var Parameters = libpqParameters
+
+// ReadMigration gives the script that leads to a version.
+var ReadMigration = migration
+
+// Settings gives what a session has set, and what it holds, between two transactions.
+func Settings(ctx context.Context, d *Database) (set string) {
+	err := d.conn.QueryRow(ctx, `SELECT string_agg(name || '=' || setting, E'\n' ORDER BY name) || E'\nprepared=' || (SELECT count(*) FROM pg_prepared_statements)
+			|| E'\nadvisory=' || (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid())
+		FROM pg_settings WHERE source IN ('session', 'client')`).Scan(&set)
+	if err != nil {
+		return err.Error()
+	}
+	return set
+}

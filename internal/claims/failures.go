@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -31,6 +32,11 @@ const (
 	stateUndefinedTable       = "42P01"
 	stateUndefinedColumn      = "42703"
 	stateTooManyConnections   = "53300"
+	stateLockNotAvailable     = "55P03"
+	stateReadOnly             = "25006"
+	stateUntranslatable       = "22P05"
+	stateNotInEncoding        = "22021"
+	stateProtocolViolation    = "08P01"
 	stateAdminShutdown        = "57P01"
 	stateCrashShutdown        = "57P02"
 	stateCannotConnectNow     = "57P03"
@@ -65,8 +71,29 @@ func classify(ctx context.Context, doing string, err error) error {
 		return failure.Transient(v1alpha1.ReasonDatabaseUnreachable, err, "%s: the database server ended the connection (SQLSTATE %s)", doing, refused.Code)
 	case stateSerialization, stateDeadlock:
 		return conflict(err)
+	case stateReadOnly:
+		return failure.Transient(v1alpha1.ReasonReadOnlyDatabase, err,
+			"%s: the database can not be written: it is a standby, or default_transaction_read_only is on for the role or the database; name the primary in the connection URL, or several hosts, of which the one that can be written is taken", doing)
+	case stateUntranslatable, stateNotInEncoding:
+		return failure.Transient(v1alpha1.ReasonUnsuitableEncoding, err,
+			"%s: a text has a character that can not be converted between the encoding of the database and UTF-8 (SQLSTATE %s); the server's log names the character: correct the text, or give the database the encoding UTF8, which has all of them", doing, refused.Code)
+	case stateLockNotAvailable:
+		return failure.Transient(v1alpha1.ReasonDatabaseError, err,
+			"%s: another session keeps a lock on a table of the schema ledgerport; it is tried again, and pg_locks names the session", doing)
 	}
 	return failure.Transient(v1alpha1.ReasonDatabaseError, err, "%s: the database refused it with SQLSTATE %s; its log says more", doing, refused.Code)
+}
+
+// unconvertible says why the approved claims can not be read, and near which claim a text is that can not be converted.
+func unconvertible(ctx context.Context, last string, err error) error {
+	doing := "reading the approved claims"
+	if state := sqlState(err); state == stateUntranslatable || state == stateNotInEncoding {
+		doing += ", at the first one"
+		if last != "" {
+			doing = fmt.Sprintf("reading the approved claims, at claim %.100q or the one that was approved after it", last)
+		}
+	}
+	return classify(ctx, doing, err)
 }
 
 // connectFailure says why there is no connection.
@@ -82,6 +109,9 @@ func connectFailure(ctx context.Context, config *pgx.ConnConfig, timeout time.Du
 	if much := tooMuch("connecting to the database at "+where, err); much != nil {
 		return much
 	}
+	if errors.Is(err, pgconn.ErrReadOnlyConnection) {
+		return failure.Transient(v1alpha1.ReasonReadOnlyDatabase, nil, "none of the servers that the connection URL names can be written: name the primary")
+	}
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) {
 		switch refused.Code {
@@ -92,7 +122,15 @@ func connectFailure(ctx context.Context, config *pgx.ConnConfig, timeout time.Du
 		case stateInsufficientRights:
 			return failure.Transient(v1alpha1.ReasonPermissionDenied, refused, "the user may not connect to the database %q at %s", config.Database, where)
 		}
+		if refused.Code == stateProtocolViolation && strings.Contains(refused.Message, "startup parameter") {
+			return failure.Transient(v1alpha1.ReasonUnsuitableSessions, refused,
+				"the pooler at %s refuses a parameter that a session begins with; leave options out of the connection URL, or let PgBouncer have ignore_startup_parameters = options", where)
+		}
 		return failure.Transient(v1alpha1.ReasonDatabaseUnreachable, refused, "the database server at %s accepts no connection now (SQLSTATE %s)", where, refused.Code)
+	}
+	if strings.Contains(err.Error(), "require_auth check failed") {
+		return failure.Transient(v1alpha1.ReasonInsecureConnection, nil,
+			"the database server at %s asks for the password in a way that gives it away (in the clear or as MD5), or for none; let it use scram-sha-256 for this user, or let an administrator allow less with --allow-password-logins or --allow-insecure-databases", where)
 	}
 	// The cause is left out: its text quotes the connection's parameters, and its timeout is not the context's.
 	return failure.Transient(v1alpha1.ReasonDatabaseUnreachable, nil, "no connection to the database at %s: %s", where, unreachable(timeout, err))
@@ -109,6 +147,8 @@ func unreachable(timeout time.Duration, err error) string {
 		return "the host name can not be resolved"
 	case errors.As(err, &verification), errors.As(err, &authority):
 		return "its TLS certificate can not be verified"
+	case strings.Contains(err.Error(), "server refused TLS connection"):
+		return "it does not speak TLS"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "nothing listens there"
 	}

@@ -29,6 +29,9 @@ var (
 	before = cutoff.Add(-24 * time.Hour)
 )
 
+// insecure is what the servers of tests need, which speak no TLS.
+var insecure = claims.Allowances{Insecure: true}
+
 // applicationTables are the tables of an application that follows the contract to the letter.
 const applicationTables = `
 	CREATE TABLE claims (
@@ -66,7 +69,7 @@ func newFixture(t testing.TB, tables string) *fixture {
 
 func (f *fixture) open(layout v1alpha1.PostgresSource) *claims.Database {
 	f.Helper()
-	database, err := claims.Open(f.ctx, claims.Options{URL: f.url, Layout: layout})
+	database, err := claims.Open(f.ctx, claims.Options{URL: f.url, Allowed: insecure, Layout: layout})
 	if err != nil {
 		f.Fatal(err)
 	}

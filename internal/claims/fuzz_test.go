@@ -97,7 +97,7 @@ func FuzzServer(f *testing.F) {
 		fixture.claim(n+1, 2)
 	}
 	url, recording := hostilepg.Record(f, fixture.url)
-	if taken, err := exportOnce(f.Context(), claims.Options{URL: url}); err != nil || taken != 3 {
+	if taken, err := exportOnce(f.Context(), claims.Options{Allowed: insecure, URL: url}); err != nil || taken != 3 {
 		f.Fatalf("%d claims were taken: %v", taken, err)
 	}
 	f.Add([]byte{})
@@ -116,7 +116,7 @@ func FuzzServer(f *testing.F) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		began := time.Now()
-		taken, err := exportOnce(ctx, claims.Options{URL: "postgres://app:s3cret@server/app?sslmode=disable", Dial: replay.Dial})
+		taken, err := exportOnce(ctx, claims.Options{Allowed: insecure, URL: "postgres://app:s3cret@server/app?sslmode=disable", Dial: replay.Dial})
 		runtime.ReadMemStats(&after)
 		if took := time.Since(began); took > 20*time.Second {
 			t.Errorf("it took %s", took)

@@ -2,6 +2,7 @@ package claims
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,6 +21,39 @@ type Inspection struct {
 	// Unprotected are the tables in which no policy of row-level security binds the role: it is a superuser, has BYPASSRLS,
 	// owns them, or they have none. It is no failure: Ledgerport asks for one organisation's claims only.
 	Unprotected []string
+	// ForeignRows says what rows of other organisations the role sees though policies bind it; empty where it sees none. It is no
+	// failure either. Check looks for them, Inspect does not.
+	ForeignRows string
+	// Insecure says what the connection does without; empty where the server's certificate was verified.
+	Insecure string
+}
+
+// Check is Inspect, and then all that a run needs besides: it rehearses one, and looks for rows that the role must not see. Failures
+// also have ReasonReadOnlyDatabase and ReasonUnsuitableSessions.
+func (d *Database) Check(ctx context.Context) (Inspection, error) {
+	found, err := d.Inspect(ctx)
+	if err != nil {
+		return found, err
+	}
+	if err := d.Rehearse(ctx); err != nil {
+		return found, err
+	}
+	if len(found.Unprotected) == 0 {
+		found.ForeignRows, err = d.foreign(ctx, d.tables)
+	}
+	return found, err
+}
+
+// insecure says what the connection does without.
+func (d *Database) insecure() string {
+	connection, encrypted := d.conn.PgConn().Conn().(*tls.Conn)
+	switch {
+	case !encrypted:
+		return "nothing is encrypted between the operator and the database, which an administrator allows"
+	case len(connection.ConnectionState().VerifiedChains) == 0 && d.options.Layout.CABundle == "":
+		return "the server's certificate is not verified, so that anybody in between can be the server, which an administrator allows"
+	}
+	return ""
 }
 
 // Inspect looks at tables, columns, their types and the right to read them, at the index, and at Ledgerport's schema.
@@ -43,25 +77,24 @@ func (d *Database) Inspect(ctx context.Context) (Inspection, error) {
 		return Inspection{}, err
 	}
 	unprotected, err := d.unprotected(ctx, found)
-	return Inspection{SchemaVersion: version, MissingIndex: missing, Unprotected: unprotected}, err
+	return Inspection{SchemaVersion: version, MissingIndex: missing, Unprotected: unprotected, Insecure: d.insecure()}, err
 }
 
 // unprotected gives the tables of the application in which row-level security is not active for the role.
 func (d *Database) unprotected(ctx context.Context, l *layout) (tables []string, err error) {
-	conn, err := d.connection(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, t := range []table{l.claims, l.lines} {
-		var active bool
-		if err := conn.QueryRow(ctx, `SELECT row_security_active(to_regclass($1)::oid)`, t.name).Scan(&active); err != nil {
-			return nil, classify(ctx, "looking up the policies of "+t.declared, err)
+	err = d.reading(ctx, "looking up the policies", func(tx pgx.Tx) error {
+		for _, t := range []table{l.claims, l.lines} {
+			var active bool
+			if err := tx.QueryRow(ctx, `SELECT row_security_active(to_regclass($1)::oid)`, t.name).Scan(&active); err != nil {
+				return err
+			}
+			if !active {
+				tables = append(tables, t.declared)
+			}
 		}
-		if !active {
-			tables = append(tables, t.declared)
-		}
-	}
-	return tables, nil
+		return nil
+	})
+	return tables, err
 }
 
 // index is a valid btree index.
@@ -81,15 +114,14 @@ func (d *Database) indexes(ctx context.Context, t table) (found []index, possibl
 		LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisvalid
 		    AND EXISTS (SELECT FROM pg_class ic JOIN pg_am m ON m.oid = ic.relam WHERE ic.oid = i.indexrelid AND m.amname = 'btree')
 		WHERE c.oid = to_regclass($1) AND c.relkind IN ('r', 'p', 'm')`
-	conn, err := d.connection(ctx)
-	if err != nil {
-		return nil, false, err
-	}
-	rows, _ := conn.Query(ctx, query, t.name) // the error comes with the rows
-	found, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (i index, err error) {
-		return i, row.Scan(&i.predicate, &i.keys)
+	err = d.reading(ctx, "looking up the indexes of "+t.declared, func(tx pgx.Tx) (err error) {
+		rows, _ := tx.Query(ctx, query, t.name) // the error comes with the rows
+		found, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (i index, err error) {
+			return i, row.Scan(&i.predicate, &i.keys)
+		})
+		return err
 	})
-	return found, len(found) > 0, classify(ctx, "looking up the indexes of "+t.declared, err)
+	return found, len(found) > 0, err
 }
 
 // linesIndexed says whether lines can be looked up by their claim. Of a view it is assumed.
@@ -107,11 +139,10 @@ func (d *Database) idUnique(ctx context.Context, claims table) (unique bool, err
 			JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0] AND a.attname = $2
 		WHERE c.oid = pg_catalog.to_regclass($1) AND NOT c.relispartition AND (c.relkind = 'p' OR NOT c.relhassubclass)
 			AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indnkeyatts = 1)`
-	conn, err := d.connection(ctx)
-	if err == nil {
-		err = conn.QueryRow(ctx, query, claims.name, claims.columns["id"].name).Scan(&unique)
-	}
-	return unique, classify(ctx, "looking up the indexes of "+claims.declared, err)
+	err = d.reading(ctx, "looking up the indexes of "+claims.declared, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, query, claims.name, claims.columns["id"].name).Scan(&unique)
+	})
+	return unique, err
 }
 
 // missingIndexes are the statements that create what would serve the query for approved claims; nothing where it is there.

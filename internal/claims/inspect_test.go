@@ -55,7 +55,7 @@ func TestInspect_SaysOfEveryColumnWhatIsWrong(t *testing.T) {
 		},
 		"an enum without the value that means approved": {
 			change: `CREATE TYPE claim_state AS ENUM ('open', 'paid'); ALTER TABLE claims ALTER status TYPE claim_state USING 'open'`,
-			reason: v1alpha1.ReasonColumnMismatch, says: []string{`claims.status is the enum claim_state, which has no value "approved"`},
+			reason: v1alpha1.ReasonColumnMismatch, says: []string{`claims.status is the enum public.claim_state, which has no value "approved"`},
 		},
 		"a status that is a number": {
 			change: `ALTER TABLE claims ALTER status TYPE int USING 1`,
@@ -151,7 +151,7 @@ func TestInspect_SaysWhichRightIsMissing(t *testing.T) {
 	role := f.role()
 	f.sql(`GRANT SELECT ON claims TO ` + role)
 	f.sql(`GRANT SELECT (claim_id, line_no, expense_date, category, gross_amount) ON claim_lines TO ` + role)
-	database, err := claims.Open(t.Context(), claims.Options{URL: f.as(role, "right")})
+	database, err := claims.Open(t.Context(), claims.Options{URL: f.as(role, "right"), Allowed: insecure})
 	f.must(err)
 	defer database.Close()
 	_, err = database.Inspect(t.Context())

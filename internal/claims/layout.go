@@ -92,6 +92,7 @@ type layout struct {
 	linesIndexed  bool     // lines can be looked up by their claim
 	idUnique      bool     // no two claims of the table have the same id
 	keysUnique    bool     // nor the same key
+	rehearsal     bool     // the query for claims gives none
 	unfiltered    bool     // queries do not ask for the organisation; in tests only
 }
 
@@ -230,19 +231,18 @@ func (d *Database) catalog(ctx context.Context, t table) (map[string]column, err
 		       CASE WHEN d.typtype = 'e' AND d.oid <> d.atttypid THEN '::' || pg_catalog.format_type(d.oid, NULL) ELSE '' END
 		FROM declared d LEFT JOIN pg_catalog.pg_collation c ON c.oid = d.attcollation
 		WHERE d.typtype <> 'd'`
-	conn, err := d.connection(ctx)
-	if err != nil {
-		return nil, err
-	}
-	rows, _ := conn.Query(ctx, query, t.name) // the error comes with the rows
 	columns := map[string]column{}
-	var c column
-	_, err = pgx.ForEachRow(rows, []any{&c.name, &c.typeName, &c.declared, &c.labels, &c.readable, &c.lenient, &c.cast}, func() error {
-		columns[c.name] = c
-		return nil
+	err := d.reading(ctx, "looking up the table "+t.declared, func(tx pgx.Tx) error {
+		rows, _ := tx.Query(ctx, query, t.name) // the error comes with the rows
+		var c column
+		_, err := pgx.ForEachRow(rows, []any{&c.name, &c.typeName, &c.declared, &c.labels, &c.readable, &c.lenient, &c.cast}, func() error {
+			columns[c.name] = c
+			return nil
+		})
+		return err
 	})
 	if err != nil {
-		return nil, classify(ctx, "looking up the table "+t.declared, err)
+		return nil, err
 	}
 	if len(columns) == 0 {
 		return nil, failure.Transient(v1alpha1.ReasonTableNotFound, nil, "the database %q has no table %s", d.config.Database, t.declared)
@@ -250,12 +250,13 @@ func (d *Database) catalog(ctx context.Context, t table) (map[string]column, err
 	return columns, nil
 }
 
-// quoteTable quotes schema.table or table.
+// quoteTable quotes schema.table. A table without a schema is looked for in public: the search path of Ledgerport's sessions is
+// pg_catalog alone.
 func quoteTable(declared string) string {
 	if schema, name, ok := strings.Cut(declared, "."); ok {
 		return pgx.Identifier{schema, name}.Sanitize()
 	}
-	return pgx.Identifier{declared}.Sanitize()
+	return pgx.Identifier{"public", declared}.Sanitize()
 }
 
 // quoted is the column's quoted name.

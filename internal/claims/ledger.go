@@ -30,14 +30,12 @@ func (l Ledger) Moved() bool { return l.System != "" && l.Server != "" && l.Syst
 // Ledger returns the identity of the ledger.
 func (d *Database) Ledger(ctx context.Context) (l Ledger, err error) {
 	const doing = "reading the identity of the ledger"
-	conn, err := d.connection(ctx)
-	if err != nil {
+	if l.Server, err = d.server(ctx); err != nil {
 		return Ledger{}, err
 	}
-	if l.Server, err = server(ctx, conn); err != nil {
-		return Ledger{}, classify(ctx, doing, err)
-	}
-	err = conn.QueryRow(ctx, `SELECT id::uuid::text, sequence::bigint, left(system_identifier, 64) FROM ledgerport.ledger LIMIT 1`).Scan(&l.ID, &l.Sequence, &l.System)
+	err = d.reading(ctx, doing, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `SELECT id::uuid::text, sequence::bigint, left(system_identifier, 64) FROM ledgerport.ledger LIMIT 1`).Scan(&l.ID, &l.Sequence, &l.System)
+	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Ledger{}, failure.Transient(v1alpha1.ReasonLedgerChanged, nil,
 			`the table ledgerport.ledger has lost its row, so that nothing tells which ledger this is; see to the books, and run "ledgerport ledger accept --renew"`)
@@ -47,20 +45,22 @@ func (d *Database) Ledger(ctx context.Context) (l Ledger, err error) {
 
 // Now is the time by the clock of the database, which is the one that attempts have in common.
 func (d *Database) Now(ctx context.Context) (now time.Time, err error) {
-	conn, err := d.connection(ctx)
-	if err == nil {
-		err = conn.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&now)
-	}
-	return now, classify(ctx, "asking the database for the time", err)
+	err = d.reading(ctx, "asking the database for the time", func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&now)
+	})
+	return now, err
 }
 
 // server returns the identifier of the server, which is empty if the role may not ask for it, or nobody may.
-func server(ctx context.Context, conn *pgx.Conn) (identifier string, err error) {
-	err = conn.QueryRow(ctx, `SELECT system_identifier::text FROM pg_catalog.pg_control_system()`).Scan(&identifier)
-	var refused *pgconn.PgError
-	if errors.As(err, &refused) && !conn.IsClosed() {
-		return "", nil
-	}
+func (d *Database) server(ctx context.Context) (identifier string, err error) {
+	err = d.reading(ctx, "asking the server for its identifier", func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, `SELECT system_identifier::text FROM pg_catalog.pg_control_system()`).Scan(&identifier)
+		var refused *pgconn.PgError
+		if errors.As(err, &refused) && !tx.Conn().IsClosed() {
+			return nil
+		}
+		return err
+	})
 	return identifier, err
 }
 
@@ -76,16 +76,15 @@ func raise(ctx context.Context, tx pgx.Tx, runID string) (sequence int64, err er
 // cluster asks again before it exports from it.
 func (d *Database) AcceptLedger(ctx context.Context, renew bool) (Ledger, error) {
 	const doing = "accepting the ledger"
-	conn, err := d.connection(ctx)
+	here, err := d.server(ctx)
 	if err != nil {
 		return Ledger{}, err
 	}
-	here, err := server(ctx, conn)
-	if err != nil {
-		return Ledger{}, classify(ctx, doing, err)
-	}
-	_, err = conn.Exec(ctx, `INSERT INTO ledgerport.ledger AS l (system_identifier) SELECT $1 WHERE $2 OR EXISTS (SELECT FROM ledgerport.ledger)
+	err = d.transact(ctx, "", "", "", func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `INSERT INTO ledgerport.ledger AS l (system_identifier) SELECT $1 WHERE $2 OR EXISTS (SELECT FROM ledgerport.ledger)
 		ON CONFLICT (only_row) DO UPDATE SET system_identifier = excluded.system_identifier, id = CASE WHEN $2 THEN excluded.id ELSE l.id END`, here, renew)
+		return err
+	})
 	if err != nil {
 		return Ledger{}, classify(ctx, doing, err)
 	}
@@ -109,24 +108,23 @@ func handOver(run Run, cluster string) string {
 
 // HandOver gives the runs of one cluster, or the one run of an id, to another, and returns how many. A process of the first cluster
 // that still executes one is fenced.
-func (d *Database) HandOver(ctx context.Context, from, runID, to string) (int64, error) {
-	conn, err := d.connection(ctx)
-	if err != nil {
-		return 0, err
-	}
-	done, err := conn.Exec(ctx, `UPDATE ledgerport.runs SET cluster = $3,
+func (d *Database) HandOver(ctx context.Context, from, runID, to string) (runs int64, err error) {
+	err = d.transact(ctx, "", "", "", func(tx pgx.Tx) error {
+		done, err := tx.Exec(ctx, `UPDATE ledgerport.runs SET cluster = $3,
 			attempt = CASE WHEN state IN ('committed', 'released') THEN attempt ELSE attempt + 1 END
 		WHERE ($1 = '' OR cluster = $1) AND ($2 = '' OR id = $2) AND cluster <> $3 AND ($1 <> '' OR $2 <> '')`, from, runID, to)
-	return done.RowsAffected(), classify(ctx, "handing runs over", err)
+		runs = done.RowsAffected()
+		return err
+	})
+	return runs, classify(ctx, "handing runs over", err)
 }
 
 // Unfinished returns the runs that have not ended, oldest first.
-func (d *Database) Unfinished(ctx context.Context) ([]Run, error) {
-	conn, err := d.connection(ctx)
-	if err != nil {
-		return nil, err
-	}
-	rows, _ := conn.Query(ctx, `SELECT `+runColumns+` FROM ledgerport.runs WHERE state NOT IN ('committed', 'released') ORDER BY started_at LIMIT 1000`) // the error comes with the rows
-	runs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Run, error) { return scanRun(row) })
-	return runs, classify(ctx, "reading the unfinished runs", err)
+func (d *Database) Unfinished(ctx context.Context) (runs []Run, err error) {
+	err = d.reading(ctx, "reading the unfinished runs", func(tx pgx.Tx) error {
+		rows, _ := tx.Query(ctx, `SELECT `+runColumns+` FROM ledgerport.runs WHERE state NOT IN ('committed', 'released') ORDER BY started_at LIMIT 1000`) // the error comes with the rows
+		runs, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Run, error) { return scanRun(row) })
+		return err
+	})
+	return runs, err
 }

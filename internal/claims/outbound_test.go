@@ -37,7 +37,7 @@ func TestOpen_ConnectsToNoHostThatIsNotAllowed(t *testing.T) {
 	} {
 		policy, err := outbound.New(test.allowed)
 		f.must(err)
-		_, err = claims.Open(t.Context(), claims.Options{URL: test.url, Dial: policy.Dialer().DialContext})
+		_, err = claims.Open(t.Context(), claims.Options{URL: test.url, Allowed: insecure, Dial: policy.Dialer().DialContext})
 		failed := failureWith(t, err, v1alpha1.ReasonHostNotAllowed)
 		if !failed.Stalled || !strings.Contains(failed.Message, test.says) || strings.Contains(failed.Message, "s3cret") {
 			t.Errorf("%s: %+v", name, failed)
@@ -54,7 +54,7 @@ func TestOpen_CancelsQueriesOnAnAllowedHost(t *testing.T) {
 	byName.Host = "localhost:" + byName.Port()
 	policy, err := outbound.New([]string{"localhost", "127.0.0.0/8"})
 	f.must(err)
-	database, err := claims.Open(t.Context(), claims.Options{URL: byName.String(), Dial: policy.Dialer().DialContext})
+	database, err := claims.Open(t.Context(), claims.Options{URL: byName.String(), Allowed: insecure, Dial: policy.Dialer().DialContext})
 	f.must(err)
 	defer database.Close()
 	f.sql(`BEGIN; LOCK TABLE ledgerport.runs`) // what the next statement waits for
@@ -105,13 +105,13 @@ func TestOpen_TakesNothingFromTheOperatorsOwnEnvironment(t *testing.T) {
 				t.Setenv("PGSERVICEFILE", services)
 			}
 			for name, text := range urls {
-				database, err := claims.Open(t.Context(), claims.Options{URL: text})
+				database, err := claims.Open(t.Context(), claims.Options{URL: text, Allowed: insecure})
 				if err == nil {
 					database.Close()
 					t.Errorf("%s: logged in with the operator's password", name)
 				}
 			}
-			database, err := claims.Open(t.Context(), claims.Options{URL: f.url})
+			database, err := claims.Open(t.Context(), claims.Options{URL: f.url, Allowed: insecure})
 			f.must(err)
 			database.Close()
 		})
@@ -123,7 +123,7 @@ func TestOpen_TakesNothingFromTheOperatorsOwnEnvironment(t *testing.T) {
 		"no host but a port": "postgres://" + user + ":x@:5432" + own.Path, "no host": "postgres:///app?user=" + user, "no user": "postgres://" + own.Host + own.Path,
 		"no user but a password": "postgres://:" + password + "@" + own.Host + own.Path, "an empty user": "postgres://" + own.Host + own.Path + "?user=",
 	} {
-		_, err := claims.Open(t.Context(), claims.Options{URL: text})
+		_, err := claims.Open(t.Context(), claims.Options{URL: text, Allowed: insecure})
 		if failed := failureWith(t, err, v1alpha1.ReasonMalformedURL); !strings.Contains(failed.Message, "names no") {
 			t.Errorf("%s: %+v", name, failed)
 		}
@@ -149,7 +149,7 @@ func TestOpen_ReadsNoFileOfTheOperator(t *testing.T) {
 		"sslcert=/dev/zero&sslkey=/dev/zero", " sslcert=/dev/zero& sslkey=/dev/zero", "sslcertmode=require&sslcert=/dev/zero&sslkey=/dev/zero",
 		"passfile=" + passfile + ";x", "x=%zz&passfile=" + passfile,
 	} {
-		_, err := claims.Open(t.Context(), claims.Options{URL: without + "&" + parameters})
+		_, err := claims.Open(t.Context(), claims.Options{URL: without + "&" + parameters, Allowed: insecure})
 		var failed *failure.Error
 		if !errors.As(err, &failed) || failed.Reason != v1alpha1.ReasonMalformedURL && failed.Reason != v1alpha1.ReasonLoginRefused ||
 			strings.Contains(failed.Message, files) || strings.Contains(failed.Message, "/dev/zero") {

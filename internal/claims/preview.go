@@ -47,7 +47,7 @@ func (d *Database) Preview(ctx context.Context, run Run) (*Preview, error) {
 }
 
 func (p *Preview) begin(ctx context.Context, conn *pgx.Conn, run Run, tables *layout, known identity) (err error) {
-	if p.tx, err = conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}); err != nil {
+	if p.tx, err = begin(ctx, conn, pgx.RepeatableRead, pgx.ReadOnly); err != nil {
 		return err
 	}
 	if err := bind(ctx, p.tx, run.OrganizationID, run.ID); err != nil {
@@ -71,7 +71,7 @@ func (p *Preview) Next(ctx context.Context) (*ledger.Claim, error) {
 	}
 	claim, err := p.stream.next()
 	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, classify(ctx, "reading the approved claims", err)
+		return nil, unconvertible(ctx, p.stream.claim.ID, err)
 	}
 	return claim, err
 }

@@ -157,6 +157,9 @@ func (l *layout) candidates(run Run, known identity, elsewhere bool) query {
 			WHERE %[5]s ORDER BY %[6]s OFFSET 0) c
 		LEFT JOIN %[7]s ORDER BY %[6]s`,
 		approved, l.selectList(), fault, exported, kept, order, l.linesOf("c"))
+	if l.rehearsal {
+		q.sql += " LIMIT 0"
+	}
 	return q
 }
 

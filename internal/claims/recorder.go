@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"unicode"
 
 	"github.com/jackc/pgx/v5"
 
@@ -157,11 +159,28 @@ func (r *recorder) write(ctx context.Context, conn *pgx.Conn, b *batch) error {
 	if len(b.held.claims) == 0 {
 		return nil
 	}
+	writable(conn, b.held.messages)
 	_, err := conn.Exec(ctx, `INSERT INTO ledgerport.held_claims AS h (organization_id, claim_table, claim_id, run_id, reason, message)
 		SELECT DISTINCT ON (held.claim_id) $1, $6::integer, held.* FROM (SELECT unnest($3::text[]) AS claim_id, $2, unnest($4::text[]), unnest($5::text[])) AS held
 		ON CONFLICT (organization_id, claim_table, claim_id) DO UPDATE SET run_id = excluded.run_id, reason = excluded.reason, message = excluded.message`,
 		r.run.OrganizationID, r.run.ID, b.held.claims, b.held.reasons, b.held.messages, r.claims)
 	return err
+}
+
+// writable replaces in messages what a database with another encoding than UTF-8 may not have: a message is for people, and must not
+// be what a run fails for.
+func writable(conn *pgx.Conn, messages []string) {
+	if encoding := conn.PgConn().ParameterStatus("server_encoding"); encoding == "UTF8" || encoding == asciiEncoding {
+		return
+	}
+	for i, message := range messages {
+		messages[i] = strings.Map(func(r rune) rune {
+			if r > unicode.MaxASCII {
+				return '?'
+			}
+			return r
+		}, message)
+	}
 }
 
 // The binary format of COPY: a header, per row the number of columns and each with its length, and a trailer.

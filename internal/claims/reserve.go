@@ -26,8 +26,6 @@ type Reservation struct {
 	current  *ledger.Claim // neither taken nor held yet
 }
 
-var snapshotIsolation = pgx.TxOptions{IsoLevel: pgx.RepeatableRead}
-
 // Reserve streams every claim of the run's organisation that is approved before the cutoff and not exported yet, in order
 // of approval and id. One that is bound under another organisation is told by the database when it is taken, with
 // ReasonReservationConflict: the next pass of the same Database leaves it out. The run must be started, by this attempt. Rollback must be called in the end, in any case; the
@@ -51,6 +49,7 @@ func (d *Database) Reserve(ctx context.Context, fence Fence) (*Reservation, erro
 	whole, cancel := context.WithCancel(ctx)
 	r := &Reservation{binding: newBinding(run, fence), database: d, known: known, tables: tables, cancel: cancel}
 	if err := r.begin(whole, d); err != nil {
+		err = d.secondSession(ctx, r, err)
 		r.Rollback() //nolint:contextcheck // it must work after the context's end
 		return nil, classify(ctx, "beginning to reserve claims", err)
 	}
@@ -77,7 +76,7 @@ func (r *Reservation) begin(ctx context.Context, d *Database) (err error) {
 	if r.reader, err = d.connect(ctx); err != nil {
 		return err
 	}
-	readerTx, err := r.reader.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	readerTx, err := begin(ctx, r.reader, pgx.RepeatableRead, pgx.ReadOnly)
 	if err != nil {
 		return err
 	}
@@ -91,7 +90,7 @@ func (r *Reservation) begin(ctx context.Context, d *Database) (err error) {
 	if err := readerTx.QueryRow(ctx, `SELECT pg_export_snapshot()`).Scan(&snapshot); err != nil {
 		return err
 	}
-	if r.tx, err = d.conn.BeginTx(ctx, snapshotIsolation); err != nil {
+	if r.tx, err = begin(ctx, d.conn, pgx.RepeatableRead, ""); err != nil {
 		return err
 	}
 	if _, err := r.tx.Exec(ctx, fmt.Sprintf("SET TRANSACTION SNAPSHOT '%s'", snapshot)); err != nil { // the server's own word
@@ -116,7 +115,7 @@ func (r *Reservation) Next(ctx context.Context) (claim *ledger.Claim, err error)
 	}
 	r.current, err = r.stream.next()
 	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, classify(ctx, "reading the approved claims", err)
+		return nil, unconvertible(ctx, r.stream.claim.ID, err)
 	}
 	return r.current, err
 }
@@ -180,7 +179,7 @@ func (r *Reservation) Commit(ctx context.Context, rendered Rendered) error {
 
 // sameTable insists that the name of the table, which the reader's lock keeps as it is, led to the table that was identified.
 func (r *Reservation) sameTable(ctx context.Context) error {
-	seen, _, err := r.database.sight(ctx, r.tables.claims)
+	seen, _, err := r.database.sight(ctx, r.tx, r.tables.claims, "")
 	if err == nil && seen.Relation != r.known.relation {
 		err = conflict(nil)
 	}

@@ -26,7 +26,7 @@ func (d *Database) Reversible(ctx context.Context, by RunIdentity, name string) 
 	const doing = "looking up the run to be reversed"
 	var source Run
 	var reversed bool
-	err := d.transact(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly}, by.OrganizationID, by.ID, func(tx pgx.Tx) error {
+	err := d.transact(ctx, pgx.ReadOnly, by.OrganizationID, by.ID, func(tx pgx.Tx) error {
 		rows, _ := tx.Query(ctx, `SELECT `+runColumns+` FROM ledgerport.runs
 			WHERE organization_id = $1 AND namespace = $2 AND name = $3 ORDER BY started_at`,
 			by.OrganizationID, by.Namespace, name) // the error comes with the rows
@@ -73,7 +73,7 @@ func reversible(by RunIdentity, name string, found []Run) (Run, error) {
 // alreadyReversed names the reversal that a run has.
 func (d *Database) alreadyReversed(ctx context.Context, by RunIdentity, source string) error {
 	var of, name, state string
-	err := d.transact(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly}, by.OrganizationID, by.ID, func(tx pgx.Tx) error {
+	err := d.transact(ctx, pgx.ReadOnly, by.OrganizationID, by.ID, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `SELECT source.name, r.name, r.state FROM ledgerport.runs r JOIN ledgerport.runs source ON source.id = r.reverses
 			WHERE r.reverses = $1 AND r.state <> 'released'`, source).Scan(&of, &name, &state)
 	})
@@ -111,7 +111,7 @@ func (r *Reversal) begin(ctx context.Context, d *Database, source Run) (err erro
 		return err
 	}
 	r.vouchers = &Vouchers{conn: r.reader, run: source}
-	if r.tx, err = d.conn.BeginTx(ctx, snapshotIsolation); err != nil {
+	if r.tx, err = begin(ctx, d.conn, pgx.RepeatableRead, ""); err != nil {
 		return err
 	}
 	if err := bind(ctx, r.tx, r.run.OrganizationID, r.run.ID); err != nil {

@@ -193,7 +193,7 @@ func (d *Database) RunNamed(ctx context.Context, identity RunIdentity) (Run, boo
 // holds nothing and whose deadline has passed does not stand in the way: it is released, unless another cluster began it. The
 // second reversal of a run fails with ReasonAlreadyReversed, and a run of another cluster with ReasonOtherCluster.
 func (d *Database) StartAttempt(ctx context.Context, attempt Attempt) (run Run, err error) {
-	err = d.transact(ctx, pgx.TxOptions{}, attempt.OrganizationID, attempt.ID, func(tx pgx.Tx) error {
+	err = d.transact(ctx, "", attempt.OrganizationID, attempt.ID, func(tx pgx.Tx) error {
 		if err := disown(ctx, tx, attempt.ID); err != nil {
 			return err
 		}
@@ -222,7 +222,7 @@ func (d *Database) TakeOver(ctx context.Context, id, holder, cluster string, dea
 	if err != nil {
 		return Run{}, err
 	}
-	err = d.transact(ctx, pgx.TxOptions{}, organizationID, id, func(tx pgx.Tx) error {
+	err = d.transact(ctx, "", organizationID, id, func(tx pgx.Tx) error {
 		if err := disown(ctx, tx, id); err != nil {
 			return err
 		}
@@ -291,7 +291,7 @@ func start(ctx context.Context, tx pgx.Tx, attempt Attempt) (Run, error) {
 // seriesBusy names the run that has the series.
 func (d *Database) seriesBusy(ctx context.Context, attempt Attempt, cause error) error {
 	other := "another run"
-	err := d.transact(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly}, attempt.OrganizationID, attempt.ID, func(tx pgx.Tx) error {
+	err := d.transact(ctx, pgx.ReadOnly, attempt.OrganizationID, attempt.ID, func(tx pgx.Tx) error {
 		busy, err := scanRun(tx.QueryRow(ctx, `SELECT `+runColumns+` FROM ledgerport.runs
 			WHERE organization_id = $1 AND series = $2 AND state NOT IN ('committed', 'released')`, attempt.OrganizationID, attempt.Series))
 		if err == nil {

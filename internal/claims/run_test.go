@@ -185,7 +185,7 @@ func TestSteps_AreTheOrganizationsForRowLevelSecurity(t *testing.T) {
 		f.sql(`ALTER TABLE ledgerport.` + table + ` ENABLE ROW LEVEL SECURITY`)
 		f.sql(`CREATE POLICY ledgerport ON ledgerport.` + table + ` USING (organization_id = current_setting('ledgerport.organization_id', true))`)
 	}
-	database, err := claims.Open(t.Context(), claims.Options{URL: f.as(role, "right")})
+	database, err := claims.Open(t.Context(), claims.Options{URL: f.as(role, "right"), Allowed: insecure})
 	f.must(err)
 	defer database.Close()
 	run, taken := f.reserveAll(database, attemptOf("1"), year2026)

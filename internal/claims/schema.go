@@ -5,10 +5,12 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+	"time"
 
-	"github.com/jackc/pgx/v5/stdlib"
-	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failure"
@@ -21,17 +23,24 @@ const (
 	versionTable = "ledgerport.schema_version"
 	// migrationLock is the advisory lock that migrations of one database take turns with ("ledgerpo" in ASCII).
 	migrationLock int64 = 0x6c6564676572706f
-	// lockPolls bounds, in seconds, how long a migration waits for another.
-	lockPolls = 60
+	// lockTimeout bounds how long a migration waits for a table that somebody uses. Whoever comes for the table meanwhile waits
+	// behind it.
+	lockTimeout = 5 * time.Second
 )
 
 //go:embed migrations/*.sql
 var migrations embed.FS
 
 // CheckSchema compares the schema in the database with SchemaVersion, and gives the version that it found; 0 is none.
-// Failures have ReasonSchemaOutdated or ReasonSchemaTooNew.
-func (d *Database) CheckSchema(ctx context.Context) (int64, error) {
-	version, err := d.schemaVersion(ctx)
+// Failures have ReasonSchemaOutdated, ReasonSchemaTooNew or ReasonSchemaNotTrusted.
+func (d *Database) CheckSchema(ctx context.Context) (version int64, err error) {
+	err = d.reading(ctx, `reading the version of the schema "ledgerport"`, func(tx pgx.Tx) (err error) {
+		if err := d.trusted(ctx, tx); err != nil {
+			return err
+		}
+		version, err = schemaVersion(ctx, tx)
+		return err
+	})
 	switch {
 	case err != nil:
 		return 0, err
@@ -39,73 +48,122 @@ func (d *Database) CheckSchema(ctx context.Context) (int64, error) {
 		return version, failure.Transient(v1alpha1.ReasonSchemaOutdated, nil,
 			`the schema "ledgerport" has version %d and this operator needs %d; run "ledgerport migrate", or set spec.postgres.manageSchema to true`,
 			version, SchemaVersion)
-	case version > SchemaVersion:
-		return version, failure.Transient(v1alpha1.ReasonSchemaTooNew, nil,
-			`the schema "ledgerport" has version %d and this operator knows %d; upgrade the operator`, version, SchemaVersion)
 	}
-	return version, nil
+	return version, tooNew(version)
 }
 
-func (d *Database) schemaVersion(ctx context.Context) (version int64, err error) {
-	conn, err := d.connection(ctx)
-	if err != nil {
+func tooNew(version int64) error {
+	if version <= SchemaVersion {
+		return nil
+	}
+	return failure.Transient(v1alpha1.ReasonSchemaTooNew, nil,
+		`the schema "ledgerport" has version %d and this operator knows %d; upgrade the operator`, version, SchemaVersion)
+}
+
+// schemaVersion gives the version on record; 0 where there is no schema. A version that lacks one before it is none that a
+// migration leaves.
+func schemaVersion(ctx context.Context, tx pgx.Tx) (version int64, err error) {
+	var exists bool
+	if err := tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, versionTable).Scan(&exists); err != nil || !exists {
 		return 0, err
 	}
-	var exists bool
-	if err = conn.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, versionTable).Scan(&exists); err == nil && exists {
-		err = conn.QueryRow(ctx, `SELECT coalesce(max(version_id), 0) FROM `+versionTable).Scan(&version)
+	var applied int64
+	err = tx.QueryRow(ctx, `SELECT coalesce(max(version_id), 0), count(DISTINCT version_id) FILTER (WHERE version_id > 0 AND is_applied) FROM `+versionTable).
+		Scan(&version, &applied)
+	if err == nil && applied != version {
+		return 0, failure.Transient(v1alpha1.ReasonSchemaOutdated, nil,
+			`the schema "ledgerport" says that it has version %d, and has %d of the %d migrations up to it on record in %s; restore the database, or call for help: nothing is changed in it as it is`,
+			version, applied, version, versionTable)
 	}
-	return version, classify(ctx, `reading the version of the schema "ledgerport"`, err)
+	return version, err
 }
 
-// Migrate creates the schema "ledgerport" or brings it to SchemaVersion. Several processes may do so at once: they take turns.
+// Migrate creates the schema "ledgerport" or brings it to SchemaVersion, in one transaction: all of it, or nothing. Several
+// processes may do so at once: they take turns. It may take as long as the context allows: give it one of its own.
 func (d *Database) Migrate(ctx context.Context) error {
 	const doing = `migrating the schema "ledgerport"`
-	if err := d.createSchema(ctx); err != nil {
-		return classify(ctx, doing, err)
-	}
-	scripts, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
-	}
-	turns, err := lock.NewPostgresSessionLocker(lock.WithLockID(migrationLock), lock.WithLockTimeout(1, lockPolls))
-	if err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
-	}
-	database := stdlib.OpenDB(*d.config)
-	defer func() { _ = database.Close() }() // a migration that was committed stays so
-	provider, err := goose.NewProvider(goose.DialectPostgres, database, scripts,
-		goose.WithTableName(versionTable), goose.WithSessionLocker(turns), goose.WithDisableGlobalRegistry(true))
-	if err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
-	}
-	_, err = provider.Up(ctx)
-	return classify(ctx, doing, err)
-}
-
-// createSchema makes the schema that the version table is in. CREATE SCHEMA IF NOT EXISTS alone would fail for one of
-// two who do it at once, and for a role that may not create schemas though this one is there.
-func (d *Database) createSchema(ctx context.Context) error {
 	conn, err := d.connection(ctx)
 	if err != nil {
 		return err
 	}
-	tx, err := conn.Begin(ctx)
+	tx, err := begin(ctx, conn, pgx.ReadCommitted, "")
+	if err != nil {
+		return classify(ctx, doing, err)
+	}
+	defer rollback(ctx, tx)
+	if err := d.migrate(ctx, tx); err != nil {
+		return classify(ctx, doing, err)
+	}
+	return classify(ctx, doing, tx.Commit(ctx))
+}
+
+func (d *Database) migrate(ctx context.Context, tx pgx.Tx) error {
+	if err := bind(ctx, tx, "", ""); err != nil { // for its timeouts
+		return err
+	}
+	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1), set_config('lock_timeout', $2, true)`, migrationLock, strconv.FormatInt(lockTimeout.Milliseconds(), 10)); err != nil {
+		return err
+	}
+	if err := d.trusted(ctx, tx); err != nil {
+		return err
+	}
+	if err := createSchema(ctx, tx); err != nil {
+		return err
+	}
+	version, err := schemaVersion(ctx, tx)
 	if err != nil {
 		return err
 	}
-	defer rollback(ctx, tx)
-	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, migrationLock); err != nil {
+	if err := tooNew(version); err != nil {
 		return err
 	}
-	var exists bool
-	if err := tx.QueryRow(ctx, `SELECT to_regnamespace('ledgerport') IS NOT NULL`).Scan(&exists); err != nil || exists {
+	for next := version + 1; next <= SchemaVersion; next++ {
+		script, err := migration(next)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, script); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `INSERT INTO `+versionTable+` (version_id, is_applied) VALUES ($1, true)`, next); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// createSchema makes the schema and the table of its versions. CREATE SCHEMA IF NOT EXISTS would fail for a role that may not
+// create schemas though this one is there.
+func createSchema(ctx context.Context, tx pgx.Tx) error {
+	var schema, versions bool
+	if err := tx.QueryRow(ctx, `SELECT to_regnamespace('ledgerport') IS NOT NULL, to_regclass($1) IS NOT NULL`, versionTable).Scan(&schema, &versions); err != nil || versions {
 		return err
 	}
 	const create = `CREATE SCHEMA ledgerport;
 		COMMENT ON SCHEMA ledgerport IS 'What Ledgerport exported, and under which voucher numbers. Written by Ledgerport only'`
-	if _, err := tx.Exec(ctx, create); err != nil {
-		return err
+	if !schema {
+		if _, err := tx.Exec(ctx, create); err != nil {
+			return err
+		}
 	}
-	return tx.Commit(ctx)
+	_, err := tx.Exec(ctx, `CREATE TABLE `+versionTable+` (
+		id integer PRIMARY KEY GENERATED BY DEFAULT AS IDENTITY,
+		version_id bigint NOT NULL,
+		is_applied boolean NOT NULL,
+		tstamp timestamp NOT NULL DEFAULT now());
+		INSERT INTO `+versionTable+` (version_id, is_applied) VALUES (0, true)`)
+	return err
+}
+
+// migration gives the script that leads to a version.
+func migration(version int64) (string, error) {
+	names, err := fs.Glob(migrations, fmt.Sprintf("migrations/%05d_*.sql", version))
+	if err != nil || len(names) != 1 {
+		return "", fmt.Errorf("%d migrations lead to version %d: %w", len(names), version, err)
+	}
+	script, err := migrations.ReadFile(names[0])
+	if strings.Contains(string(script), "-- +goose Down") {
+		return "", fmt.Errorf("%s has a way down, which would be run too", path.Base(names[0]))
+	}
+	return string(script), err
 }

@@ -22,26 +22,36 @@ func TestTheServersCertificateIsCheckedAgainstTheAuthoritiesOfTheSource(t *testi
 	without := withCertificate(t, certificate, key)
 	tests := []struct {
 		name, sslmode, bundle string
+		allowed               claims.Allowances
 		reason                v1alpha1.Reason // empty where the connection is made
 		words                 string
 	}{
-		{"an authority of the source's own", "verify-full", string(certificate), "", ""},
-		{"several, of which one has signed it", "verify-full", string(stranger) + string(certificate), "", ""},
-		{"one that the name does not matter to", "verify-ca", string(certificate), "", ""},
-		{"another authority", "verify-full", string(stranger), v1alpha1.ReasonDatabaseUnreachable, "certificate can not be verified"},
-		{"another authority, whatever the name", "verify-ca", string(stranger), v1alpha1.ReasonDatabaseUnreachable, "certificate can not be verified"},
-		{"only the operator's authorities", "verify-full", "", v1alpha1.ReasonDatabaseUnreachable, "certificate can not be verified"},
-		{"a mode that looks at no certificate", "require", string(certificate), v1alpha1.ReasonMalformedURL, "write sslmode=verify-full"},
-		{"a mode that may do without TLS", "prefer", string(certificate), v1alpha1.ReasonMalformedURL, "write sslmode=verify-full"},
-		{"no mode", "", string(certificate), v1alpha1.ReasonMalformedURL, "write sslmode=verify-full"},
-		{"no TLS", "disable", string(certificate), v1alpha1.ReasonMalformedURL, "write sslmode=verify-full"},
-		{"what is no certificate", "verify-full", string(key), v1alpha1.ReasonInvalidSpec, "spec.postgres.caBundle"},
+		{"an authority of the source's own", "verify-full", string(certificate), claims.Allowances{}, "", ""},
+		{"no mode", "", string(certificate), claims.Allowances{}, "", ""},
+		{"several, of which one has signed it", "verify-full", string(stranger) + string(certificate), claims.Allowances{}, "", ""},
+		{"one that the name does not matter to", "verify-ca", string(certificate), claims.Allowances{}, "", ""},
+		{"another authority", "verify-full", string(stranger), claims.Allowances{}, v1alpha1.ReasonDatabaseUnreachable, "certificate can not be verified"},
+		{"another authority, whatever the name", "verify-ca", string(stranger), claims.Allowances{}, v1alpha1.ReasonDatabaseUnreachable, "certificate can not be verified"},
+		{"only the operator's authorities", "verify-full", "", claims.Allowances{}, v1alpha1.ReasonDatabaseUnreachable, "certificate can not be verified"},
+		{"a mode that looks at no certificate", "require", string(certificate), insecure, v1alpha1.ReasonMalformedURL, "write sslmode=verify-full"},
+		{"a mode that may do without TLS", "prefer", string(certificate), insecure, v1alpha1.ReasonMalformedURL, "write sslmode=verify-full"},
+		{"no TLS", "disable", string(certificate), insecure, v1alpha1.ReasonMalformedURL, "write sslmode=verify-full"},
+		{"a mode that looks at no certificate, not allowed", "require", string(certificate), claims.Allowances{}, v1alpha1.ReasonInsecureConnection, "sslmode=require"},
+		{"a mode that may do without TLS, not allowed", "prefer", "", claims.Allowances{Passwords: true}, v1alpha1.ReasonInsecureConnection, "--allow-insecure-databases"},
+		{"no TLS, not allowed", "disable", "", claims.Allowances{}, v1alpha1.ReasonInsecureConnection, "spec.postgres.caBundle"},
+		{"whatever name, of the operator's authorities", "verify-ca", "", claims.Allowances{}, v1alpha1.ReasonInsecureConnection, "sslmode=verify-ca"},
+		{"a mode that looks at no certificate, allowed", "require", "", insecure, "", ""},
+		{"no TLS, allowed", "disable", "", insecure, "", ""},
+		{"what is no certificate", "verify-full", string(key), claims.Allowances{}, v1alpha1.ReasonInvalidSpec, "spec.postgres.caBundle"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			url := strings.Replace(without, "sslmode=disable", "sslmode="+test.sslmode, 1)
-			database, err := claims.Open(t.Context(), claims.Options{URL: url, Layout: v1alpha1.PostgresSource{CABundle: test.bundle}})
+			if test.sslmode == "" {
+				url = strings.Replace(without, "?sslmode=disable", "", 1)
+			}
+			database, err := claims.Open(t.Context(), claims.Options{URL: url, Allowed: test.allowed, Layout: v1alpha1.PostgresSource{CABundle: test.bundle}})
 			if err == nil {
 				database.Close()
 			}

@@ -90,7 +90,7 @@ func (d *Database) ofRun(ctx context.Context, runID, doing string, run func(pgx.
 	if err != nil {
 		return err
 	}
-	return classify(ctx, doing, d.transact(ctx, pgx.TxOptions{}, organizationID, runID, run))
+	return classify(ctx, doing, d.transact(ctx, "", organizationID, runID, run))
 }
 
 // recordRendered puts what is known of an artifact on record, if the attempt is the run's newest and the state as expected.

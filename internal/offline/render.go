@@ -13,6 +13,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/credentials"
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/outbound"
@@ -25,6 +26,8 @@ type Rendering struct {
 	Registry *exporters.Registry
 	// DatabaseURL of the application's database.
 	DatabaseURL string
+	// Databases are what the connection may do without.
+	Databases claims.Allowances
 	// Output is the directory for the files.
 	Output string
 	// Export is the name of one export, as NAME or NAMESPACE/NAME; empty is all of them.
@@ -60,7 +63,7 @@ func (v *Validation) Render(ctx context.Context, r Rendering) (map[string]pipeli
 	p := &pipeline.Pipeline{
 		Resolver: &references.Resolver{
 			Objects: v.Objects, Secrets: credentials.Secrets{API: v.Objects}, Outbound: policy,
-			Destinations: destinations.Settings{FilesystemRoot: output, SharedPaths: true, Unmarked: true}, Exporters: r.Registry,
+			Databases: r.Databases, Destinations: destinations.Settings{FilesystemRoot: output, SharedPaths: true, Unmarked: true}, Exporters: r.Registry,
 		},
 		Holder: "render", Program: "Ledgerport", ProgramVersion: r.ProgramVersion,
 	}

@@ -56,7 +56,7 @@ func databaseOf(t *testing.T, currencies map[string]string) string {
 		must(t, err)
 	}
 	must(t, conn.Close(t.Context()))
-	opened, err := claims.Open(t.Context(), claims.Options{URL: url})
+	opened, err := claims.Open(t.Context(), claims.Options{URL: url, Allowed: claims.Allowances{Insecure: true}})
 	must(t, err)
 	must(t, opened.Migrate(t.Context()))
 	opened.Close()
@@ -105,13 +105,14 @@ func TestWhatIsRenderedIsWhatTheNextRunDelivers(t *testing.T) {
 			operator := &pipeline.Pipeline{
 				Resolver: &references.Resolver{
 					Objects: valid.Objects, Secrets: credentials.Secrets{API: valid.Objects}, Outbound: loopback(t),
+					Databases:    claims.Allowances{Insecure: true}, // the server of a test speaks no TLS
 					Destinations: destinations.Settings{FilesystemRoot: delivered, SharedPaths: true, Unmarked: true}, Exporters: registry,
 				},
 				Holder: "test", SpoolDirectory: t.TempDir(), Program: "Ledgerport", ProgramVersion: "1.0",
 			}
 			for i, export := range exports {
 				rendering := offline.Rendering{
-					Registry: registry, DatabaseURL: database, Output: rendered, Export: export.Namespace + "/" + export.Name, ProgramVersion: "1.0",
+					Registry: registry, DatabaseURL: database, Databases: claims.Allowances{Insecure: true}, Output: rendered, Export: export.Namespace + "/" + export.Name, ProgramVersion: "1.0",
 					RunName: export.Name + "-29934120", RunUID: fmt.Sprintf("0b8f7d5e-6f3a-4f0e-9a53-%012d", i), Cutoff: approved, CreatedAt: approved.Add(time.Second),
 				}
 				outcomes, err := valid.Render(t.Context(), rendering)

@@ -33,6 +33,22 @@ type Validation struct {
 	Findings []Finding
 	// Exports among the objects, in the order of the files.
 	Exports []*v1alpha1.AccountingExport
+	// Sources among the objects, in the order of the files.
+	Sources []*v1alpha1.ClaimSource
+}
+
+// Source gives the source of a name, as NAME or NAMESPACE/NAME; without one it gives the only one.
+func (v *Validation) Source(name string) (*v1alpha1.ClaimSource, error) {
+	var found []*v1alpha1.ClaimSource
+	for _, source := range v.Sources {
+		if name == "" || name == source.Name || name == source.Namespace+"/"+source.Name {
+			found = append(found, source)
+		}
+	}
+	if len(found) != 1 {
+		return nil, fmt.Errorf("there are %d such ClaimSources in the files, and one is needed", len(found))
+	}
+	return found[0], nil
 }
 
 // validator gathers findings.
@@ -133,6 +149,8 @@ func (v *validator) report(findings ...Finding) { v.Findings = append(v.Findings
 // check looks at a resource as its reconciler does.
 func (v *validator) check(ctx context.Context, object client.Object, m *manifest) {
 	switch o := object.(type) {
+	case *v1alpha1.ClaimSource:
+		v.Sources = append(v.Sources, o)
 	case *v1alpha1.AccountingExport:
 		v.checkExport(ctx, o, m)
 	case *v1alpha1.ChartOfAccounts:

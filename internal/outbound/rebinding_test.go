@@ -30,7 +30,7 @@ func TestANameThatLeadsElsewhereASecondTimeReachesNothing(t *testing.T) {
 	_, hostKey := testsftp.NewKey(t)
 	reach := map[string]func(context.Context, *outbound.Policy) error{
 		"a database": func(ctx context.Context, p *outbound.Policy) error {
-			_, err := claims.Open(ctx, claims.Options{URL: fmt.Sprintf("postgres://app:s3cret@%s:%d/app?sslmode=disable", name, port), Dial: p.Dialer().DialContext})
+			_, err := claims.Open(ctx, claims.Options{Allowed: claims.Allowances{Insecure: true}, URL: fmt.Sprintf("postgres://app:s3cret@%s:%d/app?sslmode=disable", name, port), Dial: p.Dialer().DialContext})
 			return err
 		},
 		"a bucket": func(ctx context.Context, p *outbound.Policy) error {

@@ -106,7 +106,7 @@ func (c *cluster) exported(run string) []string {
 // accept is what a person does who has seen to the books: the ledger is another one, and both sources and exports may use it.
 func (c *cluster) accept() {
 	c.Helper()
-	database, err := claims.Open(c.Context(), claims.Options{URL: c.database})
+	database, err := claims.Open(c.Context(), claims.Options{URL: c.database, Allowed: claims.Allowances{Insecure: true}})
 	c.must(err)
 	defer database.Close()
 	ledger, err := database.AcceptLedger(c.Context(), true)
@@ -166,7 +166,7 @@ func TestDatabaseThatWasRestored(t *testing.T) {
 	t.Run("exports again once its ledger is renewed and accepted, and not before", func(t *testing.T) {
 		t.Parallel()
 		c := restored(t)
-		database, err := claims.Open(t.Context(), claims.Options{URL: c.database})
+		database, err := claims.Open(t.Context(), claims.Options{URL: c.database, Allowed: claims.Allowances{Insecure: true}})
 		c.must(err)
 		renewed, err := database.AcceptLedger(t.Context(), true)
 		database.Close()
@@ -226,7 +226,7 @@ func TestDatabaseThatWasRestored(t *testing.T) {
 		next := c.create("monthly", "next")
 		_, err := c.attempt(next, approvedUntil, nil)
 		refusedWith(t, err, v1alpha1.ReasonLedgerMoved, "4711", `"ledgerport ledger accept"`)
-		database, err := claims.Open(t.Context(), claims.Options{URL: s.database})
+		database, err := claims.Open(t.Context(), claims.Options{URL: s.database, Allowed: claims.Allowances{Insecure: true}})
 		c.must(err)
 		_, err = database.AcceptLedger(t.Context(), false)
 		database.Close()
@@ -262,7 +262,7 @@ func TestDatabaseOfAnotherCluster(t *testing.T) {
 			if state := s.state(string(begun.UID)); state != was {
 				t.Errorf("the run of the other cluster went from %s to %s", was, state)
 			}
-			database, err := claims.Open(t.Context(), claims.Options{URL: s.database})
+			database, err := claims.Open(t.Context(), claims.Options{URL: s.database, Allowed: claims.Allowances{Insecure: true}})
 			s.must(err)
 			_, err = database.HandOver(t.Context(), "", string(begun.UID), "here")
 			database.Close()

@@ -44,7 +44,7 @@ func (r *Resolver) connect(ctx context.Context, source *v1alpha1.ClaimSource) (*
 		return nil, err
 	}
 	database, err := claims.Open(ctx, claims.Options{
-		URL: string(found.Data[urlKey(source)]), Source: client.ObjectKeyFromObject(source).String(), Layout: source.Spec.Postgres, Dial: r.Outbound.Dialer().DialContext,
+		URL: string(found.Data[urlKey(source)]), Source: client.ObjectKeyFromObject(source).String(), Layout: source.Spec.Postgres, Allowed: r.Databases, Dial: r.Outbound.Dialer().DialContext,
 	})
 	return database, connectionFailure(v1alpha1.ConditionSourceReady, err)
 }
@@ -86,7 +86,7 @@ func (r *Resolver) OpenDestination(ctx context.Context, destination *v1alpha1.Ex
 // condition of what was to be opened.
 func connectionFailure(condition string, err error) error {
 	var failed *failure.Error
-	blamed := []v1alpha1.Reason{v1alpha1.ReasonLoginRefused, v1alpha1.ReasonMalformedURL, v1alpha1.ReasonMalformedKey}
+	blamed := []v1alpha1.Reason{v1alpha1.ReasonLoginRefused, v1alpha1.ReasonMalformedURL, v1alpha1.ReasonInsecureConnection, v1alpha1.ReasonMalformedKey}
 	if errors.As(err, &failed) && slices.Contains(blamed, failed.Reason) {
 		condition = v1alpha1.ConditionCredentialsReady
 	}

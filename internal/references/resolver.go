@@ -15,6 +15,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/credentials"
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/failure"
@@ -31,6 +32,8 @@ type Resolver struct {
 	Secrets credentials.Secrets
 	// AmbientCredentials lets a destination that names no credentials be written with the operator's own identity.
 	AmbientCredentials bool
+	// Databases are what connections to them may do without.
+	Databases claims.Allowances
 	// Destinations are the operator's own settings for destinations.
 	Destinations destinations.Settings
 	// Outbound says which hosts tenants may name.

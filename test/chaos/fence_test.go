@@ -14,6 +14,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters/builtin"
+	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/credentials"
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
@@ -112,6 +113,7 @@ func pipelineOf(t *testing.T, of tenant, database, exports string, hook failpoin
 	return &pipeline.Pipeline{
 		Resolver: &references.Resolver{
 			Objects: reader, Secrets: credentials.Secrets{API: reader},
+			Databases:    claims.Allowances{Insecure: true}, // the server of a test speaks no TLS
 			Destinations: destinations.Settings{FilesystemRoot: exports}, Exporters: builtin.Registry(), Outbound: policy,
 		},
 		Holder: t.Name(), SpoolDirectory: t.TempDir(), Program: "Ledgerport", ProgramVersion: "test", Failpoints: hook,

@@ -113,7 +113,7 @@ func TestTheTableOfTablesIsThatOfTheMigrations(t *testing.T) {
 	t.Parallel()
 	url := testdb.New(t)
 	migrate := command.New(builtin.Registry())
-	migrate.SetArgs([]string{"migrate", "--database-url", url})
+	migrate.SetArgs([]string{"migrate", "--allow-insecure-databases", "--database-url", url})
 	migrate.SetOut(t.Output())
 	must(t, migrate.ExecuteContext(t.Context()))
 	conn, err := pgx.Connect(t.Context(), url)

@@ -227,3 +227,14 @@ func (c *cluster) log(pod string) string {
 	c.must(err)
 	return string(content)
 }
+
+// flags adds flags of the operator's.
+func (c *cluster) flags(more ...string) {
+	c.Helper()
+	var manager appsv1.Deployment
+	c.must(c.client.Get(c.Context(), client.ObjectKey{Namespace: operatorNamespace, Name: "ledgerport-manager"}, &manager))
+	before := manager.DeepCopy()
+	container := &manager.Spec.Template.Spec.Containers[0]
+	container.Args = append(container.Args, more...)
+	c.must(c.client.Patch(c.Context(), &manager, client.MergeFrom(before)))
+}

@@ -53,6 +53,7 @@ func TestOperatorOnACluster(t *testing.T) {
 	t.Cleanup(func() { c.tidy() })
 	c.step("the operator is deployed, and available", func(c *cluster) {
 		c.make("deploy", "IMAGE="+required(c, "E2E_IMAGE"))
+		c.flags("--allow-insecure-databases") // the server of this test speaks no TLS
 		c.available(operatorNamespace, "ledgerport-manager")
 	})
 	c.step("without the External Secrets Operator a reference to an ExternalSecret says what is missing", func(c *cluster) {

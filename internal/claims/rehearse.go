@@ -1,0 +1,126 @@
+package claims
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+// rehearsalTime bounds a rehearsal: a pooler lets a session wait for a server that it does not have.
+const rehearsalTime = 5 * time.Second
+
+// Rehearse does in small what a run does, for an organisation that does not exist, and takes it back: two sessions at once that
+// share a snapshot, the query for claims, and a row in each table that a run writes. Whatever would end a run so ends the rehearsal
+// with the same reason.
+func (d *Database) Rehearse(ctx context.Context) error {
+	tables, err := d.layout(ctx)
+	if err != nil {
+		return err
+	}
+	known, err := d.identity(ctx, tables)
+	if err != nil {
+		return err
+	}
+	limited, cancel := context.WithTimeout(ctx, rehearsalTime)
+	r := &Reservation{database: d, known: known, tables: tables.rehearsed(), cancel: cancel}
+	defer r.Rollback() //nolint:contextcheck // it must work after the context's end
+	err = d.rehearse(limited, r, Attempt{
+		RunIdentity: RunIdentity{ID: "rehearsal-" + rand.Text(), Namespace: "ledgerport", Export: "rehearsal", Name: "rehearsal", OrganizationID: tables.nobody()},
+		Holder:      "rehearsal", Deadline: rehearsalTime, Series: "R", Cutoff: time.Unix(0, 0), Inputs: []byte("{}"),
+	})
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return failure.Transient(v1alpha1.ReasonUnsuitableSessions, nil,
+			"a run was rehearsed, and did not end within %s: it needs two sessions at once, and a pooler may have one server for both; let the pool of this user have four (default_pool_size of PgBouncer)", rehearsalTime)
+	}
+	return classify(ctx, "rehearsing a run", err)
+}
+
+// rehearsed is a layout whose query for claims gives none.
+func (l *layout) rehearsed() *layout {
+	rehearsed := *l
+	rehearsed.rehearsal = true
+	return &rehearsed
+}
+
+func (d *Database) rehearse(ctx context.Context, r *Reservation, attempt Attempt) error {
+	run := Run{RunIdentity: attempt.RunIdentity, State: StateStarted, Attempt: 1, Series: attempt.Series, Cutoff: attempt.Cutoff, Type: TypeExport}
+	r.binding = newBinding(run, run.Fence())
+	if err := r.begin(ctx, d); err != nil {
+		return d.secondSession(ctx, r, err)
+	}
+	if _, err := r.Next(ctx); !errors.Is(err, io.EOF) {
+		return err
+	}
+	if err := disown(ctx, r.tx, run.ID); err != nil {
+		return err
+	}
+	if _, err := start(ctx, r.tx, attempt); err != nil {
+		return err
+	}
+	for _, t := range r.known.changes {
+		if err := t.write(ctx, r.tx); err != nil {
+			return err
+		}
+	}
+	claim := ledger.Claim{ID: "-"}
+	if err := r.take(ctx, &ledger.Voucher{Series: run.Series, FiscalYear: 1, Number: r.NextNumber(1), ClaimID: claim.ID}); err != nil {
+		return err
+	}
+	if err := r.recorder.hold(ctx, claim.ID, &ledger.Hold{ClaimID: claim.ID, Reason: ledger.HoldUnmapped, Message: "-"}); err != nil {
+		return err
+	}
+	if _, err := r.Totals(ctx); err != nil {
+		return err
+	}
+	if err := r.dropSettledHolds(ctx); err != nil {
+		return err
+	}
+	if err := r.advanceNumbers(ctx); err != nil {
+		return err
+	}
+	return recordRendered(ctx, r.tx, r.fence, StateStarted, StateRendered, Rendered{Manifest: []byte("{}")})
+}
+
+// secondSession says why there is none, where the first one works.
+func (d *Database) secondSession(ctx context.Context, r *Reservation, err error) error {
+	var failed *failure.Error
+	switch {
+	case r.reader == nil && errors.As(err, &failed) && sqlState(failed.Cause) == stateTooManyConnections:
+		return failure.Transient(v1alpha1.ReasonUnsuitableSessions, nil,
+			"a run needs two sessions at once, and the server refused the second (SQLSTATE %s)%s", stateTooManyConnections, d.limits(ctx))
+	case r.reader != nil && (sqlState(err) == stateNoSnapshot || sqlState(err) == stateUndefinedObject):
+		return failure.Transient(v1alpha1.ReasonUnsuitableSessions, nil,
+			"the two sessions of a run share a snapshot, and the second does not know that of the first (SQLSTATE %s): they reach two servers; name the primary in the connection URL, and not what spreads sessions over replicas", sqlState(err))
+	}
+	return err
+}
+
+const (
+	stateNoSnapshot      = "22023"
+	stateUndefinedObject = "42704"
+)
+
+// limits tells what bounds the number of sessions, and how to raise it.
+func (d *Database) limits(ctx context.Context) (limits string) {
+	_ = d.reading(ctx, "looking up the limit of connections", func(tx pgx.Tx) error { // without it the reason says enough
+		var role, name string
+		var ofRole, ofDatabase, used int
+		if err := tx.QueryRow(ctx, `SELECT quote_ident(rolname), rolconnlimit, quote_ident(datname), datconnlimit, (SELECT count(*) FROM pg_stat_activity WHERE usename = current_user)
+			FROM pg_roles, pg_database WHERE rolname = current_user AND datname = current_database()`).Scan(&role, &ofRole, &name, &ofDatabase, &used); err != nil {
+			return err
+		}
+		limits = fmt.Sprintf("; it has %d of the %d that its role may have and the %d of the database (-1 is no limit); ALTER ROLE %s CONNECTION LIMIT 4, or ALTER DATABASE %s CONNECTION LIMIT -1, or raise max_connections",
+			used, ofRole, ofDatabase, role, name)
+		return nil
+	})
+	return limits
+}
