@@ -209,9 +209,10 @@ func (s *siege) heavyOptions(ctx context.Context, namespace string) error {
 		columns = append(columns, fmt.Sprintf(`{"name": "c%d", "value": %q}`, i, "("+nested+") ? 'x' : 'y'"))
 	}
 	options := &apiextensionsv1.JSON{Raw: []byte(`{"columns": [` + strings.Join(columns, ", ") + `]}`)}
+	exporter := taking(options.Raw).Type()
 	for i := range 31 {
 		export := dueExport(namespace, fmt.Sprintf("export-%d", i), organization)
-		export.Spec.Exporter = v1alpha1.ExporterSpec{Type: "csv", Options: options}
+		export.Spec.Exporter = v1alpha1.ExporterSpec{Type: exporter, Options: options}
 		err = errors.Join(err, s.create(ctx, export))
 	}
 	heavy := &v1alpha1.ChartOfAccounts{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "heavy"}, Spec: chart()}
