@@ -142,7 +142,6 @@ func (d *Database) reading(ctx context.Context, doing string, read func(pgx.Tx) 
 	if err != nil {
 		return err
 	}
-	defer meterOf(conn).record()()
 	tx, err := begin(ctx, conn, pgx.ReadCommitted, pgx.ReadOnly)
 	if err != nil {
 		return classify(ctx, doing, err)

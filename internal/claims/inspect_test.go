@@ -71,7 +71,7 @@ func TestInspect_SaysOfEveryColumnWhatIsWrong(t *testing.T) {
 		},
 		"a domain over a domain over an array": {
 			change: `CREATE DOMAIN many AS text[]; CREATE DOMAIN more AS many; ALTER TABLE claims ALTER claimant_id TYPE more USING ARRAY[claimant_id]`,
-			reason: v1alpha1.ReasonColumnMismatch, says: []string{"claims.claimant_id is more and must be text"},
+			reason: v1alpha1.ReasonColumnMismatch, says: []string{"claims.claimant_id is public.more and must be text"},
 		},
 		"lines that name their claim in another way": {
 			change: `ALTER TABLE claim_lines DROP CONSTRAINT claim_lines_claim_id_fkey; ALTER TABLE claim_lines ALTER claim_id TYPE text`,

@@ -122,6 +122,7 @@ func (d *Database) HandOver(ctx context.Context, from, runID, to string) (runs i
 // Unfinished returns the runs that have not ended, oldest first.
 func (d *Database) Unfinished(ctx context.Context) (runs []Run, err error) {
 	err = d.reading(ctx, "reading the unfinished runs", func(tx pgx.Tx) error {
+		defer meterOf(tx.Conn()).record()()
 		rows, _ := tx.Query(ctx, `SELECT `+runColumns+` FROM ledgerport.runs WHERE state NOT IN ('committed', 'released') ORDER BY started_at LIMIT 1000`) // the error comes with the rows
 		runs, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Run, error) { return scanRun(row) })
 		return err

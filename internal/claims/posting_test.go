@@ -114,7 +114,7 @@ func TestPosting_IsOnRecordVoucherByVoucher(t *testing.T) {
 		State: claims.VoucherAcknowledged, Reference: "ref-0003", Message: "closed period",
 	}
 	acknowledged := p.all(claims.VoucherAcknowledged)
-	acknowledged[0].SentAt = time.Time{}
+	acknowledged[0].SentAt, acknowledged[0].SentAgo = time.Time{}, 0
 	if !reflect.DeepEqual(acknowledged, []claims.PostedVoucher{want}) {
 		t.Errorf("acknowledged: %+v", acknowledged)
 	}
