@@ -34,6 +34,8 @@ func (s *fileServer) Check(ctx context.Context, directory string) (checked Check
 		made, err := makeRemoteDirectories(client, at)
 		if err == nil {
 			err = s.tryOutIn(ctx, client, at)
+		} else {
+			err = s.explain(client, err, 0)
 		}
 		for i := len(made) - 1; i >= 0; i-- { // another one may have a file in it by now, which keeps it
 			_ = client.RemoveDirectory(made[i])
@@ -55,11 +57,14 @@ func makeRemoteDirectories(client *remoteFiles, name string) (made []string, err
 	if made, err = makeRemoteDirectories(client, path.Dir(name)); err != nil {
 		return made, err
 	}
-	if err := client.Mkdir(name); err == nil {
+	refused := client.Mkdir(name)
+	if refused == nil {
 		return append(made, name), nil
 	}
-	_, err = client.Stat(name) // another one was faster
-	return made, err
+	if _, err = client.Stat(name); errors.Is(err, fs.ErrNotExist) {
+		return made, refused
+	}
+	return made, err // another one was faster
 }
 
 func (s *fileServer) tryOutIn(ctx context.Context, client *remoteFiles, at string) error {
