@@ -91,11 +91,12 @@ func TestProgramsBalanceClaimsInForeignCurrencies(t *testing.T) {
 
 // anyClaim draws a claim of one to five lines in one of five currencies.
 func anyClaim(t *rapid.T) *ledger.Claim {
-	claim := &ledger.Claim{ClaimantID: "0042", Currency: rapid.SampledFrom([]string{"SEK", "EUR", "JPY", "KWD", "IDR"}).Draw(t, "currency"), Description: "Any"}
+	approved := conformance.Batch(conformance.Books("SEK"), nil).Cutoff.AddDate(0, 0, -1)
+	claim := &ledger.Claim{ClaimantID: "0042", ApprovedAt: approved, Currency: rapid.SampledFrom([]string{"SEK", "EUR", "JPY", "KWD", "IDR"}).Draw(t, "currency"), Description: "Any"}
 	for number := 1; number <= rapid.IntRange(1, 5).Draw(t, "lines"); number++ {
 		gross := rapid.Int64Range(-1_000_000, 1_000_000).Draw(t, "gross")
 		line := ledger.Line{
-			Number: number, ExpenseDate: conformance.Batch(conformance.Books("SEK"), nil).Cutoff.AddDate(0, 0, -1),
+			Number: number, ExpenseDate: approved,
 			Category: rapid.SampledFrom([]string{"travel", "dinner", "parking"}).Draw(t, "category"),
 			Gross:    fmt.Sprint(gross), Tax: fmt.Sprint(gross / 5),
 		}

@@ -89,15 +89,16 @@ func TestFilesOfAnyClaimsAreValid(t *testing.T) {
 	books := conformance.Books("NOK")
 	books.Rounding.Limit = "1000"
 	text := rapid.OneOf(rapid.StringMatching(`[A-Za-z0-9åæé€ <>&'"/;-]{1,300}`), rapid.StringMatching(`[ -~\x{a0}-\x{2ff}\x{4e00}-\x{4fff}\x{1f300}-\x{1f5ff}]{1,80}`))
+	approved := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	claims := rapid.Custom(func(t *rapid.T) *ledger.Claim {
-		claim := &ledger.Claim{ClaimantID: text.Draw(t, "claimant"), Currency: rapid.SampledFrom([]string{"NOK", "EUR", "JPY", "KWD"}).Draw(t, "currency"), Description: text.Draw(t, "text")}
+		claim := &ledger.Claim{ApprovedAt: approved, ClaimantID: text.Draw(t, "claimant"), Currency: rapid.SampledFrom([]string{"NOK", "EUR", "JPY", "KWD"}).Draw(t, "currency"), Description: text.Draw(t, "text")}
 		if strings.TrimSpace(claim.ClaimantID) == "" {
 			claim.ClaimantID = "7"
 		}
 		for number := 1; number <= rapid.IntRange(1, 4).Draw(t, "lines"); number++ {
 			gross := rapid.Int64Range(-1_000_000, 1_000_000).Draw(t, "gross")
 			line := ledger.Line{
-				Number: number, ExpenseDate: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC).AddDate(0, 0, -rapid.IntRange(0, 900).Draw(t, "days")),
+				Number: number, ExpenseDate: approved.AddDate(0, 0, -rapid.IntRange(0, 900).Draw(t, "days")),
 				Category: rapid.SampledFrom([]string{"travel", "dinner", "parking"}).Draw(t, "category"), Description: text.Draw(t, "line"),
 				Gross: fmt.Sprint(gross), Tax: fmt.Sprint(gross / 5), Dimensions: map[string]string{"project": text.Draw(t, "project")},
 			}
