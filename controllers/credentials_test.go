@@ -188,7 +188,7 @@ func TestCredentialsThatAreNotReadyAreNamed(t *testing.T) {
 			external := w.externalSecret("portal", "portal-login")
 			w.create(external)
 			w.unsynced(external, "\x1b[31msealed\r\n"+strings.Repeat("x", 1<<20))
-		}, reason: v1alpha1.ReasonExternalSecretNotReady, words: []string{" [31msealed  xxx", "…"}},
+		}, reason: v1alpha1.ReasonExternalSecretNotReady, words: []string{`SecretSyncedError: \x1b[31msealed  xxx`, "…"}},
 		{name: "no credentials at all", change: func(export *v1alpha1.AccountingExport) { export.Spec.Credentials = nil },
 			reason: v1alpha1.ReasonCredentialsRequired, words: []string{"portal", "pass-word"}, stalled: true},
 	}
