@@ -124,10 +124,10 @@ func TestRunsThatWereAppliedAgainTakeNoRealOnesPlace(t *testing.T) {
 		run.Status.CompletedAt, run.Status.Recovered = &metav1.Time{Time: noon.Add(time.Duration(minutes) * time.Minute)}, recovered
 		return run
 	}
-	real := []v1alpha1.ExportRun{at(runIn("a", v1alpha1.RunSucceeded), 0, false), at(runIn("b", v1alpha1.RunFailed), 1, false)}
+	ended := []v1alpha1.ExportRun{at(runIn("a", v1alpha1.RunSucceeded), 0, false), at(runIn("b", v1alpha1.RunFailed), 1, false)}
 	told := func(runs ...v1alpha1.ExportRun) *v1alpha1.AccountingExport {
 		export := &v1alpha1.AccountingExport{}
-		summarize(export, real)
+		summarize(export, ended)
 		slices.SortFunc(runs, olderFirst)
 		summarize(export, runs)
 		return export
@@ -141,7 +141,7 @@ func TestRunsThatWereAppliedAgainTakeNoRealOnesPlace(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if export := told(append(applied, real...)...); export.Status.LastRun.Name != "b" || export.Status.LastSuccessfulRun.Name != "a" {
+			if export := told(append(applied, ended...)...); export.Status.LastRun.Name != "b" || export.Status.LastSuccessfulRun.Name != "a" {
 				t.Errorf("the last run is %s, and the last successful one %s", export.Status.LastRun.Name, export.Status.LastSuccessfulRun.Name)
 			}
 			if export := told(applied...); export.Status.LastRun.Name != "b" || export.Status.LastSuccessfulRun.Name != "a" {

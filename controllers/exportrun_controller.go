@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -327,15 +326,6 @@ func (r *ExportRunReconciler) tellRefused(run *v1alpha1.ExportRun, err error) (c
 	}
 	conditions{&run.Status.Conditions, run.Generation}.failed(refused)
 	return ctrl.Result{RequeueAfter: wait}, nil
-}
-
-// siblings are the runs of the export of a run, itself among them, as they took their turns. They are the cache's own, to be
-// read only: there may be very many.
-func (r *ExportRunReconciler) siblings(ctx context.Context, run *v1alpha1.ExportRun) ([]v1alpha1.ExportRun, error) {
-	var runs v1alpha1.ExportRunList
-	err := r.Client.List(ctx, &runs, client.InNamespace(run.Namespace), client.MatchingFields{exportIndex: run.Spec.ExportRef.Name}, client.UnsafeDisableDeepCopy)
-	slices.SortFunc(runs.Items, olderFirst)
-	return runs.Items, err
 }
 
 // orphaned waits for the export to appear; a run that is being deleted does not wait.

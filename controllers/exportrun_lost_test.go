@@ -145,7 +145,8 @@ func TestNextRunIsSuspectToo(t *testing.T) {
 				return
 			}
 			begin(run, "a process that ends", v1alpha1.NamespacedReference{}, noon)
-			if lose(run, exportWithRetries(3), noon); run.Status.Phase != v1alpha1.RunReleasing {
+			lose(run, exportWithRetries(3), noon)
+			if run.Status.Phase != v1alpha1.RunReleasing {
 				t.Errorf("after it was lost once it is %s, want that it gives its claims back", run.Status.Phase)
 			}
 		})

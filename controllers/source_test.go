@@ -20,11 +20,11 @@ import (
 )
 
 // moved makes the export take its claims from another database, which has some of its own, and gives that one's world.
-func (w *world) moved(claims int) *world {
+func (w *world) moved(count int) *world {
 	w.Helper()
 	other := &world{T: w.T, namespace: w.namespace, organization: w.organization, database: testdb.New(w.T)}
 	other.sql(application.CreateTables)
-	other.fill(claims)
+	other.fill(count)
 	secret, source := other.secret(), other.source()
 	secret.Name, source.Name = "other-db", "other"
 	source.Spec.Postgres.ConnectionSecretRef.Name = secret.Name

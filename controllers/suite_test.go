@@ -285,11 +285,11 @@ func (w *world) count(query string, args ...any) (n int64) {
 }
 
 // fill puts approved claims of the test's organisation into its database.
-func (w *world) fill(claims int) {
+func (w *world) fill(count int) {
 	w.Helper()
 	w.sql(func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := application.Fill(ctx, conn, application.Content{
-			OrganizationID: w.organization, Claims: claims, Seed: 1,
+			OrganizationID: w.organization, Claims: count, Seed: 1,
 			ApprovedFrom: approvedUntil.AddDate(0, -1, 0), ApprovedTo: approvedUntil,
 		})
 		return err

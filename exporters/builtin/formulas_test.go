@@ -112,7 +112,7 @@ func decoded(file conformance.File) string {
 	return string(bytes.TrimPrefix(file.Content, []byte("\ufeff")))
 }
 
-var amount = regexp.MustCompile(`^-?[0-9]+([.,][0-9]+)?$`)
+var amount = regexp.MustCompile(`^-?\d+([.,]\d+)?$`)
 
 // formulaIn returns a cell that a spreadsheet would run, if there is one. It knows quotes or does not, and leaves out what is not
 // seen. An amount, alone or with more cells of the file behind it, is none.

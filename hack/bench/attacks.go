@@ -110,11 +110,11 @@ func flood(connection net.Conn, first, rest pgproto3.BackendMessage) {
 }
 
 // sources makes claim sources at one server.
-func (s *siege) sources(ctx context.Context, namespace, url string, n int) error {
+func (s *siege) sources(ctx context.Context, namespace, server string, n int) error {
 	for i := range n {
 		meta := metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("source-%d", i)}
 		err := s.create(ctx,
-			&corev1.Secret{ObjectMeta: meta, StringData: map[string]string{"url": url}},
+			&corev1.Secret{ObjectMeta: meta, StringData: map[string]string{"url": server}},
 			&v1alpha1.ClaimSource{ObjectMeta: meta, Spec: v1alpha1.ClaimSourceSpec{Postgres: v1alpha1.PostgresSource{
 				ConnectionSecretRef: &v1alpha1.SecretKeyReference{Name: meta.Name, Key: "url"},
 			}}})

@@ -55,7 +55,7 @@ const sameRows = `COPY (
 
 // measureHere measures one exporter: a COPY, the pipeline, a COPY again. The COPY is that of the tables' owner, also where the
 // pipeline is bound by row-level security.
-func measureHere(ctx context.Context, exporter, database string, claims int, bound bool) error {
+func measureHere(ctx context.Context, exporter, database string, count int, bound bool) error {
 	login, err := reset(ctx, database, bound)
 	if err != nil {
 		return err
@@ -76,8 +76,8 @@ func measureHere(ctx context.Context, exporter, database string, claims int, bou
 		return err
 	}
 	const fewHeld = 50 // one in so many claims: a refund, say, that can not be paid
-	if outcome.Result.Claims < int64(claims-claims/fewHeld) {
-		return fmt.Errorf("%d of %d claims were exported", outcome.Result.Claims, claims)
+	if outcome.Result.Claims < int64(count-count/fewHeld) {
+		return fmt.Errorf("%d of %d claims were exported", outcome.Result.Claims, count)
 	}
 	peak, err := environment.PeakRSS(os.Getpid())
 	if err != nil {

@@ -156,7 +156,7 @@ func TestColumnsMayHaveAnyName(t *testing.T) {
 			layout.Lines.Columns[lineKeys[i]] = v1alpha1.ColumnName(name)
 		}
 		f.sql(`INSERT INTO ` + layout.Claims.Table + ` VALUES ('1', 'acme', 'E1', 'n', 'i', 'NOK', '2026-10-01', 'b', 'd', 'approved'), ('2', 'acme', 'E1', 'n', 'i', 'NOK', NULL, 'b', 'd', 'approved')`)
-		f.sql(`INSERT INTO ` + layout.Lines.Table + ` VALUES ('1', 1, '2026-10-01', 'travel', 'd', 100, 0, '', 'NOK', NULL, NULL, '{}', 1, 'u', 'r')`)
+		f.sql(`INSERT INTO ` + layout.Lines.Table + ` VALUES ('1', 1, '2026-10-01', 'travel', 'd', 100, 0, '', 'NOK', NULL, NULL, '{}', 1, 'u', 'r')`) //nolint:dupword // two columns
 		database := f.openSource("acme/claims", layout)
 		found, err := database.Inspect(t.Context())
 		f.must(err)

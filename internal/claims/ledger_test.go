@@ -101,7 +101,7 @@ func TestLedger(t *testing.T) {
 			t.Errorf("renewed it is %+v, %v", renewed, err)
 		}
 	})
-	t.Run("of a server that does not say which it is is not compared", func(t *testing.T) {
+	t.Run("of a server that does not identify itself is not compared", func(t *testing.T) {
 		t.Parallel()
 		f := newFixture(t, applicationTables)
 		role := testdb.Operator(t, f.url, "role.sql", "migrated.sql")

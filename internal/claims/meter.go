@@ -119,7 +119,7 @@ func (m *meter) begin() error {
 	}
 	forNobody := kind == 'N' || kind == 'A' || kind == 'S' && !m.reported(body) // as notices and notifications are
 	if m.err = m.refuse(kind, body, forNobody); m.err != nil {
-		return nil
+		return nil //nolint:nilerr // what came before it is read first
 	}
 	switch {
 	case forNobody:

@@ -24,8 +24,8 @@ func (f *fixture) migrateTo(version int64) {
 // exportedBefore records a committed run of a ClaimSource as the schema before claim tables did.
 func (f *fixture) exportedBefore(run, organization, source string, ids ...string) {
 	f.Helper()
-	f.sql(`INSERT INTO ledgerport.runs (id, namespace, export, name, organization_id, series, state, attempt, holder, deadline, cutoff, inputs, committed_at)
-		VALUES ($1, 'acme', 'monthly', $1, $2, 'E', 'committed', 1, 'pod', now(), now(), $3, now())`, run, organization, `{"source": "`+source+`"}`)
+	f.sql(`INSERT INTO ledgerport.runs (id, namespace, export, name, organization_id, series, state, attempt, holder, deadline, inputs, cutoff, committed_at)
+		SELECT $1, 'acme', 'monthly', $1, $2, 'E', 'committed', 1, 'pod', at, $3::json, at, at FROM (SELECT now() AS at) moment`, run, organization, `{"source": "`+source+`"}`)
 	for i, id := range ids {
 		f.sql(`INSERT INTO ledgerport.exported_claims (organization_id, claim_id, run_id, position, fiscal_year, voucher_number) VALUES ($1, $2, $3, $4::int, 2026, $4::int)`,
 			organization, id, run, i+1)

@@ -20,7 +20,7 @@ import (
 
 // Allowances are what the administrator lets connections to databases do without.
 type Allowances struct {
-	// Insecure connections go to a server whose certificate is not verified, or without TLS, and log in in whatever way the server wants.
+	// Insecure connections go to a server whose certificate is not verified, or without TLS, and log in as the server wants.
 	Insecure bool
 	// Passwords may be sent as they are, or as MD5, to a server whose certificate is verified.
 	Passwords bool

@@ -188,7 +188,7 @@ func (b *bucket) notFound(ctx context.Context, key string) error {
 	return b.failure(ctx, err)
 }
 
-// Remove implements Destination. Where there is nothing nothing is asked for: in a bucket with versions that would leave a mark.
+// Remove implements Destination. It asks for nothing if the object does not exist: in a bucket with versions that would leave a mark.
 func (b *bucket) Remove(ctx context.Context, key string, object Object) error {
 	found, err := b.Stat(ctx, key)
 	if errors.Is(err, ErrNotFound) {

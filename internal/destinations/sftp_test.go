@@ -370,7 +370,7 @@ func TestAnSFTPServerThatStopsAnsweringIsLeftWhenTheContextEnds(t *testing.T) {
 		after int64
 		call  func(context.Context, destinations.Destination) error
 	}{
-		{"at the first word", 0, func(ctx context.Context, d destinations.Destination) error { return check(ctx, d) }},
+		{"at the first word", 0, check},
 		{"in the middle of a file", 2 << 20, func(ctx context.Context, d destinations.Destination) error {
 			return d.Put(ctx, key, describe(content), strings.NewReader(content))
 		}},

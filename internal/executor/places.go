@@ -132,7 +132,8 @@ func (p *places) withdraw(s *seat) {
 // release gives the place of a seat back.
 func (p *places) release(s *seat) {
 	delete(p.taken, s)
-	if p.used[s.namespace]--; p.used[s.namespace] == 0 {
+	p.used[s.namespace]--
+	if p.used[s.namespace] == 0 {
 		delete(p.used, s.namespace)
 	}
 }

@@ -106,7 +106,8 @@ func (o *order) next() int {
 func (o *order) done(item reconcile.Request) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.working[item.Namespace]--; o.working[item.Namespace] == 0 {
+	o.working[item.Namespace]--
+	if o.working[item.Namespace] == 0 {
 		delete(o.working, item.Namespace)
 	}
 }

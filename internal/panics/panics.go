@@ -20,7 +20,7 @@ type Error struct {
 func (e *Error) Error() string { return "panic: " + e.Kind }
 
 // Catch catches a panic into an error. It must be deferred itself: defer panics.Catch(&err). Every goroutine needs its own.
-func Catch(err *error) {
+func Catch(err *error) { //nolint:gocritic // a deferred function can set a result only so
 	value := recover()
 	if value == nil {
 		return

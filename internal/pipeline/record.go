@@ -28,7 +28,7 @@ const maxPlainText = 4096
 
 var (
 	oneWord = regexp.MustCompile(`^[A-Z][A-Za-z0-9]{0,63}$`)
-	decimal = regexp.MustCompile(`^-?[0-9]{1,19}(\.[0-9]{1,4})?$`)
+	decimal = regexp.MustCompile(`^-?\d{1,19}(\.\d{1,4})?$`)
 )
 
 // inputsOf reads the inputs that are on record of a run.

@@ -3,7 +3,6 @@ package pipeline_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 
@@ -116,7 +115,7 @@ func TestAReleaseHasItsOwnDeadline(t *testing.T) {
 		t.Errorf("the record has not the deadline of a release (%s): %v", recorded, err)
 	}
 	_, err = s.attempt(short, nil)
-	if failed := failure.From(err); failed.Reason != v1alpha1.ReasonDeadlineExceeded || !strings.Contains(failed.Message, fmt.Sprint(short.Deadline)) {
+	if failed := failure.From(err); failed.Reason != v1alpha1.ReasonDeadlineExceeded || !strings.Contains(failed.Message, short.Deadline.String()) {
 		t.Errorf("an attempt of %s ended with %s: %s", short.Deadline, failed.Reason, failed.Message)
 	}
 }
