@@ -308,7 +308,7 @@ func TestWhatATenantHasWrittenReachesNoStatus(t *testing.T) {
 		"a location of another run":           `location = replace(location, 'monthly-1/', 'monthly-2/')`,
 		"a location elsewhere":                `location = 'file:///etc/passwd'`,
 		"inputs that are none":                `inputs = '[]'`,
-		"inputs with a zone that is a path":   `inputs = jsonb_set(inputs::jsonb, '{timeZone}', '"../../etc/passwd"')`,
+		"inputs with a zone of a terminal":    `inputs = jsonb_set(inputs::jsonb, '{timeZone}', to_jsonb(E'\x1b[31m'::text))`,
 		"inputs whose place a terminal obeys": `inputs = jsonb_set(inputs::jsonb, '{destinationPlace}', to_jsonb(E'\x1b[31m'::text))`,
 		"names that are those of another run": `name = 'monthly-2'`,
 		"a namespace that is another's":       `namespace = 'victim'`,

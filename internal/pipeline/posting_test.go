@@ -170,7 +170,7 @@ func (o *office) exported(runID string) []string {
 func (o *office) manifestAndReceipt(name string) (manifest pipeline.Manifest, receipt []string) {
 	o.Helper()
 	files := o.files()
-	directory := path.Join("books", "acme", "monthly", name)
+	directory := path.Join("acme", "books", "acme", "monthly", name)
 	o.must(json.Unmarshal([]byte(files[path.Join(directory, "manifest.json")].content), &manifest))
 	return manifest, strings.Split(strings.TrimSpace(files[path.Join(directory, "receipt.jsonl")].content), "\n")
 }
