@@ -11,9 +11,11 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	apischema "k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
 )
 
-// Objects are resources from files. It is a client.Reader that can not list.
+// Objects are resources from files. It is a client.Reader that lists nothing but runs, of which there are none.
 type Objects struct {
 	byKey map[objectKey]client.Object
 }
@@ -34,9 +36,12 @@ func (o *Objects) Get(_ context.Context, key client.ObjectKey, into client.Objec
 	return nil
 }
 
-// List implements client.Reader.
-func (o *Objects) List(context.Context, client.ObjectList, ...client.ListOption) error {
-	return errors.New("resources in files can not be listed")
+// List implements client.Reader. A run is what a cluster has seen, which no file has.
+func (o *Objects) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
+	if _, runs := list.(*v1alpha1.ExportRunList); runs {
+		return nil
+	}
+	return errors.New("resources in files cannot be listed")
 }
 
 // Put adds an object, or takes another's place.

@@ -166,7 +166,7 @@ func TestALimitRendersTheBeginning(t *testing.T) {
 	t.Parallel()
 	valid, _, currencies := sample(t, "csv")
 	rendering := offline.Rendering{
-		Registry: builtin.Registry(), DatabaseURL: databaseOf(t, currencies), Export: "acme/monthly",
+		Registry: builtin.Registry(), DatabaseURL: databaseOf(t, currencies), Databases: claims.Allowances{Insecure: true}, Export: "acme/monthly",
 		RunUID: "0b8f7d5e-6f3a-4f0e-9a53-0e4c1d2b3a49", Cutoff: approved, CreatedAt: approved,
 	}
 	var contents []string
