@@ -65,7 +65,7 @@ func (v *Validation) Render(ctx context.Context, r Rendering) (map[string]pipeli
 			Objects: v.Objects, Secrets: credentials.Secrets{API: v.Objects}, Outbound: policy,
 			Databases: r.Databases, Destinations: destinations.Settings{FilesystemRoot: output, SharedPaths: true, Unmarked: true}, Exporters: r.Registry,
 		},
-		Holder: "render", Program: "Ledgerport", ProgramVersion: r.ProgramVersion,
+		Holder: "render", Program: "Ledgerport", ProgramVersion: r.ProgramVersion, Candid: true,
 	}
 	outcomes := map[string]pipeline.Outcome{}
 	for _, export := range v.Exports {

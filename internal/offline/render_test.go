@@ -188,3 +188,16 @@ func TestALimitRendersTheBeginning(t *testing.T) {
 		t.Error("an export that is not in the files is rendered")
 	}
 }
+
+// TestWhoRendersIsToldWhatIsWrong has a source and a destination in namespaces that are not the export's.
+func TestWhoRendersIsToldWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	valid, _, _ := sample(t, "csv")
+	_, err := valid.Render(t.Context(), offline.Rendering{
+		Registry: builtin.Registry(), DatabaseURL: "postgres://ledgerport:x@127.0.0.1:1/claims?sslmode=disable", Output: t.TempDir(), Export: "acme/monthly",
+		RunUID: "0b8f7d5e-6f3a-4f0e-9a53-0e4c1d2b3a49", Cutoff: approved, CreatedAt: approved,
+	})
+	if err == nil || !strings.Contains(err.Error(), "sslmode=disable") || !strings.Contains(err.Error(), "--allow-insecure-databases") {
+		t.Errorf("%v; want what the URL says, and the flag that allows it", err)
+	}
+}
