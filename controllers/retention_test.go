@@ -129,7 +129,9 @@ func TestRunWhoseArtifactCanNotBeRemovedWaitsAndSaysSo(t *testing.T) {
 func TestArtifactOfARunIsKeptWhereItsExportDeliversElsewhere(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	first := w.history(w.destination())
+	destination := w.destination()
+	destination.Spec.Retention.Artifacts = v1alpha1.DeleteArtifacts // so that the run waits for the removal
+	first := w.history(destination)
 	elsewhere := w.destination()
 	elsewhere.Name, elsewhere.Spec.Filesystem.Path = "elsewhere", "elsewhere"
 	elsewhere.Spec.Retention.Artifacts = v1alpha1.DeleteArtifacts
