@@ -86,9 +86,12 @@ func (d *Database) anOrganization(ctx context.Context) (organizationID string, e
 	return organizationID, err
 }
 
-// nobody is an organisation that does not exist, as the column of organisations can have it.
-func (l *layout) nobody() string {
-	switch l.claims.columns["organizationID"].typeName {
+// nobody is an organisation that does not exist.
+func (l *layout) nobody() string { return l.none("organizationID") }
+
+// none is a value of a column of claims that no claim has, as the type of the column can have it.
+func (l *layout) none(column string) string {
+	switch l.claims.columns[column].typeName {
 	case "uuid":
 		return string(uuid.NewUUID())
 	case "int2":

@@ -3,9 +3,11 @@ package claims
 import (
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -18,9 +20,13 @@ import (
 // rehearsalTime bounds a rehearsal: a pooler lets a session wait for a server that it does not have.
 const rehearsalTime = 5 * time.Second
 
+// rehearsalPatience is how long a rehearsal waits for a lock.
+const rehearsalPatience = 500 * time.Millisecond
+
 // Rehearse does in small what a run does, for an organisation that does not exist, and takes it back: two sessions at once that
 // share a snapshot, the query for claims, and a row in each table that a run writes. Whatever would end a run so ends the rehearsal
-// with the same reason.
+// with the same reason. No run waits for it, or fails by it: its keys are random, and it changes no row that is there. Nor does it
+// fail by a run: where it would have to wait it gives up.
 func (d *Database) Rehearse(ctx context.Context) error {
 	tables, err := d.layout(ctx)
 	if err != nil {
@@ -31,17 +37,52 @@ func (d *Database) Rehearse(ctx context.Context) error {
 		return err
 	}
 	limited, cancel := context.WithTimeout(ctx, rehearsalTime)
-	r := &Reservation{database: d, known: known, tables: tables.rehearsed(), cancel: cancel}
+	r := &Reservation{database: d, known: known.rehearsed(), tables: tables.rehearsed(), cancel: cancel}
 	defer r.Rollback() //nolint:contextcheck // it must work after the context's end
+	id := "rehearsal-" + rand.Text()
 	err = d.rehearse(limited, r, Attempt{
-		RunIdentity: RunIdentity{ID: "rehearsal-" + rand.Text(), Namespace: "ledgerport", Export: "rehearsal", Name: "rehearsal", OrganizationID: tables.nobody()},
-		Holder:      "rehearsal", Deadline: rehearsalTime, Series: "R", Cutoff: time.Unix(0, 0), Inputs: []byte("{}"),
+		RunIdentity: RunIdentity{ID: id, Namespace: "ledgerport", Export: "rehearsal", Name: "rehearsal", OrganizationID: tables.nobody()},
+		Holder:      "rehearsal", Deadline: rehearsalTime, Series: id, Cutoff: time.Unix(0, 0), Inputs: []byte("{}"),
 	})
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		return failure.Transient(v1alpha1.ReasonUnsuitableSessions, nil,
 			"a run was rehearsed, and did not end within %s: it needs two sessions at once, and a pooler may have one server for both; let the pool of this user have four (default_pool_size of PgBouncer)", rehearsalTime)
 	}
+	if contended(err) {
+		return nil
+	}
 	return classify(ctx, "rehearsing a run", err)
+}
+
+// contended reports whether a statement gave way to another session. That is no fault of the database: a run would wait, or try again.
+func contended(err error) bool {
+	switch sqlState(err) {
+	case stateLockNotAvailable, stateSerialization, stateDeadlock, stateUniqueViolation:
+		return true
+	}
+	return false
+}
+
+// rehearsed is an identity under which nothing is on record, in place of rows that a run may be about to write.
+func (found identity) rehearsed() identity {
+	const above = 1 << 30 // far beyond the ids of tables, which count them
+	var random [4]byte
+	_, _ = rand.Read(random[:]) // it never fails
+	found.id = int32(above | binary.BigEndian.Uint32(random[:])>>2)
+	found.changes = slices.Clone(found.changes)
+	for i := range found.changes {
+		found.changes[i].ID = found.id
+	}
+	return found
+}
+
+// patience lets a transaction of a rehearsal wait for no lock for long.
+func (r *Reservation) patience(ctx context.Context, tx pgx.Tx) error {
+	if !r.tables.rehearsal {
+		return nil
+	}
+	_, err := tx.Exec(ctx, fmt.Sprintf("SET LOCAL lock_timeout = %d", rehearsalPatience.Milliseconds()))
+	return err
 }
 
 // rehearsed is a layout whose query for claims gives none.
@@ -71,7 +112,7 @@ func (d *Database) rehearse(ctx context.Context, r *Reservation, attempt Attempt
 			return err
 		}
 	}
-	claim := ledger.Claim{ID: "-"}
+	claim := ledger.Claim{ID: r.tables.none("id")}
 	if err := r.take(ctx, &ledger.Voucher{Series: run.Series, FiscalYear: 1, Number: r.NextNumber(1), ClaimID: claim.ID}); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/hack/environment"
 	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/ledger"
 	"github.com/ledgerport/ledgerport/test/testdb"
 )
 
@@ -60,6 +62,53 @@ func TestCheck_FailsWhereARunWould(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestCheck_AndRunsKeepOutOfEachOthersWay holds what a run holds until it commits, or what a person locks, while a database is checked.
+func TestCheck_AndRunsKeepOutOfEachOthersWay(t *testing.T) {
+	t.Parallel()
+	for name, held := range map[string]string{
+		"a run that records the first table of claims": `INSERT INTO ledgerport.claim_tables (id) VALUES (1)`,
+		"a run that takes a claim of any id": `INSERT INTO ledgerport.exported_claims (claim_table, organization_id, claim_id, run_id, position, fiscal_year, voucher_number)
+			VALUES (1, '-', '-', 'r', 1, 1, 1)`,
+		"a run that raises the ledger":    `UPDATE ledgerport.ledger SET sequence = sequence + 1`,
+		"a migration of the ledger":       `LOCK TABLE ledgerport.exported_claims`,
+		"a migration of the application":  `LOCK TABLE claims`,
+		"a rehearsal of another operator": `INSERT INTO ledgerport.held_claims (organization_id, claim_table, claim_id, run_id, reason, message) VALUES ('-', 1, '-', 'r', '-', '-')`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, applicationTables)
+			tx, err := f.conn.Begin(f.ctx)
+			f.must(err)
+			_, err = tx.Exec(f.ctx, held)
+			f.must(err)
+			_, err = f.open(v1alpha1.PostgresSource{}).Check(f.ctx)
+			f.must(err)
+			f.must(tx.Rollback(f.ctx))
+		})
+	}
+	t.Run("the first run, and many checks", func(t *testing.T) {
+		t.Parallel()
+		f := newFixture(t, applicationTables)
+		f.claimRange(3)
+		var checks sync.WaitGroup
+		for range 6 {
+			database := f.open(v1alpha1.PostgresSource{})
+			checks.Go(func() {
+				for range 5 {
+					if _, err := database.Check(f.ctx); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		_, taken := f.reserveAll(f.open(v1alpha1.PostgresSource{}), attemptOf("first"), func(*ledger.Claim) int { return 2026 })
+		if len(taken) != 3 {
+			t.Errorf("the run took %d claims, want 3", len(taken))
+		}
+		checks.Wait()
+	})
 }
 
 // TestCheck_FailsOnAStandby restarts a server as one.

@@ -83,6 +83,9 @@ func (r *Reservation) begin(ctx context.Context, d *Database) (err error) {
 	if err := bind(ctx, readerTx, r.run.OrganizationID, r.run.ID); err != nil {
 		return err
 	}
+	if err := r.patience(ctx, readerTx); err != nil {
+		return err
+	}
 	if err := r.tables.hint(ctx, readerTx, 0); err != nil {
 		return err
 	}
@@ -97,6 +100,9 @@ func (r *Reservation) begin(ctx context.Context, d *Database) (err error) {
 		return err
 	}
 	if err := bind(ctx, r.tx, r.run.OrganizationID, r.run.ID); err != nil {
+		return err
+	}
+	if err := r.patience(ctx, r.tx); err != nil {
 		return err
 	}
 	if err := r.read(ctx, r.tx, r.run); err != nil {
