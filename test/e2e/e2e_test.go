@@ -45,6 +45,9 @@ const (
 	esoModule = "github.com/external-secrets/external-secrets@v0.20.4"
 )
 
+// withoutTLS are the flags for the servers of this test, which speak no TLS.
+var withoutTLS = []string{"--allow-insecure-databases", "--allow-plain-http"}
+
 // TestOperatorOnACluster deploys the operator as users do, lets the External Secrets Operator sync what an export needs,
 // breaks and heals it, and looks at what the operator did all the while.
 func TestOperatorOnACluster(t *testing.T) {
@@ -53,7 +56,7 @@ func TestOperatorOnACluster(t *testing.T) {
 	t.Cleanup(func() { c.tidy() })
 	c.step("the operator is deployed, and available", func(c *cluster) {
 		c.make("deploy", "IMAGE="+required(c, "E2E_IMAGE"))
-		c.flags("--allow-insecure-databases") // the server of this test speaks no TLS
+		c.flags(withoutTLS...)
 		c.available(operatorNamespace, "ledgerport-manager")
 	})
 	c.step("without the External Secrets Operator a reference to an ExternalSecret says what is missing", func(c *cluster) {
@@ -118,6 +121,7 @@ func TestOperatorOnACluster(t *testing.T) {
 	})
 	c.step("it comes back whole", func(c *cluster) {
 		c.make("deploy", "IMAGE="+required(c, "E2E_IMAGE"))
+		c.flags(withoutTLS...)
 		c.available(operatorNamespace, "ledgerport-manager")
 		c.apply("tenant.yaml")
 		c.exportSays(metav1.ConditionTrue, v1alpha1.ReasonReady)
