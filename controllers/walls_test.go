@@ -174,8 +174,9 @@ func TestNamespaceHasOnlySoManyPlacesAndARunThatGoesByForceKeepsNone(t *testing.
 	w.waitForBackends(1)
 	w.create(waits)
 	eventually(w, waits, runSays(v1alpha1.ReasonQueued, "--max-concurrent-runs", "0 runs are before it"))
-	w.patch(hung, `{"metadata":{"finalizers":null}}`)
+	// Deleted first: a finalizer that is taken from a run that stays is put back.
 	w.must(api.client.Delete(t.Context(), hung))
+	w.patch(hung, `{"metadata":{"finalizers":null}}`)
 	w.gone(hung)
 	eventually(w, waits, runSays(v1alpha1.ReasonRunning))
 }
