@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"testing"
 	"time"
 
@@ -181,6 +182,25 @@ func TestTurnOfARun(t *testing.T) {
 	}
 	if next := nextOf(runs); next == nil || next.Name != "b" {
 		t.Errorf("it is the turn of %v, want b", next)
+	}
+}
+
+// TestARunThatHasBegunDoesNotWaitForItsTurn: an older run that waited for the voucher series asks for it again, and is before the
+// newer one then, whose attempt is under way.
+func TestARunThatHasBegunDoesNotWaitForItsTurn(t *testing.T) {
+	t.Parallel()
+	older := &v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Name: "older"}, Status: running(2, 0, "")}
+	for phase, waits := range map[v1alpha1.RunPhase]bool{
+		"": true, v1alpha1.RunPending: true, v1alpha1.RunRetrying: true, v1alpha1.RunRunning: false, v1alpha1.RunReleasing: false,
+	} {
+		t.Run("one that is "+cmp.Or(string(phase), "new"), func(t *testing.T) {
+			t.Parallel()
+			run := &v1alpha1.ExportRun{Status: v1alpha1.ExportRunStatus{Phase: phase}}
+			wait := (&ExportRunReconciler{}).await(run, exportWithRetries(3), turn{next: older, before: 1})
+			if (wait > 0) != waits || waits != (run.Status.Phase == v1alpha1.RunPending) {
+				t.Errorf("it waits for %s, and is %s", wait, run.Status.Phase)
+			}
+		})
 	}
 }
 
