@@ -85,7 +85,7 @@ func diesReversing(t *testing.T, w *world, of tenant) {
 		t.Fatal("no operator delivered the reversal")
 	}
 	left := w.settleSoundly(t)
-	back := slices.IndexFunc(left.resources, func(run v1alpha1.ExportRun) bool {
+	back := slices.IndexFunc(left.resources, func(run resource) bool {
 		return run.Namespace == of.namespace && run.Spec.Type == v1alpha1.RunReversal
 	})
 	if back < 0 || left.resources[back].Status.Phase != v1alpha1.RunSucceeded || left.resources[back].Status.Claims != runs[exported].Status.Claims {

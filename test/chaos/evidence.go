@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/jackc/pgx/v5"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 )
@@ -31,21 +32,29 @@ type evidence struct {
 	voided    []numberRange
 	numbering []numbering
 	files     map[string][]byte // by location, hidden files included, probes not
-	resources []v1alpha1.ExportRun
+	resources []resource
 	leaks     []string // what nobody is to see, and where it was
+	forgotten []string // claims that a restored database exported again
 }
 
-// approvedClaim with the gross amount of its lines in cents.
+// resource is an ExportRun of a cluster.
+type resource struct {
+	cluster string
+	v1alpha1.ExportRun
+}
+
+// approvedClaim with the gross amount of its lines in cents. One that has a line number twice is held.
 type approvedClaim struct {
 	id, organization string
 	cents            int64
+	held             bool
 }
 
 // recordedRun is a row of ledgerport.runs. A reversal has the id of the run that it reverses.
 type recordedRun struct {
-	id, namespace, name, organization, series, state, location, reverses string
-	claims                                                               int64
-	files                                                                []recordedFile
+	id, cluster, namespace, name, organization, series, state, location, reverses string
+	claims                                                                        int64
+	files                                                                         []recordedFile
 }
 
 type recordedFile struct {
@@ -90,11 +99,14 @@ func (w *world) gather(ctx context.Context) (*evidence, error) {
 	if err := e.readBucket(ctx, w.objects()); err != nil {
 		return nil, err
 	}
-	var list v1alpha1.ExportRunList
-	if err := w.api.List(ctx, &list); err != nil {
+	if err := e.readCluster(ctx, w.api); err != nil {
 		return nil, err
 	}
-	e.resources = list.Items
+	if w.staging != nil {
+		if err := errors.Join(e.readCluster(ctx, w.staging.api), e.readDirectory(filepath.Join(w.staging.directory, "exports"))); err != nil {
+			return nil, err
+		}
+	}
 	if err := w.lookForLeaks(ctx, conn); err != nil {
 		return nil, err
 	}
@@ -103,17 +115,17 @@ func (w *world) gather(ctx context.Context) (*evidence, error) {
 }
 
 func (e *evidence) readDatabase(ctx context.Context, conn *pgx.Conn) (err error) {
-	e.claims, err = rows(ctx, conn, `SELECT c.id::text, c.organization_id::text, (sum(l.gross_amount) * 100)::bigint
+	e.claims, err = rows(ctx, conn, `SELECT c.id::text, c.organization_id::text, (sum(l.gross_amount) * 100)::bigint, count(*) > count(DISTINCT l.line_no)
 		FROM public.claims c JOIN public.claim_lines l ON l.claim_id = c.id WHERE c.status = 'approved' GROUP BY c.id`,
 		func(row pgx.CollectableRow) (c approvedClaim, err error) {
-			return c, row.Scan(&c.id, &c.organization, &c.cents)
+			return c, row.Scan(&c.id, &c.organization, &c.cents, &c.held)
 		})
 	if err != nil {
 		return err
 	}
-	e.runs, err = rows(ctx, conn, `SELECT id, namespace, name, organization_id, series, state, location, coalesce(reverses, ''), claims, files FROM ledgerport.runs`,
+	e.runs, err = rows(ctx, conn, `SELECT id, cluster, namespace, name, organization_id, series, state, location, coalesce(reverses, ''), claims, files FROM ledgerport.runs`,
 		func(row pgx.CollectableRow) (r recordedRun, err error) {
-			return r, row.Scan(&r.id, &r.namespace, &r.name, &r.organization, &r.series, &r.state, &r.location, &r.reverses, &r.claims, &r.files)
+			return r, row.Scan(&r.id, &r.cluster, &r.namespace, &r.name, &r.organization, &r.series, &r.state, &r.location, &r.reverses, &r.claims, &r.files)
 		})
 	if err != nil {
 		return err
@@ -146,6 +158,20 @@ func rows[T any](ctx context.Context, conn *pgx.Conn, query string, scan pgx.Row
 		return nil, err
 	}
 	return pgx.CollectRows(found, scan)
+}
+
+// readCluster reads every ExportRun of a cluster.
+func (e *evidence) readCluster(ctx context.Context, api client.Client) error {
+	cluster, err := clusterID(ctx, api)
+	if err != nil {
+		return err
+	}
+	var list v1alpha1.ExportRunList
+	err = api.List(ctx, &list)
+	for _, run := range list.Items {
+		e.resources = append(e.resources, resource{cluster, run})
+	}
+	return err
 }
 
 // readDirectory reads every file below the operators' root, under the location that a run would record.

@@ -17,35 +17,55 @@ import (
 )
 
 // pointPatience is how long operators have time to come to a point, before another fault's turn comes.
-const pointPatience = 8 * time.Second
+const pointPatience = 5 * time.Second
 
 // leaseGone is longer than the operators' lease: whoever is stopped for so long has lost it.
 const leaseGone = 3500 * time.Millisecond
 
 // done counts the faults.
 type done struct {
-	kills, freezes, cuts int
+	kills, freezes, cuts, restores int
+	forgotten                      []string // claims that a restored database exported again
 }
+
+// killsPerRestore is how many operators are killed for each time that an old backup of the database is restored. The first time
+// is in the middle of those.
+const killsPerRestore = 50
 
 // torment causes faults in the order of the seed until enough operators were killed and enough time is over.
 func (w *world) torment(ctx context.Context, kills int, duration time.Duration) (done, error) {
-	traffic, stop := context.WithCancel(ctx)
-	wait := w.traffic(traffic, w.random.Uint64())
-	defer wait()
-	defer stop()
+	end := w.traffic(ctx, w.random.Uint64())
+	defer func() {
+		if end != nil {
+			end()
+		}
+	}()
 	var count done
 	points := w.points()
 	until := time.Now().Add(duration)
 	for next := 0; (count.kills < kills || time.Now().Before(until)) && ctx.Err() == nil; {
+		if count.kills >= min(kills, killsPerRestore)/2+count.restores*killsPerRestore {
+			end()
+			end = nil
+			forgotten, err := w.restore(ctx)
+			if err != nil {
+				return count, fmt.Errorf("restoring an older backup: %w", err)
+			}
+			count.restores++
+			count.forgotten = append(count.forgotten, forgotten...)
+			end = w.traffic(ctx, w.random.Uint64())
+		}
 		switch dice := w.random.IntN(20); {
-		case dice < 9: // at a failpoint, each in its turn
+		case dice < 10: // at a failpoint, each in its turn
 			point := points[next%len(points)]
 			next++
 			if w.reach(ctx, point, "kill", pointPatience) != 0 {
 				count.kills++
 				say("killed at %s (%d of %d)", point, count.kills, kills)
+			} else {
+				say("no operator came to %s", point)
 			}
-		case dice < 13:
+		case dice < 14:
 			pause(ctx, time.Duration(w.random.IntN(2000))*time.Millisecond)
 			victim := w.operators[w.random.IntN(len(w.operators))]
 			victim.signal(syscall.SIGKILL)
@@ -114,6 +134,7 @@ func (w *world) freeze(ctx context.Context, point failpoint.Point) int {
 	pid, where := victim.pid(), "anywhere"
 	if w.random.IntN(3) > 0 {
 		if pid = w.reach(ctx, point, "stop", pointPatience); pid == 0 {
+			say("no operator came to %s", point)
 			return 0
 		}
 		where = "at " + string(point)

@@ -148,11 +148,11 @@ func reachAt(t *testing.T, w *world, of tenant, point failpoint.Point, action st
 	again := time.NewTicker(time.Second)
 	defer again.Stop()
 	for n := 0; ; n++ {
-		must(t, w.request(t.Context(), of, fmt.Sprintf("%s-%d", point, n)))
+		must(t, of.request(t.Context(), w.api, exportName, fmt.Sprintf("%s-%d", point, n)))
 		select {
 		case pid := <-taken:
 			if pid == 0 {
-				t.Fatalf("no operator came to %s; %s", point, w.unrest(t.Context(), 0))
+				t.Fatalf("no operator came to %s; %s", point, w.unrest(t.Context()))
 			}
 			return pid
 		case <-again.C:
@@ -164,8 +164,8 @@ func reachAt(t *testing.T, w *world, of tenant, point failpoint.Point, action st
 func (w *world) settle(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, restPatience)
 	defer cancel()
-	for n := 0; ; n++ {
-		why := w.unrest(ctx, n)
+	for {
+		why := w.unrest(ctx)
 		if why == "" || ctx.Err() != nil {
 			return why
 		}

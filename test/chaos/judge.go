@@ -26,6 +26,10 @@ type damage struct {
 	Stuck int `json:"stuck"`
 	// Disagree are runs of which resource and database say different things.
 	Disagree int `json:"disagree"`
+	// Unheld are claims with a line number twice that are in an artifact.
+	Unheld int `json:"unheld"`
+	// Forgotten are claims that a restored database exported again.
+	Forgotten int `json:"forgotten"`
 	// Leaked are passwords, bank accounts and names of claimants where nobody is to see them.
 	Leaked int `json:"leaked"`
 }
@@ -39,7 +43,16 @@ func judge(e *evidence) (damage, []string) {
 	for i := range e.runs {
 		j.judgeRun(&e.runs[i])
 	}
+	for _, claim := range e.forgotten {
+		j.note(&j.found.Forgotten, "claim %s was exported again by a database that was restored from an older backup", claim)
+	}
 	for _, claim := range e.claims {
+		if claim.held {
+			if history := j.histories[claim.id]; len(history) > 0 {
+				j.note(&j.found.Unheld, "claim %s of %s has a line number twice, and was exported: %+v", claim.id, claim.organization, history)
+			}
+			continue
+		}
 		lost, duplicated := judgeHistory(j.histories[claim.id])
 		if lost {
 			j.note(&j.found.Lost, "claim %s of %s is exported in no artifact, or was reversed since: %+v", claim.id, claim.organization, j.histories[claim.id])
@@ -172,13 +185,14 @@ func (j *judgement) judgeNumbers() {
 	}
 }
 
-// judgeResources compares each ExportRun with the record of its UID, or else of its name: one that was applied again.
+// judgeResources compares each ExportRun with the record of its UID, or else of its name: one that was applied again. A record of
+// another cluster is none of its own.
 func (j *judgement) judgeResources() {
 	byID, committed := map[string]recordedRun{}, map[string]recordedRun{}
 	for _, run := range j.evidence.runs {
 		byID[run.id] = run
 		if run.state == "committed" {
-			committed[path.Join(run.namespace, run.name)] = run
+			committed[path.Join(run.cluster, run.namespace, run.name)] = run
 		}
 	}
 	for i := range j.evidence.resources {
@@ -190,7 +204,7 @@ func (j *judgement) judgeResources() {
 		}
 		record, known := byID[string(resource.UID)]
 		if !known {
-			record, known = committed[name]
+			record, known = committed[path.Join(resource.cluster, name)]
 		}
 		succeeded := resource.Status.Phase == v1alpha1.RunSucceeded
 		switch {

@@ -29,9 +29,9 @@ func record(id, name, file, content string, claims int64) recordedRun {
 	}
 }
 
-// resource is the ExportRun of a run.
-func resource(run recordedRun, phase v1alpha1.RunPhase) v1alpha1.ExportRun {
-	r := v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: run.name, UID: types.UID(run.id)}}
+// resourceOf is the ExportRun of a run.
+func resourceOf(run recordedRun, phase v1alpha1.RunPhase) resource {
+	r := resource{run.cluster, v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: run.name, UID: types.UID(run.id)}}}
 	r.Status.Phase = phase
 	if phase == v1alpha1.RunSucceeded {
 		r.Status.RunResult = v1alpha1.RunResult{Claims: run.claims, Location: run.location, SHA256: run.files[0].SHA256}
@@ -44,12 +44,12 @@ func sound() *evidence {
 	first, second := record("1", "first", "first.csv", firstFile, 2), record("2", "second", "second.si", siePart, 1)
 	released := recordedRun{id: "3", namespace: "acme", name: "third", organization: "org", series: "E", state: "released"}
 	return &evidence{
-		claims:    []approvedClaim{{"a", "org", 1000}, {"b", "org", 50}, {"c", "org", 705}},
+		claims:    []approvedClaim{{"a", "org", 1000, false}, {"b", "org", 50, false}, {"c", "org", 705, false}},
 		runs:      []recordedRun{first, second, released},
 		voided:    []numberRange{{"org/E/2026", 3, 4}},
 		numbering: []numbering{{"org/E/2026", 6}},
 		files:     map[string][]byte{books + "first.csv": []byte(firstFile), books + "second.si": []byte(siePart)},
-		resources: []v1alpha1.ExportRun{resource(first, v1alpha1.RunSucceeded), resource(second, v1alpha1.RunSucceeded), resource(released, v1alpha1.RunFailed)},
+		resources: []resource{resourceOf(first, v1alpha1.RunSucceeded), resourceOf(second, v1alpha1.RunSucceeded), resourceOf(released, v1alpha1.RunFailed)},
 	}
 }
 
@@ -71,7 +71,7 @@ func TestEveryKindOfDamageIsFound(t *testing.T) {
 				run.reverses = e.runs[0].id
 			}
 			e.runs, e.files[run.location] = append(e.runs, run), []byte(content)
-			e.resources = append(e.resources, resource(run, v1alpha1.RunSucceeded))
+			e.resources = append(e.resources, resourceOf(run, v1alpha1.RunSucceeded))
 		}
 		e.numbering[0].next = 10
 	}
@@ -89,7 +89,7 @@ func TestEveryKindOfDamageIsFound(t *testing.T) {
 		spoil func(*evidence)
 		want  damage
 	}{
-		"a claim in no file": {func(e *evidence) { e.claims = append(e.claims, approvedClaim{"d", "org", 1}) }, damage{Lost: 1}},
+		"a claim in no file": {func(e *evidence) { e.claims = append(e.claims, approvedClaim{"d", "org", 1, false}) }, damage{Lost: 1}},
 		"a claim twice": {func(e *evidence) {
 			rewrite(e, "file:///books/second.si", `"c"`, `"a"`)
 			e.claims[2].id, e.claims[0].cents = "a", 1000
@@ -113,20 +113,30 @@ func TestEveryKindOfDamageIsFound(t *testing.T) {
 			rewrite(e, "file:///books/back.csv", "E/2026/7,b,0.50,\r\nE/2026/7,b,,0.50\r\n", "")
 			e.voided = append(e.voided, numberRange{"org/E/2026", 7, 7})
 		}, damage{Duplicated: 1}},
-		"a voucher that does not balance":         {func(e *evidence) { rewrite(e, "file:///books/first.csv", ",,0.50", ",,0.49") }, damage{Unbalanced: 1}},
-		"a cent too much on both sides":           {func(e *evidence) { rewrite(e, "file:///books/first.csv", "10.00", "10.01") }, damage{Unbalanced: 1}},
-		"a number that nobody used":               {func(e *evidence) { e.voided = nil }, damage{Gaps: 1}},
-		"a number that was used and voided":       {func(e *evidence) { e.voided[0].first = 2 }, damage{Gaps: 1}},
-		"a series that stands elsewhere":          {func(e *evidence) { e.numbering[0].next = 7 }, damage{Gaps: 1}},
-		"a file of a released run":                {func(e *evidence) { e.files["file:///books/third.csv"] = []byte("x") }, damage{Partial: 1}},
-		"a hidden file":                           {func(e *evidence) { e.files["file:///books/.first.csv.X"] = nil }, damage{Partial: 1}},
-		"a file that is missing":                  {func(e *evidence) { delete(e.files, "file:///books/second.si") }, damage{Partial: 1, Lost: 1, Gaps: 1}},
-		"a run that has not ended":                {func(e *evidence) { e.runs[2].state = "rendered" }, damage{Stuck: 1}},
-		"a resource that has not ended":           {func(e *evidence) { e.resources[2].Status.Phase = v1alpha1.RunReleasing }, damage{Stuck: 1}},
-		"a resource that claims success":          {func(e *evidence) { e.resources[2].Status.Phase = v1alpha1.RunSucceeded }, damage{Disagree: 1}},
-		"a resource that denies success":          {func(e *evidence) { e.resources[0].Status.Phase = v1alpha1.RunCancelled }, damage{Disagree: 1}},
-		"a resource that tells of another number": {func(e *evidence) { e.resources[0].Status.Claims = 3 }, damage{Disagree: 1}},
-		"a password in a log":                     {func(e *evidence) { e.leaks = []string{"a password in log line"} }, damage{Leaked: 1}},
+		"a voucher that does not balance":                    {func(e *evidence) { rewrite(e, "file:///books/first.csv", ",,0.50", ",,0.49") }, damage{Unbalanced: 1}},
+		"a cent too much on both sides":                      {func(e *evidence) { rewrite(e, "file:///books/first.csv", "10.00", "10.01") }, damage{Unbalanced: 1}},
+		"a number that nobody used":                          {func(e *evidence) { e.voided = nil }, damage{Gaps: 1}},
+		"a number that was used and voided":                  {func(e *evidence) { e.voided[0].first = 2 }, damage{Gaps: 1}},
+		"a series that stands elsewhere":                     {func(e *evidence) { e.numbering[0].next = 7 }, damage{Gaps: 1}},
+		"a file of a released run":                           {func(e *evidence) { e.files["file:///books/third.csv"] = []byte("x") }, damage{Partial: 1}},
+		"a hidden file":                                      {func(e *evidence) { e.files["file:///books/.first.csv.X"] = nil }, damage{Partial: 1}},
+		"a file that is missing":                             {func(e *evidence) { delete(e.files, "file:///books/second.si") }, damage{Partial: 1, Lost: 1, Gaps: 1}},
+		"a run that has not ended":                           {func(e *evidence) { e.runs[2].state = "rendered" }, damage{Stuck: 1}},
+		"a resource that has not ended":                      {func(e *evidence) { e.resources[2].Status.Phase = v1alpha1.RunReleasing }, damage{Stuck: 1}},
+		"a resource that claims success":                     {func(e *evidence) { e.resources[2].Status.Phase = v1alpha1.RunSucceeded }, damage{Disagree: 1}},
+		"a resource that denies success":                     {func(e *evidence) { e.resources[0].Status.Phase = v1alpha1.RunCancelled }, damage{Disagree: 1}},
+		"a resource that tells of another number":            {func(e *evidence) { e.resources[0].Status.Claims = 3 }, damage{Disagree: 1}},
+		"a claim with a line number twice that was exported": {func(e *evidence) { e.claims[0].held = true }, damage{Unheld: 1}},
+		"a claim with a line number twice that was held":     {func(e *evidence) { e.claims = append(e.claims, approvedClaim{"d", "org", 2, true}) }, damage{}},
+		"a claim that a restored database exported again":    {func(e *evidence) { e.forgotten = []string{"a"} }, damage{Forgotten: 1}},
+		"a record of another cluster under the name of a run that failed": {func(e *evidence) {
+			e.runs[1].cluster, e.resources[1].UID = "another", "4"
+			e.resources[1].Status = v1alpha1.ExportRunStatus{Phase: v1alpha1.RunFailed}
+		}, damage{}},
+		"a record of another cluster that a run tells as its own": {func(e *evidence) {
+			e.runs[1].cluster, e.resources[1].UID = "another", "4"
+		}, damage{Disagree: 1}},
+		"a password in a log": {func(e *evidence) { e.leaks = []string{"a password in log line"} }, damage{Leaked: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

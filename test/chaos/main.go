@@ -1,6 +1,7 @@
-// Command chaos runs two operators on real parts while claims are being approved, kills, stops and cuts off whatever takes
-// part, waits for rest, and checks from outside, from files and SQL alone, that every approved claim was exported exactly
-// once. It prints one JSON object, and fails where it finds any damage.
+// Command chaos runs two operators on real parts, and one of another cluster with the same database, while claims are being
+// approved. It kills, stops and cuts off whatever takes part, puts an older backup in place of the database, waits for rest, and
+// checks from outside, from files and SQL alone, that every approved claim was exported exactly once. It prints one JSON
+// object, and fails where it finds any damage.
 package main
 
 import (
@@ -24,8 +25,10 @@ type result struct {
 	Kills   int    `json:"kills"`
 	Freezes int    `json:"freezes"`
 	Cuts    int    `json:"cuts"`
-	Runs    int    `json:"runs"`
-	Claims  int    `json:"claims"`
+	// Restores of a backup that is older than the newest exports.
+	Restores int `json:"restores"`
+	Runs     int `json:"runs"`
+	Claims   int `json:"claims"`
 	damage
 }
 
@@ -54,10 +57,13 @@ func main() {
 func run(ctx context.Context, kills int, seed uint64, duration time.Duration) (result, error) {
 	w, err := newWorld(ctx, seed)
 	defer w.stop()
+	if err == nil {
+		err = w.startStaging(ctx)
+	}
 	if err != nil {
 		return result{}, fmt.Errorf("starting everything: %w", err)
 	}
-	say("%d organisations, two operators, seed %d, %d kills", len(w.tenants), seed, kills)
+	say("%d organisations, two operators and one of another cluster, seed %d, %d kills", len(w.tenants), seed, kills)
 	told, err := w.torment(ctx, kills, duration)
 	if err != nil {
 		return result{}, err
@@ -76,6 +82,7 @@ func run(ctx context.Context, kills int, seed uint64, duration time.Duration) (r
 	if err != nil {
 		return result{}, fmt.Errorf("gathering what is left: %w", err)
 	}
+	evidence.forgotten = told.forgotten
 	damage, report := judge(evidence)
 	say("%d of %d runs reversed another", evidence.reversals(), len(evidence.runs))
 	for _, line := range report {
@@ -85,7 +92,7 @@ func run(ctx context.Context, kills int, seed uint64, duration time.Duration) (r
 		w.keep()
 	}
 	return result{
-		Chaos: true, Seed: seed, Kills: told.kills, Freezes: told.freezes, Cuts: told.cuts,
+		Chaos: true, Seed: seed, Kills: told.kills, Freezes: told.freezes, Cuts: told.cuts, Restores: told.restores,
 		Runs: len(evidence.runs), Claims: len(evidence.claims), damage: damage,
 	}, nil
 }

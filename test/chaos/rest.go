@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
@@ -29,8 +31,8 @@ func (w *world) rest(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, restPatience)
 	defer cancel()
-	for n := 0; ; n++ {
-		why := w.unrest(ctx, n)
+	for {
+		why := w.unrest(ctx)
 		if why == "" {
 			return nil
 		}
@@ -42,39 +44,65 @@ func (w *world) rest(ctx context.Context) error {
 }
 
 // unrest says what has not ended, and asks for a run where claims wait for one.
-func (w *world) unrest(ctx context.Context, n int) string {
+func (w *world) unrest(ctx context.Context) string {
 	conn, err := pgx.Connect(ctx, w.postgres.URL)
 	if err != nil {
 		return err.Error()
 	}
 	defer func() { _ = conn.Close(context.Background()) }()
 	for _, t := range w.tenants {
-		export := t.export()
-		if err := w.api.Get(ctx, client.ObjectKeyFromObject(export), export); err != nil {
-			return err.Error()
+		if why := w.unrestOf(ctx, w.api, t); why != "" {
+			return why
 		}
-		if asked := export.Annotations[v1alpha1.RequestedAtAnnotation]; asked != export.Status.LastHandledRequest {
-			return fmt.Sprintf("%s has no run yet for the request %q", t.namespace, asked)
-		}
-		var runs v1alpha1.ExportRunList
-		if err := w.api.List(ctx, &runs, client.InNamespace(t.namespace)); err != nil {
-			return err.Error()
-		}
-		for i := range runs.Items {
-			if run := &runs.Items[i]; !run.Status.Phase.Finished() {
-				return fmt.Sprintf("%s/%s is %s: %+v", run.Namespace, run.Name, run.Status.Phase, run.Status.Conditions)
+		if w.staging != nil && w.staging.has(t) {
+			if why := w.unrestOf(ctx, w.staging.api, t); why != "" {
+				return "in the second cluster: " + why
 			}
 		}
 		var waiting int
-		err := conn.QueryRow(ctx, `SELECT count(*) FROM public.claims c WHERE organization_id = $1 AND NOT EXISTS (
-			SELECT FROM ledgerport.exported_claims e WHERE e.claim_id = c.id::text AND e.organization_id = c.organization_id::text)`, t.organization).Scan(&waiting)
-		if err != nil {
+		if err := conn.QueryRow(ctx, waitingClaims, t.organization).Scan(&waiting); err != nil {
 			return err.Error()
 		}
 		if waiting > 0 {
-			_ = w.request(ctx, t, fmt.Sprintf("rest-%d", n)) // asked for again, should it fail
+			_ = t.request(ctx, w.api, exportName, w.nextRequest()) // asked for again, should it fail
 			return fmt.Sprintf("%d claims of %s wait", waiting, t.namespace)
 		}
+	}
+	return ""
+}
+
+// waitingClaims counts the approved claims of an organisation that no run has, but for those that are always held.
+const waitingClaims = `SELECT count(*) FROM public.claims c WHERE organization_id = $1
+	AND NOT EXISTS (SELECT FROM ledgerport.exported_claims e WHERE e.claim_id = c.id::text)
+	AND NOT EXISTS (SELECT FROM public.claim_lines l WHERE l.claim_id = c.id GROUP BY l.line_no HAVING count(*) > 1)`
+
+// unrestOf says what has not ended of a tenant's runs in one cluster.
+func (w *world) unrestOf(ctx context.Context, api client.Client, t tenant) string {
+	for _, name := range t.exports {
+		export := t.export(name)
+		if err := api.Get(ctx, client.ObjectKeyFromObject(export), export); err != nil {
+			return err.Error()
+		}
+		if asked := export.Annotations[v1alpha1.RequestedAtAnnotation]; asked != export.Status.LastHandledRequest {
+			return fmt.Sprintf("%s/%s has no run yet for the request %q: %+v", t.namespace, name, asked, export.Status.Conditions)
+		}
+	}
+	var runs v1alpha1.ExportRunList
+	if err := api.List(ctx, &runs, client.InNamespace(t.namespace)); err != nil {
+		return err.Error()
+	}
+	for i := range runs.Items {
+		run := &runs.Items[i]
+		if run.Status.Phase.Finished() {
+			continue
+		}
+		if slices.ContainsFunc(run.Status.Conditions, func(c metav1.Condition) bool { return c.Reason == v1alpha1.ReasonDestinationChanged }) {
+			if err := w.moveDestination(ctx, api, t); err != nil { // as the condition says: back until the run has ended
+				return err.Error()
+			}
+			pause(ctx, 2*time.Second)
+		}
+		return fmt.Sprintf("%s/%s is %s: %+v", run.Namespace, run.Name, run.Status.Phase, run.Status.Conditions)
 	}
 	return ""
 }

@@ -16,10 +16,11 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 )
 
-// tenant is one organisation with an export of its own.
+// tenant is one organisation with exports of its own.
 type tenant struct {
 	namespace, organization, exporter string
 	toStore                           bool
+	exports                           []string // their names; they share the organisation's claims and voucher series
 }
 
 const exportName = "monthly"
@@ -30,10 +31,14 @@ func newTenants() []tenant {
 	for _, exporter := range []string{"csv", "sie"} {
 		for _, toStore := range []bool{false, true} {
 			n := len(all) + 1
-			all = append(all, tenant{
+			one := tenant{
 				namespace: fmt.Sprintf("tenant-%d", n), organization: fmt.Sprintf("3f2c9a1e-0000-4000-8000-%012d", n),
-				exporter: exporter, toStore: toStore,
-			})
+				exporter: exporter, toStore: toStore, exports: []string{exportName},
+			}
+			if exporter == "csv" {
+				one.exports = append(one.exports, "weekly")
+			}
+			all = append(all, one)
 		}
 	}
 	return all
@@ -66,7 +71,7 @@ func (w *world) resources(t tenant, database string) []client.Object {
 	for key, value := range keys {
 		secret.Data[key] = []byte(value)
 	}
-	return []client.Object{
+	objects := []client.Object{
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: t.namespace}},
 		secret,
 		&v1alpha1.ClaimSource{ObjectMeta: meta, Spec: v1alpha1.ClaimSourceSpec{Postgres: v1alpha1.PostgresSource{
@@ -74,8 +79,11 @@ func (w *world) resources(t tenant, database string) []client.Object {
 		}}},
 		&v1alpha1.ChartOfAccounts{ObjectMeta: meta, Spec: chart()},
 		&v1alpha1.ExportDestination{ObjectMeta: meta, Spec: w.destination(t)},
-		t.export(),
 	}
+	for _, name := range t.exports {
+		objects = append(objects, t.export(name))
+	}
+	return objects
 }
 
 func (w *world) destination(t tenant) v1alpha1.ExportDestinationSpec {
@@ -89,9 +97,9 @@ func (w *world) destination(t tenant) v1alpha1.ExportDestinationSpec {
 }
 
 // export keeps every run, so that resources and database can be compared.
-func (t tenant) export() *v1alpha1.AccountingExport {
+func (t tenant) export(name string) *v1alpha1.AccountingExport {
 	export := &v1alpha1.AccountingExport{
-		ObjectMeta: metav1.ObjectMeta{Namespace: t.namespace, Name: exportName},
+		ObjectMeta: metav1.ObjectMeta{Namespace: t.namespace, Name: name},
 		Spec: v1alpha1.AccountingExportSpec{
 			OrganizationID: t.organization, SourceRef: v1alpha1.NamespacedReference{Name: exportName},
 			ChartOfAccountsRef: v1alpha1.LocalReference{Name: exportName}, DestinationRef: v1alpha1.NamespacedReference{Name: exportName},
@@ -119,10 +127,10 @@ func chart() v1alpha1.ChartOfAccountsSpec {
 	}
 }
 
-// request asks for a run of the tenant's export.
-func (w *world) request(ctx context.Context, t tenant, value string) error {
+// request asks for a run of one of the tenant's exports.
+func (t tenant) request(ctx context.Context, api client.Client, export, value string) error {
 	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.RequestedAtAnnotation, value)
-	return w.api.Patch(ctx, t.export(), client.RawPatch("application/merge-patch+json", []byte(patch)))
+	return api.Patch(ctx, t.export(export), client.RawPatch("application/merge-patch+json", []byte(patch)))
 }
 
 // reverse asks for the reversal of a run, once.
@@ -136,7 +144,7 @@ func (w *world) reverse(ctx context.Context, run *v1alpha1.ExportRun) error {
 }
 
 // meddle does what a person might do to a run: cancel or delete one that is under way, delete and apply, or reverse one that
-// has succeeded.
+// has succeeded; or to its destination, which is edited for a while.
 func (w *world) meddle(ctx context.Context, t tenant, what, which int) error {
 	var list v1alpha1.ExportRunList
 	if err := w.api.List(ctx, &list, client.InNamespace(t.namespace)); err != nil || len(list.Items) == 0 {
@@ -144,6 +152,12 @@ func (w *world) meddle(ctx context.Context, t tenant, what, which int) error {
 	}
 	run := &list.Items[which%len(list.Items)]
 	switch {
+	case what == 4:
+		if err := w.moveDestination(ctx, w.api, t); err != nil {
+			return err
+		}
+		pause(ctx, time.Duration(which)*time.Millisecond)
+		return w.moveDestination(ctx, w.api, t)
 	case what == 0 && !run.Status.Phase.Finished():
 		return w.api.Patch(ctx, run, client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"cancel":true}}`)))
 	case what == 1 && !run.Status.Phase.Finished():
@@ -165,4 +179,19 @@ func (w *world) meddle(ctx context.Context, t tenant, what, which int) error {
 		return w.reverse(ctx, run)
 	}
 	return nil
+}
+
+// moveDestination edits where the tenant's files go, to another place or back. Runs that began at one place end there.
+func (w *world) moveDestination(ctx context.Context, api client.Client, t tenant) error {
+	destination := &v1alpha1.ExportDestination{}
+	if err := api.Get(ctx, client.ObjectKey{Namespace: t.namespace, Name: exportName}, destination); err != nil {
+		return err
+	}
+	before := destination.DeepCopy()
+	if t.toStore {
+		destination.Spec.S3.Prefix = map[string]string{"": "elsewhere", "elsewhere": ""}[destination.Spec.S3.Prefix]
+	} else {
+		destination.Spec.Filesystem.Path = map[string]string{"books": "elsewhere", "elsewhere": "books"}[destination.Spec.Filesystem.Path]
+	}
+	return api.Patch(ctx, destination, client.MergeFrom(before))
 }

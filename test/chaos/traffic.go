@@ -13,16 +13,20 @@ import (
 	"github.com/ledgerport/ledgerport/test/application"
 )
 
-// traffic approves claims and asks for runs, all the while, until its context ends. Whatever fails is done again: servers
-// are away at times.
-func (w *world) traffic(ctx context.Context, seed uint64) (wait func()) {
+// traffic approves claims and asks for runs, all the while, until it is ended. Whatever fails is done again: servers are
+// away at times.
+func (w *world) traffic(ctx context.Context, seed uint64) (end func()) {
+	ctx, stop := context.WithCancel(ctx)
 	var under sync.WaitGroup
 	for i, t := range w.tenants {
 		random := rand.New(rand.NewPCG(seed, uint64(i)+1))
 		under.Go(func() { w.approve(ctx, t, random) })
 		under.Go(func() { w.ask(ctx, t, rand.New(rand.NewPCG(seed, uint64(i)+100))) })
 	}
-	return under.Wait
+	return func() {
+		stop()
+		under.Wait()
+	}
 }
 
 // approve approves a claim every few hundred milliseconds.
@@ -42,6 +46,9 @@ func (w *world) approve(ctx context.Context, t tenant, random *rand.Rand) {
 	}
 }
 
+// duplicateEvery is how many claims there are for one that has a line number twice.
+const duplicateEvery = 50
+
 // insertClaim approves one claim with its lines in one transaction that outlives the server. Its description is its id, so
 // that a format without claim ids has it.
 func insertClaim(ctx context.Context, conn *pgx.Conn, t tenant, random *rand.Rand) error {
@@ -51,11 +58,15 @@ func insertClaim(ctx context.Context, conn *pgx.Conn, t tenant, random *rand.Ran
 	batch.Queue(`INSERT INTO public.claims (id, organization_id, claimant_id, claimant_name, claimant_iban, status, approved_at, currency, description)
 		VALUES ($1, $2, $3::text, 'Employee ' || $3::text, $4, 'approved', clock_timestamp(), 'EUR', $5)`,
 		id, t.organization, fmt.Sprint(employee), application.IBAN(employee), id.String())
-	for number := range 1 + random.IntN(3) {
+	lines := 1 + random.IntN(3)
+	for number := range lines {
 		gross := 100 + random.Int64N(500_000)
 		tax := gross * 19 / 119
 		batch.Queue(`INSERT INTO public.claim_lines (claim_id, line_no, expense_date, category, gross_amount, tax_amount, tax_code)
 			VALUES ($1, $2, current_date, 'travel', $3::bigint / 100.0, $4::bigint / 100.0, '19')`, id, number+1, gross, tax)
+	}
+	if random.IntN(duplicateEvery) == 0 { // such a claim is held: it would be paid twice
+		batch.Queue(`INSERT INTO public.claim_lines SELECT * FROM public.claim_lines WHERE claim_id = $1 AND line_no = $2`, id, lines)
 	}
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return tx.SendBatch(ctx, batch).Close() })
 }
@@ -65,10 +76,15 @@ func (w *world) ask(ctx context.Context, t tenant, random *rand.Rand) {
 	for n := 0; ctx.Err() == nil; n++ {
 		pause(ctx, time.Duration(500+random.IntN(1500))*time.Millisecond)
 		limited, cancel := context.WithTimeout(ctx, 5*time.Second)
-		if random.IntN(8) == 0 {
-			_ = w.meddle(limited, t, random.IntN(4), random.IntN(1000)) // the API server may be away
-		} else {
-			_ = w.request(limited, t, fmt.Sprintf("request-%d", n))
+		switch dice := random.IntN(16); {
+		case dice < 2:
+			_ = w.meddle(limited, t, random.IntN(5), random.IntN(1000)) // the API server may be away
+		case dice < 3 && w.staging != nil && w.staging.has(t):
+			_ = t.request(limited, w.staging.api, exportName, w.nextRequest())
+		case dice < 4 && w.staging != nil && w.staging.has(t):
+			_ = w.cloneRun(limited, t, random.IntN(1000))
+		default:
+			_ = t.request(limited, w.api, t.exports[random.IntN(len(t.exports))], w.nextRequest())
 		}
 		cancel()
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -46,6 +47,10 @@ type world struct {
 	toDatabase, toStore   *line
 	api                   client.Client
 	operators             []*operator
+	maintenanceURL        string // of another database of the server
+	binary                string
+	staging               *staging // a second cluster; nil without one
+	requests              atomic.Int64
 	metrics               sync.Map // addresses, by the operators' names
 	scan                  *leaks.Scan
 	volume                string // a small filesystem below the operators' root; empty where none can be mounted
@@ -61,7 +66,7 @@ func newWorld(ctx context.Context, seed uint64) (w *world, err error) {
 	if err := errors.Join(os.Mkdir(w.failpoints, 0o750), os.MkdirAll(filepath.Join(w.directory, "exports"), 0o750)); err != nil {
 		return w, err
 	}
-	for _, step := range []func(context.Context) error{w.startServers, w.startLines, w.prepareDatabase, w.prepareBucket, w.mountVolume, w.startOperators, w.apply} {
+	for _, step := range []func(context.Context) error{w.startServers, w.createDatabase, w.startLines, w.prepareDatabase, w.prepareBucket, w.mountVolume, w.startOperators, w.apply} {
 		if err := step(ctx); err != nil {
 			return w, err
 		}
@@ -94,6 +99,26 @@ func (w *world) startServers(ctx context.Context) error {
 	return err
 }
 
+// createDatabase lets the application have a database of its own, which can be put away while another takes its place.
+func (w *world) createDatabase(ctx context.Context) error {
+	w.maintenanceURL = w.postgres.URL
+	conn, err := pgx.Connect(ctx, w.maintenanceURL)
+	if err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, "CREATE DATABASE "+applicationDatabase)
+	if err := errors.Join(err, conn.Close(ctx)); err != nil {
+		return err
+	}
+	named, err := url.Parse(w.maintenanceURL)
+	if err != nil {
+		return err
+	}
+	named.Path = "/" + applicationDatabase
+	w.postgres.URL = named.String()
+	return nil
+}
+
 // startLines puts a proxy between the operators and each server that they may lose.
 func (w *world) startLines(context.Context) error {
 	database, err := url.Parse(w.postgres.URL)
@@ -123,7 +148,12 @@ func (w *world) prepareDatabase(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = conn.Close(ctx) }() // nothing is pending
-	return application.CreateTables(ctx, conn)
+	if err := application.CreateTables(ctx, conn); err != nil {
+		return err
+	}
+	// An application without this constraint can approve a claim that has a line number twice.
+	_, err = conn.Exec(ctx, `ALTER TABLE public.claim_lines DROP CONSTRAINT claim_lines_pkey; CREATE INDEX ON public.claim_lines (claim_id)`)
+	return err
 }
 
 // objects is a client that reaches the store directly.
@@ -139,6 +169,9 @@ func (w *world) prepareBucket(ctx context.Context) error {
 	return err
 }
 
+// nextRequest is a request that nobody has made before.
+func (w *world) nextRequest() string { return fmt.Sprintf("request-%d", w.requests.Add(1)) }
+
 // mountVolume puts the destinations on a filesystem that can be filled.
 func (w *world) mountVolume(context.Context) error {
 	exports := filepath.Join(w.directory, "exports")
@@ -151,8 +184,8 @@ func (w *world) mountVolume(context.Context) error {
 }
 
 func (w *world) startOperators(ctx context.Context) error {
-	binary, err := environment.BuildOperator(ctx, w.directory, "failpoints")
-	if err != nil {
+	var err error
+	if w.binary, err = environment.BuildOperator(ctx, w.directory, "failpoints"); err != nil {
 		return err
 	}
 	for i := range 2 {
@@ -162,11 +195,9 @@ func (w *world) startOperators(ctx context.Context) error {
 				return nil, err
 			}
 			w.metrics.Store(name, metrics)
-			return environment.RunOperator(w.controlPlane, binary, w.directory, name,
+			return environment.RunOperator(w.controlPlane, w.binary, w.directory, name,
 				[]string{"LEDGERPORT_FAILPOINTS=" + w.failpoints},
-				"--leader-elect-lease-duration=2s", "--leader-elect-renew-deadline=1500ms", "--leader-elect-retry-period=300ms",
-				"--recheck-interval=2s", "--shutdown-grace-period="+gracePeriod.String(), "--spool-directory="+w.directory,
-				"--metrics-bind-address="+metrics, "--metrics-authentication=false")
+				append(w.flags(), "--metrics-bind-address="+metrics, "--metrics-authentication=false")...)
 		}}
 		if err := o.begin(); err != nil {
 			return err
@@ -176,12 +207,24 @@ func (w *world) startOperators(ctx context.Context) error {
 	return nil
 }
 
+// flags of every operator.
+func (w *world) flags() []string {
+	return []string{
+		"--leader-elect-lease-duration=2s", "--leader-elect-renew-deadline=1500ms", "--leader-elect-retry-period=300ms",
+		"--recheck-interval=2s", "--shutdown-grace-period=" + gracePeriod.String(), "--spool-directory=" + w.directory,
+	}
+}
+
 func (w *world) stopOperators() error {
 	var err error
 	for _, o := range w.operators {
 		err = errors.Join(err, o.stop())
 	}
 	w.operators = nil
+	if w.staging != nil && w.staging.operator != nil {
+		err = errors.Join(err, w.staging.operator.stop())
+		w.staging.operator = nil
+	}
 	return err
 }
 
@@ -194,6 +237,9 @@ func (w *world) keep() {
 // stop ends everything.
 func (w *world) stop() {
 	_ = w.stopOperators() // how they end says nothing any more
+	if w.staging != nil {
+		w.staging.stop()
+	}
 	for _, l := range []*line{w.toDatabase, w.toStore} {
 		if l != nil {
 			l.proxy.Stop()
