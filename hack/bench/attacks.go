@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgproto3"
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -18,27 +17,27 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/test/application"
+	"github.com/ledgerport/ledgerport/test/hostilepg"
 )
 
 // attack begins all attacks, each of a namespace of its own, and gives what ends them.
 func (s *siege) attack(ctx context.Context) (stop func(), err error) {
-	servers := make([]net.Listener, 0, 3)
+	var stops []func()
 	stop = func() {
-		for _, server := range servers {
-			_ = server.Close()
+		for _, stop := range stops {
+			stop()
 		}
 	}
 	serve := func(answer func(net.Conn)) string {
-		listener, listenErr := net.Listen("tcp", "127.0.0.1:0")
+		address, stop, listenErr := hostilepg.Listen(answer)
 		if listenErr != nil {
 			err = errors.Join(err, listenErr)
 			return ""
 		}
-		servers = append(servers, listener)
-		go accept(listener, answer)
-		return "postgres://tenant:secret@" + listener.Addr().String() + "/claims?sslmode=disable"
+		stops = append(stops, stop)
+		return "postgres://tenant:secret@" + address + "/claims?sslmode=disable"
 	}
-	endless, silent, noisy := serve(sendRows), serve(sayNothing), serve(sendNotices)
+	endless, silent, noisy := serve(hostilepg.SendRows), serve(hostilepg.SayNothing), serve(hostilepg.SendNotices)
 	if err != nil {
 		return stop, err
 	}
@@ -61,52 +60,6 @@ func (s *siege) attack(ctx context.Context) (stop func(), err error) {
 		})
 	}
 	return stop, group.Wait()
-}
-
-func accept(listener net.Listener, answer func(net.Conn)) {
-	for {
-		connection, err := listener.Accept()
-		if err != nil {
-			return // closed
-		}
-		go func() {
-			defer func() { _ = connection.Close() }()
-			answer(connection)
-		}()
-	}
-}
-
-func sayNothing(connection net.Conn) { _, _ = connection.Read(make([]byte, 1)); select {} }
-
-// sendRows lets whoever connects in, and answers the first statement with rows that never end.
-func sendRows(connection net.Conn) {
-	row := &pgproto3.DataRow{Values: [][]byte{[]byte(strings.Repeat("x", 8000))}}
-	flood(connection, &pgproto3.RowDescription{Fields: []pgproto3.FieldDescription{{Name: []byte("x"), DataTypeOID: 25, TypeModifier: -1}}}, row)
-}
-
-// sendNotices does the same with notices.
-func sendNotices(connection net.Conn) {
-	notice := &pgproto3.NoticeResponse{Severity: "NOTICE", Code: "00000", Message: strings.Repeat("x", 8000)}
-	flood(connection, notice, notice)
-}
-
-func flood(connection net.Conn, first, rest pgproto3.BackendMessage) {
-	server := pgproto3.NewBackend(connection, connection)
-	if _, err := server.ReceiveStartupMessage(); err != nil {
-		return
-	}
-	server.Send(&pgproto3.AuthenticationOk{})
-	server.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
-	if server.Flush() != nil {
-		return
-	}
-	if _, err := server.Receive(); err != nil {
-		return
-	}
-	server.Send(first)
-	for server.Flush() == nil {
-		server.Send(rest)
-	}
 }
 
 // sources makes claim sources at one server.

@@ -10,24 +10,39 @@ import (
 	"net"
 	"net/url"
 	"sync/atomic"
-	"testing"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 )
 
-// Serve listens, lets a function answer each connection, and returns the address.
-func Serve(t testing.TB, serve func(net.Conn)) string {
+// Test is a testing.TB, which a program has not.
+type Test interface {
+	Helper()
+	Fatal(arguments ...any)
+	Cleanup(end func())
+}
+
+// Serve listens, lets a function answer each connection, and returns the address. It ends with the test.
+func Serve(t Test, serve func(net.Conn)) (address string) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address, stop, err := Listen(serve)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = listener.Close() })
+	t.Cleanup(stop)
+	return address
+}
+
+// Listen listens, lets a function answer each connection, and returns the address, and what ends it.
+func Listen(serve func(net.Conn)) (address string, stop func(), err error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
 	go func() {
 		for {
 			connection, err := listener.Accept()
 			if err != nil {
-				return // the test has ended
+				return // it was stopped
 			}
 			go func() {
 				defer func() { _ = connection.Close() }()
@@ -35,7 +50,7 @@ func Serve(t testing.TB, serve func(net.Conn)) string {
 			}()
 		}
 	}()
-	return listener.Addr().String()
+	return listener.Addr().String(), func() { _ = listener.Close() }, nil
 }
 
 // Message is one message of a server: its type, and what follows its length.
@@ -95,25 +110,26 @@ func ReadMessage(from io.Reader) (Message, error) {
 type Change func(statement string, message Message, send func(Message) error) error
 
 // Proxy stands before the real server of a URL, and returns the URL that leads through it.
-func Proxy(t testing.TB, database string, change Change) string {
+func Proxy(t Test, database string, change Change) string {
 	t.Helper()
 	return proxy(t, database, func() Change { return change })
 }
 
 // proxy makes a change for each connection.
-func proxy(t testing.TB, database string, begin func() Change) string {
+func proxy(t Test, database string, begin func() Change) string {
 	t.Helper()
 	at, err := url.Parse(database)
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := at.Host
-	at.Host = Serve(t, func(client net.Conn) { relay(client, server, begin()) })
+	at.Host = Serve(t, func(client net.Conn) { Relay(client, server, begin()) })
 	at.RawQuery = "sslmode=disable"
 	return at.String()
 }
 
-func relay(client net.Conn, address string, change Change) {
+// Relay stands between a client and the server of an address.
+func Relay(client net.Conn, address string, change Change) {
 	startup, err := ReadStartup(client)
 	if err != nil {
 		return

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -24,7 +23,7 @@ type connection struct {
 }
 
 // Record stands before the real server of a URL, and returns the URL that leads through it.
-func Record(t testing.TB, database string) (through string, recording *Recording) {
+func Record(t Test, database string) (through string, recording *Recording) {
 	t.Helper()
 	recording = &Recording{}
 	return proxy(t, database, func() Change {
