@@ -81,10 +81,13 @@ func closeConnection(conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), cancelGrace)
 	defer cancel()
 	_ = conn.Close(ctx) // whatever failed, the connection is gone
-	select {
-	case <-conn.PgConn().CleanupDone():
-	case <-ctx.Done():
+	if meter := meterOf(conn); meter == nil || meter.err == nil {
+		select {
+		case <-conn.PgConn().CleanupDone():
+		case <-ctx.Done():
+		}
 	}
+	_ = conn.PgConn().Conn().Close() // else the library goes on reading whatever comes, for 15 s
 }
 
 // connect opens a connection. The timeout covers every address and TLS mode that is tried.
@@ -107,6 +110,7 @@ func (d *Database) connection(ctx context.Context) (*pgx.Conn, error) {
 	if !d.conn.IsClosed() {
 		return d.conn, nil
 	}
+	closeConnection(d.conn)
 	conn, err := d.connect(ctx)
 	if err == nil {
 		d.conn = conn

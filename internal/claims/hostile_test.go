@@ -91,6 +91,48 @@ func TestOpen_IsNotHarmedByAServer(t *testing.T) {
 	}
 }
 
+// TestClose_ReadsNoMoreOfAnEndlessAnswer counts what a server gets rid of, which sends as fast as it can. The client library would
+// read on for 15 seconds.
+func TestClose_ReadsNoMoreOfAnEndlessAnswer(t *testing.T) {
+	t.Parallel()
+	for name, send := range map[string]func(net.Conn){"rows": hostilepg.SendRows, "notices": hostilepg.SendNotices} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sent := make(chan int64, 10)
+			address := hostilepg.Serve(t, func(connection net.Conn) {
+				counted := &countedConn{Conn: connection}
+				send(counted)
+				sent <- counted.written
+			})
+			database, err := claims.Open(t.Context(), claims.Options{URL: "postgres://app:s3cret@" + address + "/app?sslmode=disable", Allowed: insecure})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := database.CheckSchema(t.Context()); err == nil {
+				t.Error("the schema was read")
+			}
+			database.Close()
+			for range 2 { // the connection, and the one that cancels its statement
+				if n := <-sent; n > 64*megabyte {
+					t.Errorf("%d MiB were read", n/megabyte)
+				}
+			}
+		})
+	}
+}
+
+// countedConn counts what is written.
+type countedConn struct {
+	net.Conn
+	written int64
+}
+
+func (c *countedConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.written += int64(n)
+	return n, err
+}
+
 // TestOpen_LogsInWithNoCertificateOfTheOperator has a certificate wherever the client library looks for one. It is alone,
 // because it changes the environment.
 func TestOpen_LogsInWithNoCertificateOfTheOperator(t *testing.T) {
