@@ -178,6 +178,25 @@ func TestDatabaseThatWasRestored(t *testing.T) {
 			t.Errorf("the run ended with %+v, %v", outcome, err)
 		}
 	})
+	t.Run("stops no export for what the server of another tenant says of its ledger", func(t *testing.T) {
+		t.Parallel()
+		c := newCluster(newStage(t), "here")
+		first := c.create("monthly", "first")
+		if _, err := c.attempt(first, approvedUntil.AddDate(0, 0, -20), nil); err != nil {
+			t.Fatal(err)
+		}
+		foreign := &v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Namespace: "hostile", Name: "first", UID: "foreign"}}
+		foreign.Status.SourceRef = &v1alpha1.NamespacedReference{Namespace: "hostile", Name: "monthly"}
+		foreign.Status.Ledger = &v1alpha1.RunLedger{ID: first.Status.Ledger.ID, Sequence: 1 << 40, RunID: "foreign"}
+		c.must(c.objects.Create(t.Context(), foreign))
+		if _, err := c.attempt(c.create("monthly", "second"), approvedUntil, nil); err != nil {
+			t.Error(err)
+		}
+		foreign.Status.SourceRef.Namespace = "acme" // the tenant's own source has said so to another namespace
+		c.must(c.objects.Update(t.Context(), foreign))
+		_, err := c.attempt(c.create("monthly", "third"), approvedUntil, nil)
+		refusedWith(t, err, v1alpha1.ReasonLedgerIncomplete)
+	})
 	t.Run("is neither resumed nor given back to", func(t *testing.T) {
 		t.Parallel()
 		s := newStage(t)

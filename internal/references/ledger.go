@@ -126,19 +126,21 @@ func (r *Resolver) newestRun(ctx context.Context, scope string) (newest *v1alpha
 	return newest, err
 }
 
-// complete fails with ReasonLedgerIncomplete unless a ledger has all that the runs of this cluster have seen of it: its sequence
-// is not lower, and the run that has seen the most is recorded as far as that. What they have seen is asked first, because the
-// ledger goes on meanwhile.
+// complete fails with ReasonLedgerIncomplete unless a ledger has all that the runs that concern it have seen of it: the one that
+// has seen the most is recorded as far as that. What they have seen is asked first, because the ledger goes on meanwhile.
 func (r *Resolver) complete(ctx context.Context, database *claims.Database, ledger claims.Ledger, source *v1alpha1.ClaimSource, export *v1alpha1.AccountingExport) error {
 	runs, err := r.recordedRuns(ctx, ledgerKey(ledger.ID))
-	if err != nil || len(runs) == 0 {
+	if err != nil {
 		return err
 	}
-	last := &runs[0]
+	var last *v1alpha1.ExportRun
 	for i := range runs {
-		if runs[i].Status.Ledger.Sequence > last.Status.Ledger.Sequence {
-			last = &runs[i]
+		if run := &runs[i]; concerns(run, source, export) && (last == nil || run.Status.Ledger.Sequence > last.Status.Ledger.Sequence) {
+			last = run
 		}
+	}
+	if last == nil {
+		return nil
 	}
 	recorded, _, err := database.Run(ctx, last.Status.Ledger.RunID)
 	if err != nil || recorded.Sequence >= last.Status.Ledger.Sequence {
@@ -152,6 +154,15 @@ func (r *Resolver) complete(ctx context.Context, database *claims.Database, ledg
 		"the database of ClaimSource %s does not know of %s (its ledger is at %d): it was restored from an older backup, or is an older copy, and what it has forgotten would be exported again. "+
 			`Restore a newer backup; or see to the books, and then run "ledgerport ledger accept --renew"`,
 		client.ObjectKeyFromObject(source), what, ledger.Sequence))
+}
+
+// concerns reports whether a source, and an export if one is given, go by what a run has seen of a ledger. The server of any tenant
+// can name the ledger of another one, and say of it what it likes. What counts is what the server of this very source has said, and
+// what runs in the namespaces of source and export were told.
+func concerns(run *v1alpha1.ExportRun, source *v1alpha1.ClaimSource, export *v1alpha1.AccountingExport) bool {
+	at := run.Status.SourceRef
+	return run.Namespace == source.Namespace || export != nil && run.Namespace == export.Namespace ||
+		at != nil && at.Namespace == source.Namespace && at.Name == source.Name
 }
 
 // recordedRuns returns the ExportRuns of a scope. They must not be changed.
