@@ -35,6 +35,8 @@ type evidence struct {
 	resources []resource
 	leaks     []string // what nobody is to see, and where it was
 	forgotten []string // claims that a restored database exported again
+	crashed   []string // operators that ended though nobody ended them
+	hostile   int      // runs of the tenant whose servers do harm
 }
 
 // resource is an ExportRun of a cluster.
@@ -169,6 +171,10 @@ func (e *evidence) readCluster(ctx context.Context, api client.Client) error {
 	var list v1alpha1.ExportRunList
 	err = api.List(ctx, &list)
 	for _, run := range list.Items {
+		if run.Namespace == hostileNamespace {
+			e.hostile++
+			continue
+		}
 		e.resources = append(e.resources, resource{cluster, run})
 	}
 	return err

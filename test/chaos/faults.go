@@ -6,13 +6,16 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
 )
 
@@ -92,7 +95,25 @@ func (w *world) reach(ctx context.Context, point failpoint.Point, action string,
 	if err := w.arm(point, action); err != nil {
 		return 0
 	}
+	if slices.Contains(failpoint.ReleasePoints(), point) && !slices.Contains(failpoint.ExportPoints(), point) {
+		w.cancelRuns(ctx) // whose claims are given back
+	}
 	return w.await(ctx, point, within)
+}
+
+// cancelRuns cancels what is under way of each tenant.
+func (w *world) cancelRuns(ctx context.Context) {
+	limited, cancel := context.WithTimeout(ctx, pointPatience)
+	defer cancel()
+	for _, t := range w.tenants {
+		var list v1alpha1.ExportRunList
+		_ = w.api.List(limited, &list, client.InNamespace(t.namespace)) // the API server may be away
+		for i := range list.Items {
+			if run := &list.Items[i]; !run.Status.Phase.Finished() {
+				_ = w.api.Patch(limited, run, merge(`{"spec": {"cancel": true}}`))
+			}
+		}
+	}
 }
 
 // arm lets the operator that comes to a point first do what is said.

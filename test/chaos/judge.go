@@ -30,11 +30,13 @@ type damage struct {
 	Unheld int `json:"unheld"`
 	// Forgotten are claims that a restored database exported again.
 	Forgotten int `json:"forgotten"`
+	// Crashed are operators that ended though nobody ended them, or that a kubelet would end.
+	Crashed int `json:"crashed"`
 	// Leaked are passwords, bank accounts and names of claimants where nobody is to see them.
 	Leaked int `json:"leaked"`
 }
 
-// judge compares everything with everything. The report has a line for each damage.
+// judge compares everything with everything. The report has a line for each damage, up to a number of each kind.
 func judge(e *evidence) (damage, []string) {
 	j := &judgement{evidence: e, claims: map[string]approvedClaim{}, owned: map[string]bool{}, histories: map[string][]entry{}, numbers: map[string][]int64{}}
 	for _, claim := range e.claims {
@@ -68,6 +70,9 @@ func judge(e *evidence) (damage, []string) {
 	}
 	j.judgeNumbers()
 	j.judgeResources()
+	for _, crash := range e.crashed {
+		j.note(&j.found.Crashed, "%s", crash)
+	}
 	for _, leak := range e.leaks {
 		j.note(&j.found.Leaked, "what nobody is to see was written: %s", leak)
 	}
@@ -86,10 +91,15 @@ type judgement struct {
 	report []string
 }
 
+// mostNoted is how many of a kind are in the report.
+const mostNoted = 20
+
 // note counts one damage and says what it is.
 func (j *judgement) note(counter *int, format string, args ...any) {
 	*counter++
-	j.report = append(j.report, fmt.Sprintf(format, args...))
+	if *counter <= mostNoted {
+		j.report = append(j.report, fmt.Sprintf(format, args...))
+	}
 }
 
 // judgeRun looks at a run and, where it is committed, at its files.

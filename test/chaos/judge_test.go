@@ -136,7 +136,8 @@ func TestEveryKindOfDamageIsFound(t *testing.T) {
 		"a record of another cluster that a run tells as its own": {func(e *evidence) {
 			e.runs[1].cluster, e.resources[1].UID = "another", "4"
 		}, damage{Disagree: 1}},
-		"a password in a log": {func(e *evidence) { e.leaks = []string{"a password in log line"} }, damage{Leaked: 1}},
+		"an operator that ended by itself": {func(e *evidence) { e.crashed = []string{"operator-1 ended"} }, damage{Crashed: 1}},
+		"a password in a log":              {func(e *evidence) { e.leaks = []string{"a password in log line"} }, damage{Leaked: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

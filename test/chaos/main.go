@@ -27,8 +27,11 @@ type result struct {
 	Cuts    int    `json:"cuts"`
 	// Restores of a backup that is older than the newest exports.
 	Restores int `json:"restores"`
-	Runs     int `json:"runs"`
-	Claims   int `json:"claims"`
+	// Attacks are what hostile servers answered, and Garbled what was made that does not decode.
+	Attacks int64 `json:"attacks"`
+	Garbled int64 `json:"garbled"`
+	Runs    int   `json:"runs"`
+	Claims  int   `json:"claims"`
 	damage
 }
 
@@ -57,8 +60,10 @@ func main() {
 func run(ctx context.Context, kills int, seed uint64, duration time.Duration) (result, error) {
 	w, err := newWorld(ctx, seed)
 	defer w.stop()
-	if err == nil {
-		err = w.startStaging(ctx)
+	for _, step := range []func(context.Context) error{w.loosen, w.startStaging, w.startHostile} {
+		if err == nil {
+			err = step(ctx)
+		}
 	}
 	if err != nil {
 		return result{}, fmt.Errorf("starting everything: %w", err)
@@ -72,6 +77,7 @@ func run(ctx context.Context, kills int, seed uint64, duration time.Duration) (r
 	if err := w.rest(ctx); err != nil {
 		say("there is no rest: %s", err) // what is stuck is counted
 	}
+	crashed := w.crashed(ctx)
 	if err := w.lookAtMetrics(ctx); err != nil {
 		return result{}, fmt.Errorf("looking at metrics: %w", err)
 	}
@@ -82,9 +88,9 @@ func run(ctx context.Context, kills int, seed uint64, duration time.Duration) (r
 	if err != nil {
 		return result{}, fmt.Errorf("gathering what is left: %w", err)
 	}
-	evidence.forgotten = told.forgotten
+	evidence.forgotten, evidence.crashed = told.forgotten, crashed
 	damage, report := judge(evidence)
-	say("%d of %d runs reversed another", evidence.reversals(), len(evidence.runs))
+	say("%d of %d runs reversed another; %d more were of the hostile tenant", evidence.reversals(), len(evidence.runs), evidence.hostile)
 	for _, line := range report {
 		say("DAMAGE %s", line)
 	}
@@ -93,6 +99,7 @@ func run(ctx context.Context, kills int, seed uint64, duration time.Duration) (r
 	}
 	return result{
 		Chaos: true, Seed: seed, Kills: told.kills, Freezes: told.freezes, Cuts: told.cuts, Restores: told.restores,
+		Attacks: w.hostile.attacks.Load(), Garbled: w.garbled.Load(),
 		Runs: len(evidence.runs), Claims: len(evidence.claims), damage: damage,
 	}, nil
 }

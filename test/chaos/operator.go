@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
+	"os/exec"
 	"sync"
 	"syscall"
 	"time"
@@ -18,6 +21,8 @@ type operator struct {
 
 	mu      sync.Mutex
 	process *environment.Operator
+	resting time.Time // since when nobody disturbs it; zero while somebody does
+	crashes []string  // how processes have ended that nobody has ended
 	stopped bool
 	ended   chan error // of the last process
 }
@@ -34,13 +39,16 @@ func (o *operator) begin() error {
 }
 
 func (o *operator) supervise() {
-	for {
+	for began := time.Now(); ; began = time.Now() {
 		err := o.process.Wait()
 		o.mu.Lock()
 		if o.stopped {
 			o.mu.Unlock()
 			o.ended <- err
 			return
+		}
+		if crash := crashOf(err, !o.resting.IsZero() && began.After(o.resting)); crash != "" {
+			o.crashes = append(o.crashes, fmt.Sprintf("%s ended with %s after %s", o.name, crash, time.Since(began).Round(time.Second)))
 		}
 		o.process, err = o.start(o.name)
 		o.mu.Unlock()
@@ -49,6 +57,66 @@ func (o *operator) supervise() {
 			return
 		}
 	}
+}
+
+// crashOf says how a process ended that has not lost its lease or a server (status 1), and was not killed; with nobody to disturb
+// it, it may not end at all.
+func crashOf(ended error, undisturbed bool) string {
+	var status *exec.ExitError
+	if !errors.As(ended, &status) {
+		return ""
+	}
+	killed := status.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL
+	if !undisturbed && (killed || status.ExitCode() == 1) {
+		return ""
+	}
+	return status.String()
+}
+
+// rests tells whether from now on nobody disturbs the operator. It goes on where it was stopped.
+func (o *operator) rests(undisturbed bool) {
+	o.signal(syscall.SIGCONT)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.resting = time.Time{}
+	if undisturbed {
+		o.resting = time.Now()
+	}
+}
+
+// memoryLimit of a process, as config/manager has it.
+const memoryLimit = 512 << 20
+
+// crashed says how processes have ended that nobody has ended, and what is wrong with the one there is.
+func (o *operator) crashed(ctx context.Context) []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	crashes := o.crashes
+	if peak, err := o.process.PeakRSS(); err != nil || peak > memoryLimit {
+		crashes = append(crashes, fmt.Sprintf("%s has had %d MiB (%v)", o.name, peak>>20, err))
+	}
+	if err := alive(ctx, o.process.Probes+"/healthz"); err != nil {
+		crashes = append(crashes, fmt.Sprintf("a kubelet would end %s: %s", o.name, err))
+	}
+	return crashes
+}
+
+// alive asks a probe, several times as a kubelet does.
+func alive(ctx context.Context, probe string) (err error) {
+	asking := http.Client{Timeout: 5 * time.Second}
+	for range 3 {
+		request, _ := http.NewRequestWithContext(ctx, http.MethodGet, probe, http.NoBody) // the URL is well formed
+		var answer *http.Response
+		if answer, err = asking.Do(request); err == nil {
+			_ = answer.Body.Close()
+			if answer.StatusCode == http.StatusOK {
+				return nil
+			}
+			err = errors.New(answer.Status)
+		}
+		pause(ctx, time.Second)
+	}
+	return err
 }
 
 // signal sends a signal to whichever process there is now.

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,7 +16,7 @@ import (
 )
 
 // restPatience is how long the operators may take to bring everything to its end once nothing disturbs them.
-const restPatience = 3 * time.Minute
+const restPatience = 5 * time.Minute
 
 // rest ends all faults and waits until every claim is in a committed run and every run has ended. Runs are asked for as
 // long as claims wait, because those of a run that failed go to the next.
@@ -26,9 +25,14 @@ func (w *world) rest(ctx context.Context) error {
 	for _, path := range armed {
 		_ = os.Remove(path)
 	}
-	for _, o := range w.operators {
-		o.signal(syscall.SIGCONT)
+	for _, o := range w.running() {
+		o.rests(true)
 	}
+	defer func() {
+		for _, o := range w.running() {
+			o.rests(false)
+		}
+	}()
 	ctx, cancel := context.WithTimeout(ctx, restPatience)
 	defer cancel()
 	for {
@@ -51,6 +55,9 @@ func (w *world) unrest(ctx context.Context) string {
 	}
 	defer func() { _ = conn.Close(context.Background()) }()
 	for _, t := range w.tenants {
+		if why := w.mend(ctx, t); why != "" {
+			return why
+		}
 		if why := w.unrestOf(ctx, w.api, t); why != "" {
 			return why
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -24,6 +25,12 @@ type tenant struct {
 }
 
 const exportName = "monthly"
+
+// attemptDeadline is that of an attempt of a run.
+const attemptDeadline = 10 * time.Second
+
+// owns reports whether an export is one of the tenant's, and not one that was made beside them.
+func (t tenant) owns(export string) bool { return slices.Contains(t.exports, export) }
 
 // newTenants gives organisations with every pair of exporter and destination.
 func newTenants() []tenant {
@@ -104,7 +111,7 @@ func (t tenant) export(name string) *v1alpha1.AccountingExport {
 			OrganizationID: t.organization, SourceRef: v1alpha1.NamespacedReference{Name: exportName},
 			ChartOfAccountsRef: v1alpha1.LocalReference{Name: exportName}, DestinationRef: v1alpha1.NamespacedReference{Name: exportName},
 			Exporter: v1alpha1.ExporterSpec{Type: t.exporter},
-			Deadline: &metav1.Duration{Duration: 10 * time.Second},
+			Deadline: &metav1.Duration{Duration: attemptDeadline},
 			Retry:    v1alpha1.RetryPolicy{Limit: ptr.To[int32](3), InitialBackoff: &metav1.Duration{Duration: time.Second}},
 			History:  v1alpha1.HistoryLimits{Succeeded: ptr.To[int32](1000), Failed: ptr.To[int32](1000)},
 		},
@@ -130,7 +137,7 @@ func chart() v1alpha1.ChartOfAccountsSpec {
 // request asks for a run of one of the tenant's exports.
 func (t tenant) request(ctx context.Context, api client.Client, export, value string) error {
 	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.RequestedAtAnnotation, value)
-	return api.Patch(ctx, t.export(export), client.RawPatch("application/merge-patch+json", []byte(patch)))
+	return api.Patch(ctx, t.export(export), merge(patch))
 }
 
 // reverse asks for the reversal of a run, once.
@@ -159,7 +166,7 @@ func (w *world) meddle(ctx context.Context, t tenant, what, which int) error {
 		pause(ctx, time.Duration(which)*time.Millisecond)
 		return w.moveDestination(ctx, w.api, t)
 	case what == 0 && !run.Status.Phase.Finished():
-		return w.api.Patch(ctx, run, client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"cancel":true}}`)))
+		return w.api.Patch(ctx, run, merge(`{"spec": {"cancel": true}}`))
 	case what == 1 && !run.Status.Phase.Finished():
 		return client.IgnoreNotFound(w.api.Delete(ctx, run))
 	case what == 2 && run.Status.Phase == v1alpha1.RunSucceeded:

@@ -23,6 +23,10 @@ func (w *world) traffic(ctx context.Context, seed uint64) (end func()) {
 		under.Go(func() { w.approve(ctx, t, random) })
 		under.Go(func() { w.ask(ctx, t, rand.New(rand.NewPCG(seed, uint64(i)+100))) })
 	}
+	under.Go(func() { w.analyze(ctx) })
+	if w.hostile != nil {
+		under.Go(func() { w.provoke(ctx, rand.New(rand.NewPCG(seed, 0))) })
+	}
 	return func() {
 		stop()
 		under.Wait()
@@ -43,6 +47,18 @@ func (w *world) approve(ctx context.Context, t tenant, random *rand.Rand) {
 	}
 	if conn != nil {
 		_ = conn.Close(context.Background())
+	}
+}
+
+// analyze counts the rows every few seconds, as autovacuum does of a database that lives for longer. Without statistics the joins
+// of 5,000 claims take seconds.
+func (w *world) analyze(ctx context.Context) {
+	for ctx.Err() == nil {
+		pause(ctx, 5*time.Second)
+		if conn, err := pgx.Connect(ctx, w.postgres.URL); err == nil {
+			_, _ = conn.Exec(ctx, `ANALYZE`) // PostgreSQL may be away
+			_ = conn.Close(context.Background())
+		}
 	}
 }
 
@@ -76,13 +92,17 @@ func (w *world) ask(ctx context.Context, t tenant, random *rand.Rand) {
 	for n := 0; ctx.Err() == nil; n++ {
 		pause(ctx, time.Duration(500+random.IntN(1500))*time.Millisecond)
 		limited, cancel := context.WithTimeout(ctx, 5*time.Second)
-		switch dice := random.IntN(16); {
+		switch dice := random.IntN(18); {
 		case dice < 2:
 			_ = w.meddle(limited, t, random.IntN(5), random.IntN(1000)) // the API server may be away
 		case dice < 3 && w.staging != nil && w.staging.has(t):
 			_ = t.request(limited, w.staging.api, exportName, w.nextRequest())
 		case dice < 4 && w.staging != nil && w.staging.has(t):
 			_ = w.cloneRun(limited, t, random.IntN(1000))
+		case dice < 6 && w.hostile != nil:
+			if w.garble(limited, t, random) == nil {
+				w.garbled.Add(1)
+			}
 		default:
 			_ = t.request(limited, w.api, t.exports[random.IntN(len(t.exports))], w.nextRequest())
 		}

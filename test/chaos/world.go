@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/jackc/pgx/v5"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -50,6 +51,8 @@ type world struct {
 	maintenanceURL        string // of another database of the server
 	binary                string
 	staging               *staging // a second cluster; nil without one
+	hostile               *hostile // a tenant with hostile servers; nil without one
+	garbled               atomic.Int64
 	requests              atomic.Int64
 	metrics               sync.Map // addresses, by the operators' names
 	scan                  *leaks.Scan
@@ -66,7 +69,14 @@ func newWorld(ctx context.Context, seed uint64) (w *world, err error) {
 	if err := errors.Join(os.Mkdir(w.failpoints, 0o750), os.MkdirAll(filepath.Join(w.directory, "exports"), 0o750)); err != nil {
 		return w, err
 	}
-	for _, step := range []func(context.Context) error{w.startServers, w.createDatabase, w.startLines, w.prepareDatabase, w.prepareBucket, w.mountVolume, w.startOperators, w.apply} {
+	built := make(chan error, 1)
+	go func() { // while the servers start
+		var err error
+		w.binary, err = environment.BuildOperator(ctx, w.directory, "failpoints")
+		built <- err
+	}()
+	untilBuilt := func(context.Context) error { return <-built }
+	for _, step := range []func(context.Context) error{w.startServers, w.createDatabase, w.startLines, w.prepareDatabase, w.prepareBucket, w.mountVolume, untilBuilt, w.startOperators, w.apply} {
 		if err := step(ctx); err != nil {
 			return w, err
 		}
@@ -92,7 +102,7 @@ func (w *world) startServers(ctx context.Context) error {
 		return err
 	}
 	scheme := runtime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme), apiextensionsv1.AddToScheme(scheme)); err != nil {
 		return err
 	}
 	w.api, err = client.New(w.controlPlane.Config, client.Options{Scheme: scheme})
@@ -184,10 +194,6 @@ func (w *world) mountVolume(context.Context) error {
 }
 
 func (w *world) startOperators(ctx context.Context) error {
-	var err error
-	if w.binary, err = environment.BuildOperator(ctx, w.directory, "failpoints"); err != nil {
-		return err
-	}
 	for i := range 2 {
 		o := &operator{name: fmt.Sprintf("operator-%d", i+1), start: func(name string) (*environment.Operator, error) {
 			metrics, err := freeAddress()
@@ -196,7 +202,7 @@ func (w *world) startOperators(ctx context.Context) error {
 			}
 			w.metrics.Store(name, metrics)
 			return environment.RunOperator(w.controlPlane, w.binary, w.directory, name,
-				[]string{"LEDGERPORT_FAILPOINTS=" + w.failpoints},
+				[]string{"LEDGERPORT_FAILPOINTS=" + w.failpoints, fmt.Sprintf("GOMEMLIMIT=%d", memoryLimit*9/10)},
 				append(w.flags(), "--metrics-bind-address="+metrics, "--metrics-authentication=false")...)
 		}}
 		if err := o.begin(); err != nil {
@@ -211,18 +217,33 @@ func (w *world) startOperators(ctx context.Context) error {
 func (w *world) flags() []string {
 	return []string{
 		"--leader-elect-lease-duration=2s", "--leader-elect-renew-deadline=1500ms", "--leader-elect-retry-period=300ms",
-		"--recheck-interval=2s", "--shutdown-grace-period=" + gracePeriod.String(), "--spool-directory=" + w.directory,
+		"--recheck-interval=2s", "--max-concurrent-runs=8", "--shutdown-grace-period=" + gracePeriod.String(), "--spool-directory=" + w.directory,
 	}
+}
+
+// running are the operators of both clusters.
+func (w *world) running() []*operator {
+	if w.staging != nil && w.staging.operator != nil {
+		return append(slices.Clone(w.operators), w.staging.operator)
+	}
+	return w.operators
+}
+
+// crashed says which operators have ended though nobody ended them.
+func (w *world) crashed(ctx context.Context) (all []string) {
+	for _, o := range w.running() {
+		all = append(all, o.crashed(ctx)...)
+	}
+	return all
 }
 
 func (w *world) stopOperators() error {
 	var err error
-	for _, o := range w.operators {
+	for _, o := range w.running() {
 		err = errors.Join(err, o.stop())
 	}
 	w.operators = nil
-	if w.staging != nil && w.staging.operator != nil {
-		err = errors.Join(err, w.staging.operator.stop())
+	if w.staging != nil {
 		w.staging.operator = nil
 	}
 	return err
@@ -239,6 +260,9 @@ func (w *world) stop() {
 	_ = w.stopOperators() // how they end says nothing any more
 	if w.staging != nil {
 		w.staging.stop()
+	}
+	if w.hostile != nil {
+		w.hostile.stop()
 	}
 	for _, l := range []*line{w.toDatabase, w.toStore} {
 		if l != nil {

@@ -1,0 +1,25 @@
+package main
+
+import (
+	"os/exec"
+	"testing"
+)
+
+func TestAnOperatorThatNobodyHasEndedHasCrashed(t *testing.T) {
+	t.Parallel()
+	for end, want := range map[string]struct{ disturbed, undisturbed string }{
+		"exit 0":        {"", ""},
+		"exit 1":        {"", "exit status 1"}, // it has lost its lease
+		"exit 2":        {"exit status 2", "exit status 2"},
+		"kill -KILL $$": {"", "signal: killed"},
+		"kill -SEGV $$": {"signal: segmentation fault", "signal: segmentation fault"},
+	} {
+		t.Run("one that ended with "+end, func(t *testing.T) {
+			t.Parallel()
+			ended := exec.CommandContext(t.Context(), "sh", "-c", end).Run()
+			if disturbed, undisturbed := crashOf(ended, false), crashOf(ended, true); disturbed != want.disturbed || undisturbed != want.undisturbed {
+				t.Errorf("it ended with %q, and undisturbed with %q", disturbed, undisturbed)
+			}
+		})
+	}
+}
