@@ -67,7 +67,7 @@ func (w *world) startHostile(ctx context.Context) error {
 	}
 	books := businesscentral.New(businesscentral.Settings{})
 	h.stops = append(h.stops, books.Close)
-	moody, err := h.http(books.URL, 20)
+	moody, err := h.http(books.URL, 5)
 	if err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func (w *world) hostileDestinations(ctx context.Context, h *hostile) (objects []
 	if _, err := w.objects().CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(hostileNamespace)}); err != nil {
 		return nil, err
 	}
-	for name, ofHundred := range map[string]int{"moody": 20, "hostile": 100} {
+	for name, ofHundred := range map[string]int{"moody": 5, "hostile": 100} {
 		endpoint, err := h.http(w.store.Endpoint, ofHundred)
 		if err != nil {
 			return nil, err

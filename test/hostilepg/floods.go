@@ -54,7 +54,7 @@ const moods = 6
 // Mood answers as the real server does until its hour has come, and then it does one of many things: it keeps silent for a
 // while, hangs up, repeats itself, changes a byte, announces more than there is, or floods.
 func Mood(random *rand.Rand) Change {
-	after, mood := random.IntN(400), random.IntN(moods)
+	after, mood := random.IntN(2000), random.IntN(moods)
 	return func(_ string, m Message, send func(Message) error) error {
 		after--
 		if after > 0 {
