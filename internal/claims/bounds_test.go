@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/url"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -276,5 +279,47 @@ func TestReserve_ASumWithEndlessZeros(t *testing.T) {
 	f.must(err)
 	if len(totals.Currencies) != 1 || totals.Currencies[0].Gross != 12500 || time.Since(began) > 5*time.Second {
 		t.Errorf("%+v after %s", totals, time.Since(began))
+	}
+}
+
+// TestStartAttempt_ServerThatTakesNothingAndGoesOnSending has a server that stops reading in the middle of a statement: while the
+// library waits for it to go on, it keeps in the background what comes.
+func TestStartAttempt_ServerThatTakesNothingAndGoesOnSending(t *testing.T) {
+	f := newFixture(t, applicationTables)
+	at, err := url.Parse(f.url)
+	f.must(err)
+	notice := hostilepg.Of(&pgproto3.NoticeResponse{Message: strings.Repeat("x", 30_000)}).Encoded()
+	const most = 256 * megabyte
+	var sent atomic.Int64
+	listening := hostilepg.Serve(t, func(client net.Conn) {
+		_ = client.(*net.TCPConn).SetReadBuffer(4096)
+		server, err := net.Dial("tcp", at.Host)
+		if err != nil {
+			return
+		}
+		defer func() { _ = server.Close() }()
+		go func() { _, _ = io.Copy(client, server) }()
+		if _, err := io.CopyN(server, client, megabyte/2); err != nil {
+			return
+		}
+		for err == nil && sent.Load() < most {
+			var n int
+			n, err = client.Write(notice)
+			sent.Add(int64(n))
+		}
+	})
+	hostile := *at
+	hostile.Host, hostile.RawQuery = listening, "sslmode=disable"
+	database, err := claims.Open(t.Context(), claims.Options{Allowed: insecure, URL: hostile.String()})
+	f.must(err)
+	defer database.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	attempt := attemptOf("1")
+	attempt.Inputs = []byte(`{"chart": "` + strings.Repeat("x", 16*megabyte) + `"}`)
+	_, err = database.StartAttempt(ctx, attempt)
+	mustFail(t, err, v1alpha1.ReasonAnswerTooLarge)
+	if sent.Load() > 64*megabyte { // buffers of the operating system included
+		t.Errorf("%d MiB were taken", sent.Load()/megabyte)
 	}
 }

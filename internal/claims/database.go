@@ -67,6 +67,7 @@ func Open(ctx context.Context, options Options) (*Database, error) {
 		config.DialFunc = options.Dial
 		config.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil } // Dial resolves it
 	}
+	config.DialFunc = countAhead(config.DialFunc)
 	d := &Database{options: options, config: config}
 	if d.conn, err = d.connect(ctx); err != nil {
 		return nil, err

@@ -230,7 +230,7 @@ const meterKey = "ledgerport.meter"
 // metered builds what reads and writes messages, with a meter, which it tells of.
 func metered(tell func(*meter)) func(io.Reader, io.Writer) *pgproto3.Frontend {
 	return func(r io.Reader, w io.Writer) *pgproto3.Frontend {
-		m := newMeter(r)
+		m := newMeter(giving(r, w))
 		tell(m)
 		return pgproto3.NewFrontend(m, w)
 	}
