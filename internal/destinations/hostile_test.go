@@ -115,6 +115,53 @@ func TestAServerOfATenantDoesNoHarm(t *testing.T) {
 	}
 }
 
+// TestAListingWithoutAnEndIsLeft has pages of nothing, each with another one behind it.
+func TestAListingWithoutAnEndIsLeft(t *testing.T) {
+	t.Parallel()
+	var pages atomic.Int64
+	server := httptest.NewServer(&hostileServer{answer: func(_ *hostileServer, w http.ResponseWriter, r *http.Request) {
+		if !r.URL.Query().Has("list-type") {
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = fmt.Fprint(w, errorBody("NoSuchKey"))
+			return
+		}
+		next := pages.Add(1)
+		_, _ = fmt.Fprintf(w, "<ListBucketResult><IsTruncated>%t</IsTruncated><NextContinuationToken>%d</NextContinuationToken></ListBucketResult>", next < 5000, next)
+	}})
+	t.Cleanup(server.Close)
+	d := openAt(t, server.URL)
+	_ = check(t.Context(), d)
+	_, missing := d.Stat(t.Context(), key)
+	if n := pages.Load(); n == 0 || n > 200 || !errors.Is(missing, destinations.ErrNotFound) {
+		t.Errorf("%d pages were asked for, and of an object it says %v", n, missing)
+	}
+}
+
+// TestAServerThatLeavesOutWhatIsTakenForGrantedDoesNotEndTheProcess has answers that are well, and empty: to a listing, and to the
+// beginning of a large upload, which the client library reads in a goroutine of its own.
+func TestAServerThatLeavesOutWhatIsTakenForGrantedDoesNotEndTheProcess(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(&hostileServer{answer: func(_ *hostileServer, w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodPost:
+			_, _ = fmt.Fprint(w, "<InitiateMultipartUploadResult></InitiateMultipartUploadResult>")
+		case r.URL.Query().Has("list-type"):
+			_, _ = fmt.Fprint(w, "<ListBucketResult><Contents></Contents></ListBucketResult>")
+		default:
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = fmt.Fprint(w, errorBody("NoSuchKey"))
+		}
+	}})
+	t.Cleanup(server.Close)
+	d := openAt(t, server.URL)
+	large := strings.Repeat("x", 17<<20)
+	expectFailure(t, d.Put(t.Context(), key, describe(large), strings.NewReader(large)), v1alpha1.ReasonNotWritable)
+	if _, err := d.Stat(t.Context(), key); !errors.Is(err, destinations.ErrNotFound) {
+		t.Errorf("of an object that is not there it says %v", err)
+	}
+	_ = check(t.Context(), d) // whatever it says
+}
+
 // TestWordsOfAnSFTPServerAreNotPassedOn has a server say all that it can before it lets somebody in.
 func TestWordsOfAnSFTPServerAreNotPassedOn(t *testing.T) {
 	t.Parallel()

@@ -64,6 +64,7 @@ func openS3(ctx context.Context, spec v1alpha1.S3Destination, retention v1alpha1
 	}
 	client := s3.NewFromConfig(settings, func(o *s3.Options) {
 		o.UsePathStyle = spec.ForcePathStyle
+		o.APIOptions = append(o.APIOptions, checkAnswers)
 		if spec.Endpoint != "" { // whatever endpoint the operator's own settings name
 			o.BaseEndpoint = aws.String(spec.Endpoint)
 			o.APIOptions = append(o.APIOptions, addContentMD5)
@@ -181,8 +182,8 @@ func (b *bucket) Stat(ctx context.Context, key string) (Object, error) {
 // notFound makes sure that it is the object that is missing: the answer to a HEAD request has no room to say that it is
 // the bucket, or the access key.
 func (b *bucket) notFound(ctx context.Context, key string) error {
-	_, err := b.blobs.List(&blob.ListOptions{Prefix: key}).Next(ctx)
-	if err == nil || errors.Is(err, io.EOF) {
+	_, err := b.api.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &b.spec.Bucket, Prefix: b.whole(key), MaxKeys: aws.Int32(1)})
+	if err == nil {
 		return ErrNotFound
 	}
 	return b.failure(ctx, err)

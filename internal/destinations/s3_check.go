@@ -8,12 +8,12 @@ import (
 	"io"
 	"net/http"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
-	"gocloud.dev/blob"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failure"
@@ -145,23 +145,28 @@ func (b *bucket) begin(ctx context.Context, key string, most int) (string, error
 	return string(content), err
 }
 
+// mostPages of a listing are asked for. What is behind so much else stays, and is hidden.
+const mostPages = 100
+
 // removeStaleProbes removes what checks left behind that ended with their operator.
 func (b *bucket) removeStaleProbes(ctx context.Context, prefix string) error {
-	for probes := b.blobs.List(&blob.ListOptions{Prefix: prefix}); ; {
-		probe, err := probes.Next(ctx)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
+	pages := s3.NewListObjectsV2Paginator(b.api, &s3.ListObjectsV2Input{Bucket: &b.spec.Bucket, Prefix: b.whole(prefix)})
+	for asked := 0; pages.HasMorePages() && asked < mostPages; asked++ {
+		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return err
 		}
-		if time.Since(probe.ModTime) < probeAge {
-			continue
-		}
-		if err := b.remove(ctx, probe.Key); err != nil {
-			return err
+		for _, probe := range page.Contents {
+			name, ours := strings.CutPrefix(aws.ToString(probe.Key), *b.whole(prefix))
+			if !ours || probe.LastModified == nil || time.Since(*probe.LastModified) < probeAge {
+				continue
+			}
+			if err := b.remove(ctx, prefix+name); err != nil {
+				return err
+			}
 		}
 	}
+	return nil
 }
 
 // mark is what is known of the marker of a bucket.

@@ -33,6 +33,8 @@ func (b *bucket) failure(ctx context.Context, err error) error {
 		return err
 	case outbound.Refusal(err) != nil:
 		return outbound.Refusal(err)
+	case errors.Is(err, errIncomplete):
+		return failure.Transient(v1alpha1.ReasonNotWritable, err, "%s cannot be used: %s", b.where(), errIncomplete)
 	case errors.As(err, &unknown):
 		return failure.Transient(v1alpha1.ReasonLoginRefused, err,
 			"the operator has no AWS identity of its own for %s; name a Secret in spec.s3.credentialsSecretRef", b.where())
