@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -74,9 +75,7 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 		Short: "Run the operator",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			log := logr.FromSlogHandler(printable.Handler(slog.NewJSONHandler(os.Stderr, nil)))
-			ctrl.SetLogger(log)
-			klog.SetLogger(log) // what the Kubernetes client says
+			log := logTo(os.Stderr)
 			limitMemory(log)
 			mgr, err := newManager(command.Context(), options, registry)
 			if err != nil {
@@ -112,6 +111,17 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 	allowDatabases(flags, &options.databases)
 	flags.DurationVar(&options.gracePeriod, "shutdown-grace-period", 20*time.Second, "how long runs may take to end cleanly when the operator is stopped")
 	return command
+}
+
+// logTo has everything written by one handler, which makes foreign texts harmless: what the Kubernetes client says, and what
+// libraries print with the packages log and slog, such as the words of a server of S3.
+func logTo(writer io.Writer) logr.Logger {
+	handler := printable.Handler(slog.NewJSONHandler(writer, nil))
+	log := logr.FromSlogHandler(handler)
+	ctrl.SetLogger(log)
+	klog.SetLogger(log)
+	slog.SetDefault(slog.New(handler)) // and with it that of the package log
+	return log
 }
 
 func newManager(ctx context.Context, options managerOptions, registry *exporters.Registry) (ctrl.Manager, error) {
