@@ -69,7 +69,7 @@ func (r *AccountingExportReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.WatchNamespaces {
 		reconciler.Watches(&corev1.Namespace{}, enqueueExportsOfNamespace(mgr.GetClient()), builder.WithPredicates(predicate.LabelChangedPredicate{}))
 	}
-	built, err := reconciler.WithOptions(controller.Options{MaxConcurrentReconciles: workers, NewQueue: fairqueue.New(workersPerNamespace)}).Build(r)
+	built, err := reconciler.WithOptions(controller.Options{MaxConcurrentReconciles: workers, NewQueue: fairqueue.New(workerLimits)}).Build(r)
 	r.external.controller = built
 	return err
 }

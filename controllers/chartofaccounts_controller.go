@@ -34,7 +34,7 @@ func (r *ChartOfAccountsReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.ChartOfAccounts{}).
 		WithEventFilter(predicate.GenerationChangedPredicate{}).
-		WithOptions(controller.Options{MaxConcurrentReconciles: workers, NewQueue: fairqueue.New(1)}). // to compile one takes all of a core
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers, NewQueue: fairqueue.New(fairqueue.Limits{Workers: workers, PerNamespace: 1})}). // to compile one takes all of a core
 		Complete(r)
 }
 

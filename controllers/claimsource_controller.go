@@ -54,7 +54,7 @@ func (r *ClaimSourceReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	built, err := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.ClaimSource{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
 		WatchesRawSource(r.Recheck.asks()).
-		WithOptions(controller.Options{MaxConcurrentReconciles: concurrentChecks, NewQueue: fairqueue.New(checksPerNamespace)}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrentChecks, NewQueue: fairqueue.New(fairqueue.Limits{Workers: concurrentChecks, PerNamespace: checksPerNamespace})}).
 		Build(r)
 	r.external.controller = built
 	return err

@@ -47,7 +47,7 @@ func (r *ExportDestinationReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	built, err := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.ExportDestination{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesRawSource(r.Recheck.asks()).
-		WithOptions(controller.Options{MaxConcurrentReconciles: concurrentChecks, NewQueue: fairqueue.New(checksPerNamespace)}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrentChecks, NewQueue: fairqueue.New(fairqueue.Limits{Workers: concurrentChecks, PerNamespace: checksPerNamespace})}).
 		Build(r)
 	r.external.controller = built
 	return err

@@ -1,13 +1,16 @@
 package controllers
 
-import "time"
+import (
+	"time"
 
-const (
-	// workers reconcile objects of one kind at the same time, while one of them waits for the API server.
-	workers = 4
-	// workersPerNamespace of them are with one namespace at most.
-	workersPerNamespace = 2
+	"github.com/ledgerport/ledgerport/internal/fairqueue"
 )
+
+// workers reconcile objects of one kind at the same time, while one of them waits for the API server.
+const workers = 4
+
+// workerLimits are what a namespace has of them. What some thirty runs take is within the burst.
+var workerLimits = fairqueue.Limits{Workers: workers, PerNamespace: 2, Share: 0.25, Burst: 3 * time.Second}
 
 // Limits of the administrator bound what tenants may ask for. A limit of zero is none.
 type Limits struct {

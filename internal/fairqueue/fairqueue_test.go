@@ -17,7 +17,7 @@ import (
 )
 
 func newQueue(perNamespace int) workqueue.TypedRateLimitingInterface[reconcile.Request] {
-	return fairqueue.New(perNamespace)("", workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](time.Millisecond, time.Second))
+	return fairqueue.New(fairqueue.Limits{Workers: 5, PerNamespace: perNamespace})("", workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](time.Millisecond, time.Second))
 }
 
 func request(namespace, name string) reconcile.Request {
