@@ -63,7 +63,7 @@ func (r *ExportRunReconciler) SetupWithManager(mgr ctrl.Manager) error {
 			builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, readinessChanged))).
 		Watches(&v1alpha1.ExportDestination{}, enqueueRunsAt(mgr.GetClient()), builder.WithPredicates(retentionChanged)).
 		WatchesRawSource(source.TypedChannel(r.Executor.Events(), enqueueNamed())).
-		WithOptions(controller.Options{MaxConcurrentReconciles: workers, NewQueue: fairqueue.New(workersPerNamespace)}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers, NewQueue: fairqueue.New(workerLimits)}).
 		Complete(r)
 }
 
@@ -127,9 +127,14 @@ func (r *ExportRunReconciler) reconcile(ctx context.Context, run *v1alpha1.Expor
 			fmt.Sprintf("metadata.ownerReferences says that the run belongs to %s %s, and not to AccountingExport %s; create one without", owner.Kind, owner.Name, export.Name), r.Clock.Now())
 		return ctrl.Result{}, nil
 	}
+	turn, err := r.turn(ctx, run)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	tooMany := !ending(run) && tooManyBefore(run, turn, r.Limits)
 	switch {
 	case export.DeletionTimestamp.IsZero():
-		if err := errors.Join(protect(ctx, r.Client, &export), r.adopt(ctx, run, &export)); err != nil {
+		if err := errors.Join(protect(ctx, r.Client, &export), r.adopt(ctx, run, &export, !tooMany)); err != nil {
 			return r.tellRefused(run, err)
 		}
 	case run.Status.Attempts == 0 && !adopted(run, &export): // nothing would keep the export until the run has given its claims back
@@ -137,12 +142,14 @@ func (r *ExportRunReconciler) reconcile(ctx context.Context, run *v1alpha1.Expor
 			fmt.Sprintf("AccountingExport %s is being deleted, so that no run of it begins; create the export again, and another run", export.Name), r.Clock.Now())
 		return ctrl.Result{}, nil
 	}
-	if ending(run) {
+	switch {
+	case ending(run):
 		return r.lead(ctx, run, &export, after)
-	}
-	turn, err := r.turn(ctx, run)
-	if err != nil {
-		return ctrl.Result{}, err
+	case tooMany:
+		finish(run, v1alpha1.RunFailed, v1alpha1.ReasonTooManyRuns, fmt.Sprintf(
+			"AccountingExport %s has as many unfinished runs before it as the operator's --max-unfinished-runs-per-export allows, which is %d; create it again when some have ended",
+			run.Spec.ExportRef.Name, r.Limits.UnfinishedRunsPerExport), r.Clock.Now())
+		return ctrl.Result{}, nil
 	}
 	if wait := r.await(run, &export, turn); wait > 0 || run.Status.Phase.Finished() {
 		return ctrl.Result{RequeueAfter: wait}, nil
@@ -287,13 +294,16 @@ func stranger(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) *metav
 	return nil
 }
 
-// adopt makes a run that a person created belong to its export, like one that a schedule created.
-func (r *ExportRunReconciler) adopt(ctx context.Context, run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) error {
-	if adopted(run, export) || !run.DeletionTimestamp.IsZero() {
+// adopt makes a run that a person created belong to its export, like one that a schedule created. One that begins stays until
+// it has given its claims back.
+func (r *ExportRunReconciler) adopt(ctx context.Context, run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, begins bool) error {
+	if adopted(run, export) || !begins && metav1.IsControlledBy(run, export) || !run.DeletionTimestamp.IsZero() {
 		return nil
 	}
 	ours := run.DeepCopy()
-	controllerutil.AddFinalizer(ours, v1alpha1.RunFinalizer)
+	if begins {
+		controllerutil.AddFinalizer(ours, v1alpha1.RunFinalizer)
+	}
 	for i := range ours.OwnerReferences {
 		ours.OwnerReferences[i].Controller = nil
 	}
@@ -384,6 +394,7 @@ func (r *ExportRunReconciler) tell(before *v1alpha1.ExportRunStatus, run *v1alph
 		return
 	case status.Phase == v1alpha1.RunSucceeded:
 		r.Recorder.Eventf(run, nil, corev1.EventTypeNormal, ready.Reason, "Export", "%s", ready.Message)
+	case ready.Reason == v1alpha1.ReasonTooManyRuns: // as the status says; there may be thousands
 	case status.Failures > before.Failures || status.Phase.Finished():
 		r.Recorder.Eventf(run, nil, corev1.EventTypeWarning, ready.Reason, "Export", "%s", ready.Message)
 	}

@@ -42,6 +42,8 @@ func (r *ExportRunReconciler) retire(ctx context.Context, run *v1alpha1.ExportRu
 	switch {
 	case err != nil:
 		return ctrl.Result{}, err
+	case export == nil && !run.DeletionTimestamp.IsZero():
+		return ctrl.Result{}, r.letGo(ctx, run)
 	case export == nil:
 		return ctrl.Result{}, errors.Join(r.letGo(ctx, run), r.observe(ctx, run))
 	case run.DeletionTimestamp.IsZero():

@@ -68,18 +68,16 @@ func (r *ExportRunReconciler) turn(ctx context.Context, run *v1alpha1.ExportRun)
 	return turnOf(run, runs.Items), err
 }
 
-// await lets a run wait for its turn, or ends it if too many do. It returns how long the run waits at least. One whose attempt is
-// under way, or that gives its claims back, goes on: a run that waited for the voucher series and asks for it again is before it
-// once more.
+// tooManyBefore reports whether more runs of the export wait before one that has not begun than an administrator allows.
+func tooManyBefore(run *v1alpha1.ExportRun, turn turn, limits Limits) bool {
+	return run.Status.Attempts == 0 && limits.UnfinishedRunsPerExport > 0 && turn.unfinished >= limits.UnfinishedRunsPerExport
+}
+
+// await lets a run wait for its turn. It returns how long the run waits at least. One whose attempt is under way, or that gives
+// its claims back, goes on: a run that waited for the voucher series and asks for it again is before it once more.
 func (r *ExportRunReconciler) await(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, turn turn) time.Duration {
-	limit := r.Limits.UnfinishedRunsPerExport
 	switch {
 	case run.Status.Phase == v1alpha1.RunRunning || run.Status.Phase == v1alpha1.RunReleasing:
-		return 0
-	case run.Status.Attempts == 0 && limit > 0 && turn.unfinished >= limit:
-		finish(run, v1alpha1.RunFailed, v1alpha1.ReasonTooManyRuns, fmt.Sprintf(
-			"AccountingExport %s has as many unfinished runs before it as the operator's --max-unfinished-runs-per-export allows, which is %d; create it again when some have ended",
-			run.Spec.ExportRef.Name, limit), r.Clock.Now())
 		return 0
 	case turn.next != nil:
 		run.Status.Phase = v1alpha1.RunPending

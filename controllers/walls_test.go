@@ -136,8 +136,9 @@ func TestMoreRunsThanAnExportMayHaveEndAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorldWith(t, func(w *world) { w.limits = controllers.Limits{UnfinishedRunsPerExport: 3} })
 	w.fill(3)
-	w.create(w.secret(), w.source(), w.chart(), w.destination(), w.export())
-	eventually(w, w.export(), exportIs(metav1.ConditionTrue, v1alpha1.ReasonReady))
+	export := w.export()
+	w.create(w.secret(), w.source(), w.chart(), w.destination(), export)
+	eventually(w, export, exportIs(metav1.ConditionTrue, v1alpha1.ReasonReady))
 	unlock := w.lockClaims()
 	var runs []*v1alpha1.ExportRun
 	for i := range 6 {
@@ -150,6 +151,9 @@ func TestMoreRunsThanAnExportMayHaveEndAtOnce(t *testing.T) {
 	for _, run := range runs[3:] {
 		eventually(w, run, runIs(v1alpha1.RunFailed))
 		eventually(w, run, runSays(v1alpha1.ReasonTooManyRuns, "--max-unfinished-runs-per-export"))
+		if len(run.Finalizers) > 0 || !metav1.IsControlledBy(run, export) {
+			t.Errorf("%s has the finalizers %v and the owners %v; it has nothing to give back, and belongs to its export", run.Name, run.Finalizers, run.OwnerReferences)
+		}
 	}
 	unlock()
 	for _, run := range runs[:3] {
