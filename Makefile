@@ -13,7 +13,7 @@ TOOLS         := go tool -modfile=hack/tools/go.mod
 GOLANGCI_LINT := go tool -modfile=hack/tools/golangci-lint/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate manifests fmt lint test demo fuzz bench bench-apply bench-hostile chaos image deploy undeploy e2e
+.PHONY: help build generate manifests fmt lint test demo fuzz bench bench-apply bench-hostile chaos nightly image deploy undeploy e2e
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,11 @@ bench-apply: ## Measure the time from applying a due export of 500 claims to its
 
 bench-hostile: ## Measure requests of one tenant while eight hostile ones attack (DURATION=75s, REQUESTS=20): p95 at most 3 times the quiet one
 	@go run ./hack/bench -claims=500 -hostile=$(or $(DURATION),75s) $(if $(REQUESTS),-requests=$(REQUESTS))
+
+nightly: ## What is too long for each change: chaos with 200 kills for each seed of SEEDS, every fuzz target, all benchmarks
+	for seed in $(or $(SEEDS),1 2 3 4 5); do $(MAKE) chaos KILLS=200 SEED=$$seed || exit; done
+	$(MAKE) bench bench-apply bench-hostile
+	$(MAKE) fuzz
 
 image: build ## Build the container image from the static binary (IMAGE=name, IMAGE_BUILD='podman build')
 	$(IMAGE_BUILD) -t $(IMAGE) .
