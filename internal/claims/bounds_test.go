@@ -100,7 +100,7 @@ func TestInspect_IsBounded(t *testing.T) {
 			defer cancel()
 			used := peak(t, func() { _, err = database.Inspect(ctx) })
 			mustFail(t, err, v1alpha1.ReasonAnswerTooLarge)
-			if used > 96*megabyte || time.Since(began) > 30*time.Second { // garbage, and what the server makes of a message included
+			if used > 64*megabyte || time.Since(began) > 30*time.Second { // garbage, and what the server makes of a message included
 				t.Errorf("it took %d MiB and %s", used/megabyte, time.Since(began))
 			}
 		})
