@@ -27,7 +27,7 @@ func FuzzAnswers(f *testing.F) {
 	token := ok + `{"access_token":"t","token_type":"Bearer","expires_in":3600}`
 	for _, answers := range []string{
 		token, token + endOfAnswer + ok + `{"value":[]}`,
-		token + endOfAnswer + ok + `{"value":[{"id":"j"}]}` + endOfAnswer + ok + `{"responses":[{"id":"0","status":201,"body":{"id":"l"}},{"id":"1","status":201,"body":{}}]}`,
+		token + endOfAnswer + ok + `{"value":[{"id":"5d115c9c-44e3-ea11-bb43-000d3a2feca1"}]}` + endOfAnswer + ok + `{"responses":[{"id":"0","status":201,"body":{"id":"l"}},{"id":"1","status":201,"body":{}}]}`,
 		token + endOfAnswer + "HTTP/1.1 429 Too Many\r\nRetry-After: 9223372037\r\n\r\n",
 		token + endOfAnswer + "HTTP/1.1 401 No\r\n\r\n",
 		token + endOfAnswer + "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b\x08",

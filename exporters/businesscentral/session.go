@@ -351,8 +351,7 @@ func (s *session) openJournal(ctx context.Context) error {
 		return err
 	}
 	if got.Status == http.StatusCreated {
-		s.journal = id(got.Body)
-		return nil
+		return s.use(id(got.Body))
 	}
 	if found, err := s.findJournal(ctx); found || err != nil { // somebody was faster
 		return err
@@ -380,10 +379,19 @@ func (s *session) findJournal(ctx context.Context) (bool, error) {
 	if err := json.Unmarshal(got.Body, &page); err != nil {
 		return false, &exporters.SystemError{Problem: exporters.Unreachable, Message: "Business Central did not answer in the way of its API; see baseURL", Cause: err}
 	}
-	if len(page.Value) > 0 {
-		s.journal = page.Value[0].ID
+	if len(page.Value) == 0 {
+		return false, nil
 	}
-	return s.journal != "", nil
+	return true, s.use(page.Value[0].ID)
+}
+
+// use has the journal of an id. Each operation of a batch names it, so that a long one would come back a hundred times.
+func (s *session) use(id string) error {
+	if !guid.MatchString(id) {
+		return &exporters.SystemError{Problem: exporters.Unreachable, Message: "Business Central did not answer in the way of its API: the id of a journal is none; see baseURL"}
+	}
+	s.journal = id
+	return nil
 }
 
 func (s *session) company() string { return "companies(" + s.options.CompanyID + ")" }
