@@ -18,6 +18,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/panics"
 	"github.com/ledgerport/ledgerport/test/tests3"
 )
 
@@ -160,6 +161,18 @@ func TestAServerThatLeavesOutWhatIsTakenForGrantedDoesNotEndTheProcess(t *testin
 		t.Errorf("of an object that is not there it says %v", err)
 	}
 	_ = check(t.Context(), d) // whatever it says
+}
+
+// TestContentThatPanicsEndsItsCallAlone has content that is read in a goroutine of a client library.
+func TestContentThatPanicsEndsItsCallAlone(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(&hostileServer{answer: func(_ *hostileServer, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }})
+	t.Cleanup(server.Close)
+	err := openAt(t, server.URL).Put(t.Context(), key, describe("x"), callReader(func() { panic("of a row of a database") }))
+	var fault *panics.Error
+	if !errors.As(err, &fault) {
+		t.Errorf("it ended with %v", err)
+	}
 }
 
 // TestWordsOfAnSFTPServerAreNotPassedOn has a server say all that it can before it lets somebody in.

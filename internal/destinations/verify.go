@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"hash"
 	"io"
+
+	"github.com/ledgerport/ledgerport/internal/panics"
 )
 
 // verifier passes content on, and ends it with an error instead of its end if it is not what was announced. Why it ended is in
@@ -28,7 +30,7 @@ func newVerifier(content io.Reader, want Object) *verifier {
 
 // Read implements io.Reader.
 func (v *verifier) Read(p []byte) (int, error) {
-	n, err := v.content.Read(p)
+	n, err := caught(v.content, p)
 	v.hash.Write(p[:n])
 	v.size += int64(n)
 	if err == nil {
@@ -43,6 +45,12 @@ func (v *verifier) Read(p []byte) (int, error) {
 		return n, errContent
 	}
 	return n, io.EOF
+}
+
+// caught makes an error of a panic: client libraries read content in goroutines of their own, where one would end the process.
+func caught(content io.Reader, p []byte) (n int, err error) {
+	defer panics.Catch(&err)
+	return content.Read(p)
 }
 
 // describe reads content to its end and gives its size and hash.
