@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -64,6 +65,9 @@ func (r *ClaimSourceReconciler) SetupWithManager(mgr ctrl.Manager) error {
 func (r *ClaimSourceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Result, err error) {
 	var source v1alpha1.ClaimSource
 	if err := r.Client.Get(ctx, req.NamespacedName, &source); err != nil || !source.DeletionTimestamp.IsZero() {
+		if err == nil || apierrors.IsNotFound(err) {
+			r.migrations.forget(req.NamespacedName)
+		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	before := source.DeepCopy()
