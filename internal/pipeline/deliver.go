@@ -228,16 +228,21 @@ func (a *attempt) findRecord(ctx context.Context) (known bool, err error) {
 	return known, a.ofSource(err)
 }
 
-// reopenDestination opens the destination that a run has begun to deliver to, whether or not it still admits it.
+// reopenDestination opens the destination that a run has begun to deliver to, whether or not it still admits it. Of one that does
+// not, and is another one, nothing is told.
 func (a *attempt) reopenDestination(ctx context.Context) (err error) {
 	destination, denied := a.Resolver.Destination(ctx, a.export)
 	if destination == nil {
 		return denied
 	}
-	if a.destination, err = a.Resolver.OpenDestination(ctx, destination); err != nil && denied != nil {
+	a.destination, err = a.Resolver.OpenDestination(ctx, destination)
+	if err = a.ofDestination(err); err == nil {
+		err = a.sameDestination(ctx)
+	}
+	if err != nil && denied != nil {
 		return denied
 	}
-	return a.ofDestination(err)
+	return err
 }
 
 // recede settles what was sent, or withdraws what was delivered.
@@ -266,9 +271,6 @@ func (a *attempt) withdraw(ctx context.Context) error {
 		return nil
 	}
 	if err := a.reopenDestination(ctx); err != nil {
-		return err
-	}
-	if err := a.sameDestination(ctx); err != nil {
 		return err
 	}
 	have, err := a.delivered(ctx)

@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/jackc/pgx/v5"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
@@ -81,6 +82,34 @@ func (s *stage) ends(p *pipeline.Pipeline, t pipeline.Task, reason v1alpha1.Reas
 			s.Errorf("%q lacks %q", failed.Message, word)
 		}
 	}
+}
+
+// TestOfADestinationThatNeverAdmittedARunNothingIsTold has the export of a run that is under way name the destination of another
+// namespace, so that giving the run back looks there.
+func TestOfADestinationThatNeverAdmittedARunNothingIsTold(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	p := s.begun(func(*v1alpha1.ExportDestination) {})
+	objects := p.Resolver.Objects.(client.Client)
+	private := &v1alpha1.ExportDestination{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "treasury", Name: "private"},
+		Spec:       v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "vault"}},
+	}
+	s.must(errors.Join(objects.Create(s.Context(), private), os.MkdirAll(filepath.Join(s.exports, "treasury", "vault"), 0o750)))
+	var export v1alpha1.AccountingExport
+	s.must(objects.Get(s.Context(), client.ObjectKey{Namespace: "acme", Name: "monthly"}, &export))
+	own := export.Spec.DestinationRef
+	export.Spec.DestinationRef = v1alpha1.NamespacedReference{Namespace: "treasury", Name: "private"}
+	s.must(objects.Update(s.Context(), &export))
+	_, err := p.Run(s.Context(), released(task(2)), &pipeline.Progress{})
+	var failed *failure.Error
+	if !errors.As(err, &failed) || failed.Reason != v1alpha1.ReasonAccessDenied || strings.Contains(failed.Message, "vault") {
+		t.Errorf("the attempt ended with %v", err)
+	}
+	s.must(objects.Get(s.Context(), client.ObjectKey{Namespace: "acme", Name: "monthly"}, &export))
+	export.Spec.DestinationRef = own
+	s.must(objects.Update(s.Context(), &export))
+	s.ends(p, released(task(2)), "")
 }
 
 // TestARunEndsAtTheDestinationThatItBeganWith has the directory of a destination become another one while a run is under way.
