@@ -103,7 +103,7 @@ func (p *Pipeline) Run(ctx context.Context, task Task, progress *Progress) (Outc
 	if task.Release {
 		task.Deadline = max(task.Deadline, releaseDeadline)
 	}
-	a := &attempt{Pipeline: p, task: task, progress: progress, client: p.Resolver.Outbound.HTTPClient(), spool: spool{directory: p.SpoolDirectory, space: p.SpoolSpace}}
+	a := &attempt{Pipeline: p, task: task, progress: progress, client: p.Resolver.Outbound.HTTPClient(), spool: spool{directory: p.SpoolDirectory, space: p.SpoolSpace, namespace: task.Namespace}}
 	a.client.Transport = outbound.Bounded(a.client.Transport, largestAnswer)
 	a.outcome.StageSeconds = map[v1alpha1.RunStage]float64{}
 	defer a.close()

@@ -12,7 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"syscall"
 
 	"github.com/klauspost/compress/s2"
@@ -27,6 +27,7 @@ import (
 type spool struct {
 	directory string
 	space     *SpoolSpace
+	namespace string
 	taken     int64        // bytes of the space
 	ended     func() error // why nothing is to be written any more; nil without such a reason
 	files     []*spoolFile
@@ -35,13 +36,16 @@ type spool struct {
 
 // SpoolSpace is the disk that the artifacts of all attempts share. It is safe for concurrent use; nil has no bounds.
 type SpoolSpace struct {
-	// Attempt and Total bound what one attempt and all of them may take, in bytes.
+	// Attempt and Total bound what one attempt and all of them may take, in bytes. Those of one namespace may take half of all, or
+	// what one attempt may: the rest is for others.
 	Attempt, Total int64
-	used           atomic.Int64
+
+	mu   sync.Mutex
+	used map[string]int64 // by namespace
 }
 
 // take takes so many bytes for an attempt that has some already, or says why they are too many.
-func (s *SpoolSpace) take(more, taken int64) error {
+func (s *SpoolSpace) take(namespace string, more, taken int64) error {
 	if s == nil {
 		return nil
 	}
@@ -49,18 +53,36 @@ func (s *SpoolSpace) take(more, taken int64) error {
 		return failure.Stalled(v1alpha1.ReasonSpoolFull, nil,
 			"the artifact takes more than %d MiB, compressed, before it is delivered; run the export more often, or let whoever runs the operator raise --spool-limit", s.Attempt>>20)
 	}
-	if s.used.Add(more) > s.Total {
-		s.used.Add(-more)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := more
+	for _, used := range s.used {
+		all += used
+	}
+	switch share := max(s.Total/2, s.Attempt); {
+	case all > s.Total:
 		return failure.Transient(v1alpha1.ReasonSpoolFull, nil,
 			"the artifacts that are being rendered take the %d MiB of --spool-total-limit; the run goes on when others have ended", s.Total>>20)
+	case s.used[namespace]+more > share:
+		return failure.Transient(v1alpha1.ReasonSpoolFull, nil,
+			"the artifacts that are being rendered for this namespace take %d MiB, its share of --spool-total-limit; the run goes on when others of the namespace have ended", share>>20)
 	}
+	if s.used == nil {
+		s.used = map[string]int64{}
+	}
+	s.used[namespace] += more
 	return nil
 }
 
 // give gives bytes back.
-func (s *SpoolSpace) give(bytes int64) {
-	if s != nil {
-		s.used.Add(-bytes)
+func (s *SpoolSpace) give(namespace string, bytes int64) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.used[namespace] -= bytes; s.used[namespace] == 0 {
+		delete(s.used, namespace)
 	}
 }
 
@@ -73,7 +95,7 @@ type bounded struct {
 
 // Write implements io.Writer.
 func (b bounded) Write(p []byte) (int, error) {
-	if err := b.spool.space.take(int64(len(p)), b.spool.taken); err != nil {
+	if err := b.spool.space.take(b.spool.namespace, int64(len(p)), b.spool.taken); err != nil {
 		return 0, err
 	}
 	b.spool.taken += int64(len(p))
@@ -209,7 +231,7 @@ func (s *spool) discard() {
 		_ = content.file.Close() // nothing can be lost: the content is either delivered or not wanted
 	}
 	s.files, s.contents = nil, nil
-	s.space.give(s.taken)
+	s.space.give(s.namespace, s.taken)
 	s.taken = 0
 }
 

@@ -190,9 +190,12 @@ func TestSpool_TakesNoMoreThanItsShare(t *testing.T) {
 		}
 		return written, err
 	}
-	first, second := &spool{directory: t.TempDir(), space: space}, &spool{directory: t.TempDir(), space: space}
-	defer first.discard()
-	defer second.discard()
+	of := func(namespace string) *spool {
+		s := &spool{directory: t.TempDir(), space: space, namespace: namespace}
+		t.Cleanup(s.discard)
+		return s
+	}
+	first, second := of("acme"), of("other")
 	written, err := fill(first)
 	if failed := failure.From(err); failed.Reason != v1alpha1.ReasonSpoolFull || !failed.Stalled || written > 2<<20 {
 		t.Errorf("%d bytes, %+v", written, failed)
@@ -206,8 +209,28 @@ func TestSpool_TakesNoMoreThanItsShare(t *testing.T) {
 		t.Errorf("what was given back can not be taken: %v", err)
 	}
 	second.discard()
-	if used := space.used.Load(); used != 0 {
-		t.Errorf("%d bytes are still taken", used)
+	if len(space.used) != 0 {
+		t.Errorf("there is still taken %v", space.used)
+	}
+}
+
+func TestSpool_LeavesRoomForOtherNamespaces(t *testing.T) {
+	t.Parallel()
+	space := &SpoolSpace{Attempt: 1 << 20, Total: 4 << 20}
+	for range 2 {
+		if err := space.take("hog", 1<<20, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if failed := failure.From(space.take("hog", 1, 0)); failed == nil || failed.Reason != v1alpha1.ReasonSpoolFull || failed.Stalled {
+		t.Errorf("beyond its share a namespace is told %+v", failed)
+	}
+	if err := space.take("other", 1<<20, 0); err != nil {
+		t.Errorf("another namespace is told %v", err)
+	}
+	space.give("hog", 1<<20)
+	if err := space.take("hog", 1<<20, 0); err != nil {
+		t.Errorf("of what was given back it is told %v", err)
 	}
 }
 
