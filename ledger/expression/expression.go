@@ -62,7 +62,7 @@ func NewScope(variables map[string]*cel.Type, options ...cel.EnvOption) (*Scope,
 		cel.ClearMacros(), cel.Macros(cel.AllMacro, cel.ExistsMacro, cel.ExistsOneMacro, cel.MapMacro, cel.MapFilterMacro, cel.FilterMacro),
 		ext.Strings(ext.StringsVersion(5)),
 		cel.ASTValidators(cel.ValidateRegexLiterals(), cel.ValidateTimestampLiterals()),
-		cel.CostEstimatorOptions(checker.OverloadCostEstimate(quote, unlimitedQuote)),
+		cel.CostEstimatorOptions(checker.OverloadCostEstimate(quote, unlimited), checker.OverloadCostEstimate(format, unlimited)),
 	}
 	for name, kind := range variables {
 		all = append(all, cel.Variable(name, kind))
@@ -110,7 +110,7 @@ func (s *Scope) Compile(source string, results ...*cel.Type) (*Program, error) {
 	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
 	if p.metered = cost.Max > CostLimit; p.metered {
 		options = append(options, cel.CostLimit(CostLimit), cel.InterruptCheckFrequency(interruptCheckFrequency),
-			cel.CostTrackerOptions(interpreter.OverloadCostTracker(quote, meteredQuote)))
+			cel.CostTrackerOptions(interpreter.OverloadCostTracker(quote, made), interpreter.OverloadCostTracker(format, made)))
 	}
 	if p.program, err = s.env.Program(checked, options...); err != nil {
 		return nil, fmt.Errorf("the expression does not compile: %s", oneLine(err))
@@ -118,16 +118,23 @@ func (s *Scope) Compile(source string, results ...*cel.Type) (*Program, error) {
 	return p, nil
 }
 
-// quote is the overload of strings.quote, the one function that can double a text and that CEL puts no cost on.
-const quote = "strings_quote"
+// The overloads of strings.quote and format make texts on which CEL puts no cost: the one can double a text, and what the other puts
+// together is counted by the length of its pattern, whatever the arguments are.
+const (
+	quote  = "strings_quote"
+	format = "string_format"
+)
 
-func unlimitedQuote(checker.CostEstimator, *checker.AstNode, []checker.AstNode) *checker.CallEstimate { //nolint:gocritic // CEL's signature
+func unlimited(checker.CostEstimator, *checker.AstNode, []checker.AstNode) *checker.CallEstimate { //nolint:gocritic // CEL's signature
 	return &checker.CallEstimate{CostEstimate: checker.UnknownCostEstimate()}
 }
 
-func meteredQuote(_ []ref.Val, result ref.Val) *uint64 {
-	text, _ := result.(types.String)
-	cost := uint64(len(text))
+// made is the cost of a text that was made. An error, which || and the like may drop, costs as much as a hundredth of what there is.
+func made(_ []ref.Val, result ref.Val) *uint64 {
+	cost := uint64(CostLimit / 100)
+	if text, is := result.(types.String); is {
+		cost = uint64(len(text))
+	}
 	return &cost
 }
 

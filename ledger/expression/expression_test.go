@@ -107,6 +107,7 @@ func TestEvaluationIsBounded(t *testing.T) {
 	for range 6 {
 		nested = ten + ".all(a, " + nested + ")"
 	}
+	long := strings.Repeat("x", 1000)
 	doubled := "[line.category]"
 	for range 6 {
 		doubled += ".map(x, x" + strings.Repeat(" + x", 15) + ")"
@@ -115,6 +116,8 @@ func TestEvaluationIsBounded(t *testing.T) {
 		"loops":   nested,
 		"concat":  doubled + "[0] == ''",
 		"quote":   strings.Repeat("strings.quote(", 60) + "line.category" + strings.Repeat(")", 60) + " == ''",
+		"format":  `"` + long + `".split("").map(x, "%s%s".format(["` + long + `", "` + long + `"])).size() == 0`,
+		"errors":  `"` + long + `".split("").exists(x, "%s%d".format([dyn("` + long + `"), dyn("` + long + `")]) == "")`,
 		"replace": "line.category" + strings.Repeat(".replace('', line.category)", 60) + " == ''",
 	} {
 		program, err := scope(t).Compile(source, Bool)
