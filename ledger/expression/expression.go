@@ -108,8 +108,8 @@ func (s *Scope) Compile(source string, results ...*cel.Type) (*Program, error) {
 		return nil, fmt.Errorf("the cost of the expression can not be estimated: %w", err)
 	}
 	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
-	if p.metered = cost.Max > CostLimit; p.metered {
-		options = append(options, cel.CostLimit(CostLimit), cel.InterruptCheckFrequency(interruptCheckFrequency),
+	if p.metered = cost.Max > CostLimit || loops(p.ast); p.metered {
+		options = append(options, cel.CostLimit(CostLimit), cel.CostTracking(texted{}), cel.InterruptCheckFrequency(interruptCheckFrequency),
 			cel.CostTrackerOptions(interpreter.OverloadCostTracker(quote, made), interpreter.OverloadCostTracker(format, made)))
 	}
 	if p.program, err = s.env.Program(checked, options...); err != nil {
@@ -135,6 +135,26 @@ func made(_ []ref.Val, result ref.Val) *uint64 {
 	if text, is := result.(types.String); is {
 		cost = uint64(len(text))
 	}
+	return &cost
+}
+
+// loops reports whether an expression goes through a list: what it calls there it calls often, and an estimate knows nothing of
+// functions that exporters add.
+func loops(ast *celast.AST) bool {
+	return len(celast.MatchDescendants(celast.NavigateAST(ast), celast.KindMatcher(celast.ComprehensionKind))) > 0
+}
+
+// texted puts a cost on every text that a function makes, as CEL does on those of its own.
+type texted struct{}
+
+// CallCost implements interpreter.ActualCostEstimator.
+func (texted) CallCost(_, _ string, _ []ref.Val, result ref.Val) *uint64 {
+	text, is := result.(types.String)
+	if !is {
+		return nil
+	}
+	const charactersPerUnit = 10 // common.StringTraversalCostFactor
+	cost := uint64(1 + len(text)/charactersPerUnit)
 	return &cost
 }
 

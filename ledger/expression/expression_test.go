@@ -113,14 +113,21 @@ func TestEvaluationIsBounded(t *testing.T) {
 		doubled += ".map(x, x" + strings.Repeat(" + x", 15) + ")"
 	}
 	for name, source := range map[string]string{
-		"loops":   nested,
-		"concat":  doubled + "[0] == ''",
-		"quote":   strings.Repeat("strings.quote(", 60) + "line.category" + strings.Repeat(")", 60) + " == ''",
-		"format":  `"` + long + `".split("").map(x, "%s%s".format(["` + long + `", "` + long + `"])).size() == 0`,
-		"errors":  `"` + long + `".split("").exists(x, "%s%d".format([dyn("` + long + `"), dyn("` + long + `")]) == "")`,
-		"replace": "line.category" + strings.Repeat(".replace('', line.category)", 60) + " == ''",
+		"loops":                     nested,
+		"concat":                    doubled + "[0] == ''",
+		"quote":                     strings.Repeat("strings.quote(", 60) + "line.category" + strings.Repeat(")", 60) + " == ''",
+		"format":                    `"` + long + `".split("").map(x, "%s%s".format(["` + long + `", "` + long + `"])).size() == 0`,
+		"errors":                    `"` + long + `".split("").exists(x, "%s%d".format([dyn("` + long + `"), dyn("` + long + `")]) == "")`,
+		"functions that others add": `"` + long + `".split("").map(x, copied("` + long + `")).size() == 0`,
+		"replace":                   "line.category" + strings.Repeat(".replace('', line.category)", 60) + " == ''",
 	} {
-		program, err := scope(t).Compile(source, Bool)
+		added := cel.Function("copied", cel.Overload("copied_string", []*cel.Type{String}, String,
+			cel.UnaryBinding(func(text ref.Val) ref.Val { return text })))
+		s, err := NewScope(map[string]*cel.Type{"line.category": String}, added)
+		if err != nil {
+			t.Fatal(err)
+		}
+		program, err := s.Compile(source, Bool)
 		if err != nil {
 			t.Fatal(err)
 		}
