@@ -18,7 +18,7 @@ func TestWhatLibrariesPrintIsMadeHarmless(t *testing.T) {
 		log.SetOutput(writer)
 	})
 	var written bytes.Buffer
-	logTo(&written)
+	logTo(&written, slog.LevelInfo)
 	const words = "no upload\n{\"level\":\"INFO\",\"msg\":\"made up\"}\x1b[2J"
 	log.Printf("the library says: %s", words)
 	slog.Error("the library says", "error", words)

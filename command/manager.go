@@ -66,6 +66,7 @@ type managerOptions struct {
 	renewDeadline, retryPeriod     time.Duration
 	allowedHosts, namespaces       []string
 	clusterID                      string
+	logLevel                       slog.Level
 }
 
 func managerCommand(registry *exporters.Registry) *cobra.Command {
@@ -75,7 +76,7 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 		Short: "Run the operator",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			log := logTo(os.Stderr)
+			log := logTo(os.Stderr, options.logLevel)
 			limitMemory(log)
 			mgr, err := newManager(command.Context(), options, registry)
 			if err != nil {
@@ -94,6 +95,7 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 	flags.DurationVar(&options.leaseDuration, "leader-elect-lease-duration", 15*time.Second, "how long after its holder's last word the lease is taken by another replica")
 	flags.DurationVar(&options.renewDeadline, "leader-elect-renew-deadline", 10*time.Second, "how long the holder tries to renew the lease before it gives up and ends")
 	flags.DurationVar(&options.retryPeriod, "leader-elect-retry-period", 2*time.Second, "how often the lease is tried for and renewed")
+	flags.TextVar(&options.logLevel, "log-level", slog.LevelInfo, "what the log has at least: error, info or debug")
 	options.limits.add(flags)
 	flags.StringVar(&options.filesystemRoot, "filesystem-root", "/exports", "directory that holds every filesystem destination")
 	flags.BoolVar(&options.sharedPaths, "filesystem-shared-paths", false, "let spec.filesystem.path begin at --filesystem-root, whichever namespace names it, as older versions did; only where all tenants trust each other")
@@ -115,8 +117,8 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 
 // logTo has everything written by one handler, which makes foreign texts harmless: what the Kubernetes client says, and what
 // libraries print with the packages log and slog, such as the words of a server of S3.
-func logTo(writer io.Writer) logr.Logger {
-	handler := printable.Handler(slog.NewJSONHandler(writer, nil))
+func logTo(writer io.Writer, level slog.Level) logr.Logger {
+	handler := printable.Handler(slog.NewJSONHandler(writer, &slog.HandlerOptions{Level: level}))
 	log := logr.FromSlogHandler(handler)
 	ctrl.SetLogger(log)
 	klog.SetLogger(log)

@@ -314,6 +314,7 @@ func (r *AccountingExportReconciler) prune(ctx context.Context, export *v1alpha1
 		if err := client.IgnoreNotFound(err); err != nil {
 			return wait, refusal("delete ExportRun "+excess[i].Name+", which is beyond the limits of history", err)
 		}
+		ctrl.LoggerFrom(ctx).Info("a run beyond the limits of history was deleted", "exportRun", excess[i].Name)
 	}
 	return wait, nil
 }

@@ -102,6 +102,7 @@ func (r *ClaimSourceReconciler) reconcile(ctx context.Context, source *v1alpha1.
 	if err != nil {
 		failed = failure.From(failure.On(v1alpha1.ConditionSourceReady, err))
 		r.Metrics.Failed(failed)
+		logUnexpected(ctx, failed)
 	}
 	describeSource(source, inspection, found, failed)
 	return ctrl.Result{RequeueAfter: untilStale(r.Recheck.after(ctx, failed == nil, source.Status.Conditions), found)}, nil

@@ -91,6 +91,7 @@ func (r *ExportDestinationReconciler) reconcile(ctx context.Context, destination
 	if err != nil {
 		failed = failure.From(failure.On(v1alpha1.ConditionDestinationReady, err))
 		r.Metrics.Failed(failed)
+		logUnexpected(ctx, failed)
 	}
 	destination.Status.ObservedGeneration = destination.Generation
 	set := conditions{&destination.Status.Conditions, destination.Generation}

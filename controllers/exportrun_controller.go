@@ -165,7 +165,6 @@ func (r *ExportRunReconciler) lead(ctx context.Context, run *v1alpha1.ExportRun,
 		r.Executor.Cancel(string(run.UID))
 	}
 	if state.Phase == executor.Ended && state.Task.Number == run.Status.Attempts && !recorded(run) {
-		logFailure(ctx, state.Err)
 		r.recheck(run, export, state.Err)
 		conclude(run, export, state, now)
 		if !run.Status.Phase.Finished() && !recorded(run) { // interrupted: the next process goes on
@@ -461,13 +460,4 @@ func attemptDeadline(export *v1alpha1.AccountingExport, limits Limits) time.Dura
 		deadline = min(deadline, limits.LongestDeadline)
 	}
 	return deadline
-}
-
-// logFailure keeps what a status must not quote, by type.
-func logFailure(ctx context.Context, err error) {
-	if err == nil {
-		return
-	}
-	failed := failure.From(err)
-	ctrl.LoggerFrom(ctx).Info("an attempt failed", "reason", failed.Reason, "message", failed.Message, "cause", fmt.Sprintf("%T", failed.Cause))
 }

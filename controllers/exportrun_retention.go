@@ -57,7 +57,6 @@ func (r *ExportRunReconciler) retire(ctx context.Context, run *v1alpha1.ExportRu
 			"the run is deleted, and its artifact stays: %s", shorten(failure.From(state.Err).Message))
 		return ctrl.Result{}, r.letGo(ctx, run)
 	case removed:
-		logFailure(ctx, state.Err)
 		failed := failure.From(state.Err)
 		r.Recorder.Eventf(run, nil, corev1.EventTypeWarning, failed.Reason, "Retention",
 			"the run is deleted when its artifact is removed, which does not work: %s", shorten(failed.Message))

@@ -43,6 +43,13 @@ func unlessUndecodable(ctx context.Context, undecoded v1alpha1.Undecoded, err er
 	return nil
 }
 
+// logUnexpected keeps what an unexpected error came of: its message says no more than that there was one.
+func logUnexpected(ctx context.Context, failed *failure.Error) {
+	if failed.Reason == v1alpha1.ReasonInternal {
+		ctrl.LoggerFrom(ctx).Info("an unexpected error", "causes", failure.Causes(failed))
+	}
+}
+
 // afterwards are effects of a reconcile that wait until its status is recorded. Where that fails the next reconcile decides
 // the same again, and nobody is told of it twice.
 type afterwards []func()

@@ -91,8 +91,8 @@ func TestInspect_IsBounded(t *testing.T) {
 		"an error of 4 megabytes": repeated("pg_attribute", func(int, hostilepg.Message) hostilepg.Message { return largeError }),
 	} {
 		t.Run(name, func(t *testing.T) {
-			url := hostilepg.Proxy(t, f.url, change)
-			database, err := claims.Open(t.Context(), claims.Options{Allowed: insecure, URL: url})
+			server := hostilepg.Proxy(t, f.url, change)
+			database, err := claims.Open(t.Context(), claims.Options{Allowed: insecure, URL: server})
 			f.must(err)
 			defer database.Close()
 			began := time.Now()
@@ -116,7 +116,7 @@ func TestOpen_ServerThatSpeaksWithoutAnEndBeforeItIsAsked(t *testing.T) {
 		"other capabilities": &pgproto3.NegotiateProtocolVersion{UnrecognizedOptions: []string{strings.Repeat("x", 10_000)}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			url := hostilepg.Proxy(t, f.url, func(_ string, m hostilepg.Message, send func(hostilepg.Message) error) error {
+			server := hostilepg.Proxy(t, f.url, func(_ string, m hostilepg.Message, send func(hostilepg.Message) error) error {
 				for m.Kind == 'K' {
 					if err := send(hostilepg.Of(message)); err != nil {
 						return err
@@ -126,7 +126,7 @@ func TestOpen_ServerThatSpeaksWithoutAnEndBeforeItIsAsked(t *testing.T) {
 			})
 			var err error
 			used := peak(t, func() {
-				_, err = claims.Open(t.Context(), claims.Options{Allowed: insecure, URL: url, ConnectTimeout: time.Minute})
+				_, err = claims.Open(t.Context(), claims.Options{Allowed: insecure, URL: server, ConnectTimeout: time.Minute})
 			})
 			mustFail(t, err, v1alpha1.ReasonAnswerTooLarge)
 			if used > 60*megabyte {

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -34,6 +35,7 @@ type InProcess struct {
 	run    func(context.Context, pipeline.Task, *pipeline.Progress) (pipeline.Outcome, error)
 	holder string
 	limits Limits
+	log    logr.Logger
 	events chan event.TypedGenericEvent[types.NamespacedName]
 
 	mu       sync.Mutex
@@ -49,11 +51,13 @@ type InProcess struct {
 type attempt struct {
 	seat
 	task      pipeline.Task
+	log       logr.Logger
 	progress  pipeline.Progress
 	ctx       context.Context //nolint:containedctx // it is the attempt's own
 	cancel    context.CancelCauseFunc
 	phase     Phase
 	abandoned bool
+	began     time.Time // when it had a place; zero of one that never had
 	outcome   pipeline.Outcome
 	err       error
 }
@@ -70,6 +74,7 @@ func NewInProcess(p *pipeline.Pipeline, limits Limits) *InProcess {
 		run:      p.Run,
 		holder:   p.Holder,
 		limits:   limits,
+		log:      log.Log.WithName("attempt"),
 		events:   make(chan event.TypedGenericEvent[types.NamespacedName], 1024),
 		attempts: map[string]*attempt{},
 		byseat:   map[*seat]*attempt{},
@@ -115,7 +120,7 @@ func (e *InProcess) Ensure(task pipeline.Task) State {
 	defer e.mu.Unlock()
 	if e.attempts[task.RunID] == nil && !e.stopping {
 		ctx, cancel := context.WithCancelCause(context.Background())
-		a := &attempt{task: task, ctx: ctx, cancel: cancel, phase: Queued, seat: seat{namespace: task.Namespace, longest: task.Longest(), alone: task.Alone}}
+		a := &attempt{task: task, log: about(e.log, task), ctx: ctx, cancel: cancel, phase: Queued, seat: seat{namespace: task.Namespace, longest: task.Longest(), alone: task.Alone}}
 		e.attempts[task.RunID] = a
 		e.byseat[&a.seat] = a
 		e.places.add(&a.seat)
@@ -229,7 +234,8 @@ func (e *InProcess) tellAdmitted(a *attempt) {
 // execute runs an attempt that has a place, tells about it, and gives the place back.
 func (e *InProcess) execute(a *attempt) {
 	defer a.cancel(nil)
-	ctx, cancel := context.WithTimeout(a.ctx, a.longest)
+	a.logBegin()
+	ctx, cancel := context.WithTimeout(logr.NewContext(a.ctx, a.log), a.longest)
 	defer cancel()
 	done := make(chan result, 1)
 	go func() { done <- e.attempt(ctx, a) }()
@@ -259,7 +265,7 @@ func (e *InProcess) execute(a *attempt) {
 func (e *InProcess) giveUp(a *attempt, done <-chan result) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	logger := log.Log.WithName("executor").WithValues("namespace", a.task.Namespace, "name", a.task.Name, "stage", a.progress.Stage(), "stuck", e.stuck)
+	logger := a.log.WithValues("stage", a.progress.Stage(), "stuck", e.stuck)
 	if e.stuck >= e.limits.Runs {
 		logger.Info("an attempt goes on after its deadline, and keeps its place, because there are too many of them; restart the operator")
 		return false
@@ -285,8 +291,7 @@ func (e *InProcess) attempt(ctx context.Context, a *attempt) (r result) {
 	var fault *panics.Error
 	if errors.As(r.err, &fault) {
 		r.outcome.Stage = a.progress.Stage()
-		log.Log.WithName("executor").Error(fault, "an attempt panicked", "namespace", a.task.Namespace, "name", a.task.Name,
-			"stage", r.outcome.Stage, "stack", string(fault.Stack))
+		a.log.Error(fault, "the attempt panicked", "stage", r.outcome.Stage, "stack", string(fault.Stack))
 		r.err = failure.Transient(v1alpha1.ReasonPanicked, fault, "a fault in the program ended the attempt in stage %s (%s); the operator's log has the stack", r.outcome.Stage, fault.Kind)
 	}
 	return r
@@ -312,6 +317,7 @@ func (e *InProcess) end(a *attempt, r result) {
 		r.err = cause
 	}
 	a.outcome, a.err, a.phase = r.outcome, r.err, Ended
+	a.logEnd()
 	if a.abandoned && e.attempts[a.task.RunID] == a {
 		delete(e.attempts, a.task.RunID)
 	}

@@ -30,10 +30,10 @@ func New(limits Limits) func(string, workqueue.TypedRateLimiter[reconcile.Reques
 	return withClock(limits, clock.RealClock{})
 }
 
-func withClock(limits Limits, clock clock.WithDelayedExecution) func(string, workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
+func withClock(limits Limits, at clock.WithDelayedExecution) func(string, workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
 	return func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
 		order := &order{
-			limits: limits, clock: clock, budget: budget{share: limits.Share, burst: limits.Burst, accounts: map[string]account{}},
+			limits: limits, clock: at, budget: budget{share: limits.Share, burst: limits.Burst, accounts: map[string]account{}},
 			waiting: map[string][]reconcile.Request{}, working: map[string]int{}, since: map[reconcile.Request]time.Time{},
 		}
 		typed := workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[reconcile.Request]{Name: name, Queue: order})

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
@@ -205,7 +206,11 @@ func (a *attempt) stage(ctx context.Context, stage v1alpha1.RunStage, step func(
 	a.outcome.Stage = stage
 	start := time.Now() //nolint:forbidigo // how long a stage takes
 	err := step(ctx)
-	a.outcome.StageSeconds[stage] += time.Since(start).Seconds()
+	seconds := time.Since(start).Seconds()
+	a.outcome.StageSeconds[stage] += seconds
+	if err == nil {
+		logr.FromContextOrDiscard(ctx).Info("the stage is done", "stage", stage, "state", a.run.State, "claims", a.progress.Claims(), "seconds", seconds)
+	}
 	return err
 }
 

@@ -46,6 +46,19 @@ type Task struct {
 	ReleaseReason string
 }
 
+// Work names what the attempt is for.
+func (t Task) Work() string {
+	switch {
+	case t.RemoveArtifact:
+		return "removal"
+	case t.Release:
+		return "release"
+	case t.Type == "":
+		return string(v1alpha1.RunExport)
+	}
+	return string(t.Type)
+}
+
 // Longest is what the attempt takes at most from its start, with what it cleans up at its end.
 func (t Task) Longest() time.Duration {
 	deadline := t.Deadline
