@@ -36,7 +36,7 @@ func (v *verifier) Read(p []byte) (int, error) {
 	if err == nil {
 		return n, nil
 	}
-	if err != io.EOF { // one that wraps it is no end
+	if err != io.EOF { //nolint:errorlint // one that wraps it is no end
 		v.err = err
 		return n, errContent
 	}

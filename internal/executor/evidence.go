@@ -17,7 +17,7 @@ func about(log logr.Logger, task pipeline.Task) logr.Logger {
 
 // logBegin says that an attempt has a place and begins.
 func (a *attempt) logBegin() {
-	a.began = time.Now() //nolint:forbidigo // how long the attempt takes
+	a.began = time.Now()
 	a.log.Info("the attempt begins", "deadline", a.task.Deadline.String(), "alone", a.task.Alone)
 }
 

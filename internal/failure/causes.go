@@ -14,8 +14,8 @@ func Causes(err error) []string {
 	}
 	var causes []string
 	var failed *Error
-	state, hasState := err.(interface{ SQLState() string }) //nolint:errorlint // each error of the tree is looked at
-	number, hasNumber := err.(syscall.Errno)                //nolint:errorlint // as above
+	state, hasState := err.(interface{ SQLState() string })
+	number, hasNumber := err.(syscall.Errno) //nolint:errorlint // each error of the tree is looked at
 	switch {
 	case hasState:
 		causes = append(causes, fmt.Sprintf("%T SQLSTATE %s", err, state.SQLState()))

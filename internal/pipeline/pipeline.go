@@ -204,11 +204,12 @@ func (a *attempt) execute(ctx context.Context) error {
 func (a *attempt) stage(ctx context.Context, stage v1alpha1.RunStage, step func(context.Context) error) error {
 	a.progress.stage.Store(&stage)
 	a.outcome.Stage = stage
+	before := a.run.State
 	start := time.Now() //nolint:forbidigo // how long a stage takes
 	err := step(ctx)
 	seconds := time.Since(start).Seconds()
 	a.outcome.StageSeconds[stage] += seconds
-	if err == nil {
+	if err == nil && a.run.State != before {
 		logr.FromContextOrDiscard(ctx).Info("the stage is done", "stage", stage, "state", a.run.State, "claims", a.progress.Claims(), "seconds", seconds)
 	}
 	return err
