@@ -8,15 +8,18 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -176,7 +179,9 @@ func clientOptions(options managerOptions) client.Options {
 	return client.Options{Cache: cached}
 }
 
+// cacheOptions keep of each object what is read.
 func cacheOptions(options managerOptions) (cached cache.Options) {
+	cached.DefaultTransform = lean
 	for _, namespace := range options.namespaces {
 		if cached.DefaultNamespaces == nil {
 			cached.DefaultNamespaces = map[string]cache.Config{}
@@ -184,6 +189,20 @@ func cacheOptions(options managerOptions) (cached cache.Options) {
 		cached.DefaultNamespaces[namespace] = cache.Config{}
 	}
 	return cached
+}
+
+// lean leaves out of an object what the operator does not read, and that would be in its memory, once more for each object: who has
+// set which field, and what others have noted, such as all of it by kubectl. What is written is the difference to what was read.
+func lean(object any) (any, error) {
+	described, err := meta.Accessor(object)
+	if err != nil {
+		return object, nil //nolint:nilerr // a mark of the cache's own
+	}
+	described.SetManagedFields(nil)
+	annotations := described.GetAnnotations()
+	maps.DeleteFunc(annotations, func(name, _ string) bool { return !strings.HasPrefix(name, v1alpha1.GroupVersion.Group+"/") })
+	described.SetAnnotations(annotations)
+	return object, nil
 }
 
 func metricsOptions(options managerOptions) metricsserver.Options {
