@@ -37,7 +37,7 @@ func run(ctx context.Context, more []exporters.Exporter) error {
 	return New(registry).ExecuteContext(ctx)
 }
 
-// New gives the command with these exporters and no others.
+// New returns the command with these exporters and no others.
 func New(registry *exporters.Registry) *cobra.Command {
 	command := &cobra.Command{
 		Use:           "ledgerport",

@@ -37,7 +37,7 @@ func crdOf(resource string) string { return resource + "." + v1alpha1.GroupVersi
 const (
 	// servedFor is how long an answer of the API server about the kinds that it serves is taken for true.
 	servedFor = time.Second
-	// missingRecheck is how often an operator that can not begin looks for the kinds that it misses.
+	// missingRecheck is how often an operator that cannot begin looks for the kinds that it misses.
 	missingRecheck = 2 * time.Second
 )
 
@@ -93,7 +93,7 @@ func (w *kindWatch) Start(ctx context.Context) error {
 	return nil
 }
 
-// ready tells why the operator can not work on a kind.
+// ready tells why the operator cannot work on a kind.
 func (w *kindWatch) ready(ctx context.Context, resource string, kind client.Object) error {
 	if slices.Contains(w.look(ctx), crdOf(resource)) {
 		return fmt.Errorf("CustomResourceDefinition %s is missing: apply config/crd", crdOf(resource))

@@ -33,7 +33,7 @@ func (o *limitOptions) add(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.crossNamespace, "allow-cross-namespace-references", true, "let an AccountingExport refer to a ClaimSource or ExportDestination of another namespace whose owner admits it")
 }
 
-// check refuses values that can not work.
+// check refuses values that cannot work.
 func (o *limitOptions) check(registry *exporters.Registry) error {
 	switch {
 	case o.runs.Runs < 1:

@@ -281,7 +281,7 @@ func spoolSpace(options managerOptions) (*pipeline.SpoolSpace, error) {
 	return space, nil
 }
 
-// apiServer gives the addresses of the API server, which nobody is to reach through the operator: all those that the name has
+// apiServer returns the addresses of the API server, which nobody is to reach through the operator: all those that the name has
 // by which the operator itself speaks to it, and the cluster's own service.
 func apiServer(ctx context.Context, config *rest.Config) (addresses []netip.AddrPort) {
 	type server struct{ host, port string }

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestRenderWritesWhatItIsAskedFor gives the command's flags, with twenty claims of October in the database.
+// TestRenderWritesWhatItIsAskedFor returns the command's flags, with twenty claims of October in the database.
 func TestRenderWritesWhatItIsAskedFor(t *testing.T) {
 	t.Parallel()
 	database, november := testdb.New(t), time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)

@@ -284,7 +284,7 @@ func expectStatus(t *testing.T, url, token string, want int) {
 	})
 }
 
-// tokenOf makes a service account and gives a token for it.
+// tokenOf makes a service account and returns a token for it.
 func tokenOf(t *testing.T, cluster kubernetes.Interface, name string) string {
 	t.Helper()
 	accounts := cluster.CoreV1().ServiceAccounts("default")
@@ -312,7 +312,7 @@ func admit(t *testing.T, cluster kubernetes.Interface, account string) {
 	must(t, err)
 }
 
-// freeAddress gives an address for a process that is yet to start. Nothing else here listens at it, nor connects from it.
+// freeAddress returns an address for a process that is yet to start. Nothing else here listens at it, nor connects from it.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	random := rand.Uint32()

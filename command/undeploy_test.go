@@ -113,7 +113,7 @@ func (u *undeployment) fill(t *testing.T) {
 	must(t, conn.Close(t.Context()))
 }
 
-// begin waits for the requested runs to finish, and lets another begin that can not go on until it is unlocked.
+// begin waits for the requested runs to finish, and lets another begin that cannot go on until it is unlocked.
 func (u *undeployment) begin(t *testing.T) (unlock func()) {
 	t.Helper()
 	until(t, func(ctx context.Context) string {

@@ -145,7 +145,7 @@ func (c *checks) readiness(kind string, object metav1.Object, reader string, con
 	return nil
 }
 
-// failed gives what is wrong, first what a person must change; nil where all is well.
+// failed returns what is wrong, first what a person must change; nil where all is well.
 func (c *checks) failed() *failure.Error {
 	var first *failure.Error
 	for _, failed := range []*failure.Error{c.timing, c.credentials, c.source, c.mapping, c.destination, c.run} {

@@ -296,7 +296,7 @@ func (r *AccountingExportReconciler) tellDeleting(ctx context.Context, export *v
 	return record(ctx, r.Client, r.Recorder, before, export)
 }
 
-// runs gives the runs that belong to an export, oldest first. They are the cache's own, to be read only: there may be very many.
+// runs returns the runs that belong to an export, oldest first. They are the cache's own, to be read only: there may be very many.
 func (r *AccountingExportReconciler) runs(ctx context.Context, export *v1alpha1.AccountingExport) ([]v1alpha1.ExportRun, error) {
 	var runs v1alpha1.ExportRunList
 	if err := r.Client.List(ctx, &runs, client.InNamespace(export.Namespace), client.MatchingFields{exportIndex: export.Name}, client.UnsafeDisableDeepCopy); err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 )
 
-// controlledBy gives the runs that belong to an export, oldest first.
+// controlledBy returns the runs that belong to an export, oldest first.
 func controlledBy(export *v1alpha1.AccountingExport, runs []v1alpha1.ExportRun) []v1alpha1.ExportRun {
 	own := slices.DeleteFunc(slices.Clone(runs), func(run v1alpha1.ExportRun) bool { return !metav1.IsControlledBy(&run, export) })
 	slices.SortFunc(own, olderFirst)
@@ -82,7 +82,7 @@ func handledSlot(export *v1alpha1.AccountingExport, runs []v1alpha1.ExportRun, n
 	return handled
 }
 
-// wantedRun gives the run that a due slot or else a request that was not answered yet asks for. Its name is the same
+// wantedRun returns the run that a due slot or else a request that was not answered yet asks for. Its name is the same
 // whoever asks. That of a request depends on how many were answered before, so that a value that was used before is a request like
 // any other.
 func wantedRun(export *v1alpha1.AccountingExport, due time.Time) *v1alpha1.ExportRun {

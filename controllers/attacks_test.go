@@ -236,7 +236,7 @@ func TestAnExpressionThatNeverEndsIsRefusedOrHoldsItsClaims(t *testing.T) {
 const fragment = `x"'; DROP TABLE public.claims CASCADE; --`
 
 // TestASQLFragmentInEveryTextChangesNothing puts it into each text of each kind in turn, every one an export of its own, all
-// of them asked for a run. The API server refuses many; of the rest the operator says why it can not, or exports as ever.
+// of them asked for a run. The API server refuses many; of the rest the operator says why it cannot, or exports as ever.
 func TestASQLFragmentInEveryTextChangesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -338,7 +338,7 @@ func (w *world) label(key, value string) {
 	w.must(api.client.Patch(w.Context(), namespace, client.RawPatch("application/merge-patch+json", []byte(patch))))
 }
 
-// insertClaim puts one approved claim into the database and gives its id.
+// insertClaim puts one approved claim into the database and returns its id.
 func (w *world) insertClaim(claim application.Claim) (id string) {
 	w.Helper()
 	claim.OrganizationID = w.organization
@@ -352,7 +352,7 @@ func (w *world) insertClaim(claim application.Claim) (id string) {
 	return id
 }
 
-// changeURL gives the test's database URL with one part changed.
+// changeURL returns the test's database URL with one part changed.
 func changeURL(w *world, change func(*url.URL)) string {
 	w.Helper()
 	u, err := url.Parse(w.database)
@@ -361,7 +361,7 @@ func changeURL(w *world, change func(*url.URL)) string {
 	return u.String()
 }
 
-// silentAddress gives the address of a server that accepts connections and never answers.
+// silentAddress returns the address of a server that accepts connections and never answers.
 func silentAddress(w *world) string {
 	w.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

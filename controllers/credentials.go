@@ -21,8 +21,8 @@ var untried = []v1alpha1.Reason{
 	v1alpha1.ReasonDatabaseUnreachable, v1alpha1.ReasonDestinationUnreachable, v1alpha1.ReasonHostNotAllowed, v1alpha1.ReasonHostKeyMismatch,
 }
 
-// describeCredentials says whether the credentials of a resource are in order, as far as it can be known: a server that can
-// not be reached says nothing about them.
+// describeCredentials says whether the credentials of a resource are in order, as far as it can be known: a server that cannot
+// be reached says nothing about them.
 func describeCredentials(set conditions, found credentials.Credentials, failed *failure.Error) {
 	switch {
 	case failed != nil && failed.Condition == v1alpha1.ConditionCredentialsReady:

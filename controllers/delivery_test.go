@@ -262,7 +262,7 @@ func observed(export *v1alpha1.AccountingExport) string {
 	return ""
 }
 
-// retryingRun gives a run of 500 claims whose destination is full: it has reserved and rendered them, and is tried again
+// retryingRun returns a run of 500 claims whose destination is full: it has reserved and rendered them, and is tried again
 // many times.
 func (w *world) retryingRun() *v1alpha1.ExportRun {
 	w.Helper()

@@ -350,7 +350,7 @@ func (r *ExportRunReconciler) orphaned(ctx context.Context, run *v1alpha1.Export
 	return nil
 }
 
-// abandoned lets a run go that can not give its claims back and never will: it and what it needs are deleted with their
+// abandoned lets a run go that cannot give its claims back and never will: it and what it needs are deleted with their
 // namespace. The claims stay bound to it in the database, where an administrator can release them.
 func (r *ExportRunReconciler) abandoned(ctx context.Context, run *v1alpha1.ExportRun) (bool, error) {
 	namespace, err := references.Namespace(ctx, r.Client, run.Namespace)

@@ -222,7 +222,7 @@ func released(run *v1alpha1.ExportRun, now time.Time) {
 
 // failed decides what follows a failure: another attempt after a while, giving the claims back, or the end. Only a run of
 // which the database has said that it holds nothing ends without being asked to give back: there may be a record of an
-// earlier ExportRun of its name. Where that can not be found out, and no attempt came so far itself, asking once is enough.
+// earlier ExportRun of its name. Where that cannot be found out, and no attempt came so far itself, asking once is enough.
 func failed(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, state executor.State, now time.Time) {
 	status, failed := &run.Status, failure.From(state.Err)
 	set := conditions{&status.Conditions, run.Generation}
@@ -246,7 +246,7 @@ func failed(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, state ex
 	spent := failed.Stalled || status.Failures > retryLimit(export)
 	switch {
 	case status.Phase == v1alpha1.RunReleasing:
-		set.set(v1alpha1.ConditionReconciling, metav1.ConditionTrue, failed.Reason, "the claims of the run can not be given back yet: "+failed.Message)
+		set.set(v1alpha1.ConditionReconciling, metav1.ConditionTrue, failed.Reason, "the claims of the run cannot be given back yet: "+failed.Message)
 		status.NextAttemptAt = nextAttempt(export, status.Failures, now)
 	case spent && (mayHoldClaims(run) || state.Outcome.Record == pipeline.RecordUnknown && run.Spec.Type != v1alpha1.RunPreview):
 		set.progressing(failed.Reason, failed.Message)
@@ -260,7 +260,7 @@ func failed(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, state ex
 	}
 }
 
-// missing gives the condition of an export that keeps its runs from beginning; nil where nothing does.
+// missing returns the condition of an export that keeps its runs from beginning; nil where nothing does.
 func missing(export *v1alpha1.AccountingExport) *metav1.Condition {
 	for _, kind := range []string{
 		v1alpha1.ConditionCredentialsReady, v1alpha1.ConditionSourceReady, v1alpha1.ConditionMappingReady, v1alpha1.ConditionDestinationReady,

@@ -101,7 +101,7 @@ func (r *ExportRunReconciler) tellRemoved(ctx context.Context, run *v1alpha1.Exp
 	return nil
 }
 
-// removingExport gives the export of a run whose artifact is to be removed with it; nil where the artifact stays. It stays
+// removingExport returns the export of a run whose artifact is to be removed with it; nil where the artifact stays. It stays
 // as well where export or destination are gone, or go with their namespace.
 func (r *ExportRunReconciler) removingExport(ctx context.Context, run *v1alpha1.ExportRun) (*v1alpha1.AccountingExport, error) {
 	if !run.Status.Phase.Exported() || run.Spec.Type == v1alpha1.RunPreview || run.Status.Location == "" {

@@ -58,7 +58,7 @@ func (e *externalSecrets) follow(named *v1alpha1.ExternalSecretReference, found 
 	return err
 }
 
-// naming gives the resources that name an ExternalSecret.
+// naming returns the resources that name an ExternalSecret.
 func (e *externalSecrets) naming(ctx context.Context, external *metav1.PartialObjectMetadata) (requests []reconcile.Request) {
 	list := e.list.DeepCopyObject().(client.ObjectList)
 	err := e.manager.GetClient().List(ctx, list, client.InNamespace(external.Namespace), client.MatchingFields{externalSecretIndex: external.Name})
@@ -75,7 +75,7 @@ func (e *externalSecrets) naming(ctx context.Context, external *metav1.PartialOb
 	return requests
 }
 
-// externalSecretOf gives the ExternalSecret that a resource names; nil where it names none.
+// externalSecretOf returns the ExternalSecret that a resource names; nil where it names none.
 func externalSecretOf(object client.Object) *v1alpha1.ExternalSecretReference {
 	switch o := object.(type) {
 	case *v1alpha1.AccountingExport:

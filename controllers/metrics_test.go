@@ -17,7 +17,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/failpoint"
 )
 
-// series gives the value of every series of the operator's metrics, by name and labels.
+// series returns the value of every series of the operator's metrics, by name and labels.
 func (w *world) series() map[string]float64 {
 	w.Helper()
 	families, err := w.metrics.Gather()
@@ -157,7 +157,7 @@ func (w *world) committed() (is bool) {
 	return err == nil && is
 }
 
-// touch changes an object as somebody else would: what was read of it before can not be written any more.
+// touch changes an object as somebody else would: what was read of it before cannot be written any more.
 func (w *world) touch(object client.Object) {
 	change := fmt.Appendf(nil, `{"metadata": {"annotations": {"example.com/changed": %q}}}`, rand.Text())
 	if err := api.client.Patch(context.Background(), object, client.RawPatch(types.MergePatchType, change)); err != nil {
@@ -165,7 +165,7 @@ func (w *world) touch(object client.Object) {
 	}
 }
 
-// minorUnits gives an amount of euros in cents.
+// minorUnits returns an amount of euros in cents.
 func minorUnits(w *world, decimal string) (cents float64) {
 	w.Helper()
 	whole, part, _ := strings.Cut(decimal, ".")

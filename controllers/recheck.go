@@ -29,7 +29,7 @@ func NewRecheck(interval time.Duration) *Recheck {
 	return &Recheck{interval: interval, asked: make(chan event.TypedGenericEvent[types.NamespacedName], 1024)}
 }
 
-// After gives the time until the next look, up to a tenth sooner or later, so that many resources do not look at once.
+// After returns the time until the next look, up to a tenth sooner or later, so that many resources do not look at once.
 func (r *Recheck) After(works bool) time.Duration {
 	interval := r.interval
 	if !works {

@@ -217,7 +217,7 @@ func TestRefusalToDeleteWhatIsBeyondHistory(t *testing.T) {
 	w.gone(first)
 	eventually(w, w.export(), func(export *v1alpha1.AccountingExport) string {
 		if meta.FindStatusCondition(export.Status.Conditions, v1alpha1.ConditionHistoryPruned) != nil {
-			return "it still says that runs can not be deleted"
+			return "it still says that runs cannot be deleted"
 		}
 		return ""
 	})

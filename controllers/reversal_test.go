@@ -24,7 +24,7 @@ func (w *world) reversal(name, of string) *v1alpha1.ExportRun {
 	return run
 }
 
-// exported gives the first run of a world with claims, which has succeeded.
+// exported returns the first run of a world with claims, which has succeeded.
 func (w *world) exported(claims int) *v1alpha1.ExportRun {
 	w.Helper()
 	w.fill(claims)
@@ -44,7 +44,7 @@ func (w *world) fillVolume() {
 	w.must(os.Truncate(filler, written.Size()-8<<10))
 }
 
-// file gives the content of the CSV file of a run.
+// file returns the content of the CSV file of a run.
 func (w *world) file(run string) []byte {
 	w.Helper()
 	content, err := os.ReadFile(w.delivered("monthly", run, run+".csv"))
@@ -140,7 +140,7 @@ func TestReversalIsPostedInTheOpenPeriod(t *testing.T) {
 	}
 }
 
-// retryingReversal gives the reversal of a run of 40 claims whose destination is full: it has rendered its vouchers, and is
+// retryingReversal returns the reversal of a run of 40 claims whose destination is full: it has rendered its vouchers, and is
 // tried again many times.
 func (w *world) retryingReversal() *v1alpha1.ExportRun {
 	w.Helper()
@@ -273,8 +273,8 @@ func TestRunTypesAreCheckedByTheAPIServer(t *testing.T) {
 	run := w.reversal("right", "first")
 	w.create(run)
 	for _, patch := range []string{`{"spec":{"type":"Export","reverses":null}}`, `{"spec":{"reverses":{"name":"second"}}}`} {
-		if err := api.client.Patch(t.Context(), run, client.RawPatch("application/merge-patch+json", []byte(patch))); err == nil || !strings.Contains(err.Error(), "can not be changed") {
-			t.Errorf("%s: %v, want that the spec can not be changed", patch, err)
+		if err := api.client.Patch(t.Context(), run, client.RawPatch("application/merge-patch+json", []byte(patch))); err == nil || !strings.Contains(err.Error(), "cannot be changed") {
+			t.Errorf("%s: %v, want that the spec cannot be changed", patch, err)
 		}
 	}
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/ledgerport/ledgerport/test/testdb"
 )
 
-// moved makes the export take its claims from another database, which has some of its own, and gives that one's world.
+// moved makes the export take its claims from another database, which has some of its own, and returns that one's world.
 func (w *world) moved(count int) *world {
 	w.Helper()
 	other := &world{T: w.T, namespace: w.namespace, organization: w.organization, database: testdb.New(w.T)}
@@ -243,7 +243,7 @@ func TestRunIsNotTakenForReleasedByADatabaseThatDoesNotKnowIt(t *testing.T) {
 	w.merge(secret, fmt.Sprintf(`{"stringData":{"url":%q}}`, other.database))
 	w.cancel(run)
 	eventually(w, run, func(run *v1alpha1.ExportRun) string {
-		return condition(run.Status.Conditions, v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonLedgerChanged, "can not be given back yet", v1alpha1.AcceptedLedgerAnnotation)
+		return condition(run.Status.Conditions, v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonLedgerChanged, "cannot be given back yet", v1alpha1.AcceptedLedgerAnnotation)
 	})
 	w.merge(secret, fmt.Sprintf(`{"stringData":{"url":%q}}`, w.database))
 	eventually(w, run, runIs(v1alpha1.RunCancelled))

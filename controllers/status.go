@@ -128,7 +128,7 @@ func (c conditions) aspect(kind string, failed *failure.Error, well string) {
 }
 
 // announce writes an event where Ready changed: a warning with what is wrong, or that all is well again. Credentials that
-// went wrong, and runs that can not be deleted, have their own where Ready speaks of something else.
+// went wrong, and runs that cannot be deleted, have their own where Ready speaks of something else.
 func announce(recorder events.EventRecorder, object runtime.Object, before, after []metav1.Condition) {
 	old, now := meta.FindStatusCondition(before, v1alpha1.ConditionReady), meta.FindStatusCondition(after, v1alpha1.ConditionReady)
 	switch {

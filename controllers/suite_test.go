@@ -244,7 +244,7 @@ func (l *writeLog) RoundTrip(request *http.Request) (*http.Response, error) {
 	return answer, err
 }
 
-// take gives what was written since it was last called.
+// take returns what was written since it was last called.
 func (l *writeLog) take() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -277,7 +277,7 @@ func (w *world) exec(statement string, args ...any) {
 	})
 }
 
-// count gives the number that a query gives.
+// count returns the number that a query gives.
 func (w *world) count(query string, args ...any) (n int64) {
 	w.Helper()
 	w.sql(func(ctx context.Context, conn *pgx.Conn) error { return conn.QueryRow(ctx, query, args...).Scan(&n) })
@@ -332,7 +332,7 @@ func (w *world) until(check func(context.Context) (missing string)) {
 	}
 }
 
-// eventually waits until a check of an object finds nothing missing, and gives the object.
+// eventually waits until a check of an object finds nothing missing, and returns the object.
 func eventually[O client.Object](w *world, object O, check func(O) (missing string)) O {
 	w.Helper()
 	w.until(func(ctx context.Context) string {
@@ -360,7 +360,7 @@ func (w *world) gone(object client.Object) {
 	})
 }
 
-// condition gives a check that a condition has a status and a reason, and that its message holds some words.
+// condition returns a check that a condition has a status and a reason, and that its message holds some words.
 func condition(conditions []metav1.Condition, kind string, status metav1.ConditionStatus, reason string, words ...string) string {
 	have := meta.FindStatusCondition(conditions, kind)
 	if have == nil {
@@ -395,12 +395,12 @@ func (w *world) expectEvent(about, reason string) (found eventsv1.Event) {
 	return found
 }
 
-// delivered gives the path of a delivered file.
+// delivered returns the path of a delivered file.
 func (w *world) delivered(export, run, file string) string {
 	return filepath.Join(w.exports, w.namespace, w.namespace, export, run, file)
 }
 
-// files gives every file below the destination's root.
+// files returns every file below the destination's root.
 func (w *world) files() (files []string) {
 	w.Helper()
 	w.must(filepath.WalkDir(w.exports, func(path string, entry os.DirEntry, err error) error {

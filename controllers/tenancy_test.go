@@ -150,7 +150,7 @@ func TestRunIsNotTakenForReleasedByASourceThatNeverAdmittedIt(t *testing.T) {
 	eventually(w, w.export(), exportIs(metav1.ConditionFalse, v1alpha1.ReasonAccessDenied))
 	w.cancel(run)
 	eventually(w, run, func(run *v1alpha1.ExportRun) string {
-		return condition(run.Status.Conditions, v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonAccessDenied, "can not be given back yet", elsewhere)
+		return condition(run.Status.Conditions, v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonAccessDenied, "cannot be given back yet", elsewhere)
 	})
 	if n := w.count(`select count(*) from ledgerport.exported_claims`); n != 500 {
 		t.Errorf("%d claims are reserved, want the 500 of the run", n)

@@ -9,7 +9,7 @@ import (
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
-// ReadBooks gives the currency of the books and when their fiscal year begins. A currency with more decimals than the format
+// ReadBooks returns the currency of the books and when their fiscal year begins. A currency with more decimals than the format
 // has in its amounts is an *OptionError.
 func ReadBooks(books *v1alpha1.ChartOfAccountsSpec, format string, maxDecimals int) (ledger.Currency, ledger.FiscalYearStart, error) {
 	currency, err := ledger.ParseCurrency(books.Currency)

@@ -13,7 +13,7 @@ import (
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
-// NeedsCredentials is an Exporter that can not work without credentials of its accounting system.
+// NeedsCredentials is an Exporter that cannot work without credentials of its accounting system.
 type NeedsCredentials interface {
 	Exporter
 	// CredentialKeys are the keys that AccountingExport.spec.credentials must have with these options, which Validate has
@@ -37,7 +37,7 @@ type Exporter interface {
 // Writer takes the vouchers of one artifact.
 type Writer interface {
 	// Write adds a voucher. Vouchers come in the order of their numbers within each fiscal year. The voucher is only
-	// valid during the call. A *ledger.Hold says that the format can not represent this voucher: nothing of it was
+	// valid during the call. A *ledger.Hold says that the format cannot represent this voucher: nothing of it was
 	// written, and the next voucher will take its number. Any other error ends the artifact.
 	Write(ctx context.Context, voucher *ledger.Voucher) error
 	// Close completes the artifact. Nothing is visible before it returns nil.
@@ -96,7 +96,7 @@ type OptionError struct {
 	Problem string
 }
 
-// Error gives field and problem.
+// Error returns field and problem.
 func (e *OptionError) Error() string {
 	if e.Field == "" {
 		return e.Problem

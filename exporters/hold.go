@@ -7,7 +7,7 @@ import (
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
-// Unsupported is the hold of a voucher that a format can not represent. The message says which field, and what to do.
+// Unsupported is the hold of a voucher that a format cannot represent. The message says which field, and what to do.
 func Unsupported(voucher *ledger.Voucher, format string, args ...any) error {
 	return &ledger.Hold{ClaimID: voucher.ClaimID, Reason: ledger.HoldUnsupportedByFormat, Message: fmt.Sprintf(format, args...)}
 }

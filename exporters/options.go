@@ -22,7 +22,7 @@ const (
 // occurs twice or is written in another case, and a value of another type are an *OptionError. The error has one for every
 // option that is wrong, as far as that can be told: OptionErrors gives them.
 //
-// Tags of the struct's fields, beside json, say what the exporter's page shows, so that the page can not lie:
+// Tags of the struct's fields, beside json, say what the exporter's page shows, so that the page cannot lie:
 //   - default: the value where the option is left out, such as `default:";"` on a string, `default:"true"` on a bool,
 //     `default:"4"` on an int, or JSON on a list or a map, which hold where the option is null, too;
 //   - required: `required:"true"` makes an option that is left out, or empty, an *OptionError;
@@ -58,7 +58,7 @@ func DecodeOptions(options []byte, into any) error {
 
 // Checked is implemented by options with rules that no tag can say.
 type Checked interface {
-	// Check gives an *OptionError for each option that is wrong, joined by errors.Join. It is called whatever the rules in
+	// Check returns an *OptionError for each option that is wrong, joined by errors.Join. It is called whatever the rules in
 	// tags have found; of an option that breaks one of them nothing else is said.
 	Check() error
 }
@@ -142,7 +142,7 @@ func setDefaultsOfCollections(into reflect.Value) error {
 	return nil
 }
 
-// missing gives every field that is required and empty. The prefix is the path of the struct.
+// missing returns every field that is required and empty. The prefix is the path of the struct.
 func missing(in reflect.Value, prefix string) (problems []error) {
 	for i := range in.NumField() {
 		field, name := in.Field(i), prefix+optionName(in.Type().Field(i))

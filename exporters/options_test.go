@@ -58,7 +58,7 @@ func TestDefaultsInTagsHold(t *testing.T) {
 		Length int `default:"four"`
 	}
 	if err := DecodeOptions(nil, &mistaken); err == nil || !strings.Contains(err.Error(), "Length") {
-		t.Errorf("a default that can not be read: %v", err)
+		t.Errorf("a default that cannot be read: %v", err)
 	}
 }
 
@@ -95,7 +95,7 @@ func TestDefaultsOfListsAndMapsHoldWhereTheOptionIsAbsent(t *testing.T) {
 	err := DecodeOptions(nil, &mistaken)
 	var users *OptionError
 	if err == nil || !strings.Contains(err.Error(), "Columns") || errors.As(err, &users) {
-		t.Errorf("a default that can not be read: %v, want an error that blames no option of the user's", err)
+		t.Errorf("a default that cannot be read: %v, want an error that blames no option of the user's", err)
 	}
 }
 
@@ -167,7 +167,7 @@ func TestEveryOptionThatBreaksARuleIsNamed(t *testing.T) {
 		Client int `json:"client" range:"few to many"`
 	}
 	if err := DecodeOptions(nil, &mistaken); err == nil || OptionErrors(err) != nil || !strings.Contains(err.Error(), "client") {
-		t.Errorf("a rule that can not be read: %v, want an error that blames no option of the user's", err)
+		t.Errorf("a rule that cannot be read: %v, want an error that blames no option of the user's", err)
 	}
 }
 

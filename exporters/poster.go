@@ -25,7 +25,7 @@ type Session interface {
 	Terms() Terms
 	// Fit says how many of the requests, from the first, one call of Send takes: at least one.
 	Fit(requests []Request) int
-	// Send sends vouchers that Fit together, and gives an answer for each. The system must never have a voucher twice
+	// Send sends vouchers that Fit together, and returns an answer for each. The system must never have a voucher twice
 	// because an earlier request is still on its way: the session sends what the system can tell apart, and says
 	// OutcomeUnknown where the system says that it has something of them already.
 	Send(ctx context.Context, requests []Request) ([]Answer, error)
@@ -101,8 +101,8 @@ const (
 	Refused
 )
 
-// Error gives the message.
+// Error returns the message.
 func (e *SystemError) Error() string { return e.Message }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *SystemError) Unwrap() error { return e.Cause }

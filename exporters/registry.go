@@ -31,7 +31,7 @@ func NewRegistry(exporters ...Exporter) (*Registry, error) {
 	return r, nil
 }
 
-// Get gives the exporter of a type.
+// Get returns the exporter of a type.
 func (r *Registry) Get(exporterType string) (Exporter, bool) {
 	exporter, ok := r.byType[exporterType]
 	return exporter, ok

@@ -19,7 +19,7 @@ import (
 //   - range: `range:"1 to 99999"`, a whole number within these bounds;
 //   - fileName: `fileName:"true"`, the name of a file of the artifact, or empty.
 
-// brokenRules gives every option of a struct whose value is not what its tags allow. The error is a mistake of the exporter's
+// brokenRules returns every option of a struct whose value is not what its tags allow. The error is a mistake of the exporter's
 // author.
 func brokenRules(in reflect.Value) (problems []error, err error) {
 	for i := range in.NumField() {
@@ -40,7 +40,7 @@ func brokenRules(in reflect.Value) (problems []error, err error) {
 	return problems, nil
 }
 
-// rule gives what finds the problem with a value, if the tags have a rule.
+// rule returns what finds the problem with a value, if the tags have a rule.
 func rule(tag reflect.StructTag) (func(reflect.Value) string, error) {
 	if choices, ruled := tag.Lookup("choices"); ruled {
 		return func(value reflect.Value) string { return choiceProblem(value.String(), strings.Split(choices, "|")) }, nil
@@ -76,7 +76,7 @@ func rule(tag reflect.StructTag) (func(reflect.Value) string, error) {
 	return nil, nil
 }
 
-// values gives an option, or the entries of one that is a map, in the order of their keys.
+// values returns an option, or the entries of one that is a map, in the order of their keys.
 func values(name string, value reflect.Value) func(yield func(string, reflect.Value) bool) {
 	return func(yield func(string, reflect.Value) bool) {
 		if value.Kind() != reflect.Map {
@@ -124,7 +124,7 @@ func sameOption(said error, option *OptionError) bool {
 // optionErrors are several things that are wrong.
 type optionErrors []error
 
-// Error gives all of them on one line.
+// Error returns all of them on one line.
 func (e optionErrors) Error() string {
 	texts := make([]string, len(e))
 	for i, err := range e {
@@ -133,10 +133,10 @@ func (e optionErrors) Error() string {
 	return strings.Join(texts, "; ")
 }
 
-// Unwrap gives all of them.
+// Unwrap returns all of them.
 func (e optionErrors) Unwrap() []error { return e }
 
-// OptionErrors gives every *OptionError in an error of DecodeOptions or Validate, or in one that wraps it.
+// OptionErrors returns every *OptionError in an error of DecodeOptions or Validate, or in one that wraps it.
 func OptionErrors(err error) (all []*OptionError) {
 	for _, leaf := range leaves(err) {
 		var option *OptionError
@@ -163,7 +163,7 @@ func leaves(err error) []error {
 	return all
 }
 
-// CheckFileName refuses, with an *OptionError of that field, what can not be the name of a file of an artifact.
+// CheckFileName refuses, with an *OptionError of that field, what cannot be the name of a file of an artifact.
 func CheckFileName(field, name string) error {
 	if problem := fileNameProblem(name); problem != "" {
 		return &OptionError{Field: field, Problem: problem}

@@ -12,7 +12,7 @@ import (
 // olderYears and laterYears bound the files of an artifact: how many fiscal years a voucher may be from that of the cutoff.
 const olderYears, laterYears = 9, 1
 
-// Years are what an artifact has for each fiscal year, such as a file, for formats that can not have two years in one.
+// Years are what an artifact has for each fiscal year, such as a file, for formats that cannot have two years in one.
 type Years[T any] struct {
 	cutoff int // its fiscal year
 	first  int // year that was opened first
@@ -34,7 +34,7 @@ func (y *Years[T]) Check(voucher *ledger.Voucher) error {
 	return nil
 }
 
-// Get gives what there is for a fiscal year, and opens it where there is nothing yet.
+// Get returns what there is for a fiscal year, and opens it where there is nothing yet.
 func (y *Years[T]) Get(year int, open func() (T, error)) (T, error) {
 	if known, ok := y.byYear[year]; ok {
 		return known, nil
@@ -50,7 +50,7 @@ func (y *Years[T]) Get(year int, open func() (T, error)) (T, error) {
 	return opened, nil
 }
 
-// Opened gives everything in the order in which it was opened.
+// Opened returns everything in the order in which it was opened.
 func (y *Years[T]) Opened() []T { return y.opened }
 
 // FileName is that of a part of a fiscal year's vouchers, counted from 1. The first file of all has the plain name; others

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Removes the operator, its kinds and all of their resources from a cluster, each after what needs it: runs give their claims
-# back while operator, source and destination are still there. Every step is bounded by TIMEOUT (two minutes). What can not be
+# back while operator, source and destination are still there. Every step is bounded by TIMEOUT (two minutes). What cannot be
 # done in order is named; FORCE=1 then removes it without giving claims back.
 #
 #   hack/undeploy.sh MANIFESTS     a file with what `make deploy` applies

@@ -15,7 +15,7 @@ import (
 // Amount is an exact sum of money: a count of its currency's minor units (cents, öre, yen). Positive is debit.
 type Amount int64
 
-// MaxAmount bounds a single amount, so that the sum of a voucher's lines can not overflow.
+// MaxAmount bounds a single amount, so that the sum of a voucher's lines cannot overflow.
 const MaxAmount Amount = 1_000_000_000_000_000
 
 var (
@@ -35,7 +35,7 @@ type Currency struct {
 	exponent uint8
 }
 
-// ParseCurrency gives the currency of an ISO 4217 code such as EUR, JPY (no decimals) or KWD (three).
+// ParseCurrency returns the currency of an ISO 4217 code such as EUR, JPY (no decimals) or KWD (three).
 func ParseCurrency(code string) (Currency, error) {
 	digits, ok := currency.GetDigits(code)
 	if !ok {
@@ -51,7 +51,7 @@ func (c Currency) Code() string { return c.code }
 func (c Currency) Exponent() int { return int(c.exponent) }
 
 // ParseAmount reads a decimal in the form in which PostgreSQL prints numeric: "-12.50". Decimals beyond the currency's
-// must be zeros. It gives ErrNotDecimal, ErrTooPrecise or ErrTooLarge.
+// must be zeros. It returns ErrNotDecimal, ErrTooPrecise or ErrTooLarge.
 func ParseAmount(decimal string, c Currency) (Amount, error) {
 	digits, negative := strings.CutPrefix(decimal, "-")
 	whole, fraction, point := strings.Cut(digits, ".")
@@ -96,7 +96,7 @@ func appendDigits(amount Amount, digits string) (Amount, error) {
 	return amount, nil
 }
 
-// RoundAmount gives a decimal rounded to the currency's minor unit, half away from zero. It gives ErrTooLarge.
+// RoundAmount returns a decimal rounded to the currency's minor unit, half away from zero. It returns ErrTooLarge.
 func RoundAmount(decimal *apd.Decimal, c Currency) (Amount, error) {
 	var rounded apd.Decimal
 	if _, err := arithmetic.Quantize(&rounded, decimal, -int32(c.exponent)); err != nil {

@@ -21,7 +21,7 @@ type ChartError struct {
 	Problem string
 }
 
-// Error gives field and problem.
+// Error returns field and problem.
 func (e *ChartError) Error() string { return e.Field + ": " + e.Problem }
 
 // chart is a compiled ChartOfAccounts.

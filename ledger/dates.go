@@ -20,7 +20,7 @@ type VoucherPolicy struct {
 	Cutoff time.Time
 }
 
-// Dates outside these years are mistakes, and several formats can not write them.
+// Dates outside these years are mistakes, and several formats cannot write them.
 const firstYear, lastYear = 1900, 2999
 
 func plausible(date time.Time) bool { return date.Year() >= firstYear && date.Year() <= lastYear }
@@ -45,7 +45,7 @@ func newPostingDates(policy VoucherPolicy) (postingDates, error) {
 	return dates, nil
 }
 
-// of gives the posting date of a claim: the policy's, but never in a closed period.
+// of returns the posting date of a claim: the policy's, but never in a closed period.
 func (d postingDates) of(claim *Claim) (time.Time, error) {
 	if !plausible(claim.ApprovedAt) {
 		return time.Time{}, hold(claim, HoldNotDated, "approved_at is missing, infinite, or not in the years %d to %d, so that the claim belongs to no run; correct it in the application",

@@ -32,7 +32,7 @@ func (s FiscalYearStart) Year(date time.Time) int {
 	return year
 }
 
-// Range gives the first and last day of a fiscal year, midnight UTC.
+// Range returns the first and last day of a fiscal year, midnight UTC.
 func (s FiscalYearStart) Range(year int) (first, last time.Time) {
 	first = time.Date(year, s.Month, s.Day, 0, 0, 0, 0, time.UTC)
 	return first, first.AddDate(1, 0, -1)

@@ -16,7 +16,7 @@ const (
 	HoldDuplicateClaim HoldReason = "DuplicateClaim"
 	// HoldExportedBefore: a claim of this id was exported before tables were told apart, perhaps this one.
 	HoldExportedBefore HoldReason = "ExportedBefore"
-	// HoldInvalidID: the claim's id is missing, too long, or can not be printed.
+	// HoldInvalidID: the claim's id is missing, too long, or cannot be printed.
 	HoldInvalidID HoldReason = "InvalidID"
 	// HoldNotDated: the claim is approved at no time, or at one that is none.
 	HoldNotDated HoldReason = "NotDated"
@@ -52,7 +52,7 @@ const (
 	HoldInvalidText HoldReason = "InvalidText"
 	// HoldExpressionFailed: an expression of the chart could not be evaluated for a line.
 	HoldExpressionFailed HoldReason = "ExpressionFailed"
-	// HoldUnsupportedByFormat: the exporter's format can not represent the voucher.
+	// HoldUnsupportedByFormat: the exporter's format cannot represent the voucher.
 	HoldUnsupportedByFormat HoldReason = "UnsupportedByFormat"
 	// HoldRejected: the accounting system refused the voucher; the message is the system's own.
 	HoldRejected HoldReason = "Rejected"
@@ -66,7 +66,7 @@ type Hold struct {
 	Message string
 }
 
-// Error gives claim, reason and message.
+// Error returns claim, reason and message.
 func (h *Hold) Error() string {
 	return fmt.Sprintf("claim %s is held (%s): %s", h.ClaimID, h.Reason, h.Message)
 }

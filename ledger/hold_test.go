@@ -126,13 +126,13 @@ func TestAClaimIsHeldForWhatItsChartSays(t *testing.T) {
 		chart.Rounding = nil
 		wantHold(t, chart, abroad("1.004", "1.004"), ledger.HoldRoundingExceeded, "leaves 0.01")
 	})
-	t.Run("where a match can not be evaluated", func(t *testing.T) {
+	t.Run("where a match cannot be evaluated", func(t *testing.T) {
 		t.Parallel()
 		chart := books()
 		chart.Rules[2].Match.Expression = "int(claim.description) > 1"
-		wantHold(t, chart, expense(), ledger.HoldExpressionFailed, `spec.rules[2].match.expression of the chart of accounts can not be evaluated for line 1 with category "meals": 1:4`)
+		wantHold(t, chart, expense(), ledger.HoldExpressionFailed, `spec.rules[2].match.expression of the chart of accounts cannot be evaluated for line 1 with category "meals": 1:4`)
 	})
-	t.Run("where a dimension can not be evaluated", func(t *testing.T) {
+	t.Run("where a dimension cannot be evaluated", func(t *testing.T) {
 		t.Parallel()
 		wantHold(t, failing("line.unit.substring(2)"), expense(), ledger.HoldExpressionFailed, "spec.rules[2].dimensions[d]")
 	})

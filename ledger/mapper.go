@@ -136,7 +136,7 @@ func (m *Mapper) post(ctx context.Context, claim *Claim, line *Line, voucher *Vo
 	return m.splitTax(claim, line, found, amounts, voucher)
 }
 
-// next gives a posting at the end of the voucher whose memory may be used again.
+// next returns a posting at the end of the voucher whose memory may be used again.
 func next(voucher *Voucher) *Posting {
 	if n := len(voucher.Postings); n < cap(voucher.Postings) {
 		voucher.Postings = voucher.Postings[:n+1]
@@ -255,6 +255,6 @@ func expressionFailed(ctx context.Context, claim *Claim, line *Line, field strin
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return hold(claim, HoldExpressionFailed, "%s of the chart of accounts can not be evaluated for line %d with category %q: %s",
+	return hold(claim, HoldExpressionFailed, "%s of the chart of accounts cannot be evaluated for line %d with category %q: %s",
 		field, line.Number, quotable(line.Category), err)
 }

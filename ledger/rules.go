@@ -56,7 +56,7 @@ func (s *ruleSet) add(r *rule, categories []string) {
 	}
 }
 
-// find gives the first rule that matches the line, or nil. An error comes with the field whose expression failed.
+// find returns the first rule that matches the line, or nil. An error comes with the field whose expression failed.
 func (s *ruleSet) find(ctx context.Context, line *lineVariables) (found *rule, field string, err error) {
 	candidates, known := s.byCategory[line.line.Category]
 	if !known {

@@ -84,7 +84,7 @@ type Dimension struct {
 	Name, Value string
 }
 
-// ID gives series, fiscal year and number in one string, such as E/2026/17.
+// ID returns series, fiscal year and number in one string, such as E/2026/17.
 func (v *Voucher) ID() string {
 	return v.Series + "/" + strconv.Itoa(v.FiscalYear) + "/" + strconv.FormatInt(v.Number, 10)
 }

@@ -101,10 +101,10 @@ type HistoryLimits struct {
 
 // AccountingExportSpec says what one organisation exports, how, where to, and when.
 type AccountingExportSpec struct {
-	// OrganizationID of the claims, as the application's database has it. It can not be changed: make another export instead.
+	// OrganizationID of the claims, as the application's database has it. It cannot be changed: make another export instead.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=100
-	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="organizationID can not be changed; make another AccountingExport"
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="organizationID cannot be changed; make another AccountingExport"
 	OrganizationID string `json:"organizationID"`
 	// SourceRef names the ClaimSource. One in another namespace must admit this namespace and organisation.
 	SourceRef NamespacedReference `json:"sourceRef"`

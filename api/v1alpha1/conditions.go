@@ -7,7 +7,7 @@ const (
 	ConditionReady = "Ready"
 	// ConditionReconciling is present, and True, while work on the resource is under way or will be tried again.
 	ConditionReconciling = "Reconciling"
-	// ConditionStalled is present, and True, while the resource can not work until a person changes it.
+	// ConditionStalled is present, and True, while the resource cannot work until a person changes it.
 	ConditionStalled = "Stalled"
 	// ConditionCredentialsReady says that every Secret that the resource needs is there, with its keys, and accepted.
 	ConditionCredentialsReady = "CredentialsReady"
@@ -176,7 +176,7 @@ const (
 	ReasonPermissionDenied Reason = "PermissionDenied"
 	// ReasonTableNotFound: a table that the ClaimSource names does not exist.
 	ReasonTableNotFound Reason = "TableNotFound"
-	// ReasonColumnMismatch: a column is missing or of a type that can not hold what it should.
+	// ReasonColumnMismatch: a column is missing or of a type that cannot hold what it should.
 	ReasonColumnMismatch Reason = "ColumnMismatch"
 	// ReasonClaimTableAmbiguous: what is recorded says two things about which table the claims are in.
 	ReasonClaimTableAmbiguous Reason = "ClaimTableAmbiguous"
@@ -190,11 +190,11 @@ const (
 	ReasonSchemaTooNew Reason = "SchemaTooNew"
 	// ReasonSchemaNotTrusted: others than its owner and the operator's role may write the schema "ledgerport".
 	ReasonSchemaNotTrusted Reason = "SchemaNotTrusted"
-	// ReasonReadOnlyDatabase: the database can not be written: it is a standby, or the session only reads.
+	// ReasonReadOnlyDatabase: the database cannot be written: it is a standby, or the session only reads.
 	ReasonReadOnlyDatabase Reason = "ReadOnlyDatabase"
 	// ReasonUnsuitableSessions: a run needs two sessions at once, on one server, and does not get them.
 	ReasonUnsuitableSessions Reason = "UnsuitableSessions"
-	// ReasonUnsuitableEncoding: a text can not be converted between the encoding of the database and UTF-8.
+	// ReasonUnsuitableEncoding: a text cannot be converted between the encoding of the database and UTF-8.
 	ReasonUnsuitableEncoding Reason = "UnsuitableEncoding"
 	// ReasonForeignRows: the policies of row-level security let the role see rows that are not the organisation's.
 	ReasonForeignRows Reason = "ForeignRows"

@@ -87,12 +87,12 @@ type RunReference struct {
 	Name string `json:"name"`
 }
 
-// ExportRunSpec says what to run. It can not be changed, except that cancel may be set.
+// ExportRunSpec says what to run. It cannot be changed, except that cancel may be set.
 // +kubebuilder:validation:XValidation:rule="has(self.reverses) == (self.type == 'Reversal')",message="reverses names the run to be reversed: a run of type Reversal needs it, and no other may have it"
 // +kubebuilder:validation:XValidation:rule="self.type != 'Reversal' || !has(self.cutoff)",message="a run of type Reversal has no cutoff: it reverses what another run exported"
 // +kubebuilder:validation:XValidation:rule="self.type == 'Export' || !has(self.slot)",message="only a run of type Export has a slot"
-// +kubebuilder:validation:XValidation:rule="self.exportRef == oldSelf.exportRef && self.type == oldSelf.type && has(self.reverses) == has(oldSelf.reverses) && (!has(self.reverses) || self.reverses == oldSelf.reverses) && has(self.cutoff) == has(oldSelf.cutoff) && (!has(self.cutoff) || self.cutoff == oldSelf.cutoff) && has(self.slot) == has(oldSelf.slot) && (!has(self.slot) || self.slot == oldSelf.slot)",message="the spec of a run can not be changed; create another ExportRun"
-// +kubebuilder:validation:XValidation:rule="!(has(oldSelf.cancel) && oldSelf.cancel) || (has(self.cancel) && self.cancel)",message="a cancellation can not be taken back; create another ExportRun"
+// +kubebuilder:validation:XValidation:rule="self.exportRef == oldSelf.exportRef && self.type == oldSelf.type && has(self.reverses) == has(oldSelf.reverses) && (!has(self.reverses) || self.reverses == oldSelf.reverses) && has(self.cutoff) == has(oldSelf.cutoff) && (!has(self.cutoff) || self.cutoff == oldSelf.cutoff) && has(self.slot) == has(oldSelf.slot) && (!has(self.slot) || self.slot == oldSelf.slot)",message="the spec of a run cannot be changed; create another ExportRun"
+// +kubebuilder:validation:XValidation:rule="!(has(oldSelf.cancel) && oldSelf.cancel) || (has(self.cancel) && self.cancel)",message="a cancellation cannot be taken back; create another ExportRun"
 type ExportRunSpec struct {
 	// ExportRef names the AccountingExport in this namespace.
 	ExportRef LocalReference `json:"exportRef"`
@@ -132,7 +132,7 @@ type RunResult struct {
 	// +kubebuilder:default=0
 	// +kubebuilder:validation:Minimum=0
 	Lines int64 `json:"lines"`
-	// Held claims: approved, and left out because they can not be posted yet.
+	// Held claims: approved, and left out because they cannot be posted yet.
 	// +optional
 	// +kubebuilder:default=0
 	// +kubebuilder:validation:Minimum=0
@@ -201,7 +201,7 @@ type ExportRunStatus struct {
 	// ObservedGeneration is the generation that the conditions speak of.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Conditions: Ready (the run succeeded), Reconciling (it is under way) and Stalled (it can not succeed).
+	// Conditions: Ready (the run succeeded), Reconciling (it is under way) and Stalled (it cannot succeed).
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -15,7 +15,7 @@ import (
 	"github.com/ledgerport/ledgerport/exporters/xledger"
 )
 
-// Exporters gives the built-in exporters.
+// Exporters returns the built-in exporters.
 func Exporters() []exporters.Exporter {
 	return []exporters.Exporter{
 		businesscentral.New(),
@@ -30,7 +30,7 @@ func Exporters() []exporters.Exporter {
 	}
 }
 
-// Registry gives a registry of the built-in exporters.
+// Registry returns a registry of the built-in exporters.
 func Registry() *exporters.Registry {
 	registry, err := exporters.NewRegistry(Exporters()...)
 	if err != nil {

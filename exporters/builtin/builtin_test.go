@@ -69,7 +69,7 @@ func lacking(t *testing.T, repository fs.FS, exporter string) (problems []string
 	return problems
 }
 
-// contents gives the files of a pattern one after another.
+// contents returns the files of a pattern one after another.
 func contents(t *testing.T, repository fs.FS, pattern string) string {
 	t.Helper()
 	files, err := fs.Glob(repository, pattern)

@@ -14,7 +14,7 @@ import (
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
-// New gives the exporter of type businesscentral.
+// New returns the exporter of type businesscentral.
 func New() exporters.Poster { return exporter{} }
 
 type exporter struct{}

@@ -56,7 +56,7 @@ func TestThePageOfTheExporterShowsARequestAsItIs(t *testing.T) {
 	conformance.PageShows(t, "../../docs/exporters/businesscentral.md", string(shown))
 }
 
-// read gives the lines of every voucher.
+// read returns the lines of every voucher.
 func read(t *testing.T, artifact conformance.Artifact) (vouchers []renderedVoucher) {
 	t.Helper()
 	for line := range bytes.Lines(artifact.Files[0].Content) {

@@ -56,7 +56,7 @@ type answer struct {
 	Body   json.RawMessage
 }
 
-// exchange gives the answer to a request that is neither to wait nor to log in again. What it says of an error is true for
+// exchange returns the answer to a request that is neither to wait nor to log in again. What it says of an error is true for
 // the request as a whole.
 func (c *client) exchange(ctx context.Context, method, path string, body []byte, header http.Header) (answer, error) {
 	for loggedIn := false; ; {
@@ -118,7 +118,7 @@ func (c *client) unanswered(ctx context.Context, method string, cause error) err
 	}
 	var dial *net.OpError
 	if method == http.MethodGet || errors.As(cause, &dial) && dial.Op == "dial" {
-		return &exporters.SystemError{Problem: exporters.Unreachable, Cause: cause, Message: "Business Central can not be reached, or failed to answer"}
+		return &exporters.SystemError{Problem: exporters.Unreachable, Cause: cause, Message: "Business Central cannot be reached, or failed to answer"}
 	}
 	return &exporters.SystemError{Problem: exporters.OutcomeUnknown, Cause: cause,
 		Message: "Business Central did not answer whether it took what was sent; the next attempt looks it up"}
@@ -137,7 +137,7 @@ func (c *client) logIn(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return fmt.Errorf("getting a token: %w", ctx.Err())
 		case !errors.As(err, &refused):
-			return &exporters.SystemError{Problem: exporters.Unreachable, Cause: err, Message: "the token endpoint of Microsoft Entra can not be reached"}
+			return &exporters.SystemError{Problem: exporters.Unreachable, Cause: err, Message: "the token endpoint of Microsoft Entra cannot be reached"}
 		case throttled(answer{Status: refused.Response.StatusCode, Header: refused.Response.Header}):
 			if err := wait(ctx, refused.Response.Header); err != nil {
 				return err
@@ -187,7 +187,7 @@ func retryAfter(text string, now time.Time) time.Duration {
 	return min(max(pause, leastWait), mostWait)
 }
 
-// problem gives code and message of an error's body.
+// problem returns code and message of an error's body.
 func problem(body json.RawMessage) (code, message string) {
 	var e struct {
 		Error struct {

@@ -64,7 +64,7 @@ func (o *options) Check() error {
 	return errors.Join(problems...)
 }
 
-// endpointProblem says why a URL can not be where a secret is sent to.
+// endpointProblem says why a URL cannot be where a secret is sent to.
 func endpointProblem(text string) string {
 	endpoint, err := url.Parse(text)
 	switch {

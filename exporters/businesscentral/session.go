@@ -96,7 +96,7 @@ func parse(request exporters.Request) ([]json.RawMessage, error) {
 		Lines []json.RawMessage `json:"lines"`
 	}
 	if err := json.Unmarshal(request.Body, &rendered); err != nil {
-		return nil, fmt.Errorf("the rendered voucher %s can not be read: %w", request.Voucher, err)
+		return nil, fmt.Errorf("the rendered voucher %s cannot be read: %w", request.Voucher, err)
 	}
 	return rendered.Lines, nil
 }
@@ -180,7 +180,7 @@ func (s *session) rejection(failed answer, vouchers, voucher int) ([]exporters.A
 	return verdicts, nil
 }
 
-// batch sends operations together, and gives the answer to each: without a status where the operation was not executed.
+// batch sends operations together, and returns the answer to each: without a status where the operation was not executed.
 // Answers may come in any order (OData JSON Format 4.01, 19.4): each names its operation.
 func (s *session) batch(ctx context.Context, method string, operations []operation, header http.Header) ([]answer, error) {
 	body, err := json.Marshal(map[string]any{"requests": operations})
@@ -203,7 +203,7 @@ func (s *session) batch(ctx context.Context, method string, operations []operati
 		} `json:"responses"`
 	}
 	if err := json.Unmarshal(got.Body, &batch); err != nil {
-		return nil, harmless(method, s.client.unanswered(ctx, http.MethodPost, fmt.Errorf("the answer to a batch can not be read: %w", err)))
+		return nil, harmless(method, s.client.unanswered(ctx, http.MethodPost, fmt.Errorf("the answer to a batch cannot be read: %w", err)))
 	}
 	answers := make([]answer, len(operations))
 	for _, response := range batch.Responses {
@@ -223,7 +223,7 @@ func (s *session) batch(ctx context.Context, method string, operations []operati
 func harmless(method string, err error) error {
 	var system *exporters.SystemError
 	if method == http.MethodGet && errors.As(err, &system) && system.Problem == exporters.OutcomeUnknown {
-		return &exporters.SystemError{Problem: exporters.Unreachable, Message: "Business Central can not be reached, or failed to answer", Cause: system.Cause}
+		return &exporters.SystemError{Problem: exporters.Unreachable, Message: "Business Central cannot be reached, or failed to answer", Cause: system.Cause}
 	}
 	return err
 }

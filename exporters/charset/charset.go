@@ -49,7 +49,7 @@ var byName = func() map[string]*Charset {
 	return all
 }()
 
-// ByName gives the character set of a name such as windows-1252.
+// ByName returns the character set of a name such as windows-1252.
 func ByName(name string) (*Charset, bool) {
 	c, known := byName[name]
 	return c, known
@@ -70,7 +70,7 @@ type MissingError struct {
 	Charset   string
 }
 
-// Error gives the character's code point, never the text around it.
+// Error returns the character's code point, never the text around it.
 func (e *MissingError) Error() string {
 	return fmt.Sprintf("has the character U+%04X, which %s lacks and for which there is no replacement", e.Character, e.Charset)
 }
@@ -130,7 +130,7 @@ func (c *Charset) AppendRune(to []byte, character rune) ([]byte, bool) {
 	return append(to, encoded), true
 }
 
-// Transliterate gives a text in which the set has every character. The error is a *MissingError.
+// Transliterate returns a text in which the set has every character. The error is a *MissingError.
 func (c *Charset) Transliterate(text string) (string, error) {
 	if c.isPlain(text) {
 		return text, nil
@@ -142,7 +142,7 @@ func (c *Charset) Transliterate(text string) (string, error) {
 	return c.table.NewDecoder().String(string(encoded))
 }
 
-// Compose gives a text in which the set has every character, one for a letter and its accent where it must be, and without
+// Compose returns a text in which the set has every character, one for a letter and its accent where it must be, and without
 // replacing any: the error is a *MissingError.
 func (c *Charset) Compose(text string) (string, error) {
 	missing, lacks := c.firstMissing(text)

@@ -80,7 +80,7 @@ func newSampler() (*sampler, error) {
 	return s, nil
 }
 
-// sample gives a *ledger.Hold where the ledger refuses the text: no exporter ever sees it.
+// sample returns a *ledger.Hold where the ledger refuses the text: no exporter ever sees it.
 func (s *sampler) sample(text string) (sample, error) {
 	c := claim("", "SEK", text, line(text, text, 10, 0))
 	c.ID, c.ClaimantID, c.ClaimantName, c.ClaimantIBAN, c.ApprovedBy = text, text, text, text, text

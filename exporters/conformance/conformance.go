@@ -146,7 +146,7 @@ func (s *suite) testBooks(t *testing.T, currency string) {
 		}
 	})
 	t.Run("an artifact that is cancelled is never complete", func(t *testing.T) { s.testCancellation(t, batch, vouchers) })
-	t.Run("a file that can not be written is an error", func(t *testing.T) { s.testFullDisk(t, batch, vouchers, whole) })
+	t.Run("a file that cannot be written is an error", func(t *testing.T) { s.testFullDisk(t, batch, vouchers, whole) })
 	if currency == "SEK" { // characters do not depend on the currency
 		t.Run("every character in every text is rendered or held", s.testCharacters)
 		t.Run("the longest text in every field is rendered or held", s.testLongest)

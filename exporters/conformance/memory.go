@@ -37,7 +37,7 @@ func TestMemory(t *testing.T, exporter exporters.Exporter, options []byte) {
 	}
 }
 
-// memoryOf gives the most that was live on the heap while so many vouchers were exported, more than before, in bytes.
+// memoryOf returns the most that was live on the heap while so many vouchers were exported, more than before, in bytes.
 func memoryOf(t *testing.T, exporter exporters.Exporter, options []byte, vouchers int) uint64 {
 	books := Books("SEK")
 	claim := ordinaryClaim(books.Currency)

@@ -8,7 +8,7 @@ import (
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
-// Reader reads the files of an artifact as the accounting system would, strictly, and gives the vouchers in them. An
+// Reader reads the files of an artifact as the accounting system would, strictly, and returns the vouchers in them. An
 // artifact of no vouchers has none.
 type Reader func(files []File) ([]Found, error)
 

@@ -10,7 +10,7 @@ import (
 	"github.com/ledgerport/ledgerport/exporters/table"
 )
 
-// New gives the exporter of type csv.
+// New returns the exporter of type csv.
 func New() exporters.Exporter { return exporter{} }
 
 type exporter struct{}

@@ -273,10 +273,10 @@ func TestAVoucherThatCanNotBeWrittenIsHeld(t *testing.T) {
 			"claim-large": `the column "number 1" of the Expense posting of line 1 is longer than the width 9`,
 		}},
 		{"an expression fails for a posting", `{"columns": [{"name": "n", "value": "100 / (line.number - 100)"}]}`, ledger.HoldExpressionFailed, map[string]string{
-			"claim-many": `the column "n" can not be evaluated for the Expense posting of line 100: 1:5: division by zero`,
+			"claim-many": `the column "n" cannot be evaluated for the Expense posting of line 100: 1:5: division by zero`,
 		}},
 		{"an expression fails for a whole voucher", `{"header": false, "columns": [{"value": "date(voucher.text, 'YYYY')"}]}`, ledger.HoldExpressionFailed, map[string]string{
-			"claim-many": `the column "number 1" can not be evaluated for the voucher: 1:5: a function refused its argument`,
+			"claim-many": `the column "number 1" cannot be evaluated for the voucher: 1:5: a function refused its argument`,
 		}},
 	}
 	for _, test := range tests {

@@ -126,7 +126,7 @@ func (b *bookings) contraAccount(voucher *ledger.Voucher) (string, error) {
 	return account, nil
 }
 
-// taxKey gives the BU key of a posting, and says whether its row is gross, so that DATEV computes the tax in it: only where
+// taxKey returns the BU key of a posting, and says whether its row is gross, so that DATEV computes the tax in it: only where
 // what DATEV computes is the tax on the receipt.
 func (b *bookings) taxKey(posting *ledger.Posting) (key string, gross bool) {
 	automatic := b.automatic[posting.Account]
@@ -186,7 +186,7 @@ func (b *bookings) append(row *booking) error {
 }
 
 // appendAmounts appends the columns 1 to 6, each with a delimiter behind it: in the claim's currency where DATEV can have
-// it, else in that of the books. What it can not have then goes to the columns of additional information.
+// it, else in that of the books. What it cannot have then goes to the columns of additional information.
 func (row *booking) appendAmounts(to []byte) (_ []byte, information string) {
 	voucher := row.voucher
 	rate, convertible := row.rate()

@@ -85,7 +85,7 @@ var columns = func() []column {
 	return all
 }()
 
-// empty gives the columns between two that are written, with the delimiters on both of their sides.
+// empty returns the columns between two that are written, with the delimiters on both of their sides.
 func empty(after, before int) string {
 	var b strings.Builder
 	for _, c := range columns[after : before-1] {

@@ -11,7 +11,7 @@ import (
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
-// New gives the exporter of type datev.
+// New returns the exporter of type datev.
 func New() exporters.Exporter { return exporter{} }
 
 type exporter struct{}
@@ -94,7 +94,7 @@ func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 	return into.write(voucher.PostingDate, w.bookings.bytes, w.bookings.rows)
 }
 
-// part gives the part of a fiscal year that has room for as many rows: those of a voucher stay together.
+// part returns the part of a fiscal year that has room for as many rows: those of a voucher stay together.
 func (w *writer) part(ctx context.Context, year, rows int) (*part, error) {
 	p, err := w.parts.Get(year, func() (*part, error) { return w.newPart(ctx, year, 1) })
 	if err != nil || p.rows+rows <= maxRows {

@@ -42,7 +42,7 @@ type options struct {
 	Label string `json:"label" absent:"the export's name" form:"^[0-9A-Za-z_./ -]{0,30}$" otherwise:"is not at most 30 letters, digits, spaces and . - / _"`
 	// *Diktatkürzel*: two capital letters.
 	Initials string `json:"initials" absent:"none" form:"^([A-Z]{2})?$" otherwise:"is not two capital letters"`
-	// *Festschreibung*: the bookings can not be changed once DATEV has imported them.
+	// *Festschreibung*: the bookings cannot be changed once DATEV has imported them.
 	Locked bool `json:"locked"`
 	// A name without a path that begins with `EXTF_` and ends with `.csv`.
 	FileName string `json:"fileName" absent:"EXTF_<run>.csv" fileName:"true"`

@@ -190,7 +190,7 @@ func (b *batch) readBooking(line string) ([]string, error) {
 	return fields, nil
 }
 
-// date gives the YYYYMMDD of a DDMM: its year is the one that puts it into the fiscal year of the first line.
+// date returns the YYYYMMDD of a DDMM: its year is the one that puts it into the fiscal year of the first line.
 func (b *batch) date(dayMonth string) string {
 	start, err := time.Parse("20060102", b.head[12])
 	if err != nil {
@@ -203,7 +203,7 @@ func (b *batch) date(dayMonth string) string {
 	return date
 }
 
-// balances gives what DATEV would post to each account in the books' currency, in hundredths, debit positive: a booking
+// balances returns what DATEV would post to each account in the books' currency, in hundredths, debit positive: a booking
 // with a BU key is split by the rate of that key.
 func (b *batch) balances(rates map[string]int64, taxAccount string) map[string]ledger.Amount {
 	balances := map[string]ledger.Amount{}
@@ -243,7 +243,7 @@ func hundredths(amount string) ledger.Amount {
 	return ledger.Amount(value)
 }
 
-// column gives one column of all bookings.
+// column returns one column of all bookings.
 func (b *batch) column(number int) (values []string) {
 	for _, f := range b.bookings {
 		values = append(values, f[number-1])
@@ -251,12 +251,12 @@ func (b *batch) column(number int) (values []string) {
 	return values
 }
 
-// of gives the bookings whose text begins with words.
+// of returns the bookings whose text begins with words.
 func (b *batch) of(words string) [][]string {
 	return slices.DeleteFunc(slices.Clone(b.bookings), func(f []string) bool { return !strings.HasPrefix(f[13], words) })
 }
 
-// readBack gives the vouchers of an artifact to the suite that every exporter must pass.
+// readBack returns the vouchers of an artifact to the suite that every exporter must pass.
 func readBack(files []conformance.File) (found []conformance.Found, err error) {
 	for _, file := range files {
 		b, err := read(file.Content)

@@ -12,7 +12,7 @@ import (
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
-// New gives the exporter of type gbat10.
+// New returns the exporter of type gbat10.
 func New() exporters.Exporter { return exporter{} }
 
 type exporter struct{}

@@ -84,7 +84,7 @@ func hundredths(cell string) ledger.Amount {
 	return ledger.Amount(value)
 }
 
-// readBack gives the vouchers of an artifact to the suite that every exporter must pass. A file does not say its currency:
+// readBack returns the vouchers of an artifact to the suite that every exporter must pass. A file does not say its currency:
 // among the suite's vouchers, those with hotels have fractions, but not in books in yen.
 func readBack(files []conformance.File) (found []conformance.Found, err error) {
 	for _, file := range files {

@@ -129,7 +129,7 @@ func (r *rows) append(voucher *ledger.Voucher, posting *ledger.Posting, row amou
 	return nil
 }
 
-// only gives a text under a condition.
+// only returns a text under a condition.
 func only(text string, yes bool) string {
 	if yes {
 		return text

@@ -28,7 +28,7 @@ func nameAccounts(o *options, d dialect, books *v1alpha1.ChartOfAccountsSpec) (m
 	return names, nil
 }
 
-// topLevel gives the top-level account of an account.
+// topLevel returns the top-level account of an account.
 func (o *options) topLevel(number string, books *v1alpha1.ChartOfAccountsSpec) (string, error) {
 	if o.TopLevel != nil {
 		for end := len(number); end > 0; end-- {

@@ -40,7 +40,7 @@ func (beancount) component(text string) string {
 func (beancount) tagProblem(name string) string {
 	switch {
 	case !metadataName.MatchString(name):
-		return "can not be metadata of beancount: a small letter, then letters, digits, _ and -"
+		return "cannot be metadata of beancount: a small letter, then letters, digits, _ and -"
 	case name == "filename" || name == "lineno":
 		return "is metadata that beancount gives a meaning"
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
-// New gives the exporter of type hledger.
+// New returns the exporter of type hledger.
 func New() exporters.Exporter { return exporter{} }
 
 type exporter struct{}
@@ -27,11 +27,11 @@ func (exporter) Validate(raw []byte) error {
 	return err
 }
 
-// dialect is how a program wants its file written. What it can not have is an error that says so, without quoting it.
+// dialect is how a program wants its file written. What it cannot have is an error that says so, without quoting it.
 type dialect interface {
 	// component makes a part of an account's name, between colons.
 	component(text string) string
-	// tagProblem says why a dimension of this name can not be a tag, or is empty.
+	// tagProblem says why a dimension of this name cannot be a tag, or is empty.
 	tagProblem(name string) string
 	// appendHead appends what comes before the first voucher.
 	appendHead(to []byte, w *writer) []byte

@@ -254,13 +254,13 @@ func TestBooksThatNoFileCanHaveAreRefused(t *testing.T) {
 			`accountName: makes one account "Expenses:Resekostnader" of the accounts 5800 and 6071`},
 		{"an account without a top-level account", `{"topLevel": {"5": "Expenses"}}`, func(*v1alpha1.ChartOfAccountsSpec) {}, "topLevel: has no prefix of the account 6071"},
 		{"a dimension with a space", ``, func(b *v1alpha1.ChartOfAccountsSpec) { b.Rules[0].Dimensions = map[string]string{"cost centre": "''"} },
-			`the dimension "cost centre" of the chart of accounts can not be a tag`},
+			`the dimension "cost centre" of the chart of accounts cannot be a tag`},
 		{"a dimension that dates postings", ``, func(b *v1alpha1.ChartOfAccountsSpec) { b.Rules[0].Dimensions = map[string]string{"date": "''"} },
 			`the dimension "date" of the chart of accounts is a tag that hledger gives a meaning`},
 		{"a dimension that is a tag already", ``, func(b *v1alpha1.ChartOfAccountsSpec) { b.Rules[0].Dimensions = map[string]string{"claim": "''"} },
 			`the dimension "claim" of the chart of accounts is a tag that the exporter uses`},
 		{"a dimension with a capital", asBeancount, func(b *v1alpha1.ChartOfAccountsSpec) { b.Rules[0].Dimensions = map[string]string{"Project": "''"} },
-			`the dimension "Project" of the chart of accounts can not be metadata`},
+			`the dimension "Project" of the chart of accounts cannot be metadata`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

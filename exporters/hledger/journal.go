@@ -25,7 +25,7 @@ func (journal) component(text string) string {
 func (journal) tagProblem(name string) string {
 	switch {
 	case !tagName.MatchString(name):
-		return "can not be a tag: it has a space, or something else than letters, digits and _ . -"
+		return "cannot be a tag: it has a space, or something else than letters, digits and _ . -"
 	case slices.Contains([]string{"date", "date2", "type"}, name):
 		return "is a tag that hledger gives a meaning"
 	}

@@ -21,7 +21,7 @@ var (
 // maxLine is what ledger reads of a line.
 const maxLine = 4096
 
-// readBack reads files strictly and gives their vouchers, in the books' currency, to the suite that every exporter must pass.
+// readBack reads files strictly and returns their vouchers, in the books' currency, to the suite that every exporter must pass.
 func readBack(files []conformance.File) (found []conformance.Found, err error) {
 	for _, file := range files {
 		var vouchers []conformance.Found

@@ -100,7 +100,7 @@ func (w *writer) appendCode(to []byte, level level, name, code string) ([]byte, 
 	return w.dialect.appendCode(to, level, name, code)
 }
 
-// cut gives the beginning of a text that is too long for a line.
+// cut returns the beginning of a text that is too long for a line.
 func cut(text string) string {
 	if len(text) <= maxText {
 		return text

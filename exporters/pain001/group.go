@@ -29,7 +29,7 @@ type group struct {
 	sum      ledger.Amount // never more than the file's, which is bounded
 }
 
-// group gives the payments in a currency.
+// group returns the payments in a currency.
 func (w *writer) group(ctx context.Context, currency ledger.Currency) (*group, error) {
 	if g, known := w.groups[currency.Code()]; known {
 		return g, nil

@@ -15,7 +15,7 @@ import (
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
-// New gives the exporter of type pain001.
+// New returns the exporter of type pain001.
 func New() exporters.Exporter { return exporter{} }
 
 type exporter struct{}

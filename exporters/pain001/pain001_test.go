@@ -162,7 +162,7 @@ func TestAVoucherThatCanNotBePaidIsHeld(t *testing.T) {
 		spoil         func(*ledger.Voucher)
 		want          string
 	}{
-		{"a reversal", acme, func(v *ledger.Voucher) { v.Reverses = "E/2026/17" }, "the voucher reverses E/2026/17, and a payment can not be taken back by a file"},
+		{"a reversal", acme, func(v *ledger.Voucher) { v.Reverses = "E/2026/17" }, "the voucher reverses E/2026/17, and a payment cannot be taken back by a file"},
 		{"nothing to pay", acme, owes(0), "nothing is payable"},
 		{"no debt at all", acme, func(v *ledger.Voucher) { v.Postings = v.Postings[:1] }, "nothing is payable"},
 		{"a debt of the claimant", acme, owes(-1), "the claimant owes"},
@@ -171,12 +171,12 @@ func TestAVoucherThatCanNotBePaidIsHeld(t *testing.T) {
 		{"a domestic account where none are paid", acme, func(v *ledger.Voucher) { v.ClaimantIBAN = "86011117947" }, "claimant_iban of the claim is not an IBAN"},
 		{"a Norwegian account with a wrong digit", norwegian, func(v *ledger.Voucher) { v.ClaimantIBAN = "86011117948" }, "claimant_iban of the claim is a Norwegian account number whose check digit is wrong"},
 		{"no name", acme, func(v *ledger.Voucher) { v.ClaimantName = "" }, "claimant_name of the claim is missing"},
-		{"a name that banks can not read", acme, func(v *ledger.Voucher) { v.ClaimantName = "Ян" }, "claimant_name of the claim has the character U+042F"},
-		{"a text that banks can not read", acme, func(v *ledger.Voucher) { v.Text = "🍜" }, "the text for the claimant has the character U+1F35C"},
+		{"a name that banks cannot read", acme, func(v *ledger.Voucher) { v.ClaimantName = "Ян" }, "claimant_name of the claim has the character U+042F"},
+		{"a text that banks cannot read", acme, func(v *ledger.Voucher) { v.Text = "🍜" }, "the text for the claimant has the character U+1F35C"},
 		{"a character that XML lacks", norwegian, func(v *ledger.Voucher) { v.ClaimantName = "a\ufffe" }, "claimant_name of the claim has the character U+FFFE"},
 		{"a foreign currency by SEPA", sepa, func(*ledger.Voucher) {}, "the claim is in SEK, and SEPA pays in EUR"},
 		{"more than SEPA pays", sepa, func(v *ledger.Voucher) { v.Currency = euro; owes(100_000_000_000)(v) }, "the claim is larger than the largest payment of SEPA"},
-		{"a series that is no identifier", acme, func(v *ledger.Voucher) { v.Series = "/" }, "the voucher's id can not identify a payment"},
+		{"a series that is no identifier", acme, func(v *ledger.Voucher) { v.Series = "/" }, "the voucher's id cannot identify a payment"},
 		{"more than the format counts", acme, owes(1_000_000_000_000_000_000), "with this claim the file would pay more than its format can count"},
 	}
 	for _, test := range tests {

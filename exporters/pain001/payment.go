@@ -25,7 +25,7 @@ func (w *writer) pay(voucher *ledger.Voucher) (p payment, err error) {
 	sepa := w.options.ServiceLevel == sepaLevel
 	switch {
 	case voucher.Reverses != "":
-		return p, exporters.Unsupported(voucher, "the voucher reverses %s, and a payment can not be taken back by a file; if it was paid, settle it with the claimant", voucher.Reverses)
+		return p, exporters.Unsupported(voucher, "the voucher reverses %s, and a payment cannot be taken back by a file; if it was paid, settle it with the claimant", voucher.Reverses)
 	case p.amount == 0:
 		return p, exporters.Unsupported(voucher, "nothing is payable")
 	case p.amount < 0:
@@ -35,7 +35,7 @@ func (w *writer) pay(voucher *ledger.Voucher) (p payment, err error) {
 	case sepa && p.amount > maxSEPA:
 		return p, exporters.Unsupported(voucher, "the claim is larger than the largest payment of SEPA")
 	case !isIdentifier(p.id):
-		return p, exporters.Unsupported(voucher, "the voucher's id can not identify a payment: at most %d characters that every bank takes; see spec.voucherSeries of the export", maxIdentifier)
+		return p, exporters.Unsupported(voucher, "the voucher's id cannot identify a payment: at most %d characters that every bank takes; see spec.voucherSeries of the export", maxIdentifier)
 	}
 	var problem string
 	if p.to, problem = parseAccount(voucher.ClaimantIBAN, w.options.DomesticAccounts); problem != "" {

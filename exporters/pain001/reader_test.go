@@ -70,7 +70,7 @@ type readAccount struct {
 
 var sepaText = regexp.MustCompile(`^[a-zA-Z0-9/?:().,'+ -]+$`)
 
-// read reads a file strictly, by the rules of the standard that an XSD can not say.
+// read reads a file strictly, by the rules of the standard that an XSD cannot say.
 func read(content []byte) (*document, error) {
 	d := &document{}
 	if err := xml.NewDecoder(bytes.NewReader(content)).Decode(d); err != nil {
@@ -128,7 +128,7 @@ func (g *paymentGroup) check(ids map[string]bool) (*apd.Decimal, error) {
 // checkIdentifier insists that an identifier occurs once and can be one.
 func checkIdentifier(id string, ids map[string]bool) error {
 	if ids[id] || len(id) > 35 || !sepaText.MatchString(id) || strings.Contains("/"+id+"/", "//") {
-		return fmt.Errorf("the identifier %q occurs twice, or can not be one", id)
+		return fmt.Errorf("the identifier %q occurs twice, or cannot be one", id)
 	}
 	ids[id] = true
 	return nil
@@ -158,7 +158,7 @@ func (a readAccount) check() error {
 	return nil
 }
 
-// readBack gives the payments of an artifact to the suite that every exporter must pass.
+// readBack returns the payments of an artifact to the suite that every exporter must pass.
 func readBack(files []conformance.File) (found []conformance.Found, err error) {
 	for _, file := range files {
 		d, err := read(file.Content)

@@ -7,7 +7,7 @@ import (
 	"github.com/ledgerport/ledgerport/exporters/xmldoc"
 )
 
-// convert gives a text in the characters of the file.
+// convert returns a text in the characters of the file.
 func (o *options) convert(text string) (string, error) {
 	if o.Characters == unicodeCharacters {
 		return text, xmldoc.Check(text)

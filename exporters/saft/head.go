@@ -16,7 +16,7 @@ import (
 // country of the file and of its tax codes.
 const country = "NO"
 
-// checkBooks refuses books whose accounts or tax codes the file can not list.
+// checkBooks refuses books whose accounts or tax codes the file cannot list.
 func (w *writer) checkBooks() error {
 	for _, account := range w.batch.Books.Accounts {
 		if _, found := w.options.grouping(account.Number); !found {

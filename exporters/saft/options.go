@@ -119,7 +119,7 @@ func (o *options) checkTexts() error {
 	return errors.Join(problems...)
 }
 
-// textProblem says why a text can not be in an element.
+// textProblem says why a text cannot be in an element.
 func textProblem(text string, most int) string {
 	if err := xmldoc.Check(text); err != nil {
 		return err.Error()
@@ -169,7 +169,7 @@ func (o *options) checkAnalysisTypes() error {
 	return errors.Join(problems...)
 }
 
-// grouping gives that of an account.
+// grouping returns that of an account.
 func (o *options) grouping(number string) (longest grouping, found bool) {
 	for _, g := range o.Groupings {
 		if strings.HasPrefix(number, g.Accounts) && len(g.Accounts) > len(longest.Accounts) {

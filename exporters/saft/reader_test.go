@@ -157,7 +157,7 @@ func (r *reader) readTransaction(t *readTransaction) error {
 	return nil
 }
 
-// side gives a debit, or a credit with a minus sign: there is one of them, and it is not negative.
+// side returns a debit, or a credit with a minus sign: there is one of them, and it is not negative.
 func (r *reader) side(debit, credit *readAmount) (ledger.Amount, error) {
 	if (debit == nil) == (credit == nil) {
 		return 0, fmt.Errorf("debit %v, credit %v", debit, credit)
@@ -195,7 +195,7 @@ func (r *reader) checkSums() error {
 	return nil
 }
 
-// readBack gives the vouchers of an artifact to the suite that every exporter must pass.
+// readBack returns the vouchers of an artifact to the suite that every exporter must pass.
 func readBack(files []conformance.File) (found []conformance.Found, err error) {
 	for _, file := range files {
 		_, vouchers, err := read(file.Content)

@@ -12,7 +12,7 @@ import (
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
-// New gives the exporter of type saft.
+// New returns the exporter of type saft.
 func New() exporters.Exporter { return exporter{} }
 
 type exporter struct{}

@@ -126,7 +126,7 @@ func split(raw []byte) ([]field, error) {
 	return fields, nil
 }
 
-// next gives the first token of a line.
+// next returns the first token of a line.
 func next(text string) (token string, quoted bool, rest string, err error) {
 	switch {
 	case text[0] == '{' || text[0] == '}':
@@ -238,7 +238,7 @@ func (d *document) checkHead() error {
 	return nil
 }
 
-// readBack gives the vouchers of an artifact to the suite that every exporter must pass.
+// readBack returns the vouchers of an artifact to the suite that every exporter must pass.
 func readBack(files []conformance.File) (found []conformance.Found, err error) {
 	for _, file := range files {
 		d, err := read(file.Content)
@@ -280,7 +280,7 @@ func mustRead(t testing.TB, content []byte) *document {
 	return d
 }
 
-// decode gives a text of code page 437 as it is in the file.
+// decode returns a text of code page 437 as it is in the file.
 func decode(t testing.TB, content []byte) string {
 	t.Helper()
 	text, err := charmap.CodePage437.NewDecoder().Bytes(content)

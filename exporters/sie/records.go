@@ -90,7 +90,7 @@ func declare(objects map[object]string) (records []byte) {
 	return records
 }
 
-// header gives the records before and after #RAR, in the order of the specification.
+// header returns the records before and after #RAR, in the order of the specification.
 func (w *writer) header(currency ledger.Currency) (identification, accounts []byte, err error) {
 	r := &records{}
 	r.line("#FLAGGA 0")

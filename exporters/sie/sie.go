@@ -9,7 +9,7 @@ import (
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
-// New gives the exporter of type sie.
+// New returns the exporter of type sie.
 func New() exporters.Exporter { return exporter{} }
 
 type exporter struct{}

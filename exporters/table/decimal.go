@@ -71,7 +71,7 @@ func (d decimal) ConvertToType(to ref.Type) ref.Val {
 	if to == types.StringType {
 		return types.String(d.String())
 	}
-	return types.NewErr("a decimal can not become a %s", to.TypeName())
+	return types.NewErr("a decimal cannot become a %s", to.TypeName())
 }
 
 // Type implements ref.Val.

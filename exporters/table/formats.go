@@ -40,7 +40,7 @@ func newFormat(l *Layout) format {
 	return newCells(l)
 }
 
-// unfit says why a cell can not be in its column, and what to do about it.
+// unfit says why a cell cannot be in its column, and what to do about it.
 type unfit string
 
 // Error is the reason itself.
@@ -176,7 +176,7 @@ func appendJSON(to []byte, text string) []byte {
 	return append(to, '"')
 }
 
-// encodable gives a text in which a set has every character: as it is, with letters and accents composed, or replaced.
+// encodable returns a text in which a set has every character: as it is, with letters and accents composed, or replaced.
 func encodable(set *charset.Charset, transliterate bool, text string) (string, error) {
 	if set == nil {
 		return text, nil

@@ -26,7 +26,7 @@ func functions() []cel.EnvOption {
 		cel.ASTValidators(datePatterns{}))
 }
 
-// left gives the first characters of a text, or all of it where it is shorter.
+// left returns the first characters of a text, or all of it where it is shorter.
 func left(text, count ref.Val) ref.Val {
 	t, isText := text.(types.String)
 	n, isInt := count.(types.Int)
@@ -42,7 +42,7 @@ func left(text, count ref.Val) ref.Val {
 	return t
 }
 
-// right gives the last characters of a text, or all of it where it is shorter.
+// right returns the last characters of a text, or all of it where it is shorter.
 func right(text, count ref.Val) ref.Val {
 	t, isText := text.(types.String)
 	n, isInt := count.(types.Int)

@@ -84,7 +84,7 @@ type Layout struct {
 	HoldFormulaCodes bool
 }
 
-// Check refuses what can not work, with an *exporters.OptionError for each option.
+// Check refuses what cannot work, with an *exporters.OptionError for each option.
 func (l *Layout) Check() error {
 	problems := []error{
 		exporters.CheckChoice("format", l.Format, Delimited, Fixed, JSONLines),
@@ -105,7 +105,7 @@ func (l *Layout) Check() error {
 	}
 	named, sound := map[string]bool{}, errors.Join(problems...) == nil
 	for i := range l.Columns {
-		if sound { // else a column can not be judged
+		if sound { // else a column cannot be judged
 			problems = append(problems, l.checkColumn(&l.Columns[i], fmt.Sprintf("columns[%d]", i), named))
 		}
 	}
@@ -164,7 +164,7 @@ func (l *Layout) guard() formulaGuard {
 	return formulaGuard{on: l.FormulaGuard, holdsCodes: l.HoldFormulaCodes || l.Format == Fixed, mark: l.DecimalMark[0]}
 }
 
-// bytesOf gives the character set of an encoding that is neither UTF-8 nor UTF-16.
+// bytesOf returns the character set of an encoding that is neither UTF-8 nor UTF-16.
 func (l *Layout) bytesOf() *charset.Charset {
 	if slices.Contains([]string{UTF8, UTF8BOM, UTF16LE}, l.Encoding) {
 		return nil

@@ -118,7 +118,7 @@ func (r *row) credit(m money) money {
 	return money{-m.amount, m.currency}
 }
 
-// dimension gives the value of a dimension of the posting, "" where it has none.
+// dimension returns the value of a dimension of the posting, "" where it has none.
 func (r *row) dimension(name string) string {
 	at, found := slices.BinarySearchFunc(r.posting.Dimensions, name, func(d ledger.Dimension, name string) int {
 		return strings.Compare(d.Name, name)

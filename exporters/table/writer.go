@@ -180,7 +180,7 @@ func (w *Writer) appendCells(ctx context.Context, to []byte, columns []compiledC
 	return to, nil
 }
 
-// hold says why the voucher can not be a part of the file.
+// hold says why the voucher cannot be a part of the file.
 func (w *Writer) hold(ctx context.Context, c *compiledColumn, cause error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -193,7 +193,7 @@ func (w *Writer) hold(ctx context.Context, c *compiledColumn, cause error) error
 		}
 	}
 	hold := &ledger.Hold{ClaimID: w.row.voucher.ClaimID, Reason: ledger.HoldExpressionFailed}
-	hold.Message = fmt.Sprintf("the column %q can not be evaluated for %s: %s", c.name, where, cause)
+	hold.Message = fmt.Sprintf("the column %q cannot be evaluated for %s: %s", c.name, where, cause)
 	var missing *charset.MissingError
 	var misfit unfit
 	switch {

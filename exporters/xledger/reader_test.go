@@ -38,7 +38,7 @@ func form(expression string) *regexp.Regexp {
 	return known.(*regexp.Regexp)
 }
 
-// read gives the rows of a file with the default columns, strictly.
+// read returns the rows of a file with the default columns, strictly.
 func read(content []byte) ([]map[string]string, error) {
 	if rest := bytes.ReplaceAll(content, []byte("\r\n"), nil); bytes.ContainsAny(rest, "\r\n") {
 		return nil, fmt.Errorf("a line does not end with CR LF")
@@ -79,7 +79,7 @@ func read(content []byte) ([]map[string]string, error) {
 	return rows, nil
 }
 
-// readBack gives the vouchers of an artifact to the suite that every exporter must pass, in the claims' currencies.
+// readBack returns the vouchers of an artifact to the suite that every exporter must pass, in the claims' currencies.
 func readBack(files []conformance.File) (found []conformance.Found, err error) {
 	rows, err := read(files[0].Content)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
-// New gives the exporter of type xledger.
+// New returns the exporter of type xledger.
 func New() exporters.Exporter { return exporter{} }
 
 type exporter struct{}

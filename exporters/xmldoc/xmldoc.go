@@ -1,4 +1,4 @@
-// Package xmldoc writes XML documents piece by piece, for exporters that can not hold a document in memory.
+// Package xmldoc writes XML documents piece by piece, for exporters that cannot hold a document in memory.
 package xmldoc
 
 import (
@@ -26,7 +26,7 @@ type Piece struct {
 // MissingError says which character XML lacks. Texts of the ledger have few of them: no control character, but U+FFFE.
 type MissingError rune
 
-// Error gives the character's code point, never the text around it.
+// Error returns the character's code point, never the text around it.
 func (c MissingError) Error() string {
 	return fmt.Sprintf("has the character U+%04X, which XML lacks", rune(c))
 }
@@ -132,7 +132,7 @@ func (p *Piece) escape(text string) {
 // escapes are written for bytes that have a meaning in XML, or would not be read back as they are.
 var escapes = [256]string{'"': "&#34;", '\'': "&#39;", '&': "&amp;", '<': "&lt;", '>': "&gt;", '\t': "&#x9;", '\n': "&#xA;", '\r': "&#xD;"}
 
-// Check gives a MissingError where XML lacks a character of a text.
+// Check returns a MissingError where XML lacks a character of a text.
 func Check(text string) error {
 	if at := strings.IndexFunc(text, isMissing); at >= 0 {
 		missing, _ := utf8.DecodeRuneInString(text[at:])
@@ -157,7 +157,7 @@ func isPlain(text string) bool {
 	return true
 }
 
-// Cut gives at most so many characters of a text, as XSD counts them.
+// Cut returns at most so many characters of a text, as XSD counts them.
 func Cut(text string, characters int) string {
 	for at := range text {
 		if characters == 0 {

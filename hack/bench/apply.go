@@ -84,7 +84,7 @@ func measureApply(ctx context.Context, claims, exports int) (err error) {
 	})
 }
 
-// withoutOptions gives the first exporter that writes files and needs no options.
+// withoutOptions returns the first exporter that writes files and needs no options.
 func withoutOptions() exporters.Exporter { return taking(nil) }
 
 // taking returns the first exporter that writes files and takes these options.
@@ -120,7 +120,7 @@ func fillOrganizations(ctx context.Context, url string, claims, exports int) err
 	return nil
 }
 
-// applyAll applies what all exports share, waits until it is ready, and then each export. It gives seconds, sorted.
+// applyAll applies what all exports share, waits until it is ready, and then each export. It returns seconds, sorted.
 func applyAll(ctx context.Context, api client.WithWatch, url string, claims, exports int) ([]float64, error) {
 	objects := shared(metav1.NamespaceDefault, url)
 	for _, object := range objects {

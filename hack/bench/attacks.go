@@ -20,7 +20,7 @@ import (
 	"github.com/ledgerport/ledgerport/test/hostilepg"
 )
 
-// attack begins all attacks, each of a namespace of its own, and gives what ends them.
+// attack begins all attacks, each of a namespace of its own, and returns what ends them.
 func (s *siege) attack(ctx context.Context) (stop func(), err error) {
 	var stops []func()
 	stop = func() {
@@ -78,7 +78,7 @@ func (s *siege) sources(ctx context.Context, namespace, server string, n int) er
 	return nil
 }
 
-// database makes a database with claims of a tenant, and what its exports share. It gives a connection.
+// database makes a database with claims of a tenant, and what its exports share. It returns a connection.
 func (s *siege) database(ctx context.Context, namespace string, content application.Content) (*pgx.Conn, error) {
 	name := strings.ReplaceAll(namespace, "-", "_")
 	server, err := pgx.Connect(ctx, s.postgres.URL)

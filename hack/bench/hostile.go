@@ -164,7 +164,7 @@ func (s *siege) measure(ctx context.Context, duration time.Duration) (hostileRes
 	return result, err
 }
 
-// requests makes requests one after another, at least a number and for at least a time, and gives the seconds that each took.
+// requests makes requests one after another, at least a number and for at least a time, and returns the seconds that each took.
 func (s *siege) requests(ctx context.Context, duration time.Duration) (took []float64, err error) {
 	began := time.Now()
 	for len(took) < s.least || time.Since(began) < duration && s.asked < s.least+mostRequests {

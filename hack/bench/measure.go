@@ -75,7 +75,7 @@ func measureHere(ctx context.Context, exporter, database string, count int, boun
 	if err != nil {
 		return err
 	}
-	const fewHeld = 50 // one in so many claims: a refund, say, that can not be paid
+	const fewHeld = 50 // one in so many claims: a refund, say, that cannot be paid
 	if outcome.Result.Claims < int64(count-count/fewHeld) {
 		return fmt.Errorf("%d of %d claims were exported", outcome.Result.Claims, count)
 	}
@@ -95,7 +95,7 @@ func measureHere(ctx context.Context, exporter, database string, count int, boun
 	})
 }
 
-// reset forgets all runs, and gives the URL that the pipeline logs in with.
+// reset forgets all runs, and returns the URL that the pipeline logs in with.
 func reset(ctx context.Context, database string, bound bool) (login string, err error) {
 	conn, err := pgx.Connect(ctx, database)
 	if err != nil {

@@ -125,7 +125,7 @@ func (d *demo) fillDatabase(ctx context.Context) error {
 	return nil
 }
 
-// currencyOf gives the currency of the books that an export is for.
+// currencyOf returns the currency of the books that an export is for.
 func (d *demo) currencyOf(export *unstructured.Unstructured) string {
 	name, _, _ := unstructured.NestedString(export.Object, "spec", "chartOfAccountsRef", "name")
 	for _, chart := range d.ofKind("ChartOfAccounts") {

@@ -59,7 +59,7 @@ func readObjects(directory, exporter string) ([]*unstructured.Unstructured, erro
 	return objects, nil
 }
 
-// exportersOf gives the types of the exporters that the objects use.
+// exportersOf returns the types of the exporters that the objects use.
 func exportersOf(objects []*unstructured.Unstructured) (types []string) {
 	for _, object := range objects {
 		if exporter, found, _ := unstructured.NestedString(object.Object, "spec", "exporter", "type"); found {

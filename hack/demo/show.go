@@ -54,7 +54,7 @@ func (d *demo) showFile(path string, entry fs.DirEntry, err error) error {
 
 const manifestName = "manifest.json"
 
-// charsetOf gives the encoding of a file of an artifact, which the manifest beside it says.
+// charsetOf returns the encoding of a file of an artifact, which the manifest beside it says.
 func charsetOf(path string) (encoding.Encoding, error) {
 	content, err := os.ReadFile(filepath.Join(filepath.Dir(path), manifestName))
 	if err != nil {

@@ -26,7 +26,7 @@ const KubernetesVersion = "v1.37.2"
 // downloadTimeout is short: where the download is not reachable, building begins soon.
 const downloadTimeout = 20 * time.Second
 
-// ControlPlaneAssets gives a directory with etcd and kube-apiserver: what KUBEBUILDER_ASSETS names, else what was kept from
+// ControlPlaneAssets returns a directory with etcd and kube-apiserver: what KUBEBUILDER_ASSETS names, else what was kept from
 // before, else a download by setup-envtest, else both built from their Go modules, once. log gets the progress.
 func ControlPlaneAssets(ctx context.Context, log io.Writer) (string, error) {
 	if named := os.Getenv("KUBEBUILDER_ASSETS"); complete(named) {

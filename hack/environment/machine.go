@@ -32,7 +32,7 @@ func installPackage(ctx context.Context, name string, log io.Writer) error {
 	return nil
 }
 
-// unprivileged gives whom to run a server as that is not to run as root: the first of the accounts that the machine has, or
+// unprivileged returns whom to run a server as that is not to run as root: the first of the accounts that the machine has, or
 // oneself, which is nil.
 func unprivileged(names ...string) (owner *syscall.Credential, name string, err error) {
 	if os.Geteuid() != 0 {

@@ -31,7 +31,7 @@ func StartOperator(ctx context.Context, controlPlane *ControlPlane, directory st
 	return RunOperator(controlPlane, binary, directory, "operator", nil, flags...)
 }
 
-// BuildOperator builds the operator from this module, with build tags, into a directory, and gives its path.
+// BuildOperator builds the operator from this module, with build tags, into a directory, and returns its path.
 func BuildOperator(ctx context.Context, directory, tags string) (binary string, err error) {
 	root, err := ModuleRoot()
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 )
 
-// Render gives the objects of one of this module's directories, such as config/rbac, in kustomize's order, which puts
+// Render returns the objects of one of this module's directories, such as config/rbac, in kustomize's order, which puts
 // namespaces first.
 func Render(ctx context.Context, directory string) ([]*unstructured.Unstructured, error) {
 	root, err := ModuleRoot()
@@ -30,7 +30,7 @@ func Render(ctx context.Context, directory string) ([]*unstructured.Unstructured
 	return Decode(bytes.NewReader(rendered))
 }
 
-// Decode gives the objects of a stream of manifests.
+// Decode returns the objects of a stream of manifests.
 func Decode(manifests io.Reader) (objects []*unstructured.Unstructured, err error) {
 	decoder := yaml.NewYAMLOrJSONDecoder(manifests, 4096)
 	for {

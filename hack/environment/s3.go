@@ -74,7 +74,7 @@ func (s *S3) ask(ctx context.Context) error {
 // Stop ends the server and removes its data.
 func (s *S3) Stop() { s.server.stop() }
 
-// versitygw gives the program, built from the module that pins it.
+// versitygw returns the program, built from the module that pins it.
 func versitygw(ctx context.Context, log io.Writer) (string, error) {
 	cache, err := cacheDirectory()
 	if err != nil {

@@ -103,7 +103,7 @@ func (s *server) restart(command *exec.Cmd) error {
 	return nil
 }
 
-// stop ends the server and removes its directory. What can not be removed stays, which is no failure.
+// stop ends the server and removes its directory. What cannot be removed stays, which is no failure.
 func (s *server) stop() {
 	_ = s.command.Process.Signal(syscall.SIGQUIT)
 	<-s.ended //nolint:errcheck // it is the signal's

@@ -183,7 +183,7 @@ func (s *SFTP) Authorize(key ssh.PublicKey, arguments ...string) error {
 	return errors.Join(err, file.Close())
 }
 
-// Directory makes a directory that is the user's. It gives its path as the user and as this process see it.
+// Directory makes a directory that is the user's. It returns its path as the user and as this process see it.
 func (s *SFTP) Directory(name string) (path, here string, err error) {
 	here = filepath.Join(s.files, name)
 	if err := os.Mkdir(here, 0o755); err != nil { // #nosec G301 -- another user's

@@ -73,7 +73,7 @@ func TestWhatCanNotBeShownIsRefused(t *testing.T) {
 	for _, test := range []struct{ name, options, page, want string }{
 		{"no comment", "type options struct {\n\tA string `json:\"a\"`\n}", page, "the option a needs a comment"},
 		{"no name", "type options struct {\n\t// Text.\n\tA string\n}", page, "needs a name in its json tag"},
-		{"a type without a name in JSON", "type options struct {\n\t// Text.\n\tA chan int `json:\"a\"`\n}", page, "can not be of the type"},
+		{"a type without a name in JSON", "type options struct {\n\t// Text.\n\tA chan int `json:\"a\"`\n}", page, "cannot be of the type"},
 		{"a default in the elements of a list", "type options struct {\n\t// Text.\n\tA []struct {\n\t\t// Text.\n\t\tB int `json:\"b\" default:\"1\"`\n\t} `json:\"a\"`\n}", page, "a default does not hold"},
 		{"no options", "type settings struct{}", page, "has no type options struct"},
 		{"no markers", "type options struct{}", "# sample\n", "lacks the line"},

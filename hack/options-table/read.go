@@ -23,7 +23,7 @@ type reader struct {
 	types     map[string]ast.Expr
 }
 
-// readOptions gives the options of the exporter in a folder, in the order of its struct.
+// readOptions returns the options of the exporter in a folder, in the order of its struct.
 func readOptions(folder string) ([]row, error) {
 	r := &reader{positions: token.NewFileSet(), types: map[string]ast.Expr{}}
 	entries, err := os.ReadDir(folder)
@@ -63,7 +63,7 @@ func (r *reader) read(path string) error {
 	return nil
 }
 
-// rows gives the fields of a struct, and of the structs within. In the elements of a list, no default holds.
+// rows returns the fields of a struct, and of the structs within. In the elements of a list, no default holds.
 func (r *reader) rows(fields *ast.StructType, prefix string, inList bool) (rows []row, err error) {
 	for _, field := range fields.Fields.List {
 		found, err := r.field(field, prefix, inList)
@@ -136,7 +136,7 @@ func code(text string) string {
 
 var basic = map[string]string{"string": "string", "bool": "boolean", "int": "integer", "int64": "integer"}
 
-// kind names a type, and gives the struct in it, if any.
+// kind names a type, and returns the struct in it, if any.
 func (r *reader) kind(expression ast.Expr) (string, *ast.StructType, error) {
 	switch e := expression.(type) {
 	case *ast.Ident:
@@ -156,11 +156,11 @@ func (r *reader) kind(expression ast.Expr) (string, *ast.StructType, error) {
 	case *ast.MapType:
 		of, inner, err := r.kind(e.Value)
 		if inner != nil {
-			return "", nil, fmt.Errorf("a map of objects can not be shown as rows; make it a list")
+			return "", nil, fmt.Errorf("a map of objects cannot be shown as rows; make it a list")
 		}
 		return "map of " + plural(of), nil, err
 	}
-	return "", nil, fmt.Errorf("an option can not be of the type %T", expression)
+	return "", nil, fmt.Errorf("an option cannot be of the type %T", expression)
 }
 
 func plural(kind string) string {

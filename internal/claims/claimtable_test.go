@@ -159,7 +159,7 @@ func TestNothingBeginsWhereItIsNotKnownWhatWasExported(t *testing.T) {
 			layout: v1alpha1.PostgresSource{Claims: v1alpha1.ClaimsTable{Columns: map[string]v1alpha1.ColumnName{"id": "number"}}},
 			reason: v1alpha1.ReasonClaimTableAmbiguous,
 		},
-		"because the ids can not be those that were exported": {
+		"because the ids cannot be those that were exported": {
 			change: `ALTER TABLE claims ALTER id TYPE int USING 1; ALTER TABLE claim_lines ALTER claim_id TYPE int USING 1`,
 			reason: v1alpha1.ReasonClaimIDsChanged,
 		},

@@ -106,7 +106,7 @@ func (d *Database) connect(ctx context.Context) (*pgx.Conn, error) {
 	return conn, nil
 }
 
-// connection gives the connection, a new one where the old one was lost with a cancelled statement.
+// connection returns the connection, a new one where the old one was lost with a cancelled statement.
 func (d *Database) connection(ctx context.Context) (*pgx.Conn, error) {
 	if !d.conn.IsClosed() {
 		return d.conn, nil
@@ -223,7 +223,7 @@ func lookUp(ctx context.Context, conn *pgx.Conn, organizationID, runID string, s
 	return conn.SendBatch(ctx, &batch).Close()
 }
 
-// organization gives the organisation that a run belongs to.
+// organization returns the organisation that a run belongs to.
 func (d *Database) organization(ctx context.Context, runID string) (organizationID string, err error) {
 	conn, err := d.connection(ctx)
 	if err != nil {

@@ -78,7 +78,7 @@ func TestOpen_SaysWhyThereIsNoConnection(t *testing.T) {
 		"an unknown user":            {f.as("nobody_"+role, "s3cret"), v1alpha1.ReasonLoginRefused, "refused user and password"},
 		"a database that is missing": {missing.String(), v1alpha1.ReasonDatabaseNotFound, `no database "no_such_database"`},
 		"a port without a server":    {"postgres://app:s3cret@" + closedport.New(t).String() + "/app", v1alpha1.ReasonDatabaseUnreachable, "nothing listens there"},
-		"a host without an address":  {"postgres://app:s3cret@no-such-host.invalid/app", v1alpha1.ReasonDatabaseUnreachable, "can not be resolved"},
+		"a host without an address":  {"postgres://app:s3cret@no-such-host.invalid/app", v1alpha1.ReasonDatabaseUnreachable, "cannot be resolved"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := claims.Open(t.Context(), claims.Options{URL: test.url, Allowed: insecure})

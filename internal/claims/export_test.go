@@ -17,10 +17,10 @@ func PrintableID(id string) string { return printableID(id) }
 // Parameters of connection URLs.
 var Parameters = libpqParameters
 
-// ReadMigration gives the script that leads to a version.
+// ReadMigration returns the script that leads to a version.
 var ReadMigration = migration
 
-// Settings gives what a session has set, and what it holds, between two transactions.
+// Settings returns what a session has set, and what it holds, between two transactions.
 func Settings(ctx context.Context, d *Database) (set string) {
 	err := d.conn.QueryRow(ctx, `SELECT string_agg(name || '=' || setting, E'\n' ORDER BY name) || E'\nprepared=' || (SELECT count(*) FROM pg_prepared_statements)
 			|| E'\nadvisory=' || (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid())

@@ -73,10 +73,10 @@ func classify(ctx context.Context, doing string, err error) error {
 		return conflict(err)
 	case stateReadOnly:
 		return failure.Transient(v1alpha1.ReasonReadOnlyDatabase, err,
-			"%s: the database can not be written: it is a standby, or default_transaction_read_only is on for the role or the database; name the primary in the connection URL, or several hosts, of which the one that can be written is taken", doing)
+			"%s: the database cannot be written: it is a standby, or default_transaction_read_only is on for the role or the database; name the primary in the connection URL, or several hosts, of which the one that can be written is taken", doing)
 	case stateUntranslatable, stateNotInEncoding:
 		return failure.Transient(v1alpha1.ReasonUnsuitableEncoding, err,
-			"%s: a text has a character that can not be converted between the encoding of the database and UTF-8 (SQLSTATE %s); the server's log names the character: correct the text, or give the database the encoding UTF8, which has all of them", doing, refused.Code)
+			"%s: a text has a character that cannot be converted between the encoding of the database and UTF-8 (SQLSTATE %s); the server's log names the character: correct the text, or give the database the encoding UTF8, which has all of them", doing, refused.Code)
 	case stateLockNotAvailable:
 		return failure.Transient(v1alpha1.ReasonDatabaseError, err,
 			"%s: another session keeps a lock on a table of the schema ledgerport; it is tried again, and pg_locks names the session", doing)
@@ -84,7 +84,7 @@ func classify(ctx context.Context, doing string, err error) error {
 	return failure.Transient(v1alpha1.ReasonDatabaseError, err, "%s: the database refused it with SQLSTATE %s; its log says more", doing, refused.Code)
 }
 
-// unconvertible says why the approved claims can not be read, and near which claim a text is that can not be converted.
+// unconvertible says why the approved claims cannot be read, and near which claim a text is that cannot be converted.
 func unconvertible(ctx context.Context, last string, err error) error {
 	doing := "reading the approved claims"
 	if state := sqlState(err); state == stateUntranslatable || state == stateNotInEncoding {
@@ -144,9 +144,9 @@ func unreachable(timeout time.Duration, err error) string {
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Sprintf("no answer within %s", timeout)
 	case errors.As(err, &name):
-		return "the host name can not be resolved"
+		return "the host name cannot be resolved"
 	case errors.As(err, &verification), errors.As(err, &authority):
-		return "its TLS certificate can not be verified"
+		return "its TLS certificate cannot be verified"
 	case strings.Contains(err.Error(), "server refused TLS connection"):
 		return "it does not speak TLS"
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -39,7 +39,7 @@ const (
 	shortID = 100
 )
 
-// printableID gives an id as it is, or where it is too long or has characters that are none of a text, the beginning of it in
+// printableID returns an id as it is, or where it is too long or has characters that are none of a text, the beginning of it in
 // printable form and something that tells it from others.
 func printableID(id string) string {
 	if len(id) <= longestID && utf8.ValidString(id) && !strings.ContainsFunc(id, unprintable) {

@@ -84,7 +84,7 @@ func (f *fixture) sql(statement string, args ...any) {
 	}
 }
 
-// count gives the single number that a query selects.
+// count returns the single number that a query selects.
 func (f *fixture) count(query string, args ...any) (n int) {
 	f.Helper()
 	if err := f.conn.QueryRow(f.ctx, query, args...).Scan(&n); err != nil {
@@ -142,7 +142,7 @@ func (f *fixture) reserve(database *claims.Database, run claims.Run) *claims.Res
 // year2026 takes every claim for the fiscal year 2026.
 func year2026(*ledger.Claim) int { return 2026 }
 
-// takeAll takes every claim for the fiscal year that a function says, and gives their ids; year 0 holds the claim.
+// takeAll takes every claim for the fiscal year that a function says, and returns their ids; year 0 holds the claim.
 func (f *fixture) takeAll(reservation *claims.Reservation, year func(*ledger.Claim) int) (ids []string, held int64) {
 	f.Helper()
 	for {
@@ -186,7 +186,7 @@ func rendered(taken []string, held int64) claims.Rendered {
 	}
 }
 
-// reserveAll starts a run that takes everything and gives it in state rendered.
+// reserveAll starts a run that takes everything and returns it in state rendered.
 func (f *fixture) reserveAll(database *claims.Database, attempt claims.Attempt, year func(*ledger.Claim) int) (claims.Run, []string) {
 	f.Helper()
 	run := f.start(database, attempt)
@@ -210,7 +210,7 @@ func mustFail(t testing.TB, err error, reason v1alpha1.Reason) {
 	_ = failureWith(t, err, reason)
 }
 
-// failureWith gives the failure, and insists on its reason.
+// failureWith returns the failure, and insists on its reason.
 func failureWith(t testing.TB, err error, reason v1alpha1.Reason) *failure.Error {
 	t.Helper()
 	var failed *failure.Error

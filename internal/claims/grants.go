@@ -44,7 +44,7 @@ type grantedTable struct {
 	Columns       string // literals, of the contract; those that the table lacks are left out when the script runs
 }
 
-// GrantsFor gives the scripts for the tables of a source. Names come from the resource, and are quoted.
+// GrantsFor returns the scripts for the tables of a source. Names come from the resource, and are quoted.
 func GrantsFor(spec v1alpha1.PostgresSource, role string) (Grants, error) {
 	claims := tableOf(cmp.Or(spec.Claims.Table, "public.claims"), spec.Claims.Columns, claimRules, cmp.Or(spec.Claims.Approved.Column, "status"))
 	lines := tableOf(cmp.Or(spec.Lines.Table, "public.claim_lines"), spec.Lines.Columns, lineRules)
@@ -96,7 +96,7 @@ func tableOf(declared string, renamed map[string]v1alpha1.ColumnName, rules []co
 
 func quoteName(name string) string { return pgx.Identifier{name}.Sanitize() }
 
-// tagFor gives a tag of a dollar-quoted text that does not end within names.
+// tagFor returns a tag of a dollar-quoted text that does not end within names.
 func tagFor(content string) string {
 	tag := "$do$"
 	for strings.Contains(content, tag) {

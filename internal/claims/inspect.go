@@ -15,7 +15,7 @@ type Inspection struct {
 	// SchemaVersion of the schema "ledgerport"; 0 where there is none.
 	SchemaVersion int64
 	// MissingIndex is the CREATE INDEX CONCURRENTLY statement of the index that would serve the query for approved
-	// claims, or two of them where their lines can not be looked up either; empty where nothing is missing. It is no
+	// claims, or two of them where their lines cannot be looked up either; empty where nothing is missing. It is no
 	// failure: exports work without, slowly.
 	MissingIndex string
 	// Unprotected are the tables in which no policy of row-level security binds the role: it is a superuser, has BYPASSRLS,
@@ -80,7 +80,7 @@ func (d *Database) Inspect(ctx context.Context) (Inspection, error) {
 	return Inspection{SchemaVersion: version, MissingIndex: missing, Unprotected: unprotected, Insecure: d.insecure()}, err
 }
 
-// unprotected gives the tables of the application in which row-level security is not active for the role.
+// unprotected returns the tables of the application in which row-level security is not active for the role.
 func (d *Database) unprotected(ctx context.Context, l *layout) (tables []string, err error) {
 	err = d.reading(ctx, "looking up the policies", func(tx pgx.Tx) error {
 		for _, t := range []table{l.claims, l.lines} {
@@ -103,7 +103,7 @@ type index struct {
 	predicate string   // of a partial index, as SQL
 }
 
-// indexes of a table, and whether it is one that can have any: a view can not.
+// indexes of a table, and whether it is one that can have any: a view cannot.
 func (d *Database) indexes(ctx context.Context, t table) (found []index, possible bool, err error) {
 	const query = `
 		SELECT coalesce(pg_get_expr(i.indpred, i.indrelid), ''),

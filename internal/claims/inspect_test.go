@@ -119,7 +119,7 @@ func TestInspect_GivesTheIndexThatIsMissing(t *testing.T) {
 		"partial, on several values":           {`CREATE INDEX ON claims (organization_id, approved_at) WHERE status IN ('approved', 'paid')`, ""},
 		"an expression":                        {`CREATE INDEX ON claims (organization_id, lower(status), approved_at)`, onClaims},
 		"another access method":                {`CREATE INDEX ON claims USING brin (organization_id, status, approved_at)`, onClaims},
-		"lines can not be looked up":           {`ALTER TABLE claim_lines DROP CONSTRAINT claim_lines_pkey; CREATE INDEX ON claims (organization_id, status, approved_at)`, onLines},
+		"lines cannot be looked up":            {`ALTER TABLE claim_lines DROP CONSTRAINT claim_lines_pkey; CREATE INDEX ON claims (organization_id, status, approved_at)`, onLines},
 		"neither claims nor lines":             {`ALTER TABLE claim_lines DROP CONSTRAINT claim_lines_pkey`, onClaims + " " + onLines},
 		"a view says nothing of its indexes":   {`ALTER TABLE claims RENAME TO all_claims; CREATE VIEW claims AS SELECT * FROM all_claims`, ""},
 		"an index that could not be completed": {`CREATE INDEX broken ON claims (organization_id, status, approved_at); UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'broken'::regclass`, onClaims},

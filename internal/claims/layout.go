@@ -181,7 +181,7 @@ func (d *Database) table(ctx context.Context, declared string, renamed map[strin
 	return t, problems, nil
 }
 
-// unknownStatuses lists the values that mean approved and that the status column can not have.
+// unknownStatuses lists the values that mean approved and that the status column cannot have.
 func (l *layout) unknownStatuses() (problems []string) {
 	found := l.claims.columns[statusKey]
 	for _, value := range l.approved {
@@ -214,7 +214,7 @@ func (l *layout) otherIDs() []string {
 
 var integerBits = map[string]int{"int2": 16, "int4": 32, "int8": 64}
 
-// catalog gives the columns of a table by name.
+// catalog returns the columns of a table by name.
 func (d *Database) catalog(ctx context.Context, t table) (map[string]column, error) {
 	const query = `
 		WITH RECURSIVE declared AS (
@@ -268,7 +268,7 @@ func (t table) has(key string) bool {
 	return has
 }
 
-// checkOrganization refuses an organisation id that the column can not hold, and one in another spelling than the
+// checkOrganization refuses an organisation id that the column cannot hold, and one in another spelling than the
 // database's: the spelling is part of what keeps a claim from being exported twice.
 func (l *layout) checkOrganization(id string) error {
 	typeName := l.claims.columns["organizationID"].typeName

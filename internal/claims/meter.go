@@ -71,7 +71,7 @@ func (m *meter) record() (end func()) {
 // progress says that what came so far is done with.
 func (m *meter) progress() { m.came = 0 }
 
-// Read implements io.Reader. It gives as many messages as there are without waiting for more.
+// Read implements io.Reader. It returns as many messages as there are without waiting for more.
 func (m *meter) Read(p []byte) (n int, err error) {
 	for n < len(p) && m.err == nil {
 		switch {
@@ -177,7 +177,7 @@ func (m *meter) reported(body int) bool {
 	})
 }
 
-// cutRow reads a row and gives it with what is kept of its fields: one byte more than the largest that is meant, which tells
+// cutRow reads a row and returns it with what is kept of its fields: one byte more than the largest that is meant, which tells
 // that there was more.
 func (m *meter) cutRow(body int) ([]byte, error) {
 	malformed := &tooMuchError{"a row that is not one"}

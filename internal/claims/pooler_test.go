@@ -16,7 +16,7 @@ import (
 	"github.com/ledgerport/ledgerport/test/testdb"
 )
 
-// pooled starts PgBouncer before the fixture's database, for a user, and gives the URL through it.
+// pooled starts PgBouncer before the fixture's database, for a user, and returns the URL through it.
 func (f *fixture) pooled(database string, settings ...string) string {
 	f.Helper()
 	directory, err := os.MkdirTemp("", "ledgerport-pooler-")

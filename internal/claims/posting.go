@@ -241,7 +241,7 @@ func (d *Database) PostingTotals(ctx context.Context, runID string) (totals Post
 	return totals, err
 }
 
-// islands gives vouchers of the run $1 with a number that those of one unbroken range have in common.
+// islands returns vouchers of the run $1 with a number that those of one unbroken range have in common.
 func islands(condition string) string {
 	return `SELECT fiscal_year, voucher_number, state = 'rejected' AS rejected,
 			voucher_number - row_number() OVER (PARTITION BY fiscal_year, state = 'rejected' ORDER BY voucher_number) AS island

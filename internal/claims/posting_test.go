@@ -43,7 +43,7 @@ func newPosting(t *testing.T, n int) posting {
 	return p
 }
 
-// vouchers gives one voucher for each claim, of 125.00 kroner or, every third, 10 dollars.
+// vouchers returns one voucher for each claim, of 125.00 kroner or, every third, 10 dollars.
 func (p posting) vouchers() func() (claims.PostedVoucher, error) {
 	position := 0
 	return func() (voucher claims.PostedVoucher, err error) {

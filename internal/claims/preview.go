@@ -63,7 +63,7 @@ func (p *Preview) begin(ctx context.Context, conn *pgx.Conn, run Run, tables *la
 	return nil
 }
 
-// Next gives the next claim, or io.EOF after the last. The claim is valid until the next call, and the maps in it are not
+// Next returns the next claim, or io.EOF after the last. The claim is valid until the next call, and the maps in it are not
 // to be changed.
 func (p *Preview) Next(ctx context.Context) (*ledger.Claim, error) {
 	if err := ctx.Err(); err != nil {

@@ -17,7 +17,7 @@ type query struct {
 	parameters [][]byte
 }
 
-// parameter adds a value and gives its placeholder.
+// parameter adds a value and returns its placeholder.
 func (q *query) parameter(value string) string {
 	q.parameters = append(q.parameters, []byte(value))
 	return fmt.Sprintf("$%d", len(q.parameters))
@@ -47,7 +47,7 @@ var streamFields = [...]field{
 	dimensions: {"l", "dimensions", false}, quantity: {"l", "quantity", false}, unit: {"l", "unit", false}, receiptURI: {"l", "receiptURI", false},
 }
 
-// selectList gives the columns of the stream; one that a table lacks is NULL.
+// selectList returns the columns of the stream; one that a table lacks is NULL.
 func (l *layout) selectList() string {
 	columns := make([]string, len(streamFields))
 	for i, f := range &streamFields {
@@ -187,7 +187,7 @@ const (
 	faultElsewhere = "elsewhere" // the key was exported for another organisation, and nothing says that it is the same row
 )
 
-// exportedBefore selects the keys that a run leaves alone, and gives what is wrong with a claim c by what is known of its key, e,
+// exportedBefore selects the keys that a run leaves alone, and returns what is wrong with a claim c by what is known of its key, e,
 // and the condition on the claims to be streamed.
 func (l *layout) exportedBefore(q *query, run Run, known identity, elsewhere bool) (keys, fault, kept string) {
 	const own = `SELECT x.claim_id, 3 AS claim_rank FROM ledgerport.exported_claims x WHERE x.claim_table = ANY(%s::integer[]) AND x.organization_id = %s`

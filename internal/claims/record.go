@@ -58,7 +58,7 @@ func unreadable(doing string, err error) error {
 		"%s: the column %q of a table of the schema ledgerport, or of the claims, has a value that is not of its type", doing, scan.FieldName)
 }
 
-// invalid gives the first problem of a row.
+// invalid returns the first problem of a row.
 type invalid struct{ error }
 
 func (i *invalid) unless(well bool, format string, args ...any) {

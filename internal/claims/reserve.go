@@ -62,7 +62,7 @@ func (d *Database) Guard(ctx context.Context, fence Fence, state RunState) error
 	return err
 }
 
-// guarded gives the record of a run if it is in one of the states and the attempt is its newest.
+// guarded returns the record of a run if it is in one of the states and the attempt is its newest.
 func (d *Database) guarded(ctx context.Context, fence Fence, states ...RunState) (Run, error) {
 	run, found, err := d.Run(ctx, fence.RunID)
 	if err == nil && (!found || run.Attempt != fence.Attempt || !slices.Contains(states, run.State)) {
@@ -113,7 +113,7 @@ func (r *Reservation) begin(ctx context.Context, d *Database) (err error) {
 	return nil
 }
 
-// Next gives the next claim, or io.EOF after the last. The claim is valid until the next call, and the maps in it are not
+// Next returns the next claim, or io.EOF after the last. The claim is valid until the next call, and the maps in it are not
 // to be changed. A claim that is neither taken nor held stays as it was.
 func (r *Reservation) Next(ctx context.Context) (claim *ledger.Claim, err error) {
 	if err := ctx.Err(); err != nil {

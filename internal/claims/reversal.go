@@ -21,7 +21,7 @@ type Reversal struct {
 	vouchers *Vouchers
 }
 
-// Reversible gives the run that a reversal names, or says why it can not be reversed.
+// Reversible returns the run that a reversal names, or says why it cannot be reversed.
 func (d *Database) Reversible(ctx context.Context, by RunIdentity, name string) (Run, error) {
 	const doing = "looking up the run to be reversed"
 	var source Run

@@ -148,7 +148,7 @@ func scanRun(row pgx.Row) (r Run, err error) {
 	return r, err
 }
 
-// Run gives the record of a run, and whether there is one.
+// Run returns the record of a run, and whether there is one.
 func (d *Database) Run(ctx context.Context, id string) (Run, bool, error) {
 	conn, err := d.connection(ctx)
 	if err != nil {
@@ -185,11 +185,11 @@ func (d *Database) RunNamed(ctx context.Context, identity RunIdentity) (Run, boo
 	return run, err == nil, classify(ctx, "looking up the run by its name", err)
 }
 
-// StartAttempt records who executes the run from now on, and gives the record as it now is, the attempt number raised.
+// StartAttempt records who executes the run from now on, and returns the record as it now is, the attempt number raised.
 // A finished run is given as it is. Identity, series, cutoff and inputs are recorded anew while the run holds nothing;
 // later those on record stand.
 //
-// Two unfinished runs of an organisation can not have the same series: the second fails with ReasonSeriesBusy. A run that
+// Two unfinished runs of an organisation cannot have the same series: the second fails with ReasonSeriesBusy. A run that
 // holds nothing and whose deadline has passed does not stand in the way: it is released, unless another cluster began it. The
 // second reversal of a run fails with ReasonAlreadyReversed, and a run of another cluster with ReasonOtherCluster.
 func (d *Database) StartAttempt(ctx context.Context, attempt Attempt) (run Run, err error) {
@@ -215,7 +215,7 @@ func (d *Database) StartAttempt(ctx context.Context, attempt Attempt) (run Run, 
 	return run, classify(ctx, "recording the attempt", err)
 }
 
-// TakeOver records who executes an unfinished run from now on, and gives the record as it now is, the attempt number
+// TakeOver records who executes an unfinished run from now on, and returns the record as it now is, the attempt number
 // raised. Nothing else of the run changes. A finished run is given as it is. One of another cluster fails with ReasonOtherCluster.
 func (d *Database) TakeOver(ctx context.Context, id, holder, cluster string, deadline time.Duration) (run Run, err error) {
 	organizationID, err := d.organization(ctx, id)
@@ -246,7 +246,7 @@ func after(seconds string) string {
 	return `clock_timestamp() + make_interval(secs => ` + seconds + `)`
 }
 
-// unchanged gives a run that an attempt could not have: it is finished, or of another cluster.
+// unchanged returns a run that an attempt could not have: it is finished, or of another cluster.
 func unchanged(ctx context.Context, tx pgx.Tx, id, cluster string) (Run, error) {
 	run, err := scanRun(tx.QueryRow(ctx, `SELECT `+runColumns+` FROM ledgerport.runs WHERE id = $1`, id))
 	if err == nil && !run.State.Finished() {

@@ -180,7 +180,7 @@ func TestSteps_AreTheOrganizationsForRowLevelSecurity(t *testing.T) {
 	f.sql(`GRANT ALL ON ALL TABLES IN SCHEMA ledgerport TO ` + role)
 	f.sql(`ALTER TABLE claims ENABLE ROW LEVEL SECURITY`)
 	f.sql(`CREATE POLICY ledgerport ON claims USING (organization_id::text = current_setting('ledgerport.organization_id', true))`)
-	// COPY has no row-level security, so exported_claims can not have it.
+	// COPY has no row-level security, so exported_claims cannot have it.
 	for _, table := range []string{"held_claims", "voucher_numbers", "voided_vouchers"} {
 		f.sql(`ALTER TABLE ledgerport.` + table + ` ENABLE ROW LEVEL SECURITY`)
 		f.sql(`CREATE POLICY ledgerport ON ledgerport.` + table + ` USING (organization_id = current_setting('ledgerport.organization_id', true))`)

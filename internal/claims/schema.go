@@ -31,7 +31,7 @@ const (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// CheckSchema compares the schema in the database with SchemaVersion, and gives the version that it found; 0 is none.
+// CheckSchema compares the schema in the database with SchemaVersion, and returns the version that it found; 0 is none.
 // Failures have ReasonSchemaOutdated, ReasonSchemaTooNew or ReasonSchemaNotTrusted.
 func (d *Database) CheckSchema(ctx context.Context) (version int64, err error) {
 	err = d.reading(ctx, `reading the version of the schema "ledgerport"`, func(tx pgx.Tx) (err error) {
@@ -60,7 +60,7 @@ func tooNew(version int64) error {
 		`the schema "ledgerport" has version %d and this operator knows %d; upgrade the operator`, version, SchemaVersion)
 }
 
-// schemaVersion gives the version on record; 0 where there is no schema. A version that lacks one before it is none that a
+// schemaVersion returns the version on record; 0 where there is no schema. A version that lacks one before it is none that a
 // migration leaves.
 func schemaVersion(ctx context.Context, tx pgx.Tx) (version int64, err error) {
 	var exists bool
@@ -155,7 +155,7 @@ func createSchema(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// migration gives the script that leads to a version.
+// migration returns the script that leads to a version.
 func migration(version int64) (string, error) {
 	names, err := fs.Glob(migrations, fmt.Sprintf("migrations/%05d_*.sql", version))
 	if err != nil || len(names) != 1 {

@@ -84,7 +84,7 @@ func openStream(ctx context.Context, conn *pgx.Conn, q query, formats []int16) *
 	}
 }
 
-// next gives the next claim with all its lines, or io.EOF. The claim is valid until the next call.
+// next returns the next claim with all its lines, or io.EOF. The claim is valid until the next call.
 func (s *stream) next() (*ledger.Claim, error) {
 	if !s.begun {
 		s.begun = true
@@ -317,7 +317,7 @@ func (o objects) strings(raw []byte) map[string]string {
 	return decoded
 }
 
-// decodeObject gives the members of a JSON object that are text, number or boolean, as text. Others are left out; what
+// decodeObject returns the members of a JSON object that are text, number or boolean, as text. Others are left out; what
 // is no object has none.
 func decodeObject(raw []byte) map[string]string {
 	var members map[string]json.RawMessage

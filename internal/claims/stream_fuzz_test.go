@@ -132,7 +132,7 @@ func FuzzRows(f *testing.F) {
 				t.Fatal(err)
 			}
 			if len(claim.ID) > longestID || !utf8.ValidString(claim.ID) || slices.ContainsFunc([]rune(claim.ID), unprintable) {
-				t.Errorf("claim %q has an id that can not be printed", claim.ID)
+				t.Errorf("claim %q has an id that cannot be printed", claim.ID)
 			}
 			var hold *ledger.Hold
 			if err := mapper.Map(t.Context(), claim, &voucher); errors.As(err, &hold) {

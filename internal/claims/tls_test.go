@@ -30,9 +30,9 @@ func TestTheServersCertificateIsCheckedAgainstTheAuthoritiesOfTheSource(t *testi
 		{"no mode", "", string(certificate), claims.Allowances{}, "", ""},
 		{"several, of which one has signed it", "verify-full", string(stranger) + string(certificate), claims.Allowances{}, "", ""},
 		{"one that the name does not matter to", "verify-ca", string(certificate), claims.Allowances{}, "", ""},
-		{"another authority", "verify-full", string(stranger), claims.Allowances{}, v1alpha1.ReasonDatabaseUnreachable, "certificate can not be verified"},
-		{"another authority, whatever the name", "verify-ca", string(stranger), claims.Allowances{}, v1alpha1.ReasonDatabaseUnreachable, "certificate can not be verified"},
-		{"only the operator's authorities", "verify-full", "", claims.Allowances{}, v1alpha1.ReasonDatabaseUnreachable, "certificate can not be verified"},
+		{"another authority", "verify-full", string(stranger), claims.Allowances{}, v1alpha1.ReasonDatabaseUnreachable, "certificate cannot be verified"},
+		{"another authority, whatever the name", "verify-ca", string(stranger), claims.Allowances{}, v1alpha1.ReasonDatabaseUnreachable, "certificate cannot be verified"},
+		{"only the operator's authorities", "verify-full", "", claims.Allowances{}, v1alpha1.ReasonDatabaseUnreachable, "certificate cannot be verified"},
 		{"a mode that looks at no certificate", "require", string(certificate), insecure, v1alpha1.ReasonMalformedURL, "write sslmode=verify-full"},
 		{"a mode that may do without TLS", "prefer", string(certificate), insecure, v1alpha1.ReasonMalformedURL, "write sslmode=verify-full"},
 		{"no TLS", "disable", string(certificate), insecure, v1alpha1.ReasonMalformedURL, "write sslmode=verify-full"},
@@ -68,7 +68,7 @@ func TestTheServersCertificateIsCheckedAgainstTheAuthoritiesOfTheSource(t *testi
 	}
 }
 
-// withCertificate starts a server that shows a certificate to whom wants TLS, and gives its URL without.
+// withCertificate starts a server that shows a certificate to whom wants TLS, and returns its URL without.
 func withCertificate(t *testing.T, certificate, key []byte) string {
 	t.Helper()
 	directory, err := os.MkdirTemp("", "ledgerport-tls-")
@@ -98,7 +98,7 @@ func withCertificate(t *testing.T, certificate, key []byte) string {
 			t.Fatal(err)
 		}
 		if of := owner.Sys().(*syscall.Stat_t); os.Chown(filepath.Join(data, name), int(of.Uid), int(of.Gid)) != nil {
-			t.Fatal("the server can not have a certificate")
+			t.Fatal("the server cannot have a certificate")
 		}
 	}
 	if _, err := conn.Exec(t.Context(), `ALTER SYSTEM SET ssl = on`); err != nil {

@@ -48,7 +48,7 @@ func (d *Database) MarkArtifactRemoved(ctx context.Context, runID string) error 
 }
 
 // Release gives the claims of a run back: started or rendered → released. Its voucher numbers go on record as
-// voided. A run that is posted or delivered can not be released: an accounting system has it, or somebody may have imported it.
+// voided. A run that is posted or delivered cannot be released: an accounting system has it, or somebody may have imported it.
 func (d *Database) Release(ctx context.Context, fence Fence, reason string) error {
 	return d.step(ctx, fence, "giving claims back", func(tx pgx.Tx) error {
 		if err := one(tx.Exec(ctx, `UPDATE ledgerport.runs SET state = 'released', release_reason = $3, released_at = now()

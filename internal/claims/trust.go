@@ -63,6 +63,6 @@ func (d *Database) trusted(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	return failure.Transient(v1alpha1.ReasonSchemaNotTrusted, nil,
-		`what the schema "ledgerport" says can not be trusted, because others than its owner and the operator's role may change it: %s. Run %s`,
+		`what the schema "ledgerport" says cannot be trusted, because others than its owner and the operator's role may change it: %s. Run %s`,
 		strings.Join(found, "; "), strings.Join(remedies, " "))
 }

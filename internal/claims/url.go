@@ -122,11 +122,11 @@ func readParameters(query string) (map[string]string, error) {
 		known, isKnown := libpqParameters[name]
 		switch {
 		case !found, wrongName != nil, wrongValue != nil, strings.Contains(rawValue, "="), strings.Contains(value, "\x00"):
-			return nil, malformed("has a parameter that can not be read, the one in place %d", number)
+			return nil, malformed("has a parameter that cannot be read, the one in place %d", number)
 		case !isKnown: // nor named: it may be a part of the password
 			return nil, malformed("has a parameter that psql does not know, the one in place %d; settings of the session are options=-c%%20NAME=VALUE", number)
 		case known.values != nil && !slices.Contains(known.values, value):
-			return nil, malformed("has the parameter %s, which can not be used so: %s", name, known.refusal)
+			return nil, malformed("has the parameter %s, which cannot be used so: %s", name, known.refusal)
 		}
 		read[name] = value
 		if name == "ssl" {
@@ -151,7 +151,7 @@ func (u connectionURL) check() error {
 	return nil
 }
 
-// String gives the URL to the library, which takes nothing of the environment for what it is told: a parameter that is left out
+// String returns the URL to the library, which takes nothing of the environment for what it is told: a parameter that is left out
 // is told as what it is by default.
 func (u connectionURL) String() string {
 	told := map[string]string{
@@ -257,7 +257,7 @@ func limitVersions(ways []*tls.Config, given map[string]string) error {
 	least, knownLeast := versions[given["ssl_min_protocol_version"]]
 	most, knownMost := versions[given["ssl_max_protocol_version"]]
 	if !knownLeast || !knownMost || most == 0 && given["ssl_max_protocol_version"] != "" {
-		return malformed("has the parameter ssl_min_protocol_version or ssl_max_protocol_version, which can not be used so: TLSv1.2 and TLSv1.3 are spoken")
+		return malformed("has the parameter ssl_min_protocol_version or ssl_max_protocol_version, which cannot be used so: TLSv1.2 and TLSv1.3 are spoken")
 	}
 	for _, way := range ways {
 		if way != nil {

@@ -44,11 +44,11 @@ type Credentials struct {
 type Secrets struct {
 	// API reads Secrets and ExternalSecrets from the API server, not from a cache. Its scheme is that of AddToScheme.
 	API client.Reader
-	// Environment gives a variable of the operator's environment. It is nil unless the operator may fall back to it.
+	// Environment returns a variable of the operator's environment. It is nil unless the operator may fall back to it.
 	Environment func(name string) (value string, set bool)
 }
 
-// Find gives the present credentials of a resource.
+// Find returns the present credentials of a resource.
 func (s Secrets) Find(ctx context.Context, ref Reference) (Credentials, error) {
 	found, err := s.fromStore(ctx, ref)
 	if err == nil || s.Environment == nil || !storeIsBroken(err) {
@@ -78,7 +78,7 @@ func (s Secrets) fromStore(ctx context.Context, ref Reference) (found Credential
 	return found, nil
 }
 
-// data gives the whole of a Secret.
+// data returns the whole of a Secret.
 func (s Secrets) data(ctx context.Context, namespace, name string) (map[string][]byte, error) {
 	var secret corev1.Secret
 	switch err := s.API.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, &secret); {

@@ -32,7 +32,7 @@ func AddToScheme(scheme *runtime.Scheme) error {
 	return externalsecrets.AddToScheme(scheme)
 }
 
-// bound gives the name of the Secret that an ExternalSecret keeps in sync, and when the newest sync will be too old.
+// bound returns the name of the Secret that an ExternalSecret keeps in sync, and when the newest sync will be too old.
 func (s Secrets) bound(ctx context.Context, ref Reference) (secret string, staleAt time.Time, err error) {
 	name := ref.External.Name
 	var external externalsecrets.ExternalSecret
@@ -66,7 +66,7 @@ func externalFailure(ctx context.Context, err error, namespace, name string) err
 	switch {
 	case meta.IsNoMatchError(err), apierrors.IsNotFound(err) && apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse):
 		return refused(v1alpha1.ReasonExternalSecretsNotInstalled, err,
-			"ExternalSecret %s/%s can not be read, because the cluster does not have the kind %s; install the External Secrets Operator, or name a Secret instead",
+			"ExternalSecret %s/%s cannot be read, because the cluster does not have the kind %s; install the External Secrets Operator, or name a Secret instead",
 			namespace, name, ExternalSecretKind.GroupKind())
 	case apierrors.IsNotFound(err):
 		return refused(v1alpha1.ReasonExternalSecretNotFound, err,
@@ -99,7 +99,7 @@ func readyCondition(external *externalsecrets.ExternalSecret) *externalsecrets.E
 }
 
 // passOn makes the message of an ExternalSecret one short line. A provider that quotes a value of the Secret is not passed
-// on at all, and neither is one where that can not be excluded.
+// on at all, and neither is one where that cannot be excluded.
 func (s Secrets) passOn(ctx context.Context, message, namespace, secret string) string {
 	var bound corev1.Secret
 	err := s.API.Get(ctx, types.NamespacedName{Namespace: namespace, Name: secret}, &bound)

@@ -212,10 +212,10 @@ func fileFailure(err error, where string) error {
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return failure.Transient(v1alpha1.ReasonNotWritable, err, "the operator may not write to %s; check the volume and its owner", where)
 	}
-	return failure.Transient(v1alpha1.ReasonNotWritable, err, "%s can not be written: %s", where, errnoText(err))
+	return failure.Transient(v1alpha1.ReasonNotWritable, err, "%s cannot be written: %s", where, errnoText(err))
 }
 
-// errnoText gives the system's own word for an error, which quotes nothing.
+// errnoText returns the system's own word for an error, which quotes nothing.
 func errnoText(err error) string {
 	var errno syscall.Errno
 	if errors.As(err, &errno) {

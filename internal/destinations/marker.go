@@ -24,7 +24,7 @@ var markerPattern = regexp.MustCompile(`^[A-Z2-7]{26}$`)
 // newMarker is the id of a destination that has none yet.
 func newMarker() string { return rand.Text() }
 
-// parseMarker gives the id in the content of a marker.
+// parseMarker returns the id in the content of a marker.
 func parseMarker(content, where string) (string, error) {
 	id := strings.TrimSuffix(content, "\n")
 	if !markerPattern.MatchString(id) {

@@ -72,7 +72,7 @@ func Encrypted(spec v1alpha1.ExportDestinationSpec) bool {
 	return spec.S3 == nil || !strings.HasPrefix(strings.ToLower(spec.S3.Endpoint), "http:")
 }
 
-// Validate says what the schema can not say of a spec.
+// Validate says what the schema cannot say of a spec.
 func Validate(spec v1alpha1.ExportDestinationSpec) error {
 	if spec.SFTP == nil {
 		return nil
@@ -95,7 +95,7 @@ func (r contextReader) Read(p []byte) (int, error) {
 	return r.Reader.Read(p)
 }
 
-// afterGrace gives a context that outlives another by the time that undoing may take.
+// afterGrace returns a context that outlives another by the time that undoing may take.
 func afterGrace(ctx context.Context) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(abortGrace, cancel) })

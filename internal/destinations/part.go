@@ -19,7 +19,7 @@ const (
 )
 
 // part is a hidden file that is being written, beside the name that it will get. Its own name is its writer's alone, so
-// that a writer whose part was taken away can not publish anything any more. Its lock says that the writer lives.
+// that a writer whose part was taken away cannot publish anything any more. Its lock says that the writer lives.
 type part struct {
 	*os.File
 	root *os.Root

@@ -50,7 +50,7 @@ type bucket struct {
 func openS3(ctx context.Context, spec v1alpha1.S3Destination, retention v1alpha1.RetentionPolicy, keys S3Keys, policy *outbound.Policy) (*bucket, error) {
 	settings, err := s3Settings(ctx, spec.Region, keys)
 	if err != nil {
-		return nil, failure.Transient(v1alpha1.ReasonInternal, err, "the operator's own AWS settings can not be read")
+		return nil, failure.Transient(v1alpha1.ReasonInternal, err, "the operator's own AWS settings cannot be read")
 	}
 	// From here on: the operator's own identity may well come from a metadata service.
 	reached := policy.HTTPClient()
@@ -74,7 +74,7 @@ func openS3(ctx context.Context, spec v1alpha1.S3Destination, retention v1alpha1
 		RequestChecksumCalculation: settings.RequestChecksumCalculation, // uploads do not ask the client
 	})
 	if err != nil {
-		return nil, failure.Stalled(v1alpha1.ReasonInvalidSpec, err, "the bucket %q can not be opened", spec.Bucket)
+		return nil, failure.Stalled(v1alpha1.ReasonInvalidSpec, err, "the bucket %q cannot be opened", spec.Bucket)
 	}
 	if spec.Prefix != "" {
 		blobs = blob.PrefixedBucket(blobs, spec.Prefix+"/")

@@ -43,7 +43,7 @@ func (b *bucket) failure(ctx context.Context, err error) error {
 	case errors.As(err, &refused):
 		return b.refusal(err, errorCode(refused))
 	}
-	return failure.Transient(v1alpha1.ReasonDestinationUnreachable, err, "%s can not be reached: %s", b.where(), cause(err))
+	return failure.Transient(v1alpha1.ReasonDestinationUnreachable, err, "%s cannot be reached: %s", b.where(), cause(err))
 }
 
 // status is that of the server's answer, or 0 where there was none.
@@ -84,9 +84,9 @@ func (b *bucket) refusal(err error, code string) error {
 	case "QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "StorageFull":
 		return failure.Transient(v1alpha1.ReasonDestinationFull, err, "%s is full (%s); make room, and the run goes on", b.where(), code)
 	case "NotFound", "UnknownError": // the SDK's own words for an answer that has no code of S3
-		return failure.Transient(v1alpha1.ReasonDestinationUnreachable, err, "%s can not be reached: %s", b.where(), cause(err))
+		return failure.Transient(v1alpha1.ReasonDestinationUnreachable, err, "%s cannot be reached: %s", b.where(), cause(err))
 	case "SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout":
-		return failure.Transient(v1alpha1.ReasonDestinationUnreachable, err, "the server of %s can not answer at present (%s)", b.where(), code)
+		return failure.Transient(v1alpha1.ReasonDestinationUnreachable, err, "the server of %s cannot answer at present (%s)", b.where(), code)
 	}
 	if strings.HasPrefix(code, "KMS.") {
 		return b.encryptionKey(err, code)
@@ -127,7 +127,7 @@ func (b *bucket) where() string {
 	return fmt.Sprintf("the bucket %s (%s)", b.spec.Bucket, server)
 }
 
-// cause says why a server can not be reached, as far as a person can do something about it.
+// cause says why a server cannot be reached, as far as a person can do something about it.
 func cause(err error) string {
 	var untrusted *tls.CertificateVerificationError
 	switch {

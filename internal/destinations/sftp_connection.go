@@ -104,7 +104,7 @@ func knownHostKeys(text string) (keys []ssh.PublicKey, err error) {
 	}
 }
 
-// parsePrivateKey gives the signer of the private key, nil where there is none.
+// parsePrivateKey returns the signer of the private key, nil where there is none.
 func parsePrivateKey(keys SFTPKeys) (signer ssh.Signer, err error) {
 	switch {
 	case len(keys.PrivateKey) == 0:

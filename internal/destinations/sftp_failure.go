@@ -54,9 +54,9 @@ func (s *fileServer) failure(ctx context.Context, err error) error {
 	case errors.As(err, &short):
 		return failure.Transient(v1alpha1.ReasonNotWritable, err, "%s has confirmed a file, and not kept all of it", s.where())
 	case errors.As(err, &refused):
-		return failure.Transient(v1alpha1.ReasonNotWritable, err, "%s can not be written: the server refuses it (code %d); its own log says why", s.where(), refused.Code)
+		return failure.Transient(v1alpha1.ReasonNotWritable, err, "%s cannot be written: the server refuses it (code %d); its own log says why", s.where(), refused.Code)
 	}
-	return failure.Transient(v1alpha1.ReasonDestinationUnreachable, err, "%s can not be reached: there is no connection, or no answer in time", s.where())
+	return failure.Transient(v1alpha1.ReasonDestinationUnreachable, err, "%s cannot be reached: there is no connection, or no answer in time", s.where())
 }
 
 // explain finds out whether a server has refused to take so many bytes because it has no room: OpenSSH has no code for that.

@@ -49,7 +49,7 @@ func clearRemoteParts(ctx context.Context, client *remoteFiles, of string) error
 	}
 }
 
-// remoteParts gives the parts of a name with their sizes; none where its directory does not exist.
+// remoteParts returns the parts of a name with their sizes; none where its directory does not exist.
 func remoteParts(client *remoteFiles, of string) (map[string]int64, error) {
 	entries, err := client.ReadDir(path.Dir(of))
 	if err != nil {

@@ -22,7 +22,7 @@ type verifier struct {
 }
 
 // errContent ends content before its end.
-var errContent = errors.New("the content can not be read, or is not what was announced")
+var errContent = errors.New("the content cannot be read, or is not what was announced")
 
 func newVerifier(content io.Reader, want Object) *verifier {
 	return &verifier{content: content, want: want, hash: sha256.New()}
@@ -53,7 +53,7 @@ func caught(content io.Reader, p []byte) (n int, err error) {
 	return content.Read(p)
 }
 
-// describe reads content to its end and gives its size and hash.
+// describe reads content to its end and returns its size and hash.
 func describe(content io.Reader) (Object, error) {
 	sum := sha256.New()
 	size, err := io.Copy(sum, content)

@@ -17,7 +17,7 @@ type Executor interface {
 	// Ensure begins an attempt, unless one of this run is under way or its end was not yet forgotten. One that had to wait for a
 	// place is Admitted when it has one, and begins when Ensure is called again: what tells of it must be on record before.
 	Ensure(task pipeline.Task) State
-	// Observe gives the state of a run's attempt.
+	// Observe returns the state of a run's attempt.
 	Observe(runID string) State
 	// Cancel ends an attempt that is under way; its end is observed like any other.
 	Cancel(runID string)

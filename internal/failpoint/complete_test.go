@@ -29,7 +29,7 @@ func TestEveryPointHasACrashTest(t *testing.T) {
 	}
 }
 
-// declared gives the steps of this package, and its lists of points with the steps that each names.
+// declared returns the steps of this package, and its lists of points with the steps that each names.
 func declared(t *testing.T) (steps []string, lists map[string][]string) {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), "failpoint.go", nil, 0)

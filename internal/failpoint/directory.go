@@ -13,7 +13,7 @@ import (
 // DirectoryVariable names the directory in which a test arms points. It means nothing to a binary without the tag.
 const DirectoryVariable = "LEDGERPORT_FAILPOINTS"
 
-// FromEnvironment gives a hook that looks for a file with the name of the point in the directory that the environment
+// FromEnvironment returns a hook that looks for a file with the name of the point in the directory that the environment
 // names. Whoever renames the file to <point>.<process id> has taken it, and does what it says: kill ends this process at
 // once, stop stops it until it gets SIGCONT.
 func FromEnvironment() Hook {

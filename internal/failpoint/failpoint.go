@@ -60,24 +60,24 @@ func (s Step) After() Point { return Point(s) + "-after" }
 
 // The lists of points are what crash tests go through, so that a point in one of them has its test.
 
-// ExportPoints gives the places of an attempt that exports or reverses, in the order in which it comes to them.
+// ExportPoints returns the places of an attempt that exports or reverses, in the order in which it comes to them.
 func ExportPoints() []Point {
 	return points(Attempt, Reserve, Render, Record, Put, MarkDelivered, Commit)
 }
 
-// PostingPoints gives those that an attempt has besides where vouchers are sent to an accounting system.
+// PostingPoints returns those that an attempt has besides where vouchers are sent to an accounting system.
 func PostingPoints() []Point { return points(MarkSent, Send, Answer, Finish, Settle) }
 
-// ReleasePoints gives the places of an attempt that gives claims back.
+// ReleasePoints returns the places of an attempt that gives claims back.
 func ReleasePoints() []Point { return points(Attempt, Withdraw, Release) }
 
-// RemovalPoints gives the places of an attempt that removes the artifact of a committed run.
+// RemovalPoints returns the places of an attempt that removes the artifact of a committed run.
 func RemovalPoints() []Point { return points(Withdraw, MarkRemoved) }
 
-// PreviewPoints gives the places of an attempt that makes a preview.
+// PreviewPoints returns the places of an attempt that makes a preview.
 func PreviewPoints() []Point { return points(Render, Put) }
 
-// ControllerPoints gives the places of the reconcilers.
+// ControllerPoints returns the places of the reconcilers.
 func ControllerPoints() []Point { return points(CreateRun, RunStatus, ExportStatus) }
 
 func points(steps ...Step) (all []Point) {

@@ -2,5 +2,5 @@
 
 package failpoint
 
-// FromEnvironment gives no hook: this binary can not be told to fail.
+// FromEnvironment returns no hook: this binary cannot be told to fail.
 func FromEnvironment() Hook { return nil }

@@ -25,10 +25,10 @@ type Error struct {
 	Cause error
 }
 
-// Error gives the message.
+// Error returns the message.
 func (e *Error) Error() string { return e.Message }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
 // Transient is a failure that may heal: it is retried with backoff.
@@ -53,7 +53,7 @@ func On(condition string, err error) error {
 	return &named
 }
 
-// From gives the failure within an error, or one with ReasonInternal whose message hides the error's text.
+// From returns the failure within an error, or one with ReasonInternal whose message hides the error's text.
 func From(err error) *Error {
 	var failed *Error
 	if errors.As(err, &failed) {

@@ -23,7 +23,7 @@ var (
 	credentialsReady = description("credentials_ready", "1 where the credentials of a resource are in order, 0 where they are not; nothing while that is not known.", "kind", "namespace", "name")
 	fallbackActive   = description("credentials_fallback_active", "1 where credentials come from the operator's environment, because their store is broken; 0 elsewhere.", "kind", "namespace", "name")
 	exportReady      = description("export_ready", "1 where runs of an export can begin, 0 where something keeps them from it; nothing while that is not known.", "namespace", "export")
-	heldClaims       = description("export_held_claims", "Approved claims that the newest successful run left out, because they can not be posted yet.", "namespace", "export")
+	heldClaims       = description("export_held_claims", "Approved claims that the newest successful run left out, because they cannot be posted yet.", "namespace", "export")
 	lastRunFailed    = description("export_last_run_failed", "1 where the newest run has failed or is incomplete, else 0.", "namespace", "export")
 	sinceSuccess     = description("export_seconds_since_last_success", "Seconds since the newest run that succeeded, or since the export was created.", "namespace", "export")
 	expectedInterval = description("export_expected_interval_seconds", "Seconds between the two newest slots of the schedule; nothing where there is no schedule or it is suspended.", "namespace", "export")
@@ -46,7 +46,7 @@ func (m *Metrics) Describe(into chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements prometheus.Collector. Resources that can not be read are not told of.
+// Collect implements prometheus.Collector. Resources that cannot be read are not told of.
 func (m *Metrics) Collect(into chan<- prometheus.Metric) {
 	var err error
 	defer func() {

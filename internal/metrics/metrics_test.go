@@ -130,7 +130,7 @@ ledgerport_export_deadline_used_ratio{export="monthly",namespace="acme"} 0.9
 # HELP ledgerport_export_expected_interval_seconds Seconds between the two newest slots of the schedule; nothing where there is no schedule or it is suspended.
 # TYPE ledgerport_export_expected_interval_seconds gauge
 ledgerport_export_expected_interval_seconds{export="monthly",namespace="acme"} 86400
-# HELP ledgerport_export_held_claims Approved claims that the newest successful run left out, because they can not be posted yet.
+# HELP ledgerport_export_held_claims Approved claims that the newest successful run left out, because they cannot be posted yet.
 # TYPE ledgerport_export_held_claims gauge
 ledgerport_export_held_claims{export="monthly",namespace="acme"} 7
 # HELP ledgerport_export_last_run_failed 1 where the newest run has failed or is incomplete, else 0.
@@ -261,7 +261,7 @@ func scheduled(expression string, created time.Time) *v1alpha1.AccountingExport 
 	return export
 }
 
-// overdueAt gives the gauge of an export at a time; -1 where there is none.
+// overdueAt returns the gauge of an export at a time; -1 where there is none.
 func overdueAt(t *testing.T, export *v1alpha1.AccountingExport, now time.Time) time.Duration {
 	t.Helper()
 	told := time.Duration(-1)

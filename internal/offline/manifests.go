@@ -39,7 +39,7 @@ type Finding struct {
 	// File and Line where it is; Line is 0 where it is not known.
 	File string
 	Line int
-	// Resource as KIND NAMESPACE/NAME; empty where a file can not be read.
+	// Resource as KIND NAMESPACE/NAME; empty where a file cannot be read.
 	Resource string
 	// Problem names the field, and what is wrong with it.
 	Problem string
@@ -72,7 +72,7 @@ func (m *manifest) name() string {
 
 var pathStep = regexp.MustCompile(`\[([^\]]*)\]|[^.\[\]]+`)
 
-// lineOf gives the line of a field such as spec.rules[2].account, or of what is nearest above it.
+// lineOf returns the line of a field such as spec.rules[2].account, or of what is nearest above it.
 func (m *manifest) lineOf(field string) int {
 	node, line := m.node, m.line
 	for _, step := range pathStep.FindAllString(field, -1) {
@@ -223,7 +223,7 @@ func malformed(file string, d document, err error) *Finding {
 	return &Finding{File: file, Line: d.line + line - 1, Problem: "is not YAML: " + yamlProblem(err)}
 }
 
-// yamlProblem gives the error without the line, which is that within the document.
+// yamlProblem returns the error without the line, which is that within the document.
 func yamlProblem(err error) string {
 	if found := yamlProblemText.FindStringSubmatch(err.Error()); found != nil {
 		return found[1]

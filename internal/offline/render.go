@@ -45,7 +45,7 @@ type Rendering struct {
 // secretName is that of a Secret that exists in memory alone.
 const secretName = "ledgerport-render"
 
-// Render writes what the next run of each export would deliver, and reserves nothing. It gives the outcomes by
+// Render writes what the next run of each export would deliver, and reserves nothing. It returns the outcomes by
 // NAMESPACE/NAME. The resources must be valid.
 func (v *Validation) Render(ctx context.Context, r Rendering) (map[string]pipeline.Outcome, error) {
 	output, err := filepath.Abs(r.Output)

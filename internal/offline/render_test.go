@@ -41,7 +41,7 @@ func must(t *testing.T, err error) {
 // approved is when the last claim of a test's database was approved, and the cutoff of its runs.
 var approved = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 
-// databaseOf gives the URL of a database with claims of organisations, by the currencies of their books, and the schema of Ledgerport.
+// databaseOf returns the URL of a database with claims of organisations, by the currencies of their books, and the schema of Ledgerport.
 func databaseOf(t *testing.T, currencies map[string]string) string {
 	t.Helper()
 	url := testdb.New(t)
@@ -63,7 +63,7 @@ func databaseOf(t *testing.T, currencies map[string]string) string {
 	return url
 }
 
-// sample gives the exports of an exporter's sample, and the currencies of their organisations.
+// sample returns the exports of an exporter's sample, and the currencies of their organisations.
 func sample(t *testing.T, exporter string) (valid *offline.Validation, exports []*v1alpha1.AccountingExport, currencies map[string]string) {
 	t.Helper()
 	directory := filepath.Join("..", "..", "config", "samples")
@@ -146,7 +146,7 @@ func loopback(t *testing.T) *outbound.Policy {
 	return policy
 }
 
-// filesBelow gives what files hold, by their path. Manifests are left out: they say of which type the run is.
+// filesBelow returns what files hold, by their path. Manifests are left out: they say of which type the run is.
 func filesBelow(t *testing.T, root string) map[string]string {
 	t.Helper()
 	files := map[string]string{}

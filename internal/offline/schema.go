@@ -29,7 +29,7 @@ type schema struct {
 	rules      *cel.Validator
 }
 
-// schemas gives the schemas of the kinds that are installed, by kind. Their rules are compiled once.
+// schemas returns the schemas of the kinds that are installed, by kind. Their rules are compiled once.
 var schemas = sync.OnceValues(func() (map[string]*schema, error) {
 	byKind := map[string]*schema{}
 	files, err := fs.Glob(crd.Bases, "bases/*.yaml")

@@ -37,7 +37,7 @@ type Validation struct {
 	Sources []*v1alpha1.ClaimSource
 }
 
-// Source gives the source of a name, as NAME or NAMESPACE/NAME; without one it gives the only one.
+// Source returns the source of a name, as NAME or NAMESPACE/NAME; without one it gives the only one.
 func (v *Validation) Source(name string) (*v1alpha1.ClaimSource, error) {
 	var found []*v1alpha1.ClaimSource
 	for _, source := range v.Sources {
@@ -90,7 +90,7 @@ func Validate(ctx context.Context, registry *exporters.Registry, paths []string,
 	return v.Validation, nil
 }
 
-// newObject gives an empty object of a kind of this API, or of another that says whom an access rule admits.
+// newObject returns an empty object of a kind of this API, or of another that says whom an access rule admits.
 func newObject(kind string) client.Object {
 	switch kind {
 	case "AccountingExport":
@@ -186,7 +186,7 @@ func (v *validator) checkExport(ctx context.Context, export *v1alpha1.Accounting
 	}
 }
 
-// known leaves out what can not be known: whether a namespace that is not among the files has the labels of a rule.
+// known leaves out what cannot be known: whether a namespace that is not among the files has the labels of a rule.
 func (v *validator) known(ctx context.Context, export *v1alpha1.AccountingExport, err error) error {
 	var failed *failure.Error
 	if v.Objects.Get(ctx, types.NamespacedName{Name: export.Namespace}, &corev1.Namespace{}) != nil && !errors.As(err, &failed) {

@@ -36,7 +36,7 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("the host %s is refused: %s", e.Host, e.Why)
 }
 
-// Refusal gives the failure to report where an error comes from a host that is refused, else nil.
+// Refusal returns the failure to report where an error comes from a host that is refused, else nil.
 func Refusal(err error) *failure.Error {
 	var refused *RefusedError
 	if !errors.As(err, &refused) {
@@ -84,7 +84,7 @@ type Dialer struct {
 	reached sync.Map // addresses, as text
 }
 
-// Dialer gives a new Dialer.
+// Dialer returns a new Dialer.
 func (p *Policy) Dialer() *Dialer { return &Dialer{policy: p} }
 
 // DialContext connects over TCP, if the policy allows host and address.
@@ -98,7 +98,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 }
 
 // HTTPClient makes a client whose every connection is allowed by the policy. It uses no proxy: a proxy would connect where the
-// policy can not look. It follows no redirect, which is an answer like any other: what a request holds, a secret or a claim, is
+// policy cannot look. It follows no redirect, which is an answer like any other: what a request holds, a secret or a claim, is
 // for the server that it was sent to. Its connections are the caller's to close.
 func (p *Policy) HTTPClient() *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()

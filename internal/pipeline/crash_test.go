@@ -122,7 +122,7 @@ func (s *stage) sql(do func(context.Context, *pgx.Conn) error) {
 	s.must(do(s.Context(), conn))
 }
 
-// text gives the one text that a query selects.
+// text returns the one text that a query selects.
 func (s *stage) text(query string, args ...any) (text string) {
 	s.Helper()
 	s.sql(func(ctx context.Context, conn *pgx.Conn) error { return conn.QueryRow(ctx, query, args...).Scan(&text) })

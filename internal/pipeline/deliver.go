@@ -264,7 +264,7 @@ func (a *attempt) deliverReceipt(ctx context.Context) error {
 }
 
 // withdraw removes what a destination has of an artifact that is not whole, the manifest first, or records the delivery of
-// one that is. Of what is not there that is removed which an attempt that was stopped has hidden beside it, so that it can not
+// one that is. Of what is not there that is removed which an attempt that was stopped has hidden beside it, so that it cannot
 // put it there any more. A file that the destination does not let be removed stays, without the manifest.
 func (a *attempt) withdraw(ctx context.Context) error {
 	if len(a.run.Files) == 0 {

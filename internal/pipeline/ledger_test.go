@@ -37,7 +37,7 @@ func newCluster(s *stage, uid string) *cluster {
 	s.Helper()
 	objects, is := resources(s.database).(client.Client)
 	if !is {
-		s.Fatal("the objects can not be written")
+		s.Fatal("the objects cannot be written")
 	}
 	c := &cluster{stage: s, uid: uid, objects: objects}
 	var source v1alpha1.ClaimSource

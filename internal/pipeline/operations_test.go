@@ -15,7 +15,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/pipeline"
 )
 
-// statements gives the SQL in docs/operations.md that has some words in it.
+// statements returns the SQL in docs/operations.md that has some words in it.
 func statements(t *testing.T, words string) string {
 	t.Helper()
 	page, err := os.ReadFile("../../docs/operations.md")
@@ -31,7 +31,7 @@ func statements(t *testing.T, words string) string {
 	return ""
 }
 
-// byHand executes statements as a person would, and gives the rows of each.
+// byHand executes statements as a person would, and returns the rows of each.
 func (s *stage) byHand(sql string) (results []*pgconn.Result) {
 	s.Helper()
 	s.sql(func(ctx context.Context, conn *pgx.Conn) (err error) {

@@ -104,7 +104,7 @@ func (f *figures) note(position int64, voucher *ledger.Voucher, lines int64) err
 	return f.encoder.Encode(noted)
 }
 
-// reader gives what was noted, in order, and then io.EOF.
+// reader returns what was noted, in order, and then io.EOF.
 func (f *figures) reader() (next func() (claims.PostedVoucher, error), err error) {
 	decoder := json.NewDecoder(f.content.reader())
 	return func() (voucher claims.PostedVoucher, err error) {
@@ -192,7 +192,7 @@ func (p *posting) sendAll(ctx context.Context) error {
 	}
 }
 
-// window gives the next vouchers in one of the states, with their requests where those were rendered.
+// window returns the next vouchers in one of the states, with their requests where those were rendered.
 func (p *posting) window(ctx context.Context, after int64, states ...claims.VoucherState) ([]sent, error) {
 	vouchers, err := p.database.PostedVouchers(ctx, p.run.ID, after, postingWindow, states...)
 	if err != nil {
@@ -236,7 +236,7 @@ func (p *posting) sendWindow(ctx context.Context, window []sent) error {
 	return nil
 }
 
-// lookUp asks for vouchers whose outcome is unknown, records what the system has, and gives those that it does not have.
+// lookUp asks for vouchers whose outcome is unknown, records what the system has, and returns those that it does not have.
 func (p *posting) lookUp(ctx context.Context, vouchers []sent) (missing []sent, err error) {
 	if len(vouchers) == 0 {
 		return nil, nil
@@ -310,7 +310,7 @@ func (p *posting) markSent(ctx context.Context, group []sent) error {
 	}))
 }
 
-// record puts answers on record, and gives the vouchers of which the system has nothing: they wait again, or are as they were
+// record puts answers on record, and returns the vouchers of which the system has nothing: they wait again, or are as they were
 // before they were sent this time, where the system may be at work on that. A rejection is no answer while the system may be at work on an earlier
 // request with the voucher: it may accept that one.
 func (p *posting) record(ctx context.Context, vouchers []sent, answers []exporters.Answer) (rest []sent, err error) {
@@ -389,7 +389,7 @@ type lines struct {
 
 func newLines(content io.Reader) *lines { return &lines{content: bufio.NewReader(content)} }
 
-// at gives a line by its number, from 1. Numbers must rise.
+// at returns a line by its number, from 1. Numbers must rise.
 func (l *lines) at(number int64) (line []byte, err error) {
 	for l.read < number {
 		if line, err = l.content.ReadBytes('\n'); err != nil {

@@ -59,7 +59,7 @@ func (a *attempt) reopen(ctx context.Context) (*posting, error) {
 }
 
 // lookUpAll finds out about every voucher whose outcome is unknown, for a run that is to be released. One that is not there
-// is only given back when the system can not be at work on it any more.
+// is only given back when the system cannot be at work on it any more.
 func (a *attempt) lookUpAll(ctx context.Context) error {
 	p, err := a.reopen(ctx)
 	if err != nil {
@@ -88,7 +88,7 @@ func (p *posting) settled(ctx context.Context) error {
 	}
 }
 
-// pending says until when the system may be at work on a voucher of unknown outcome; nil where it can not be any more.
+// pending says until when the system may be at work on a voucher of unknown outcome; nil where it cannot be any more.
 func (p *posting) pending(voucher *sent) error {
 	if voucher.State != claims.VoucherSent || voucher.SentAgo >= p.terms.Settling {
 		return nil

@@ -141,7 +141,7 @@ func (o *office) attempt(task pipeline.Task) (outcome pipeline.Outcome, err erro
 	return outcome, err, ended
 }
 
-// documents gives what the system has of each voucher: how many lines on the offset account, and the sum of all lines.
+// documents returns what the system has of each voucher: how many lines on the offset account, and the sum of all lines.
 func (o *office) documents() map[string][2]string {
 	counts, sums := map[string]int{}, map[string]*apd.Decimal{}
 	for _, entry := range append(o.server.Posted(), o.server.Waiting()...) {
@@ -160,7 +160,7 @@ func (o *office) documents() map[string][2]string {
 	return documents
 }
 
-// exported gives the vouchers of a run whose claims are exported.
+// exported returns the vouchers of a run whose claims are exported.
 func (o *office) exported(runID string) []string {
 	list := o.text(`SELECT coalesce(string_agg('E/' || fiscal_year || '/' || voucher_number, ' ' ORDER BY position), '') FROM ledgerport.exported_claims WHERE run_id = $1`, runID)
 	return strings.Fields(list)
@@ -287,7 +287,7 @@ func (o *office) killUntilItEnds(task pipeline.Task, chance *rand.Rand, post boo
 				requests = 8 // look up, post
 			}
 			k := &killer{at: 1 + chance.IntN(requests), manner: manner(chance.IntN(allManners)), inFlight: &inFlight}
-			if post && k.manner == underway { // what arrives after the posting can not be told apart any more
+			if post && k.manner == underway { // what arrives after the posting cannot be told apart any more
 				k.manner = after
 			}
 			o.line = k.line

@@ -105,7 +105,7 @@ func (a *attempt) findExport(ctx context.Context) (err error) {
 	return nil
 }
 
-// source gives the source of the run, if it admits the export's namespace to an organisation.
+// source returns the source of the run, if it admits the export's namespace to an organisation.
 func (a *attempt) source(ctx context.Context, organizationID string) (*v1alpha1.ClaimSource, error) {
 	source, err := a.Resolver.Source(ctx, a.export, organizationID)
 	if a.moved && err != nil && failure.From(err).Reason == v1alpha1.ReasonSourceNotFound {
@@ -290,7 +290,7 @@ func (a *attempt) resume(ctx context.Context) error {
 	return a.takeOver(ctx)
 }
 
-// takeOver raises the attempt, so that whoever held the run before can not change anything any more.
+// takeOver raises the attempt, so that whoever held the run before cannot change anything any more.
 func (a *attempt) takeOver(ctx context.Context) (err error) {
 	err = a.Failpoints.Around(failpoint.Attempt, func() (err error) {
 		a.run, err = a.database.TakeOver(ctx, a.run.ID, a.Holder, a.Cluster, a.task.Deadline)

@@ -95,7 +95,7 @@ type limited struct {
 	left int64
 }
 
-// Next gives the next claim, or io.EOF.
+// Next returns the next claim, or io.EOF.
 func (l *limited) Next(ctx context.Context) (*ledger.Claim, error) {
 	if l.left == 0 {
 		return nil, io.EOF

@@ -126,7 +126,7 @@ func (a *attempt) describePosting(ctx context.Context, m *Manifest, totals *clai
 		m.Files = append(m.Files, manifestFile(file))
 	}
 	if err := m.sum(totals, a.run.Series); err != nil {
-		return failure.Stalled(v1alpha1.ReasonInternal, err, "the sums of run %s can not be read", a.task.Name)
+		return failure.Stalled(v1alpha1.ReasonInternal, err, "the sums of run %s cannot be read", a.task.Name)
 	}
 	m.HeldTotal += totals.Rejected
 	return a.everyVoucher(ctx, func(v *claims.PostedVoucher) error {
@@ -181,7 +181,7 @@ func firstAndLast(ranges []voucherRange) (first, last string) {
 	return id(ranges[0], ranges[0].First), id(ranges[len(ranges)-1], ranges[len(ranges)-1].Last)
 }
 
-// encode gives the manifest's bytes.
+// encode returns the manifest's bytes.
 func (m *Manifest) encode() ([]byte, error) {
 	content, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {

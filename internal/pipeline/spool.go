@@ -111,7 +111,7 @@ type spoolFile struct {
 // Create implements exporters.Sink.
 func (s *spool) Create(_ context.Context, name, mediaType string) (io.WriteCloser, error) {
 	if name == "" || name == manifestName || strings.ContainsAny(name, "/\\\x00") || strings.HasPrefix(name, ".") {
-		return nil, fmt.Errorf("%q can not be the name of a file of an artifact", name)
+		return nil, fmt.Errorf("%q cannot be the name of a file of an artifact", name)
 	}
 	if slices.ContainsFunc(s.files, func(f *spoolFile) bool { return f.Name == name }) {
 		return nil, fmt.Errorf("the artifact has a file %q already", name)
@@ -211,7 +211,7 @@ func (c *content) complete() error {
 	return spoolFailure(err)
 }
 
-// reader gives content that is complete, from its beginning.
+// reader returns content that is complete, from its beginning.
 func (c *content) reader() io.Reader {
 	return s2.NewReader(io.NewSectionReader(c.file, 0, math.MaxInt64), s2.ReaderMaxBlockSize(blockSize))
 }
@@ -245,5 +245,5 @@ func spoolFailure(err error) error {
 			"the operator's spool directory is full; give its volume more room")
 	}
 	return failure.Transient(v1alpha1.ReasonExporterFailed, err,
-		"the operator's spool directory can not be written; see --spool-directory")
+		"the operator's spool directory cannot be written; see --spool-directory")
 }

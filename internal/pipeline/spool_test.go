@@ -206,7 +206,7 @@ func TestSpool_TakesNoMoreThanItsShare(t *testing.T) {
 	}
 	first.discard()
 	if _, err := fill(second); !failure.From(err).Stalled {
-		t.Errorf("what was given back can not be taken: %v", err)
+		t.Errorf("what was given back cannot be taken: %v", err)
 	}
 	second.discard()
 	if len(space.used) != 0 {

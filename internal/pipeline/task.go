@@ -38,7 +38,7 @@ type Task struct {
 	// be blamed on this run and no other.
 	Alone bool
 	// Release gives the claims of the run back instead of going on with it. A run whose artifact is already at the
-	// destination can not be released: it is completed, and the outcome says so.
+	// destination cannot be released: it is completed, and the outcome says so.
 	Release bool
 	// RemoveArtifact removes the artifact of a run that is committed, and does nothing else.
 	RemoveArtifact bool

@@ -11,7 +11,7 @@ import (
 )
 
 // Admits says whether a ClaimSource lets a namespace export an organisation. A source's own namespace always may.
-// A selector that can not be read admits nobody.
+// A selector that cannot be read admits nobody.
 func Admits(source *v1alpha1.ClaimSource, namespace *corev1.Namespace, organizationID string) bool {
 	if source.Namespace == namespace.Name {
 		return true
@@ -22,7 +22,7 @@ func Admits(source *v1alpha1.ClaimSource, namespace *corev1.Namespace, organizat
 }
 
 // AdmitsDelivery says whether an ExportDestination lets a namespace deliver to it. A destination's own namespace always
-// may. A selector that can not be read admits nobody.
+// may. A selector that cannot be read admits nobody.
 func AdmitsDelivery(destination *v1alpha1.ExportDestination, namespace *corev1.Namespace) bool {
 	if destination.Namespace == namespace.Name {
 		return true

@@ -36,7 +36,7 @@ func TestAccess(t *testing.T) {
 		{"listed organisation", []v1alpha1.AccessRule{byList}, "acme", map[string]string{"tenant": "true"}, "org-2", true},
 		{"organisation that is not listed", []v1alpha1.AccessRule{byList}, "acme", map[string]string{"tenant": "true"}, "org-3", false},
 		{"any rule admits", []v1alpha1.AccessRule{byLabel, byList}, "acme", map[string]string{"tenant": "true"}, "org-2", true},
-		{"a selector that can not be read admits nobody", []v1alpha1.AccessRule{broken}, "acme", nil, "org-1", false},
+		{"a selector that cannot be read admits nobody", []v1alpha1.AccessRule{broken}, "acme", nil, "org-1", false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -69,7 +69,7 @@ func TestAccessToADestination(t *testing.T) {
 		{"selector matches", []v1alpha1.DestinationAccessRule{tenants}, "acme", map[string]string{"tenant": "true"}, true},
 		{"selector does not match", []v1alpha1.DestinationAccessRule{tenants}, "acme", nil, false},
 		{"an empty selector admits everybody", []v1alpha1.DestinationAccessRule{{}}, "acme", nil, true},
-		{"a selector that can not be read admits nobody", []v1alpha1.DestinationAccessRule{broken}, "acme", nil, false},
+		{"a selector that cannot be read admits nobody", []v1alpha1.DestinationAccessRule{broken}, "acme", nil, false},
 		{"any rule admits", []v1alpha1.DestinationAccessRule{broken, tenants}, "acme", map[string]string{"tenant": "true"}, true},
 	}
 	for _, test := range tests {

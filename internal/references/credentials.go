@@ -10,7 +10,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
-// Credentials gives the accounting system's own credentials, with every key that the exporter needs. They are empty where
+// Credentials returns the accounting system's own credentials, with every key that the exporter needs. They are empty where
 // the export names none and the exporter needs none.
 func (r *Resolver) Credentials(ctx context.Context, export *v1alpha1.AccountingExport) (credentials.Credentials, error) {
 	keys := r.credentialKeys(export.Spec.Exporter)
@@ -41,7 +41,7 @@ func (r *Resolver) credentialKeys(spec v1alpha1.ExporterSpec) []string {
 	return needy.CredentialKeys(Options(spec))
 }
 
-// SourceCredentials gives the connection URL of a ClaimSource.
+// SourceCredentials returns the connection URL of a ClaimSource.
 func (r *Resolver) SourceCredentials(ctx context.Context, source *v1alpha1.ClaimSource) (credentials.Credentials, error) {
 	ref := credentials.Reference{Kind: "ClaimSource", Namespace: source.Namespace, Name: source.Name, Keys: []string{urlKey(source)}}
 	if external := source.Spec.Postgres.ConnectionExternalSecretRef; external != nil {
@@ -63,7 +63,7 @@ func urlKey(source *v1alpha1.ClaimSource) string {
 	return ""
 }
 
-// DestinationCredentials gives what an ExportDestination logs in with. They are empty where it needs none: for a directory,
+// DestinationCredentials returns what an ExportDestination logs in with. They are empty where it needs none: for a directory,
 // and for a bucket that the operator lends its own identity to.
 func (r *Resolver) DestinationCredentials(ctx context.Context, destination *v1alpha1.ExportDestination) (credentials.Credentials, error) {
 	ref := DestinationReference(destination)

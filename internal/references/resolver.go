@@ -46,14 +46,14 @@ type Resolver struct {
 	validated validations
 }
 
-// Export gives the AccountingExport of a run.
+// Export returns the AccountingExport of a run.
 func (r *Resolver) Export(ctx context.Context, namespace, name string) (*v1alpha1.AccountingExport, error) {
 	var export v1alpha1.AccountingExport
 	key := types.NamespacedName{Namespace: namespace, Name: name}
 	return &export, r.get(ctx, key, &export, &export.Undecoded, "AccountingExport", "spec.exportRef of the run", "", v1alpha1.ReasonExportNotFound)
 }
 
-// Source gives the ClaimSource, if it admits the export's namespace to an organisation: that of the export, or that of a
+// Source returns the ClaimSource, if it admits the export's namespace to an organisation: that of the export, or that of a
 // run on record. One that does not comes with the failure, for who gives back what it admitted before.
 func (r *Resolver) Source(ctx context.Context, export *v1alpha1.AccountingExport, organizationID string) (*v1alpha1.ClaimSource, error) {
 	key := SourceKey(export)
@@ -83,14 +83,14 @@ func Namespace(ctx context.Context, objects client.Reader, name string) (*corev1
 	return &namespace, objects.Get(ctx, types.NamespacedName{Name: name}, &namespace, client.DisableReadYourWritesConsistency)
 }
 
-// Chart gives the ChartOfAccounts.
+// Chart returns the ChartOfAccounts.
 func (r *Resolver) Chart(ctx context.Context, export *v1alpha1.AccountingExport) (*v1alpha1.ChartOfAccounts, error) {
 	var chart v1alpha1.ChartOfAccounts
 	key := types.NamespacedName{Namespace: export.Namespace, Name: export.Spec.ChartOfAccountsRef.Name}
 	return &chart, r.get(ctx, key, &chart, &chart.Undecoded, "ChartOfAccounts", "spec.chartOfAccountsRef", v1alpha1.ConditionMappingReady, v1alpha1.ReasonChartNotFound)
 }
 
-// Destination gives the ExportDestination, if it admits the export's namespace. One that does not comes with the failure, for
+// Destination returns the ExportDestination, if it admits the export's namespace. One that does not comes with the failure, for
 // who withdraws what it admitted before.
 func (r *Resolver) Destination(ctx context.Context, export *v1alpha1.AccountingExport) (*v1alpha1.ExportDestination, error) {
 	key := DestinationKey(export)
@@ -116,7 +116,7 @@ func (r *Resolver) Destination(ctx context.Context, export *v1alpha1.AccountingE
 	return &destination, nil
 }
 
-// Exporter gives the exporter, if it accepts its options.
+// Exporter returns the exporter, if it accepts its options.
 func (r *Resolver) Exporter(spec v1alpha1.ExporterSpec) (exporters.Exporter, error) {
 	exporter, known := r.Exporters.Get(spec.Type)
 	if !known {
@@ -159,12 +159,12 @@ func Mapper(chart *v1alpha1.ChartOfAccountsSpec, policy ledger.VoucherPolicy) (*
 	mapper, err := ledger.NewMapper(chart, policy)
 	if err != nil {
 		return nil, failure.On(v1alpha1.ConditionMappingReady,
-			failure.Stalled(v1alpha1.ReasonInvalidChart, err, "the chart of accounts can not be used: %s", listing(err)))
+			failure.Stalled(v1alpha1.ReasonInvalidChart, err, "the chart of accounts cannot be used: %s", listing(err)))
 	}
 	return mapper, nil
 }
 
-// Timing gives the time zone of an export and its schedule, nil where it runs on request only.
+// Timing returns the time zone of an export and its schedule, nil where it runs on request only.
 func Timing(export *v1alpha1.AccountingExport) (*time.Location, *schedule.Schedule, error) {
 	location, err := schedule.LoadZone(export.Spec.TimeZone)
 	if err != nil {

@@ -33,7 +33,7 @@ func destinationType(spec *v1alpha1.ExportDestinationSpec) string {
 	return "sftp"
 }
 
-// RefuseDestination gives a failure if the administrator does not allow destinations of this type.
+// RefuseDestination returns a failure if the administrator does not allow destinations of this type.
 func (r *Restrictions) RefuseDestination(destination *v1alpha1.ExportDestination) error {
 	kind := destinationType(&destination.Spec)
 	if len(r.DestinationTypes) == 0 || slices.Contains(r.DestinationTypes, kind) {
@@ -43,7 +43,7 @@ func (r *Restrictions) RefuseDestination(destination *v1alpha1.ExportDestination
 		"destinations of type %s are not among the operator's --allowed-destination-types, which are %q", kind, r.DestinationTypes))
 }
 
-// refuseExporter gives a failure if the administrator does not allow an exporter.
+// refuseExporter returns a failure if the administrator does not allow an exporter.
 func (r *Restrictions) refuseExporter(kind string) error {
 	if len(r.Exporters) == 0 || slices.Contains(r.Exporters, kind) {
 		return nil
@@ -52,7 +52,7 @@ func (r *Restrictions) refuseExporter(kind string) error {
 		"the exporter %s is not among the operator's --allowed-exporters, which are %q", kind, r.Exporters))
 }
 
-// refuseNamespace gives a failure if the administrator does not allow an export to refer to another namespace than its own.
+// refuseNamespace returns a failure if the administrator does not allow an export to refer to another namespace than its own.
 func (r *Restrictions) refuseNamespace(kind string, key types.NamespacedName, export *v1alpha1.AccountingExport, condition string) error {
 	if !r.OwnNamespaceOnly || key.Namespace == export.Namespace {
 		return nil

@@ -25,7 +25,7 @@ type validations struct {
 	known *lru.Cache
 }
 
-// validate gives what is wrong with the options of an exporter, nil if nothing is.
+// validate returns what is wrong with the options of an exporter, nil if nothing is.
 func (v *validations) validate(exporter exporters.Exporter, options []byte) *failure.Error {
 	v.once.Do(func() { v.known = lru.New(validatedAtMost) })
 	key := sha256.Sum256(append(append([]byte(exporter.Type()), 0), options...))

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Delay gives an export's own share of a jitter: at least 0, less than the jitter, and always the same for the same
+// Delay returns an export's own share of a jitter: at least 0, less than the jitter, and always the same for the same
 // namespace and name. The shares of many exports lie evenly.
 func Delay(namespace, name string, jitter time.Duration) time.Duration {
 	if jitter <= 0 {

@@ -113,7 +113,7 @@ func isZone(name string) bool {
 	return true
 }
 
-// Next gives the first slot after an instant, or the zero time where the expression has none (31 February).
+// Next returns the first slot after an instant, or the zero time where the expression has none (31 February).
 func (s *Schedule) Next(after time.Time) time.Time {
 	for wall := s.cron.Next(wallClock(after.In(s.location))); !wall.IsZero(); wall = s.cron.Next(wall) {
 		if slot := s.instant(wall); slot.After(after) {
@@ -123,7 +123,7 @@ func (s *Schedule) Next(after time.Time) time.Time {
 	return time.Time{}
 }
 
-// Latest gives the newest slot after one instant and not after another, or the zero time where there is none. It takes
+// Latest returns the newest slot after one instant and not after another, or the zero time where there is none. It takes
 // the same time however many slots lie between.
 func (s *Schedule) Latest(after, until time.Time) time.Time {
 	from := s.newestWallClock(until).Add(time.Second)
@@ -146,7 +146,7 @@ const (
 	intervalPeriod = 400 * 24 * time.Hour
 )
 
-// ShortestInterval gives the shortest time between two slots after an instant that follow each other, as far as can be seen, or
+// ShortestInterval returns the shortest time between two slots after an instant that follow each other, as far as can be seen, or
 // 0 if there are none. It stops as soon as one is shorter than enough.
 func (s *Schedule) ShortestInterval(after time.Time, enough time.Duration) (shortest time.Duration) {
 	last := s.Next(after)
@@ -182,12 +182,12 @@ func (s *Schedule) newestWallClock(at time.Time) time.Time {
 	return newest
 }
 
-// wallClock gives what the clock shows, as if in UTC: a time line without gaps, on which cron expressions are simple.
+// wallClock returns what the clock shows, as if in UTC: a time line without gaps, on which cron expressions are simple.
 func wallClock(t time.Time) time.Time {
 	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), 0, time.UTC)
 }
 
-// instant gives the first instant at which the clock shows at least the wall-clock time.
+// instant returns the first instant at which the clock shows at least the wall-clock time.
 func (s *Schedule) instant(wall time.Time) time.Time {
 	t := time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), wall.Second(), 0, s.location)
 	start, end := t.ZoneBounds()

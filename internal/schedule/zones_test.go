@@ -35,7 +35,7 @@ func TestSlotsEqualAWalkOverEveryMinuteAroundEveryChange(t *testing.T) {
 		}
 	}
 	if changed < 250 {
-		t.Errorf("only %d of %d zones changed an offset, which can not be", changed, len(zones))
+		t.Errorf("only %d of %d zones changed an offset, which cannot be", changed, len(zones))
 	}
 }
 

@@ -43,7 +43,7 @@ var (
 	Texts = cel.MapType(cel.StringType, cel.StringType)
 )
 
-// Variables gives the values of variables by their whole name, such as line.category. Values are ref.Val: types.String,
+// Variables returns the values of variables by their whole name, such as line.category. Values are ref.Val: types.String,
 // types.Int, types.Bool, types.Timestamp or what NewTexts gives.
 type Variables interface {
 	Variable(name string) (ref.Val, bool)
@@ -105,7 +105,7 @@ func (s *Scope) Compile(source string, results ...*cel.Type) (*Program, error) {
 	p := &Program{ast: checked.NativeRep(), result: checked.OutputType(), variable: soleVariable(checked.NativeRep())}
 	cost, err := s.env.EstimateCost(checked, sizes{})
 	if err != nil {
-		return nil, fmt.Errorf("the cost of the expression can not be estimated: %w", err)
+		return nil, fmt.Errorf("the cost of the expression cannot be estimated: %w", err)
 	}
 	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
 	if p.metered = cost.Max > CostLimit || loops(p.ast); p.metered {
@@ -158,7 +158,7 @@ func (texted) CallCost(_, _ string, _ []ref.Val, result ref.Val) *uint64 {
 	return &cost
 }
 
-// soleVariable gives the name of the variable that is the whole expression.
+// soleVariable returns the name of the variable that is the whole expression.
 func soleVariable(ast *celast.AST) string {
 	reference, ok := ast.ReferenceMap()[ast.Expr().ID()]
 	if !ok || reference.Value != nil || len(reference.OverloadIDs) > 0 {
@@ -183,7 +183,7 @@ func (sizes) EstimateCallCost(string, string, *checker.AstNode, []checker.AstNod
 	return nil
 }
 
-// Variable gives the name of the variable that is the whole expression, or nothing.
+// Variable returns the name of the variable that is the whole expression, or nothing.
 func (p *Program) Variable() string { return p.variable }
 
 // Result is the type that the expression gives.

@@ -39,7 +39,7 @@ func promtool(t *testing.T, tests []byte) {
 	}
 }
 
-// rules gives the groups of the PrometheusRule as a file of Prometheus.
+// rules returns the groups of the PrometheusRule as a file of Prometheus.
 func rules(t *testing.T) []byte {
 	t.Helper()
 	text, err := os.ReadFile("../../config/prometheus/rules.yaml")

@@ -86,7 +86,7 @@ func (p *period) test(t *testing.T) map[string]any {
 	return map[string]any{"name": p.name, "interval": step.String(), "input_series": series, "promql_expr_test": looks}
 }
 
-// told gives the metrics of the export at a time.
+// told returns the metrics of the export at a time.
 func (p *period) told(t *testing.T, now time.Time) map[string]float64 {
 	t.Helper()
 	export := v1alpha1.AccountingExport{ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "scheduled", CreationTimestamp: metav1.NewTime(p.from.AddDate(0, -3, 0))}}
@@ -104,7 +104,7 @@ func (p *period) told(t *testing.T, now time.Time) map[string]float64 {
 	return values
 }
 
-// succeeded gives when the newest run began that has succeeded at a time.
+// succeeded returns when the newest run began that has succeeded at a time.
 func (p *period) succeeded(t *testing.T, created, now time.Time) time.Time {
 	t.Helper()
 	slots, err := schedule.Parse(p.schedule, time.UTC)

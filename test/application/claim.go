@@ -33,7 +33,7 @@ type Line struct {
 	Dimensions  map[string]string
 }
 
-// InsertClaim puts one claim into the database and gives its id.
+// InsertClaim puts one claim into the database and returns its id.
 func InsertClaim(ctx context.Context, conn *pgx.Conn, claim Claim) (id string, err error) {
 	approved := claim.ApprovedAt
 	if approved.IsZero() {

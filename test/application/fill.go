@@ -195,7 +195,7 @@ func included(gross, rate int64) int64 {
 	return (2*gross*rate + 100 + rate) / (2 * (100 + rate))
 }
 
-// decimal gives minor units as an exact numeric.
+// decimal returns minor units as an exact numeric.
 func decimal(minor int64, exponent int32) pgtype.Numeric {
 	var n pgtype.Numeric
 	_ = n.ScanInt64(pgtype.Int8{Int64: minor, Valid: true}) // a number is always taken
@@ -203,7 +203,7 @@ func decimal(minor int64, exponent int32) pgtype.Numeric {
 	return n
 }
 
-// IBAN gives a German IBAN with right check digits for an employee, at a bank that does not exist.
+// IBAN returns a German IBAN with right check digits for an employee, at a bank that does not exist.
 func IBAN(employee int) string {
 	account := fmt.Sprintf("99999999%010d", employee)
 	remainder := 0

@@ -85,7 +85,7 @@ func (s *Server) execute(method, target string, body json.RawMessage) response {
 	return refusal(http.StatusNotFound, "BadRequest_ResourceNotFound", "Resource not found for the segment")
 }
 
-// filter gives the value that a field must have; the server knows no other filter.
+// filter returns the value that a field must have; the server knows no other filter.
 func filter(parameters url.Values, field string) (string, bool) {
 	match := equals.FindStringSubmatch(parameters.Get("$filter"))
 	if len(match) != 3 || match[1] != field {

@@ -118,14 +118,14 @@ func (s *Server) Requests() int {
 	return s.requests
 }
 
-// Posted gives the general ledger.
+// Posted returns the general ledger.
 func (s *Server) Posted() []Entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]Entry(nil), s.entries...)
 }
 
-// Waiting gives the lines in journals, by journal and line number.
+// Waiting returns the lines in journals, by journal and line number.
 func (s *Server) Waiting() []Entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -138,7 +138,7 @@ func (s *Server) Waiting() []Entry {
 	return waiting
 }
 
-// Journals gives the codes of the journals.
+// Journals returns the codes of the journals.
 func (s *Server) Journals() (codes []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -90,7 +90,7 @@ func (w *world) torment(ctx context.Context, kills int, duration time.Duration) 
 	return count, ctx.Err()
 }
 
-// reach lets the operator that comes to a point first do what is said, and gives its process id: 0 where none came in time.
+// reach lets the operator that comes to a point first do what is said, and returns its process id: 0 where none came in time.
 func (w *world) reach(ctx context.Context, point failpoint.Point, action string, within time.Duration) (pid int) {
 	if err := w.arm(point, action); err != nil {
 		return 0
@@ -121,7 +121,7 @@ func (w *world) arm(point failpoint.Point, action string) error {
 	return os.WriteFile(filepath.Join(w.failpoints, string(point)), []byte(action), 0o600)
 }
 
-// await gives the process that came to an armed point: 0 where none did in time.
+// await returns the process that came to an armed point: 0 where none did in time.
 func (w *world) await(ctx context.Context, point failpoint.Point, within time.Duration) (pid int) {
 	armed := filepath.Join(w.failpoints, string(point))
 	patience, cancel := context.WithTimeout(ctx, within)
@@ -138,7 +138,7 @@ func (w *world) await(ctx context.Context, point failpoint.Point, within time.Du
 	return w.taken(armed) // at the last moment
 }
 
-// taken gives the process that took what was armed.
+// taken returns the process that took what was armed.
 func (w *world) taken(armed string) int {
 	found, _ := filepath.Glob(armed + ".*") // the pattern is well formed
 	for _, path := range found {

@@ -118,7 +118,7 @@ func (w *world) approveFive(t *testing.T, of tenant) {
 	}
 }
 
-// settleSoundly waits for rest, insists that nothing is damaged, and gives what is left.
+// settleSoundly waits for rest, insists that nothing is damaged, and returns what is left.
 func (w *world) settleSoundly(t *testing.T) *evidence {
 	t.Helper()
 	if why := w.settle(t.Context()); why != "" {
@@ -141,7 +141,7 @@ func (w *world) reachLater(t *testing.T, point failpoint.Point, action string) <
 	return taken
 }
 
-// reachAt asks for runs, which take the claims of past seconds, and gives the process that did what is said at a point of one.
+// reachAt asks for runs, which take the claims of past seconds, and returns the process that did what is said at a point of one.
 func reachAt(t *testing.T, w *world, of tenant, point failpoint.Point, action string) int {
 	t.Helper()
 	taken := w.reachLater(t, point, action)

@@ -120,7 +120,7 @@ func (j *judgement) judgeRun(run *recordedRun) {
 		}
 		inFile, err := vouchers(file.Name, content)
 		if err != nil {
-			j.note(&j.found.Partial, "%s can not be read: %s", location, err)
+			j.note(&j.found.Partial, "%s cannot be read: %s", location, err)
 		}
 		for _, v := range inFile {
 			j.judgeVoucher(run, location, v)

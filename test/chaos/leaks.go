@@ -65,7 +65,7 @@ func (w *world) lookAtMetrics(ctx context.Context) error {
 	return nil
 }
 
-// freeAddress gives one that nothing listens at.
+// freeAddress returns one that nothing listens at.
 func freeAddress() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -32,7 +32,7 @@ const attemptDeadline = 10 * time.Second
 // owns reports whether an export is one of the tenant's, and not one that was made beside them.
 func (t tenant) owns(export string) bool { return slices.Contains(t.exports, export) }
 
-// newTenants gives organisations with every pair of exporter and destination.
+// newTenants returns organisations with every pair of exporter and destination.
 func newTenants() []tenant {
 	var all []tenant
 	for _, exporter := range []string{"csv", "sie"} {

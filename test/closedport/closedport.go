@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// New gives an address of this machine that refuses connections until the test ends. Its port is taken, so that no other
+// New returns an address of this machine that refuses connections until the test ends. Its port is taken, so that no other
 // process comes to listen there meanwhile.
 func New(t testing.TB) *net.TCPAddr {
 	t.Helper()

@@ -42,7 +42,7 @@ func TestEveryReasonIsDocumented(t *testing.T) {
 	}
 }
 
-// reasons gives the values of the constants Reason… by their names.
+// reasons returns the values of the constants Reason… by their names.
 func reasons(t *testing.T) map[string]string {
 	t.Helper()
 	files, err := filepath.Glob("../../api/v1alpha1/*.go")
@@ -132,7 +132,7 @@ func TestTheTableOfTablesIsThatOfTheMigrations(t *testing.T) {
 
 var code = regexp.MustCompile("`([^`]+)`")
 
-// firstColumn gives what is written as code in the first column of the table with a head.
+// firstColumn returns what is written as code in the first column of the table with a head.
 func firstColumn(t *testing.T, path, head string) (cells []string) {
 	t.Helper()
 	_, table, found := strings.Cut(read(t, path), "\n"+head)

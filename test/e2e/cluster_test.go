@@ -176,7 +176,7 @@ func (c *cluster) until(patience time.Duration, check func(context.Context) (mis
 	}
 }
 
-// get reads an object, and gives what is wrong as a check does.
+// get reads an object, and returns what is wrong as a check does.
 func (c *cluster) get(ctx context.Context, object client.Object, namespace, name string) string {
 	if err := c.client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, object); err != nil {
 		return fmt.Sprintf("%T %s/%s: %s", object, namespace, name, err)
@@ -212,7 +212,7 @@ func (c *cluster) gone(object client.Object, namespace, name string) {
 	})
 }
 
-// operatorPods gives the operator's pods.
+// operatorPods returns the operator's pods.
 func (c *cluster) operatorPods() []corev1.Pod {
 	c.Helper()
 	var pods corev1.PodList
@@ -220,7 +220,7 @@ func (c *cluster) operatorPods() []corev1.Pod {
 	return pods.Items
 }
 
-// log gives what a pod has logged.
+// log returns what a pod has logged.
 func (c *cluster) log(pod string) string {
 	c.Helper()
 	content, err := c.pods.CoreV1().Pods(operatorNamespace).GetLogs(pod, &corev1.PodLogOptions{}).DoRaw(c.Context())

@@ -131,7 +131,7 @@ func TestOperatorOnACluster(t *testing.T) {
 	})
 }
 
-// begin lets a run begin that can not go on until it is unlocked.
+// begin lets a run begin that cannot go on until it is unlocked.
 func (c *cluster) begin(postgresURL, name string) (unlock func()) {
 	c.Helper()
 	conn, err := pgx.Connect(c.Context(), postgresURL)
@@ -204,7 +204,7 @@ func (c *cluster) startServers() (postgresURL string, store *s3.Client) {
 	return postgres.URL, store
 }
 
-// withPassword gives the operator's URL of the database.
+// withPassword returns the operator's URL of the database.
 func (c *cluster) withPassword(password string) string {
 	c.Helper()
 	parsed, err := url.Parse(c.values["databaseURL"])

@@ -15,7 +15,7 @@ import (
 	"k8s.io/client-go/transport/spdy"
 )
 
-// token gives one of a service account, for ten minutes.
+// token returns one of a service account, for ten minutes.
 func (c *cluster) token(namespace, serviceAccount string) string {
 	c.Helper()
 	request, err := c.pods.CoreV1().ServiceAccounts(namespace).CreateToken(c.Context(), serviceAccount, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
@@ -43,7 +43,7 @@ func (c *cluster) metrics(pod, token string) (body string, status int) {
 	return string(content), answer.StatusCode
 }
 
-// forward gives a port of this machine that leads to one of a pod until the context ends.
+// forward returns a port of this machine that leads to one of a pod until the context ends.
 func (c *cluster) forward(ctx context.Context, pod string, port int) uint16 {
 	c.Helper()
 	transport, upgrader, err := spdy.RoundTripperFor(c.config)

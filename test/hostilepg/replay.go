@@ -61,7 +61,7 @@ const (
 // Replay is a server that says again what was recorded, as far as it is not changed.
 type Replay struct {
 	Recording *Recording
-	// Change gives what is sent instead of a message: which of all it is, counted over all connections, and the message.
+	// Change returns what is sent instead of a message: which of all it is, counted over all connections, and the message.
 	Change func(place int, m Message) []byte
 	// Patience is how long it waits for a client that says nothing, before it hangs up.
 	Patience time.Duration

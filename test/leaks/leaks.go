@@ -84,7 +84,7 @@ func (s *Scan) Plant(what, secret string) {
 func (s *Scan) PlantPassword(what, connection string) error {
 	parsed, err := url.Parse(connection)
 	if err != nil {
-		return fmt.Errorf("the connection URL of %s can not be read", what)
+		return fmt.Errorf("the connection URL of %s cannot be read", what)
 	}
 	if password, has := parsed.User.Password(); has {
 		s.Plant(what, password)
@@ -92,14 +92,14 @@ func (s *Scan) PlantPassword(what, connection string) error {
 	return nil
 }
 
-// Found gives what was found, and where; the thing itself is not repeated.
+// Found returns what was found, and where; the thing itself is not repeated.
 func (s *Scan) Found() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.found)
 }
 
-// Looked gives how many things of a kind were looked at, so that a scan of nothing is noticed.
+// Looked returns how many things of a kind were looked at, so that a scan of nothing is noticed.
 func (s *Scan) Looked(kind string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -126,7 +126,7 @@ func (s *Scan) Text(kind, where string, content []byte, patterns ...*regexp.Rege
 	}
 }
 
-// Lines looks at every line of what a program has said, such as its log or its metrics, and gives their number.
+// Lines looks at every line of what a program has said, such as its log or its metrics, and returns their number.
 func (s *Scan) Lines(kind, where string, content []byte) (lines int) {
 	for line := range bytes.Lines(content) {
 		s.Text(kind, where, line, BankAccount, Name)

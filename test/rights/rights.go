@@ -39,7 +39,7 @@ type Rule struct {
 // String names the rule, such as ledgerport-manager/3.
 func (r Rule) String() string { return r.Role + "/" + strconv.Itoa(r.number) }
 
-// Of gives the rules that manifests bind the operator's account to.
+// Of returns the rules that manifests bind the operator's account to.
 func Of(manifests []*unstructured.Unstructured) (rules []Rule, err error) {
 	var bound []string
 	for _, object := range manifests {
@@ -68,7 +68,7 @@ func Of(manifests []*unstructured.Unstructured) (rules []Rule, err error) {
 	return rules, nil
 }
 
-// Install makes the operator's account, with the roles of the manifests and the bindings to them, and gives its configuration.
+// Install makes the operator's account, with the roles of the manifests and the bindings to them, and returns its configuration.
 // All else among the manifests is left out; namespaces are made where they are missing.
 func Install(ctx context.Context, admin *rest.Config, manifests []*unstructured.Unstructured) (*rest.Config, error) {
 	cluster, err := client.New(admin, client.Options{})

@@ -37,7 +37,7 @@ var server = sync.OnceValues(func() (string, error) {
 	return postgres.URL, nil
 })
 
-// New gives the URL of a fresh, empty database that is dropped when the test ends. What Ledgerport has written there is
+// New returns the URL of a fresh, empty database that is dropped when the test ends. What Ledgerport has written there is
 // looked through for secrets first.
 func New(t testing.TB) string {
 	t.Helper()
@@ -64,7 +64,7 @@ func New(t testing.TB) string {
 	return own.String()
 }
 
-// Copy makes another database with all that one has, as a backup of it would be restored on the same server, and gives its URL.
+// Copy makes another database with all that one has, as a backup of it would be restored on the same server, and returns its URL.
 func Copy(t testing.TB, database string) string {
 	t.Helper()
 	copied := New(t)
@@ -96,7 +96,7 @@ func execute(t testing.TB, admin, statement string) {
 }
 
 // Operator makes the least-privilege role that config/postgres ships, under a name of its own, by running scripts of that
-// folder in the order in which they are named, and gives the URL of the database for it. The role ends with the test.
+// folder in the order in which they are named, and returns the URL of the database for it. The role ends with the test.
 func Operator(t testing.TB, database string, scripts ...string) string {
 	t.Helper()
 	role := "operator_" + strings.ToLower(rand.Text())

@@ -19,7 +19,7 @@ import (
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
-// New gives the exporter of type in-house.
+// New returns the exporter of type in-house.
 func New() exporters.Exporter { return exporter{} }
 
 type exporter struct{}
@@ -64,7 +64,7 @@ type writer struct {
 	debit    ledger.Amount
 }
 
-// Write implements exporters.Writer. A voucher that the format can not have is held before anything of it is written.
+// Write implements exporters.Writer. A voucher that the format cannot have is held before anything of it is written.
 func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 	if err := ctx.Err(); err != nil {
 		return err
