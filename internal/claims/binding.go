@@ -41,7 +41,7 @@ func (b *binding) commit(ctx context.Context, rendered Rendered) error {
 	if err := b.advanceNumbers(ctx); err != nil {
 		return err
 	}
-	err := recordRendered(ctx, b.tx, b.fence, StateStarted, StateRendered, rendered)
+	err := recordRendered(ctx, b.tx, b.fence, StateRendered, rendered)
 	if sqlState(err) == stateSerialization { // the run's row is newer than the snapshot
 		return fenced()
 	}

@@ -111,7 +111,7 @@ func handOver(run Run, cluster string) string {
 func (d *Database) HandOver(ctx context.Context, from, runID, to string) (runs int64, err error) {
 	err = d.transact(ctx, "", "", "", func(tx pgx.Tx) error {
 		done, err := tx.Exec(ctx, `UPDATE ledgerport.runs SET cluster = $3,
-			attempt = CASE WHEN state IN ('committed', 'released') THEN attempt ELSE attempt + 1 END
+			attempt = CASE WHEN `+unfinished+` THEN attempt + 1 ELSE attempt END
 		WHERE ($1 = '' OR cluster = $1) AND ($2 = '' OR id = $2) AND cluster <> $3 AND ($1 <> '' OR $2 <> '')`, from, runID, to)
 		runs = done.RowsAffected()
 		return err
@@ -123,7 +123,7 @@ func (d *Database) HandOver(ctx context.Context, from, runID, to string) (runs i
 func (d *Database) Unfinished(ctx context.Context) (runs []Run, err error) {
 	err = d.reading(ctx, "reading the unfinished runs", func(tx pgx.Tx) error {
 		defer meterOf(tx.Conn()).record()()
-		rows, _ := tx.Query(ctx, `SELECT `+runColumns+` FROM ledgerport.runs WHERE state NOT IN ('committed', 'released') ORDER BY started_at LIMIT 1000`) // the error comes with the rows
+		rows, _ := tx.Query(ctx, `SELECT `+runColumns+` FROM ledgerport.runs WHERE `+unfinished+` ORDER BY started_at LIMIT 1000`) // the error comes with the rows
 		runs, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Run, error) { return scanRun(row) })
 		return err
 	})

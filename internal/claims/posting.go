@@ -269,7 +269,7 @@ func (d *Database) Settle(ctx context.Context, fence Fence, receipt Rendered) er
 			fence.RunID, ledger.HoldRejected); err != nil {
 			return err
 		}
-		if err := recordRendered(ctx, tx, fence, StateRendered, StatePosted, receipt); err != nil {
+		if err := recordRendered(ctx, tx, fence, StatePosted, receipt); err != nil {
 			return err
 		}
 		_, err := raise(ctx, tx, fence.RunID)

@@ -37,7 +37,6 @@ const (
 
 var (
 	sha256Text = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	states     = []RunState{StateStarted, StateRendered, StatePosted, StateDelivered, StateCommitted, StateReleased}
 	runTypes   = []RunType{TypeExport, TypeReversal}
 	schemes    = []string{"file", "s3", "sftp"}
 )
@@ -108,7 +107,7 @@ func (r *Run) validate() error {
 	}
 	i.unless(r.ID != "", "id is empty")
 	i.unless(len(r.OrganizationID) <= maxShortText, "organization_id has more than %d bytes", maxShortText) // an application's own
-	i.unless(slices.Contains(states, r.State), "state is not one of %v", states)
+	i.unless(slices.Contains(RunStates, r.State), "state is not one of %v", RunStates)
 	i.unless(slices.Contains(runTypes, r.Type), "type is not one of %v", runTypes)
 	i.unless(r.Attempt > 0, "attempt is %d", r.Attempt)
 	i.unless(r.Sequence >= 0, "sequence is %d", r.Sequence)

@@ -128,7 +128,7 @@ func (d *Database) rehearse(ctx context.Context, r *Reservation, attempt Attempt
 	if err := r.advanceNumbers(ctx); err != nil {
 		return err
 	}
-	return recordRendered(ctx, r.tx, r.fence, StateStarted, StateRendered, Rendered{Manifest: []byte("{}")})
+	return recordRendered(ctx, r.tx, r.fence, StateRendered, Rendered{Manifest: []byte("{}")})
 }
 
 // secondSession says why there is none, where the first one works.

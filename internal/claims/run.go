@@ -12,28 +12,6 @@ import (
 	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
-// RunState is how far a run is.
-type RunState string
-
-const (
-	// StateStarted holds nothing yet.
-	StateStarted RunState = "started"
-	// StateRendered holds claims and voucher numbers, and has the hashes of its artifact on record.
-	StateRendered RunState = "rendered"
-	// StatePosted also has an answer of the accounting system for each of its vouchers, where they are sent to one; its
-	// artifact is the receipt.
-	StatePosted RunState = "posted"
-	// StateDelivered also has the artifact at its destination.
-	StateDelivered RunState = "delivered"
-	// StateCommitted is the good end: the claims are exported.
-	StateCommitted RunState = "committed"
-	// StateReleased is the other end: the claims go to another run.
-	StateReleased RunState = "released"
-)
-
-// Finished says whether the run has ended.
-func (s RunState) Finished() bool { return s == StateCommitted || s == StateReleased }
-
 // ReleasedSuperseded is the reason of a run that was released because another one of its series began after its deadline.
 const ReleasedSuperseded = "superseded"
 
@@ -227,7 +205,7 @@ func (d *Database) TakeOver(ctx context.Context, id, holder, cluster string, dea
 			return err
 		}
 		run, err = scanRun(tx.QueryRow(ctx, `UPDATE ledgerport.runs SET attempt = attempt + 1, holder = $2, cluster = $3, deadline = `+after("$4")+`
-			WHERE id = $1 AND state NOT IN ('committed', 'released') AND cluster IN ('', $3) RETURNING `+runColumns, id, holder, cluster, deadline.Seconds()))
+			WHERE id = $1 AND `+unfinished+` AND cluster IN ('', $3) RETURNING `+runColumns, id, holder, cluster, deadline.Seconds()))
 		if errors.Is(err, pgx.ErrNoRows) {
 			run, err = unchanged(ctx, tx, id, cluster)
 			return err
@@ -274,7 +252,7 @@ func start(ctx context.Context, tx pgx.Tx, attempt Attempt) (Run, error) {
 			cutoff = CASE r.state WHEN 'started' THEN excluded.cutoff ELSE r.cutoff END,
 			inputs = CASE r.state WHEN 'started' THEN excluded.inputs ELSE r.inputs END,
 			reverses = CASE r.state WHEN 'started' THEN excluded.reverses ELSE r.reverses END
-		WHERE r.state NOT IN ('committed', 'released') AND r.cluster IN ('', excluded.cluster)
+		WHERE r.` + unfinished + ` AND r.cluster IN ('', excluded.cluster)
 		RETURNING ` + runColumns
 	kind := TypeExport
 	if attempt.Reverses != "" {
@@ -293,7 +271,7 @@ func (d *Database) seriesBusy(ctx context.Context, attempt Attempt, cause error)
 	other := "another run"
 	err := d.transact(ctx, pgx.ReadOnly, attempt.OrganizationID, attempt.ID, func(tx pgx.Tx) error {
 		busy, err := scanRun(tx.QueryRow(ctx, `SELECT `+runColumns+` FROM ledgerport.runs
-			WHERE organization_id = $1 AND series = $2 AND state NOT IN ('committed', 'released')`, attempt.OrganizationID, attempt.Series))
+			WHERE organization_id = $1 AND series = $2 AND `+unfinished, attempt.OrganizationID, attempt.Series))
 		if err == nil {
 			other = fmt.Sprintf("run %s/%s (%s)", busy.Namespace, busy.Name, busy.State)
 			if busy.BelongsTo(attempt.Cluster) != nil {

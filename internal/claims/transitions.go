@@ -12,7 +12,7 @@ import (
 func (d *Database) MarkDelivered(ctx context.Context, fence Fence, location string) error {
 	return d.step(ctx, fence, "recording the delivery", func(tx pgx.Tx) error {
 		return one(tx.Exec(ctx, `UPDATE ledgerport.runs SET state = 'delivered', location = $3, delivered_at = now()
-			WHERE id = $1 AND attempt = $2 AND state IN ('rendered', 'posted')`, fence.RunID, fence.Attempt, location))
+			WHERE id = $1 AND attempt = $2 AND `+mayBecome(StateDelivered), fence.RunID, fence.Attempt, location))
 	})
 }
 
@@ -22,7 +22,7 @@ func (d *Database) Commit(ctx context.Context, fence Fence) error {
 	return d.step(ctx, fence, "recording the claims as exported", func(tx pgx.Tx) error {
 		var organizationID, reverses string
 		err := tx.QueryRow(ctx, `UPDATE ledgerport.runs SET state = 'committed', committed_at = now()
-			WHERE id = $1 AND attempt = $2 AND state = 'delivered' RETURNING organization_id, coalesce(reverses, '')`,
+			WHERE id = $1 AND attempt = $2 AND `+mayBecome(StateCommitted)+` RETURNING organization_id, coalesce(reverses, '')`,
 			fence.RunID, fence.Attempt).Scan(&organizationID, &reverses)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return fenced()
@@ -52,7 +52,7 @@ func (d *Database) MarkArtifactRemoved(ctx context.Context, runID string) error 
 func (d *Database) Release(ctx context.Context, fence Fence, reason string) error {
 	return d.step(ctx, fence, "giving claims back", func(tx pgx.Tx) error {
 		if err := one(tx.Exec(ctx, `UPDATE ledgerport.runs SET state = 'released', release_reason = $3, released_at = now()
-			WHERE id = $1 AND attempt = $2 AND state IN ('started', 'rendered')`, fence.RunID, fence.Attempt, reason)); err != nil {
+			WHERE id = $1 AND attempt = $2 AND `+mayBecome(StateReleased), fence.RunID, fence.Attempt, reason)); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, `
@@ -93,17 +93,17 @@ func (d *Database) ofRun(ctx context.Context, runID, doing string, run func(pgx.
 	return classify(ctx, doing, d.transact(ctx, "", organizationID, runID, run))
 }
 
-// recordRendered puts what is known of an artifact on record, if the attempt is the run's newest and the state as expected.
-func recordRendered(ctx context.Context, tx pgx.Tx, fence Fence, from, to RunState, rendered Rendered) error {
+// recordRendered puts what is known of an artifact on record, if the attempt is the run's newest and the run may come to the state.
+func recordRendered(ctx context.Context, tx pgx.Tx, fence Fence, to RunState, rendered Rendered) error {
 	files := rendered.Files
 	if files == nil {
 		files = []File{}
 	}
-	return one(tx.Exec(ctx, `UPDATE ledgerport.runs SET state = $4, claims = $5, lines = $6, held = $7,
-			first_voucher = $8, last_voucher = $9, files = $10, manifest = $11,
-			rendered_at = CASE $4 WHEN 'rendered' THEN now() ELSE rendered_at END
-		WHERE id = $1 AND attempt = $2 AND state = $3`,
-		fence.RunID, fence.Attempt, from, to, rendered.Claims, rendered.Lines, rendered.Held,
+	return one(tx.Exec(ctx, `UPDATE ledgerport.runs SET state = $3, claims = $4, lines = $5, held = $6,
+			first_voucher = $7, last_voucher = $8, files = $9, manifest = $10,
+			rendered_at = CASE $3 WHEN 'rendered' THEN now() ELSE rendered_at END
+		WHERE id = $1 AND attempt = $2 AND `+mayBecome(to),
+		fence.RunID, fence.Attempt, to, rendered.Claims, rendered.Lines, rendered.Held,
 		rendered.FirstVoucher, rendered.LastVoucher, files, rendered.Manifest))
 }
 

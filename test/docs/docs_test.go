@@ -17,8 +17,10 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/pflag"
 
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/command"
 	"github.com/ledgerport/ledgerport/exporters/builtin"
+	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/test/testdb"
 )
 
@@ -127,6 +129,36 @@ func TestTheTableOfTablesIsThatOfTheMigrations(t *testing.T) {
 	slices.Sort(documented)
 	if !slices.Equal(documented, present) {
 		t.Errorf("the schema ledgerport has the tables and views\n%q, and docs/kinds/claim-source.md lists\n%q", present, documented)
+	}
+}
+
+var arrow = regexp.MustCompile(`(?m)^ {4}([a-z]+) --> ([a-z]+):`)
+
+func TestThePictureOfStatesIsThatOfTheProgram(t *testing.T) {
+	t.Parallel()
+	drawn := map[[2]claims.RunState]bool{}
+	for _, move := range arrow.FindAllStringSubmatch(read(t, "../../docs/states.md"), -1) {
+		drawn[[2]claims.RunState{claims.RunState(move[1]), claims.RunState(move[2])}] = true
+	}
+	for _, from := range claims.RunStates {
+		for _, to := range claims.RunStates {
+			if move := [2]claims.RunState{from, to}; to.Follows(from) != drawn[move] {
+				t.Errorf("docs/states.md draws %s → %s: %t; the program makes it: %t", from, to, drawn[move], to.Follows(from))
+			}
+		}
+	}
+	described := firstColumn(t, "../../docs/states.md", "| state | phases that it is seen with")
+	for i, state := range claims.RunStates {
+		if i >= len(described) || described[i] != string(state) {
+			t.Fatalf("docs/states.md describes %v, want %v", described, claims.RunStates)
+		}
+	}
+	page := read(t, "../../docs/states.md")
+	for _, phase := range []v1alpha1.RunPhase{v1alpha1.RunPending, v1alpha1.RunRunning, v1alpha1.RunRetrying, v1alpha1.RunReleasing,
+		v1alpha1.RunSucceeded, v1alpha1.RunIncomplete, v1alpha1.RunFailed, v1alpha1.RunCancelled} {
+		if !strings.Contains(page, "`"+string(phase)+"`") {
+			t.Errorf("docs/states.md says of no state that it is seen with %s", phase)
+		}
 	}
 }
 
