@@ -88,12 +88,8 @@ func TestPgBouncer(t *testing.T) {
 			t.Error("the table is locked")
 		}
 		f.sql(`ROLLBACK`)
-		_, _, err := database.Run(t.Context(), "1")
-		if err != nil { // the pooler has ended the session with the query, which only the next statement notices
-			_, _, err = database.Run(t.Context(), "1")
-		}
-		if err != nil {
-			t.Error(err)
+		if _, _, err := database.Run(t.Context(), "1"); err != nil {
+			t.Error(err) // PgBouncer 1.18 ends if the client of a cancellation leaves before it
 		}
 	})
 	t.Run("with a pool of one is not ready", func(t *testing.T) {

@@ -218,7 +218,7 @@ func configure(config *pgx.ConnConfig) {
 	config.StatementCacheCapacity, config.DescriptionCacheCapacity = 0, statementCache
 	config.BuildFrontend = metered(func(*meter) {}) // of connections that others open
 	config.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
-		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelGrace}
+		return &cancelling{conn: conn}
 	}
 }
 
