@@ -127,9 +127,11 @@ func (r *ExportRunReconciler) reconcile(ctx context.Context, run *v1alpha1.Expor
 			fmt.Sprintf("metadata.ownerReferences says that the run belongs to %s %s, and not to AccountingExport %s; create one without", owner.Kind, owner.Name, export.Name), r.Clock.Now())
 		return ctrl.Result{}, nil
 	}
-	turn, err := r.turn(ctx, run)
-	if err != nil {
-		return ctrl.Result{}, err
+	var turn turn
+	if !ending(run) {
+		if turn, err = r.turn(ctx, run); err != nil {
+			return ctrl.Result{}, err
+		}
 	}
 	tooMany := !ending(run) && tooManyBefore(run, turn, r.Limits)
 	switch {
