@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/user"
@@ -78,4 +79,31 @@ func handOver(owner *syscall.Credential, directory string, files ...string) erro
 		}
 	}
 	return nil
+}
+
+// findServer looks where distributions put a server's program, and installs Debian's package, without the service that it would
+// start, where that is possible. It returns nothing if there is none.
+func findServer(ctx context.Context, program, debian string, log io.Writer) (string, error) {
+	look := func() string {
+		for _, name := range []string{program, "/usr/sbin/" + program} {
+			if found, err := exec.LookPath(name); err == nil {
+				return found
+			}
+		}
+		return ""
+	}
+	if found := look(); found != "" || !mayInstall() {
+		return found, nil
+	}
+	const policy = "/usr/sbin/policy-rc.d" // asked before a service is started
+	if _, err := os.Stat(policy); errors.Is(err, fs.ErrNotExist) {
+		if err := os.WriteFile(policy, []byte("#!/bin/sh\nexit 101\n"), 0o755); err != nil { // #nosec G306 -- it is run
+			return "", err
+		}
+		defer func() { _ = os.Remove(policy) }()
+	}
+	if err := installPackage(ctx, debian, log); err != nil {
+		return "", err
+	}
+	return look(), nil
 }

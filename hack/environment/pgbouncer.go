@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"net/url"
 	"os"
@@ -28,9 +27,9 @@ type PgBouncer struct {
 // StartPgBouncer starts a pooler in a directory that is empty or does not exist yet, before the database of a URL, for its user,
 // with further settings, a line each. It ends with this process. log gets what is installed.
 func StartPgBouncer(ctx context.Context, directory, database string, log io.Writer, settings ...string) (*PgBouncer, error) {
-	program, err := findPgBouncer(ctx, log)
-	if err != nil {
-		return nil, err
+	program, err := findServer(ctx, "pgbouncer", "pgbouncer", log)
+	if err != nil || program == "" {
+		return nil, errors.Join(err, errors.New("there is no PgBouncer for the tests of poolers: install Debian's package pgbouncer, or put it on PATH"))
 	}
 	owner, _, err := unprivileged("postgres", "nobody")
 	if err != nil {
@@ -61,37 +60,6 @@ func StartPgBouncer(ctx context.Context, directory, database string, log io.Writ
 		return nil, fmt.Errorf("starting PgBouncer: %w", err)
 	}
 	return b, nil
-}
-
-// findPgBouncer looks where distributions put it, and installs Debian's package where that is possible.
-func findPgBouncer(ctx context.Context, log io.Writer) (string, error) {
-	look := func() string {
-		for _, name := range []string{"pgbouncer", "/usr/sbin/pgbouncer"} {
-			if found, err := exec.LookPath(name); err == nil {
-				return found
-			}
-		}
-		return ""
-	}
-	if found := look(); found != "" {
-		return found, nil
-	}
-	if mayInstall() {
-		const policy = "/usr/sbin/policy-rc.d" // asked before a service is started
-		if _, err := os.Stat(policy); errors.Is(err, fs.ErrNotExist) {
-			if err := os.WriteFile(policy, []byte("#!/bin/sh\nexit 101\n"), 0o755); err != nil { // #nosec G306 -- it is run
-				return "", err
-			}
-			defer func() { _ = os.Remove(policy) }()
-		}
-		if err := installPackage(ctx, "pgbouncer", log); err != nil {
-			return "", err
-		}
-		if found := look(); found != "" {
-			return found, nil
-		}
-	}
-	return "", errors.New("there is no PgBouncer for the tests of poolers: install Debian's package pgbouncer, or put it on PATH")
 }
 
 // writePgBouncer writes settings and users, for the pooler's own user to read.

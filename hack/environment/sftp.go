@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -57,38 +56,11 @@ func StartChrootedSFTP(ctx context.Context, directory string, log io.Writer) (*S
 
 // SSHD finds sshd, and installs Debian's package where that is possible.
 func SSHD(ctx context.Context, log io.Writer) (string, error) {
-	look := func() string {
-		for _, name := range []string{"sshd", "/usr/sbin/sshd"} {
-			if found, err := exec.LookPath(name); err == nil {
-				return found
-			}
-		}
-		return ""
+	sshd, err := findServer(ctx, "sshd", "openssh-server", log)
+	if err != nil || sshd == "" {
+		return "", errors.Join(err, errors.New("there is no OpenSSH server for the tests of SFTP: install Debian's package openssh-server, or put sshd on PATH"))
 	}
-	if sshd := look(); sshd != "" {
-		return filepath.Abs(sshd) // it starts itself again by its full name
-	}
-	if mayInstall() {
-		if err := installSSHD(ctx, log); err != nil {
-			return "", err
-		}
-		if sshd := look(); sshd != "" {
-			return sshd, nil
-		}
-	}
-	return "", errors.New("there is no OpenSSH server for the tests of SFTP: install Debian's package openssh-server, or put sshd on PATH")
-}
-
-// installSSHD installs Debian's package without the service that it would start.
-func installSSHD(ctx context.Context, log io.Writer) error {
-	const policy = "/usr/sbin/policy-rc.d" // asked before a service is started
-	if _, err := os.Stat(policy); errors.Is(err, fs.ErrNotExist) {
-		if err := os.WriteFile(policy, []byte("#!/bin/sh\nexit 101\n"), 0o755); err != nil { // #nosec G306 -- it is run
-			return err
-		}
-		defer func() { _ = os.Remove(policy) }()
-	}
-	return installPackage(ctx, "openssh-server", log)
+	return filepath.Abs(sshd) // it starts itself again by its full name
 }
 
 func (s *SFTP) start(ctx context.Context, more string, log io.Writer) error {
