@@ -74,9 +74,9 @@ func (s *SpoolSpace) take(namespace string, more, taken int64) error {
 	return nil
 }
 
-// give gives bytes back.
+// give gives bytes back that were taken.
 func (s *SpoolSpace) give(namespace string, bytes int64) {
-	if s == nil {
+	if s == nil || bytes == 0 {
 		return
 	}
 	s.mu.Lock()

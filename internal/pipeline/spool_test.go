@@ -234,6 +234,12 @@ func TestSpool_LeavesRoomForOtherNamespaces(t *testing.T) {
 	}
 }
 
+func TestSpool_GivesNothingBackWhereNothingWasTaken(t *testing.T) {
+	t.Parallel()
+	s := &spool{directory: t.TempDir(), space: &SpoolSpace{Attempt: 1, Total: 1}, namespace: "acme"}
+	s.discard() // of an operator's first attempt, which found its artifact delivered
+}
+
 func TestSpool_TakesNothingAfterTheAttempt(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())

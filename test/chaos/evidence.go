@@ -35,7 +35,7 @@ type evidence struct {
 	resources []resource
 	leaks     []string // what nobody is to see, and where it was
 	forgotten []string // claims that a restored database exported again
-	crashed   []string // operators that ended though nobody ended them
+	crashed   []string // operators that ended though nobody ended them, and faults of the program that one caught
 	hostile   int      // runs of the tenant whose servers do harm
 }
 
@@ -109,7 +109,12 @@ func (w *world) gather(ctx context.Context) (*evidence, error) {
 			return nil, err
 		}
 	}
-	if err := w.lookForLeaks(ctx, conn); err != nil {
+	logs, err := w.logs()
+	if err != nil {
+		return nil, err
+	}
+	e.crashed = panicsIn(logs)
+	if err := w.lookForLeaks(ctx, conn, logs); err != nil {
 		return nil, err
 	}
 	e.leaks = w.scan.Found()

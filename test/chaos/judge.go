@@ -30,7 +30,7 @@ type damage struct {
 	Unheld int `json:"unheld"`
 	// Forgotten are claims that a restored database exported again.
 	Forgotten int `json:"forgotten"`
-	// Crashed are operators that ended though nobody ended them, or that a kubelet would end.
+	// Crashed are operators that ended though nobody ended them, or that a kubelet would end, and panics that they caught.
 	Crashed int `json:"crashed"`
 	// Leaked are passwords, bank accounts and names of claimants where nobody is to see them.
 	Leaked int `json:"leaked"`

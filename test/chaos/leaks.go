@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -17,17 +16,9 @@ import (
 
 // lookForLeaks looks for what nobody is to see in all that the operators have written: logs, resources, events, artifacts
 // and records.
-func (w *world) lookForLeaks(ctx context.Context, conn *pgx.Conn) error {
-	logs, err := filepath.Glob(filepath.Join(w.directory, "operator-*.log"))
-	if err != nil {
-		return err
-	}
-	for _, name := range logs {
-		content, err := os.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		w.scan.Lines("log line", filepath.Base(name), content)
+func (w *world) lookForLeaks(ctx context.Context, conn *pgx.Conn, logs map[string][]byte) error {
+	for name, content := range logs {
+		w.scan.Lines("log line", name, content)
 	}
 	return errors.Join(
 		w.scan.Objects(ctx, w.api),

@@ -88,7 +88,7 @@ func run(ctx context.Context, kills int, seed uint64, duration time.Duration) (r
 	if err != nil {
 		return result{}, fmt.Errorf("gathering what is left: %w", err)
 	}
-	evidence.forgotten, evidence.crashed = told.forgotten, crashed
+	evidence.forgotten, evidence.crashed = told.forgotten, append(evidence.crashed, crashed...)
 	damage, report := judge(evidence)
 	say("%d of %d runs reversed another; %d more were of the hostile tenant", evidence.reversals(), len(evidence.runs), evidence.hostile)
 	for _, line := range report {

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -99,6 +101,35 @@ func (o *operator) crashed(ctx context.Context) []string {
 		crashes = append(crashes, fmt.Sprintf("a kubelet would end %s: %s", o.name, err))
 	}
 	return crashes
+}
+
+// logs are what the operators of both clusters have logged, by the file's name.
+func (w *world) logs() (map[string][]byte, error) {
+	names, err := filepath.Glob(filepath.Join(w.directory, "*.log"))
+	if err == nil && w.staging != nil {
+		var more []string
+		more, err = filepath.Glob(filepath.Join(w.staging.directory, "*.log"))
+		names = append(names, more...)
+	}
+	logs := make(map[string][]byte, len(names))
+	for _, name := range names {
+		content, read := os.ReadFile(name)
+		logs[filepath.Base(name)], err = content, errors.Join(err, read)
+	}
+	return logs, err
+}
+
+// panicsIn says what faults of the program the operators have caught: one of them would otherwise be but another attempt that
+// failed.
+func panicsIn(logs map[string][]byte) (found []string) {
+	for name, content := range logs {
+		for line := range bytes.Lines(content) {
+			if bytes.Contains(line, []byte(`"panic: `)) || bytes.Contains(line, []byte("Observed a panic")) {
+				found = append(found, fmt.Sprintf("%s caught a panic: %.2000s", name, line))
+			}
+		}
+	}
+	return found
 }
 
 // alive asks a probe, several times as a kubelet does.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os/exec"
+	"strings"
 	"testing"
 )
 
@@ -21,5 +22,16 @@ func TestAnOperatorThatNobodyHasEndedHasCrashed(t *testing.T) {
 				t.Errorf("it ended with %q, and undisturbed with %q", disturbed, undisturbed)
 			}
 		})
+	}
+}
+
+func TestAPanicThatAnOperatorCaughtIsFound(t *testing.T) {
+	t.Parallel()
+	found := panicsIn(map[string][]byte{
+		"sound.log":  []byte("{\"msg\":\"the attempt begins\"}\n"),
+		"faulty.log": []byte("{\"msg\":\"the attempt panicked\",\"err\":\"panic: assignment to entry in nil map\"}\n"),
+	})
+	if len(found) != 1 || !strings.HasPrefix(found[0], "faulty.log caught a panic") {
+		t.Errorf("found %q", found)
 	}
 }
