@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
@@ -80,7 +81,7 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			log := logTo(os.Stderr, options.logLevel)
-			limitMemory(log)
+			limitMemory(log, memlimit.FromCgroup)
 			mgr, err := newManager(command.Context(), options, registry)
 			if err != nil {
 				return err

@@ -14,8 +14,8 @@ const memoryLimitRatio = 0.9
 // limitMemory has the Go runtime collect garbage in time for the memory limit of the pod, as its control group has it: else
 // the kernel ends the process as soon as garbage and what is in use reach the limit together. GOMEMLIMIT, if it is set, goes
 // before. Without a limit, or where it cannot be read, all goes on as it would.
-func limitMemory(log logr.Logger) {
-	switch limit, err := memlimit.Set(memlimit.WithRatio(memoryLimitRatio)); {
+func limitMemory(log logr.Logger, pod memlimit.Provider) {
+	switch limit, err := memlimit.Set(memlimit.WithRatio(memoryLimitRatio), memlimit.WithProvider(pod)); {
 	case err != nil:
 		log.Info("the memory limit of the control group is not known", "problem", err.Error())
 	case limit == math.MaxInt64:

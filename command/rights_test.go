@@ -80,8 +80,8 @@ func (i *installation) start(t *testing.T, directory, name string, flags ...stri
 		}
 		said, err := os.ReadFile(operator.LogPath)
 		must(t, err)
-		if !strings.Contains(string(said), `"msg":"starting"`) {
-			t.Errorf("the log does not tell of the start:\n%s", said)
+		if !strings.Contains(string(said), `"msg":"starting"`) || !strings.Contains(string(said), "memory") {
+			t.Errorf("the log does not tell of the start, and of the memory limit:\n%s", said)
 		}
 		for line := range strings.Lines(string(said)) {
 			if strings.Contains(line, "forbidden") {

@@ -1,0 +1,46 @@
+package command
+
+import (
+	"errors"
+	"os"
+	"runtime/debug"
+	"testing"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+	"github.com/go-logr/logr"
+)
+
+// TestTheRuntimeKeepsToTheMemoryLimitOfThePod is alone, because the limit is the whole process's.
+func TestTheRuntimeKeepsToTheMemoryLimitOfThePod(t *testing.T) {
+	before := debug.SetMemoryLimit(-1)
+	t.Cleanup(func() { debug.SetMemoryLimit(before) })
+	unset := func(t *testing.T, variable string) {
+		t.Setenv(variable, "") // which has it restored
+		if err := os.Unsetenv(variable); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const pod, own = 1000 << 20, 123 << 20
+	for name, test := range map[string]struct {
+		pod     memlimit.Provider
+		setting string // of GOMEMLIMIT, which the runtime has read at its start
+		want    int64
+	}{
+		"less what is not the runtime's":            {memlimit.Limit(pod), "", 900 << 20},
+		"but to GOMEMLIMIT where that is set":       {memlimit.Limit(pod), "123MiB", own},
+		"or goes on where the limit cannot be read": {func() (uint64, error) { return 0, errors.New("no control group") }, "", own},
+	} {
+		t.Run(name, func(t *testing.T) {
+			unset(t, "AUTOMEMLIMIT")
+			unset(t, "GOMEMLIMIT")
+			if test.setting != "" {
+				t.Setenv("GOMEMLIMIT", test.setting)
+			}
+			debug.SetMemoryLimit(own)
+			limitMemory(logr.Discard(), test.pod)
+			if got := debug.SetMemoryLimit(-1); got != test.want {
+				t.Errorf("the limit is %d MiB, want %d", got>>20, test.want>>20)
+			}
+		})
+	}
+}
