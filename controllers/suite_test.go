@@ -226,6 +226,8 @@ type writeLog struct {
 	refused []string
 	// mayBeRefused is set by a test that refuses the operator something.
 	mayBeRefused bool
+	// hold returns when a write may go on.
+	hold func(*http.Request)
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -234,6 +236,9 @@ func (l *writeLog) RoundTrip(request *http.Request) (*http.Response, error) {
 		l.mu.Lock()
 		l.all = append(l.all, request.Method+" "+request.URL.Path)
 		l.mu.Unlock()
+		if l.hold != nil {
+			l.hold(request)
+		}
 	}
 	answer, err := l.next.RoundTrip(request)
 	if err == nil && answer.StatusCode == http.StatusForbidden && !beingDeleted(answer) {
