@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -74,5 +75,19 @@ func TestTheEndOfARunWakesTheNextAlone(t *testing.T) {
 				t.Errorf("%s is woken, want the first that waits", next.Name)
 			}
 		})
+	}
+}
+
+// TestARunTooManyIsToldByItsStatusAlone: there may be thousands.
+func TestARunTooManyIsToldByItsStatusAlone(t *testing.T) {
+	t.Parallel()
+	for reason, want := range map[v1alpha1.Reason]int{v1alpha1.ReasonTooManyRuns: 0, v1alpha1.ReasonExportNotFound: 1} {
+		recorder := events.NewFakeRecorder(2)
+		run := &v1alpha1.ExportRun{}
+		finish(run, v1alpha1.RunFailed, reason, "it does not begin", noon)
+		(&ExportRunReconciler{Recorder: recorder}).tell(&v1alpha1.ExportRunStatus{}, run)
+		if got := len(recorder.Events); got != want {
+			t.Errorf("for %s there are %d events, want %d", reason, got, want)
+		}
 	}
 }
