@@ -28,7 +28,7 @@ generate: ## Generate deep copies of the API's types, the tables of options in d
 
 manifests: ## Generate CRDs and the operator's role
 	$(TOOLS) controller-gen crd paths=./api/... output:crd:dir=config/crd/bases
-	$(TOOLS) controller-gen rbac:roleName=ledgerport-manager paths=./controllers/... output:rbac:dir=config/rbac/operator
+	$(TOOLS) controller-gen rbac:roleName=ledgerport-manager paths=./internal/controller/... output:rbac:dir=config/rbac/operator
 
 fmt: ## Format all Go code
 	$(GOLANGCI_LINT) fmt ./...

@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/ledgerport/ledgerport/controllers"
 	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/internal/controller"
 	"github.com/ledgerport/ledgerport/internal/executor"
 	"github.com/ledgerport/ledgerport/internal/references"
 )
@@ -16,7 +16,7 @@ import (
 // limitOptions are the flags by which an administrator bounds what tenants may ask for.
 type limitOptions struct {
 	runs           executor.Limits
-	requests       controllers.Limits
+	requests       controller.Limits
 	destinations   []string
 	exporters      []string
 	crossNamespace bool

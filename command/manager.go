@@ -38,9 +38,9 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
-	"github.com/ledgerport/ledgerport/controllers"
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/internal/controller"
 	"github.com/ledgerport/ledgerport/internal/credentials"
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/executor"
@@ -253,7 +253,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, options managerOptions, regist
 	if err := mgr.Add(runs); err != nil {
 		return err
 	}
-	parts := controllers.Parts{
+	parts := controller.Parts{
 		Metrics:  metrics.Registry,
 		Resolver: resolver, Executor: runs, Clock: clock.RealClock{}, RecheckInterval: options.recheckInterval,
 		WatchNamespaces: len(options.namespaces) == 0,
@@ -263,7 +263,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, options managerOptions, regist
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return err
 	}
-	return addKinds(mgr, func() error { return controllers.Setup(mgr, parts) })
+	return addKinds(mgr, func() error { return controller.Setup(mgr, parts) })
 }
 
 // spoolSpace reads the limits of the spool.

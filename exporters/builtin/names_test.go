@@ -41,7 +41,7 @@ func TestANameOfAnExporterIsFoundWhereItMayNotBe(t *testing.T) {
 	t.Parallel()
 	contents := map[string]string{
 		// Not allowed.
-		"controllers/run.go":             "package controllers\n\nif run.Type == \"sie\" {\n",
+		"internal/controller/run.go":     "package controller\n\nif run.Type == \"sie\" {\n",
 		"cmd/main.go":                    "import \"github.com/ledgerport/ledgerport/exporters/sie\"\n",
 		"exporters/options.go":           "// As SIE has it.\n",
 		"exporters/sier/sier.go":         "const name = \"sie\"\n",
@@ -54,7 +54,7 @@ func TestANameOfAnExporterIsFoundWhereItMayNotBe(t *testing.T) {
 		"config/samples/sie.yaml":            "type: sie\n",
 		"examples/exporter/main.go":          "sie\n",
 		"test/chaos/sie.go":                  "sie\n",
-		"controllers/run_test.go":            "sie\n",
+		"internal/controller/run_test.go":    "sie\n",
 		"internal/pipeline/testdata/sie.txt": "sie\n",
 		"go.mod":                             "require example.org/sie v1.0.0\n",
 		// Endings of files, subtypes of media types and longer words are no names of exporters.
@@ -69,9 +69,9 @@ func TestANameOfAnExporterIsFoundWhereItMayNotBe(t *testing.T) {
 	looked, found, err := namesOfExporters(tree, files, []string{"csv", "sie"})
 	want := []string{
 		"cmd/main.go:1 names the exporter sie: import \"github.com/ledgerport/ledgerport/exporters/sie\"",
-		"controllers/run.go:3 names the exporter sie: if run.Type == \"sie\" {",
 		"exporters/options.go:1 names the exporter SIE: // As SIE has it.",
 		"exporters/sier/sier.go:1 names the exporter sie: const name = \"sie\"",
+		"internal/controller/run.go:3 names the exporter sie: if run.Type == \"sie\" {",
 		"internal/pipeline/testdata.txt:1 names the exporter sie: sie;csv",
 	}
 	if err != nil || looked != 6 || !slices.Equal(found, want) {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -48,7 +49,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(directory) }() // a leftover in the temporary directory is no failure
-	work := &suite{pkg: "controllers", tests: "TestHistoryLimitsRemoveRunsAndKeepTheLedger|TestSourceAndDestinationFollowExternalSecrets|" +
+	work := &suite{pkg: "internal/controller", tests: "TestHistoryLimitsRemoveRunsAndKeepTheLedger|TestSourceAndDestinationFollowExternalSecrets|" +
 		"TestDestinationOfAnotherNamespaceMustAdmitTheNamespace"}
 	process := &suite{pkg: "command", tests: "TestTheOperatorWithTheRightsThatItIsInstalledWith"} // leader election and metrics
 	for _, s := range []*suite{work, process} {
@@ -82,7 +83,7 @@ func run(ctx context.Context) error {
 }
 
 func (s *suite) build(ctx context.Context, directory string) error {
-	s.binary = filepath.Join(directory, s.pkg+".test")
+	s.binary = filepath.Join(directory, path.Base(s.pkg)+".test")
 	build := exec.CommandContext(ctx, "go", "test", "-c", "-o", s.binary, "github.com/ledgerport/ledgerport/"+s.pkg) // #nosec G204 -- our own arguments
 	build.Stderr = os.Stderr
 	return build.Run()

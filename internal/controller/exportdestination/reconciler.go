@@ -1,0 +1,159 @@
+// Package exportdestination reconciles ExportDestinations.
+package exportdestination
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/controller/report"
+	"github.com/ledgerport/ledgerport/internal/controller/watch"
+	"github.com/ledgerport/ledgerport/internal/destinations"
+	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/metrics"
+	"github.com/ledgerport/ledgerport/internal/references"
+)
+
+// Reconciler says whether a destination can be written.
+type Reconciler struct {
+	*report.Recorder
+	Resolver *references.Resolver
+	Metrics  *metrics.Metrics
+	// Recheck says when the next look is due, and which are asked for sooner.
+	Recheck *watch.Recheck
+
+	external *watch.ExternalSecrets
+	warnings *report.FallbackWarnings
+}
+
+// +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=exportdestinations,verbs=get;list;watch
+// +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=exportdestinations/status,verbs=patch
+
+// SetupWithManager registers the reconciler.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	r.warnings = report.NewFallbackWarnings(r.Events)
+	built, err := ctrl.NewControllerManagedBy(mgr).
+		For(&v1alpha1.ExportDestination{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		WatchesRawSource(r.Recheck.Asks()).
+		WithOptions(watch.Checkers()).
+		Build(r)
+	r.external = watch.NewExternalSecrets(mgr, built, &v1alpha1.ExportDestinationList{})
+	return err
+}
+
+// Reconcile implements reconcile.Reconciler.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	var destination v1alpha1.ExportDestination
+	return r.Check(ctx, req.NamespacedName, &destination, func() (ctrl.Result, error) { return r.look(ctx, &destination) })
+}
+
+func (r *Reconciler) look(ctx context.Context, destination *v1alpha1.ExportDestination) (ctrl.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, watch.CheckTimeout)
+	defer cancel()
+	var notes []string
+	destination.Status.Refused = nil
+	found, err := r.Resolver.DestinationCredentials(ctx, destination)
+	if err := r.external.Follow(watch.ExternalSecretOf(destination), err); err != nil {
+		return ctrl.Result{}, err
+	}
+	if err == nil {
+		r.warnings.Warn(destination, found, time.Now())
+		notes, err = r.check(ctx, destination)
+	}
+	var failed *failure.Error
+	if err != nil {
+		failed = failure.From(failure.On(v1alpha1.ConditionDestinationReady, err))
+		r.Metrics.Failed(failed)
+		report.LogUnexpected(ctx, failed)
+	}
+	set := report.Of(destination)
+	report.DescribeCredentials(set, found, failed)
+	describeEncryption(set, destination)
+	if failed != nil {
+		set.Failed(failed)
+	} else {
+		set.Ready(v1alpha1.ReasonReady, strings.Join(append([]string{"the destination can be written"}, notes...), "; "))
+	}
+	return ctrl.Result{RequeueAfter: watch.UntilStale(r.Recheck.AfterLook(ctx, failed == nil, destination.Status.Conditions), found)}, nil
+}
+
+func (r *Reconciler) check(ctx context.Context, destination *v1alpha1.ExportDestination) (notes []string, err error) {
+	if err := r.Resolver.Restrictions.RefuseDestination(destination); err != nil {
+		return nil, err
+	}
+	opened, err := r.Resolver.OpenDestination(ctx, destination)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, opened.Close()) }()
+	namespaces, err := r.delivering(ctx, destination)
+	if err != nil {
+		return nil, err
+	}
+	if len(namespaces) == 0 || destination.Spec.S3 != nil { // whose names do not stand in each other's way
+		checked, err := references.CheckDestination(ctx, opened, "")
+		return checked.Notes, err
+	}
+	for _, namespace := range namespaces {
+		checked, err := references.CheckDestination(ctx, opened, namespace)
+		notes = checked.Notes
+		if err == nil {
+			continue
+		}
+		if _, whole := references.CheckDestination(ctx, opened, ""); whole != nil {
+			return nil, whole
+		}
+		failed := failure.From(err)
+		destination.Status.Refused = append(destination.Status.Refused, v1alpha1.RefusedNamespace{
+			Namespace: namespace, Reason: failed.Reason, Message: report.Shorten(failed.Message),
+		})
+	}
+	return notes, nil
+}
+
+// mostDelivering bounds the namespaces whose directories a check looks at. Each run looks at its own.
+const mostDelivering = 20
+
+// delivering are the namespaces that deliver to a destination, and that it admits.
+func (r *Reconciler) delivering(ctx context.Context, destination *v1alpha1.ExportDestination) (namespaces []string, err error) {
+	var exports v1alpha1.AccountingExportList
+	if err := r.Client.List(ctx, &exports, client.MatchingFields{watch.DestinationIndex: client.ObjectKeyFromObject(destination).String()}); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(exports.Items, func(a, b v1alpha1.AccountingExport) int { return strings.Compare(a.Namespace, b.Namespace) })
+	for i := range exports.Items {
+		namespace := exports.Items[i].Namespace
+		if len(namespaces) == mostDelivering || len(namespaces) > 0 && namespaces[len(namespaces)-1] == namespace {
+			continue
+		}
+		if _, err := r.Resolver.Destination(ctx, &exports.Items[i]); err == nil {
+			namespaces = append(namespaces, namespace)
+		}
+	}
+	return namespaces, nil
+}
+
+// describeEncryption says whether what is delivered is encrypted on its way. Nothing is sent to a directory of the operator's
+// volume; how its filesystem comes to the node is the administrator's.
+func describeEncryption(set report.Conditions, destination *v1alpha1.ExportDestination) {
+	switch spec := destination.Spec; {
+	case spec.Filesystem != nil:
+		meta.RemoveStatusCondition(set.Conditions, v1alpha1.ConditionEncrypted)
+	case !destinations.Encrypted(spec):
+		set.Set(v1alpha1.ConditionEncrypted, metav1.ConditionFalse, v1alpha1.ReasonNotEncrypted, "spec.s3.endpoint is plain HTTP; whoever is in between can read and change what is delivered")
+	case spec.SFTP != nil:
+		set.Set(v1alpha1.ConditionEncrypted, metav1.ConditionTrue, v1alpha1.ReasonEncrypted, "the server is reached by SSH, and proves to have one of its known host keys")
+	default:
+		set.Set(v1alpha1.ConditionEncrypted, metav1.ConditionTrue, v1alpha1.ReasonEncrypted, "the bucket is reached by TLS, and its server's certificate is verified")
+	}
+}

@@ -1,0 +1,220 @@
+package exportrun
+
+import (
+	"cmp"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/executor"
+	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/pipeline"
+)
+
+func TestAttemptLost(t *testing.T) {
+	t.Parallel()
+	lostBefore := func(lost int32, status v1alpha1.ExportRunStatus) v1alpha1.ExportRunStatus {
+		status.LostAttempts = lost
+		return status
+	}
+	tests := []struct {
+		name   string
+		before v1alpha1.ExportRunStatus
+		cancel bool
+		phase  v1alpha1.RunPhase
+		reason string
+		fails  int32
+		wait   time.Duration // until the next attempt; negative if it begins at once
+		alone  bool
+	}{
+		{"the first is no failure", running(1, 0, ""), false, v1alpha1.RunRunning, "", 0, -1, false},
+		{"the second in a row is one, and the next runs alone", lostBefore(1, running(2, 0, "")), false, v1alpha1.RunRetrying, v1alpha1.ReasonAttemptLost, 1, 10 * time.Second, true},
+		{"the third, which ran alone, ends the run", lostBefore(2, running(3, 1, "")), false, v1alpha1.RunReleasing, v1alpha1.ReasonAttemptLost, 2, 0, true},
+		{"the second ends the run if that was its last", lostBefore(1, running(2, 3, "")), false, v1alpha1.RunReleasing, v1alpha1.ReasonAttemptLost, 4, 0, true},
+		{"the first of one that gives its claims back is no failure", releasing(v1alpha1.ReasonNotWritable, 1), false, v1alpha1.RunReleasing, v1alpha1.ReasonNotWritable, 1, -1, false},
+		{"the second of one that gives its claims back waits", lostBefore(1, releasing(v1alpha1.ReasonNotWritable, 1)), false, v1alpha1.RunReleasing, v1alpha1.ReasonNotWritable, 2, 20 * time.Second, true},
+		{"giving claims back is tried for ever, at intervals", lostBefore(9, releasing(v1alpha1.ReasonNotWritable, 20)), false, v1alpha1.RunReleasing, v1alpha1.ReasonNotWritable, 21, longestBackoff, true},
+		{"one that was cancelled gives its claims back at once, alone", lostBefore(1, running(2, 0, "")), true, v1alpha1.RunRunning, "", 0, -1, true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			run := &v1alpha1.ExportRun{Spec: v1alpha1.ExportRunSpec{Cancel: test.cancel}, Status: test.before}
+			run.Status.NextAttemptAt = nil
+			lose(run, exportWithRetries(3), noon)
+			if run.Status.Phase != test.phase || ReadyReason(run) != test.reason || run.Status.Failures != test.fails {
+				t.Errorf("phase %s, reason %q, %d failures; want %s, %q, %d", run.Status.Phase, ReadyReason(run), run.Status.Failures, test.phase, test.reason, test.fails)
+			}
+			if got := waitOf(run); got != test.wait {
+				t.Errorf("the next attempt is in %s, want %s", got, test.wait)
+			}
+			next := task(run, exportWithRetries(3), Limits{})
+			if next.Alone != test.alone || next.Alone && next.Deadline > aloneDeadline {
+				t.Errorf("the next attempt runs alone: %t, for %s", next.Alone, next.Deadline)
+			}
+			if !mayHoldClaims(run) {
+				t.Error("a run whose attempt was lost may hold claims")
+			}
+		})
+	}
+}
+
+func TestAttemptLostIsForgotten(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		err  error
+		want int32
+	}{
+		"by one that ends":               {nil, 0},
+		"by one that fails":              {failure.Transient(v1alpha1.ReasonDatabaseUnreachable, nil, "no answer"), 0},
+		"but not by one that is stopped": {failure.Transient(v1alpha1.ReasonInterrupted, nil, "stopped"), 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run := &v1alpha1.ExportRun{Status: running(3, 1, "")}
+			run.Status.LostAttempts = 2
+			conclude(run, exportWithRetries(3), ended(v1alpha1.StageRender, pipeline.Outcome{Committed: test.err == nil}, test.err), noon)
+			if run.Status.LostAttempts != test.want {
+				t.Errorf("%d lost attempts, want %d", run.Status.LostAttempts, test.want)
+			}
+		})
+	}
+}
+
+func TestWhoseAttemptIsLost(t *testing.T) {
+	t.Parallel()
+	recorded := running(1, 0, "")
+	recorded.NextAttemptAt = &metav1.Time{Time: noon}
+	for name, test := range map[string]struct {
+		status v1alpha1.ExportRunStatus
+		holder string
+		want   bool
+	}{
+		"that of another process":                    {running(1, 0, ""), "another", true},
+		"that of another that gave claims back":      {v1alpha1.ExportRunStatus{Phase: v1alpha1.RunReleasing}, "another", true},
+		"not one's own":                              {running(1, 0, ""), "this", false},
+		"not that of a process that said goodbye":    {running(1, 0, ""), "", false},
+		"not one that waited for a place":            {waiting(), "another", false},
+		"not one that has ended":                     {recorded, "another", false},
+		"not that of a run that waits for its turn":  {v1alpha1.ExportRunStatus{Phase: v1alpha1.RunPending}, "another", false},
+		"not that of a run that has ended otherwise": {v1alpha1.ExportRunStatus{Phase: v1alpha1.RunSucceeded}, "another", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run := &v1alpha1.ExportRun{Status: test.status}
+			run.Status.Holder = test.holder
+			if got := lost(run, "this"); got != test.want {
+				t.Errorf("lost: %t, want %t", got, test.want)
+			}
+			if left := leave(run, "this"); left != (test.holder == "this") || left && (run.Status.Holder != "" || lost(run, "next")) {
+				t.Errorf("left: %t, with the holder %q", left, run.Status.Holder)
+			}
+		})
+	}
+}
+
+// TestNextRunIsSuspectToo: claims that end the process are taken by the next run.
+func TestNextRunIsSuspectToo(t *testing.T) {
+	t.Parallel()
+	failedFor := func(reason string, ago time.Duration) v1alpha1.ExportRun {
+		run := v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{UID: types.UID(reason + ago.String())}}
+		finish(&run, v1alpha1.RunFailed, reason, "it failed", noon.Add(-ago))
+		return run
+	}
+	lost, refused := v1alpha1.ReasonAttemptLost, v1alpha1.ReasonDatabaseError
+	for name, test := range map[string]struct {
+		before []v1alpha1.ExportRun
+		wait   time.Duration
+		alone  bool
+	}{
+		"after one that was lost just now it waits":     {[]v1alpha1.ExportRun{failedFor(refused, time.Hour), failedFor(lost, 0)}, 80 * time.Second, true},
+		"after two it waits longer":                     {[]v1alpha1.ExportRun{failedFor(lost, 2*time.Minute), failedFor(lost, time.Minute)}, 160*time.Second - time.Minute, true},
+		"after one that was lost a while ago it begins": {[]v1alpha1.ExportRun{failedFor(lost, time.Hour)}, 0, true},
+		"after one that failed otherwise it begins":     {[]v1alpha1.ExportRun{failedFor(lost, time.Minute), failedFor(refused, 0)}, 0, false},
+		"the first run begins":                          {nil, 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run := &v1alpha1.ExportRun{}
+			if wait := inherit(run, exportWithRetries(3), turnOf(run, test.before), noon); wait != test.wait || suspect(run) != test.alone {
+				t.Errorf("it waits for %s and runs alone: %t; want %s, %t", wait, suspect(run), test.wait, test.alone)
+			}
+			if !test.alone {
+				return
+			}
+			begin(run, "a process that ends", v1alpha1.NamespacedReference{}, noon)
+			lose(run, exportWithRetries(3), noon)
+			if run.Status.Phase != v1alpha1.RunReleasing {
+				t.Errorf("after it was lost once it is %s, want that it gives its claims back", run.Status.Phase)
+			}
+		})
+	}
+}
+
+func TestTurnOfARun(t *testing.T) {
+	t.Parallel()
+	run := func(name string, phase v1alpha1.RunPhase, kind v1alpha1.RunType) v1alpha1.ExportRun {
+		return v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name)}, Spec: v1alpha1.ExportRunSpec{Type: kind}, Status: v1alpha1.ExportRunStatus{Phase: phase}}
+	}
+	runs := []v1alpha1.ExportRun{
+		run("e", "", v1alpha1.RunExport), run("c", v1alpha1.RunPending, v1alpha1.RunExport), run("b", v1alpha1.RunRunning, v1alpha1.RunExport),
+		run("a", v1alpha1.RunRunning, v1alpha1.RunPreview), run("d", "", v1alpha1.RunReversal),
+	}
+	for name, want := range map[string]struct {
+		next               string
+		before, unfinished int
+	}{"a": {"", 0, 0}, "b": {"", 0, 1}, "c": {"b", 1, 2}, "d": {"b", 2, 3}, "e": {"b", 3, 4}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			of := run(name, "", v1alpha1.RunExport)
+			got := turnOf(&of, runs)
+			next := ""
+			if got.next != nil {
+				next = got.next.Name
+			}
+			if next != want.next || got.before != want.before || got.unfinished != want.unfinished {
+				t.Errorf("it waits for %q, %d are before it and %d unfinished; want %+v", next, got.before, got.unfinished, want)
+			}
+		})
+	}
+	if next := nextOf(runs); next == nil || next.Name != "b" {
+		t.Errorf("it is the turn of %v, want b", next)
+	}
+}
+
+// TestARunThatHasBegunDoesNotWaitForItsTurn: an older run that waited for the voucher series asks for it again, and is before the
+// newer one then, whose attempt is under way.
+func TestARunThatHasBegunDoesNotWaitForItsTurn(t *testing.T) {
+	t.Parallel()
+	older := &v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Name: "older"}, Status: running(2, 0, "")}
+	for phase, waits := range map[v1alpha1.RunPhase]bool{
+		"": true, v1alpha1.RunPending: true, v1alpha1.RunRetrying: true, v1alpha1.RunRunning: false, v1alpha1.RunReleasing: false,
+	} {
+		t.Run("one that is "+cmp.Or(string(phase), "new"), func(t *testing.T) {
+			t.Parallel()
+			run := &v1alpha1.ExportRun{Status: v1alpha1.ExportRunStatus{Phase: phase}}
+			wait := (&Reconciler{}).await(run, exportWithRetries(3), turn{next: older, before: 1})
+			if (wait > 0) != waits || waits != (run.Status.Phase == v1alpha1.RunPending) {
+				t.Errorf("it waits for %s, and is %s", wait, run.Status.Phase)
+			}
+		})
+	}
+}
+
+func waiting() v1alpha1.ExportRunStatus {
+	run := &v1alpha1.ExportRun{Status: running(1, 0, "")}
+	describeProgress(run, executor.State{Phase: executor.Queued})
+	return run.Status
+}
+
+func TestQueuedRunTellsHowManyAreBeforeIt(t *testing.T) {
+	t.Parallel()
+	run := &v1alpha1.ExportRun{Status: running(1, 0, "")}
+	describeProgress(run, executor.State{Phase: executor.Queued, Before: 12})
+	if told := readyCondition(run); told.Reason != v1alpha1.ReasonQueued || told.Message != "waits for a free place among the operator's --max-concurrent-runs; 12 runs are before it" {
+		t.Errorf("it says %s: %s", told.Reason, told.Message)
+	}
+}

@@ -1,0 +1,156 @@
+package exportrun
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/controller/report"
+	"github.com/ledgerport/ledgerport/internal/controller/watch"
+)
+
+// turn is where a run stands among the runs of its export.
+type turn struct {
+	// next is the unfinished run that is to end first, before this one; nil if it is this one's turn.
+	next *v1alpha1.ExportRun
+	// before is how many unfinished runs are to end before this one, and unfinished how many there are before it that have not,
+	// those that it does not wait for among them.
+	before, unfinished int
+	// newest is the run that ended last, and lost how many of those that did have failed for AttemptLost, one after another.
+	newest *v1alpha1.ExportRun
+	lost   int
+}
+
+// turnOf finds the turn of a run among the runs of its export, in one pass. Runs of an export take turns; a preview holds
+// nothing, so that it neither waits nor keeps others waiting. A run that waits for the voucher series may wait for this one,
+// which has it on record and was applied again.
+func turnOf(run *v1alpha1.ExportRun, runs []v1alpha1.ExportRun) (t turn) {
+	var sound *v1alpha1.ExportRun // the newest that ended otherwise
+	for i := range runs {
+		other := &runs[i]
+		preview := other.Spec.Type == v1alpha1.RunPreview
+		switch {
+		case other.UID == run.UID, NeverBegins(other):
+		case other.Status.Phase.Finished():
+			if !preview && (t.newest == nil || OlderFirst(*t.newest, *other) < 0) {
+				t.newest = other
+			}
+			if !preview && ReadyReason(other) != v1alpha1.ReasonAttemptLost && (sound == nil || OlderFirst(*sound, *other) < 0) {
+				sound = other
+			}
+		case OlderFirst(*other, *run) < 0:
+			t.unfinished++
+			if preview || run.Spec.Type == v1alpha1.RunPreview || waitsForSeries(other) {
+				continue
+			}
+			t.before++
+			if t.next == nil || OlderFirst(*other, *t.next) < 0 {
+				t.next = other
+			}
+		}
+	}
+	for i := range runs {
+		if other := &runs[i]; ReadyReason(other) == v1alpha1.ReasonAttemptLost && other.Status.Phase.Finished() && (sound == nil || OlderFirst(*sound, *other) < 0) {
+			t.lost++
+		}
+	}
+	return t
+}
+
+func (r *Reconciler) turn(ctx context.Context, run *v1alpha1.ExportRun) (turn, error) {
+	var runs v1alpha1.ExportRunList
+	err := r.Client.List(ctx, &runs, client.InNamespace(run.Namespace), client.MatchingFields{watch.ExportIndex: run.Spec.ExportRef.Name}, client.UnsafeDisableDeepCopy)
+	return turnOf(run, runs.Items), err
+}
+
+// tooManyBefore reports whether more runs of the export wait before one that has not begun than an administrator allows.
+func tooManyBefore(run *v1alpha1.ExportRun, turn turn, limits Limits) bool {
+	return run.Status.Attempts == 0 && limits.UnfinishedRunsPerExport > 0 && turn.unfinished >= limits.UnfinishedRunsPerExport
+}
+
+// await lets a run wait for its turn. It returns how long the run waits at least. One whose attempt is under way, or that gives
+// its claims back, goes on: a run that waited for the voucher series and asks for it again is before it once more.
+func (r *Reconciler) await(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, turn turn) time.Duration {
+	switch {
+	case run.Status.Phase == v1alpha1.RunRunning || run.Status.Phase == v1alpha1.RunReleasing:
+		return 0
+	case turn.next != nil:
+		run.Status.Phase = v1alpha1.RunPending
+		report.Of(run).Progressing(v1alpha1.ReasonQueued,
+			fmt.Sprintf("waits for ExportRun %s to end; %s before it", turn.next.Name, runsAre(turn.before)))
+		return untilToldAgain(turn.before)
+	}
+	return inherit(run, export, turn, r.Clock.Now())
+}
+
+// untilToldAgain is how long a run that waits goes on telling the same number of runs before it: the longer, the more there are.
+// Its turn comes as an event.
+func untilToldAgain(before int) time.Duration {
+	return min(time.Duration(max(before, 1))*10*time.Second, longestBackoff)
+}
+
+// runsAre is a number of runs as the subject of a sentence.
+func runsAre(n int) string {
+	if n == 1 {
+		return "1 run is"
+	}
+	return fmt.Sprintf("%d runs are", n)
+}
+
+// keepsWaiting reports whether runs of the export that come after a run wait for it.
+func keepsWaiting(run *v1alpha1.ExportRun) bool {
+	return !run.Status.Phase.Finished() && run.Spec.Type != v1alpha1.RunPreview && !waitsForSeries(run) && !NeverBegins(run)
+}
+
+// nextOf is the run whose turn it is.
+func nextOf(runs []v1alpha1.ExportRun) (next *v1alpha1.ExportRun) {
+	for i := range runs {
+		if keepsWaiting(&runs[i]) && (next == nil || OlderFirst(runs[i], *next) < 0) {
+			next = &runs[i]
+		}
+	}
+	return next
+}
+
+// OlderFirst orders the runs of an export as they took their turns: those that have ended by their end, then the others.
+// Times have only seconds, but for the one of the start.
+func OlderFirst(a, b v1alpha1.ExportRun) int {
+	if byEnd := endedFirst(a.Status.CompletedAt, b.Status.CompletedAt); byEnd != 0 {
+		return byEnd
+	}
+	if a.Status.CompletedAt == nil {
+		if byCreation := a.CreationTimestamp.Compare(b.CreationTimestamp.Time); byCreation != 0 {
+			return byCreation
+		}
+	}
+	return cmp.Or(startedFirst(a.Status.StartedAt, b.Status.StartedAt), cmp.Compare(a.Name, b.Name))
+}
+
+func endedFirst(a, b *metav1.Time) int {
+	switch {
+	case a != nil && b != nil:
+		return a.Compare(b.Time)
+	case a != nil:
+		return -1
+	case b != nil:
+		return 1
+	}
+	return 0
+}
+
+func startedFirst(a, b *metav1.MicroTime) int {
+	switch {
+	case a != nil && b != nil:
+		return a.Compare(b.Time)
+	case a != nil:
+		return -1
+	case b != nil:
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,95 @@
+package exportrun
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/controller/report"
+	"github.com/ledgerport/ledgerport/internal/controller/watch"
+)
+
+// TestTheEndOfARunWakesTheNextAlone: to wake all that wait each time would take a time that grows with the square of their number.
+func TestTheEndOfARunWakesTheNextAlone(t *testing.T) {
+	t.Parallel()
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	of := func(name string, phase v1alpha1.RunPhase, i int) *v1alpha1.ExportRun {
+		return &v1alpha1.ExportRun{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: name, UID: types.UID(name), CreationTimestamp: metav1.Time{Time: noon.Add(time.Duration(i) * time.Second)}},
+			Spec:       v1alpha1.ExportRunSpec{ExportRef: v1alpha1.LocalReference{Name: "monthly"}}, Status: v1alpha1.ExportRunStatus{Phase: phase},
+		}
+	}
+	running := of("run-0", v1alpha1.RunRunning, 0)
+	ended := of("run-0", v1alpha1.RunSucceeded, 0)
+	objects := []client.Object{ended}
+	for i := range 20 {
+		objects = append(objects, of(fmt.Sprintf("run-%d", i+1), v1alpha1.RunPending, i+1))
+	}
+	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithIndex(&v1alpha1.ExportRun{}, watch.ExportIndex, func(run client.Object) []string {
+		return []string{run.(*v1alpha1.ExportRun).Spec.ExportRef.Name}
+	}).Build()
+	preview := of("run-0", v1alpha1.RunRunning, 0)
+	preview.Spec.Type = v1alpha1.RunPreview
+	handler := enqueueNextRun(c)
+	for name, test := range map[string]struct {
+		happen func(workqueue.TypedRateLimitingInterface[reconcile.Request])
+		wakes  int
+	}{
+		"when it has ended": {func(q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			handler.Update(t.Context(), event.UpdateEvent{ObjectOld: running, ObjectNew: ended}, q)
+		}, 1},
+		"when it is deleted": {func(q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			handler.Delete(t.Context(), event.DeleteEvent{Object: running}, q)
+		}, 1},
+		"and nothing is woken while it goes on": {func(q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			handler.Update(t.Context(), event.UpdateEvent{ObjectOld: running, ObjectNew: running}, q)
+		}, 0},
+		"and nothing by a preview, for which none waits": {func(q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			handler.Delete(t.Context(), event.DeleteEvent{Object: preview}, q)
+		}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			q := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
+			defer q.ShutDown()
+			test.happen(q)
+			if q.Len() != test.wakes {
+				t.Fatalf("%d runs are woken, want %d", q.Len(), test.wakes)
+			}
+			if test.wakes == 0 {
+				return
+			}
+			if next, _ := q.Get(); next.Name != "run-1" {
+				t.Errorf("%s is woken, want the first that waits", next.Name)
+			}
+		})
+	}
+}
+
+// TestARunTooManyIsToldByItsStatusAlone: there may be thousands.
+func TestARunTooManyIsToldByItsStatusAlone(t *testing.T) {
+	t.Parallel()
+	for reason, want := range map[v1alpha1.Reason]int{v1alpha1.ReasonTooManyRuns: 0, v1alpha1.ReasonExportNotFound: 1} {
+		recorder := events.NewFakeRecorder(2)
+		run := &v1alpha1.ExportRun{}
+		finish(run, v1alpha1.RunFailed, reason, "it does not begin", noon)
+		(&Reconciler{Recorder: &report.Recorder{Events: recorder}}).tell(&v1alpha1.ExportRunStatus{}, run)
+		if got := len(recorder.Events); got != want {
+			t.Errorf("for %s there are %d events, want %d", reason, got, want)
+		}
+	}
+}

@@ -1,0 +1,98 @@
+package exportrun
+
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/controller/watch"
+)
+
+// enqueueRunsOfExport enqueues the unfinished runs of an export when it changes.
+func enqueueRunsOfExport(c client.Client) handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, export client.Object) []reconcile.Request {
+		var requests []reconcile.Request
+		for _, run := range runsOf(ctx, c, export.GetNamespace(), export.GetName()) {
+			if !run.Status.Phase.Finished() {
+				requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&run)})
+			}
+		}
+		return requests
+	})
+}
+
+// runsOf returns the runs of an export. They are the cache's own, to be read only.
+func runsOf(ctx context.Context, c client.Client, namespace, export string) []v1alpha1.ExportRun {
+	var runs v1alpha1.ExportRunList
+	err := c.List(ctx, &runs, client.InNamespace(namespace), client.MatchingFields{watch.ExportIndex: export}, client.UnsafeDisableDeepCopy)
+	if err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "listing the runs of an export")
+	}
+	return runs.Items
+}
+
+// enqueueRunsAt enqueues the finished runs of the exports that deliver to a destination: whether their artifacts go with them
+// is for the destination to say.
+func enqueueRunsAt(c client.Client) handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, destination client.Object) (requests []reconcile.Request) {
+		for _, export := range watch.ExportRequests(ctx, c, client.MatchingFields{watch.DestinationIndex: client.ObjectKeyFromObject(destination).String()}) {
+			runs := runsOf(ctx, c, export.Namespace, export.Name)
+			for i := range runs {
+				if runs[i].Status.Phase.Finished() {
+					requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&runs[i])})
+				}
+			}
+		}
+		return requests
+	})
+}
+
+// enqueueNextRun enqueues the run whose turn it is when another run of the export no longer keeps it waiting. The others go on
+// waiting: to wake all of them each time would take a time that grows with the square of their number.
+func enqueueNextRun(c client.Client) handler.EventHandler {
+	enqueue := func(ctx context.Context, ended client.Object, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+		runs := runsOf(ctx, c, ended.GetNamespace(), ended.(*v1alpha1.ExportRun).Spec.ExportRef.Name)
+		if next := nextOf(runs); next != nil {
+			queue.Add(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(next)})
+		}
+	}
+	return handler.Funcs{
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			before, after := e.ObjectOld.(*v1alpha1.ExportRun), e.ObjectNew.(*v1alpha1.ExportRun)
+			if keepsWaiting(before) && (!keepsWaiting(after) || before.UID != after.UID) {
+				enqueue(ctx, e.ObjectNew, queue)
+			}
+		},
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			if keepsWaiting(e.Object.(*v1alpha1.ExportRun)) {
+				enqueue(ctx, e.Object, queue)
+			}
+		},
+	}
+}
+
+// readinessChanged passes on what changes whether the references of an export are ready, or what its waiting runs say of one
+// that is not.
+var readinessChanged = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+	before, was := e.ObjectOld.(*v1alpha1.AccountingExport)
+	after, is := e.ObjectNew.(*v1alpha1.AccountingExport)
+	return was && is && !equality.Semantic.DeepEqual(missing(before), missing(after))
+}}
+
+// retentionChanged passes on edits of whether artifacts go with their runs.
+var retentionChanged = predicate.Funcs{
+	CreateFunc: func(event.CreateEvent) bool { return false }, // at the start every run is looked at
+	UpdateFunc: func(e event.UpdateEvent) bool {
+		before, was := e.ObjectOld.(*v1alpha1.ExportDestination)
+		after, is := e.ObjectNew.(*v1alpha1.ExportDestination)
+		return was && is && before.Spec.Retention != after.Spec.Retention
+	},
+}

@@ -1,0 +1,280 @@
+package controller_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/test/application"
+)
+
+// reversal is a run that reverses another.
+func (w *world) reversal(name, of string) *v1alpha1.ExportRun {
+	run := w.run(name)
+	run.Spec.Type, run.Spec.Reverses = v1alpha1.RunReversal, &v1alpha1.RunReference{Name: of}
+	return run
+}
+
+// exported returns the first run of a world with claims, which has succeeded.
+func (w *world) exported(claims int) *v1alpha1.ExportRun {
+	w.Helper()
+	w.fill(claims)
+	w.create(w.secret(), w.source(), w.chart(), w.destination(), w.export(), w.run("first"))
+	return eventually(w, w.run("first"), runIs(v1alpha1.RunSucceeded))
+}
+
+// fillVolume leaves room for a check on the test's tiny volume, and not for an artifact.
+func (w *world) fillVolume() {
+	w.Helper()
+	filler := w.exports + "/filler"
+	if err := os.WriteFile(filler, make([]byte, 64<<10), 0o600); !errors.Is(err, syscall.ENOSPC) {
+		w.Fatalf("the volume is not full: %v", err)
+	}
+	written, err := os.Stat(filler)
+	w.must(err)
+	w.must(os.Truncate(filler, written.Size()-8<<10))
+}
+
+// file returns the content of the CSV file of a run.
+func (w *world) file(run string) []byte {
+	w.Helper()
+	content, err := os.ReadFile(w.delivered("monthly", run, run+".csv"))
+	w.must(err)
+	return content
+}
+
+func TestReversalCancelsARunOutWhateverItsClaimsHaveBecome(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := w.exported(50)
+	// The claims were wrong and have been corrected, two were withdrawn, and the chart has changed.
+	w.exec(`update claim_lines set gross_amount = gross_amount + 7, description = 'corrected'`)
+	w.exec(`update claims set status = 'withdrawn' where id in (select id from claims order by id limit 2)`)
+	chart := w.chart()
+	chart.Namespace = w.namespace
+	w.must(api.client.Patch(t.Context(), chart, client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"rules":[{"account":"2150","taxCode":"9"}]}}`))))
+
+	w.create(w.reversal("back", "first"))
+	back := eventually(w, w.run("back"), runIs(v1alpha1.RunSucceeded))
+	if problem := condition(back.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReversed, "50 vouchers of ExportRun first", "go to the next run"); problem != "" {
+		t.Error(problem)
+	}
+	if back.Status.Claims != 50 || back.Status.Lines != first.Status.Lines || back.Status.FirstVoucher != "E/2026/51" || back.Status.LastVoucher != "E/2026/100" {
+		t.Errorf("status %+v", back.Status)
+	}
+	w.cancelOut(first.Name, back.Name)
+	if n := w.count(`select count(*) from ledgerport.exported_claims`); n != 0 {
+		t.Errorf("%d claims are still bound to a run", n)
+	}
+	if told := eventually(w, w.export(), lastRunIs(v1alpha1.RunSucceeded)).Status.LastRun.Name; told != "first" {
+		t.Errorf("the last run of the export is %s, want the one that exported", told)
+	}
+
+	w.create(w.run("second"))
+	second := eventually(w, w.run("second"), runIs(v1alpha1.RunSucceeded))
+	if second.Status.Claims != 48 || second.Status.FirstVoucher != "E/2026/101" || !strings.Contains(string(w.file("second")), "corrected") {
+		t.Errorf("the next run %+v, want the 48 claims that are still approved, as they are now", second.Status)
+	}
+	w.auditable(first, back, second)
+}
+
+// cancelOut sums two files and compares debit with credit.
+func (w *world) cancelOut(run, reversal string) {
+	w.Helper()
+	was, is := w.file(run), w.file(reversal)
+	debit, credit := sumCSV(w, was, "base_debit"), sumCSV(w, was, "base_credit")
+	if sumCSV(w, is, "base_debit") != credit || sumCSV(w, is, "base_credit") != debit || debit == "0" {
+		w.Errorf("debit %s and credit %s were exported, and %s and %s reversed", debit, credit, sumCSV(w, is, "base_debit"), sumCSV(w, is, "base_credit"))
+	}
+	raw, err := os.ReadFile(w.delivered("monthly", reversal, "manifest.json"))
+	w.must(err)
+	var manifest struct {
+		Type     string
+		Reverses struct{ Name, UID string }
+	}
+	w.must(json.Unmarshal(raw, &manifest))
+	if manifest.Type != "Reversal" || manifest.Reverses.Name != run || manifest.Reverses.UID == "" {
+		w.Errorf("the manifest says %+v", manifest)
+	}
+}
+
+// auditable checks by SQL that every voucher leads to its claim and its run, and a reversing one to the one it reverses.
+func (w *world) auditable(first, back, second *v1alpha1.ExportRun) {
+	w.Helper()
+	for query, want := range map[string]int64{
+		fmt.Sprintf(`select count(*) from ledgerport.vouchers where run_id = '%s' and reverses is null and reversed_by = 'back' and voucher_number between 1 and 50`, first.UID): 50,
+		fmt.Sprintf(`select count(*) from ledgerport.vouchers b join ledgerport.vouchers f on f.claim_id = b.claim_id and f.run_id = '%s'
+			where b.run_id = '%s' and b.reverses = 'E/2026/' || f.voucher_number and b.voucher_number = f.voucher_number + 50 and b.type = 'reversal'`, first.UID, back.UID): 50,
+		fmt.Sprintf(`select count(*) from ledgerport.vouchers where run_id = '%s' and reverses is null and reversed_by is null`, second.UID): 48,
+		`select max(voucher_number) - count(distinct voucher_number) from ledgerport.vouchers`:                                               0,
+		`select count(*) from (select claim_id from ledgerport.vouchers group by 1 having count(*) not in (2, 3)) as odd`:                    0,
+	} {
+		if n := w.count(query); n != want {
+			w.Errorf("%d rows, want %d: %s", n, want, query)
+		}
+	}
+}
+
+func TestReversalIsPostedInTheOpenPeriod(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.exported(5)
+	w.must(api.client.Patch(t.Context(), w.export(), client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"posting":{"openFrom":"2026-11-20"}}}`))))
+	w.create(w.reversal("back", "first"))
+	eventually(w, w.run("back"), runIs(v1alpha1.RunSucceeded))
+	w.cancelOut("first", "back")
+	rows := strings.Split(strings.TrimSpace(string(w.file("back"))), "\n")
+	for _, row := range rows[1:] {
+		if !strings.Contains(row, "2026-11-20") {
+			t.Errorf("a posting has another date: %s", row)
+		}
+	}
+}
+
+// retryingReversal returns the reversal of a run of 40 claims whose destination is full: it has rendered its vouchers, and is
+// tried again many times.
+func (w *world) retryingReversal() *v1alpha1.ExportRun {
+	w.Helper()
+	w.tinyVolume()
+	w.exported(40)
+	w.fillVolume()
+	w.patch(w.export(), `{"spec":{"retry":{"limit":20}}}`)
+	w.create(w.reversal("back", "first"))
+	return eventually(w, w.run("back"), runIs(v1alpha1.RunRetrying))
+}
+
+func TestReversalThatIsInterruptedGoesOnAsItWas(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	back := w.retryingReversal()
+	digest := func() int64 {
+		return w.count(`select hashtext(string_agg(claim_id || voucher_number, ',' order by position)) # hashtext(r.files::text)
+			from ledgerport.reversal_vouchers e join ledgerport.runs r on r.id = e.run_id where r.id = $1 group by r.files`, string(back.UID))
+	}
+	recorded := digest()
+	if n := w.count(`select count(*) from ledgerport.exported_claims`); n != 40 {
+		t.Errorf("%d claims are bound to their run before its reversal is committed, want 40", n)
+	}
+	w.exec(`update claim_lines set gross_amount = gross_amount + 7`)
+	w.stopOperator()
+	w.enlargeVolume()
+	w.startOperator(w.namespace)
+	eventually(w, back, runIs(v1alpha1.RunSucceeded))
+	if digest() != recorded {
+		t.Error("vouchers, numbers or hash changed between the attempts")
+	}
+	w.cancelOut("first", "back")
+}
+
+func TestReversalThatIsCancelledLeavesEverythingAsItWas(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	back := w.retryingReversal()
+	w.must(api.client.Patch(t.Context(), back, client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"cancel":true}}`))))
+	eventually(w, back, runIs(v1alpha1.RunCancelled))
+	for query, want := range map[string]int64{
+		`select count(*) from ledgerport.exported_claims`:                  40,
+		`select count(*) from ledgerport.reversal_vouchers`:                0,
+		`select sum(last - first + 1) from ledgerport.voided_vouchers`:     40,
+		`select count(distinct run_id) from ledgerport.run_vouchers`:       1,
+		`select count(*) from ledgerport.vouchers where reversed_by <> ''`: 0,
+		`select count(*) from ledgerport.runs where state = 'released'`:    1,
+		`select min(next) from ledgerport.voucher_numbers where next > 80`: 81,
+	} {
+		if n := w.count(query); n != want {
+			t.Errorf("%d, want %d: %s", n, want, query)
+		}
+	}
+	w.enlargeVolume()
+	w.create(w.reversal("back-again", "first"))
+	eventually(w, w.run("back-again"), runIs(v1alpha1.RunSucceeded))
+	w.cancelOut("first", "back-again")
+}
+
+func TestReversalThatCanNotBeIsRefusedWithItsReason(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.tinyVolume()
+	w.exported(3)
+	w.create(w.reversal("back", "first"))
+	eventually(w, w.run("back"), runIs(v1alpha1.RunSucceeded))
+	w.insertClaim(application.Claim{})
+	other := w.export()
+	other.Name = "other"
+	foreign := w.run("foreign")
+	foreign.Spec.ExportRef.Name = "other"
+	w.create(other, foreign)
+	eventually(w, foreign, runIs(v1alpha1.RunSucceeded))
+	w.create(w.run("empty"))
+	eventually(w, w.run("empty"), runIs(v1alpha1.RunSucceeded))
+	cancelled := w.run("cancelled")
+	w.fillVolume()
+	for range 80 {
+		w.insertClaim(application.Claim{})
+	}
+	w.create(cancelled)
+	eventually(w, cancelled, runIs(v1alpha1.RunFailed))
+	w.enlargeVolume()
+
+	for name, test := range map[string]struct {
+		of     string
+		reason v1alpha1.Reason
+		words  string
+	}{
+		"of-a-reversal":             {"back", v1alpha1.ReasonReversesReversal, "is a reversal itself"},
+		"of-another-export":         {"foreign", v1alpha1.ReasonReversesOtherExport, "of the export other"},
+		"of-an-uncommitted-run":     {"cancelled", v1alpha1.ReasonRunNotCommitted, "is released"},
+		"of-one-reversed-already":   {"first", v1alpha1.ReasonAlreadyReversed, "is reversed by run back"},
+		"of-nothing":                {"empty", v1alpha1.ReasonNothingToReverse, "exported nothing"},
+		"of-one-that-never-existed": {"nobody", v1alpha1.ReasonRunNotFound, "no run"},
+	} {
+		w.create(w.reversal(name, test.of))
+		refused := eventually(w, w.run(name), runIs(v1alpha1.RunFailed))
+		if problem := condition(refused.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, test.reason, test.words); problem != "" {
+			t.Error(problem)
+		}
+		if refused.Status.Failures != 1 {
+			t.Errorf("%s was tried %d times", name, refused.Status.Failures)
+		}
+		if n := w.count(`select count(*) from ledgerport.runs where id = $1`, string(refused.UID)); n != 0 {
+			t.Errorf("%s is on record", name)
+		}
+	}
+}
+
+func TestRunTypesAreCheckedByTheAPIServer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	change := func(edit func(*v1alpha1.ExportRunSpec)) *v1alpha1.ExportRun {
+		run := w.reversal("wrong", "first")
+		edit(&run.Spec)
+		return run
+	}
+	for want, run := range map[string]*v1alpha1.ExportRun{
+		"a run of type Reversal needs it": change(func(s *v1alpha1.ExportRunSpec) { s.Reverses = nil }),
+		"no other may have it":            change(func(s *v1alpha1.ExportRunSpec) { s.Type = v1alpha1.RunPreview }),
+		"has no cutoff":                   change(func(s *v1alpha1.ExportRunSpec) { s.Cutoff = &metav1.Time{Time: time.Now()} }),
+		"only a run of type Export":       change(func(s *v1alpha1.ExportRunSpec) { s.Slot = &metav1.Time{Time: time.Now()} }),
+		"Unsupported value":               change(func(s *v1alpha1.ExportRunSpec) { s.Type = "Undo" }),
+	} {
+		if err := api.client.Create(t.Context(), run); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, want an error that says %q", run.Spec, err, want)
+		}
+	}
+	run := w.reversal("right", "first")
+	w.create(run)
+	for _, patch := range []string{`{"spec":{"type":"Export","reverses":null}}`, `{"spec":{"reverses":{"name":"second"}}}`} {
+		if err := api.client.Patch(t.Context(), run, client.RawPatch("application/merge-patch+json", []byte(patch))); err == nil || !strings.Contains(err.Error(), "cannot be changed") {
+			t.Errorf("%s: %v, want that the spec cannot be changed", patch, err)
+		}
+	}
+}

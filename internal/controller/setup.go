@@ -1,0 +1,88 @@
+// Package controller sets the reconcilers up, one package for each kind. They orchestrate: decisions are pure functions beside
+// them, effects are behind the executor, the claims database and the destinations. Its tests are those of all of them together.
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/ledgerport/ledgerport/internal/controller/accountingexport"
+	"github.com/ledgerport/ledgerport/internal/controller/chartofaccounts"
+	"github.com/ledgerport/ledgerport/internal/controller/claimsource"
+	"github.com/ledgerport/ledgerport/internal/controller/exportdestination"
+	"github.com/ledgerport/ledgerport/internal/controller/exportrun"
+	"github.com/ledgerport/ledgerport/internal/controller/report"
+	"github.com/ledgerport/ledgerport/internal/controller/watch"
+	"github.com/ledgerport/ledgerport/internal/executor"
+	"github.com/ledgerport/ledgerport/internal/failpoint"
+	"github.com/ledgerport/ledgerport/internal/metrics"
+	"github.com/ledgerport/ledgerport/internal/references"
+)
+
+// Limits of the administrator bound what tenants may ask for. A limit of zero is none.
+type Limits struct {
+	exportrun.Limits
+	// ShortestScheduleInterval between two slots of a schedule.
+	ShortestScheduleInterval time.Duration
+}
+
+// Parts are what the reconcilers need beside a manager.
+type Parts struct {
+	Resolver *references.Resolver
+	Executor executor.Executor
+	Clock    clock.PassiveClock
+	// RecheckInterval is how often databases, destinations and credentials are looked at though nothing tells of a change.
+	RecheckInterval time.Duration
+	// Limits of the administrator.
+	Limits Limits
+	// GracePeriod is how long the process may take to end when it is stopped.
+	GracePeriod time.Duration
+	// WatchNamespaces lets changes of a namespace's labels be noticed at once; else they are within the interval.
+	WatchNamespaces bool
+	// Metrics takes the metrics of runs and exports.
+	Metrics prometheus.Registerer
+	// Failpoints lets tests end or stop the process around what it writes; nil in production.
+	Failpoints failpoint.Hook
+}
+
+// Setup registers all reconcilers with a manager.
+func Setup(mgr ctrl.Manager, parts Parts) error {
+	if err := watch.Index(context.Background(), mgr); err != nil {
+		return fmt.Errorf("indexing what refers to what: %w", err)
+	}
+	counted := metrics.New(mgr.GetCache(), parts.Resolver.Exporters, parts.Clock.Now)
+	stuck := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "ledgerport_attempts_stuck", Help: "Attempts that go on after their deadline, and that nobody waits for any more."},
+		func() float64 { return float64(parts.Executor.Stuck()) })
+	if err := errors.Join(parts.Metrics.Register(counted), parts.Metrics.Register(stuck)); err != nil {
+		return fmt.Errorf("registering metrics: %w", err)
+	}
+	recorder := func(step failpoint.Step) *report.Recorder {
+		return &report.Recorder{Client: mgr.GetClient(), Events: mgr.GetEventRecorder("ledgerport"), Failpoints: parts.Failpoints, Step: step}
+	}
+	sources, destinations, exports := watch.NewRecheck(parts.RecheckInterval), watch.NewRecheck(parts.RecheckInterval), watch.NewRecheck(parts.RecheckInterval)
+	reconcilers := map[string]interface{ SetupWithManager(ctrl.Manager) error }{
+		"ChartOfAccounts":   &chartofaccounts.Reconciler{Recorder: recorder("")},
+		"ClaimSource":       &claimsource.Reconciler{Recorder: recorder(""), Resolver: parts.Resolver, Metrics: counted, Recheck: sources},
+		"ExportDestination": &exportdestination.Reconciler{Recorder: recorder(""), Resolver: parts.Resolver, Metrics: counted, Recheck: destinations},
+		"AccountingExport": &accountingexport.Reconciler{
+			Recorder: recorder(failpoint.ExportStatus), Resolver: parts.Resolver, Clock: parts.Clock, ShortestInterval: parts.Limits.ShortestScheduleInterval,
+			Recheck: exports, WatchNamespaces: parts.WatchNamespaces,
+		},
+		"ExportRun": &exportrun.Reconciler{
+			Recorder: recorder(failpoint.RunStatus), Executor: parts.Executor, Metrics: counted, Clock: parts.Clock, Limits: parts.Limits.Limits,
+			Sources: sources, Destinations: destinations, GracePeriod: parts.GracePeriod,
+		},
+	}
+	for kind, reconciler := range reconcilers {
+		if err := reconciler.SetupWithManager(mgr); err != nil {
+			return fmt.Errorf("setting up the reconciler of %s: %w", kind, err)
+		}
+	}
+	return nil
+}

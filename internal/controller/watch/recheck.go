@@ -1,0 +1,70 @@
+package watch
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/credentials"
+)
+
+// Failing is how soon something that does not work is looked at again.
+const Failing = 10 * time.Second
+
+// Recheck says when resources of one kind are looked at again though nothing tells of a change: at an interval, and at
+// once where a run has met a fault.
+type Recheck struct {
+	interval time.Duration
+	asked    chan event.TypedGenericEvent[types.NamespacedName]
+}
+
+// NewRecheck makes a Recheck with an interval.
+func NewRecheck(interval time.Duration) *Recheck {
+	return &Recheck{interval: interval, asked: make(chan event.TypedGenericEvent[types.NamespacedName], 1024)}
+}
+
+// After returns the time until the next look, up to a tenth sooner or later, so that many resources do not look at once.
+func (r *Recheck) After(works bool) time.Duration {
+	interval := r.interval
+	if !works {
+		interval = min(interval, Failing)
+	}
+	return interval + time.Duration((rand.Float64()-0.5)*0.2*float64(interval)) // #nosec G404 -- spreading load is no secret
+}
+
+// AfterLook is After for a look that has just ended. One that took all the time it had is no use to repeat soon: a server hangs, and
+// as long as it hangs each look takes a worker. It is looked at again when it has been so for as long again.
+func (r *Recheck) AfterLook(ctx context.Context, works bool, now []metav1.Condition) time.Duration {
+	wait := r.After(works)
+	ready := meta.FindStatusCondition(now, v1alpha1.ConditionReady)
+	if works || ctx.Err() == nil || ready == nil {
+		return wait
+	}
+	return min(max(wait, time.Since(ready.LastTransitionTime.Time)), max(wait, r.interval))
+}
+
+// Ask asks for a look at once. Where too many are asked for already, the interval will do.
+func (r *Recheck) Ask(resource types.NamespacedName) {
+	select {
+	case r.asked <- event.TypedGenericEvent[types.NamespacedName]{Object: resource}:
+	default:
+	}
+}
+
+// Asks is the source of what was asked for.
+func (r *Recheck) Asks() source.Source { return source.TypedChannel(r.asked, EnqueueNamed()) }
+
+// UntilStale shortens the wait for the next look to the time at which the sync of the credentials gets too old.
+func UntilStale(wait time.Duration, found credentials.Credentials) time.Duration {
+	if found.StaleAt.IsZero() {
+		return wait
+	}
+	return min(wait, max(time.Until(found.StaleAt), time.Millisecond))
+}

@@ -1,0 +1,37 @@
+package watch
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+)
+
+func TestWhatHangsIsLookedAtLessAndLess(t *testing.T) {
+	t.Parallel()
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, test := range map[string]struct {
+		ctx         context.Context
+		works       bool
+		since       time.Duration // since when Ready is as it is
+		least, most time.Duration
+	}{
+		"what works, at the interval":                     {t.Context(), true, time.Hour, 270 * time.Second, 330 * time.Second},
+		"what is refused at once, soon":                   {t.Context(), false, time.Hour, 9 * time.Second, 11 * time.Second},
+		"what hangs since now, soon":                      {over, false, 0, 9 * time.Second, 11 * time.Second},
+		"what hangs for a minute, in another minute":      {over, false, time.Minute, time.Minute, 61 * time.Second},
+		"what hangs for an hour, at the interval at last": {over, false, time.Hour, 5 * time.Minute, 5 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			said := []metav1.Condition{{Type: v1alpha1.ConditionReady, LastTransitionTime: metav1.NewTime(time.Now().Add(-test.since))}}
+			if wait := NewRecheck(5*time.Minute).AfterLook(test.ctx, test.works, said); wait < test.least || wait > test.most {
+				t.Errorf("it is looked at again in %s, want %s to %s", wait, test.least, test.most)
+			}
+		})
+	}
+}

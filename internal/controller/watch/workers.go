@@ -1,0 +1,40 @@
+package watch
+
+import (
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+
+	"github.com/ledgerport/ledgerport/internal/fairqueue"
+)
+
+const (
+	// workers reconcile objects of one kind at the same time, while one of them waits for the API server.
+	workers = 4
+	// concurrentChecks lets other resources be looked at while one hangs, and checksPerNamespace those of other namespaces while
+	// many of one do.
+	concurrentChecks   = 8
+	checksPerNamespace = 2
+	// CheckTimeout bounds one look at a database or destination.
+	CheckTimeout = 10 * time.Second
+)
+
+// Workers are the options of a controller whose reconciles wait for nothing but the API server. What some thirty runs take is
+// within a namespace's burst.
+func Workers() controller.Options {
+	return options(fairqueue.Limits{Workers: workers, PerNamespace: 2, Share: 0.25, Burst: 3 * time.Second})
+}
+
+// Compilers are the options of a controller whose reconciles may take all of a core.
+func Compilers() controller.Options {
+	return options(fairqueue.Limits{Workers: workers, PerNamespace: 1})
+}
+
+// Checkers are the options of a controller whose reconciles wait for servers of others.
+func Checkers() controller.Options {
+	return options(fairqueue.Limits{Workers: concurrentChecks, PerNamespace: checksPerNamespace})
+}
+
+func options(limits fairqueue.Limits) controller.Options {
+	return controller.Options{MaxConcurrentReconciles: limits.Workers, NewQueue: fairqueue.New(limits)}
+}
