@@ -48,7 +48,7 @@ func (b *binding) commit(ctx context.Context, rendered Rendered) error {
 	if err != nil {
 		return err
 	}
-	return b.tx.Commit(ctx)
+	return commit(ctx, b.tx)
 }
 
 // advanceNumbers moves the series on, if it still stands where the binding found it.

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/panics"
 )
 
 const (
@@ -134,7 +135,11 @@ func begin(ctx context.Context, conn *pgx.Conn, isolation pgx.TxIsoLevel, access
 	if conn.PgConn().ParameterStatus("server_encoding") == asciiEncoding { // which would refuse a text that is not UTF-8, and with it all others
 		settings += "; SET LOCAL client_encoding = " + asciiEncoding
 	}
-	tx, err := conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: "BEGIN ISOLATION LEVEL " + string(isolation) + " " + string(access) + settings})
+	var tx pgx.Tx
+	err := sound(conn, func() (err error) {
+		tx, err = conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: "BEGIN ISOLATION LEVEL " + string(isolation) + " " + string(access) + settings})
+		return err
+	})
 	if err != nil && !conn.IsClosed() {
 		closeConnection(conn) // it may be in the transaction
 	}
@@ -174,14 +179,32 @@ func (d *Database) transact(ctx context.Context, access pgx.TxAccessMode, organi
 	if err := run(tx); err != nil {
 		return err
 	}
-	return classify(ctx, "committing a transaction", tx.Commit(ctx))
+	return classify(ctx, "committing a transaction", commit(ctx, tx))
 }
 
 // rollback gives up a transaction, if it is still open, even where the context has ended.
 func rollback(ctx context.Context, tx pgx.Tx) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelGrace)
 	defer cancel()
-	_ = tx.Rollback(ctx) // either it was committed or the connection is gone
+	_ = sound(tx.Conn(), func() error { return tx.Rollback(ctx) }) // either it was committed or the connection is gone
+}
+
+// commit commits a transaction.
+func commit(ctx context.Context, tx pgx.Tx) error {
+	return sound(tx.Conn(), func() error { return tx.Commit(ctx) })
+}
+
+// sound begins or ends a transaction. The client library panics where a server says twice that it is ready; nobody knows what
+// such a session answers next, and it is ended.
+func sound(conn *pgx.Conn, call func() error) (err error) {
+	defer func() {
+		var fault *panics.Error
+		if errors.As(err, &fault) {
+			closeConnection(conn)
+		}
+	}()
+	defer panics.Catch(&err)
+	return call()
 }
 
 // bind makes a transaction the organisation's and the run's, for row-level-security policies to refer to, and lets the server end it

@@ -21,6 +21,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/test/hostilepg"
@@ -55,6 +56,50 @@ func refusing(code, message string) func(net.Conn) {
 				backend.Send(&pgproto3.ErrorResponse{Severity: "ERROR", Code: code, Message: message})
 				backend.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
 			}
+		}
+	}
+}
+
+// readyTwice refuses every statement, and says twice that it is ready where a transaction is given up.
+func readyTwice(connection net.Conn) {
+	backend := pgproto3.NewBackend(connection, connection)
+	if _, err := backend.ReceiveStartupMessage(); err != nil {
+		return
+	}
+	backend.Send(&pgproto3.AuthenticationOk{})
+	backend.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
+	for backend.Flush() == nil {
+		received, err := backend.Receive()
+		if err != nil {
+			return
+		}
+		switch statement, simple := received.(*pgproto3.Query); {
+		case simple && strings.EqualFold(statement.String, "rollback"):
+			backend.Send(&pgproto3.RowDescription{})
+			backend.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
+			backend.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
+		case simple:
+			backend.Send(&pgproto3.CommandComplete{CommandTag: []byte("BEGIN")})
+			backend.Send(&pgproto3.ReadyForQuery{TxStatus: 'T'})
+		default:
+			if _, sync := received.(*pgproto3.Sync); sync {
+				backend.Send(&pgproto3.ErrorResponse{Severity: "ERROR", Code: "XX000"})
+				backend.Send(&pgproto3.ReadyForQuery{TxStatus: 'E'})
+			}
+		}
+	}
+}
+
+func TestAServerThatIsReadyTwiceEndsItsSessionAlone(t *testing.T) {
+	t.Parallel()
+	database, err := claims.Open(t.Context(), claims.Options{Allowed: insecure, URL: "postgres://u:p@" + hostilepg.Serve(t, readyTwice) + "/d?sslmode=disable"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer database.Close()
+	for range 2 { // the second time over a new session
+		if _, err := database.CheckSchema(t.Context()); failure.From(err).Reason != v1alpha1.ReasonDatabaseError {
+			t.Errorf("got %v, want that the database refused the statement", err)
 		}
 	}
 }

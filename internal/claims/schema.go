@@ -94,7 +94,7 @@ func (d *Database) Migrate(ctx context.Context) error {
 	if err := d.migrate(ctx, tx); err != nil {
 		return classify(ctx, doing, err)
 	}
-	return classify(ctx, doing, tx.Commit(ctx))
+	return classify(ctx, doing, commit(ctx, tx))
 }
 
 func (d *Database) migrate(ctx context.Context, tx pgx.Tx) error {

@@ -223,7 +223,8 @@ func released(run *v1alpha1.ExportRun, now time.Time) {
 
 // failed decides what follows a failure: another attempt after a while, giving the claims back, or the end. Only a run of
 // which the database has said that it holds nothing ends without being asked to give back: there may be a record of an
-// earlier ExportRun of its name. Where that cannot be found out, and no attempt came so far itself, asking once is enough.
+// earlier ExportRun of its name. Where that cannot be found out, and no attempt came so far itself, asking as often as a run is
+// retried is enough, and asking once for a run that goes away.
 func failed(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, state executor.State, now time.Time) {
 	status, failed := &run.Status, failure.From(state.Err)
 	set := report.Of(run)
@@ -233,18 +234,18 @@ func failed(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, state ex
 		}
 		return // the next process goes on
 	}
-	if status.Phase == v1alpha1.RunReleasing && !mayHoldClaims(run) {
-		released(run, now)
-		return
-	}
 	if failed.Reason != v1alpha1.ReasonSeriesBusy && failed.Reason != v1alpha1.ReasonMigrating { // that is waiting for one's turn
 		status.Failures++
+	}
+	spent := failed.Stalled || status.Failures > retryLimit(export)
+	if status.Phase == v1alpha1.RunReleasing && !mayHoldClaims(run) && (spent || !run.DeletionTimestamp.IsZero()) {
+		released(run, now)
+		return
 	}
 	if failed.Reason == v1alpha1.ReasonOtherCluster { // nothing of this run is recorded that could be given back from here
 		finish(run, v1alpha1.RunFailed, failed.Reason, failed.Message, now)
 		return
 	}
-	spent := failed.Stalled || status.Failures > retryLimit(export)
 	switch {
 	case status.Phase == v1alpha1.RunReleasing:
 		set.Set(v1alpha1.ConditionReconciling, metav1.ConditionTrue, failed.Reason, "the claims of the run cannot be given back yet: "+failed.Message)

@@ -50,11 +50,15 @@ func TestEndOfAnAttemptDecidesWhatFollows(t *testing.T) {
 			v1alpha1.RunReleasing, v1alpha1.ReasonDatabaseUnreachable, 0},
 		{"retries spent in preflight, with a record of an earlier ExportRun of the name", running(4, 3, v1alpha1.StagePreflight), ended(v1alpha1.StagePreflight, open, healing),
 			v1alpha1.RunReleasing, v1alpha1.ReasonDatabaseUnreachable, 0},
-		{"whether there is anything to give back could not be asked", releasingNothing(v1alpha1.ReasonDatabaseUnreachable), endedRelease(pipeline.Outcome{}, healing),
+		{"whether there is anything to give back could not be asked", releasingNothing(v1alpha1.ReasonDatabaseUnreachable, 4), endedRelease(pipeline.Outcome{}, healing),
 			v1alpha1.RunFailed, v1alpha1.ReasonDatabaseUnreachable, -1},
-		{"cancelled before it had any claims, and the database does not answer", releasingNothing(v1alpha1.ReasonCancelled), endedRelease(pipeline.Outcome{}, healing),
+		{"cancelled before it had any claims, and the database does not answer: asked again, it may have a record of the name", releasingNothing(v1alpha1.ReasonCancelled, 0), endedRelease(pipeline.Outcome{}, healing),
+			v1alpha1.RunReleasing, v1alpha1.ReasonCancelled, 10 * time.Second},
+		{"cancelled before it had any claims, and the database never answers", releasingNothing(v1alpha1.ReasonCancelled, 3), endedRelease(pipeline.Outcome{}, healing),
 			v1alpha1.RunCancelled, v1alpha1.ReasonCancelled, -1},
-		{"claims of an earlier ExportRun of the name could not be given back: tried again", releasingNothing(v1alpha1.ReasonCancelled), endedRelease(open, healing),
+		{"cancelled before it had any claims, and the database cannot be opened as things stand", releasingNothing(v1alpha1.ReasonCancelled, 0), endedRelease(pipeline.Outcome{}, hopeless),
+			v1alpha1.RunCancelled, v1alpha1.ReasonCancelled, -1},
+		{"claims of an earlier ExportRun of the name could not be given back: tried again", releasingNothing(v1alpha1.ReasonCancelled, 0), endedRelease(open, healing),
 			v1alpha1.RunReleasing, v1alpha1.ReasonCancelled, 10 * time.Second},
 		{"retries spent after reserving: claims are given back at once", running(4, 3, v1alpha1.StageRender), ended(v1alpha1.StagePreflight, pipeline.Outcome{}, healing),
 			v1alpha1.RunReleasing, v1alpha1.ReasonDatabaseUnreachable, 0},
@@ -140,7 +144,7 @@ func TestRunStaysWithTheSourceThatMayHaveItsClaims(t *testing.T) {
 		{"claims may be reserved", failing(v1alpha1.StageReserve), "old", "old"},
 		{"an attempt ended with its process", running(1, 0, v1alpha1.StagePreflight), "old", "old"},
 		{"claims are to be given back", releasing(v1alpha1.ReasonCancelled, 0), "old", "old"},
-		{"there is nothing to give back", releasingNothing(v1alpha1.ReasonCancelled), "old", "new"},
+		{"there is nothing to give back", releasingNothing(v1alpha1.ReasonCancelled, 0), "old", "new"},
 		{"the operator before this one did not note it", failing(v1alpha1.StageReserve), "", "new"},
 	}
 	for _, test := range tests {
@@ -231,8 +235,8 @@ func releasing(reason string, failures int32) v1alpha1.ExportRunStatus {
 }
 
 // releasingNothing is of a run that came no further than preflight.
-func releasingNothing(reason string) v1alpha1.ExportRunStatus {
-	status := releasing(reason, 0)
+func releasingNothing(reason string, failures int32) v1alpha1.ExportRunStatus {
+	status := releasing(reason, failures)
 	status.Stage = v1alpha1.StagePreflight
 	return status
 }
