@@ -112,7 +112,7 @@ func (c *chart) compileRounding(spec *v1alpha1.RoundingPosting) {
 
 // compileRule checks one rule and adds it to the set.
 func (c *chart) compileRule(index int, spec *v1alpha1.MappingRule) {
-	r := &rule{field: fmt.Sprintf("spec.rules[%d]", index), account: spec.Account, taxCode: spec.TaxCode}
+	r := &rule{position: index, field: fmt.Sprintf("spec.rules[%d]", index), account: spec.Account, taxCode: spec.TaxCode}
 	c.requireAccount(r.field+".account", spec.Account)
 	if _, ok := c.taxCodes[spec.TaxCode]; spec.TaxCode != "" && !ok {
 		c.wrong(r.field+".taxCode", "tax code %q is not in spec.taxCodes", spec.TaxCode)

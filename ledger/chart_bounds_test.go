@@ -55,6 +55,30 @@ func TestNewMapper_ChartIsBounded(t *testing.T) {
 	}
 }
 
+// TestNewMapper_ChartTakesNoMoreMemoryThanItIsLong runs alone, because it measures the whole process. The chart is the largest that the
+// API server takes: rules for many categories, and rules for all.
+func TestNewMapper_ChartTakesNoMoreMemoryThanItIsLong(t *testing.T) {
+	chart := books()
+	chart.Rules = nil
+	for i := range 500 {
+		rule := v1alpha1.MappingRule{Account: chart.Offset.Account}
+		for j := range 200 * (i % 2) {
+			rule.Match.Categories = append(rule.Match.Categories, fmt.Sprint(i, "/", j))
+		}
+		chart.Rules = append(chart.Rules, rule)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := ledger.NewMapper(chart, ledger.VoucherPolicy{Series: "E", Location: time.UTC})
+	runtime.ReadMemStats(&after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if made := (after.TotalAlloc - before.TotalAlloc) >> 20; made > 32 {
+		t.Errorf("%d MiB were made", made)
+	}
+}
+
 func TestNewMapper_LargeChartsOfPeopleAreTaken(t *testing.T) {
 	t.Parallel()
 	chart := books()

@@ -2,7 +2,7 @@ package ledger
 
 import (
 	"context"
-	"slices"
+	"iter"
 	"sync"
 	"time"
 
@@ -15,6 +15,7 @@ import (
 
 // rule posts the lines that it matches to an account.
 type rule struct {
+	position   int                 // among the rules of the chart
 	field      string              // its path in the chart, such as spec.rules[3]
 	match      *expression.Program // nil: every line of its categories
 	account    string
@@ -31,38 +32,48 @@ func (r *rule) matchField() string { return r.field + ".match.expression" }
 
 func (r *rule) dimensionField(name string) string { return r.field + ".dimensions[" + name + "]" }
 
-// ruleSet finds the rules for a category without walking all of them, in their order.
+// ruleSet finds the rules for a category without walking all of them. Each rule is kept once for each of its categories, so that a
+// chart takes no more memory than it is long.
 type ruleSet struct {
 	anyCategory []*rule
-	byCategory  map[string][]*rule // including those of any category
+	byCategory  map[string][]*rule
 }
 
+// add adds a rule after all that were added before.
 func (s *ruleSet) add(r *rule, categories []string) {
+	if len(categories) == 0 {
+		s.anyCategory = append(s.anyCategory, r)
+		return
+	}
 	if s.byCategory == nil {
 		s.byCategory = map[string][]*rule{}
 	}
-	if len(categories) == 0 {
-		s.anyCategory = append(s.anyCategory, r)
-		for category := range s.byCategory {
-			s.byCategory[category] = append(s.byCategory[category], r)
-		}
-		return
-	}
 	for _, category := range categories {
-		if s.byCategory[category] == nil {
-			s.byCategory[category] = slices.Clone(s.anyCategory)
-		}
 		s.byCategory[category] = append(s.byCategory[category], r)
+	}
+}
+
+// candidates yields the rules for a category in the order of the chart.
+func (s *ruleSet) candidates(category string) iter.Seq[*rule] {
+	return func(yield func(*rule) bool) {
+		its, others := s.byCategory[category], s.anyCategory
+		for len(its)+len(others) > 0 {
+			from := &others
+			if len(others) == 0 || len(its) > 0 && its[0].position < others[0].position {
+				from = &its
+			}
+			first := (*from)[0]
+			*from = (*from)[1:]
+			if !yield(first) {
+				return
+			}
+		}
 	}
 }
 
 // find returns the first rule that matches the line, or nil. An error comes with the field whose expression failed.
 func (s *ruleSet) find(ctx context.Context, line *lineVariables) (found *rule, field string, err error) {
-	candidates, known := s.byCategory[line.line.Category]
-	if !known {
-		candidates = s.anyCategory
-	}
-	for _, r := range candidates {
+	for r := range s.candidates(line.line.Category) {
 		if r.match == nil {
 			return r, "", nil
 		}
