@@ -125,16 +125,26 @@ func TestNextRunIsSuspectToo(t *testing.T) {
 		return run
 	}
 	lost, refused := v1alpha1.ReasonAttemptLost, v1alpha1.ReasonDatabaseError
+	told := func(reason string, ago time.Duration) v1alpha1.ExportRun { // by the record in a tenant's own database
+		run := failedFor(reason, ago)
+		run.Status.Recovered = true
+		return run
+	}
+	preview := failedFor(lost, time.Hour)
+	preview.Spec.Type = v1alpha1.RunPreview
 	for name, test := range map[string]struct {
 		before []v1alpha1.ExportRun
 		wait   time.Duration
 		alone  bool
 	}{
-		"after one that was lost just now it waits":     {[]v1alpha1.ExportRun{failedFor(refused, time.Hour), failedFor(lost, 0)}, 80 * time.Second, true},
-		"after two it waits longer":                     {[]v1alpha1.ExportRun{failedFor(lost, 2*time.Minute), failedFor(lost, time.Minute)}, 160*time.Second - time.Minute, true},
-		"after one that was lost a while ago it begins": {[]v1alpha1.ExportRun{failedFor(lost, time.Hour)}, 0, true},
-		"after one that failed otherwise it begins":     {[]v1alpha1.ExportRun{failedFor(lost, time.Minute), failedFor(refused, 0)}, 0, false},
-		"the first run begins":                          {nil, 0, false},
+		"after one that was lost just now it waits":       {[]v1alpha1.ExportRun{failedFor(refused, time.Hour), failedFor(lost, 0)}, 80 * time.Second, true},
+		"after two it waits longer":                       {[]v1alpha1.ExportRun{failedFor(lost, 2*time.Minute), failedFor(lost, time.Minute)}, 160*time.Second - time.Minute, true},
+		"after one that was lost a while ago it begins":   {[]v1alpha1.ExportRun{failedFor(lost, time.Hour)}, 0, true},
+		"after one that failed otherwise it begins":       {[]v1alpha1.ExportRun{failedFor(lost, time.Minute), failedFor(refused, 0)}, 0, false},
+		"after one that a database says was lost":         {[]v1alpha1.ExportRun{told(lost, time.Hour)}, 0, false},
+		"one that a database says failed changes nothing": {[]v1alpha1.ExportRun{failedFor(lost, time.Hour), told(refused, 0)}, 0, true},
+		"after a preview that was lost":                   {[]v1alpha1.ExportRun{preview}, 0, true},
+		"the first run begins":                            {nil, 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -21,7 +21,7 @@ type turn struct {
 	// before is how many unfinished runs are to end before this one, and unfinished how many there are before it that have not,
 	// those that it does not wait for among them.
 	before, unfinished int
-	// newest is the run that ended last, and lost how many of those that did have failed for AttemptLost, one after another.
+	// lost is how many of the runs that ended last have failed for AttemptLost, one after another, and newest the last of them.
 	newest *v1alpha1.ExportRun
 	lost   int
 }
@@ -37,10 +37,7 @@ func turnOf(run *v1alpha1.ExportRun, runs []v1alpha1.ExportRun) (t turn) {
 		switch {
 		case other.UID == run.UID, NeverBegins(other):
 		case other.Status.Phase.Finished():
-			if !preview && (t.newest == nil || OlderFirst(*t.newest, *other) < 0) {
-				t.newest = other
-			}
-			if !preview && ReadyReason(other) != v1alpha1.ReasonAttemptLost && (sound == nil || OlderFirst(*sound, *other) < 0) {
+			if !preview && !other.Status.Recovered && ReadyReason(other) != v1alpha1.ReasonAttemptLost && (sound == nil || OlderFirst(*sound, *other) < 0) {
 				sound = other
 			}
 		case OlderFirst(*other, *run) < 0:
@@ -55,11 +52,22 @@ func turnOf(run *v1alpha1.ExportRun, runs []v1alpha1.ExportRun) (t turn) {
 		}
 	}
 	for i := range runs {
-		if other := &runs[i]; ReadyReason(other) == v1alpha1.ReasonAttemptLost && other.Status.Phase.Finished() && (sound == nil || OlderFirst(*sound, *other) < 0) {
-			t.lost++
+		other := &runs[i]
+		if !lostForGood(other) || sound != nil && OlderFirst(*sound, *other) > 0 {
+			continue
+		}
+		t.lost++
+		if t.newest == nil || OlderFirst(*t.newest, *other) < 0 {
+			t.newest = other
 		}
 	}
 	return t
+}
+
+// lostForGood reports whether a run has ended the operator's process. What a database says of a run that was applied again does
+// not count, here or there: a tenant's may say so of any run, to have the next one run alone, for which all others wait.
+func lostForGood(run *v1alpha1.ExportRun) bool {
+	return run.Status.Phase.Finished() && !run.Status.Recovered && ReadyReason(run) == v1alpha1.ReasonAttemptLost
 }
 
 func (r *Reconciler) turn(ctx context.Context, run *v1alpha1.ExportRun) (turn, error) {
