@@ -380,11 +380,12 @@ func (r *Reconciler) letGo(ctx context.Context, run *v1alpha1.ExportRun) error {
 func (r *Reconciler) tell(before *v1alpha1.ExportRunStatus, run *v1alpha1.ExportRun) {
 	status := &run.Status
 	ready := readyCondition(run)
+	wanting := before.Phase == v1alpha1.RunRetrying && status.Phase == before.Phase && ready.Reason != ReadyReason(&v1alpha1.ExportRun{Status: *before}) // what it waits for is new
 	switch {
 	case ready.Reason == v1alpha1.ReasonUndecodable && run.Undecoded.Spec != "":
 		report.Announce(r.Events, run, before.Conditions)
 		return
-	case status.Phase == before.Phase && status.Failures == before.Failures:
+	case status.Phase == before.Phase && status.Failures == before.Failures && !wanting:
 		return
 	case status.Recovered:
 		r.Events.Eventf(run, nil, corev1.EventTypeNormal, v1alpha1.ReasonRecovered, "Export", "the run had ended before; its status is from the record in the database")
@@ -392,7 +393,7 @@ func (r *Reconciler) tell(before *v1alpha1.ExportRunStatus, run *v1alpha1.Export
 	case status.Phase == v1alpha1.RunSucceeded:
 		r.Events.Eventf(run, nil, corev1.EventTypeNormal, ready.Reason, "Export", "%s", ready.Message)
 	case ready.Reason == v1alpha1.ReasonTooManyRuns: // as the status says; there may be thousands
-	case status.Failures > before.Failures || status.Phase.Finished():
+	case wanting || status.Failures > before.Failures || status.Phase.Finished():
 		r.Events.Eventf(run, nil, corev1.EventTypeWarning, ready.Reason, "Export", "%s", ready.Message)
 	}
 	if status.Phase.Finished() && status.Held > 0 {

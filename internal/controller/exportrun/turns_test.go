@@ -93,3 +93,18 @@ func TestARunTooManyIsToldByItsStatusAlone(t *testing.T) {
 		}
 	}
 }
+
+func TestARunThatWaitsForSomethingElseIsToldOnce(t *testing.T) {
+	t.Parallel()
+	recorder := events.NewFakeRecorder(3)
+	r := &Reconciler{Recorder: &report.Recorder{Events: recorder}}
+	run := &v1alpha1.ExportRun{Status: v1alpha1.ExportRunStatus{Phase: v1alpha1.RunRetrying}}
+	for _, reason := range []v1alpha1.Reason{v1alpha1.ReasonMigrating, v1alpha1.ReasonLedgerIncomplete, v1alpha1.ReasonLedgerIncomplete} {
+		before := run.Status.DeepCopy()
+		wait(run, &metav1.Condition{Reason: reason, Message: "not yet"}, noon)
+		r.tell(before, run)
+	}
+	if got := len(recorder.Events); got != 2 {
+		t.Errorf("there are %d events, want one for each reason", got)
+	}
+}
