@@ -163,10 +163,13 @@ func (c *cluster) until(patience time.Duration, check func(context.Context) (mis
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
+	missing := "it was not asked in time"
 	for {
-		missing := check(ctx)
-		if missing == "" {
+		switch now := check(ctx); {
+		case now == "":
 			return time.Since(start)
+		case ctx.Err() == nil: // else it may say no more than that
+			missing = now
 		}
 		select {
 		case <-ctx.Done():

@@ -124,7 +124,7 @@ func TestOperatorOnACluster(t *testing.T) {
 		c.flags(withoutTLS...)
 		c.available(operatorNamespace, "ledgerport-manager")
 		c.apply("tenant.yaml")
-		c.exportSays(metav1.ConditionTrue, v1alpha1.ReasonReady)
+		c.exportSaysWithin(time.Minute, metav1.ConditionTrue, v1alpha1.ReasonReady) // a lease may have to run out first
 		c.make("undeploy")
 		c.must(c.client.Delete(c.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: tenant}}))
 		c.gone(&corev1.Namespace{}, "", tenant)
@@ -307,7 +307,12 @@ func (c *cluster) sourceSays(status metav1.ConditionStatus, reason string) time.
 // exportSays waits until Ready of the AccountingExport is as it should be.
 func (c *cluster) exportSays(status metav1.ConditionStatus, reason string) time.Duration {
 	c.Helper()
-	return c.until(soon, func(ctx context.Context) string {
+	return c.exportSaysWithin(soon, status, reason)
+}
+
+func (c *cluster) exportSaysWithin(patience time.Duration, status metav1.ConditionStatus, reason string) time.Duration {
+	c.Helper()
+	return c.until(patience, func(ctx context.Context) string {
 		var export v1alpha1.AccountingExport
 		if missing := c.get(ctx, &export, tenant, "monthly"); missing != "" {
 			return missing
