@@ -132,16 +132,6 @@ func (c *cluster) apply(file string) {
 	}
 }
 
-// remove deletes what a template names.
-func (c *cluster) remove(file string) {
-	c.Helper()
-	for _, object := range c.objects(file) {
-		if err := c.client.Delete(c.Context(), object); client.IgnoreNotFound(err) != nil && !meta.IsNoMatchError(err) {
-			c.Errorf("%s: %s %s: %s", file, object.GetKind(), object.GetName(), err)
-		}
-	}
-}
-
 func (c *cluster) objects(file string) []*unstructured.Unstructured {
 	c.Helper()
 	content, err := os.ReadFile(filepath.Join("testdata", file))
