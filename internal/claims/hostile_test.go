@@ -37,8 +37,8 @@ func announcing(kind byte, length uint32) func(net.Conn) {
 	}
 }
 
-// refusing logs everybody in, and answers every query with an error.
-func refusing(code, message string) func(net.Conn) {
+// answering logs everybody in, and sends what a function answers to each message.
+func answering(answer func(pgproto3.FrontendMessage) []pgproto3.BackendMessage) func(net.Conn) {
 	return func(connection net.Conn) {
 		backend := pgproto3.NewBackend(connection, connection)
 		if _, err := backend.ReceiveStartupMessage(); err != nil {
@@ -51,48 +51,41 @@ func refusing(code, message string) func(net.Conn) {
 			if err != nil {
 				return
 			}
-			switch received.(type) {
-			case *pgproto3.Query, *pgproto3.Sync:
-				backend.Send(&pgproto3.ErrorResponse{Severity: "ERROR", Code: code, Message: message})
-				backend.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
+			for _, message := range answer(received) {
+				backend.Send(message)
 			}
 		}
 	}
 }
 
-// readyTwice refuses every statement, and says twice that it is ready where a transaction is given up.
-func readyTwice(connection net.Conn) {
-	backend := pgproto3.NewBackend(connection, connection)
-	if _, err := backend.ReceiveStartupMessage(); err != nil {
-		return
-	}
-	backend.Send(&pgproto3.AuthenticationOk{})
-	backend.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
-	for backend.Flush() == nil {
-		received, err := backend.Receive()
-		if err != nil {
-			return
+// refusing answers every query with an error.
+func refusing(code, message string) func(net.Conn) {
+	return answering(func(received pgproto3.FrontendMessage) []pgproto3.BackendMessage {
+		switch received.(type) {
+		case *pgproto3.Query, *pgproto3.Sync:
+			return []pgproto3.BackendMessage{&pgproto3.ErrorResponse{Severity: "ERROR", Code: code, Message: message}, &pgproto3.ReadyForQuery{TxStatus: 'I'}}
 		}
-		switch statement, simple := received.(*pgproto3.Query); {
-		case simple && strings.EqualFold(statement.String, "rollback"):
-			backend.Send(&pgproto3.RowDescription{})
-			backend.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
-			backend.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
-		case simple:
-			backend.Send(&pgproto3.CommandComplete{CommandTag: []byte("BEGIN")})
-			backend.Send(&pgproto3.ReadyForQuery{TxStatus: 'T'})
-		default:
-			if _, sync := received.(*pgproto3.Sync); sync {
-				backend.Send(&pgproto3.ErrorResponse{Severity: "ERROR", Code: "XX000"})
-				backend.Send(&pgproto3.ReadyForQuery{TxStatus: 'E'})
-			}
+		return nil
+	})
+}
+
+// readyTwice refuses every statement in a transaction, and says twice that it is ready where the transaction is given up.
+func readyTwice(received pgproto3.FrontendMessage) []pgproto3.BackendMessage {
+	switch received := received.(type) {
+	case *pgproto3.Query:
+		if strings.EqualFold(received.String, "rollback") {
+			return []pgproto3.BackendMessage{&pgproto3.RowDescription{}, &pgproto3.ReadyForQuery{TxStatus: 'I'}, &pgproto3.ReadyForQuery{TxStatus: 'I'}}
 		}
+		return []pgproto3.BackendMessage{&pgproto3.CommandComplete{CommandTag: []byte("BEGIN")}, &pgproto3.ReadyForQuery{TxStatus: 'T'}}
+	case *pgproto3.Sync:
+		return []pgproto3.BackendMessage{&pgproto3.ErrorResponse{Severity: "ERROR", Code: "XX000"}, &pgproto3.ReadyForQuery{TxStatus: 'E'}}
 	}
+	return nil
 }
 
 func TestAServerThatIsReadyTwiceEndsItsSessionAlone(t *testing.T) {
 	t.Parallel()
-	database, err := claims.Open(t.Context(), claims.Options{Allowed: insecure, URL: "postgres://u:p@" + hostilepg.Serve(t, readyTwice) + "/d?sslmode=disable"})
+	database, err := claims.Open(t.Context(), claims.Options{Allowed: insecure, URL: "postgres://u:p@" + hostilepg.Serve(t, answering(readyTwice)) + "/d?sslmode=disable"})
 	if err != nil {
 		t.Fatal(err)
 	}
