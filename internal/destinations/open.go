@@ -58,7 +58,7 @@ func Open(ctx context.Context, namespace string, spec v1alpha1.ExportDestination
 		return openFilesystem(settings, namespace, spec.Filesystem.Path)
 	case spec.S3 != nil && !Encrypted(spec) && !settings.AllowPlainHTTP:
 		return nil, failure.Stalled(v1alpha1.ReasonNotEncrypted, nil,
-			"spec.s3.endpoint %s is plain HTTP: whoever is in between can read and change what is delivered. Use https://; an administrator can allow it with --allow-plain-http", spec.S3.Endpoint)
+			"spec.s3.endpoint %s is plain HTTP: anyone in between can read and change what is delivered. Use https://; an administrator can allow it with --allow-plain-http", spec.S3.Endpoint)
 	case spec.S3 != nil:
 		return openS3(ctx, *spec.S3, spec.Retention, keys.S3, policy)
 	case spec.SFTP != nil:

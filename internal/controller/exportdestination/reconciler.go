@@ -150,7 +150,7 @@ func describeEncryption(set report.Conditions, destination *v1alpha1.ExportDesti
 	case spec.Filesystem != nil:
 		meta.RemoveStatusCondition(set.Conditions, v1alpha1.ConditionEncrypted)
 	case !destinations.Encrypted(spec):
-		set.Set(v1alpha1.ConditionEncrypted, metav1.ConditionFalse, v1alpha1.ReasonNotEncrypted, "spec.s3.endpoint is plain HTTP; whoever is in between can read and change what is delivered")
+		set.Set(v1alpha1.ConditionEncrypted, metav1.ConditionFalse, v1alpha1.ReasonNotEncrypted, "spec.s3.endpoint is plain HTTP; anyone in between can read and change what is delivered")
 	case spec.SFTP != nil:
 		set.Set(v1alpha1.ConditionEncrypted, metav1.ConditionTrue, v1alpha1.ReasonEncrypted, "the server is reached by SSH, and proves to have one of its known host keys")
 	default:
