@@ -62,8 +62,9 @@ func Setup(mgr ctrl.Manager, parts Parts) error {
 	if err := errors.Join(parts.Metrics.Register(counted), parts.Metrics.Register(stuck)); err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
+	events := mgr.GetEventRecorder("ledgerport")
 	recorder := func(step failpoint.Step) *report.Recorder {
-		return &report.Recorder{Client: mgr.GetClient(), Events: mgr.GetEventRecorder("ledgerport"), Failpoints: parts.Failpoints, Step: step}
+		return &report.Recorder{Client: mgr.GetClient(), Events: events, Failpoints: parts.Failpoints, Step: step}
 	}
 	sources, destinations, exports := watch.NewRecheck(parts.RecheckInterval), watch.NewRecheck(parts.RecheckInterval), watch.NewRecheck(parts.RecheckInterval)
 	reconcilers := map[string]interface{ SetupWithManager(ctrl.Manager) error }{

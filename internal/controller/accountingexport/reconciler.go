@@ -77,15 +77,18 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err := r.Client.Get(ctx, req.NamespacedName, &export); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
+	refused := func(err error) (ctrl.Result, error) {
+		return report.Refused(&export, err, r.Clock.Now(), r.Recheck.After(false))
+	}
 	return r.Report(ctx, &export, func(after *report.Afterwards) (ctrl.Result, error) {
 		if !export.DeletionTimestamp.IsZero() {
-			return r.refused(&export, r.letGo(ctx, &export))
+			return refused(r.letGo(ctx, &export))
 		}
 		if report.Of(&export).Undecodable() { // no run begins
 			return ctrl.Result{}, nil
 		}
 		if err := exportrun.Protect(ctx, r.Client, &export); err != nil {
-			return r.refused(&export, client.IgnoreNotFound(err))
+			return refused(client.IgnoreNotFound(err))
 		}
 		return r.reconcile(ctx, &export, after)
 	})
@@ -128,18 +131,6 @@ func (r *Reconciler) reconcile(ctx context.Context, export *v1alpha1.AccountingE
 	}
 	checks.describe(export, next.waiting)
 	return ctrl.Result{RequeueAfter: next.wake}, nil
-}
-
-// refused puts what the API server refused into the status of an export, and has it tried again later. Other errors it
-// returns.
-func (r *Reconciler) refused(export *v1alpha1.AccountingExport, err error) (ctrl.Result, error) {
-	var refused *failure.Error
-	if !errors.As(err, &refused) {
-		return ctrl.Result{}, err
-	}
-	wait := report.RefusedWait(export.Status.Conditions, v1alpha1.ConditionReady, r.Clock.Now(), r.Recheck.After(false))
-	report.Of(export).Failed(refused)
-	return ctrl.Result{RequeueAfter: wait}, nil
 }
 
 // next is what an export needs now.

@@ -86,8 +86,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if run.Status.Phase.Finished() {
 		return r.retire(ctx, &run)
 	}
-	before := run.Status.DeepCopy()
-	return r.Record(ctx, &run, func(after *report.Afterwards) (ctrl.Result, error) {
+	before := run.DeepCopy()
+	return r.Record(ctx, before, &run, func(after *report.Afterwards) (ctrl.Result, error) {
 		after.Add(func() { r.tell(before, &run) })
 		after.Add(func() { r.countEnd(ctx, &run) })
 		return r.reconcile(ctx, &run, after)
@@ -320,19 +320,13 @@ func adopted(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) bool {
 	return metav1.IsControlledBy(run, export) && controllerutil.ContainsFinalizer(run, v1alpha1.RunFinalizer)
 }
 
-// tellRefused puts what the API server refused into the status of a run, and has it tried again later. Other errors it
-// returns.
+// tellRefused lets a run that the API server refused something for wait until that is tried again.
 func (r *Reconciler) tellRefused(run *v1alpha1.ExportRun, err error) (ctrl.Result, error) {
-	var refused *failure.Error
-	if !errors.As(err, &refused) {
-		return ctrl.Result{}, err
-	}
-	wait := report.RefusedWait(run.Status.Conditions, v1alpha1.ConditionReady, r.Clock.Now(), r.Sources.After(false))
-	if run.Status.Phase == "" {
+	result, err := report.Refused(run, err, r.Clock.Now(), r.Sources.After(false))
+	if err == nil && run.Status.Phase == "" {
 		run.Status.Phase = v1alpha1.RunPending
 	}
-	report.Of(run).Failed(refused)
-	return ctrl.Result{RequeueAfter: wait}, nil
+	return result, err
 }
 
 // orphaned waits for the export to appear; a run that is being deleted does not wait.
@@ -377,10 +371,10 @@ func (r *Reconciler) letGo(ctx context.Context, run *v1alpha1.ExportRun) error {
 }
 
 // tell writes the events of a change that was recorded.
-func (r *Reconciler) tell(before *v1alpha1.ExportRunStatus, run *v1alpha1.ExportRun) {
-	status := &run.Status
+func (r *Reconciler) tell(was, run *v1alpha1.ExportRun) {
+	before, status := &was.Status, &run.Status
 	ready := readyCondition(run)
-	wanting := before.Phase == v1alpha1.RunRetrying && status.Phase == before.Phase && ready.Reason != ReadyReason(&v1alpha1.ExportRun{Status: *before}) // what it waits for is new
+	wanting := before.Phase == v1alpha1.RunRetrying && status.Phase == before.Phase && ready.Reason != ReadyReason(was) // what it waits for is new
 	switch {
 	case ready.Reason == v1alpha1.ReasonUndecodable && run.Undecoded.Spec != "":
 		report.Announce(r.Events, run, before.Conditions)

@@ -72,7 +72,7 @@ func (r *Reconciler) hold(ctx context.Context, run *v1alpha1.ExportRun) error {
 
 // observe records that a change of the spec was seen which comes too late for a run that has finished.
 func (r *Reconciler) observe(ctx context.Context, run *v1alpha1.ExportRun) error {
-	_, err := r.Record(ctx, run, func(*report.Afterwards) (ctrl.Result, error) {
+	_, err := r.Record(ctx, run.DeepCopy(), run, func(*report.Afterwards) (ctrl.Result, error) {
 		run.Status.ObservedGeneration = run.Generation
 		for i := range run.Status.Conditions {
 			run.Status.Conditions[i].ObservedGeneration = run.Generation

@@ -128,7 +128,7 @@ func nextOf(runs []v1alpha1.ExportRun) (next *v1alpha1.ExportRun) {
 // OlderFirst orders the runs of an export as they took their turns: those that have ended by their end, then the others.
 // Times have only seconds, but for the one of the start.
 func OlderFirst(a, b v1alpha1.ExportRun) int {
-	if byEnd := endedFirst(a.Status.CompletedAt, b.Status.CompletedAt); byEnd != 0 {
+	if byEnd := knownFirst(a.Status.CompletedAt, b.Status.CompletedAt, func(a, b *metav1.Time) int { return a.Compare(b.Time) }); byEnd != 0 {
 		return byEnd
 	}
 	if a.Status.CompletedAt == nil {
@@ -136,25 +136,15 @@ func OlderFirst(a, b v1alpha1.ExportRun) int {
 			return byCreation
 		}
 	}
-	return cmp.Or(startedFirst(a.Status.StartedAt, b.Status.StartedAt), cmp.Compare(a.Name, b.Name))
+	byStart := knownFirst(a.Status.StartedAt, b.Status.StartedAt, func(a, b *metav1.MicroTime) int { return a.Compare(b.Time) })
+	return cmp.Or(byStart, cmp.Compare(a.Name, b.Name))
 }
 
-func endedFirst(a, b *metav1.Time) int {
+// knownFirst orders by a time that not all have: those that have it come first.
+func knownFirst[T any](a, b *T, compare func(a, b *T) int) int {
 	switch {
 	case a != nil && b != nil:
-		return a.Compare(b.Time)
-	case a != nil:
-		return -1
-	case b != nil:
-		return 1
-	}
-	return 0
-}
-
-func startedFirst(a, b *metav1.MicroTime) int {
-	switch {
-	case a != nil && b != nil:
-		return a.Compare(b.Time)
+		return compare(a, b)
 	case a != nil:
 		return -1
 	case b != nil:

@@ -87,7 +87,7 @@ func TestARunTooManyIsToldByItsStatusAlone(t *testing.T) {
 		recorder := events.NewFakeRecorder(2)
 		run := &v1alpha1.ExportRun{}
 		finish(run, v1alpha1.RunFailed, reason, "it does not begin", noon)
-		(&Reconciler{Recorder: &report.Recorder{Events: recorder}}).tell(&v1alpha1.ExportRunStatus{}, run)
+		(&Reconciler{Recorder: &report.Recorder{Events: recorder}}).tell(&v1alpha1.ExportRun{}, run)
 		if got := len(recorder.Events); got != want {
 			t.Errorf("for %s there are %d events, want %d", reason, got, want)
 		}
@@ -100,7 +100,7 @@ func TestARunThatWaitsForSomethingElseIsToldOnce(t *testing.T) {
 	r := &Reconciler{Recorder: &report.Recorder{Events: recorder}}
 	run := &v1alpha1.ExportRun{Status: v1alpha1.ExportRunStatus{Phase: v1alpha1.RunRetrying}}
 	for _, reason := range []v1alpha1.Reason{v1alpha1.ReasonMigrating, v1alpha1.ReasonLedgerIncomplete, v1alpha1.ReasonLedgerIncomplete} {
-		before := run.Status.DeepCopy()
+		before := run.DeepCopy()
 		wait(run, &metav1.Condition{Reason: reason, Message: "not yet"}, noon)
 		r.tell(before, run)
 	}

@@ -3,7 +3,6 @@ package report
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -47,16 +46,16 @@ func (r *Recorder) Check(ctx context.Context, name types.NamespacedName, object 
 
 // Report records the change of a status, and announces it with an event if Ready changed.
 func (r *Recorder) Report(ctx context.Context, object Object, change func(*Afterwards) (ctrl.Result, error)) (ctrl.Result, error) {
-	before := slices.Clone(*object.Reported().Conditions)
-	return r.Record(ctx, object, func(after *Afterwards) (ctrl.Result, error) {
-		after.Add(func() { Announce(r.Events, object, before) })
+	before := object.DeepCopyObject().(Object)
+	return r.Record(ctx, before, object, func(after *Afterwards) (ctrl.Result, error) {
+		after.Add(func() { Announce(r.Events, object, *before.Reported().Conditions) })
 		return change(after)
 	})
 }
 
-// Record records the change of a status, also if it came with an error. Then come the effects that waited for it.
-func (r *Recorder) Record(ctx context.Context, object Object, change func(*Afterwards) (ctrl.Result, error)) (ctrl.Result, error) {
-	before := object.DeepCopyObject().(Object)
+// Record records the change of a status from what it was before, also if it came with an error. Then come the effects that
+// waited for it.
+func (r *Recorder) Record(ctx context.Context, before, object Object, change func(*Afterwards) (ctrl.Result, error)) (ctrl.Result, error) {
 	var after Afterwards
 	result, err := change(&after)
 	unrecorded := r.Failpoints.Around(r.Step, func() error { return Refusal("record the status", Patch(ctx, r.Client, before, object)) })

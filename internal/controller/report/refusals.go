@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
@@ -51,6 +52,19 @@ func RefusedWait(conditions []metav1.Condition, kind string, now time.Time, shor
 		since = said.LastTransitionTime.Time
 	}
 	return min(longestRefusedWait, max(shortest, now.Sub(since)))
+}
+
+// Refused puts what the API server refused into the status of an object, and has it tried again later. It returns every other
+// error.
+func Refused(object Object, err error, now time.Time, shortest time.Duration) (ctrl.Result, error) {
+	var refused *failure.Error
+	if !errors.As(err, &refused) {
+		return ctrl.Result{}, err
+	}
+	status := Of(object)
+	wait := RefusedWait(*status.Conditions, v1alpha1.ConditionReady, now, shortest)
+	status.Failed(refused)
+	return ctrl.Result{RequeueAfter: wait}, nil
 }
 
 // WarnRefused writes an event about what the API server refused, if an error is that.
