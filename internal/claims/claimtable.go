@@ -249,22 +249,23 @@ func (d *Database) claimTable(ctx context.Context, l *layout, run Run) (identity
 	if err != nil {
 		return found, err
 	}
-	err = d.transact(ctx, "", run.OrganizationID, run.ID, func(tx pgx.Tx) error {
+	found, err = committed(ctx, d, run.OrganizationID, run.ID, func(tx pgx.Tx) (identity, error) {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, migrationLock); err != nil {
-			return err
+			return identity{}, err
 		}
-		if found, err = d.identityIn(ctx, tx, l, system); err != nil { // somebody may have recorded it meanwhile
-			return err
+		found, err := d.identityIn(ctx, tx, l, system) // somebody may have recorded it meanwhile
+		if err != nil {
+			return found, err
 		}
 		if err := l.sameIDs(ctx, tx, found, run); err != nil {
-			return err
+			return found, err
 		}
 		for _, t := range found.changes {
 			if err := t.write(ctx, tx); err != nil {
-				return err
+				return found, err
 			}
 		}
-		return nil
+		return found, nil
 	})
 	return found, classify(ctx, "recording the table of claims", err)
 }

@@ -182,6 +182,20 @@ func (d *Database) transact(ctx context.Context, access pgx.TxAccessMode, organi
 	return classify(ctx, "committing a transaction", commit(ctx, tx))
 }
 
+// committed returns what a function has read and written in a transaction of a run, and nothing of it unless the transaction was
+// committed: what is passed on as the record must be on record.
+func committed[T any](ctx context.Context, d *Database, organizationID, runID string, run func(pgx.Tx) (T, error)) (T, error) {
+	var result, nothing T
+	err := d.transact(ctx, "", organizationID, runID, func(tx pgx.Tx) (err error) {
+		result, err = run(tx)
+		return err
+	})
+	if err != nil {
+		return nothing, err
+	}
+	return result, nil
+}
+
 // rollback gives up a transaction, if it is still open, even where the context has ended.
 func rollback(ctx context.Context, tx pgx.Tx) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelGrace)

@@ -108,13 +108,12 @@ func handOver(run Run, cluster string) string {
 
 // HandOver gives the runs of one cluster, or the one run of an id, to another, and returns how many. A process of the first cluster
 // that still executes one is fenced.
-func (d *Database) HandOver(ctx context.Context, from, runID, to string) (runs int64, err error) {
-	err = d.transact(ctx, "", "", "", func(tx pgx.Tx) error {
+func (d *Database) HandOver(ctx context.Context, from, runID, to string) (int64, error) {
+	runs, err := committed(ctx, d, "", "", func(tx pgx.Tx) (int64, error) {
 		done, err := tx.Exec(ctx, `UPDATE ledgerport.runs SET cluster = $3,
 			attempt = CASE WHEN `+unfinished+` THEN attempt + 1 ELSE attempt END
 		WHERE ($1 = '' OR cluster = $1) AND ($2 = '' OR id = $2) AND cluster <> $3 AND ($1 <> '' OR $2 <> '')`, from, runID, to)
-		runs = done.RowsAffected()
-		return err
+		return done.RowsAffected(), err
 	})
 	return runs, classify(ctx, "handing runs over", err)
 }

@@ -170,19 +170,19 @@ func (d *Database) RunNamed(ctx context.Context, identity RunIdentity) (Run, boo
 // Two unfinished runs of an organisation cannot have the same series: the second fails with ReasonSeriesBusy. A run that
 // holds nothing and whose deadline has passed does not stand in the way: it is released, unless another cluster began it. The
 // second reversal of a run fails with ReasonAlreadyReversed, and a run of another cluster with ReasonOtherCluster.
-func (d *Database) StartAttempt(ctx context.Context, attempt Attempt) (run Run, err error) {
-	err = d.transact(ctx, "", attempt.OrganizationID, attempt.ID, func(tx pgx.Tx) error {
+func (d *Database) StartAttempt(ctx context.Context, attempt Attempt) (Run, error) {
+	run, err := committed(ctx, d, attempt.OrganizationID, attempt.ID, func(tx pgx.Tx) (run Run, err error) {
 		if err := disown(ctx, tx, attempt.ID); err != nil {
-			return err
+			return run, err
 		}
 		if err := supersede(ctx, tx, attempt); err != nil {
-			return err
+			return run, err
 		}
 		if run, err = start(ctx, tx, attempt); err != nil || run.State.Finished() {
-			return err
+			return run, err
 		}
 		run.Sequence, err = raise(ctx, tx, attempt.ID)
-		return err
+		return run, err
 	})
 	switch violatedConstraint(err) {
 	case "runs_unfinished_series":
@@ -195,25 +195,24 @@ func (d *Database) StartAttempt(ctx context.Context, attempt Attempt) (run Run, 
 
 // TakeOver records who executes an unfinished run from now on, and returns the record as it now is, the attempt number
 // raised. Nothing else of the run changes. A finished run is given as it is. One of another cluster fails with ReasonOtherCluster.
-func (d *Database) TakeOver(ctx context.Context, id, holder, cluster string, deadline time.Duration) (run Run, err error) {
+func (d *Database) TakeOver(ctx context.Context, id, holder, cluster string, deadline time.Duration) (Run, error) {
 	organizationID, err := d.organization(ctx, id)
 	if err != nil {
 		return Run{}, err
 	}
-	err = d.transact(ctx, "", organizationID, id, func(tx pgx.Tx) error {
+	run, err := committed(ctx, d, organizationID, id, func(tx pgx.Tx) (run Run, err error) {
 		if err := disown(ctx, tx, id); err != nil {
-			return err
+			return run, err
 		}
 		run, err = scanRun(tx.QueryRow(ctx, `UPDATE ledgerport.runs SET attempt = attempt + 1, holder = $2, cluster = $3, deadline = `+after("$4")+`
 			WHERE id = $1 AND `+unfinished+` AND cluster IN ('', $3) RETURNING `+runColumns, id, holder, cluster, deadline.Seconds()))
 		if errors.Is(err, pgx.ErrNoRows) {
-			run, err = unchanged(ctx, tx, id, cluster)
-			return err
+			return unchanged(ctx, tx, id, cluster)
 		}
 		if err == nil {
 			run.Sequence, err = raise(ctx, tx, id)
 		}
-		return err
+		return run, err
 	})
 	return run, classify(ctx, "taking the run over", err)
 }

@@ -75,6 +75,40 @@ func TestStartAttempt_RaisesTheAttemptAndKeepsTheInputsOfTheReservation(t *testi
 	}
 }
 
+func TestAnAttemptThatCannotBeCommittedReturnsNoRecord(t *testing.T) {
+	t.Parallel()
+	for name, take := range map[string]func(*fixture, *claims.Database) (claims.Run, error){
+		"StartAttempt of a new run": func(f *fixture, database *claims.Database) (claims.Run, error) {
+			other := attemptOf("2")
+			other.Series = "F"
+			return database.StartAttempt(f.ctx, other)
+		},
+		"StartAttempt of a run on record": func(f *fixture, database *claims.Database) (claims.Run, error) {
+			return database.StartAttempt(f.ctx, attemptOf("1"))
+		},
+		"TakeOver": func(f *fixture, database *claims.Database) (claims.Run, error) {
+			return database.TakeOver(f.ctx, "1", "pod-2", "here", time.Minute)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, applicationTables)
+			database := f.open(v1alpha1.PostgresSource{})
+			f.start(database, attemptOf("1"))
+			before := f.ledger(database)
+			f.sql(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''not today''; END';
+				CREATE CONSTRAINT TRIGGER refuse AFTER INSERT OR UPDATE ON ledgerport.runs DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()`)
+			run, err := take(f, database)
+			if err == nil || !reflect.DeepEqual(run, claims.Run{}) {
+				t.Errorf("got the run %+v and %v, want an error alone", run, err)
+			}
+			if after := f.ledger(database); after != before {
+				t.Errorf("the ledger went from %+v to %+v", before, after)
+			}
+		})
+	}
+}
+
 func TestStartAttempt_OneUnfinishedRunPerSeries(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, applicationTables)

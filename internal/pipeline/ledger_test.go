@@ -197,6 +197,30 @@ func TestDatabaseThatWasRestored(t *testing.T) {
 		_, err := c.attempt(c.create("monthly", "third"), approvedUntil, nil)
 		refusedWith(t, err, v1alpha1.ReasonLedgerIncomplete)
 	})
+	t.Run("is none whose answer to a commit was a refusal", func(t *testing.T) {
+		t.Parallel()
+		c := newCluster(newStage(t), "here")
+		first := c.create("monthly", "first")
+		refuse := func(point failpoint.Point) {
+			if point == failpoint.Attempt.Before() {
+				c.sql(func(ctx context.Context, conn *pgx.Conn) error {
+					_, err := conn.Exec(ctx, `create function public.refuse() returns trigger language plpgsql as 'begin raise exception ''not today''; end';
+						create constraint trigger refuse after insert on ledgerport.runs deferrable initially deferred for each row execute function public.refuse()`)
+					return err
+				})
+			}
+		}
+		if outcome, err := c.attempt(first, approvedUntil, refuse); err == nil || outcome.Ledger != nil {
+			t.Fatalf("the run ended with %+v, %v, want an error and nothing of a record", outcome.Ledger, err)
+		}
+		c.sql(func(ctx context.Context, conn *pgx.Conn) error {
+			_, err := conn.Exec(ctx, `drop function public.refuse() cascade`)
+			return err
+		})
+		if outcome, err := c.attempt(c.create("weekly", "next"), approvedUntil, nil); err != nil || outcome.Result.Claims == 0 {
+			t.Errorf("the run ended with %+v, %v", outcome, err)
+		}
+	})
 	t.Run("is neither resumed nor given back to", func(t *testing.T) {
 		t.Parallel()
 		s := newStage(t)

@@ -243,10 +243,7 @@ func (a *attempt) start(ctx context.Context) error {
 		Reverses:    reverses,
 	}
 	a.outcome.Record = RecordUnknown // should there be no answer
-	err = a.Failpoints.Around(failpoint.Attempt, func() (err error) {
-		a.run, err = a.database.StartAttempt(ctx, attempt)
-		return err
-	})
+	err = a.adopt(func() (claims.Run, error) { return a.database.StartAttempt(ctx, attempt) })
 	if err == nil {
 		a.outcome.Record = RecordOpen
 	}
@@ -291,12 +288,21 @@ func (a *attempt) resume(ctx context.Context) error {
 }
 
 // takeOver raises the attempt, so that whoever held the run before cannot change anything any more.
-func (a *attempt) takeOver(ctx context.Context) (err error) {
-	err = a.Failpoints.Around(failpoint.Attempt, func() (err error) {
-		a.run, err = a.database.TakeOver(ctx, a.run.ID, a.Holder, a.Cluster, a.task.Deadline)
+func (a *attempt) takeOver(ctx context.Context) error {
+	return failure.On(v1alpha1.ConditionSourceReady, a.adopt(func() (claims.Run, error) {
+		return a.database.TakeOver(ctx, a.run.ID, a.Holder, a.Cluster, a.task.Deadline)
+	}))
+}
+
+// adopt makes the run this attempt's. If that fails, what was read of its record before stands.
+func (a *attempt) adopt(call func() (claims.Run, error)) error {
+	return a.Failpoints.Around(failpoint.Attempt, func() error {
+		run, err := call()
+		if err == nil {
+			a.run = run
+		}
 		return err
 	})
-	return failure.On(v1alpha1.ConditionSourceReady, err)
 }
 
 // recall compiles the inputs on record.
