@@ -104,9 +104,11 @@ func knownHostKeys(text string) (keys []ssh.PublicKey, err error) {
 	}
 }
 
-// parsePrivateKey returns the signer of the private key, nil where there is none.
+// parsePrivateKey returns the signer of the private key, nil where there is none. What is too long is refused, the password too.
 func parsePrivateKey(keys SFTPKeys) (signer ssh.Signer, err error) {
 	switch {
+	case len(keys.Password) > longestPassword:
+		return nil, failure.Stalled(v1alpha1.ReasonMalformedKey, nil, "the password of the Secret has more than %d bytes; no server takes such a one", longestPassword)
 	case len(keys.PrivateKey) == 0:
 		return nil, nil
 	case len(keys.PrivateKey) > longestPrivateKey:
@@ -130,6 +132,8 @@ func parsePrivateKey(keys SFTPKeys) (signer ssh.Signer, err error) {
 }
 
 const (
+	// longestPassword in bytes, as OpenSSH takes one. A server may ask for it mostQuestions times at once.
+	longestPassword, mostQuestions = 1024, 10
 	// longestPrivateKey in bytes: one of RSA with 16,384 bits has less.
 	longestPrivateKey = 16 << 10
 	// mostRounds of the function that makes a key of a passphrase: some seconds, in which nothing can end it.
@@ -237,8 +241,11 @@ func (l *login) next(so *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 	return nil, errNothingLeft
 }
 
-// answer gives the password to whatever is asked without being shown, as PAM asks for it.
+// answer gives the password to whatever is asked without being shown, as PAM asks for it. The library takes memory for all answers.
 func (l *login) answer(_, _ string, questions []string, shown []bool) ([]string, error) {
+	if len(questions) > mostQuestions {
+		return nil, errNothingLeft
+	}
 	answers := make([]string, len(questions))
 	for i := range questions {
 		if shown[i] {

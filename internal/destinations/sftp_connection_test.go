@@ -1,12 +1,16 @@
 package destinations
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"os"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
 func TestAConnectionEndsWhereNothingComesForTooLong(t *testing.T) {
@@ -34,4 +38,19 @@ func TestAConnectionEndsWhereNothingComesForTooLong(t *testing.T) {
 			t.Errorf("waited for %s", waited)
 		}
 	})
+}
+
+// TestAPasswordIsGivenToNoMoreQuestionsThanAnybodyAsks has a server ask as often as a packet has room for.
+func TestAPasswordIsGivenToNoMoreQuestionsThanAnybodyAsks(t *testing.T) {
+	t.Parallel()
+	for questions, answered := range map[int]bool{0: true, 1: true, 2: true, mostQuestions + 1: false, 50_000: false} {
+		l := &login{server: &fileServer{password: "emergency-password"}}
+		if answers, err := l.answer("", "", make([]string, questions), make([]bool, questions)); (err == nil) != answered || answered && len(answers) != questions {
+			t.Errorf("%d questions have %d answers (%v)", questions, len(answers), err)
+		}
+	}
+	long := SFTPKeys{Password: bytes.Repeat([]byte("p"), longestPassword+1)}
+	if _, err := parsePrivateKey(long); failure.From(err).Reason != v1alpha1.ReasonMalformedKey {
+		t.Errorf("a password of %d bytes: %v", len(long.Password), err)
+	}
 }
