@@ -27,6 +27,7 @@ const (
 	maxShortText     = 1024
 	maxLocation      = 4096
 	maxFileList      = 1 << 20
+	maxFileValues    = 16 * maxFiles
 	maxInputs        = 4 << 20
 	maxManifest      = 4 << 20
 	maxAnswer        = 8192
@@ -90,7 +91,32 @@ func (l fileList) Scan(source any) error {
 	if len(text) > maxFileList {
 		return fmt.Errorf("files has more than %d bytes", maxFileList)
 	}
-	return json.Unmarshal(text, l.into)
+	return DecodeRecord(text, maxFileValues, l.into)
+}
+
+// DecodeRecord decodes a document of JSON on record, unless it has more values than any that this program writes: one of two bytes may
+// take a hundred in memory.
+func DecodeRecord(document []byte, most int, into any) error {
+	if valuesOf(document) > most {
+		return fmt.Errorf("the document has more than %d values", most)
+	}
+	return json.Unmarshal(document, into)
+}
+
+// valuesOf counts what may begin a value in a document of JSON, outside of texts. It is at least the number of values.
+func valuesOf(document []byte) int {
+	count, text := 1, false
+	for i := 0; i < len(document); i++ {
+		switch c := document[i]; {
+		case c == '"':
+			text = !text
+		case text && c == '\\':
+			i++
+		case !text && (c == ',' || c == '[' || c == '{'):
+			count++
+		}
+	}
+	return count
 }
 
 // validate refuses a run that this program did not record: every text, number and name is such as it writes.

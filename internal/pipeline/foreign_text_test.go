@@ -2,10 +2,12 @@ package pipeline
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"unicode"
 
+	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
@@ -30,4 +32,66 @@ func TestHeldClaims_AreShownHarmlessAndRecordedExactly(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestDocumentsOnRecordAreNotDecodedBeyondWhatIsMeant has short documents whose lists would take a hundred times their length in memory.
+func TestDocumentsOnRecordAreNotDecodedBeyondWhatIsMeant(t *testing.T) {
+	t.Parallel()
+	list := func(element string, of int) string { return "[" + element + strings.Repeat(","+element, of-1) + "]" }
+	for name, document := range map[string]string{
+		"a chart with a million rules":            `{"chart": {"rules": ` + list("0", 1_000_000) + `}}`,
+		"a chart with 20,000 rules":               `{"chart": {"rules": ` + list("{}", 20_000) + `}}`,
+		"a chart with 20,000 accounts":            `{"chart": {"accounts": ` + list("{}", 20_000) + `}}`,
+		"a rule with a million categories":        `{"chart": {"rules": [{"match": {"categories": ` + list(`""`, 1_000_000) + `}}]}}`,
+		"a manifest with a million held claims":   `{"held": ` + list("0", 1_000_000) + `}`,
+		"a manifest with a million things behind": `{"posting": {"system": {` + strings.Repeat(`"a":"",`, 1_000_000) + `"b":""}}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run := claims.Run{RunIdentity: claims.RunIdentity{ID: "1"}, Inputs: []byte(document), Rendered: claims.Rendered{Manifest: []byte(document)}}
+			recorded, err := inputsOf(run)
+			if rules := len(recorded.Chart.Rules); err == nil && !strings.Contains(name, "manifest") || rules > 20_000 {
+				t.Errorf("the inputs are read, with %d rules (%v)", rules, err)
+			}
+			if manifest, err := manifestOf(run); err == nil || len(manifest.Held) > 0 {
+				t.Errorf("the manifest is read, with %d held claims (%v)", len(manifest.Held), err)
+			}
+		})
+	}
+}
+
+func TestAMessageOfASystemShowsNoSecret(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		message string
+		secrets []string
+		want    string
+	}{
+		"a secret is hidden wherever it is":               {" token abc is not abcd\n", []string{"abc"}, "token … is not …d"},
+		"of two that begin alike the longer one is":       {"it is abcd", []string{"abc", "abcd"}, "it is …"},
+		"a value that is empty hides nothing":             {"it is abcd", []string{""}, "it is abcd"},
+		"one behind what is not shown is not cut":         {strings.Repeat("x", 298) + "abcdef", []string{"abcdef"}, strings.Repeat("x", 297) + "…"},
+		"what hides a secret is not looked for again":     {"…", manySecrets(24), "………"},
+		"a secret of all that is said leaves an ellipsis": {strings.Repeat("a", 1<<20), []string{strings.Repeat("a", 1<<19)}, "……"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := &attempt{credentials: map[string][]byte{}}
+			for i, secret := range test.secrets {
+				a.credentials[fmt.Sprint(i)] = []byte(secret)
+			}
+			if got := a.quoted(test.message); got != test.want {
+				t.Errorf("%q is shown, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// manySecrets are the bytes of an ellipsis, again and again: to put one in place of each makes more of them.
+func manySecrets(n int) (secrets []string) {
+	const ellipsis = "…"
+	for i := range n {
+		secrets = append(secrets, ellipsis[i%len(ellipsis):][:1])
+	}
+	return secrets
 }

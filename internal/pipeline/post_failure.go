@@ -39,10 +39,31 @@ func timedOut(err error) bool {
 
 // quoted is a message of the system as it may be shown: short, on one line, without a credential.
 func (a *attempt) quoted(message string) string {
-	for _, secret := range a.credentials {
-		if len(secret) > 0 {
-			message = strings.ReplaceAll(message, string(secret), "…")
+	return printable.Line(withoutSecrets(strings.TrimSpace(message), a.credentials, printable.Quote), printable.Quote)
+}
+
+// withoutSecrets returns the beginning of a message, a little more than so many bytes of it, with an ellipsis in place of each value of
+// a Secret. It looks at each place once: a Secret may have thousands of values, and any of them may be found in what others left.
+func withoutSecrets(message string, secrets map[string][]byte, most int) string {
+	var shown strings.Builder
+	for at := 0; at < len(message) && shown.Len() <= most; {
+		if hidden := secretAt(message[at:], secrets); hidden > 0 {
+			shown.WriteString("…")
+			at += hidden
+		} else {
+			shown.WriteByte(message[at])
+			at++
 		}
 	}
-	return printable.Line(strings.TrimSpace(message), printable.Quote)
+	return shown.String()
+}
+
+// secretAt is the length of the longest value of a Secret that a message begins with.
+func secretAt(message string, secrets map[string][]byte) (longest int) {
+	for _, secret := range secrets {
+		if len(secret) > longest && strings.HasPrefix(message, string(secret)) {
+			longest = len(secret)
+		}
+	}
+	return longest
 }

@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -19,9 +18,13 @@ import (
 // The documents on record are a tenant's to write: they are in its own database. What is wrong in one ends the attempt with
 // RecordInvalid before anything comes of it.
 
-// manifestEntries bounds the lists of a manifest: the claims that are held when it is rendered, and those that are rejected
-// later.
-const manifestEntries = 10000
+// recordEntries bounds each list of a document: the claims that are held when a manifest is rendered and those that are rejected
+// later, the accounts and the rules of a chart.
+const recordEntries = 10000
+
+// recordValues bounds the values of a document, well above those of a chart with all that may be in one (500 rules with 200 categories),
+// and of a manifest with recordEntries in each list.
+const recordValues = 250_000
 
 // maxPlainText bounds a text in the inputs that is shown to people, in bytes.
 const maxPlainText = 4096
@@ -33,8 +36,11 @@ var (
 
 // inputsOf reads the inputs that are on record of a run.
 func inputsOf(run claims.Run) (recorded inputs, err error) {
-	if err := json.Unmarshal(run.Inputs, &recorded); err != nil {
+	if err := claims.DecodeRecord(run.Inputs, recordValues, &recorded); err != nil {
 		return recorded, claims.RecordInvalid("runs", run.ID, errors.New("inputs cannot be read; was the run begun by a newer operator?"))
+	}
+	if chart := &recorded.Chart; max(len(chart.Accounts), len(chart.TaxCodes), len(chart.Rules)) > recordEntries {
+		return recorded, claims.RecordInvalid("runs", run.ID, errors.New("a list in the chart of inputs is too long"))
 	}
 	for field, text := range map[string]string{
 		"source": recorded.Source, "destination": recorded.Destination, "destinationPlace": recorded.Place, "destinationMarker": recorded.Marker,
@@ -49,7 +55,7 @@ func inputsOf(run claims.Run) (recorded inputs, err error) {
 
 // manifestOf reads the manifest that is on record of a run. Much of it comes into the status of the run.
 func manifestOf(run claims.Run) (m Manifest, err error) {
-	if err := json.Unmarshal(run.Manifest, &m); err != nil {
+	if err := claims.DecodeRecord(run.Manifest, recordValues, &m); err != nil {
 		return m, claims.RecordInvalid("runs", run.ID, errors.New("manifest cannot be read"))
 	}
 	if problem := m.problem(); problem != "" {
@@ -60,7 +66,7 @@ func manifestOf(run claims.Run) (m Manifest, err error) {
 
 // problem says what is in a manifest that none has; empty if nothing is.
 func (m *Manifest) problem() string {
-	if len(m.Held) > manifestEntries || len(m.Vouchers) > manifestEntries || len(m.Currencies) > manifestEntries || len(m.Files) > manifestEntries {
+	if len(m.Held) > recordEntries || len(m.Vouchers) > recordEntries || len(m.Currencies) > recordEntries || len(m.Files) > recordEntries {
 		return "a list is too long"
 	}
 	if m.Claims < 0 || m.Lines < 0 || m.HeldTotal < 0 {
