@@ -1,9 +1,12 @@
 package journal_test
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -120,6 +123,41 @@ func TestDamageIsNoticed(t *testing.T) {
 	}
 	if _, err := readAll(append([]byte{version + 1}, whole[1:]...)); !errors.Is(err, journal.ErrDamaged) {
 		t.Errorf("a newer version: %v, want damage", err)
+	}
+}
+
+// TestABlockTakesNoMoreMemoryThanClaimsMay reads blocks that no claims come to: they are in a tenant's own database.
+func TestABlockTakesNoMoreMemoryThanClaimsMay(t *testing.T) {
+	t.Parallel()
+	count := func(n int) []byte { return binary.AppendUvarint(nil, uint64(n)) }
+	var (
+		first, again = []byte("\x00\x03EUR"), []byte{1}                             // a text, and its place
+		dimensions   = slices.Concat(count(1000), bytes.Repeat([]byte{1, 1}, 1000)) // of one posting
+		end          = []byte{1, 0, 0, 1, 1, 1, 1}                                  // of a posting behind its dimensions
+		texts        = slices.Concat(bytes.Repeat([]byte{0, 0}, 3), []byte{0, 0}, bytes.Repeat([]byte{0, 0}, 2), []byte{0, 0}, []byte{0, 0}, count(0), end)
+		posting      = slices.Concat([]byte{1, 1, 1, 0, 0, 1, 1, 0, 0, 1}, count(0), end)
+		wide         = slices.Concat([]byte{1, 1, 1, 0, 0, 1, 1, 0, 0, 1}, dimensions, end)
+	)
+	voucher := func(series []byte, postings int, each []byte) []byte {
+		return slices.Concat(series, []byte{0, 0, 0, 1, 0, 1, 1, 1, 0, 1, 1, 1, 1}, count(postings), bytes.Repeat(each, postings))
+	}
+	for name, test := range map[string]struct {
+		block    []byte
+		vouchers int // that can be read
+	}{
+		"as many postings as a voucher may have":            {voucher(first, 30_000, posting), 1},
+		"more postings":                                     {voucher(first, 30_001, posting), 0},
+		"a voucher with a million dimensions":               {voucher(first, 1000, wide), 1},
+		"a voucher with two million dimensions":             {voucher(first, 2000, wide), 0},
+		"vouchers with more than a million different texts": {slices.Concat(voucher(first, 30_000, texts), slices.Repeat(voucher(again, 30_000, texts), 9)), 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			vouchers, err := readAll(append([]byte{version}, test.block...))
+			if whole := test.vouchers == 1; vouchers != test.vouchers || whole != (err == nil) || !whole && !errors.Is(err, journal.ErrDamaged) {
+				t.Errorf("%d vouchers were read from %d KiB (%v), want %d", vouchers, len(test.block)>>10, err, test.vouchers)
+			}
+		})
 	}
 }
 

@@ -16,6 +16,7 @@ var ErrDamaged = errors.New("the block is damaged, or of a newer version")
 type Reader struct {
 	rest       []byte
 	texts      []string
+	dimensions int // of the voucher so far
 	currencies map[string]ledger.Currency
 	err        error
 }
@@ -42,7 +43,8 @@ func (r *Reader) Next(v *ledger.Voucher) error {
 		ApprovedAt: r.instant(), ApprovedBy: r.text(), Reverses: r.text(),
 		Currency: r.currency(), BaseCurrency: r.currency(), Postings: v.Postings[:0],
 	}
-	for range r.atMost(mostPostings) {
+	r.dimensions = 0
+	for postings := r.atMost(mostPostings); postings > 0 && r.err == nil; postings-- {
 		v.Postings = append(v.Postings, r.posting())
 	}
 	return r.err
@@ -55,18 +57,20 @@ func (r *Reader) posting() ledger.Posting {
 		TaxCode: r.text(), TaxRate: r.text(), TaxAmount: ledger.Amount(r.number()), BaseTaxAmount: ledger.Amount(r.number()),
 		Subledger: r.text(),
 	}
-	for range r.atMost(mostDimensions) {
+	for dimensions := r.atMost(mostDimensions - r.dimensions); dimensions > 0 && r.err == nil; dimensions-- {
 		p.Dimensions = append(p.Dimensions, ledger.Dimension{Name: r.text(), Value: r.text()})
+		r.dimensions++
 	}
 	p.Text, p.LineNumber, p.ExpenseDate, p.Category = r.text(), int(r.number()), r.date(), r.text()
 	p.Quantity, p.Unit, p.ReceiptURI = r.text(), r.text(), r.text()
 	return p
 }
 
-// Bounds of a voucher, well above those of the claims that vouchers are made of. Some bytes of a block become some hundred in memory.
+// Bounds of a block, well above what claims within their own bounds come to. Two bytes of it may become some hundred in memory.
 const (
-	mostPostings   = 100_000
-	mostDimensions = 1000
+	mostPostings   = 3 * ledger.MaxLines // of a voucher: each line has an expense and a tax
+	mostDimensions = 1 << 20             // of a voucher
+	mostTexts      = 1 << 20             // of a block, that differ
 )
 
 // atMost reads a length that has a bound.
@@ -107,11 +111,11 @@ func (r *Reader) text() string {
 	switch place = read(r, place, size); {
 	case r.err != nil:
 		return ""
-	case place == 0:
+	case place == 0 && len(r.texts) < mostTexts:
 		text := r.newText()
 		r.texts = append(r.texts, text)
 		return text
-	case place > uint64(len(r.texts)):
+	case place == 0, place > uint64(len(r.texts)):
 		r.err, r.rest = ErrDamaged, nil
 		return ""
 	}
