@@ -1,10 +1,10 @@
 package exportrun
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -189,7 +189,7 @@ func posted(run *v1alpha1.ExportRun, what *pipeline.Posted, reason v1alpha1.Reas
 	if what.Rejected == 0 && what.Unfinished == "" {
 		return v1alpha1.RunSucceeded, reason, message
 	}
-	phase, reason := v1alpha1.RunSucceeded, cmp.Or(what.Unfinished, v1alpha1.ReasonVouchersRejected)
+	phase, reason := v1alpha1.RunSucceeded, unfinished(run, what)
 	switch {
 	case what.Accepted == 0 && reason == v1alpha1.ReasonCancelled:
 		phase, message = v1alpha1.RunCancelled, "the accounting system has none of the vouchers"
@@ -206,6 +206,19 @@ func posted(run *v1alpha1.ExportRun, what *pipeline.Posted, reason v1alpha1.Reas
 		message = ended.Message + "; " + message
 	}
 	return phase, reason, message
+}
+
+// unfinished is why a run did not come to its end that has sent vouchers. That is on record in a tenant's own database, which may say
+// anything. It is believed where it is what the run itself was released for, and of a run that was applied again, of which nothing
+// comes: a reason that is a fault of the operator's would let the next run have all of it for itself.
+func unfinished(run *v1alpha1.ExportRun, what *pipeline.Posted) v1alpha1.Reason {
+	switch {
+	case what.Unfinished == "":
+		return v1alpha1.ReasonVouchersRejected
+	case run.Status.Recovered, slices.Contains([]v1alpha1.Reason{v1alpha1.ReasonVouchersRejected, v1alpha1.ReasonCancelled, ReadyReason(run)}, what.Unfinished):
+		return what.Unfinished
+	}
+	return v1alpha1.ReasonReleased
 }
 
 // released ends a run whose claims were given back.

@@ -96,6 +96,10 @@ func TestEndOfAnAttemptDecidesWhatFollows(t *testing.T) {
 			v1alpha1.RunIncomplete, v1alpha1.ReasonCancelled, -1},
 		{"cancelled, and the system has rejected some and has none", releasing(v1alpha1.ReasonCancelled, 0), endedRelease(posting(0, pipeline.Posted{Rejected: 1, Returned: 2, Unfinished: v1alpha1.ReasonCancelled}), nil),
 			v1alpha1.RunCancelled, v1alpha1.ReasonCancelled, -1},
+		{"a database says that it ended the operator's process", running(1, 0, ""), ended(v1alpha1.StageCommit, posting(0, pipeline.Posted{Returned: 1, Unfinished: v1alpha1.ReasonAttemptLost}), nil),
+			v1alpha1.RunFailed, v1alpha1.ReasonReleased, -1},
+		{"a database says that it ended for what nobody knows", running(1, 0, ""), ended(v1alpha1.StageCommit, posting(1, pipeline.Posted{Accepted: 1, Returned: 1, Unfinished: "Word4711"}), nil),
+			v1alpha1.RunIncomplete, v1alpha1.ReasonReleased, -1},
 		{"claims could not be given back: tried again, however often", releasing(v1alpha1.ReasonNotWritable, 40), endedRelease(pipeline.Outcome{}, healing),
 			v1alpha1.RunReleasing, v1alpha1.ReasonNotWritable, longestBackoff},
 	}
