@@ -2,11 +2,14 @@ package exportrun
 
 import (
 	"cmp"
+	"context"
 	"testing"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/executor"
@@ -226,5 +229,43 @@ func TestQueuedRunTellsHowManyAreBeforeIt(t *testing.T) {
 	describeProgress(run, executor.State{Phase: executor.Queued, Before: 12})
 	if told := readyCondition(run); told.Reason != v1alpha1.ReasonQueued || told.Message != "waits for a free place among the operator's --max-concurrent-runs; 12 runs are before it" {
 		t.Errorf("it says %s: %s", told.Reason, told.Message)
+	}
+}
+
+// idle executes nothing any more.
+type idle struct{ executor.Executor }
+
+func (idle) Holder() string                { return "this" }
+func (idle) Observe(string) executor.State { return executor.State{} }
+func (idle) Stopped() <-chan struct{} {
+	stopped := make(chan struct{})
+	close(stopped)
+	return stopped
+}
+
+// TestAProcessThatIsStoppedHasTimeForTheRunsThatItExecutes has runs beside one that is executed which wait for a place: of those a
+// tenant may have hundreds, and the process has a few seconds.
+func TestAProcessThatIsStoppedHasTimeForTheRunsThatItExecutes(t *testing.T) {
+	t.Parallel()
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	run := func(name string, status v1alpha1.ExportRunStatus) *v1alpha1.ExportRun {
+		status.Holder = "this"
+		return &v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: name, UID: types.UID(name)}, Status: status}
+	}
+	executed := run("z", running(1, 0, ""))
+	c := fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(executed).WithObjects(run("a", waiting()), run("b", waiting()), executed).Build()
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := (&farewell{objects: c, api: c, writer: c, executor: idle{}, patience: time.Minute}).Start(over); err != nil {
+		t.Fatal(err)
+	}
+	for name, holder := range map[string]string{"a": "this", "b": "this", "z": ""} {
+		var left v1alpha1.ExportRun
+		if err := c.Get(t.Context(), types.NamespacedName{Namespace: "n", Name: name}, &left); err != nil || left.Status.Holder != holder || lost(&left, "next") {
+			t.Errorf("run %s is left by %q and lost: %t (%v), want %q, false", name, left.Status.Holder, lost(&left, "next"), err, holder)
+		}
 	}
 }
