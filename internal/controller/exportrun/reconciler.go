@@ -247,24 +247,33 @@ func (r *Reconciler) source(ctx context.Context, run *v1alpha1.ExportRun, export
 	return at, nil
 }
 
-// recheck lets whoever knows best look at once at what an attempt found missing.
+// recheck lets whoever knows best look soon at what an attempt found missing.
 func (r *Reconciler) recheck(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, err error) {
+	source, destination := concerned(err)
+	if source {
+		claims := references.SourceKey(export)
+		if at := run.Status.SourceRef; at != nil {
+			claims = types.NamespacedName{Namespace: at.Namespace, Name: at.Name}
+		}
+		r.Sources.Ask(claims)
+	}
+	if destination {
+		r.Destinations.Ask(references.DestinationKey(export))
+	}
+}
+
+// concerned reports whether an attempt found something wrong with the source or the destination. That these do not admit the namespace
+// is no reason to look at them: anybody could have what is another's looked at as often as they like.
+func concerned(err error) (source, destination bool) {
 	if err == nil {
-		return
+		return false, false
 	}
-	claims := references.SourceKey(export)
-	if at := run.Status.SourceRef; at != nil {
-		claims = types.NamespacedName{Namespace: at.Namespace, Name: at.Name}
+	failed := failure.From(err)
+	if failed.Reason == v1alpha1.ReasonAccessDenied {
+		return false, false
 	}
-	switch failure.From(err).Condition {
-	case v1alpha1.ConditionSourceReady:
-		r.Sources.Ask(claims)
-	case v1alpha1.ConditionDestinationReady:
-		r.Destinations.Ask(references.DestinationKey(export))
-	case v1alpha1.ConditionCredentialsReady:
-		r.Sources.Ask(claims)
-		r.Destinations.Ask(references.DestinationKey(export))
-	}
+	credentials := failed.Condition == v1alpha1.ConditionCredentialsReady
+	return credentials || failed.Condition == v1alpha1.ConditionSourceReady, credentials || failed.Condition == v1alpha1.ConditionDestinationReady
 }
 
 // Protect keeps an export from going before its runs, which need it to give their claims back.

@@ -1,6 +1,7 @@
 package exportrun
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/controller/report"
 	"github.com/ledgerport/ledgerport/internal/controller/watch"
+	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
 // TestTheEndOfARunWakesTheNextAlone: to wake all that wait each time would take a time that grows with the square of their number.
@@ -106,5 +108,31 @@ func TestARunThatWaitsForSomethingElseIsToldOnce(t *testing.T) {
 	}
 	if got := len(recorder.Events); got != 2 {
 		t.Errorf("there are %d events, want one for each reason", got)
+	}
+}
+
+func TestWhatIsLookedAtWhenAnAttemptFails(t *testing.T) {
+	t.Parallel()
+	on := func(condition string, reason v1alpha1.Reason) error {
+		return failure.On(condition, failure.Transient(reason, nil, "why"))
+	}
+	for name, test := range map[string]struct {
+		err                 error
+		source, destination bool
+	}{
+		"nothing when it does not":                          {nil, false, false},
+		"nothing for what neither is to blame for":          {errors.New("why"), false, false},
+		"the source for what it is to blame for":            {on(v1alpha1.ConditionSourceReady, v1alpha1.ReasonDatabaseUnreachable), true, false},
+		"the destination for what it is to blame for":       {on(v1alpha1.ConditionDestinationReady, v1alpha1.ReasonNotWritable), false, true},
+		"both for credentials":                              {on(v1alpha1.ConditionCredentialsReady, v1alpha1.ReasonSecretNotFound), true, true},
+		"not a source that does not admit the namespace":    {on(v1alpha1.ConditionSourceReady, v1alpha1.ReasonAccessDenied), false, false},
+		"not a destination that does not admit it, neither": {on(v1alpha1.ConditionDestinationReady, v1alpha1.ReasonAccessDenied), false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if source, destination := concerned(test.err); source != test.source || destination != test.destination {
+				t.Errorf("the source: %t, the destination: %t", source, destination)
+			}
+		})
 	}
 }

@@ -8,18 +8,25 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/credentials"
 )
 
+// asked is how soon something is looked at that was asked for, and how long at least after the look before: runs of many namespaces
+// may meet the same fault, or one of them again and again.
+const asked = 2 * time.Second
+
 // Failing is how soon something that does not work is looked at again.
 const Failing = 10 * time.Second
 
-// Recheck says when resources of one kind are looked at again though nothing tells of a change: at an interval, and at
-// once where a run has met a fault.
+// Recheck says when resources of one kind are looked at again though nothing tells of a change: at an interval, and
+// soon where a run has met a fault.
 type Recheck struct {
 	interval time.Duration
 	asked    chan event.TypedGenericEvent[types.NamespacedName]
@@ -50,7 +57,7 @@ func (r *Recheck) AfterLook(ctx context.Context, works bool, now []metav1.Condit
 	return min(max(wait, time.Since(ready.LastTransitionTime.Time)), max(wait, r.interval))
 }
 
-// Ask asks for a look at once. Where too many are asked for already, the interval will do.
+// Ask asks for a look soon. Where too many are asked for already, the interval will do.
 func (r *Recheck) Ask(resource types.NamespacedName) {
 	select {
 	case r.asked <- event.TypedGenericEvent[types.NamespacedName]{Object: resource}:
@@ -59,7 +66,16 @@ func (r *Recheck) Ask(resource types.NamespacedName) {
 }
 
 // Asks is the source of what was asked for.
-func (r *Recheck) Asks() source.Source { return source.TypedChannel(r.asked, EnqueueNamed()) }
+func (r *Recheck) Asks() source.Source { return source.TypedChannel(r.asked, enqueueSoon()) }
+
+// enqueueSoon enqueues the object that an event names after a while, once for all events until then.
+func enqueueSoon() handler.TypedEventHandler[types.NamespacedName, reconcile.Request] {
+	return handler.TypedFuncs[types.NamespacedName, reconcile.Request]{
+		GenericFunc: func(_ context.Context, e event.TypedGenericEvent[types.NamespacedName], queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			queue.AddAfter(reconcile.Request{NamespacedName: e.Object}, asked)
+		},
+	}
+}
 
 // UntilStale shortens the wait for the next look to the time at which the sync of the credentials gets too old.
 func UntilStale(wait time.Duration, found credentials.Credentials) time.Duration {

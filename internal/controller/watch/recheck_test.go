@@ -2,10 +2,16 @@ package watch
 
 import (
 	"context"
+	"runtime"
 	"testing"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	clocktesting "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 )
@@ -33,5 +39,30 @@ func TestWhatHangsIsLookedAtLessAndLess(t *testing.T) {
 				t.Errorf("it is looked at again in %s, want %s to %s", wait, test.least, test.most)
 			}
 		})
+	}
+}
+
+func TestWhatIsAskedForAgainAndAgainIsLookedAtOnceInAWhile(t *testing.T) {
+	t.Parallel()
+	now := clocktesting.NewFakeClock(time.Now())
+	queue := workqueue.NewTypedRateLimitingQueueWithConfig(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request](),
+		workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{Clock: now})
+	t.Cleanup(queue.ShutDown)
+	event := event.TypedGenericEvent[types.NamespacedName]{Object: types.NamespacedName{Namespace: "theirs", Name: "claims"}}
+	for range 3 {
+		for range 100 {
+			enqueueSoon().Generic(t.Context(), event, queue)
+		}
+		if queue.Len() > 0 {
+			t.Fatal("it is looked at at once")
+		}
+		for !now.HasWaiters() {
+			runtime.Gosched()
+		}
+		now.Step(asked)
+		request, _ := queue.Get()
+		if queue.Done(request); request.NamespacedName != event.Object || queue.Len() > 0 {
+			t.Errorf("%s is looked at, and %d more; want %s alone", request, queue.Len(), event.Object)
+		}
 	}
 }
