@@ -3,6 +3,7 @@ package report
 import (
 	"context"
 	"errors"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
+	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
 // Object is an object of this API.
@@ -63,7 +65,24 @@ func (r *Recorder) Record(ctx context.Context, before, object Object, change fun
 	if unrecorded = unlessUndecodable(ctx, object, unrecorded); unrecorded == nil {
 		after.happen()
 	}
-	return result, errors.Join(err, unrecorded)
+	return ending(result, err, unrecorded)
+}
+
+// staleness is how long a reconcile waits, at most, for the change of its object that it had not seen: the change itself wakes it.
+const staleness = time.Second
+
+// ending is what a reconcile ends with. A status that was not recorded because the object has changed since it was read is no
+// error: the next reconcile decides on the object as it is.
+func ending(result ctrl.Result, err, unrecorded error) (ctrl.Result, error) {
+	var refused *failure.Error // which may have a conflict for its cause: webhooks deny with any code
+	switch {
+	case err == nil && unrecorded == nil:
+		return result, nil
+	case err == nil && apierrors.IsConflict(unrecorded) && !errors.As(unrecorded, &refused):
+		return ctrl.Result{RequeueAfter: staleness}, nil
+	default:
+		return ctrl.Result{}, errors.Join(err, unrecorded) // with an error, controller-runtime decides when
+	}
 }
 
 // Afterwards are effects of a reconcile that wait until its status is recorded. If that fails the next reconcile decides
