@@ -20,7 +20,7 @@ const (
 
 // DecodeOptions decodes options, a JSON object or nothing, into a struct. Decoding is strict: an unknown field, a field that
 // occurs twice or is written in another case, and a value of another type are an *OptionError. The error has one for every
-// option that is wrong, as far as that can be told: OptionErrors gives them.
+// option that is wrong, as far as that can be told: OptionErrors returns them.
 //
 // Tags of the struct's fields, beside json, say what the exporter's page shows, so that the page cannot lie:
 //   - default: the value where the option is left out, such as `default:";"` on a string, `default:"true"` on a bool,

@@ -180,7 +180,7 @@ func TestAClaimIsNotPostedAfterTheCutoffOfItsRun(t *testing.T) {
 		var why *ledger.Hold
 		err := mapper(t, books(), ledger.VoucherPolicy{Series: "E", Cutoff: cutoff}).Map(t.Context(), claim, &ledger.Voucher{})
 		if errors.As(err, &why) != held || held && why.Reason != ledger.HoldFutureDate {
-			t.Errorf("an expense of %s gives %v, want held=%t", date, err, held)
+			t.Errorf("an expense of %s returns %v, want held=%t", date, err, held)
 		}
 	}
 }

@@ -154,7 +154,7 @@ func (m *Mapper) dimensions(ctx context.Context, claim *Claim, line *Line, found
 		}
 		text, _ := value.Value().(string)
 		if problem := textProblem(text); problem != "" {
-			return hold(claim, HoldInvalidText, "what %s of the chart gives for line %d %s", found.dimensionField(dimension.name), line.Number, problem)
+			return hold(claim, HoldInvalidText, "what %s of the chart returns for line %d %s", found.dimensionField(dimension.name), line.Number, problem)
 		}
 		if text = oneLine(text); text != "" {
 			if m.given += len(text); m.given > MaxClaimSize {

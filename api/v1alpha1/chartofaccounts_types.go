@@ -82,7 +82,7 @@ type MappingRule struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=20
 	TaxCode string `json:"taxCode,omitempty"`
-	// Dimensions of the posting by name, each a CEL expression that gives a string. An empty result leaves the dimension out.
+	// Dimensions of the posting by name, each a CEL expression that returns a string. An empty result leaves the dimension out.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=20
 	Dimensions map[string]string `json:"dimensions,omitempty"`

@@ -79,7 +79,7 @@ func TestANameOfAnExporterIsFoundWhereItMayNotBe(t *testing.T) {
 	}
 }
 
-// namesOfExporters looks for types of exporters in those of the files that may not name any. It says in how many, and gives
+// namesOfExporters looks for types of exporters in those of the files that may not name any. It says in how many, and returns
 // the lines that do.
 func namesOfExporters(tree fs.FS, files, types []string) (looked int, found []string, err error) {
 	// Not as the ending of a file or the subtype of a media type, which formats of that kind share, but as a word or a package.

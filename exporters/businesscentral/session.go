@@ -403,7 +403,7 @@ func (s *session) refused(what string, got answer) error {
 		return refusedCredentials("Business Central refuses "+what, got.Body, nil)
 	}
 	if words == "" {
-		words = "it gives no reason"
+		words = "it names no reason"
 	}
 	return &exporters.SystemError{Problem: exporters.Refused, Message: fmt.Sprintf("Business Central refuses %s with status %d %s: %s", what, got.Status, code, words)}
 }

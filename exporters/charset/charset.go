@@ -58,7 +58,7 @@ func ByName(name string) (*Charset, bool) {
 // Names lists the names, sorted.
 func Names() []string { return slices.Sorted(maps.Keys(byName)) }
 
-// Name is the name of the set; of those that ByName gives, as in a media type.
+// Name is the name of the set; of those that ByName returns, as in a media type.
 func (c *Charset) Name() string { return c.name }
 
 // Unlimited is the limit of a text that is not cut.

@@ -103,7 +103,7 @@ func TestSetsAreFoundByName(t *testing.T) {
 	t.Parallel()
 	for _, name := range charset.Names() {
 		if set, ok := charset.ByName(name); !ok || set.Name() != name {
-			t.Errorf("%s gives %v", name, set)
+			t.Errorf("%s returns %v", name, set)
 		}
 	}
 	if _, ok := charset.ByName("latin1"); ok || len(charset.Names()) != 5 {

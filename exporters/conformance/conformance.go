@@ -91,7 +91,7 @@ func (r *rendering) write(ctx context.Context, voucher *ledger.Voucher) error {
 // Setting tells the suite more about an exporter.
 type Setting func(*suite)
 
-// ReadBack gives the suite a strict reader of the format, written from its specification and not from the exporter: every
+// ReadBack returns a strict reader of the format, written from its specification and not from the exporter: every
 // artifact is read back, each voucher in it must balance, and its totals must be those of the batch.
 func ReadBack(read Reader) Setting { return func(s *suite) { s.read = read } }
 

@@ -335,7 +335,7 @@ func TestOptionsThatCanNotWorkAreRefused(t *testing.T) {
 		{`{"columns": [{"name": "a"}]}`, `columns[0].value: is required`},
 		{`{"columns": [{"name": "a", "value": "line.account"}, {"name": "b", "value": "line.colour"}]}`, `columns[1].value: the expression does not compile: 1:`},
 		{`{"columns": [{"name": "a", "value": "line.amount + 1"}]}`, `columns[0].value: the expression does not compile: 1:13`},
-		{`{"columns": [{"name": "a", "value": "[line.text]"}]}`, `columns[0].value: the expression gives a value of type list(string)`},
+		{`{"columns": [{"name": "a", "value": "[line.text]"}]}`, `columns[0].value: the expression returns a value of type list(string)`},
 		{`{"columns": [{"name": "a", "value": "date(voucher.date, 'dd.mm.yyyy')"}]}`, `columns[0].value: the expression does not compile: 1:20: a date pattern is made of`},
 		{`[]`, `the options are a JSON array, not an object`},
 		{`{`, `the options are not JSON`},

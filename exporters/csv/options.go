@@ -36,7 +36,7 @@ type options struct {
 type column struct {
 	// What the header calls it. Required where there is a header.
 	Name string `json:"name"`
-	// A CEL expression that gives a string, int, bool, timestamp or decimal.
+	// A CEL expression that returns a string, int, bool, timestamp or decimal.
 	Value string `json:"value" required:"true"`
 	// Characters of a cell: exactly these in `fixed`, at most these in other formats. What is longer is cut if it is a text
 	// to read (`line.text`, `voucher.text`, `line.account_name`, `voucher.claimant_name`), else the claim is held.

@@ -267,7 +267,7 @@ func TestADocumentIsLinkedByItsGUID(t *testing.T) {
 	for uri, want := range map[string]string{id: `BEDI "` + id + `"`, "urn:uuid:" + id: `BEDI "` + id + `"`, "https://receipts.example/" + id: "", id[:35] + "x": "", "": ""} {
 		artifact := conformance.Sample(t, New(), "EUR", plain, func(v *ledger.Voucher) bool { v.Postings[0].ReceiptURI = uri; return conformance.Ordinary(v) })
 		if got := mustRead(t, artifact.Files[0].Content).bookings[0][19]; got != want {
-			t.Errorf("%q gives %q, want %q", uri, got, want)
+			t.Errorf("%q becomes %q, want %q", uri, got, want)
 		}
 	}
 }

@@ -17,7 +17,7 @@ var (
 	digits   = regexp.MustCompile(`^\d{4,34}$`)
 )
 
-// parseAccount reads an account as people write it, with spaces, or gives what is wrong with it: in words that do not have
+// parseAccount reads an account as people write it, with spaces, or returns what is wrong with it: in words that do not have
 // the account in them.
 func parseAccount(text, domestic string) (a account, problem string) {
 	compact := strings.ToUpper(strings.ReplaceAll(text, " ", ""))

@@ -19,7 +19,7 @@ type options struct {
 	AccountingPlan string `json:"accountingPlan" default:"EUBAS97" form:"^[A-Z0-9]{0,20}$" otherwise:"is not a type such as EUBAS97, BAS96 or NE2007"`
 	// Series in `#VER`, where the accounting system calls it otherwise.
 	Series string `json:"series" absent:"the export's voucherSeries" form:"^[A-Za-z0-9]{0,20}$" otherwise:"is not a few letters or digits"`
-	// `run`: our voucher numbers; `importer`: none, so that the accounting system gives its own, and ours (`E/2026/17`) goes
+	// `run`: our voucher numbers; `importer`: none, so that the accounting system assigns its own, and ours (`E/2026/17`) goes
 	// before the text
 	Numbering string `json:"numbering" default:"run" choices:"run|importer"`
 	// Number in SIE of each dimension that is exported: 1 cost centre, 2 cost unit, 6 project, 7 employee, 8 customer, 9

@@ -79,7 +79,7 @@ func (w *writer) finish(ctx context.Context, f *file) error {
 	return f.content.Close()
 }
 
-// declare gives: #OBJEKT dimension "object" "name", in order. Objects and names are in the file's character set already.
+// declare returns #OBJEKT dimension "object" "name", in order. Objects and names are in the file's character set already.
 func declare(objects map[object]string) (records []byte) {
 	sorted := slices.SortedFunc(maps.Keys(objects), func(a, b object) int {
 		return cmp.Or(a.dimension-b.dimension, strings.Compare(a.code, b.code))

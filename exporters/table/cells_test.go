@@ -115,13 +115,13 @@ func TestExpressionsOfColumns(t *testing.T) {
 			r := &row{batch: &batch, voucher: voucher, posting: &voucher.Postings[0], mark: ','}
 			got, err := columns[0].appendCell(t.Context(), nil, r, cells)
 			if err != nil || string(got) != test.want {
-				t.Errorf("gives %q (%v), want %q", got, err, test.want)
+				t.Errorf("returned %q (%v), want %q", got, err, test.want)
 			}
 			// The shortcut for a variable and CEL must agree.
 			columns[0].variable = nil
 			again, err := columns[0].appendCell(t.Context(), nil, r, cells)
 			if err != nil || !bytes.Equal(again, got) {
-				t.Errorf("CEL gives %q (%v), the shortcut %q", again, err, got)
+				t.Errorf("CEL returns %q (%v), the shortcut %q", again, err, got)
 			}
 		})
 	}

@@ -46,7 +46,7 @@ func TestCellsOfFixedWidths(t *testing.T) {
 			got = []byte("! " + err.Error())
 		}
 		if string(got) != test.want {
-			t.Errorf("%+v gives %q, want %q", test.column, got, test.want)
+			t.Errorf("%+v returns %q, want %q", test.column, got, test.want)
 		}
 	}
 }

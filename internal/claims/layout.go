@@ -92,7 +92,7 @@ type layout struct {
 	linesIndexed  bool     // lines can be looked up by their claim
 	idUnique      bool     // no two claims of the table have the same id
 	keysUnique    bool     // nor the same key
-	rehearsal     bool     // the query for claims gives none
+	rehearsal     bool     // the query for claims returns none
 	unfiltered    bool     // queries do not ask for the organisation; in tests only
 }
 

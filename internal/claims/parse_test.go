@@ -77,7 +77,7 @@ func FuzzDecodeObject(f *testing.F) {
 		decoded := decodeObject(raw)
 		var members map[string]any
 		if json.Unmarshal(raw, &members) != nil && len(decoded) > 0 {
-			t.Fatalf("%q is no object and gives %v", raw, decoded)
+			t.Fatalf("%q is no object and is decoded as %v", raw, decoded)
 		}
 		for name, got := range decoded {
 			if text, ok := members[name].(string); ok && text != got {

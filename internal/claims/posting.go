@@ -54,7 +54,7 @@ type PostedVoucher struct {
 const insertBatch = 1000
 
 // RecordPosting puts the vouchers that were taken on record as waiting to be sent, as a part of the reservation. They come
-// from next until it gives io.EOF. No claim can be taken or held afterwards.
+// from next until it returns io.EOF. No claim can be taken or held afterwards.
 func (r *Reservation) RecordPosting(ctx context.Context, next func() (PostedVoucher, error)) error {
 	const doing = "recording the vouchers to be sent"
 	if err := r.recorder.finish(); err != nil {
@@ -108,7 +108,7 @@ func insertVouchers(ctx context.Context, tx pgx.Tx, runID string, claimTable int
 	return err
 }
 
-// PostedVouchers gives, in order, at most a number of the vouchers behind a position that are in one of the states.
+// PostedVouchers returns, in order, at most a number of the vouchers behind a position that are in one of the states.
 func (d *Database) PostedVouchers(ctx context.Context, runID string, after int64, most int, states ...VoucherState) ([]PostedVoucher, error) {
 	var vouchers []PostedVoucher
 	err := d.ofRun(ctx, runID, "reading the vouchers that are sent", func(tx pgx.Tx) error {

@@ -76,7 +76,7 @@ func (p *Preview) Next(ctx context.Context) (*ledger.Claim, error) {
 	return claim, err
 }
 
-// Take gives the number of a voucher, which is NextNumber of its fiscal year, to no other.
+// Take uses the number of a voucher, which is NextNumber of its fiscal year, up.
 func (p *Preview) Take(_ context.Context, voucher *ledger.Voucher) error { return p.use(voucher) }
 
 // Hold leaves a claim out, and records nothing of it.

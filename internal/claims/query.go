@@ -119,7 +119,7 @@ func (l *layout) approvedAt(q *query, run Run, when string) string {
 	for i, value := range l.approved {
 		values[i] = q.parameter(value)
 	}
-	// One value in an IN list is a plain =, so that an index also gives the order.
+	// One value in an IN list is a plain =, so that an index also has the order.
 	status := l.claims.quoted(statusKey) + l.claims.columns[statusKey].cast
 	return fmt.Sprintf("%s AND c.%s IN (%s) AND ", organization, status, strings.Join(values, ", ")) +
 		fmt.Sprintf(when, l.claims.quoted("approvedAt"))

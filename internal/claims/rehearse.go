@@ -85,7 +85,7 @@ func (r *Reservation) patience(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// rehearsed is a layout whose query for claims gives none.
+// rehearsed is a layout whose query for claims returns none.
 func (l *layout) rehearsed() *layout {
 	rehearsed := *l
 	rehearsed.rehearsal = true

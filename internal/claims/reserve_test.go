@@ -323,10 +323,10 @@ func TestReserve_WhenTheContextEndsLeavesNoBackendAndNoRows(t *testing.T) {
 				}
 			}
 			if _, err := reservation.Next(ctx); !errors.Is(err, ctx.Err()) {
-				t.Errorf("reading on gives %v, want %v", err, ctx.Err())
+				t.Errorf("reading on returns %v, want %v", err, ctx.Err())
 			}
 			if err := reservation.Commit(ctx, claims.Rendered{}); !errors.Is(err, ctx.Err()) {
-				t.Errorf("committing gives %v, want %v", err, ctx.Err())
+				t.Errorf("committing returns %v, want %v", err, ctx.Err())
 			}
 			reservation.Rollback()
 			database.Close()

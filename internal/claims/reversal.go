@@ -124,7 +124,7 @@ func (r *Reversal) begin(ctx context.Context, d *Database, source Run) (err erro
 	return nil
 }
 
-// Next reads the next voucher of the reversed run, to be turned into the one that reverses it, or gives io.EOF.
+// Next reads the next voucher of the reversed run, to be turned into the one that reverses it, or returns io.EOF.
 func (r *Reversal) Next(ctx context.Context, voucher *ledger.Voucher) error {
 	return r.vouchers.Next(ctx, voucher)
 }

@@ -124,7 +124,7 @@ func (s *stream) next() (*ledger.Claim, error) {
 
 // strangeRow is a row that does not have the columns which were asked for.
 func strangeRow(doing string) error {
-	return failure.Transient(v1alpha1.ReasonDatabaseError, nil, "%s: the server gives other rows than it was asked for", doing)
+	return failure.Transient(v1alpha1.ReasonDatabaseError, nil, "%s: the server sends other rows than it was asked for", doing)
 }
 
 // advance reads the next row. A server may send anything as one.

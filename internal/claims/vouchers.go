@@ -30,7 +30,7 @@ func (d *Database) Vouchers(ctx context.Context, fence Fence) (*Vouchers, error)
 	return &Vouchers{conn: d.conn, run: run}, nil
 }
 
-// Next reads the next voucher into v, whose memory is used again, or gives io.EOF after the last.
+// Next reads the next voucher into v, whose memory is used again, or returns io.EOF after the last.
 func (v *Vouchers) Next(ctx context.Context, into *ledger.Voucher) error {
 	for {
 		if v.reader != nil {

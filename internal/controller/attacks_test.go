@@ -352,7 +352,7 @@ func complete(source *v1alpha1.ClaimSource, chart *v1alpha1.ChartOfAccounts, exp
 	export.Spec.Exporter.Options = options(map[string]any{"delimiter": ";", "columns": []any{map[string]any{"name": "text", "value": "line.text"}}})
 }
 
-// withFragments gives, by kind, one change for each text of the spec.
+// withFragments returns, by kind, one change for each text of the spec.
 func (w *world) withFragments() map[string][]func(client.Object) client.Object {
 	w.Helper()
 	source, chart, export := w.source(), w.chart(), w.export()
@@ -377,7 +377,7 @@ func (w *world) withFragments() map[string][]func(client.Object) client.Object {
 	return all
 }
 
-// textsOf gives, in a certain order, what sets each text within a value.
+// textsOf returns, in a certain order, what sets each text within a value.
 func textsOf(value any) (setters []func(string)) {
 	visit := func(child any, set func(any)) {
 		if _, isText := child.(string); isText {

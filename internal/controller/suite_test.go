@@ -282,7 +282,7 @@ func (w *world) exec(statement string, args ...any) {
 	})
 }
 
-// count returns the number that a query gives.
+// count returns the number that a query returns.
 func (w *world) count(query string, args ...any) (n int64) {
 	w.Helper()
 	w.sql(func(ctx context.Context, conn *pgx.Conn) error { return conn.QueryRow(ctx, query, args...).Scan(&n) })

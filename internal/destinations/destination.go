@@ -28,7 +28,7 @@ type Destination interface {
 	// reads back and removes a small object, so that a later Put can be expected to work. The directory is a key, or empty for
 	// the destination itself.
 	Check(ctx context.Context, directory string) (Checked, error)
-	// Put stores what content gives under the key, whole or not at all: nothing is visible under the key before Put
+	// Put stores the content under the key, whole or not at all: nothing is visible under the key before Put
 	// returns nil, and nothing remains where it returns an error. An object that is there already is replaced.
 	// The content must have exactly the size and hash of the object, or Put fails.
 	Put(ctx context.Context, key string, object Object, content io.Reader) error

@@ -61,7 +61,7 @@ func errorCode(refused smithy.APIError) string {
 	if len(code) > 64 || strings.ContainsFunc(code, func(r rune) bool {
 		return r != '.' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
 	}) {
-		return "it gives no code of S3"
+		return "it has no code of S3"
 	}
 	return code
 }

@@ -120,7 +120,7 @@ func (l *login) offer() string {
 // noSubsystem says that a server lets the user log in, and offers no files.
 func (s *fileServer) noSubsystem(err error) error {
 	return failure.Transient(v1alpha1.ReasonNotWritable, err,
-		"the server %s lets the user %s in, and gives no SFTP; its own log says why. OpenSSH wants a Subsystem sftp, and every directory down to ChrootDirectory to be root's and writable for nobody else",
+		"the server %s lets the user %s in, and does not speak SFTP; its own log says why. OpenSSH wants a Subsystem sftp, and every directory down to ChrootDirectory to be root's and writable for nobody else",
 		s.address, s.spec.User)
 }
 

@@ -32,7 +32,7 @@ func NewReader(block []byte) *Reader {
 	return r
 }
 
-// Next reads the next voucher into v, whose memory is used again, or gives io.EOF after the last.
+// Next reads the next voucher into v, whose memory is used again, or returns io.EOF after the last.
 func (r *Reader) Next(v *ledger.Voucher) error {
 	if r.err == nil && len(r.rest) == 0 {
 		return io.EOF

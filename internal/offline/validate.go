@@ -37,7 +37,7 @@ type Validation struct {
 	Sources []*v1alpha1.ClaimSource
 }
 
-// Source returns the source of a name, as NAME or NAMESPACE/NAME; without one it gives the only one.
+// Source returns the source of a name, as NAME or NAMESPACE/NAME; without one it returns the only one.
 func (v *Validation) Source(name string) (*v1alpha1.ClaimSource, error) {
 	var found []*v1alpha1.ClaimSource
 	for _, source := range v.Sources {

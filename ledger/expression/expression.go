@@ -39,12 +39,12 @@ var (
 	Int       = cel.IntType
 	String    = cel.StringType
 	Timestamp = cel.TimestampType
-	// Texts is a map from text to text that gives "" for what it lacks; "in" tells whether it has a key.
+	// Texts is a map from text to text that returns "" for what it lacks; "in" tells whether it has a key.
 	Texts = cel.MapType(cel.StringType, cel.StringType)
 )
 
 // Variables returns the values of variables by their whole name, such as line.category. Values are ref.Val: types.String,
-// types.Int, types.Bool, types.Timestamp or what NewTexts gives.
+// types.Int, types.Bool, types.Timestamp or what NewTexts returns.
 type Variables interface {
 	Variable(name string) (ref.Val, bool)
 }
@@ -83,7 +83,7 @@ type Program struct {
 	result   *cel.Type
 }
 
-// Compile compiles an expression that gives one of the types. Its error is for the author of the expression.
+// Compile compiles an expression that returns one of the types. Its error is for the author of the expression.
 func (s *Scope) Compile(source string, results ...*cel.Type) (*Program, error) {
 	if len(source) > MaxLength {
 		return nil, fmt.Errorf("the expression has %d bytes, more than %d", len(source), MaxLength)
@@ -100,7 +100,7 @@ func (s *Scope) Compile(source string, results ...*cel.Type) (*Program, error) {
 		return nil, fmt.Errorf("the expression does not compile: %s", s.withVariables(oneLine(err)))
 	}
 	if !slices.ContainsFunc(results, checked.OutputType().IsExactType) {
-		return nil, fmt.Errorf("the expression gives a value of type %s, not %s", checked.OutputType(), names(results))
+		return nil, fmt.Errorf("the expression returns a value of type %s, not %s", checked.OutputType(), names(results))
 	}
 	p := &Program{ast: checked.NativeRep(), result: checked.OutputType(), variable: soleVariable(checked.NativeRep())}
 	cost, err := s.env.EstimateCost(checked, sizes{})
@@ -186,7 +186,7 @@ func (sizes) EstimateCallCost(string, string, *checker.AstNode, []checker.AstNod
 // Variable returns the name of the variable that is the whole expression, or nothing.
 func (p *Program) Variable() string { return p.variable }
 
-// Result is the type that the expression gives.
+// Result is the type that the expression returns.
 func (p *Program) Result() *cel.Type { return p.result }
 
 // Eval evaluates the expression. An expression that is one variable costs no more than looking it up. The error names the
@@ -276,7 +276,7 @@ func names(kinds []*cel.Type) string {
 	return strings.Join(all, " or ")
 }
 
-// texts is a map that gives "" for what it lacks.
+// texts is a map that returns "" for what it lacks.
 type texts map[string]string
 
 // NewTexts makes the value of a variable of type Texts.

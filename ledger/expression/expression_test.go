@@ -64,7 +64,7 @@ func TestExpressions(t *testing.T) {
 			}
 			got, err := program.Eval(t.Context(), line)
 			if err != nil || got.Equal(test.want) != types.True {
-				t.Errorf("gives %v (%v), want %v", got, err, test.want)
+				t.Errorf("returned %v (%v), want %v", got, err, test.want)
 			}
 		})
 	}

@@ -25,7 +25,7 @@ import (
 // Account is the operator's own, of config/rbac.
 const Account, Namespace = "ledgerport-manager", "ledgerport-system"
 
-// WithoutRule is a variable with the rule that the account lacks in this run of the tests, as Rule.String gives it. Some test
+// WithoutRule is a variable with the rule that the account lacks in this run of the tests, as Rule.String returns it. Some test
 // must then fail: hack/rbac-rules tries each.
 const WithoutRule = "LEDGERPORT_TEST_WITHOUT_RULE"
 
