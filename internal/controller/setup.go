@@ -57,9 +57,11 @@ func Setup(mgr ctrl.Manager, parts Parts) error {
 		return fmt.Errorf("indexing what refers to what: %w", err)
 	}
 	counted := metrics.New(mgr.GetCache(), parts.Resolver.Exporters, parts.Clock.Now)
-	stuck := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "ledgerport_attempts_stuck", Help: "Attempts that go on after their deadline, and that nobody waits for any more."},
+	stuck := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "ledgerport_attempts_stuck", Help: "Attempts that have not returned since their deadline, and whose places were given to others."},
 		func() float64 { return float64(parts.Executor.Stuck()) })
-	if err := errors.Join(parts.Metrics.Register(counted), parts.Metrics.Register(stuck)); err != nil {
+	overdue := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "ledgerport_attempts_overdue", Help: "Attempts that have not returned 10 seconds after their deadline, their cancellation or the operator's shutdown."},
+		func() float64 { return float64(parts.Executor.Overdue()) })
+	if err := errors.Join(parts.Metrics.Register(counted), parts.Metrics.Register(stuck), parts.Metrics.Register(overdue)); err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
 	events := mgr.GetEventRecorder("ledgerport")

@@ -30,6 +30,8 @@ type Executor interface {
 	Stopped() <-chan struct{}
 	// Stuck is the number of attempts that go on though nobody waits for them any more.
 	Stuck() int
+	// Overdue is the number of attempts that have not returned though their context ended a while ago, the stuck ones included.
+	Overdue() int
 	// Events tells which run's state changed: admitted, progressed, ended.
 	Events() <-chan event.TypedGenericEvent[types.NamespacedName]
 }

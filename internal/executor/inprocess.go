@@ -3,7 +3,9 @@ package executor
 import (
 	"context"
 	"errors"
+	"runtime/pprof"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -44,6 +46,7 @@ type InProcess struct {
 	byseat   map[*seat]*attempt // those that wait for a place
 	places   *places
 	stuck    int
+	overdue  atomic.Int64
 	under    sync.WaitGroup
 	stopped  chan struct{}
 }
@@ -95,6 +98,9 @@ func (e *InProcess) Stuck() int {
 	defer e.mu.Unlock()
 	return e.stuck
 }
+
+// Overdue implements Executor.
+func (e *InProcess) Overdue() int { return int(e.overdue.Load()) }
 
 // Start implements manager.Runnable: it waits for the process to be asked to stop, then cancels all attempts and waits
 // for them. They leave nothing half done, and whoever reconciles next goes on with them.
@@ -237,8 +243,12 @@ func (e *InProcess) execute(a *attempt) {
 	a.logBegin()
 	ctx, cancel := context.WithTimeout(logr.NewContext(a.ctx, a.log), a.longest)
 	defer cancel()
-	done := make(chan result, 1)
-	go func() { done <- e.attempt(ctx, a) }()
+	done, returned := make(chan result, 1), make(chan struct{})
+	go pprof.Do(ctx, pprof.Labels(attemptLabel, a.label()), func(ctx context.Context) {
+		defer close(returned)
+		done <- e.attempt(ctx, a)
+	})
+	go e.watch(ctx, a, returned)
 	ticker := time.NewTicker(progressInterval)
 	defer ticker.Stop()
 	over := ctx.Done()
