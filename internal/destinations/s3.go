@@ -14,11 +14,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
-	"gocloud.dev/blob"
-	"gocloud.dev/blob/s3blob"
-	"gocloud.dev/gcerrors"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failure"
@@ -28,9 +26,6 @@ import (
 const (
 	// hashMetadata is the key of an object's metadata that holds its SHA-256 in hexadecimal.
 	hashMetadata = "ledgerport-sha256"
-	// uploadPart is the size in bytes of what is sent at a time: the least that S3 allows. Of an object, the first 16 MiB
-	// are in memory, because they decide whether it is sent in parts at all, and then two parts. It may have 10,000: 48 GiB.
-	uploadPart = 5 << 20
 	// largestAnswer bounds an answer that is not an object, in bytes. The largest is a list of 1,000 keys.
 	largestAnswer = 2 << 20
 	// answerTimeout is how long a server may take to begin its answer.
@@ -39,10 +34,11 @@ const (
 
 // bucket keeps objects in a bucket of a server that speaks the S3 protocol.
 type bucket struct {
-	blobs  *blob.Bucket
 	api    *s3.Client
 	client *http.Client
 	spec   v1alpha1.S3Destination
+	// checksum that parts are sent with; empty for servers that may not know it.
+	checksum types.ChecksumAlgorithm
 	// removes is true where artifacts are to be removed with their runs.
 	removes bool
 }
@@ -64,22 +60,16 @@ func openS3(ctx context.Context, spec v1alpha1.S3Destination, retention v1alpha1
 	}
 	client := s3.NewFromConfig(settings, func(o *s3.Options) {
 		o.UsePathStyle = spec.ForcePathStyle
-		o.APIOptions = append(o.APIOptions, checkAnswers)
 		if spec.Endpoint != "" { // whatever endpoint the operator's own settings name
 			o.BaseEndpoint = aws.String(spec.Endpoint)
 			o.APIOptions = append(o.APIOptions, addContentMD5)
 		}
 	})
-	blobs, err := s3blob.OpenBucket(ctx, client, spec.Bucket, &s3blob.Options{
-		RequestChecksumCalculation: settings.RequestChecksumCalculation, // uploads do not ask the client
-	})
-	if err != nil {
-		return nil, failure.Stalled(v1alpha1.ReasonInvalidSpec, err, "the bucket %q cannot be opened", spec.Bucket)
+	opened := &bucket{api: client, client: reached, spec: spec, removes: retention.Artifacts == v1alpha1.DeleteArtifacts}
+	if settings.RequestChecksumCalculation != aws.RequestChecksumCalculationWhenRequired {
+		opened.checksum = types.ChecksumAlgorithmCrc32
 	}
-	if spec.Prefix != "" {
-		blobs = blob.PrefixedBucket(blobs, spec.Prefix+"/")
-	}
-	return &bucket{blobs: blobs, api: client, client: reached, spec: spec, removes: retention.Artifacts == v1alpha1.DeleteArtifacts}, nil
+	return opened, nil
 }
 
 // addContentMD5 gives every upload the checksum that each server knows, and without which a bucket with Object Lock takes
@@ -133,8 +123,7 @@ type identityError struct{ error }
 
 func (e *identityError) Unwrap() error { return e.error }
 
-// Put implements Destination. An object of S3 appears when its upload is completed. Content that ends with an error, be
-// it that of a context that has ended, lets the upload be aborted, so that not even invisible parts remain.
+// Put implements Destination. Content that ends with an error, be it that of a context that has ended, ends the upload.
 func (b *bucket) Put(ctx context.Context, key string, object Object, content io.Reader) error {
 	if err := ValidateKey(key); err != nil {
 		return err
@@ -142,11 +131,11 @@ func (b *bucket) Put(ctx context.Context, key string, object Object, content io.
 	uploading, cancel := afterGrace(ctx)
 	defer cancel()
 	verified := newVerifier(contextReader{ctx, content}, object)
-	err := b.blobs.Upload(uploading, key, verified, &blob.WriterOptions{
-		ContentType: cmp.Or(object.MediaType, "application/octet-stream"), DisableContentTypeDetection: true,
-		Metadata:   map[string]string{hashMetadata: object.SHA256},
-		BufferSize: uploadPart, MaxConcurrency: 1,
-	})
+	sending := &upload{
+		bucket: b, key: b.whole(key), contentType: aws.String(cmp.Or(object.MediaType, "application/octet-stream")),
+		metadata: map[string]string{hashMetadata: object.SHA256}, content: verified, buffer: make([]byte, partOf(object.Size)),
+	}
+	err := sending.send(uploading)
 	if verified.err != nil {
 		return verified.err
 	}
@@ -158,25 +147,29 @@ func (b *bucket) Stat(ctx context.Context, key string) (Object, error) {
 	if err := ValidateKey(key); err != nil {
 		return Object{}, err
 	}
-	attributes, err := b.blobs.Attributes(ctx, key)
-	if gcerrors.Code(err) == gcerrors.NotFound {
+	head, err := b.head(ctx, key)
+	if status(err) == http.StatusNotFound {
 		return Object{}, b.notFound(ctx, key)
 	}
 	if err != nil {
 		return Object{}, b.failure(ctx, err)
 	}
-	object := Object{Size: attributes.Size, SHA256: attributes.Metadata[hashMetadata], MediaType: attributes.ContentType}
+	object := Object{Size: aws.ToInt64(head.ContentLength), SHA256: head.Metadata[hashMetadata], MediaType: aws.ToString(head.ContentType)}
 	if object.SHA256 != "" {
 		return object, nil
 	}
-	reader, err := b.blobs.NewReader(ctx, key, nil)
+	got, err := b.api.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.spec.Bucket, Key: b.whole(key)})
 	if err != nil {
 		return Object{}, b.failure(ctx, err)
 	}
-	defer func() { _ = reader.Close() }() // only read
-	found, err := describe(reader)
+	defer func() { _ = got.Body.Close() }() // only read
+	found, err := describe(got.Body)
 	found.MediaType = object.MediaType
 	return found, b.failure(ctx, err)
+}
+
+func (b *bucket) head(ctx context.Context, key string) (*s3.HeadObjectOutput, error) {
+	return b.api.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.spec.Bucket, Key: b.whole(key)})
 }
 
 // notFound makes sure that it is the object that is missing: the answer to a HEAD request has no room to say that it is
@@ -213,5 +206,5 @@ func (b *bucket) Location(key string) string {
 // Close implements Destination.
 func (b *bucket) Close() error {
 	b.client.CloseIdleConnections()
-	return b.blobs.Close()
+	return nil
 }

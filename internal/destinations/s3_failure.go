@@ -17,6 +17,9 @@ import (
 	"github.com/ledgerport/ledgerport/internal/outbound"
 )
 
+// errIncomplete says that a server has left out what every answer of its kind has.
+var errIncomplete = errors.New("the answer leaves out what every server of S3 says")
+
 // failure says what a person can do about an error of an S3 server, or of the way to it.
 func (b *bucket) failure(ctx context.Context, err error) error {
 	var failed *failure.Error

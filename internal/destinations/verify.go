@@ -33,6 +33,10 @@ func (v *verifier) Read(p []byte) (int, error) {
 	n, err := caught(v.content, p)
 	v.hash.Write(p[:n])
 	v.size += int64(n)
+	if v.size > v.want.Size && (err == nil || err == io.EOF) { //nolint:errorlint // one that wraps it is no end
+		v.err = fmt.Errorf("the content has more than the %d bytes that were announced", v.want.Size)
+		return n, errContent
+	}
 	if err == nil {
 		return n, nil
 	}

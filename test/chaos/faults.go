@@ -184,23 +184,21 @@ func (w *world) cut(ctx context.Context, count *done) error {
 		return line.mend()
 	case 1:
 		say("everything to %s takes longer for %s", to, long)
-		return w.disturbed(ctx, line, long, "latency", "downstream", `{"latency": 300, "jitter": 200}`)
+		return disturbed(ctx, line, long, trouble{delay: 300 * time.Millisecond, jitter: 200 * time.Millisecond})
 	case 2:
 		say("%s hears nothing for %s", to, long)
-		return w.disturbed(ctx, line, long, "timeout", "upstream", `{"timeout": 0}`)
+		return disturbed(ctx, line, long, trouble{lost: true})
 	case 3:
 		say("connections to %s are reset in the middle", to)
-		return w.disturbed(ctx, line, long, "limit_data", "upstream", fmt.Sprintf(`{"bytes": %d}`, 500+w.random.IntN(20000)))
+		return disturbed(ctx, line, long, trouble{reset: int64(500 + w.random.IntN(20000))})
 	default:
 		say("sessions in the database are terminated")
 		return w.terminate(ctx)
 	}
 }
 
-func (w *world) disturbed(ctx context.Context, l *line, long time.Duration, toxic, stream, attributes string) error {
-	if err := l.disturb(toxic, stream, attributes); err != nil {
-		return err
-	}
+func disturbed(ctx context.Context, l *line, long time.Duration, how trouble) error {
+	l.disturb(how)
 	pause(ctx, long)
 	l.calm()
 	return nil

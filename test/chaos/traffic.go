@@ -119,7 +119,3 @@ func pause(ctx context.Context, long time.Duration) {
 	case <-ctx.Done():
 	}
 }
-
-func timeout(long time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), long)
-}

@@ -135,10 +135,10 @@ func (w *world) startLines(context.Context) error {
 	if err != nil {
 		return err
 	}
-	if w.toDatabase, err = newLine("database", database.Host); err != nil {
+	if w.toDatabase, err = newLine(database.Host); err != nil {
 		return err
 	}
-	w.toStore, err = newLine("store", strings.TrimPrefix(w.store.Endpoint, "http://"))
+	w.toStore, err = newLine(strings.TrimPrefix(w.store.Endpoint, "http://"))
 	return err
 }
 
@@ -266,7 +266,7 @@ func (w *world) stop() {
 	}
 	for _, l := range []*line{w.toDatabase, w.toStore} {
 		if l != nil {
-			l.proxy.Stop()
+			l.cut()
 		}
 	}
 	if w.store != nil {
