@@ -193,3 +193,36 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+// Every direct dependency is in the decision on dependencies, and nothing else is.
+func TestEveryDependencyIsDecided(t *testing.T) {
+	t.Parallel()
+	required := map[string]bool{}
+	for line := range strings.Lines(read(t, "../../go.mod")) {
+		if fields := strings.Fields(line); strings.HasPrefix(line, "\t") && len(fields) == 2 && strings.HasPrefix(fields[1], "v") {
+			required[fields[0]] = true
+		}
+	}
+	if len(required) < 20 {
+		t.Fatalf("go.mod requires %d modules directly; is it written otherwise?", len(required))
+	}
+	const page = "docs/decisions/0020-what-is-not-written-here.md"
+	decided := map[string]bool{}
+	for line := range strings.Lines(read(t, "../../"+page)) {
+		if modules, _, row := strings.Cut(strings.TrimPrefix(line, "| "), " |"); row && strings.HasPrefix(line, "| `") {
+			for _, module := range strings.Split(modules, ", ") {
+				decided[strings.Trim(module, "`")] = true
+			}
+		}
+	}
+	for module := range required {
+		if !decided[module] {
+			t.Errorf("%s lacks %s: add what it is for, and who keeps it", page, module)
+		}
+	}
+	for module := range decided {
+		if !required[module] {
+			t.Errorf("%s names %s, which go.mod does not require", page, module)
+		}
+	}
+}
