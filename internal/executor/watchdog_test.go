@@ -51,11 +51,13 @@ func TestAnOverdueAttemptIsReported(t *testing.T) {
 				synctest.Wait()
 				test.end(t, e)
 				<-time.After(test.after + grace - time.Second)
-				if synctest.Wait(); e.Overdue() != 0 || strings.Contains(written.String(), "overdue") {
+				synctest.Wait()
+				if e.Overdue() != 0 || strings.Contains(written.String(), "overdue") {
 					t.Errorf("within its grace %d attempts are overdue, and the log says %s", e.Overdue(), written.String())
 				}
 				<-time.After(time.Second)
-				if synctest.Wait(); e.Overdue() != 1 {
+				synctest.Wait()
+				if e.Overdue() != 1 {
 					t.Errorf("after its grace %d attempts are overdue, want 1", e.Overdue())
 				}
 				line := lastLine(t, written.String(), "the attempt is overdue")
@@ -71,11 +73,13 @@ func TestAnOverdueAttemptIsReported(t *testing.T) {
 					t.Errorf("its stacks are %s, want the attempt and what it started", where)
 				}
 				<-time.After(time.Hour)
-				if synctest.Wait(); strings.Count(written.String(), "the attempt is overdue") != 1 || e.Overdue() != 1 {
+				synctest.Wait()
+				if strings.Count(written.String(), "the attempt is overdue") != 1 || e.Overdue() != 1 {
 					t.Errorf("an hour later %d attempts are overdue, and the log says %s", e.Overdue(), written.String())
 				}
 				close(hung)
-				if synctest.Wait(); e.Overdue() != 0 {
+				synctest.Wait()
+				if e.Overdue() != 0 {
 					t.Errorf("%d attempts are overdue after it returned", e.Overdue())
 				}
 				lastLine(t, written.String(), "the overdue attempt has returned")
