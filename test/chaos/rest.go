@@ -35,15 +35,15 @@ func (w *world) rest(ctx context.Context) error {
 	}()
 	ctx, cancel := context.WithTimeout(ctx, restPatience)
 	defer cancel()
-	for {
+	for last := "nothing was found out"; ; pause(ctx, 500*time.Millisecond) {
 		why := w.unrest(ctx)
 		if why == "" {
 			return nil
 		}
-		pause(ctx, 500*time.Millisecond)
-		if ctx.Err() != nil {
-			return fmt.Errorf("after %s: %s", restPatience, why)
+		if ctx.Err() != nil { // what was asked for last may have been cut off by that
+			return fmt.Errorf("after %s: %s", restPatience, last)
 		}
+		last = why
 	}
 }
 
