@@ -45,6 +45,7 @@ func TestRunsThatAreAppliedAgainAreNoNews(t *testing.T) {
 	w.create(w.run("failed"))
 	failed := eventually(w, w.run("failed"), runIs(v1alpha1.RunFailed))
 	eventually(w, w.export(), exportIs(metav1.ConditionFalse, v1alpha1.ReasonLastRunFailed))
+	w.expectSeries(map[string]float64{"export_last_run_failed{export=monthly,namespace=" + w.namespace + "}": 1}) // what it reads may come later
 	counted := w.series()
 
 	w.applyAgain(first, back, again, failed)
