@@ -16,6 +16,21 @@ import (
 	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
+func TestCausesAreBounded(t *testing.T) {
+	t.Parallel()
+	many := make([]error, 5000)
+	for i := range many {
+		many[i] = errors.New("a mistake")
+	}
+	got := failure.Causes(errors.Join(append(many, &pgconn.PgError{Code: "40P01"})...))
+	if len(got) != 31 || got[30] != "…" {
+		t.Errorf("%d causes are named, the last one %q", len(got), got[len(got)-1])
+	}
+	if got := failure.Causes(&pgconn.PgError{Code: strings.Repeat("x", 1<<16)}); len(got) != 1 || len(got[0]) > 40 {
+		t.Errorf("a state of 64 KiB is named in %d characters", len(got[0]))
+	}
+}
+
 func TestCausesOfAnError(t *testing.T) {
 	t.Parallel()
 	const secret = "hunter2"
