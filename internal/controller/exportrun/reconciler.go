@@ -249,22 +249,22 @@ func (r *Reconciler) source(ctx context.Context, run *v1alpha1.ExportRun, export
 
 // recheck lets whoever knows best look soon at what an attempt found missing.
 func (r *Reconciler) recheck(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, err error) {
-	source, destination := concerned(err)
-	if source {
+	ofSource, ofDestination := concerned(err)
+	if ofSource {
 		claims := references.SourceKey(export)
 		if at := run.Status.SourceRef; at != nil {
 			claims = types.NamespacedName{Namespace: at.Namespace, Name: at.Name}
 		}
 		r.Sources.Ask(claims)
 	}
-	if destination {
+	if ofDestination {
 		r.Destinations.Ask(references.DestinationKey(export))
 	}
 }
 
 // concerned reports whether an attempt found something wrong with the source or the destination. That these do not admit the namespace
 // is no reason to look at them: anybody could have what is another's looked at as often as they like.
-func concerned(err error) (source, destination bool) {
+func concerned(err error) (ofSource, ofDestination bool) {
 	if err == nil {
 		return false, false
 	}
