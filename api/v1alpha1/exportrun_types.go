@@ -196,6 +196,37 @@ type RunLedger struct {
 	OrganizationID string `json:"organizationID"`
 }
 
+// RunAttempt is the newest attempt of a run. What a run does next follows from it.
+type RunAttempt struct {
+	// Number of the attempt, counted from 1.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=2147483647
+	Number int32 `json:"number"`
+	// Holder is the process that executes the attempt. Empty once that was stopped cleanly.
+	// +optional
+	Holder string `json:"holder,omitempty"`
+	// Queued is true while the attempt waits for a place among the operator's --max-concurrent-runs. It has touched nothing then.
+	// +optional
+	Queued bool `json:"queued,omitempty"`
+	// StartedAt is when the attempt was announced.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`^(19[7-9][0-9]|2[0-9]{3})-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
+	StartedAt *metav1.Time `json:"startedAt,omitempty"`
+	// EndedAt is when the end of the attempt was recorded. Until then it is under way, or has ended with its process.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`^(19[7-9][0-9]|2[0-9]{3})-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
+	EndedAt *metav1.Time `json:"endedAt,omitempty"`
+	// MayHoldClaims is true once this attempt or one before it may have reserved claims, or may have found some that are
+	// reserved for the run. In doubt it is true: to give nothing back is harmless.
+	// +optional
+	MayHoldClaims bool `json:"mayHoldClaims,omitempty"`
+}
+
+// UnderWay reports whether the end of the attempt is not recorded.
+func (a *RunAttempt) UnderWay() bool { return a != nil && a.EndedAt == nil }
+
 // ExportRunStatus is what became of the run.
 type ExportRunStatus struct {
 	// ObservedGeneration is the generation that the conditions speak of.
@@ -211,10 +242,13 @@ type ExportRunStatus struct {
 	// Phase of the run.
 	// +optional
 	Phase RunPhase `json:"phase,omitempty"`
-	// Stage that the run has reached in any of its attempts.
+	// Stage that the run has reached in any of its attempts, for people.
 	// +optional
 	Stage RunStage `json:"stage,omitempty"`
-	// Attempts begun, those to give claims back included.
+	// Attempt is the newest attempt of the run.
+	// +optional
+	Attempt *RunAttempt `json:"attempt,omitempty"`
+	// Attempts begun, those to give claims back included. It is the number of the newest.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=2147483647
@@ -231,7 +265,16 @@ type ExportRunStatus struct {
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=2147483647
 	LostAttempts int32 `json:"lostAttempts,omitempty"`
-	// Holder of the newest attempt: the process that executes it. Empty once that was stopped cleanly.
+	// WaitsForSeries is true while the run holds nothing, and waits for the voucher series that another run has. Newer runs of the
+	// export do not wait for it then.
+	// +optional
+	WaitsForSeries bool `json:"waitsForSeries,omitempty"`
+	// ReleaseReason is why the run gives its claims back, or gave them back: what it failed for, or Cancelled. It is what the operator
+	// found, and never what a database says of an earlier run.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	ReleaseReason Reason `json:"releaseReason,omitempty"`
+	// Holder is that of the newest attempt once more, for operators and definitions from before status.attempt.
 	// +optional
 	Holder string `json:"holder,omitempty"`
 	// SourceRef is the ClaimSource in whose database the run is on record. A run that may hold claims stays with it, whatever

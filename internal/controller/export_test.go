@@ -318,8 +318,8 @@ func TestOperatorThatStopsLeavesNothingRunningAndTheNextGoesOn(t *testing.T) {
 	eventually(w, w.run("interrupted"), runIs(v1alpha1.RunRunning))
 	w.waitForBackends(1)
 	w.stopOperator()
-	if left := eventually(w, w.run("interrupted"), runSays(v1alpha1.ReasonInterrupted)); left.Status.Holder != "" || left.Status.Phase != v1alpha1.RunRunning {
-		t.Errorf("the run that was left is %s, and held by %q", left.Status.Phase, left.Status.Holder)
+	if left := eventually(w, w.run("interrupted"), runSays(v1alpha1.ReasonInterrupted)); left.Status.Attempt.Holder != "" || left.Status.Phase != v1alpha1.RunRunning {
+		t.Errorf("the run that was left is %s, and held by %q", left.Status.Phase, left.Status.Attempt.Holder)
 	}
 	w.waitForBackends(0)
 	w.must(tx.Rollback(t.Context()))

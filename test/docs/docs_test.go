@@ -21,6 +21,7 @@ import (
 	"github.com/ledgerport/ledgerport/command"
 	"github.com/ledgerport/ledgerport/exporters/builtin"
 	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/internal/controller/exportrun"
 	"github.com/ledgerport/ledgerport/test/testdb"
 )
 
@@ -159,6 +160,19 @@ func TestThePictureOfStatesIsThatOfTheProgram(t *testing.T) {
 		if !strings.Contains(page, "`"+string(phase)+"`") {
 			t.Errorf("docs/states.md says of no state that it is seen with %s", phase)
 		}
+	}
+}
+
+func TestTheTableOfStepsIsThatOfTheProgram(t *testing.T) {
+	t.Parallel()
+	documented := firstColumn(t, "../../docs/states.md", "| step | if |")
+	for i, step := range exportrun.Steps {
+		if i >= len(documented) || documented[i] != string(step) {
+			t.Fatalf("docs/states.md has the steps\n%q, and Decide\n%q", documented, exportrun.Steps)
+		}
+	}
+	if len(documented) != len(exportrun.Steps) {
+		t.Errorf("docs/states.md has the steps %q beyond those of Decide", documented[len(exportrun.Steps):])
 	}
 }
 

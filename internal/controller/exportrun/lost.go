@@ -2,7 +2,6 @@ package exportrun
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -24,15 +23,13 @@ const (
 // lost reports whether the newest attempt ended with its process: another one than this began it, and has not recorded how it
 // ended. A process that is stopped cleanly takes its name out of the status, and an attempt that waited for a place did nothing.
 func lost(run *v1alpha1.ExportRun, holder string) bool {
-	underWay := run.Status.Phase == v1alpha1.RunRunning || run.Status.Phase == v1alpha1.RunReleasing
-	return underWay && !recorded(run) && run.Status.Holder != "" && run.Status.Holder != holder && !queued(run)
+	attempt := run.Status.Attempt
+	return attempt.UnderWay() && attempt.Holder != "" && attempt.Holder != holder && !queued(run)
 }
 
 // queued reports whether the newest attempt waits for a place, and has not begun.
 func queued(run *v1alpha1.ExportRun) bool {
-	return slices.ContainsFunc(run.Status.Conditions, func(condition metav1.Condition) bool {
-		return condition.Reason == v1alpha1.ReasonQueued && condition.Type == v1alpha1.ConditionReconciling
-	})
+	return run.Status.Attempt != nil && run.Status.Attempt.Queued
 }
 
 // lose counts an attempt that ended with its process. After the first one the next begins at once: a node may fail. The second
@@ -40,7 +37,8 @@ func queued(run *v1alpha1.ExportRun) bool {
 func lose(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, now time.Time) {
 	status := &run.Status
 	status.LostAttempts++
-	reach(run, v1alpha1.StageReserve) // it told nobody how far it came
+	status.Attempt.EndedAt = &metav1.Time{Time: now}
+	suspectClaims(run)
 	if status.LostAttempts < suspectAfter || ending(run) && status.Phase == v1alpha1.RunRunning {
 		return
 	}
@@ -57,32 +55,20 @@ func lose(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, now time.T
 // suspect reports whether an attempt runs alone.
 func suspect(run *v1alpha1.ExportRun) bool { return run.Status.LostAttempts >= suspectAfter }
 
-// inherit lets a run that was not begun yet be as suspect as the one before it, if that ended the operator's process: it takes the
-// same claims. It returns how long it waits: the more such runs there are, the longer, up to longestBackoff.
-func inherit(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, turn turn, now time.Time) time.Duration {
-	if run.Status.Attempts > 0 || turn.lost == 0 || turn.newest.Status.CompletedAt == nil {
-		return 0
-	}
-	run.Status.LostAttempts = suspectAfter
-	until := nextAttempt(export, int32(turn.lost+3), turn.newest.Status.CompletedAt.Time)
-	wait := until.Sub(now)
-	if wait <= 0 {
-		return 0
-	}
+// awaitSuspect lets a run wait that is as suspect as the one before it, which ended the operator's process: it takes the same claims.
+func awaitSuspect(run *v1alpha1.ExportRun, turn turn, until time.Time) {
 	run.Status.Phase = v1alpha1.RunPending
 	report.Of(run).Progressing(v1alpha1.ReasonAttemptLost, fmt.Sprintf(
 		"ExportRun %s before it ended the operator's process; this one begins at %s, and runs alone", turn.newest.Name, until.UTC().Format(time.RFC3339)))
-	return wait
 }
 
 // leave takes the name of a process that was stopped cleanly out of the status of a run that it leaves to the next one, and
 // reports whether there was anything to do.
 func leave(run *v1alpha1.ExportRun, holder string) bool {
-	underWay := run.Status.Phase == v1alpha1.RunRunning || run.Status.Phase == v1alpha1.RunReleasing
-	if !underWay || recorded(run) || run.Status.Holder != holder {
+	if attempt := run.Status.Attempt; !attempt.UnderWay() || attempt.Holder != holder {
 		return false
 	}
-	run.Status.Holder = ""
+	run.Status.Attempt.Holder, run.Status.Holder = "", ""
 	if run.Status.Phase == v1alpha1.RunRunning { // else Ready keeps saying what ended the run
 		report.Of(run).Set(v1alpha1.ConditionReady, metav1.ConditionFalse,
 			v1alpha1.ReasonInterrupted, "the operator was stopped; the run is resumed by the next one")

@@ -89,31 +89,36 @@ func TestAttemptLostIsForgotten(t *testing.T) {
 
 func TestWhoseAttemptIsLost(t *testing.T) {
 	t.Parallel()
-	recorded := running(1, 0, "")
-	recorded.NextAttemptAt = &metav1.Time{Time: noon}
+	recorded, pending, finished := running(1, 0, ""), running(1, 0, ""), running(1, 0, "")
+	recorded.Attempt.EndedAt = &metav1.Time{Time: noon}
+	pending.Phase, pending.Attempt.EndedAt = v1alpha1.RunPending, &metav1.Time{Time: noon}
+	finished.Phase, finished.Attempt.EndedAt = v1alpha1.RunSucceeded, &metav1.Time{Time: noon}
 	for name, test := range map[string]struct {
 		status v1alpha1.ExportRunStatus
 		holder string
 		want   bool
 	}{
 		"that of another process":                    {running(1, 0, ""), "another", true},
-		"that of another that gave claims back":      {v1alpha1.ExportRunStatus{Phase: v1alpha1.RunReleasing}, "another", true},
+		"that of another that gave claims back":      {releasing(v1alpha1.ReasonNotWritable, 1), "another", true},
 		"not one's own":                              {running(1, 0, ""), "this", false},
 		"not that of a process that said goodbye":    {running(1, 0, ""), "", false},
 		"not one that waited for a place":            {waiting(), "another", false},
 		"not one that has ended":                     {recorded, "another", false},
-		"not that of a run that waits for its turn":  {v1alpha1.ExportRunStatus{Phase: v1alpha1.RunPending}, "another", false},
-		"not that of a run that has ended otherwise": {v1alpha1.ExportRunStatus{Phase: v1alpha1.RunSucceeded}, "another", false},
+		"not that of a run that waits for its turn":  {pending, "another", false},
+		"not that of a run that has ended otherwise": {finished, "another", false},
+		"not that of a run that never began":         {v1alpha1.ExportRunStatus{}, "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			run := &v1alpha1.ExportRun{Status: test.status}
-			run.Status.Holder = test.holder
+			if run.Status.Attempt != nil {
+				run.Status.Attempt.Holder = test.holder
+			}
 			if got := lost(run, "this"); got != test.want {
 				t.Errorf("lost: %t, want %t", got, test.want)
 			}
-			if left := leave(run, "this"); left != (test.holder == "this") || left && (run.Status.Holder != "" || lost(run, "next")) {
-				t.Errorf("left: %t, with the holder %q", left, run.Status.Holder)
+			if left := leave(run, "this"); left != (test.holder == "this") || left && (run.Status.Attempt.Holder != "" || lost(run, "next")) {
+				t.Errorf("left: %t, with %+v", left, run.Status.Attempt)
 			}
 		})
 	}
@@ -124,6 +129,7 @@ func TestNextRunIsSuspectToo(t *testing.T) {
 	t.Parallel()
 	failedFor := func(reason string, ago time.Duration) v1alpha1.ExportRun {
 		run := v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{UID: types.UID(reason + ago.String())}}
+		run.Status.ReleaseReason = reason
 		finish(&run, v1alpha1.RunFailed, reason, "it failed", noon.Add(-ago))
 		return run
 	}
@@ -152,11 +158,16 @@ func TestNextRunIsSuspectToo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			run := &v1alpha1.ExportRun{}
-			if wait := inherit(run, exportWithRetries(3), turnOf(run, test.before), noon); wait != test.wait || suspect(run) != test.alone {
-				t.Errorf("it waits for %s and runs alone: %t; want %s, %t", wait, suspect(run), test.wait, test.alone)
+			in := Inputs{Run: run, Export: exportWithRetries(3), Turn: turnOf(run, test.before), Kept: true, Now: noon}
+			if suspected := Decide(in).Step == Suspect; suspected != test.alone {
+				t.Fatalf("it runs alone: %t; want %t", suspected, test.alone)
 			}
 			if !test.alone {
 				return
+			}
+			run.Status.LostAttempts = suspectAfter
+			if next := Decide(in); next.Wait != test.wait || (next.Step == AwaitSuspect) != (test.wait > 0) {
+				t.Errorf("it waits for %s (%s), want %s", next.Wait, next.Step, test.wait)
 			}
 			begin(run, "a process that ends", v1alpha1.NamespacedReference{}, noon)
 			lose(run, exportWithRetries(3), noon)
@@ -209,9 +220,9 @@ func TestARunThatHasBegunDoesNotWaitForItsTurn(t *testing.T) {
 		t.Run("one that is "+cmp.Or(string(phase), "new"), func(t *testing.T) {
 			t.Parallel()
 			run := &v1alpha1.ExportRun{Status: v1alpha1.ExportRunStatus{Phase: phase}}
-			wait := (&Reconciler{}).await(run, exportWithRetries(3), turn{next: older, before: 1})
-			if (wait > 0) != waits || waits != (run.Status.Phase == v1alpha1.RunPending) {
-				t.Errorf("it waits for %s, and is %s", wait, run.Status.Phase)
+			next := Decide(Inputs{Run: run, Export: exportWithRetries(3), Turn: turn{next: older, before: 1}, Kept: true, Now: noon})
+			if (next.Step == AwaitTurn) != waits || (next.Wait > 0) != waits {
+				t.Errorf("it waits for %s (%s)", next.Wait, next.Step)
 			}
 		})
 	}
@@ -252,7 +263,7 @@ func TestAProcessThatIsStoppedHasTimeForTheRunsThatItExecutes(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := func(name string, status v1alpha1.ExportRunStatus) *v1alpha1.ExportRun {
-		status.Holder = "this"
+		status.Attempt.Holder = "this"
 		return &v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: name, UID: types.UID(name)}, Status: status}
 	}
 	executed := run("z", running(1, 0, ""))
@@ -264,8 +275,8 @@ func TestAProcessThatIsStoppedHasTimeForTheRunsThatItExecutes(t *testing.T) {
 	}
 	for name, holder := range map[string]string{"a": "this", "b": "this", "z": ""} {
 		var left v1alpha1.ExportRun
-		if err := c.Get(t.Context(), types.NamespacedName{Namespace: "n", Name: name}, &left); err != nil || left.Status.Holder != holder || lost(&left, "next") {
-			t.Errorf("run %s is left by %q and lost: %t (%v), want %q, false", name, left.Status.Holder, lost(&left, "next"), err, holder)
+		if err := c.Get(t.Context(), types.NamespacedName{Namespace: "n", Name: name}, &left); err != nil || left.Status.Attempt.Holder != holder || lost(&left, "next") {
+			t.Errorf("run %s is left by %q and lost: %t (%v), want %q, false", name, left.Status.Attempt.Holder, lost(&left, "next"), err, holder)
 		}
 	}
 }

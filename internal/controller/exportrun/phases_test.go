@@ -114,6 +114,9 @@ func TestEndOfAnAttemptDecidesWhatFollows(t *testing.T) {
 			if got := waitOf(run); got != test.wait {
 				t.Errorf("the next attempt is in %s, want %s", got, test.wait)
 			}
+			if interrupted(test.state) != run.Status.Attempt.UnderWay() {
+				t.Errorf("it is recorded that the attempt has ended: %t", !run.Status.Attempt.UnderWay())
+			}
 			if run.Status.Phase.Finished() != (run.Status.CompletedAt != nil) {
 				t.Errorf("phase %s with completedAt %v", run.Status.Phase, run.Status.CompletedAt)
 			}
@@ -228,12 +231,13 @@ func posting(claims int64, what pipeline.Posted) pipeline.Outcome {
 func running(attempts, failures int32, stage v1alpha1.RunStage) v1alpha1.ExportRunStatus {
 	return v1alpha1.ExportRunStatus{
 		Phase: v1alpha1.RunRunning, Attempts: attempts, Failures: failures, Stage: stage, StartedAt: &metav1.MicroTime{Time: noon.Add(-time.Minute)},
+		Attempt: &v1alpha1.RunAttempt{Number: attempts, MayHoldClaims: stage.Beyond(v1alpha1.StagePreflight)},
 	}
 }
 
 func releasing(reason string, failures int32) v1alpha1.ExportRunStatus {
 	run := &v1alpha1.ExportRun{Status: running(failures+1, failures, v1alpha1.StageDeliver)}
-	run.Status.Phase = v1alpha1.RunReleasing
+	run.Status.Phase, run.Status.ReleaseReason = v1alpha1.RunReleasing, reason
 	report.Of(run).Progressing(reason, "why")
 	return run.Status
 }
@@ -241,7 +245,7 @@ func releasing(reason string, failures int32) v1alpha1.ExportRunStatus {
 // releasingNothing is of a run that came no further than preflight.
 func releasingNothing(reason string, failures int32) v1alpha1.ExportRunStatus {
 	status := releasing(reason, failures)
-	status.Stage = v1alpha1.StagePreflight
+	status.Stage, status.Attempt.MayHoldClaims = v1alpha1.StagePreflight, false
 	return status
 }
 

@@ -32,17 +32,17 @@ type turn struct {
 func turnOf(run *v1alpha1.ExportRun, runs []v1alpha1.ExportRun) (t turn) {
 	var sound *v1alpha1.ExportRun // the newest that ended otherwise
 	for i := range runs {
-		other := &runs[i]
+		other := current(&runs[i])
 		preview := other.Spec.Type == v1alpha1.RunPreview
 		switch {
 		case other.UID == run.UID, NeverBegins(other):
 		case other.Status.Phase.Finished():
-			if !preview && !other.Status.Recovered && ReadyReason(other) != v1alpha1.ReasonAttemptLost && (sound == nil || OlderFirst(*sound, *other) < 0) {
+			if !preview && !other.Status.Recovered && !lostForGood(other) && (sound == nil || OlderFirst(*sound, *other) < 0) {
 				sound = other
 			}
 		case OlderFirst(*other, *run) < 0:
 			t.unfinished++
-			if preview || run.Spec.Type == v1alpha1.RunPreview || waitsForSeries(other) {
+			if preview || run.Spec.Type == v1alpha1.RunPreview || other.Status.WaitsForSeries {
 				continue
 			}
 			t.before++
@@ -52,7 +52,7 @@ func turnOf(run *v1alpha1.ExportRun, runs []v1alpha1.ExportRun) (t turn) {
 		}
 	}
 	for i := range runs {
-		other := &runs[i]
+		other := current(&runs[i])
 		if !lostForGood(other) || sound != nil && OlderFirst(*sound, *other) > 0 {
 			continue
 		}
@@ -67,7 +67,8 @@ func turnOf(run *v1alpha1.ExportRun, runs []v1alpha1.ExportRun) (t turn) {
 // lostForGood reports whether a run has ended the operator's process. What a database says of a run that was applied again does
 // not count, here or there: a tenant's may say so of any run, to have the next one run alone, for which all others wait.
 func lostForGood(run *v1alpha1.ExportRun) bool {
-	return run.Status.Phase.Finished() && !run.Status.Recovered && ReadyReason(run) == v1alpha1.ReasonAttemptLost
+	status := &run.Status
+	return status.Phase.Finished() && status.Phase != v1alpha1.RunSucceeded && !status.Recovered && status.ReleaseReason == v1alpha1.ReasonAttemptLost
 }
 
 func (r *Reconciler) turn(ctx context.Context, run *v1alpha1.ExportRun) (turn, error) {
@@ -76,24 +77,10 @@ func (r *Reconciler) turn(ctx context.Context, run *v1alpha1.ExportRun) (turn, e
 	return turnOf(run, runs.Items), err
 }
 
-// tooManyBefore reports whether more runs of the export wait before one that has not begun than an administrator allows.
-func tooManyBefore(run *v1alpha1.ExportRun, turn turn, limits Limits) bool {
-	return run.Status.Attempts == 0 && limits.UnfinishedRunsPerExport > 0 && turn.unfinished >= limits.UnfinishedRunsPerExport
-}
-
-// await lets a run wait for its turn. It returns how long the run waits at least. One whose attempt is under way, or that gives
-// its claims back, goes on: a run that waited for the voucher series and asks for it again is before it once more.
-func (r *Reconciler) await(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, turn turn) time.Duration {
-	switch {
-	case run.Status.Phase == v1alpha1.RunRunning || run.Status.Phase == v1alpha1.RunReleasing:
-		return 0
-	case turn.next != nil:
-		run.Status.Phase = v1alpha1.RunPending
-		report.Of(run).Progressing(v1alpha1.ReasonQueued,
-			fmt.Sprintf("waits for ExportRun %s to end; %s before it", turn.next.Name, runsAre(turn.before)))
-		return untilToldAgain(turn.before)
-	}
-	return inherit(run, export, turn, r.Clock.Now())
+// awaitTurn lets a run wait for its turn.
+func awaitTurn(run *v1alpha1.ExportRun, turn turn) {
+	run.Status.Phase = v1alpha1.RunPending
+	report.Of(run).Progressing(v1alpha1.ReasonQueued, fmt.Sprintf("waits for ExportRun %s to end; %s before it", turn.next.Name, runsAre(turn.before)))
 }
 
 // untilToldAgain is how long a run that waits goes on telling the same number of runs before it: the longer, the more there are.
@@ -112,7 +99,7 @@ func runsAre(n int) string {
 
 // keepsWaiting reports whether runs of the export that come after a run wait for it.
 func keepsWaiting(run *v1alpha1.ExportRun) bool {
-	return !run.Status.Phase.Finished() && run.Spec.Type != v1alpha1.RunPreview && !waitsForSeries(run) && !NeverBegins(run)
+	return !run.Status.Phase.Finished() && run.Spec.Type != v1alpha1.RunPreview && !run.Status.WaitsForSeries && !NeverBegins(run)
 }
 
 // nextOf is the run whose turn it is.

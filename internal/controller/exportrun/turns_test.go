@@ -103,7 +103,7 @@ func TestARunThatWaitsForSomethingElseIsToldOnce(t *testing.T) {
 	run := &v1alpha1.ExportRun{Status: v1alpha1.ExportRunStatus{Phase: v1alpha1.RunRetrying}}
 	for _, reason := range []v1alpha1.Reason{v1alpha1.ReasonMigrating, v1alpha1.ReasonLedgerIncomplete, v1alpha1.ReasonLedgerIncomplete} {
 		before := run.DeepCopy()
-		wait(run, &metav1.Condition{Reason: reason, Message: "not yet"}, noon)
+		awaitReadiness(run, &metav1.Condition{Reason: reason, Message: "not yet"}, noon)
 		r.tell(before, run)
 	}
 	if got := len(recorder.Events); got != 2 {

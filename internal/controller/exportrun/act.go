@@ -1,0 +1,184 @@
+package exportrun
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/controller/report"
+	"github.com/ledgerport/ledgerport/internal/executor"
+	"github.com/ledgerport/ledgerport/internal/references"
+)
+
+// gather reads all that decides what a run does next.
+func (r *Reconciler) gather(ctx context.Context, run *v1alpha1.ExportRun) (Inputs, error) {
+	in := Inputs{Run: run, Attempt: r.Executor.Observe(string(run.UID)), Holder: r.Executor.Holder(), Limits: r.Limits, Now: r.Clock.Now()}
+	if run.Status.Phase.Finished() {
+		return in, nil
+	}
+	var export v1alpha1.AccountingExport
+	err := r.Client.Get(ctx, types.NamespacedName{Namespace: run.Namespace, Name: run.Spec.ExportRef.Name}, &export)
+	if err == nil {
+		in.Export = &export
+	}
+	if err = client.IgnoreNotFound(err); err == nil && in.Export != nil && run.Undecoded.Spec == "" && mayWait(run) {
+		in.Turn, err = r.turn(ctx, run)
+	}
+	return in, err
+}
+
+// pursue takes the steps of a run until one is for waiting. All that they change in the status is recorded in one write.
+func (r *Reconciler) pursue(ctx context.Context, in Inputs, after *report.Afterwards) (ctrl.Result, error) {
+	in.Run.Status.ObservedGeneration = in.Run.Generation
+	for {
+		action := Decide(in)
+		result, goOn, err := r.act(ctx, action, &in, after)
+		if err != nil || !goOn {
+			return result, err
+		}
+	}
+}
+
+// act takes one step of a run that has not finished. It reports whether to go on with the next one at once.
+func (r *Reconciler) act(ctx context.Context, action Action, in *Inputs, after *report.Afterwards) (_ ctrl.Result, goOn bool, err error) {
+	run, export, wait := in.Run, in.Export, ctrl.Result{RequeueAfter: action.Wait}
+	switch action.Step {
+	case LetGo:
+		err = r.letGo(ctx, run)
+	case RefuseForeign, RefuseLate, RefuseTooMany:
+		reason, message := refusal(action.Step, in)
+		finish(run, v1alpha1.RunFailed, reason, message, in.Now)
+	case Keep:
+		if err := r.keep(ctx, run, export, !in.tooMany()); err != nil {
+			result, err := r.tellRefused(run, err)
+			return result, false, err
+		}
+		in.Kept = true
+		return wait, true, nil
+	case Suspect:
+		run.Status.LostAttempts = suspectAfter
+		return wait, true, nil
+	case Cancel:
+		r.Executor.Cancel(string(run.UID))
+		if in.Attempt = r.Executor.Observe(string(run.UID)); !in.Attempt.Phase.UnderWay() {
+			return wait, true, nil
+		}
+		return r.follow(run, export, in.Attempt), false, nil
+	case Leave:
+		r.recheck(run, export, in.Attempt.Err)
+		conclude(run, export, in.Attempt, in.Now)
+	case Conclude:
+		return r.concluded(ctx, in, after)
+	case Follow:
+		return r.follow(run, export, in.Attempt), false, nil
+	case Lose:
+		lose(run, export, in.Now)
+		after.Add(r.Metrics.AttemptLost)
+		return wait, true, nil
+	case Execute:
+		return r.follow(run, export, r.Executor.Ensure(task(run, export, r.Limits))), false, nil
+	case Begin:
+		wait.RequeueAfter = attemptDeadline(export, r.Limits)
+		err = r.begin(ctx, in)
+	default: // but Retire, which the caller does, because it writes no status
+		await(action.Step, in)
+	}
+	return wait, false, err
+}
+
+// await says what a run waits for.
+func await(step Step, in *Inputs) {
+	run, export := in.Run, in.Export
+	switch step {
+	case AwaitCorrection:
+		report.Of(run).Undecodable()
+	case AwaitExport:
+		progressing(run, v1alpha1.ReasonExportNotFound, fmt.Sprintf("AccountingExport %s/%s does not exist; create it, or delete this run", run.Namespace, run.Spec.ExportRef.Name))
+		pend(run)
+	case AwaitExportCorrection:
+		progressing(run, v1alpha1.ReasonUndecodable, fmt.Sprintf("AccountingExport %s has a field that cannot be decoded, which its own conditions name; the run goes on when it is corrected", export.Name))
+	case AwaitTurn:
+		awaitTurn(run, in.Turn)
+	case AwaitSuspect:
+		awaitSuspect(run, in.Turn, in.suspectUntil())
+	case AwaitReadiness:
+		awaitReadiness(run, missing(export), in.Now)
+	default: // AwaitBackoff: the status says when the next attempt begins
+	}
+}
+
+// concluded records how the attempt here has ended.
+func (r *Reconciler) concluded(ctx context.Context, in *Inputs, after *report.Afterwards) (_ ctrl.Result, goOn bool, err error) {
+	run, export, state := in.Run, in.Export, in.Attempt
+	r.recheck(run, export, state.Err)
+	conclude(run, export, state, in.Now)
+	after.Add(func() { r.count(export, state) })
+	if run.Status.Phase.Finished() {
+		return ctrl.Result{}, false, nil
+	}
+	if state.Err != nil && state.Task.Release {
+		gone, err := r.abandoned(ctx, run)
+		return ctrl.Result{}, !gone && err == nil, err
+	}
+	return ctrl.Result{}, true, nil
+}
+
+// follow tells of an attempt that is under way or waits for a place, and when to look at it again.
+func (r *Reconciler) follow(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, state executor.State) ctrl.Result {
+	if run.Status.Attempt != nil { // else the cache is late
+		describeProgress(run, state)
+	}
+	if state.Phase == executor.Queued {
+		return ctrl.Result{RequeueAfter: untilToldAgain(state.Before)}
+	}
+	return ctrl.Result{RequeueAfter: attemptDeadline(export, r.Limits)}
+}
+
+// begin announces the next attempt.
+func (r *Reconciler) begin(ctx context.Context, in *Inputs) error {
+	origin, err := r.source(ctx, in.Run, in.Export)
+	if err != nil {
+		return err
+	}
+	r.Executor.Forget(string(in.Run.UID))
+	begin(in.Run, in.Holder, origin, in.Now)
+	return nil
+}
+
+// source is where a run that holds nothing begins: where its export has its claims, or where the run is on record that it
+// reverses.
+func (r *Reconciler) source(ctx context.Context, run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) (v1alpha1.NamespacedReference, error) {
+	named := references.SourceKey(export)
+	at := v1alpha1.NamespacedReference{Namespace: named.Namespace, Name: named.Name}
+	if run.Spec.Reverses == nil {
+		return at, nil
+	}
+	var reversed v1alpha1.ExportRun
+	if err := r.Client.Get(ctx, types.NamespacedName{Namespace: run.Namespace, Name: run.Spec.Reverses.Name}, &reversed); err != nil {
+		return at, client.IgnoreNotFound(err)
+	}
+	if its := reversed.Status.SourceRef; its != nil && reversed.Spec.ExportRef == run.Spec.ExportRef {
+		at = *its
+	}
+	return at, nil
+}
+
+// refusal says why a run does not begin.
+func refusal(step Step, in *Inputs) (v1alpha1.Reason, string) {
+	name := in.Run.Spec.ExportRef.Name
+	switch step {
+	case RefuseForeign:
+		owner := foreignController(in.Run, in.Export)
+		return v1alpha1.ReasonInvalidSpec, fmt.Sprintf("metadata.ownerReferences says that the run belongs to %s %s, and not to AccountingExport %s; create one without", owner.Kind, owner.Name, name)
+	case RefuseLate:
+		return v1alpha1.ReasonExportNotFound, fmt.Sprintf("AccountingExport %s is being deleted, so that no run of it begins; create the export again, and another run", name)
+	default:
+		return v1alpha1.ReasonTooManyRuns, fmt.Sprintf(
+			"AccountingExport %s has as many unfinished runs before it as the operator's --max-unfinished-runs-per-export allows, which is %d; create it again when some have ended",
+			name, in.Limits.UnfinishedRunsPerExport)
+	}
+}
