@@ -10,7 +10,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
-	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/journal"
 	"github.com/ledgerport/ledgerport/ledger"
 )
@@ -186,7 +185,7 @@ func (d *Database) RecordAnswers(ctx context.Context, fence Fence, vouchers []Po
 // every insists that a statement changed as many vouchers as it should.
 func every(want int, changed int64, err error) error {
 	if err == nil && changed != int64(want) {
-		return failure.Transient(v1alpha1.ReasonInternal, nil, "the record of the vouchers that were sent is not what this attempt expects: %d of %d changed", changed, want)
+		return onSource.Transient(v1alpha1.ReasonInternal, nil, "the record of the vouchers that were sent is not what this attempt expects: %d of %d changed", changed, want)
 	}
 	return err
 }
@@ -292,7 +291,7 @@ func parted(ctx context.Context, tx pgx.Tx, runID string, want int64) error {
 		return err
 	}
 	if left != want {
-		return failure.Transient(v1alpha1.ReasonTotalsMismatch, nil, "the accounting system accepted %d vouchers, and the run has %d claims of them", want, left)
+		return onSource.Transient(v1alpha1.ReasonTotalsMismatch, nil, "the accounting system accepted %d vouchers, and the run has %d claims of them", want, left)
 	}
 	return nil
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
-	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
@@ -44,8 +43,8 @@ var (
 
 // RecordInvalid says that a row is not one that this program writes. The row is named by a literal of ours and by its key.
 func RecordInvalid(table, key string, problem error) error {
-	return failure.On(v1alpha1.ConditionSourceReady, failure.Stalled(v1alpha1.ReasonRecordInvalid, problem,
-		"row %.300q of ledgerport.%s cannot be used: %s; nothing was done with it. Somebody else than Ledgerport has written it: restore it, and find out who may write there", key, table, problem))
+	return onSource.Stalled(v1alpha1.ReasonRecordInvalid, problem,
+		"row %.300q of ledgerport.%s cannot be used: %s; nothing was done with it. Somebody else than Ledgerport has written it: restore it, and find out who may write there", key, table, problem)
 }
 
 // unreadable makes RecordInvalid of a value that does not have its column's type.
@@ -54,7 +53,7 @@ func unreadable(doing string, err error) error {
 	if !errors.As(err, &scan) {
 		return err
 	}
-	return failure.Stalled(v1alpha1.ReasonRecordInvalid, err,
+	return onSource.Stalled(v1alpha1.ReasonRecordInvalid, err,
 		"%s: the column %q of a table of the schema ledgerport, or of the claims, has a value that is not of its type", doing, scan.FieldName)
 }
 

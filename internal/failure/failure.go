@@ -41,6 +41,23 @@ func Stalled(reason v1alpha1.Reason, cause error, format string, args ...any) *E
 	return &Error{Reason: reason, Cause: cause, Message: printable.Line(fmt.Sprintf(format, args...), printable.Message), Stalled: true}
 }
 
+// Condition makes failures that make one condition False: a package whose failures are all of a kind has one.
+type Condition string
+
+// Transient is a failure of the condition that may heal.
+func (c Condition) Transient(reason v1alpha1.Reason, cause error, format string, args ...any) *Error {
+	failed := Transient(reason, cause, format, args...)
+	failed.Condition = string(c)
+	return failed
+}
+
+// Stalled is a failure of the condition that no retry can heal.
+func (c Condition) Stalled(reason v1alpha1.Reason, cause error, format string, args ...any) *Error {
+	failed := Stalled(reason, cause, format, args...)
+	failed.Condition = string(c)
+	return failed
+}
+
 // On says which condition a failure makes False. An error that is no failure, and a failure that already names a
 // condition, are left as they are.
 func On(condition string, err error) error {

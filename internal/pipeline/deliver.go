@@ -36,9 +36,9 @@ func (a *attempt) deliver(ctx context.Context) error {
 	}
 	for _, file := range a.run.Files {
 		if have[file.Name] == foreign {
-			return failure.On(v1alpha1.ConditionDestinationReady, failure.Stalled(v1alpha1.ReasonArtifactConflict, nil,
+			return onDestination.Stalled(v1alpha1.ReasonArtifactConflict, nil,
 				"%s holds another file than this run's; move it away, or start another run under a new name",
-				a.artifact().Location(file.Name)))
+				a.artifact().Location(file.Name))
 		}
 	}
 	if !a.whole(have) && len(a.spool.files) == 0 {
@@ -57,7 +57,7 @@ func (a *attempt) deliver(ctx context.Context) error {
 	location := a.artifactLocation()
 	err = a.Failpoints.Around(failpoint.MarkDelivered, func() error { return a.database.MarkDelivered(ctx, a.run.Fence(), location) })
 	if err != nil {
-		return a.retract(ctx, failure.On(v1alpha1.ConditionSourceReady, err))
+		return a.retract(ctx, err)
 	}
 	a.run.State, a.run.Location = claims.StateDelivered, location
 	return nil
@@ -86,7 +86,7 @@ func (a *attempt) put(ctx context.Context, file *spoolFile, guard func(context.C
 // stillOurs makes sure that the attempt still has the run: a process that was stopped must not deliver what was given back
 // meanwhile.
 func (a *attempt) stillOurs(ctx context.Context) error {
-	return failure.On(v1alpha1.ConditionSourceReady, a.database.Guard(ctx, a.run.Fence(), a.run.State))
+	return a.database.Guard(ctx, a.run.Fence(), a.run.State)
 }
 
 // guardedReader asks its guard before it gives the first byte.
@@ -202,9 +202,9 @@ func (a *attempt) release(ctx context.Context) error {
 	case claims.StateReleased:
 		return nil
 	default:
-		return failure.On(v1alpha1.ConditionSourceReady, a.Failpoints.Around(failpoint.Release, func() error {
+		return a.Failpoints.Around(failpoint.Release, func() error {
 			return a.database.Release(ctx, a.run.Fence(), a.task.ReleaseReason)
-		}))
+		})
 	}
 }
 

@@ -20,6 +20,14 @@ import (
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
+// What an attempt finds wrong itself concerns one of these, or the run alone.
+const (
+	onSource      = failure.Condition(v1alpha1.ConditionSourceReady)
+	onMapping     = failure.Condition(v1alpha1.ConditionMappingReady)
+	onDestination = failure.Condition(v1alpha1.ConditionDestinationReady)
+	onCredentials = failure.Condition(v1alpha1.ConditionCredentialsReady)
+)
+
 // releaseDeadline is what giving claims back may take at least, however short an attempt's deadline is.
 const releaseDeadline = time.Minute
 
@@ -219,7 +227,7 @@ func (a *attempt) stage(ctx context.Context, stage v1alpha1.RunStage, step func(
 func (a *attempt) commit(ctx context.Context) error {
 	err := a.Failpoints.Around(failpoint.Commit, func() error { return a.database.Commit(ctx, a.run.Fence()) })
 	if err != nil {
-		return failure.On(v1alpha1.ConditionSourceReady, err)
+		return err
 	}
 	a.run.State = claims.StateCommitted
 	return nil
@@ -232,7 +240,7 @@ func (a *attempt) refresh(ctx context.Context) error {
 	}
 	run, _, err := a.database.Run(ctx, a.run.ID)
 	if err != nil {
-		return failure.On(v1alpha1.ConditionSourceReady, err)
+		return err
 	}
 	a.run = run
 	return nil

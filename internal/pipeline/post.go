@@ -63,7 +63,7 @@ func (a *attempt) post(ctx context.Context) error {
 func (a *attempt) spoolRequests(ctx context.Context) error {
 	totals, err := a.database.PostingTotals(ctx, a.run.ID)
 	if err != nil {
-		return failure.On(v1alpha1.ConditionSourceReady, err)
+		return err
 	}
 	if len(a.spool.files) > 0 || totals.Waiting+totals.Sent == 0 {
 		return nil
@@ -174,7 +174,7 @@ type sent struct {
 func (p *posting) sendAll(ctx context.Context) error {
 	totals, err := p.database.PostingTotals(ctx, p.run.ID)
 	if err != nil {
-		return failure.On(v1alpha1.ConditionSourceReady, err)
+		return err
 	}
 	answered := totals.Acknowledged + totals.Rejected
 	p.stopped = p.terms.StopAtRejection && totals.Rejected > 0
@@ -196,7 +196,7 @@ func (p *posting) sendAll(ctx context.Context) error {
 func (p *posting) window(ctx context.Context, after int64, states ...claims.VoucherState) ([]sent, error) {
 	vouchers, err := p.database.PostedVouchers(ctx, p.run.ID, after, postingWindow, states...)
 	if err != nil {
-		return nil, failure.On(v1alpha1.ConditionSourceReady, err)
+		return nil, err
 	}
 	window := make([]sent, len(vouchers))
 	for i, voucher := range vouchers {
@@ -273,7 +273,7 @@ func (p *posting) send(ctx context.Context, group []sent) error {
 			unknown, pause = unknown+1, 4*pause
 			now, err := p.database.Now(ctx)
 			if err != nil {
-				return failure.On(v1alpha1.ConditionSourceReady, err)
+				return err
 			}
 			for i := range group {
 				group[i].State, group[i].SentAt, group[i].SentAgo = claims.VoucherSent, now, 0
@@ -305,9 +305,9 @@ func (p *posting) markSent(ctx context.Context, group []sent) error {
 	for i := range group {
 		positions[i] = group[i].Position
 	}
-	return failure.On(v1alpha1.ConditionSourceReady, p.Failpoints.Around(failpoint.MarkSent, func() error {
+	return p.Failpoints.Around(failpoint.MarkSent, func() error {
 		return p.database.MarkSent(ctx, p.run.Fence(), positions)
-	}))
+	})
 }
 
 // record puts answers on record, and returns the vouchers of which the system has nothing: they wait again, or are as they were
@@ -342,7 +342,7 @@ func (p *posting) record(ctx context.Context, vouchers []sent, answers []exporte
 		p.progress.claims.Add(int64(len(vouchers) - len(rest)))
 		err = unsettled
 	}
-	return rest, failure.On(v1alpha1.ConditionSourceReady, err)
+	return rest, err
 }
 
 // finish completes what was accepted, unless a rejection has stopped the sending.
@@ -352,7 +352,7 @@ func (p *posting) finish(ctx context.Context) error {
 	}
 	totals, err := p.database.PostingTotals(ctx, p.run.ID)
 	if err != nil || len(totals.Ranges) == 0 {
-		return failure.On(v1alpha1.ConditionSourceReady, err)
+		return err
 	}
 	last := totals.Ranges[len(totals.Ranges)-1]
 	voucher := p.voucherID(&claims.PostedVoucher{FiscalYear: last.FiscalYear, Number: last.Last})

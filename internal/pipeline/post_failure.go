@@ -17,7 +17,7 @@ func (a *attempt) systemFailure(system *exporters.SystemError) error {
 	message := a.quoted(system.Message)
 	switch system.Problem {
 	case exporters.CredentialsRefused:
-		return failure.On(v1alpha1.ConditionCredentialsReady, failure.Transient(v1alpha1.ReasonLoginRefused, system, "%s", message))
+		return onCredentials.Transient(v1alpha1.ReasonLoginRefused, system, "%s", message)
 	case exporters.OutcomeUnknown:
 		return failure.Transient(v1alpha1.ReasonOutcomeUnknown, system, "%s", message)
 	case exporters.Refused:

@@ -16,14 +16,14 @@ import (
 func (a *attempt) settleWhatWasSent(ctx context.Context) (bool, error) {
 	totals, err := a.database.PostingTotals(ctx, a.run.ID)
 	if err != nil {
-		return false, failure.On(v1alpha1.ConditionSourceReady, err)
+		return false, err
 	}
 	if totals.Sent > 0 {
 		if err := a.lookUpAll(ctx); err != nil {
 			return false, err
 		}
 		if totals, err = a.database.PostingTotals(ctx, a.run.ID); err != nil {
-			return false, failure.On(v1alpha1.ConditionSourceReady, err)
+			return false, err
 		}
 	}
 	if totals.Acknowledged+totals.Rejected == 0 {

@@ -56,7 +56,7 @@ func (a *attempt) preflight(ctx context.Context) error {
 // openRest looks at the claims' tables, and opens the destination.
 func (a *attempt) openRest(ctx context.Context) error {
 	if _, err := a.database.Inspect(ctx); err != nil {
-		return failure.On(v1alpha1.ConditionSourceReady, err)
+		return err
 	}
 	return a.openDestination(ctx)
 }
@@ -109,9 +109,9 @@ func (a *attempt) findExport(ctx context.Context) (err error) {
 func (a *attempt) source(ctx context.Context, organizationID string) (*v1alpha1.ClaimSource, error) {
 	source, err := a.Resolver.Source(ctx, a.export, organizationID)
 	if a.moved && err != nil && failure.From(err).Reason == v1alpha1.ReasonSourceNotFound {
-		return nil, failure.On(v1alpha1.ConditionSourceReady, failure.Transient(v1alpha1.ReasonSourceNotFound, err,
+		return nil, onSource.Transient(v1alpha1.ReasonSourceNotFound, err,
 			"the run is on record in the database of ClaimSource %s, which does not exist; create it again until the run has ended, whichever the export names now",
-			references.SourceKey(a.export)))
+			references.SourceKey(a.export))
 	}
 	return source, err
 }
@@ -160,7 +160,7 @@ func (a *attempt) lookUp(ctx context.Context) (known bool, err error) {
 		known = named
 	}
 	if err != nil {
-		return false, failure.On(v1alpha1.ConditionSourceReady, err)
+		return false, err
 	}
 	if known {
 		if err := a.ownRecord(); err != nil {
@@ -192,7 +192,7 @@ func (a *attempt) lookUp(ctx context.Context) (known bool, err error) {
 func (a *attempt) checkLedger(ctx context.Context, known bool) (err error) {
 	if known && a.run.State.Finished() {
 		a.ledger, err = a.database.Ledger(ctx)
-		return failure.On(v1alpha1.ConditionSourceReady, err)
+		return err
 	}
 	source, err := a.source(ctx, a.export.Spec.OrganizationID)
 	if source == nil {
@@ -248,7 +248,7 @@ func (a *attempt) start(ctx context.Context) error {
 		a.outcome.Record = RecordOpen
 	}
 	if err != nil || a.run.State == claims.StateStarted {
-		return failure.On(v1alpha1.ConditionSourceReady, err)
+		return err
 	}
 	if err := a.recall(); err != nil { // another process was faster
 		return err
@@ -289,9 +289,9 @@ func (a *attempt) resume(ctx context.Context) error {
 
 // takeOver raises the attempt, so that whoever held the run before cannot change anything any more.
 func (a *attempt) takeOver(ctx context.Context) error {
-	return failure.On(v1alpha1.ConditionSourceReady, a.adopt(func() (claims.Run, error) {
+	return a.adopt(func() (claims.Run, error) {
 		return a.database.TakeOver(ctx, a.run.ID, a.Holder, a.Cluster, a.task.Deadline)
-	}))
+	})
 }
 
 // adopt makes the run this attempt's. If that fails, what was read of its record before stands.
@@ -332,9 +332,9 @@ func (a *attempt) voucherRefused(err error) error {
 	if !errors.As(err, &hold) {
 		return err
 	}
-	return failure.On(v1alpha1.ConditionMappingReady, failure.Stalled(v1alpha1.ReasonInputsRefused, hold,
+	return onMapping.Stalled(v1alpha1.ReasonInputsRefused, hold,
 		"the exporter %s of this operator refuses the recorded voucher of claim %s: %s; cancel the run to give its claims back, or resume it with the version that began it",
-		a.exporter.Type(), hold.ClaimID, hold.Message))
+		a.exporter.Type(), hold.ClaimID, hold.Message)
 }
 
 // compile makes mapper and exporter from inputs.

@@ -7,7 +7,6 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
-	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
@@ -56,7 +55,7 @@ func (a *attempt) preparePreview(ctx context.Context) error {
 func (a *attempt) renderPreview(ctx context.Context) error {
 	preview, err := a.database.Preview(ctx, a.run)
 	if err != nil {
-		return failure.On(v1alpha1.ConditionSourceReady, err)
+		return err
 	}
 	defer preview.Close()
 	var from pass = preview

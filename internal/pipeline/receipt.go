@@ -37,7 +37,7 @@ var outcomes = map[claims.VoucherState]string{
 func (a *attempt) settle(ctx context.Context, system map[string]string, unfinished v1alpha1.Reason) error {
 	totals, err := a.database.PostingTotals(ctx, a.run.ID)
 	if err != nil {
-		return failure.On(v1alpha1.ConditionSourceReady, err)
+		return err
 	}
 	a.spool.discard()
 	manifest, err := manifestOf(a.run)
@@ -65,7 +65,7 @@ func (a *attempt) settle(ctx context.Context, system map[string]string, unfinish
 	receipt.FirstVoucher, receipt.LastVoucher = firstAndLast(manifest.Vouchers)
 	err = a.Failpoints.Around(failpoint.Settle, func() error { return a.database.Settle(ctx, a.run.Fence(), receipt) })
 	if err != nil {
-		return failure.On(v1alpha1.ConditionSourceReady, err)
+		return err
 	}
 	a.run.State, a.run.Rendered = claims.StatePosted, receipt
 	return nil
@@ -104,7 +104,7 @@ func (a *attempt) everyVoucher(ctx context.Context, do func(*claims.PostedVouche
 	for position := int64(0); ; {
 		vouchers, err := a.database.PostedVouchers(ctx, a.run.ID, position, postingWindow, states...)
 		if err != nil || len(vouchers) == 0 {
-			return failure.On(v1alpha1.ConditionSourceReady, err)
+			return err
 		}
 		for i := range vouchers {
 			if err := do(&vouchers[i]); err != nil {

@@ -155,5 +155,5 @@ func (a *attempt) sameDestination(ctx context.Context) error {
 }
 
 func changed(format string, args ...any) error {
-	return failure.On(v1alpha1.ConditionDestinationReady, failure.Transient(v1alpha1.ReasonDestinationChanged, nil, format, args...))
+	return onDestination.Transient(v1alpha1.ReasonDestinationChanged, nil, format, args...)
 }

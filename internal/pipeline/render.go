@@ -49,7 +49,7 @@ func (a *attempt) reserveOnce(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
-		return failure.On(v1alpha1.ConditionSourceReady, err)
+		return err
 	}
 	defer reservation.Rollback()
 	var r *rendering
@@ -86,7 +86,7 @@ func (a *attempt) renderClaims(ctx context.Context, from pass) (*rendering, erro
 			return r, nil
 		}
 		if err != nil {
-			return nil, failure.On(v1alpha1.ConditionSourceReady, err)
+			return nil, err
 		}
 		if err := a.take(ctx, r, from, claim); err != nil {
 			return nil, err
@@ -107,18 +107,18 @@ func (a *attempt) take(ctx context.Context, r *rendering, from pass, claim *ledg
 	var hold *ledger.Hold
 	switch {
 	case err == nil:
-		return failure.On(v1alpha1.ConditionSourceReady, from.Take(ctx, &r.voucher))
+		return from.Take(ctx, &r.voucher)
 	case !errors.As(err, &hold):
 		return err
 	case hold.Reason == ledger.HoldUnmapped && a.inputs.Chart.Unmapped == v1alpha1.UnmappedFail:
-		return failure.On(v1alpha1.ConditionMappingReady, failure.Stalled(v1alpha1.ReasonUnmappedClaim, hold,
-			"claim %s: %s; the chart of accounts says that this fails the run (spec.unmapped: Fail)", hold.ClaimID, hold.Message))
+		return onMapping.Stalled(v1alpha1.ReasonUnmappedClaim, hold,
+			"claim %s: %s; the chart of accounts says that this fails the run (spec.unmapped: Fail)", hold.ClaimID, hold.Message)
 	}
 	r.held++
 	if len(r.holds) < manifestHeld {
 		r.holds = append(r.holds, hold)
 	}
-	return failure.On(v1alpha1.ConditionSourceReady, from.Hold(ctx, hold))
+	return from.Hold(ctx, hold)
 }
 
 // begin starts an artifact in the spool.
@@ -194,7 +194,7 @@ func (a *attempt) recordRendering(ctx context.Context, r *rendering, reservation
 	}
 	expected, err := reservation.Totals(ctx)
 	if err != nil {
-		return failure.On(v1alpha1.ConditionSourceReady, err)
+		return err
 	}
 	if !expected.Equal(r.totals) {
 		return totalsMismatch(expected, r.totals)
@@ -206,7 +206,7 @@ func (a *attempt) recordRendering(ctx context.Context, r *rendering, reservation
 			return err
 		}
 		if err := reservation.RecordPosting(ctx, next); err != nil {
-			return failure.On(v1alpha1.ConditionSourceReady, err)
+			return err
 		}
 	}
 	if err := a.admitted(ctx); err != nil { // while the transaction is open
@@ -214,7 +214,7 @@ func (a *attempt) recordRendering(ctx context.Context, r *rendering, reservation
 	}
 	err = a.Failpoints.Around(failpoint.Record, func() error { return reservation.Commit(ctx, rendered) })
 	if err != nil {
-		return failure.On(v1alpha1.ConditionSourceReady, err)
+		return err
 	}
 	a.run.State, a.run.Rendered = claims.StateRendered, rendered
 	return nil
@@ -262,7 +262,7 @@ func (a *attempt) spoolManifest(manifest []byte) error {
 func (a *attempt) renderAgain(ctx context.Context) error {
 	vouchers, err := a.database.Vouchers(ctx, a.run.Fence())
 	if err != nil {
-		return failure.On(v1alpha1.ConditionSourceReady, err)
+		return err
 	}
 	a.progress.total.Store(a.run.Claims)
 	r, err := a.begin(ctx)
@@ -275,7 +275,7 @@ func (a *attempt) renderAgain(ctx context.Context) error {
 			break
 		}
 		if err != nil {
-			return failure.On(v1alpha1.ConditionSourceReady, err)
+			return err
 		}
 		if err := a.write(ctx, r, 0); err != nil { // the manifest on record counts the lines
 			return a.voucherRefused(err)
@@ -311,8 +311,8 @@ func (a *attempt) exporterFailure(ctx context.Context, err error) error {
 	case outbound.Refusal(err) != nil:
 		return failure.On(v1alpha1.ConditionMappingReady, outbound.Refusal(err))
 	case errors.As(err, &option):
-		return a.inputsRefused(failure.On(v1alpha1.ConditionMappingReady, failure.Stalled(v1alpha1.ReasonInvalidOptions, err,
-			"spec.exporter.options of the exporter %s: %s", a.exporter.Type(), option)))
+		return a.inputsRefused(onMapping.Stalled(v1alpha1.ReasonInvalidOptions, err,
+			"spec.exporter.options of the exporter %s: %s", a.exporter.Type(), option))
 	case errors.As(err, &system):
 		return a.systemFailure(system)
 	case timedOut(err):

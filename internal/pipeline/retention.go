@@ -35,9 +35,9 @@ func (a *attempt) removeArtifact(ctx context.Context) error {
 			return err
 		}
 	}
-	return failure.On(v1alpha1.ConditionSourceReady, a.Failpoints.Around(failpoint.MarkRemoved, func() error {
+	return a.Failpoints.Around(failpoint.MarkRemoved, func() error {
 		return a.database.MarkArtifactRemoved(ctx, a.run.ID)
-	}))
+	})
 }
 
 func ofOtherCluster(err error) bool {

@@ -19,7 +19,7 @@ func (a *attempt) reversed(ctx context.Context, present *inputs) (claims.Run, er
 	identity := a.task.identity(a.export.Spec.OrganizationID)
 	source, err := a.database.Reversible(ctx, identity, a.task.Reverses)
 	if err != nil {
-		return source, failure.On(v1alpha1.ConditionSourceReady, err)
+		return source, err
 	}
 	if err := source.BelongsTo(a.Cluster); err != nil {
 		return source, err
@@ -38,7 +38,7 @@ func (a *attempt) reversed(ctx context.Context, present *inputs) (claims.Run, er
 func (a *attempt) reverseAndRender(ctx context.Context) error {
 	source, _, err := a.database.Run(ctx, a.run.Reverses)
 	if err != nil {
-		return failure.On(v1alpha1.ConditionSourceReady, err)
+		return err
 	}
 	var reversal *claims.Reversal
 	err = a.Failpoints.Around(failpoint.Reserve, func() (err error) {
@@ -46,7 +46,7 @@ func (a *attempt) reverseAndRender(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
-		return failure.On(v1alpha1.ConditionSourceReady, err)
+		return err
 	}
 	defer reversal.Rollback()
 	a.progress.total.Store(source.Claims)
@@ -74,7 +74,7 @@ func (a *attempt) renderReversal(ctx context.Context, reversal *claims.Reversal)
 			return r, nil
 		}
 		if err != nil {
-			return nil, failure.On(v1alpha1.ConditionSourceReady, err)
+			return nil, err
 		}
 		if err := a.reverse(ctx, r, reversal); err != nil {
 			return nil, err
@@ -94,13 +94,13 @@ func (a *attempt) reverse(ctx context.Context, r *rendering, reversal *claims.Re
 	}
 	var hold *ledger.Hold
 	if errors.As(err, &hold) {
-		return failure.On(v1alpha1.ConditionMappingReady, failure.Stalled(v1alpha1.ReasonExporterFailed, hold,
-			"voucher %s cannot be reversed (claim %s): %s", r.voucher.Reverses, hold.ClaimID, hold.Message))
+		return onMapping.Stalled(v1alpha1.ReasonExporterFailed, hold,
+			"voucher %s cannot be reversed (claim %s): %s", r.voucher.Reverses, hold.ClaimID, hold.Message)
 	}
 	if err != nil {
 		return err
 	}
-	return failure.On(v1alpha1.ConditionSourceReady, reversal.Take(ctx, &r.voucher))
+	return reversal.Take(ctx, &r.voucher)
 }
 
 // recordReversal completes the artifact, checks its totals, and records the reversal.
@@ -118,7 +118,7 @@ func (a *attempt) recordReversal(ctx context.Context, source claims.Run, r *rend
 	}
 	err = a.Failpoints.Around(failpoint.Record, func() error { return reversal.Commit(ctx, rendered) })
 	if err != nil {
-		return failure.On(v1alpha1.ConditionSourceReady, err)
+		return err
 	}
 	a.run.State, a.run.Rendered = claims.StateRendered, rendered
 	return nil

@@ -9,7 +9,6 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/claims"
-	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
 // LedgerIndex is the index of ExportRuns by the ledger that they are recorded in, and by whose they are.
@@ -44,13 +43,13 @@ func sourceKey(source types.NamespacedName) string { return "source/" + source.S
 func (r *Resolver) CheckLedger(ctx context.Context, database *claims.Database, source *v1alpha1.ClaimSource, export *v1alpha1.AccountingExport) (claims.Ledger, error) {
 	ledger, err := database.Ledger(ctx)
 	if err != nil {
-		return ledger, failure.On(v1alpha1.ConditionSourceReady, err)
+		return ledger, err
 	}
 	if ledger.Moved() {
-		return ledger, failure.On(v1alpha1.ConditionSourceReady, failure.Transient(v1alpha1.ReasonLedgerMoved, nil,
+		return ledger, onSource.Transient(v1alpha1.ReasonLedgerMoved, nil,
 			"the ledger in the database of ClaimSource %s belongs to another server (system identifier %s, and this one has %s): a dump was restored here, or PostgreSQL was upgraded. "+
 				`If nothing is exported from the other one any more, accept this one with "ledgerport ledger accept"`,
-			client.ObjectKeyFromObject(source), ledger.System, ledger.Server))
+			client.ObjectKeyFromObject(source), ledger.System, ledger.Server)
 	}
 	if err := r.expectSource(ctx, ledger.ID, source); err != nil {
 		return ledger, err
@@ -105,10 +104,10 @@ func (r *Resolver) ExpectLedger(ctx context.Context, ledgerID string, source *v1
 }
 
 func ledgerChanged(source *v1alpha1.ClaimSource, ledgerID, before, who, where string) error {
-	return failure.On(v1alpha1.ConditionSourceReady, failure.Transient(v1alpha1.ReasonLedgerChanged, nil,
+	return onSource.Transient(v1alpha1.ReasonLedgerChanged, nil,
 		"the database of ClaimSource %s holds the ledger %s, and %s was last with the ledger %s: it is another database, or its ledger was renewed, and what was exported before may be exported again. "+
 			"Lead the source back to the former database; or see to the books, and accept this one with the annotation %s: %s on %s",
-		client.ObjectKeyFromObject(source), ledgerID, who, before, v1alpha1.AcceptedLedgerAnnotation, ledgerID, where))
+		client.ObjectKeyFromObject(source), ledgerID, who, before, v1alpha1.AcceptedLedgerAnnotation, ledgerID, where)
 }
 
 // newestRun returns the run that ended last among those of a scope, or one that has not ended; nil if there is none.
@@ -144,16 +143,16 @@ func (r *Resolver) complete(ctx context.Context, database *claims.Database, ledg
 	}
 	recorded, _, err := database.Run(ctx, last.Status.Ledger.RunID)
 	if err != nil || recorded.Sequence >= last.Status.Ledger.Sequence {
-		return failure.On(v1alpha1.ConditionSourceReady, err)
+		return err
 	}
 	what := fmt.Sprintf("a run that this cluster has seen recorded at %d", last.Status.Ledger.Sequence)
 	if export != nil && last.Namespace == export.Namespace {
 		what = fmt.Sprintf("ExportRun %s, which was recorded at %d", last.Name, last.Status.Ledger.Sequence)
 	}
-	return failure.On(v1alpha1.ConditionSourceReady, failure.Transient(v1alpha1.ReasonLedgerIncomplete, nil,
+	return onSource.Transient(v1alpha1.ReasonLedgerIncomplete, nil,
 		"the database of ClaimSource %s does not know of %s (its ledger is at %d): it was restored from an older backup, or is an older copy, and what it has forgotten would be exported again. "+
 			`Restore a newer backup; or see to the books, and then run "ledgerport ledger accept --renew"`,
-		client.ObjectKeyFromObject(source), what, ledger.Sequence))
+		client.ObjectKeyFromObject(source), what, ledger.Sequence)
 }
 
 // concerns reports whether a source, and an export if one is given, go by what a run has seen of a ledger. The server of any tenant

@@ -23,7 +23,7 @@ func (r *Resolver) OpenDatabase(ctx context.Context, source *v1alpha1.ClaimSourc
 	}
 	if err := prepareSchema(ctx, database, source); err != nil {
 		database.Close()
-		return nil, failure.On(v1alpha1.ConditionSourceReady, err)
+		return nil, err
 	}
 	return database, nil
 }
@@ -35,7 +35,7 @@ func (r *Resolver) MigrateDatabase(ctx context.Context, source *v1alpha1.ClaimSo
 		return err
 	}
 	defer database.Close()
-	return failure.On(v1alpha1.ConditionSourceReady, database.Migrate(ctx))
+	return database.Migrate(ctx)
 }
 
 func (r *Resolver) connect(ctx context.Context, source *v1alpha1.ClaimSource) (*claims.Database, error) {
@@ -46,7 +46,7 @@ func (r *Resolver) connect(ctx context.Context, source *v1alpha1.ClaimSource) (*
 	database, err := claims.Open(ctx, claims.Options{
 		URL: string(found.Data[urlKey(source)]), Source: client.ObjectKeyFromObject(source).String(), Layout: source.Spec.Postgres, Allowed: r.Databases, Dial: r.Outbound.Dialer().DialContext,
 	})
-	return database, connectionFailure(v1alpha1.ConditionSourceReady, err)
+	return database, err
 }
 
 func prepareSchema(ctx context.Context, database *claims.Database, source *v1alpha1.ClaimSource) error {
@@ -59,7 +59,7 @@ func prepareSchema(ctx context.Context, database *claims.Database, source *v1alp
 	case version == 0:
 		return database.Migrate(ctx)
 	}
-	return failure.Transient(v1alpha1.ReasonMigrating, err, `the schema "ledgerport" is being migrated from version %d to %d; runs go on when that is done`,
+	return onSource.Transient(v1alpha1.ReasonMigrating, err, `the schema "ledgerport" is being migrated from version %d to %d; runs go on when that is done`,
 		version, claims.SchemaVersion)
 }
 

@@ -39,8 +39,8 @@ func (r *Restrictions) RefuseDestination(destination *v1alpha1.ExportDestination
 	if len(r.DestinationTypes) == 0 || slices.Contains(r.DestinationTypes, kind) {
 		return nil
 	}
-	return failure.On(v1alpha1.ConditionDestinationReady, failure.Transient(v1alpha1.ReasonTypeNotAllowed, nil,
-		"destinations of type %s are not among the operator's --allowed-destination-types, which are %q", kind, r.DestinationTypes))
+	return onDestination.Transient(v1alpha1.ReasonTypeNotAllowed, nil,
+		"destinations of type %s are not among the operator's --allowed-destination-types, which are %q", kind, r.DestinationTypes)
 }
 
 // refuseExporter returns a failure if the administrator does not allow an exporter.
@@ -48,15 +48,15 @@ func (r *Restrictions) refuseExporter(kind string) error {
 	if len(r.Exporters) == 0 || slices.Contains(r.Exporters, kind) {
 		return nil
 	}
-	return failure.On(v1alpha1.ConditionMappingReady, failure.Stalled(v1alpha1.ReasonTypeNotAllowed, nil,
-		"the exporter %s is not among the operator's --allowed-exporters, which are %q", kind, r.Exporters))
+	return onMapping.Stalled(v1alpha1.ReasonTypeNotAllowed, nil,
+		"the exporter %s is not among the operator's --allowed-exporters, which are %q", kind, r.Exporters)
 }
 
 // refuseNamespace returns a failure if the administrator does not allow an export to refer to another namespace than its own.
-func (r *Restrictions) refuseNamespace(kind string, key types.NamespacedName, export *v1alpha1.AccountingExport, condition string) error {
+func (r *Restrictions) refuseNamespace(kind string, key types.NamespacedName, export *v1alpha1.AccountingExport, condition failure.Condition) error {
 	if !r.OwnNamespaceOnly || key.Namespace == export.Namespace {
 		return nil
 	}
-	return failure.On(condition, failure.Transient(v1alpha1.ReasonAccessDenied, nil,
-		"%s %s is in another namespace than the export, which the operator's --allow-cross-namespace-references=false refuses", kind, key))
+	return condition.Transient(v1alpha1.ReasonAccessDenied, nil,
+		"%s %s is in another namespace than the export, which the operator's --allow-cross-namespace-references=false refuses", kind, key)
 }
