@@ -163,6 +163,16 @@ func (d *Database) reading(ctx context.Context, doing string, read func(pgx.Tx) 
 // transact runs a function in a transaction that belongs to a run of an organisation. It is READ COMMITTED, whatever the
 // default of the database: runs that end at once raise the same ledger one after the other, and do not fail each other.
 func (d *Database) transact(ctx context.Context, access pgx.TxAccessMode, organizationID, runID string, run func(pgx.Tx) error) error {
+	return d.transaction(ctx, access, func(tx pgx.Tx) error {
+		if err := bind(ctx, tx, organizationID, runID); err != nil {
+			return err
+		}
+		return run(tx)
+	})
+}
+
+// transaction is transact for a function that binds the transaction itself, before all else.
+func (d *Database) transaction(ctx context.Context, access pgx.TxAccessMode, run func(pgx.Tx) error) error {
 	conn, err := d.connection(ctx)
 	if err != nil {
 		return err
@@ -173,9 +183,6 @@ func (d *Database) transact(ctx context.Context, access pgx.TxAccessMode, organi
 		return classify(ctx, "beginning a transaction", err)
 	}
 	defer rollback(ctx, tx)
-	if err := bind(ctx, tx, organizationID, runID); err != nil {
-		return err
-	}
 	if err := run(tx); err != nil {
 		return err
 	}
@@ -226,16 +233,22 @@ func sound(conn *pgx.Conn, call func() error) (err error) {
 // the run, so that whoever takes the run over need not even wait for that. What is committed is on disk whatever the
 // server's or the role's default is: a server that crashed must not have forgotten what was delivered.
 func bind(ctx context.Context, tx pgx.Tx, organizationID, runID string) error {
+	statement, arguments := bindSQL(ctx, organizationID, runID)
+	_, err := tx.Exec(ctx, statement, arguments...)
+	return classify(ctx, "beginning a transaction", err)
+}
+
+// bindSQL is the statement that binds a transaction.
+func bindSQL(ctx context.Context, organizationID, runID string) (statement string, arguments []any) {
 	milliseconds := "0"
 	if deadline, ok := ctx.Deadline(); ok {
 		milliseconds = strconv.FormatInt((max(time.Until(deadline), 0) + timeoutSlack).Milliseconds(), 10)
 	}
-	_, err := tx.Exec(ctx, `SELECT set_config('ledgerport.organization_id', $1, true), set_config('ledgerport.run_id', $4, true),
+	return `SELECT set_config('ledgerport.organization_id', $1, true), set_config('ledgerport.run_id', $4, true),
 		set_config('statement_timeout', $2, true), set_config('idle_in_transaction_session_timeout', $2, true),
 		set_config('jit', 'off', true), set_config('work_mem', '32MB', true), set_config('application_name', $3, true),
 		set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'local' ELSE current_setting('synchronous_commit') END, true)`,
-		organizationID, milliseconds, sessionName(runID), runID)
-	return classify(ctx, "beginning a transaction", err)
+		[]any{organizationID, milliseconds, sessionName(runID), runID}
 }
 
 // sessionName is the application_name of the sessions that change a run.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/journal"
@@ -107,19 +108,19 @@ func insertVouchers(ctx context.Context, tx pgx.Tx, runID string, claimTable int
 	return err
 }
 
-// PostedVouchers returns, in order, at most a number of the vouchers behind a position that are in one of the states.
-func (d *Database) PostedVouchers(ctx context.Context, runID string, after int64, most int, states ...VoucherState) ([]PostedVoucher, error) {
+// PostedVouchers gives, in order, at most a number of the vouchers behind a position that are in one of the states.
+func (d *Database) PostedVouchers(ctx context.Context, fence Fence, after int64, most int, states ...VoucherState) ([]PostedVoucher, error) {
 	var vouchers []PostedVoucher
-	err := d.ofRun(ctx, runID, "reading the vouchers that are sent", func(tx pgx.Tx) error {
+	err := d.ofRun(ctx, fence, "reading the vouchers that are sent", func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `SELECT position, claim_id, fiscal_year, voucher_number, lines, currency, debit, payable, base_debit, base_payable,
 				state, sent_at, extract(epoch FROM clock_timestamp() - sent_at)::float8, reference, message
-			FROM ledgerport.posted_vouchers WHERE run_id = $1 AND position > $2 AND state = ANY($3) ORDER BY position LIMIT $4`, runID, after, states, most)
+			FROM ledgerport.posted_vouchers WHERE run_id = $1 AND position > $2 AND state = ANY($3) ORDER BY position LIMIT $4`, fence.RunID, after, states, most)
 		if err != nil {
 			return err
 		}
 		vouchers, err = pgx.CollectRows(rows, scanVoucher)
 		if err == nil {
-			err = inOrder(runID, vouchers, after)
+			err = inOrder(fence.RunID, vouchers, after)
 		}
 		return err
 	})
@@ -154,11 +155,8 @@ func inOrder(runID string, vouchers []PostedVoucher, after int64) error {
 
 // MarkSent records that vouchers are about to be sent. From here on the system may have them.
 func (d *Database) MarkSent(ctx context.Context, fence Fence, positions []int64) error {
-	return d.posting(ctx, fence, "recording what is sent", func(tx pgx.Tx) error {
-		done, err := tx.Exec(ctx, `UPDATE ledgerport.posted_vouchers SET state = 'sent', sent_at = clock_timestamp()
-			WHERE run_id = $1 AND position = ANY($2) AND state IN ('waiting', 'sent')`, fence.RunID, positions)
-		return every(len(positions), done.RowsAffected(), err)
-	})
+	return d.change(ctx, fence, "recording what is sent", len(positions), `UPDATE ledgerport.posted_vouchers SET state = 'sent', sent_at = clock_timestamp()
+		WHERE run_id = $1 AND position = ANY($2) AND state IN ('waiting', 'sent')`, fence.RunID, positions)
 }
 
 // RecordAnswers records what the system said of vouchers that were sent: State, Reference and Message. One that is still
@@ -173,21 +171,31 @@ func (d *Database) RecordAnswers(ctx context.Context, fence Fence, vouchers []Po
 			sentAt[i] = &v.SentAt
 		}
 	}
-	return d.posting(ctx, fence, "recording what the accounting system answered", func(tx pgx.Tx) error {
-		done, err := tx.Exec(ctx, `UPDATE ledgerport.posted_vouchers p SET state = a.state, reference = a.reference, message = a.message,
-				sent_at = coalesce(a.sent_at, p.sent_at)
-			FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::timestamptz[]) AS a (position, state, reference, message, sent_at)
-			WHERE p.run_id = $1 AND p.position = a.position AND p.state = 'sent'`, fence.RunID, positions, states, references, messages, sentAt)
-		return every(n, done.RowsAffected(), err)
-	})
+	return d.change(ctx, fence, "recording what the accounting system answered", n, `UPDATE ledgerport.posted_vouchers p SET state = a.state,
+			reference = a.reference, message = a.message, sent_at = coalesce(a.sent_at, p.sent_at)
+		FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::timestamptz[]) AS a (position, state, reference, message, sent_at)
+		WHERE p.run_id = $1 AND p.position = a.position AND p.state = 'sent'`, fence.RunID, positions, states, references, messages, sentAt)
+}
+
+// change runs one statement of the sending that changes so many vouchers, under the same lock as a step of it. It takes three ways
+// to the server and back: what binds and locks travels with it, and if either fails, nothing is changed.
+func (d *Database) change(ctx context.Context, fence Fence, doing string, vouchers int, statement string, arguments ...any) error {
+	return classify(ctx, doing, d.transaction(ctx, "", func(tx pgx.Tx) error {
+		var batch pgx.Batch
+		bound, values := bindSQL(ctx, fence.OrganizationID, fence.RunID)
+		batch.Queue(bound, values...)
+		batch.Queue(lockRendered, fence.RunID, fence.Attempt).Exec(func(done pgconn.CommandTag) error { return one(done, nil) })
+		batch.Queue(statement, arguments...).Exec(func(done pgconn.CommandTag) error { return every(vouchers, done.RowsAffected()) })
+		return tx.SendBatch(ctx, &batch).Close()
+	}))
 }
 
 // every insists that a statement changed as many vouchers as it should.
-func every(want int, changed int64, err error) error {
-	if err == nil && changed != int64(want) {
+func every(want int, changed int64) error {
+	if changed != int64(want) {
 		return onSource.Transient(v1alpha1.ReasonInternal, nil, "the record of the vouchers that were sent is not what this attempt expects: %d of %d changed", changed, want)
 	}
-	return err
+	return nil
 }
 
 // PostingTotals are what became of the vouchers of a run.
@@ -213,16 +221,16 @@ type NumberRange struct {
 }
 
 // PostingTotals counts and sums what is on record. All is zero where the run sends no vouchers.
-func (d *Database) PostingTotals(ctx context.Context, runID string) (totals PostingTotals, err error) {
-	err = d.ofRun(ctx, runID, "summing the vouchers that were sent", func(tx pgx.Tx) error {
+func (d *Database) PostingTotals(ctx context.Context, fence Fence) (totals PostingTotals, err error) {
+	err = d.ofRun(ctx, fence, "summing the vouchers that were sent", func(tx pgx.Tx) error {
 		if err := tx.QueryRow(ctx, `SELECT count(*) FILTER (WHERE state = 'waiting'), count(*) FILTER (WHERE state = 'sent'),
 				count(*) FILTER (WHERE state = 'acknowledged'), count(*) FILTER (WHERE state = 'rejected')
-			FROM ledgerport.posted_vouchers WHERE run_id = $1`, runID).
+			FROM ledgerport.posted_vouchers WHERE run_id = $1`, fence.RunID).
 			Scan(&totals.Waiting, &totals.Sent, &totals.Acknowledged, &totals.Rejected); err != nil {
 			return err
 		}
 		sums, err := tx.Query(ctx, `SELECT currency, count(*), sum(lines)::bigint, sum(debit)::bigint, sum(payable)::bigint, sum(base_debit)::bigint, sum(base_payable)::bigint
-			FROM ledgerport.posted_vouchers WHERE run_id = $1 AND state = 'acknowledged' GROUP BY currency ORDER BY currency COLLATE "C"`, runID)
+			FROM ledgerport.posted_vouchers WHERE run_id = $1 AND state = 'acknowledged' GROUP BY currency ORDER BY currency COLLATE "C"`, fence.RunID)
 		if err != nil {
 			return err
 		}
@@ -230,7 +238,7 @@ func (d *Database) PostingTotals(ctx context.Context, runID string) (totals Post
 			return err
 		}
 		ranges, err := tx.Query(ctx, fmt.Sprintf(`SELECT fiscal_year, min(voucher_number), max(voucher_number) FROM (%s) i GROUP BY fiscal_year, island ORDER BY 1, 2`,
-			islands("state = 'acknowledged'")), runID)
+			islands("state = 'acknowledged'")), fence.RunID)
 		if err != nil {
 			return err
 		}
@@ -334,11 +342,14 @@ func keepAcknowledged(ctx context.Context, tx pgx.Tx, runID string) error {
 	}
 }
 
+// lockRendered locks a run that is rendered, if the attempt is its newest.
+const lockRendered = `SELECT FROM ledgerport.runs WHERE id = $1 AND attempt = $2 AND state = 'rendered' FOR UPDATE`
+
 // posting runs a step of the sending in a transaction of the run's organisation, if the attempt is the run's newest and the
 // run is rendered. No newer attempt can begin before the step is done.
 func (d *Database) posting(ctx context.Context, fence Fence, doing string, step func(pgx.Tx) error) error {
-	return d.ofRun(ctx, fence.RunID, doing, func(tx pgx.Tx) error {
-		if err := one(tx.Exec(ctx, `SELECT FROM ledgerport.runs WHERE id = $1 AND attempt = $2 AND state = 'rendered' FOR UPDATE`, fence.RunID, fence.Attempt)); err != nil {
+	return d.ofRun(ctx, fence, doing, func(tx pgx.Tx) error {
+		if err := one(tx.Exec(ctx, lockRendered, fence.RunID, fence.Attempt)); err != nil {
 			return err
 		}
 		return step(tx)

@@ -64,7 +64,7 @@ func (p posting) vouchers() func() (claims.PostedVoucher, error) {
 
 func (p posting) all(states ...claims.VoucherState) []claims.PostedVoucher {
 	p.Helper()
-	vouchers, err := p.PostedVouchers(p.ctx, p.run.ID, 0, 1000, states...)
+	vouchers, err := p.PostedVouchers(p.ctx, p.run.Fence(), 0, 1000, states...)
 	p.must(err)
 	return vouchers
 }
@@ -121,7 +121,7 @@ func TestPosting_IsOnRecordVoucherByVoucher(t *testing.T) {
 	if waiting := p.all(claims.VoucherWaiting); len(waiting) != 2 || waiting[0].Position != 2 || !waiting[0].SentAt.IsZero() {
 		t.Errorf("waiting: %+v", waiting)
 	}
-	if behind, err := p.PostedVouchers(t.Context(), p.run.ID, 1, 1, claims.VoucherWaiting, claims.VoucherSent); err != nil || len(behind) != 1 || behind[0].Position != 2 {
+	if behind, err := p.PostedVouchers(t.Context(), p.run.Fence(), 1, 1, claims.VoucherWaiting, claims.VoucherSent); err != nil || len(behind) != 1 || behind[0].Position != 2 {
 		t.Errorf("behind the first: %+v, %v", behind, err)
 	}
 }
@@ -145,8 +145,20 @@ func TestPosting_NothingChangesForAnOlderAttempt(t *testing.T) {
 	p.must(err)
 	old := p.run.Fence()
 	mustFail(t, p.MarkSent(t.Context(), old, []int64{2}), v1alpha1.ReasonFenced)
+	mustFail(t, p.MarkSent(t.Context(), fence(t, p), []int64{2, 3}), v1alpha1.ReasonInternal) // there is no third
+	if waiting := p.all(claims.VoucherWaiting); len(waiting) != 1 || waiting[0].Position != 2 {
+		t.Errorf("waiting are %+v, want the second voucher", waiting)
+	}
 	mustFail(t, p.RecordAnswers(t.Context(), old, p.all(claims.VoucherSent)), v1alpha1.ReasonFenced)
 	mustFail(t, p.Settle(t.Context(), old, claims.Rendered{}), v1alpha1.ReasonFenced)
+}
+
+// fence is that of the newest attempt.
+func fence(t *testing.T, p posting) claims.Fence {
+	t.Helper()
+	run, _, err := p.Run(t.Context(), p.run.ID)
+	p.must(err)
+	return run.Fence()
 }
 
 func TestPostingTotals_AreOfWhatWasAcknowledged(t *testing.T) {
@@ -155,7 +167,7 @@ func TestPostingTotals_AreOfWhatWasAcknowledged(t *testing.T) {
 	p.answer(claims.VoucherAcknowledged, 1, 2, 3, 6, 7)
 	p.answer(claims.VoucherRejected, 4, 5)
 	p.must(p.MarkSent(t.Context(), p.run.Fence(), []int64{8}))
-	got, err := p.PostingTotals(t.Context(), p.run.ID)
+	got, err := p.PostingTotals(t.Context(), p.run.Fence())
 	p.must(err)
 	want := claims.PostingTotals{
 		Waiting: 1, Sent: 1, Acknowledged: 5, Rejected: 2,

@@ -106,7 +106,7 @@ func TestVouchersThatSomebodyElseHasWrittenAreRefusedWhereTheyAreRead(t *testing
 		VALUES ('1', 1, $1, 1, 'c', 2026, 1, 1, 'NOK', 1, 1, 1, 1)`, acme)
 	f.sql(`CREATE TABLE saved AS TABLE ledgerport.posted_vouchers`)
 	all := []claims.VoucherState{claims.VoucherWaiting, claims.VoucherSent, claims.VoucherAcknowledged, claims.VoucherRejected, "paid"}
-	if vouchers, err := database.PostedVouchers(t.Context(), run.ID, -10, 10, all...); err != nil || len(vouchers) != 1 {
+	if vouchers, err := database.PostedVouchers(t.Context(), run.Fence(), -10, 10, all...); err != nil || len(vouchers) != 1 {
 		t.Fatalf("%+v (%v)", vouchers, err)
 	}
 	for name, change := range map[string]string{
@@ -123,7 +123,7 @@ func TestVouchersThatSomebodyElseHasWrittenAreRefusedWhereTheyAreRead(t *testing
 		t.Run(name, func(t *testing.T) {
 			f.sql(`UPDATE ledgerport.posted_vouchers SET ` + change)
 			defer f.sql(`DELETE FROM ledgerport.posted_vouchers; INSERT INTO ledgerport.posted_vouchers SELECT * FROM saved`)
-			_, err := database.PostedVouchers(t.Context(), run.ID, -10, 10, all...)
+			_, err := database.PostedVouchers(t.Context(), run.Fence(), -10, 10, all...)
 			mustFail(t, err, v1alpha1.ReasonRecordInvalid)
 		})
 	}
@@ -131,13 +131,13 @@ func TestVouchersThatSomebodyElseHasWrittenAreRefusedWhereTheyAreRead(t *testing
 		f.sql(`ALTER TABLE ledgerport.posted_vouchers RENAME TO hidden;
 			CREATE VIEW ledgerport.posted_vouchers AS SELECT run_id, organization_id, claim_id, fiscal_year, voucher_number, lines, currency, debit, payable,
 				base_debit, base_payable, state, sent_at, reference, message, p AS position FROM ledgerport.hidden, (VALUES (9::bigint), (5)) v (p)`)
-		vouchers, err := database.PostedVouchers(t.Context(), run.ID, 0, 10, all...)
+		vouchers, err := database.PostedVouchers(t.Context(), run.Fence(), 0, 10, all...)
 		if err != nil || len(vouchers) != 2 || vouchers[1].Position != 9 { // a server that keeps to ORDER BY
 			t.Errorf("%+v (%v)", vouchers, err)
 		}
 		f.sql(`CREATE OR REPLACE VIEW ledgerport.posted_vouchers AS SELECT run_id, organization_id, claim_id, fiscal_year, voucher_number, lines, currency, debit, payable,
 				base_debit, base_payable, state, sent_at, reference, message, p AS position FROM ledgerport.hidden, (VALUES (5::bigint), (5)) v (p)`)
-		_, err = database.PostedVouchers(t.Context(), run.ID, 0, 10, all...)
+		_, err = database.PostedVouchers(t.Context(), run.Fence(), 0, 10, all...)
 		mustFail(t, err, v1alpha1.ReasonRecordInvalid)
 	})
 }

@@ -58,8 +58,17 @@ func (d *Database) Reserve(ctx context.Context, fence Fence) (*Reservation, erro
 
 // Guard fails with ReasonFenced where the attempt is not the run's newest any more, or the run not in the state.
 func (d *Database) Guard(ctx context.Context, fence Fence, state RunState) error {
-	_, err := d.guarded(ctx, fence, state)
-	return err
+	conn, err := d.connection(ctx)
+	if err != nil {
+		return err
+	}
+	now := Run{}
+	err = lookUp(ctx, conn, fence.OrganizationID, fence.RunID, func(row pgx.Row) error { return row.Scan(&now.Attempt, &now.State) },
+		`SELECT attempt, state FROM ledgerport.runs WHERE id = $1`, fence.RunID)
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && (now.Attempt != fence.Attempt || now.State != state) {
+		return fenced()
+	}
+	return classify(ctx, "looking up the run", err)
 }
 
 // guarded returns the record of a run if it is in one of the states and the attempt is its newest.

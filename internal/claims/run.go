@@ -55,8 +55,8 @@ type Attempt struct {
 
 // Fence names one attempt of a run. A step with the fence of an older attempt fails with ReasonFenced and changes nothing.
 type Fence struct {
-	RunID   string
-	Attempt int32
+	RunID, OrganizationID string
+	Attempt               int32
 }
 
 // File is one file of an artifact.
@@ -109,7 +109,9 @@ type Run struct {
 }
 
 // Fence of the attempt that this record is of.
-func (r Run) Fence() Fence { return Fence{RunID: r.ID, Attempt: r.Attempt} }
+func (r Run) Fence() Fence {
+	return Fence{RunID: r.ID, OrganizationID: r.OrganizationID, Attempt: r.Attempt}
+}
 
 const runColumns = `id, namespace, export, name, organization_id, cluster, sequence, state, attempt, holder, deadline, series, cutoff, inputs,
 	type, coalesce(reverses, ''), claims, lines, held, first_voucher, last_voucher, files, manifest, location, release_reason,

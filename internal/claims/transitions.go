@@ -39,10 +39,10 @@ func (d *Database) Commit(ctx context.Context, fence Fence) error {
 }
 
 // MarkArtifactRemoved records that the artifact of a committed run is not at its destination any more.
-func (d *Database) MarkArtifactRemoved(ctx context.Context, runID string) error {
-	return d.step(ctx, Fence{RunID: runID}, "recording that the artifact was removed", func(tx pgx.Tx) error {
+func (d *Database) MarkArtifactRemoved(ctx context.Context, fence Fence) error {
+	return d.step(ctx, fence, "recording that the artifact was removed", func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE ledgerport.runs SET artifact_removed_at = coalesce(artifact_removed_at, now())
-			WHERE id = $1 AND state = 'committed'`, runID)
+			WHERE id = $1 AND state = 'committed'`, fence.RunID)
 		return err
 	})
 }
@@ -75,7 +75,7 @@ func (d *Database) Release(ctx context.Context, fence Fence, reason string) erro
 
 // step runs a transition in a transaction of the run's organisation, and raises the ledger at its end.
 func (d *Database) step(ctx context.Context, fence Fence, doing string, run func(pgx.Tx) error) error {
-	return d.ofRun(ctx, fence.RunID, doing, func(tx pgx.Tx) error {
+	return d.ofRun(ctx, fence, doing, func(tx pgx.Tx) error {
 		if err := run(tx); err != nil {
 			return err
 		}
@@ -85,12 +85,8 @@ func (d *Database) step(ctx context.Context, fence Fence, doing string, run func
 }
 
 // ofRun runs a function in a transaction of a run's organisation.
-func (d *Database) ofRun(ctx context.Context, runID, doing string, run func(pgx.Tx) error) error {
-	organizationID, err := d.organization(ctx, runID)
-	if err != nil {
-		return err
-	}
-	return classify(ctx, doing, d.transact(ctx, "", organizationID, runID, run))
+func (d *Database) ofRun(ctx context.Context, fence Fence, doing string, run func(pgx.Tx) error) error {
+	return classify(ctx, doing, d.transact(ctx, "", fence.OrganizationID, fence.RunID, run))
 }
 
 // recordRendered puts what is known of an artifact on record, if the attempt is the run's newest and the run may come to the state.

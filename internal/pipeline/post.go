@@ -61,7 +61,7 @@ func (a *attempt) post(ctx context.Context) error {
 
 // spoolRequests has the requests in the spool, unless every voucher is answered.
 func (a *attempt) spoolRequests(ctx context.Context) error {
-	totals, err := a.database.PostingTotals(ctx, a.run.ID)
+	totals, err := a.database.PostingTotals(ctx, a.run.Fence())
 	if err != nil {
 		return err
 	}
@@ -172,7 +172,7 @@ type sent struct {
 
 // sendAll sends every voucher that is not answered, in order.
 func (p *posting) sendAll(ctx context.Context) error {
-	totals, err := p.database.PostingTotals(ctx, p.run.ID)
+	totals, err := p.database.PostingTotals(ctx, p.run.Fence())
 	if err != nil {
 		return err
 	}
@@ -194,7 +194,7 @@ func (p *posting) sendAll(ctx context.Context) error {
 
 // window returns the next vouchers in one of the states, with their requests where those were rendered.
 func (p *posting) window(ctx context.Context, after int64, states ...claims.VoucherState) ([]sent, error) {
-	vouchers, err := p.database.PostedVouchers(ctx, p.run.ID, after, postingWindow, states...)
+	vouchers, err := p.database.PostedVouchers(ctx, p.run.Fence(), after, postingWindow, states...)
 	if err != nil {
 		return nil, err
 	}
@@ -350,7 +350,7 @@ func (p *posting) finish(ctx context.Context) error {
 	if p.stopped {
 		return nil
 	}
-	totals, err := p.database.PostingTotals(ctx, p.run.ID)
+	totals, err := p.database.PostingTotals(ctx, p.run.Fence())
 	if err != nil || len(totals.Ranges) == 0 {
 		return err
 	}

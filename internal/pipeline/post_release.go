@@ -14,7 +14,7 @@ import (
 // settleWhatWasSent ends the sending of a run that is to be released. What the system has is exported, and can only be
 // completed; what it rejected is held, and the rest is given back. It says false where the system has answered nothing.
 func (a *attempt) settleWhatWasSent(ctx context.Context) (bool, error) {
-	totals, err := a.database.PostingTotals(ctx, a.run.ID)
+	totals, err := a.database.PostingTotals(ctx, a.run.Fence())
 	if err != nil {
 		return false, err
 	}
@@ -22,7 +22,7 @@ func (a *attempt) settleWhatWasSent(ctx context.Context) (bool, error) {
 		if err := a.lookUpAll(ctx); err != nil {
 			return false, err
 		}
-		if totals, err = a.database.PostingTotals(ctx, a.run.ID); err != nil {
+		if totals, err = a.database.PostingTotals(ctx, a.run.Fence()); err != nil {
 			return false, err
 		}
 	}

@@ -35,7 +35,7 @@ var outcomes = map[claims.VoucherState]string{
 // settle makes the receipt and a manifest of what the accounting system accepted, and records both: rendered → posted.
 // Nothing of it depends on what the claims are now. A run that did not come to its end says why.
 func (a *attempt) settle(ctx context.Context, system map[string]string, unfinished v1alpha1.Reason) error {
-	totals, err := a.database.PostingTotals(ctx, a.run.ID)
+	totals, err := a.database.PostingTotals(ctx, a.run.Fence())
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (a *attempt) spoolReceipt(ctx context.Context) error {
 // everyVoucher calls a function with each voucher on record that is in one of the states, in order.
 func (a *attempt) everyVoucher(ctx context.Context, do func(*claims.PostedVoucher) error, states ...claims.VoucherState) error {
 	for position := int64(0); ; {
-		vouchers, err := a.database.PostedVouchers(ctx, a.run.ID, position, postingWindow, states...)
+		vouchers, err := a.database.PostedVouchers(ctx, a.run.Fence(), position, postingWindow, states...)
 		if err != nil || len(vouchers) == 0 {
 			return err
 		}

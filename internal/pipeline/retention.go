@@ -36,7 +36,7 @@ func (a *attempt) removeArtifact(ctx context.Context) error {
 		}
 	}
 	return a.Failpoints.Around(failpoint.MarkRemoved, func() error {
-		return a.database.MarkArtifactRemoved(ctx, a.run.ID)
+		return a.database.MarkArtifactRemoved(ctx, a.run.Fence())
 	})
 }
 
