@@ -39,6 +39,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/internal/artifact"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/controller"
 	"github.com/ledgerport/ledgerport/internal/credentials"
@@ -267,8 +268,8 @@ func setup(ctx context.Context, mgr ctrl.Manager, options managerOptions, regist
 }
 
 // spoolSpace reads the limits of the spool.
-func spoolSpace(options managerOptions) (*pipeline.SpoolSpace, error) {
-	space := &pipeline.SpoolSpace{}
+func spoolSpace(options managerOptions) (*artifact.Space, error) {
+	space := &artifact.Space{}
 	for _, limit := range []struct {
 		flag, text string
 		into       *int64

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/artifact"
 	"github.com/ledgerport/ledgerport/internal/journal"
 	"github.com/ledgerport/ledgerport/ledger"
 )
@@ -201,26 +202,18 @@ func every(want int, changed int64) error {
 // PostingTotals are what became of the vouchers of a run.
 type PostingTotals struct {
 	Waiting, Sent, Acknowledged, Rejected int64
-	// Sums of the acknowledged vouchers by currency, sorted by code.
-	Sums []PostedSum
-	// Ranges of the numbers of acknowledged vouchers without a gap, by fiscal year.
-	Ranges []NumberRange
+	// Accepted are the figures of the acknowledged vouchers, but for the held claims, and for the currency of the books, which is not
+	// recorded with vouchers.
+	Accepted artifact.Figures
 }
 
-// PostedSum sums the acknowledged vouchers of one currency.
-type PostedSum struct {
-	Currency                               string
-	Claims, Lines                          int64
-	Debit, Payable, BaseDebit, BasePayable ledger.Amount
-}
+// Open is how many vouchers have no answer.
+func (t *PostingTotals) Open() int64 { return t.Waiting + t.Sent }
 
-// NumberRange is a range of voucher numbers without a gap.
-type NumberRange struct {
-	FiscalYear  int
-	First, Last int64
-}
+// Answered is how many vouchers have one.
+func (t *PostingTotals) Answered() int64 { return t.Acknowledged + t.Rejected }
 
-// PostingTotals counts and sums what is on record. All is zero where the run sends no vouchers.
+// PostingTotals counts and sums what is recorded. All is zero if the run sends no vouchers.
 func (d *Database) PostingTotals(ctx context.Context, fence Fence) (totals PostingTotals, err error) {
 	err = d.ofRun(ctx, fence, "summing the vouchers that were sent", func(tx pgx.Tx) error {
 		if err := tx.QueryRow(ctx, `SELECT count(*) FILTER (WHERE state = 'waiting'), count(*) FILTER (WHERE state = 'sent'),
@@ -234,18 +227,44 @@ func (d *Database) PostingTotals(ctx context.Context, fence Fence) (totals Posti
 		if err != nil {
 			return err
 		}
-		if totals.Sums, err = pgx.CollectRows(sums, pgx.RowToStructByPos[PostedSum]); err != nil {
+		var accepted figures
+		if err := accepted.sum(sums); err != nil {
 			return err
 		}
-		ranges, err := tx.Query(ctx, fmt.Sprintf(`SELECT fiscal_year, min(voucher_number), max(voucher_number) FROM (%s) i GROUP BY fiscal_year, island ORDER BY 1, 2`,
-			islands("state = 'acknowledged'")), fence.RunID)
+		ranges, err := tx.Query(ctx, fmt.Sprintf(`SELECT r.series, i.fiscal_year, min(i.voucher_number), max(i.voucher_number)
+			FROM (%s) i, ledgerport.runs r WHERE r.id = $1 GROUP BY r.series, i.fiscal_year, i.island ORDER BY 2, 3`, islands("state = 'acknowledged'")), fence.RunID)
 		if err != nil {
 			return err
 		}
-		totals.Ranges, err = pgx.CollectRows(ranges, pgx.RowToStructByPos[NumberRange])
+		accepted.Vouchers, err = pgx.CollectRows(ranges, pgx.RowToStructByPos[artifact.Range])
+		totals.Accepted = accepted.Figures
 		return err
 	})
 	return totals, err
+}
+
+// figures are read row by row.
+type figures struct{ artifact.Figures }
+
+// sum adds up what is of each currency.
+func (f *figures) sum(rows pgx.Rows) error {
+	f.Currencies = []artifact.Sum{}
+	var code string
+	var of, base artifact.Sum
+	_, err := pgx.ForEachRow(rows, []any{&code, &of.Claims, &of.Lines, &of.Debit, &of.Payable, &base.Debit, &base.Payable}, func() (err error) {
+		if of.Currency, err = ledger.ParseCurrency(code); err != nil {
+			return RecordInvalid("posted_vouchers", code, errors.New("currency is not a currency"))
+		}
+		of.Credit = of.Debit // a voucher balances
+		f.Currencies = append(f.Currencies, of)
+		f.Claims += of.Claims
+		f.Lines += of.Lines
+		f.Base.Debit += base.Debit
+		f.Base.Payable += base.Payable
+		return nil
+	})
+	f.Base.Claims, f.Base.Lines, f.Base.Credit = f.Claims, f.Lines, f.Base.Debit
+	return err
 }
 
 // islands returns vouchers of the run $1 with a number that those of one unbroken range have in common.

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/artifact"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/journal"
 	"github.com/ledgerport/ledgerport/ledger"
@@ -169,13 +170,22 @@ func TestPostingTotals_AreOfWhatWasAcknowledged(t *testing.T) {
 	p.must(p.MarkSent(t.Context(), p.run.Fence(), []int64{8}))
 	got, err := p.PostingTotals(t.Context(), p.run.Fence())
 	p.must(err)
+	currency := func(code string) ledger.Currency {
+		c, err := ledger.ParseCurrency(code)
+		p.must(err)
+		return c
+	}
 	want := claims.PostingTotals{
 		Waiting: 1, Sent: 1, Acknowledged: 5, Rejected: 2,
-		Sums: []claims.PostedSum{
-			{Currency: "NOK", Claims: 3, Lines: 3, Debit: 37500, Payable: 37500, BaseDebit: 37500, BasePayable: 37500},
-			{Currency: "USD", Claims: 2, Lines: 2, Debit: 2000, Payable: 2000, BaseDebit: 25000, BasePayable: 25000},
+		Accepted: artifact.Figures{
+			Claims: 5, Lines: 5,
+			Vouchers: []artifact.Range{{Series: "E", FiscalYear: 2026, First: 1, Last: 3}, {Series: "E", FiscalYear: 2026, First: 6, Last: 7}},
+			Base:     artifact.Sum{Claims: 5, Lines: 5, Debit: 62500, Credit: 62500, Payable: 62500},
+			Currencies: []artifact.Sum{
+				{Currency: currency("NOK"), Claims: 3, Lines: 3, Debit: 37500, Credit: 37500, Payable: 37500},
+				{Currency: currency("USD"), Claims: 2, Lines: 2, Debit: 2000, Credit: 2000, Payable: 2000},
+			},
 		},
-		Ranges: []claims.NumberRange{{FiscalYear: 2026, First: 1, Last: 3}, {FiscalYear: 2026, First: 6, Last: 7}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/artifact"
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
@@ -90,16 +91,41 @@ func (l fileList) Scan(source any) error {
 	if len(text) > maxFileList {
 		return fmt.Errorf("files has more than %d bytes", maxFileList)
 	}
-	return DecodeRecord(text, maxFileValues, l.into)
+	return decodeRecord(text, maxFileValues, l.into)
 }
 
-// DecodeRecord decodes a document of JSON on record, unless it has more values than any that this program writes: one of two bytes may
+// decodeRecord decodes a document of JSON on record, unless it has more values than any that this program writes: one of two bytes may
 // take a hundred in memory.
-func DecodeRecord(document []byte, most int, into any) error {
+func decodeRecord(document []byte, most int, into any) error {
 	if valuesOf(document) > most {
 		return fmt.Errorf("the document has more than %d values", most)
 	}
 	return json.Unmarshal(document, into)
+}
+
+// recordValues bounds the values of a document, well above those of a chart with all that may be in one (500 rules with 200 categories),
+// and of a manifest with all entries that its lists may have.
+const recordValues = 250_000
+
+// ReadInputs decodes the inputs that are recorded of a run.
+func (r *Run) ReadInputs(into any) error {
+	if err := decodeRecord(r.Inputs, recordValues, into); err != nil {
+		return RecordInvalid("runs", r.ID, errors.New("inputs cannot be read; was the run begun by a newer operator?"))
+	}
+	return nil
+}
+
+// ReadManifest decodes the manifest that is recorded of a run. Much of it comes into the status of the run.
+func (r *Run) ReadManifest() (m artifact.Manifest, err error) {
+	if err = decodeRecord(r.Manifest, recordValues, &m); err == nil {
+		err = m.Validate()
+	} else if !artifact.IsInvalid(err) {
+		err = errors.New("it cannot be read")
+	}
+	if err != nil {
+		return m, RecordInvalid("runs", r.ID, fmt.Errorf("manifest: %w", err))
+	}
+	return m, nil
 }
 
 // valuesOf counts what may begin a value in a document of JSON, outside of texts. It is at least the number of values.

@@ -70,7 +70,7 @@ func TestADocumentOfFarTooManyValuesIsNotDecoded(t *testing.T) {
 				t.Errorf("%d values, want about %d", most, test.values)
 			}
 			var into any
-			if err := DecodeRecord([]byte(test.document), most-1, &into); err == nil || into != nil {
+			if err := decodeRecord([]byte(test.document), most-1, &into); err == nil || into != nil {
 				t.Errorf("it was decoded to %v", into)
 			}
 		})

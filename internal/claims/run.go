@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/artifact"
 )
 
 // ReleasedSuperseded is the reason of a run that was released because another one of its series began after its deadline.
@@ -60,14 +61,7 @@ type Fence struct {
 }
 
 // File is one file of an artifact.
-type File struct {
-	Name      string `json:"name"`
-	MediaType string `json:"mediaType"`
-	// Size in bytes.
-	Size int64 `json:"size"`
-	// SHA256 in hexadecimal.
-	SHA256 string `json:"sha256"`
-}
+type File = artifact.File
 
 // Rendered is what is recorded of an artifact.
 type Rendered struct {
@@ -79,6 +73,14 @@ type Rendered struct {
 	Claims, Lines, Held int64
 	// FirstVoucher and LastVoucher such as E/2026/1; empty where there are none.
 	FirstVoucher, LastVoucher string
+}
+
+// NewRendered is what is recorded of an artifact with these figures.
+func NewRendered(files []File, manifest []byte, figures *artifact.Figures) Rendered {
+	return Rendered{
+		Files: files, Manifest: manifest, Claims: figures.Claims, Lines: figures.Lines, Held: figures.HeldTotal,
+		FirstVoucher: figures.FirstVoucher(), LastVoucher: figures.LastVoucher(),
+	}
 }
 
 // Run is a run on record.

@@ -2,11 +2,11 @@ package pipeline
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 	"unicode"
 
+	"github.com/ledgerport/ledgerport/internal/artifact"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/ledger"
 )
@@ -15,16 +15,17 @@ func TestHeldClaims_AreShownHarmlessAndRecordedExactly(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"\x1b[2J\x1b[31m", "\u009b31m", "\u202e\u2066", "\u200b\ufeff", "\u2028", "a\r\nb", strings.Repeat("x", 5000)} {
 		for _, reason := range []ledger.HoldReason{ledger.HoldRejected, ledger.HoldUnmapped} {
-			manifest := Manifest{Held: []manifestHeldClaim{{Claim: "c-" + text, Reason: reason, Detail: text}}}
-			encoded, err := manifest.encode()
+			figures := artifact.NewFigures(ledger.Currency{})
+			figures.Hold(&ledger.Hold{ClaimID: "c-" + text, Reason: reason, Message: text})
+			encoded, err := json.Marshal(figures.Held)
 			if err != nil {
 				t.Fatal(err)
 			}
-			var read Manifest
-			if err := json.Unmarshal(encoded, &read); err != nil || read.Held[0].Claim != "c-"+text {
-				t.Errorf("%q came back as %q (%v)", text, read.Held[0].Claim, err)
+			var read []artifact.HeldClaim
+			if err := json.Unmarshal(encoded, &read); err != nil || read[0].Claim != "c-"+text {
+				t.Errorf("%q came back as %q (%v)", text, read[0].Claim, err)
 			}
-			shown := read.firstHeld()[0]
+			shown := firstHeld(read)[0]
 			for _, said := range []string{shown.ID, shown.Message} {
 				if len(said) > 300 || strings.ContainsFunc(said, func(r rune) bool { return !unicode.IsPrint(r) }) {
 					t.Errorf("%q is shown as %q", text, said)
@@ -53,45 +54,9 @@ func TestDocumentsOnRecordAreNotDecodedBeyondWhatIsMeant(t *testing.T) {
 			if rules := len(recorded.Chart.Rules); err == nil && !strings.Contains(name, "manifest") || rules > 20_000 {
 				t.Errorf("the inputs are read, with %d rules (%v)", rules, err)
 			}
-			if manifest, err := manifestOf(run); err == nil || len(manifest.Held) > 0 {
+			if manifest, err := run.ReadManifest(); err == nil || len(manifest.Held) > 0 {
 				t.Errorf("the manifest is read, with %d held claims (%v)", len(manifest.Held), err)
 			}
 		})
 	}
-}
-
-func TestAMessageOfASystemShowsNoSecret(t *testing.T) {
-	t.Parallel()
-	for name, test := range map[string]struct {
-		message string
-		secrets []string
-		want    string
-	}{
-		"a secret is hidden wherever it is":               {" token abc is not abcd\n", []string{"abc"}, "token … is not …d"},
-		"of two that begin alike the longer one is":       {"it is abcd", []string{"abc", "abcd"}, "it is …"},
-		"a value that is empty hides nothing":             {"it is abcd", []string{""}, "it is abcd"},
-		"one behind what is not shown is not cut":         {strings.Repeat("x", 298) + "abcdef", []string{"abcdef"}, strings.Repeat("x", 297) + "…"},
-		"what hides a secret is not looked for again":     {"…", manySecrets(24), "………"},
-		"a secret of all that is said leaves an ellipsis": {strings.Repeat("a", 1<<20), []string{strings.Repeat("a", 1<<19)}, "……"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			a := &attempt{credentials: map[string][]byte{}}
-			for i, secret := range test.secrets {
-				a.credentials[fmt.Sprint(i)] = []byte(secret)
-			}
-			if got := a.quoted(test.message); got != test.want {
-				t.Errorf("%q is shown, want %q", got, test.want)
-			}
-		})
-	}
-}
-
-// manySecrets are the bytes of an ellipsis, again and again: to put one in place of each makes more of them.
-func manySecrets(n int) (secrets []string) {
-	const ellipsis = "…"
-	for i := range n {
-		secrets = append(secrets, ellipsis[i%len(ellipsis):][:1])
-	}
-	return secrets
 }

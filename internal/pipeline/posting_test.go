@@ -29,6 +29,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/exporters/businesscentral"
+	"github.com/ledgerport/ledgerport/internal/artifact"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
@@ -167,7 +168,7 @@ func (o *office) exported(runID string) []string {
 }
 
 // manifestAndReceipt are what was delivered of a run.
-func (o *office) manifestAndReceipt(name string) (manifest pipeline.Manifest, receipt []string) {
+func (o *office) manifestAndReceipt(name string) (manifest artifact.Manifest, receipt []string) {
 	o.Helper()
 	files := o.files()
 	directory := path.Join("acme", "books", "acme", "monthly", name)
@@ -376,7 +377,7 @@ func TestARejectedVoucherIsHeldAndTheOthersGoOn(t *testing.T) {
 		t.Errorf("%s claims are held with the system's words", held)
 	}
 	manifest, receipt := o.manifestAndReceipt("monthly-1")
-	if manifest.Claims != 27 || manifest.Base.Debit != "12210.75" || manifest.Base.Payable != "12210.75" || len(manifest.Vouchers) != 3 || manifest.HeldTotal != 3 ||
+	if manifest.Claims != 27 || manifest.Base.Debit != 1221075 || manifest.Base.Payable != 1221075 || len(manifest.Vouchers) != 3 || manifest.HeldTotal != 3 ||
 		manifest.Posting == nil || manifest.Posting.Accepted != 27 || manifest.Posting.Rejected != 3 || manifest.Posting.System["posted"] != "yes" || manifest.Held[0].Detail != words {
 		t.Errorf("the manifest is %+v", manifest)
 	}

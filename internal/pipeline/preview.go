@@ -11,7 +11,7 @@ import (
 )
 
 // preview delivers under _preview/ what an export would deliver now. It writes nothing to the database and needs no turn in
-// the voucher series; what is interrupted begins anew. Its totals are not compared with SQL, which knows only of claims that
+// the voucher series; what is interrupted restarts. Its totals are not compared with SQL, which knows only of claims that
 // were taken.
 func (a *attempt) preview(ctx context.Context) error {
 	for _, step := range []struct {
@@ -31,7 +31,10 @@ func (a *attempt) preview(ctx context.Context) error {
 
 // preparePreview makes the run that would be recorded.
 func (a *attempt) preparePreview(ctx context.Context) error {
-	if err := a.findCredentials(ctx); err != nil {
+	if err := a.resolve(ctx); err != nil {
+		return err
+	}
+	if err := a.cluster.ready(); err != nil {
 		return err
 	}
 	if err := a.openDatabase(ctx); err != nil {
@@ -40,16 +43,14 @@ func (a *attempt) preparePreview(ctx context.Context) error {
 	if err := a.openRest(ctx); err != nil {
 		return err
 	}
-	if err := a.checkDestination(ctx); err != nil {
-		return err
-	}
 	present, err := a.present(ctx)
 	if err != nil {
 		return err
 	}
-	spec := a.export.Spec
+	spec := a.cluster.export.Spec
 	a.run = claims.Run{RunIdentity: a.task.identity(spec.OrganizationID), Series: spec.VoucherSeries, Cutoff: a.task.Cutoff}
-	return a.compile(present, spec.VoucherSeries)
+	a.books, err = compile(a.Resolver, present, spec.VoucherSeries)
+	return err
 }
 
 func (a *attempt) renderPreview(ctx context.Context) error {
@@ -70,17 +71,13 @@ func (a *attempt) renderPreview(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	manifest, err := a.complete(ctx, r)
-	if err != nil {
-		return err
-	}
-	a.run.Rendered = a.rendered(r, manifest)
-	return nil
+	a.run.Rendered, err = a.complete(ctx, r)
+	return err
 }
 
 func (a *attempt) deliverPreview(ctx context.Context) error {
-	for _, file := range a.spool.files {
-		if err := a.put(ctx, file, a.admitted); err != nil {
+	for i, file := range a.spool.Files() {
+		if err := a.put(ctx, file, a.spool.Reader(i), a.admitted); err != nil {
 			return err
 		}
 	}

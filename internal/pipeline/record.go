@@ -4,114 +4,105 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
-	"unicode"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/failure"
-	"github.com/ledgerport/ledgerport/ledger"
 )
 
-// The documents on record are a tenant's to write: they are in its own database. What is wrong in one ends the attempt with
-// RecordInvalid before anything comes of it.
-
-// recordEntries bounds each list of a document: the claims that are held when a manifest is rendered and those that are rejected
-// later, the accounts and the rules of a chart.
-const recordEntries = 10000
-
-// recordValues bounds the values of a document, well above those of a chart with all that may be in one (500 rules with 200 categories),
-// and of a manifest with recordEntries in each list.
-const recordValues = 250_000
-
-// maxPlainText bounds a text in the inputs that is shown to people, in bytes.
-const maxPlainText = 4096
-
-var (
-	oneWord = regexp.MustCompile(`^[A-Z][A-Za-z0-9]{0,63}$`)
-	decimal = regexp.MustCompile(`^-?\d{1,19}(\.\d{1,4})?$`)
-)
-
-// inputsOf reads the inputs that are on record of a run.
-func inputsOf(run claims.Run) (recorded inputs, err error) {
-	if err := claims.DecodeRecord(run.Inputs, recordValues, &recorded); err != nil {
-		return recorded, claims.RecordInvalid("runs", run.ID, errors.New("inputs cannot be read; was the run begun by a newer operator?"))
+// lookUp learns what is recorded of the run, if anything. An ExportRun that was deleted and applied again, so that it has
+// another UID, goes on with the record of its name: it is the same run, and exports nothing a second time. Of a run that has not
+// ended nothing is believed, not even that it is not recorded, before the ledger is the one that this cluster knows.
+func (a *attempt) lookUp(ctx context.Context) (known bool, err error) {
+	a.run, known, err = a.database.Run(ctx, a.task.RunID)
+	named := false
+	if err == nil && !known {
+		a.run, named, err = a.database.RunNamed(ctx, a.task.identity(a.cluster.export.Spec.OrganizationID))
+		known = named
 	}
-	if chart := &recorded.Chart; max(len(chart.Accounts), len(chart.TaxCodes), len(chart.Rules)) > recordEntries {
-		return recorded, claims.RecordInvalid("runs", run.ID, errors.New("a list in the chart of inputs is too long"))
+	if err != nil {
+		return false, err
 	}
-	for field, text := range map[string]string{
-		"source": recorded.Source, "destination": recorded.Destination, "destinationPlace": recorded.Place, "destinationMarker": recorded.Marker,
-		"programVersion": recorded.ProgramVersion, "chartName": recorded.ChartName, "exporter.type": recorded.Exporter.Type, "timeZone": recorded.TimeZone,
-	} {
-		if len(text) > maxPlainText || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
-			return recorded, claims.RecordInvalid("runs", run.ID, fmt.Errorf("%s of inputs is not plain text", field))
+	if known {
+		if err := ownRecord(a.task, a.run); err != nil {
+			return false, err
 		}
 	}
-	return recorded, nil
+	if known && (a.run.Type == claims.TypeReversal) != (a.task.Type == v1alpha1.RunReversal) {
+		a.outcome.Record = RecordEmpty
+		return false, failure.Stalled(v1alpha1.ReasonRunNameTaken, nil, "a run of this name is recorded, and it is of type %s; give this one another name", a.run.Type)
+	}
+	if err := a.run.BelongsTo(a.Cluster); known && err != nil {
+		a.outcome.Record = RecordEmpty // of this cluster's run
+		a.run = claims.Run{}
+		return false, err
+	}
+	if err := a.checkLedger(ctx, known); err != nil {
+		return false, err
+	}
+	a.outcome.Record = RecordEmpty
+	a.outcome.Recovered = named && a.run.State.Finished()
+	if known && !a.run.State.Finished() {
+		a.outcome.Record = RecordOpen
+	}
+	return known, nil
 }
 
-// manifestOf reads the manifest that is on record of a run. Much of it comes into the status of the run.
-func manifestOf(run claims.Run) (m Manifest, err error) {
-	if err := claims.DecodeRecord(run.Manifest, recordValues, &m); err != nil {
-		return m, claims.RecordInvalid("runs", run.ID, errors.New("manifest cannot be read"))
+// checkLedger insists that the database has the ledger that this cluster knows, and all of it. A run that has ended only tells.
+// One that is recorded is where it belongs, and so is a reversal: what they do exports no claim again.
+func (a *attempt) checkLedger(ctx context.Context, known bool) (err error) {
+	if known && a.run.State.Finished() {
+		a.ledger, err = a.database.Ledger(ctx)
+		return err
 	}
-	if problem := m.problem(); problem != "" {
-		return m, claims.RecordInvalid("runs", run.ID, fmt.Errorf("manifest: %s", problem))
+	source, err := a.cluster.source()
+	if source == nil {
+		return err
 	}
-	return m, nil
+	export := a.cluster.export
+	if known || a.task.Type == v1alpha1.RunReversal {
+		export = nil
+	}
+	a.ledger, err = a.Resolver.CheckLedger(ctx, a.database, source, export) // whether or not it still admits the namespace
+	return err
 }
 
-// problem says what is in a manifest that none has; empty if nothing is.
-func (m *Manifest) problem() string {
-	if len(m.Held) > recordEntries || len(m.Vouchers) > recordEntries || len(m.Currencies) > recordEntries || len(m.Files) > recordEntries {
-		return "a list is too long"
+// refresh reads the record of the run as its steps have left it.
+func (a *attempt) refresh(ctx context.Context) error {
+	if a.run.ID == "" || a.task.Type == v1alpha1.RunPreview {
+		return nil
 	}
-	if m.Claims < 0 || m.Lines < 0 || m.HeldTotal < 0 {
-		return "a number is negative"
+	run, _, err := a.database.Run(ctx, a.run.ID)
+	if err != nil {
+		return err
 	}
-	for _, sum := range append([]manifestSum{m.Base}, m.Currencies...) {
-		if _, err := ledger.ParseCurrency(sum.Currency); err != nil {
-			return "a currency does not exist"
-		}
-		if !decimal.MatchString(sum.Debit) || !decimal.MatchString(sum.Credit) || !decimal.MatchString(sum.Payable) {
-			return "a sum is not a decimal number"
-		}
-	}
-	for _, held := range m.Held {
-		if !oneWord.MatchString(string(held.Reason)) {
-			return "a claim is held for a reason that is not one word"
-		}
-	}
-	if p := m.Posting; p != nil && (min(p.Accepted, p.Rejected, p.Returned) < 0 || p.Unfinished != "" && !oneWord.MatchString(p.Unfinished)) {
-		return "posting counts below zero, or has a reason that is not one word"
-	}
-	return ""
+	a.run = run
+	return nil
 }
 
-// ownRecord insists that a record is of the run of the task.
-func (a *attempt) ownRecord() error {
-	if own := a.run.RunIdentity; own.Namespace != a.task.Namespace || own.Export != a.task.Export || own.Name != a.task.Name {
-		return claims.RecordInvalid("runs", a.run.ID, errors.New("namespace, export and name are not those of the ExportRun with this UID"))
+// ownRecord insists that a record is of the run of a task.
+func ownRecord(task Task, run claims.Run) error {
+	if own := run.RunIdentity; own.Namespace != task.Namespace || own.Export != task.Export || own.Name != task.Name {
+		return claims.RecordInvalid("runs", run.ID, errors.New("namespace, export and name are not those of the ExportRun with this UID"))
 	}
 	return nil
 }
 
 // ownLocation insists that the location on record is one of the run's own: below the destination that it began with, in its own
 // directory.
-func (a *attempt) ownLocation() error {
-	if a.task.Type == v1alpha1.RunPreview || a.run.Location == "" {
+func ownLocation(task Task, run claims.Run) error {
+	if task.Type == v1alpha1.RunPreview || run.Location == "" {
 		return nil
 	}
-	recorded, err := inputsOf(a.run)
+	recorded, err := inputsOf(run)
 	if err != nil {
 		return err
 	}
-	if len(a.run.Files) == 0 || !strings.HasPrefix(a.run.Location, recorded.Destination) ||
-		!strings.HasSuffix(a.run.Location, destinations.LocationEnd(a.task.directory()+"/"+a.run.Files[0].Name)) {
-		return claims.RecordInvalid("runs", a.run.ID, errors.New("location is not that of the run's first file"))
+	if len(run.Files) == 0 || !strings.HasPrefix(run.Location, recorded.Destination) ||
+		!strings.HasSuffix(run.Location, destinations.LocationEnd(task.directory()+"/"+run.Files[0].Name)) {
+		return claims.RecordInvalid("runs", run.ID, errors.New("location is not that of the run's first file"))
 	}
 	return nil
 }

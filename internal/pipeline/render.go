@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -8,11 +9,12 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/internal/artifact"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/failure"
-	"github.com/ledgerport/ledgerport/internal/outbound"
 	"github.com/ledgerport/ledgerport/internal/references"
+	"github.com/ledgerport/ledgerport/internal/submission"
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
@@ -20,13 +22,9 @@ import (
 type rendering struct {
 	writer  exporters.Writer
 	voucher ledger.Voucher
-	totals  ledger.Totals
-	sums    sums
-	ranges  []voucherRange
-	held    int64
-	holds   []*ledger.Hold
-	// figures are kept of each voucher that will be sent; nil where none are.
-	figures *figures
+	figures artifact.Figures
+	// notes are kept of each voucher that will be sent; nil if none are.
+	notes *submission.Notes
 }
 
 // reserveAndRender streams the approved claims once: each becomes a voucher in the spool and is bound to the run, or is
@@ -35,7 +33,7 @@ type rendering struct {
 func (a *attempt) reserveAndRender(ctx context.Context) error {
 	err := a.reserveOnce(ctx)
 	if failed := (*failure.Error)(nil); errors.As(err, &failed) && failed.Reason == v1alpha1.ReasonReservationConflict && ctx.Err() == nil {
-		a.spool.discard()
+		a.spool.Discard()
 		a.progress.claims.Store(0)
 		err = a.reserveOnce(ctx)
 	}
@@ -74,8 +72,8 @@ type pass interface {
 // renderClaims makes vouchers of claims in the spool.
 func (a *attempt) renderClaims(ctx context.Context, from pass) (*rendering, error) {
 	r, err := a.begin(ctx)
-	if err == nil {
-		err = a.noteFigures(r)
+	if err == nil && a.books.sends() {
+		r.notes, err = submission.NewNotes(a.spool)
 	}
 	if err != nil {
 		return nil, err
@@ -91,7 +89,7 @@ func (a *attempt) renderClaims(ctx context.Context, from pass) (*rendering, erro
 		if err := a.take(ctx, r, from, claim); err != nil {
 			return nil, err
 		}
-		if r.totals.Claims == 1 {
+		if r.figures.Claims == 1 {
 			a.Failpoints.Reach(failpoint.Render.During())
 		}
 	}
@@ -99,7 +97,7 @@ func (a *attempt) renderClaims(ctx context.Context, from pass) (*rendering, erro
 
 // take makes the voucher of one claim and binds the claim to the run, or leaves it out.
 func (a *attempt) take(ctx context.Context, r *rendering, from pass, claim *ledger.Claim) error {
-	err := a.mapper.Map(ctx, claim, &r.voucher)
+	err := a.books.mapper.Map(ctx, claim, &r.voucher)
 	if err == nil {
 		r.voucher.Number = from.NextNumber(r.voucher.FiscalYear)
 		err = a.write(ctx, r, len(claim.Lines))
@@ -110,25 +108,22 @@ func (a *attempt) take(ctx context.Context, r *rendering, from pass, claim *ledg
 		return from.Take(ctx, &r.voucher)
 	case !errors.As(err, &hold):
 		return err
-	case hold.Reason == ledger.HoldUnmapped && a.inputs.Chart.Unmapped == v1alpha1.UnmappedFail:
+	case hold.Reason == ledger.HoldUnmapped && a.books.Chart.Unmapped == v1alpha1.UnmappedFail:
 		return onMapping.Stalled(v1alpha1.ReasonUnmappedClaim, hold,
 			"claim %s: %s; the chart of accounts says that this fails the run (spec.unmapped: Fail)", hold.ClaimID, hold.Message)
 	}
-	r.held++
-	if len(r.holds) < manifestHeld {
-		r.holds = append(r.holds, hold)
-	}
+	r.figures.Hold(hold)
 	return from.Hold(ctx, hold)
 }
 
 // begin starts an artifact in the spool.
 func (a *attempt) begin(ctx context.Context) (*rendering, error) {
-	base, err := ledger.ParseCurrency(a.inputs.Chart.Currency)
+	base, err := ledger.ParseCurrency(a.books.Chart.Currency)
 	if err != nil {
 		return nil, failure.Stalled(v1alpha1.ReasonInvalidChart, err, "spec.currency of the chart of accounts: %s", err)
 	}
-	r := &rendering{sums: sums{base: sum{currency: base}}}
-	r.writer, err = a.exporter.Begin(ctx, a.batch(), &a.spool)
+	r := &rendering{figures: artifact.NewFigures(base)}
+	r.writer, err = a.books.exporter.Begin(ctx, a.batch(), a.spool)
 	return r, a.exporterFailure(ctx, err)
 }
 
@@ -137,14 +132,14 @@ func (a *attempt) batch() exporters.Batch {
 	return exporters.Batch{
 		RunID: a.run.ID, Namespace: a.task.Namespace, Export: a.task.Export, Run: a.task.Name,
 		OrganizationID: a.run.OrganizationID,
-		CreatedAt:      a.inputs.CreatedAt.In(a.location),
-		Cutoff:         a.inputs.Cutoff.In(a.location),
+		CreatedAt:      a.books.CreatedAt.In(a.books.location),
+		Cutoff:         a.books.Cutoff.In(a.books.location),
 		Series:         a.run.Series,
-		Books:          &a.inputs.Chart,
-		Options:        references.Options(a.inputs.Exporter),
-		Credentials:    a.credentials,
+		Books:          &a.books.Chart,
+		Options:        references.Options(a.books.Exporter),
+		Credentials:    a.secrets(),
 		HTTPClient:     a.client,
-		Program:        a.Program, ProgramVersion: a.inputs.ProgramVersion,
+		Program:        a.Program, ProgramVersion: a.books.ProgramVersion,
 	}
 }
 
@@ -158,37 +153,21 @@ func (a *attempt) write(ctx context.Context, r *rendering, lines int) error {
 	if err := r.writer.Write(ctx, voucher); err != nil {
 		return a.exporterFailure(ctx, err)
 	}
-	var gross ledger.Amount
-	for i := range voucher.Postings {
-		if kind := voucher.Postings[i].Kind; kind == ledger.ExpensePosting || kind == ledger.TaxPosting {
-			gross += voucher.Postings[i].Amount
-		}
-	}
-	if err := errors.Join(r.totals.Add(voucher.Currency.Code(), int64(lines), gross), r.sums.add(voucher)); err != nil {
+	if err := r.figures.Add(voucher, int64(lines)); err != nil {
 		return failure.Stalled(v1alpha1.ReasonTotalsMismatch, err, "the run is too large: %s", err)
 	}
-	if r.figures != nil {
-		if err := r.figures.note(r.totals.Claims, voucher, int64(lines)); err != nil {
+	if r.notes != nil {
+		if err := r.notes.Add(r.figures.Claims, voucher, int64(lines)); err != nil {
 			return err
 		}
 	}
-	r.number(voucher)
-	a.progress.claims.Store(r.totals.Claims)
+	a.progress.claims.Store(r.figures.Claims)
 	return nil
-}
-
-// number extends the range of the voucher's fiscal year.
-func (r *rendering) number(voucher *ledger.Voucher) {
-	at, found := slices.BinarySearchFunc(r.ranges, voucher.FiscalYear, func(have voucherRange, year int) int { return have.FiscalYear - year })
-	if !found {
-		r.ranges = slices.Insert(r.ranges, at, voucherRange{Series: voucher.Series, FiscalYear: voucher.FiscalYear, First: voucher.Number})
-	}
-	r.ranges[at].Last = voucher.Number
 }
 
 // recordRendering completes the artifact, checks its totals against SQL, and records the reservation.
 func (a *attempt) recordRendering(ctx context.Context, r *rendering, reservation *claims.Reservation) error {
-	manifest, err := a.complete(ctx, r)
+	rendered, err := a.complete(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -196,12 +175,11 @@ func (a *attempt) recordRendering(ctx context.Context, r *rendering, reservation
 	if err != nil {
 		return err
 	}
-	if !expected.Equal(r.totals) {
-		return totalsMismatch(expected, r.totals)
+	if totals := r.figures.Totals(); !expected.Equal(totals) {
+		return totalsMismatch(expected, totals)
 	}
-	rendered := a.rendered(r, manifest)
-	if r.figures != nil && r.totals.Claims > 0 {
-		next, err := r.figures.reader()
+	if r.notes != nil && r.figures.Claims > 0 {
+		next, err := r.notes.Reader()
 		if err != nil {
 			return err
 		}
@@ -209,53 +187,52 @@ func (a *attempt) recordRendering(ctx context.Context, r *rendering, reservation
 			return err
 		}
 	}
-	if err := a.admitted(ctx); err != nil { // while the transaction is open
+	return a.record(ctx, rendered, reservation.Commit)
+}
+
+// record ends the transaction of what was rendered, if the run is still admitted: started → rendered.
+func (a *attempt) record(ctx context.Context, rendered claims.Rendered, end func(context.Context, claims.Rendered) error) error {
+	if err := a.admitted(ctx); err != nil {
 		return err
 	}
-	err = a.Failpoints.Around(failpoint.Record, func() error { return reservation.Commit(ctx, rendered) })
-	if err != nil {
+	if err := a.Failpoints.Around(failpoint.Record, func() error { return end(ctx, rendered) }); err != nil {
 		return err
 	}
 	a.run.State, a.run.Rendered = claims.StateRendered, rendered
 	return nil
 }
 
-// rendered is what goes on record of the artifact in the spool.
-func (a *attempt) rendered(r *rendering, manifest []byte) claims.Rendered {
-	rendered := claims.Rendered{
-		Files: a.spool.records(), Manifest: manifest,
-		Claims: r.totals.Claims, Lines: r.totals.Lines, Held: r.held,
-	}
-	rendered.FirstVoucher, rendered.LastVoucher = firstAndLast(r.ranges)
-	return rendered
-}
-
-// complete closes the artifact and puts the manifest behind it. A run without claims has neither.
-func (a *attempt) complete(ctx context.Context, r *rendering) ([]byte, error) {
+// complete closes the artifact and puts the manifest behind it. A run without claims delivers neither.
+func (a *attempt) complete(ctx context.Context, r *rendering) (rendered claims.Rendered, err error) {
 	if err := a.exporterFailure(ctx, r.writer.Close(ctx)); err != nil {
-		return nil, err
+		return rendered, err
 	}
-	artifact := a.spool.records()
-	if r.totals.Claims == 0 {
-		a.spool.discard()
-		artifact = nil
+	if r.figures.Claims == 0 {
+		a.spool.Discard()
 	}
-	manifest, err := a.manifest(r, artifact)
-	if err != nil || artifact == nil {
-		return manifest, err
+	manifest, err := a.manifest(r)
+	if err == nil && r.figures.Claims > 0 {
+		err = a.spool.AddManifest(manifest)
 	}
-	return manifest, a.spoolManifest(manifest)
+	return claims.NewRendered(a.spool.Files(), manifest, &r.figures), err
 }
 
-func (a *attempt) spoolManifest(manifest []byte) error {
-	file, err := a.spool.create(manifestName, manifestMediaType)
-	if err != nil {
-		return err
+// manifest describes the artifact in the spool.
+func (a *attempt) manifest(r *rendering) ([]byte, error) {
+	m := artifact.Manifest{
+		Type:           cmp.Or(a.task.Type, v1alpha1.RunExport),
+		Reverses:       a.books.Reverses,
+		Run:            artifact.Run{Name: a.task.Name, UID: a.run.ID, CreatedAt: a.books.CreatedAt.UTC()},
+		Namespace:      a.task.Namespace,
+		Export:         a.task.Export,
+		OrganizationID: a.run.OrganizationID,
+		Cutoff:         a.books.Cutoff.UTC(),
+		Exporter:       artifact.Exporter{Type: a.books.Exporter.Type, Version: a.books.exporter.Version()},
+		Chart:          artifact.Chart{Name: a.books.ChartName, Generation: a.books.ChartGeneration},
+		Figures:        r.figures,
+		Files:          a.spool.Files(),
 	}
-	if _, err := file.Write(manifest); err != nil {
-		return err
-	}
-	return file.Close()
+	return m.Encode()
 }
 
 // renderAgain renders the vouchers of a run that is on record, and insists on the same bytes.
@@ -284,41 +261,43 @@ func (a *attempt) renderAgain(ctx context.Context) error {
 	if err := a.exporterFailure(ctx, r.writer.Close(ctx)); err != nil {
 		return err
 	}
-	if err := a.spoolManifest(a.run.Manifest); err != nil {
+	if err := a.spool.AddManifest(a.run.Manifest); err != nil {
 		return err
 	}
 	return a.sameBytes()
 }
 
+// voucherRefused is the failure of a run with a voucher on record that the exporter of this operator holds.
+func (a *attempt) voucherRefused(err error) error {
+	var hold *ledger.Hold
+	if !errors.As(err, &hold) {
+		return err
+	}
+	return onMapping.Stalled(v1alpha1.ReasonInputsRefused, hold,
+		"the exporter %s of this operator refuses the recorded voucher of claim %s: %s; cancel the run to give its claims back, or resume it with the version that began it",
+		a.books.exporter.Type(), hold.ClaimID, hold.Message)
+}
+
 // sameBytes insists that the spool has the artifact on record.
 func (a *attempt) sameBytes() error {
-	if !slices.Equal(a.spool.records(), a.run.Files) {
+	if !slices.Equal(a.spool.Files(), a.run.Files) {
 		return bytesChanged()
 	}
 	return nil
 }
 
-// exporterFailure classifies an error of the exporter. Holds and failures pass as they are, and so does the end of the attempt. A
-// timeout of the network is none, though errors.Is finds context.DeadlineExceeded in it, too.
+// exporterFailure classifies an error of the exporter.
 func (a *attempt) exporterFailure(ctx context.Context, err error) error {
-	var hold *ledger.Hold
-	var failed *failure.Error
-	var option *exporters.OptionError
-	var system *exporters.SystemError
-	switch {
-	case err == nil, errors.As(err, &hold), errors.As(err, &failed), ctx.Err() != nil:
-		return err
-	case outbound.Refusal(err) != nil:
-		return failure.On(v1alpha1.ConditionMappingReady, outbound.Refusal(err))
-	case errors.As(err, &option):
-		return a.inputsRefused(onMapping.Stalled(v1alpha1.ReasonInvalidOptions, err,
-			"spec.exporter.options of the exporter %s: %s", a.exporter.Type(), option))
-	case errors.As(err, &system):
-		return a.systemFailure(system)
-	case timedOut(err):
-		return failure.Transient(v1alpha1.ReasonSystemTimeout, err, "the accounting system of the exporter %s did not answer in time", a.exporter.Type())
+	return a.books.optionsRefused(submission.System{Exporter: a.books.exporter.Type(), Secrets: a.secrets()}.Failure(ctx, err))
+}
+
+// secrets are the credentials of the accounting system; none if they cannot be had.
+func (a *attempt) secrets() map[string][]byte {
+	own, err := a.cluster.credentials()
+	if err != nil {
+		return nil
 	}
-	return failure.Transient(v1alpha1.ReasonExporterFailed, err, "the exporter %s could not write the artifact", a.exporter.Type())
+	return own.Data
 }
 
 func totalsMismatch(expected, rendered ledger.Totals) error {

@@ -4,33 +4,49 @@ import (
 	"context"
 	"errors"
 	"io"
-	"slices"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/artifact"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
-// reversed finds the run that a reversal reverses. Its vouchers were made by the chart on record, so the reversal has that
-// one too; exporter, options, destination and closed periods are the present ones.
-func (a *attempt) reversed(ctx context.Context, present *inputs) (claims.Run, error) {
-	identity := a.task.identity(a.export.Spec.OrganizationID)
+// reverse takes the vouchers of a committed run to an artifact that reverses them.
+func (a *attempt) reverse(ctx context.Context) error {
+	return a.forward(ctx, a.startReversal, a.reverseAndRender)
+}
+
+// startReversal begins the reversal of a run. Its vouchers were made by the chart on record, so the reversal has that one, too;
+// exporter, options, destination and closed periods are the present ones.
+func (a *attempt) startReversal(ctx context.Context) error {
+	present, err := a.present(ctx)
+	if err != nil {
+		return err
+	}
+	identity := a.task.identity(a.cluster.export.Spec.OrganizationID)
 	source, err := a.database.Reversible(ctx, identity, a.task.Reverses)
 	if err != nil {
-		return source, err
+		return err
 	}
 	if err := source.BelongsTo(a.Cluster); err != nil {
-		return source, err
+		return err
 	}
 	then, err := inputsOf(source)
 	if err != nil {
-		return source, err
+		return err
 	}
 	present.Chart, present.ChartName, present.ChartGeneration = then.Chart, then.ChartName, then.ChartGeneration
-	present.Reverses = &manifestReversed{Name: source.Name, UID: source.ID}
-	return source, nil
+	present.Reverses = &artifact.Reversed{Name: source.Name, UID: source.ID}
+	if a.books, err = compile(a.Resolver, present, source.Series); err != nil {
+		return err
+	}
+	if a.books.sends() {
+		return failure.Stalled(v1alpha1.ReasonNotReversible, nil,
+			"the exporter %s posts to its system, which may take some vouchers and reject others; reverse them there", a.books.exporter.Type())
+	}
+	return a.start(ctx, source.Series, source.ID)
 }
 
 // reverseAndRender goes through the vouchers of the reversed run once: each gets one that reverses it in the spool.
@@ -58,7 +74,7 @@ func (a *attempt) reverseAndRender(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.totals.Lines = source.Lines
+	r.figures.Lines = source.Lines
 	return a.recordReversal(ctx, source, r, reversal)
 }
 
@@ -76,18 +92,18 @@ func (a *attempt) renderReversal(ctx context.Context, reversal *claims.Reversal)
 		if err != nil {
 			return nil, err
 		}
-		if err := a.reverse(ctx, r, reversal); err != nil {
+		if err := a.reverseVoucher(ctx, r, reversal); err != nil {
 			return nil, err
 		}
-		if r.totals.Claims == 1 {
+		if r.figures.Claims == 1 {
 			a.Failpoints.Reach(failpoint.Render.During())
 		}
 	}
 }
 
-// reverse turns one voucher into the one that reverses it.
-func (a *attempt) reverse(ctx context.Context, r *rendering, reversal *claims.Reversal) error {
-	err := a.mapper.Reverse(&r.voucher)
+// reverseVoucher turns one voucher into the one that reverses it.
+func (a *attempt) reverseVoucher(ctx context.Context, r *rendering, reversal *claims.Reversal) error {
+	err := a.books.mapper.Reverse(&r.voucher)
 	if err == nil {
 		r.voucher.Number = reversal.NextNumber(r.voucher.FiscalYear)
 		err = a.write(ctx, r, 0)
@@ -105,43 +121,17 @@ func (a *attempt) reverse(ctx context.Context, r *rendering, reversal *claims.Re
 
 // recordReversal completes the artifact, checks its totals, and records the reversal.
 func (a *attempt) recordReversal(ctx context.Context, source claims.Run, r *rendering, reversal *claims.Reversal) error {
-	manifest, err := a.complete(ctx, r)
+	rendered, err := a.complete(ctx, r)
 	if err != nil {
 		return err
 	}
-	if err := cancelsOut(source, r); err != nil {
-		return err
-	}
-	rendered := a.rendered(r, manifest)
-	if err := a.admitted(ctx); err != nil { // while the transaction is open
-		return err
-	}
-	err = a.Failpoints.Around(failpoint.Record, func() error { return reversal.Commit(ctx, rendered) })
+	reversed, err := source.ReadManifest()
 	if err != nil {
 		return err
 	}
-	a.run.State, a.run.Rendered = claims.StateRendered, rendered
-	return nil
-}
-
-// cancelsOut insists that a reversal comes to the totals in the manifest of the run that it reverses, debit and credit
-// exchanged, in every currency.
-func cancelsOut(source claims.Run, r *rendering) error {
-	manifest, err := manifestOf(source)
-	if err != nil {
-		return err
-	}
-	exchanged := func(s sum) manifestSum {
-		s.debit, s.credit, s.payable = s.credit, s.debit, -s.payable
-		return s.manifest()
-	}
-	currencies := make([]manifestSum, 0, len(r.sums.currencies))
-	for _, s := range r.sums.currencies {
-		currencies = append(currencies, exchanged(s))
-	}
-	if r.totals.Claims != source.Claims || exchanged(r.sums.base) != manifest.Base || !slices.Equal(currencies, manifest.Currencies) {
+	if r.figures.Claims != source.Claims || !r.figures.Reverses(&reversed.Figures) {
 		return failure.Stalled(v1alpha1.ReasonTotalsMismatch, nil,
 			"the vouchers on record of run %s do not come to the totals of its manifest; nothing was delivered", source.Name)
 	}
-	return nil
+	return a.record(ctx, rendered, reversal.Commit)
 }

@@ -1,6 +1,3 @@
-// Package pipeline takes one run from approved claims to a delivered artifact: preflight, reserve, render, deliver,
-// commit. Every step is idempotent and guarded by the attempt number, so that an attempt may be cut off anywhere and
-// another process goes on where the database says it stopped.
 package pipeline
 
 import (
@@ -11,8 +8,15 @@ import (
 	"time"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/artifact"
 	"github.com/ledgerport/ledgerport/internal/claims"
 )
+
+// releaseDeadline is what giving claims back may take at least, however short an attempt's deadline is.
+const releaseDeadline = time.Minute
+
+// retractDeadline is what an attempt that lost its run may take to remove what it delivered too late.
+const retractDeadline = 30 * time.Second
 
 // Task is one attempt to be made.
 type Task struct {
@@ -110,15 +114,7 @@ type Outcome struct {
 }
 
 // Posted says what an accounting system took of the vouchers of a run.
-type Posted struct {
-	Accepted int64 `json:"accepted"`
-	Rejected int64 `json:"rejected"`
-	// Returned vouchers were not sent; their claims went to the next run.
-	Returned int64 `json:"returned"`
-	// Unfinished is why the run ended before every voucher had an answer and the system had completed them: what its
-	// release was for, or that a rejection was to stop it. Empty where the run came to its end.
-	Unfinished v1alpha1.Reason `json:"unfinished,omitempty"`
-}
+type Posted = artifact.Posted
 
 // Progress is what an attempt tells while it is under way. It may be read at any time.
 type Progress struct {

@@ -9,15 +9,16 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/internal/credentials"
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
-// OpenDatabase connects to the database of a ClaimSource with its present credentials, and makes sure of the schema
+// OpenDatabase connects to the database of a ClaimSource with its SourceCredentials, and makes sure of the schema
 // "ledgerport": it is created where the source lets the operator do so. One that is older fails with ReasonMigrating: to migrate
 // it takes as long as its tables are big, which no run and no check has time for.
-func (r *Resolver) OpenDatabase(ctx context.Context, source *v1alpha1.ClaimSource) (*claims.Database, error) {
-	database, err := r.connect(ctx, source)
+func (r *Resolver) OpenDatabase(ctx context.Context, source *v1alpha1.ClaimSource, login credentials.Credentials) (*claims.Database, error) {
+	database, err := r.connect(ctx, source, login)
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +31,11 @@ func (r *Resolver) OpenDatabase(ctx context.Context, source *v1alpha1.ClaimSourc
 
 // MigrateDatabase brings the schema "ledgerport" of a ClaimSource to the version that this operator needs.
 func (r *Resolver) MigrateDatabase(ctx context.Context, source *v1alpha1.ClaimSource) error {
-	database, err := r.connect(ctx, source)
+	login, err := r.SourceCredentials(ctx, source)
+	if err != nil {
+		return err
+	}
+	database, err := r.connect(ctx, source, login)
 	if err != nil {
 		return err
 	}
@@ -38,15 +43,10 @@ func (r *Resolver) MigrateDatabase(ctx context.Context, source *v1alpha1.ClaimSo
 	return database.Migrate(ctx)
 }
 
-func (r *Resolver) connect(ctx context.Context, source *v1alpha1.ClaimSource) (*claims.Database, error) {
-	found, err := r.SourceCredentials(ctx, source)
-	if err != nil {
-		return nil, err
-	}
-	database, err := claims.Open(ctx, claims.Options{
-		URL: string(found.Data[urlKey(source)]), Source: client.ObjectKeyFromObject(source).String(), Layout: source.Spec.Postgres, Allowed: r.Databases, Dial: r.Outbound.Dialer().DialContext,
+func (r *Resolver) connect(ctx context.Context, source *v1alpha1.ClaimSource, login credentials.Credentials) (*claims.Database, error) {
+	return claims.Open(ctx, claims.Options{
+		URL: string(login.Data[urlKey(source)]), Source: client.ObjectKeyFromObject(source).String(), Layout: source.Spec.Postgres, Allowed: r.Databases, Dial: r.Outbound.Dialer().DialContext,
 	})
-	return database, err
 }
 
 func prepareSchema(ctx context.Context, database *claims.Database, source *v1alpha1.ClaimSource) error {
@@ -63,19 +63,15 @@ func prepareSchema(ctx context.Context, database *claims.Database, source *v1alp
 		version, claims.SchemaVersion)
 }
 
-// OpenDestination opens an ExportDestination with its present credentials.
-func (r *Resolver) OpenDestination(ctx context.Context, destination *v1alpha1.ExportDestination) (destinations.Destination, error) {
-	found, err := r.DestinationCredentials(ctx, destination)
-	if err != nil {
-		return nil, err
-	}
+// OpenDestination opens an ExportDestination with its DestinationCredentials.
+func (r *Resolver) OpenDestination(ctx context.Context, destination *v1alpha1.ExportDestination, login credentials.Credentials) (destinations.Destination, error) {
 	var keys destinations.Keys
 	if named := s3CredentialKeys(destination); named != nil {
-		keys.S3 = destinations.S3Keys{AccessKeyID: string(found.Data[named.AccessKeyIDKey]), SecretAccessKey: string(found.Data[named.SecretAccessKeyKey])}
+		keys.S3 = destinations.S3Keys{AccessKeyID: string(login.Data[named.AccessKeyIDKey]), SecretAccessKey: string(login.Data[named.SecretAccessKeyKey])}
 	}
 	if named := sftpCredentialKeys(destination); named != nil {
 		keys.SFTP = destinations.SFTPKeys{
-			PrivateKey: found.Data[named.PrivateKeyKey], Passphrase: found.Data[named.PassphraseKey], Password: found.Data[named.PasswordKey],
+			PrivateKey: login.Data[named.PrivateKeyKey], Passphrase: login.Data[named.PassphraseKey], Password: login.Data[named.PasswordKey],
 		}
 	}
 	opened, err := destinations.Open(ctx, destination.Namespace, destination.Spec, keys, r.Destinations, r.Outbound)

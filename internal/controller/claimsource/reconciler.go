@@ -76,7 +76,7 @@ func (r *Reconciler) look(ctx context.Context, source *v1alpha1.ClaimSource) (ct
 	var inspection claims.Inspection
 	if err == nil {
 		r.warnings.Warn(source, found, time.Now())
-		inspection, err = r.inspect(ctx, source)
+		inspection, err = r.inspect(ctx, source, found)
 		err = r.migrating(source, err)
 	}
 	var failed *failure.Error
@@ -89,8 +89,8 @@ func (r *Reconciler) look(ctx context.Context, source *v1alpha1.ClaimSource) (ct
 	return ctrl.Result{RequeueAfter: watch.UntilStale(r.Recheck.AfterLook(ctx, failed == nil, source.Status.Conditions), found)}, nil
 }
 
-func (r *Reconciler) inspect(ctx context.Context, source *v1alpha1.ClaimSource) (claims.Inspection, error) {
-	database, err := r.Resolver.OpenDatabase(ctx, source)
+func (r *Reconciler) inspect(ctx context.Context, source *v1alpha1.ClaimSource, login credentials.Credentials) (claims.Inspection, error) {
+	database, err := r.Resolver.OpenDatabase(ctx, source, login)
 	if err != nil {
 		return claims.Inspection{}, err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/controller/report"
 	"github.com/ledgerport/ledgerport/internal/controller/watch"
+	"github.com/ledgerport/ledgerport/internal/credentials"
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/metrics"
@@ -68,7 +69,7 @@ func (r *Reconciler) look(ctx context.Context, destination *v1alpha1.ExportDesti
 	}
 	if err == nil {
 		r.warnings.Warn(destination, found, time.Now())
-		notes, err = r.check(ctx, destination)
+		notes, err = r.check(ctx, destination, found)
 	}
 	var failed *failure.Error
 	if err != nil {
@@ -87,11 +88,11 @@ func (r *Reconciler) look(ctx context.Context, destination *v1alpha1.ExportDesti
 	return ctrl.Result{RequeueAfter: watch.UntilStale(r.Recheck.AfterLook(ctx, failed == nil, destination.Status.Conditions), found)}, nil
 }
 
-func (r *Reconciler) check(ctx context.Context, destination *v1alpha1.ExportDestination) (notes []string, err error) {
+func (r *Reconciler) check(ctx context.Context, destination *v1alpha1.ExportDestination, login credentials.Credentials) (notes []string, err error) {
 	if err := r.Resolver.Restrictions.RefuseDestination(destination); err != nil {
 		return nil, err
 	}
-	opened, err := r.Resolver.OpenDestination(ctx, destination)
+	opened, err := r.Resolver.OpenDestination(ctx, destination, login)
 	if err != nil {
 		return nil, err
 	}

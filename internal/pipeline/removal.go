@@ -14,6 +14,9 @@ import (
 // hash on record is removed: what somebody else put under a name of the run stays, and so does everything where the export
 // delivers to another destination by now, which is the failure DestinationChanged.
 func (a *attempt) removeArtifact(ctx context.Context) error {
+	if err := a.resolve(ctx); err != nil {
+		return err
+	}
 	if err := a.openDatabase(ctx); err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package pipeline
+package submission
 
 import (
 	"context"
@@ -9,12 +9,48 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/outbound"
 	"github.com/ledgerport/ledgerport/internal/printable"
+	"github.com/ledgerport/ledgerport/ledger"
 )
 
-// systemFailure says what is wrong with an accounting system.
-func (a *attempt) systemFailure(system *exporters.SystemError) error {
-	message := a.quoted(system.Message)
+// A login that is refused concerns the credentials, and what the export says of the system its mapping; all else concerns the run alone.
+const (
+	onCredentials = failure.Condition(v1alpha1.ConditionCredentialsReady)
+	onMapping     = failure.Condition(v1alpha1.ConditionMappingReady)
+)
+
+// System is an accounting system as an exporter knows it, and what it must not say.
+type System struct {
+	Exporter string
+	Secrets  map[string][]byte
+}
+
+// Failure classifies an error of an exporter. Holds and failures pass as they are, and so does the end of the attempt. A timeout of
+// the network is not that, though errors.Is finds context.DeadlineExceeded in it, too.
+func (s System) Failure(ctx context.Context, err error) error {
+	var hold *ledger.Hold
+	var failed *failure.Error
+	var system *exporters.SystemError
+	var option *exporters.OptionError
+	switch {
+	case err == nil, errors.As(err, &hold), errors.As(err, &failed), ctx.Err() != nil:
+		return err
+	case outbound.Refusal(err) != nil:
+		return failure.On(v1alpha1.ConditionMappingReady, outbound.Refusal(err))
+	case errors.As(err, &option):
+		return onMapping.Stalled(v1alpha1.ReasonInvalidOptions, err, "spec.exporter.options of the exporter %s: %s", s.Exporter, option)
+	case errors.As(err, &system):
+		return s.failure(system)
+	case timedOut(err):
+		return failure.Transient(v1alpha1.ReasonSystemTimeout, err, "the accounting system of the exporter %s did not answer in time", s.Exporter)
+	}
+	return failure.Transient(v1alpha1.ReasonExporterFailed, err, "the exporter %s could not write the artifact", s.Exporter)
+}
+
+// failure says what is wrong with an accounting system.
+func (s System) failure(system *exporters.SystemError) error {
+	message := s.quoted(system.Message)
 	switch system.Problem {
 	case exporters.CredentialsRefused:
 		return onCredentials.Transient(v1alpha1.ReasonLoginRefused, system, "%s", message)
@@ -38,8 +74,8 @@ func timedOut(err error) bool {
 }
 
 // quoted is a message of the system as it may be shown: short, on one line, without a credential.
-func (a *attempt) quoted(message string) string {
-	return printable.Line(withoutSecrets(strings.TrimSpace(message), a.credentials, printable.Quote), printable.Quote)
+func (s System) quoted(message string) string {
+	return printable.Line(withoutSecrets(strings.TrimSpace(message), s.Secrets, printable.Quote), printable.Quote)
 }
 
 // withoutSecrets returns the beginning of a message, a little more than so many bytes of it, with an ellipsis in place of each value of

@@ -1,4 +1,4 @@
-package pipeline
+package artifact
 
 import (
 	"bytes"
@@ -14,14 +14,13 @@ import (
 	"testing"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
-	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
 func TestSpoolKeepsFilesInOrderWithTheirHashesAndWithoutNames(t *testing.T) {
 	t.Parallel()
-	s := &spool{directory: t.TempDir()}
-	defer s.discard()
+	s := &Spool{directory: t.TempDir()}
+	defer s.Discard()
 	for _, name := range []string{"b.csv", "a.csv"} {
 		file, err := s.Create(t.Context(), name, "text/csv")
 		if err != nil {
@@ -38,12 +37,12 @@ func TestSpoolKeepsFilesInOrderWithTheirHashesAndWithoutNames(t *testing.T) {
 		t.Errorf("the directory has %v (%v): a crash would leave it", left, err)
 	}
 	sum := sha256.Sum256([]byte("content of b.csv"))
-	want := claims.File{Name: "b.csv", MediaType: "text/csv", Size: 16, SHA256: hex.EncodeToString(sum[:])}
-	if records := s.records(); len(records) != 2 || records[0] != want {
+	want := File{Name: "b.csv", MediaType: "text/csv", Size: 16, SHA256: hex.EncodeToString(sum[:])}
+	if records := s.Files(); len(records) != 2 || records[0] != want {
 		t.Errorf("records %+v, want first %+v", records, want)
 	}
 	for range 2 { // a file can be read again
-		content, err := io.ReadAll(s.files[0].reader())
+		content, err := io.ReadAll(s.files[0].Reader())
 		if err != nil || string(content) != "content of b.csv" {
 			t.Errorf("read %q (%v)", content, err)
 		}
@@ -52,8 +51,8 @@ func TestSpoolKeepsFilesInOrderWithTheirHashesAndWithoutNames(t *testing.T) {
 
 func TestScratchIsCopiedWholeAndIsNoFileOfTheArtifact(t *testing.T) {
 	t.Parallel()
-	s := &spool{directory: t.TempDir()}
-	defer s.discard()
+	s := &Spool{directory: t.TempDir()}
+	defer s.Discard()
 	scratch, err := s.Scratch(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -73,10 +72,10 @@ func TestScratchIsCopiedWholeAndIsNoFileOfTheArtifact(t *testing.T) {
 	if err := file.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if content, err := io.ReadAll(s.files[0].reader()); err != nil || string(content) != "one, two" {
+	if content, err := io.ReadAll(s.files[0].Reader()); err != nil || string(content) != "one, two" {
 		t.Errorf("the file has %q (%v)", content, err)
 	}
-	if records := s.records(); len(records) != 1 {
+	if records := s.Files(); len(records) != 1 {
 		t.Errorf("the artifact has %d files, want 1", len(records))
 	}
 	if left, err := os.ReadDir(s.directory); err != nil || len(left) > 0 {
@@ -86,8 +85,8 @@ func TestScratchIsCopiedWholeAndIsNoFileOfTheArtifact(t *testing.T) {
 
 func TestSpoolTakesAFractionOfTheDiskThatItsContentHas(t *testing.T) {
 	t.Parallel()
-	s := &spool{directory: t.TempDir()}
-	defer s.discard()
+	s := &Spool{directory: t.TempDir()}
+	defer s.Discard()
 	file, err := s.Create(t.Context(), "a.csv", "text/csv")
 	if err != nil {
 		t.Fatal(err)
@@ -99,7 +98,7 @@ func TestSpoolTakesAFractionOfTheDiskThatItsContentHas(t *testing.T) {
 	if err := file.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if have, err := io.ReadAll(s.files[0].reader()); err != nil || !bytes.Equal(have, want) {
+	if have, err := io.ReadAll(s.files[0].Reader()); err != nil || !bytes.Equal(have, want) {
 		t.Errorf("%d bytes were read back (%v) of %d", len(have), err, len(want))
 	}
 	if info, err := s.files[0].file.Stat(); err != nil || info.Size() > int64(len(want)/10) {
@@ -110,8 +109,8 @@ func TestSpoolTakesAFractionOfTheDiskThatItsContentHas(t *testing.T) {
 // TestContentThatIsCompleteTakesNoMemory runs alone, because it measures the whole process.
 func TestContentThatIsCompleteTakesNoMemory(t *testing.T) {
 	const files, most = 200, 4 << 20
-	s := &spool{directory: t.TempDir()}
-	defer s.discard()
+	s := &Spool{directory: t.TempDir()}
+	defer s.Discard()
 	before := heap()
 	for i := range files { // as an exporter does that writes one file after the other
 		scratch, err := s.Scratch(t.Context())
@@ -148,8 +147,8 @@ func heap() int64 {
 
 func TestAFileWithoutContentIsEmpty(t *testing.T) {
 	t.Parallel()
-	s := &spool{directory: t.TempDir()}
-	defer s.discard()
+	s := &Spool{directory: t.TempDir()}
+	defer s.Discard()
 	file, err := s.Create(t.Context(), "a.csv", "text/csv")
 	if err != nil {
 		t.Fatal(err)
@@ -157,15 +156,15 @@ func TestAFileWithoutContentIsEmpty(t *testing.T) {
 	if err := file.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if have, err := io.ReadAll(s.files[0].reader()); err != nil || len(have) > 0 {
+	if have, err := io.ReadAll(s.files[0].Reader()); err != nil || len(have) > 0 {
 		t.Errorf("read %q (%v)", have, err)
 	}
 }
 
 func TestSpoolRefusesNamesThatAreNoPlainFileNames(t *testing.T) {
 	t.Parallel()
-	s := &spool{directory: t.TempDir()}
-	defer s.discard()
+	s := &Spool{directory: t.TempDir()}
+	defer s.Discard()
 	if _, err := s.Create(t.Context(), "once.csv", "text/csv"); err != nil {
 		t.Fatal(err)
 	}
@@ -178,9 +177,9 @@ func TestSpoolRefusesNamesThatAreNoPlainFileNames(t *testing.T) {
 
 func TestSpool_TakesNoMoreThanItsShare(t *testing.T) {
 	t.Parallel()
-	space := &SpoolSpace{Attempt: 1 << 20, Total: 3 << 19}
+	space := &Space{Attempt: 1 << 20, Total: 3 << 19}
 	random := make([]byte, 1<<18)
-	fill := func(s *spool) (written int, err error) {
+	fill := func(s *Spool) (written int, err error) {
 		file, err := s.Create(t.Context(), fmt.Sprintf("%d.csv", len(s.files)), "text/csv")
 		for err == nil {
 			_, _ = rand.Read(random)
@@ -190,9 +189,9 @@ func TestSpool_TakesNoMoreThanItsShare(t *testing.T) {
 		}
 		return written, err
 	}
-	of := func(namespace string) *spool {
-		s := &spool{directory: t.TempDir(), space: space, namespace: namespace}
-		t.Cleanup(s.discard)
+	of := func(namespace string) *Spool {
+		s := &Spool{directory: t.TempDir(), space: space, namespace: namespace}
+		t.Cleanup(s.Discard)
 		return s
 	}
 	first, second := of("acme"), of("other")
@@ -204,11 +203,11 @@ func TestSpool_TakesNoMoreThanItsShare(t *testing.T) {
 	if failed := failure.From(err); failed.Reason != v1alpha1.ReasonSpoolFull || failed.Stalled || written > 1<<20 {
 		t.Errorf("%d bytes, %+v", written, failed)
 	}
-	first.discard()
+	first.Discard()
 	if _, err := fill(second); !failure.From(err).Stalled {
 		t.Errorf("what was given back cannot be taken: %v", err)
 	}
-	second.discard()
+	second.Discard()
 	if len(space.used) != 0 {
 		t.Errorf("there is still taken %v", space.used)
 	}
@@ -216,7 +215,7 @@ func TestSpool_TakesNoMoreThanItsShare(t *testing.T) {
 
 func TestSpool_LeavesRoomForOtherNamespaces(t *testing.T) {
 	t.Parallel()
-	space := &SpoolSpace{Attempt: 1 << 20, Total: 4 << 20}
+	space := &Space{Attempt: 1 << 20, Total: 4 << 20}
 	for range 2 {
 		if err := space.take("hog", 1<<20, 0); err != nil {
 			t.Fatal(err)
@@ -236,15 +235,15 @@ func TestSpool_LeavesRoomForOtherNamespaces(t *testing.T) {
 
 func TestSpool_GivesNothingBackWhereNothingWasTaken(t *testing.T) {
 	t.Parallel()
-	s := &spool{directory: t.TempDir(), space: &SpoolSpace{Attempt: 1, Total: 1}, namespace: "acme"}
-	s.discard() // of an operator's first attempt, which found its artifact delivered
+	s := &Spool{directory: t.TempDir(), space: &Space{Attempt: 1, Total: 1}, namespace: "acme"}
+	s.Discard() // of an operator's first attempt, which found its artifact delivered
 }
 
 func TestSpool_TakesNothingAfterTheAttempt(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
-	s := &spool{directory: t.TempDir(), ended: ctx.Err}
-	defer s.discard()
+	s := &Spool{directory: t.TempDir(), ended: ctx.Err}
+	defer s.Discard()
 	file, err := s.Create(ctx, "a.csv", "text/csv")
 	if err != nil {
 		t.Fatal(err)

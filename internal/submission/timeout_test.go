@@ -1,4 +1,4 @@
-package pipeline
+package submission
 
 import (
 	"context"
@@ -14,7 +14,6 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters"
-	"github.com/ledgerport/ledgerport/exporters/csv"
 	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
@@ -62,21 +61,21 @@ func TestTimeoutOfAnAccountingSystem(t *testing.T) {
 			if cause == nil {
 				t.Fatal("there was no timeout")
 			}
-			a := &attempt{exporter: csv.New()}
+			system := System{Exporter: "csv"}
 			for want, err := range map[v1alpha1.Reason]error{
 				v1alpha1.ReasonSystemTimeout:  &exporters.SystemError{Problem: exporters.Unreachable, Cause: cause, Message: "no answer"},
 				v1alpha1.ReasonOutcomeUnknown: &exporters.SystemError{Problem: exporters.OutcomeUnknown, Cause: cause, Message: "no answer"},
 			} {
-				if got := failure.From(a.exporterFailure(t.Context(), err)); got.Reason != want || got.Stalled {
+				if got := failure.From(system.Failure(t.Context(), err)); got.Reason != want || got.Stalled {
 					t.Errorf("%v is %s, want %s", cause, got.Reason, want)
 				}
 			}
-			if got := failure.From(a.exporterFailure(t.Context(), cause)); got.Reason != v1alpha1.ReasonSystemTimeout {
+			if got := failure.From(system.Failure(t.Context(), cause)); got.Reason != v1alpha1.ReasonSystemTimeout {
 				t.Errorf("%v of an exporter that does not classify it is %s", cause, got.Reason)
 			}
 			ended, cancel := context.WithCancel(t.Context())
 			cancel()
-			if err := a.exporterFailure(ended, cause); !errors.Is(err, cause) {
+			if err := system.Failure(ended, cause); !errors.Is(err, cause) {
 				t.Errorf("at the end of the attempt it is %v", err)
 			}
 		})

@@ -1,0 +1,133 @@
+package artifact
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+)
+
+const (
+	// ManifestName is the name of the file that is delivered last: if it exists, the artifact is whole.
+	ManifestName      = "manifest.json"
+	manifestMediaType = "application/json"
+	// mostEntries bounds the lists of a manifest: the claims that are held when it is rendered, and those that are rejected later.
+	mostEntries = 10000
+)
+
+// Manifest says what an artifact is and what is in it.
+type Manifest struct {
+	Type           v1alpha1.RunType `json:"type"`
+	Run            Run              `json:"run"`
+	Reverses       *Reversed        `json:"reverses,omitempty"`
+	Namespace      string           `json:"namespace"`
+	Export         string           `json:"export"`
+	OrganizationID string           `json:"organizationID"`
+	Cutoff         time.Time        `json:"cutoff"`
+	Exporter       Exporter         `json:"exporter"`
+	Chart          Chart            `json:"chartOfAccounts"`
+	Figures
+	Files   []File   `json:"files"`
+	Posting *Posting `json:"posting,omitempty"`
+}
+
+// Run is the ExportRun that the artifact is of.
+type Run struct {
+	Name      string    `json:"name"`
+	UID       string    `json:"uid"`
+	CreatedAt time.Time `json:"createdAt"`
+}
+
+// Reversed is the run that a reversal reverses.
+type Reversed struct {
+	Name string `json:"name"`
+	UID  string `json:"uid"`
+}
+
+// Exporter is what wrote the files.
+type Exporter struct {
+	Type    string `json:"type"`
+	Version string `json:"version"`
+}
+
+// Chart is the ChartOfAccounts that the vouchers were made by.
+type Chart struct {
+	Name       string `json:"name"`
+	Generation int64  `json:"generation"`
+}
+
+// Posting says what became of vouchers that were sent to an accounting system. All else in the manifest is about those that
+// it accepted.
+type Posting struct {
+	Posted
+	// Requests is what was rendered to be sent, by its hash.
+	Requests []File `json:"requests"`
+	// System says where the vouchers are, in the exporter's words.
+	System map[string]string `json:"system,omitempty"`
+}
+
+// Posted says what an accounting system took of the vouchers of a run.
+type Posted struct {
+	Accepted int64 `json:"accepted"`
+	Rejected int64 `json:"rejected"`
+	// Returned vouchers were not sent; their claims went to the next run.
+	Returned int64 `json:"returned"`
+	// Unfinished is why the run ended before every voucher had an answer and the system had completed them: what its
+	// release was for, or that a rejection was to stop it. Empty if the run came to its end.
+	Unfinished v1alpha1.Reason `json:"unfinished,omitempty"`
+}
+
+// Encode returns the manifest's bytes.
+func (m *Manifest) Encode() ([]byte, error) {
+	content, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("encoding the manifest: %w", err)
+	}
+	return append(content, '\n'), nil
+}
+
+// AddManifest puts a manifest behind the files of the artifact.
+func (s *Spool) AddManifest(manifest []byte) error {
+	file, err := s.Add(ManifestName, manifestMediaType)
+	if err != nil {
+		return err
+	}
+	if _, err := file.Write(manifest); err != nil {
+		return err
+	}
+	return file.Close()
+}
+
+var (
+	oneWord       = regexp.MustCompile(`^[A-Z][A-Za-z0-9]{0,63}$`)
+	errNoCurrency = errors.New("a currency does not exist")
+	errNoDecimal  = errors.New("a sum is not a decimal number")
+)
+
+// IsInvalid reports whether a document was not decoded because of a sum in it.
+func IsInvalid(err error) bool { return errors.Is(err, errNoCurrency) || errors.Is(err, errNoDecimal) }
+
+// Validate returns what is wrong in a manifest that this program has not written: whoever keeps it may have changed it.
+func (m *Manifest) Validate() error {
+	if max(len(m.Held), len(m.Vouchers), len(m.Currencies), len(m.Files)) > mostEntries {
+		return errors.New("a list is too long")
+	}
+	if m.Claims < 0 || m.Lines < 0 || m.HeldTotal < 0 {
+		return errors.New("a number is negative")
+	}
+	if m.Base.Currency.Code() == "" {
+		return errNoCurrency
+	}
+	for _, held := range m.Held {
+		if !oneWord.MatchString(string(held.Reason)) {
+			return errors.New("a claim is held for a reason that is not one word")
+		}
+	}
+	if p := m.Posting; p != nil && (min(p.Accepted, p.Rejected, p.Returned) < 0 || p.Unfinished != "" && !oneWord.MatchString(p.Unfinished)) {
+		return errors.New("posting counts below zero, or has a reason that is not one word")
+	}
+	return nil
+}

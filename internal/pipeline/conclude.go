@@ -1,0 +1,75 @@
+package pipeline
+
+import (
+	"context"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/artifact"
+	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/internal/failpoint"
+	"github.com/ledgerport/ledgerport/internal/printable"
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+// commit records the claims as exported: from here on the resource may say so.
+func (a *attempt) commit(ctx context.Context) error {
+	if err := a.Failpoints.Around(failpoint.Commit, func() error { return a.database.Commit(ctx, a.run.Fence()) }); err != nil {
+		return err
+	}
+	a.run.State = claims.StateCommitted
+	return nil
+}
+
+// conclude makes the outcome from what is on record.
+func (a *attempt) conclude() error {
+	manifest, err := a.run.ReadManifest()
+	if err != nil {
+		return err
+	}
+	if err := ownLocation(a.task, a.run); err != nil {
+		return err
+	}
+	a.outcome.Committed = a.run.State == claims.StateCommitted
+	a.outcome.FirstVoucher, a.outcome.LastVoucher = a.run.FirstVoucher, a.run.LastVoucher
+	a.outcome.Result = v1alpha1.RunResult{
+		Claims: a.run.Claims, Lines: a.run.Lines, Held: a.run.Held,
+		Debit: manifest.Base.Debit.Decimal(manifest.Base.Currency), Currency: manifest.Base.Currency.Code(),
+		Location: a.run.Location,
+	}
+	a.outcome.Result.Total = a.outcome.Result.Debit + " " + a.outcome.Result.Currency
+	if a.run.ArtifactRemovedAt != nil { // with an ExportRun that was deleted, and applied again since
+		a.outcome.Result.Location = ""
+	}
+	if len(a.run.Files) > 0 {
+		a.outcome.Result.SHA256 = a.run.Files[0].SHA256
+	}
+	a.outcome.Held = firstHeld(manifest.Held)
+	if manifest.Posting != nil {
+		a.outcome.Posted = &manifest.Posting.Posted
+	}
+	return nil
+}
+
+// statusHeld bounds the list of held claims in a status.
+const statusHeld = 20
+
+// firstHeld names held claims: first those whose vouchers the accounting system rejected, with its words.
+func firstHeld(claims []artifact.HeldClaim) (first []v1alpha1.HeldClaim) {
+	for _, held := range claims {
+		if held.Reason == ledger.HoldRejected && len(first) < statusHeld {
+			first = append(first, shownHold(held, held.Detail))
+		}
+	}
+	for _, held := range claims {
+		if held.Reason != ledger.HoldRejected && len(first) < statusHeld {
+			first = append(first, shownHold(held, ""))
+		}
+	}
+	return first
+}
+
+func shownHold(held artifact.HeldClaim, message string) v1alpha1.HeldClaim {
+	return v1alpha1.HeldClaim{
+		ID: printable.Line(held.Claim, printable.Quote), Reason: printable.Line(string(held.Reason), printable.Quote), Message: printable.Line(message, printable.Quote),
+	}
+}

@@ -1,0 +1,101 @@
+// Package submission sends the vouchers of a run to an accounting system, and makes a receipt of what it accepted. What may
+// have been sent is recorded before it is, and every answer is recorded before the next voucher is sent, so that any process can
+// go on where another ended. What a run does before and after is not its business.
+package submission
+
+import (
+	"context"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/internal/artifact"
+	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/internal/failpoint"
+	"github.com/ledgerport/ledgerport/internal/failure"
+)
+
+// Submission is a run whose vouchers are sent.
+type Submission struct {
+	Database *claims.Database
+	// Run is rendered, by the attempt that its fence names.
+	Run claims.Run
+	// Spool has the requests, one on each line of its first file, while vouchers are sent; it takes the receipt.
+	Spool *artifact.Spool
+	// Exporter knows the accounting system, and Batch is what it is told.
+	Exporter exporters.Exporter
+	Batch    exporters.Batch
+	// Failpoints are those of the attempt.
+	Failpoints failpoint.Hook
+	// Progress is told how many vouchers have an answer, and how many there are.
+	Progress func(answered, total int64)
+}
+
+// Outstanding reports whether a voucher has no answer yet, so that its request is needed.
+func (s *Submission) Outstanding(ctx context.Context) (bool, error) {
+	totals, err := s.Database.PostingTotals(ctx, s.Run.Fence())
+	return totals.Open() > 0, err
+}
+
+// Send sends what has no answer, lets the system complete what it accepted, and records the receipt: rendered → posted.
+func (s *Submission) Send(ctx context.Context) (receipt claims.Rendered, err error) {
+	p, err := s.open(ctx)
+	if err != nil {
+		return receipt, err
+	}
+	if err := p.sendAll(ctx); err != nil {
+		return receipt, err
+	}
+	if err := p.finish(ctx); err != nil {
+		return receipt, err
+	}
+	unfinished := ""
+	if p.stopped {
+		if err := p.settled(ctx); err != nil {
+			return receipt, err
+		}
+		unfinished = v1alpha1.ReasonVouchersRejected
+	}
+	return s.Settle(ctx, p.session.Describe(), unfinished)
+}
+
+// LookUp finds out about every voucher whose outcome is unknown, for a run that is to be released. One that the system does not
+// have is only given back when the system cannot be processing it any more.
+func (s *Submission) LookUp(ctx context.Context) error {
+	p, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	return p.settled(ctx)
+}
+
+// Whereabouts says where the vouchers are that were sent; nil if that is not known.
+func (s *Submission) Whereabouts(ctx context.Context) map[string]string {
+	p, err := s.open(ctx)
+	if err != nil {
+		return nil
+	}
+	return p.session.Describe()
+}
+
+// open begins a session with the accounting system.
+func (s *Submission) open(ctx context.Context) (*sending, error) {
+	poster, posts := s.Exporter.(exporters.Poster)
+	if !posts {
+		return nil, failure.Stalled(v1alpha1.ReasonInternal, nil, "run %s has sent vouchers, and the exporter %s of this operator sends none", s.Run.Name, s.Exporter.Type())
+	}
+	batch := s.Batch
+	batch.HTTPClient = fenced(batch.HTTPClient, func(ctx context.Context) error { return s.Database.Guard(ctx, s.Run.Fence(), s.Run.State) })
+	session, err := poster.Open(ctx, batch)
+	if err != nil {
+		return nil, s.system().Failure(ctx, err)
+	}
+	p := &sending{Submission: s, session: session, terms: session.Terms()}
+	if !s.Spool.Empty() {
+		p.lines = newLines(s.Spool.Reader(0))
+	}
+	return p, nil
+}
+
+func (s *Submission) system() System {
+	return System{Exporter: s.Exporter.Type(), Secrets: s.Batch.Credentials}
+}
