@@ -142,6 +142,7 @@ func (s *Sum) post(kind ledger.PostingKind, amount ledger.Amount) (err error) {
 		s.Payable, err = ledger.AddAmounts(s.Payable, -amount)
 	case ledger.ExpensePosting, ledger.TaxPosting:
 		s.Gross, err = ledger.AddAmounts(s.Gross, amount)
+	case ledger.RoundingPosting: // neither spent nor owed
 	}
 	if err != nil {
 		return err

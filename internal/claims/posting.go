@@ -109,7 +109,7 @@ func insertVouchers(ctx context.Context, tx pgx.Tx, runID string, claimTable int
 	return err
 }
 
-// PostedVouchers gives, in order, at most a number of the vouchers behind a position that are in one of the states.
+// PostedVouchers returns, in order, at most a number of the vouchers behind a position that are in one of the states.
 func (d *Database) PostedVouchers(ctx context.Context, fence Fence, after int64, most int, states ...VoucherState) ([]PostedVoucher, error) {
 	var vouchers []PostedVoucher
 	err := d.ofRun(ctx, fence, "reading the vouchers that are sent", func(tx pgx.Tx) error {

@@ -54,13 +54,13 @@ func (a *attempt) conclude() error {
 const statusHeld = 20
 
 // firstHeld names held claims: first those whose vouchers the accounting system rejected, with its words.
-func firstHeld(claims []artifact.HeldClaim) (first []v1alpha1.HeldClaim) {
-	for _, held := range claims {
+func firstHeld(all []artifact.HeldClaim) (first []v1alpha1.HeldClaim) {
+	for _, held := range all {
 		if held.Reason == ledger.HoldRejected && len(first) < statusHeld {
 			first = append(first, shownHold(held, held.Detail))
 		}
 	}
-	for _, held := range claims {
+	for _, held := range all {
 		if held.Reason != ledger.HoldRejected && len(first) < statusHeld {
 			first = append(first, shownHold(held, ""))
 		}
