@@ -6,7 +6,7 @@ import (
 )
 
 // RunState is how far a run is on record. Which state may follow which is in moves, which every statement that changes a state
-// asks for; docs/states.md shows it.
+// asks for, but for supersede: it releases no more than what is started and late. docs/states.md shows it.
 type RunState string
 
 const (

@@ -13,8 +13,9 @@ import (
 	"github.com/ledgerport/ledgerport/internal/references"
 )
 
-// cluster is everything that an attempt reads from the cluster. Each is read once, when it is first asked for, and comes with what
-// is wrong with it; what that means is for the walk to say. Only whether the run is still admitted is asked again, by admitted.
+// cluster is what an attempt reads from the cluster of its export, beside what other runs have seen of the ledger (CheckLedger) and
+// labels of namespaces. Each is read once, when it is first asked for, and comes with what is wrong with it; what that means is for
+// the walk to say. Only whether the run is still admitted is asked again, by admitted.
 type cluster struct {
 	export *v1alpha1.AccountingExport
 	moved  bool // the export names another source by now
@@ -94,7 +95,7 @@ func (a *attempt) sourceOf(ctx context.Context, organizationID string) (*v1alpha
 }
 
 // admitted asks again whether the source admits the namespace to the organisation of the run, and the destination to its files,
-// just before claims are bound or files put: labels and rules may have changed since the attempt began, and the export may name
+// just before claims are bound, files of a preview put, or a run taken up for another organisation than the export names: labels and rules may have changed since the attempt began, and the export may name
 // another organisation by now than the run on record.
 func (a *attempt) admitted(ctx context.Context) error {
 	if _, err := a.sourceOf(ctx, a.run.OrganizationID); err != nil {

@@ -91,8 +91,8 @@ var Steps = []Step{
 	AwaitSuspect, Cancel, Leave, Conclude, Follow, Lose, Execute, AwaitReadiness, AwaitBackoff, Begin,
 }
 
-// Decide returns what a run does next. The first case that holds decides. It reads fields of the status alone, no reason of a
-// condition and no stage: these are for people.
+// Decide returns what a run does next. The first case that holds decides. It reads no condition of the run and no stage: these are for
+// people. Whether what the export refers to is ready, it reads in the export's conditions.
 func Decide(in Inputs) Action {
 	run, export, status, here := in.Run, in.Export, &in.Run.Status, in.Attempt
 	if status.Phase.Finished() {
