@@ -34,9 +34,10 @@ func adoptStatus(status *v1alpha1.ExportRunStatus, now time.Time) {
 	}
 }
 
-// isOld reports whether an operator that did not know status.attempt has begun the newest attempt.
+// isOld reports whether an operator that did not know status.attempt has begun the newest attempt, or has recorded its end: then a next
+// one is due, though this one has no end.
 func isOld(status *v1alpha1.ExportRunStatus) bool {
-	return status.Attempts > 0 && (status.Attempt == nil || status.Attempt.Number != status.Attempts)
+	return status.Attempts > 0 && (status.Attempt == nil || status.Attempt.Number != status.Attempts || status.Attempt.UnderWay() && status.NextAttemptAt != nil)
 }
 
 // current returns a run with the status that an operator of today would have written. The run itself stays as it is: it may be the

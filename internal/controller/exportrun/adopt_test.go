@@ -2,6 +2,7 @@ package exportrun
 
 import (
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -107,6 +108,30 @@ func TestAnAPIServerThatDropsTheAttempt(t *testing.T) {
 	}
 	if run.Status.ReleaseReason != v1alpha1.ReasonCancelled {
 		t.Errorf("it gives back for %q", run.Status.ReleaseReason)
+	}
+}
+
+func TestAProcessLeavesARunWhoseAttemptTheAPIServerDropped(t *testing.T) {
+	t.Parallel()
+	run := &v1alpha1.ExportRun{Status: v1alpha1.ExportRunStatus{Phase: v1alpha1.RunRunning, Attempts: 1, Holder: "here"}}
+	if left := leftBy("here", run); left == nil || left.Status.Holder != "" || left.Status.Attempt.Holder != "" {
+		t.Errorf("it is left as %+v", left)
+	}
+	if run.Status.Attempt != nil || leftBy("elsewhere", run) != nil {
+		t.Error("the run itself was changed, or is left by a process that did not hold it")
+	}
+}
+
+// TestALossThatAnOlderOperatorCounted: the operator was rolled back, and forward again.
+func TestALossThatAnOlderOperatorCounted(t *testing.T) {
+	t.Parallel()
+	run := &v1alpha1.ExportRun{Status: v1alpha1.ExportRunStatus{
+		Phase: v1alpha1.RunRetrying, Attempts: 2, LostAttempts: 2, NextAttemptAt: &metav1.Time{Time: noon.Add(time.Minute)},
+		Attempt: &v1alpha1.RunAttempt{Number: 2, Holder: "killed", MayHoldClaims: true},
+	}}
+	adoptStatus(&run.Status, noon)
+	if attempt := run.Status.Attempt; attempt.UnderWay() || !attempt.MayHoldClaims || lost(run, "here") {
+		t.Errorf("it is counted once more: %+v", attempt)
 	}
 }
 

@@ -40,15 +40,15 @@ func (f *farewell) Start(ctx context.Context) error {
 		return err
 	}
 	for i := range runs.Items {
-		if queued(&runs.Items[i]) { // which counts for nothing, and there may be more of them than there is time for
+		run := &runs.Items[i]
+		if queued(current(run)) { // which counts for nothing, and there may be more of them than there is time for
 			continue
 		}
-		left := runs.Items[i].DeepCopy()
-		if f.executor.Observe(string(left.UID)).Phase == executor.Running || !leave(left, f.executor.Holder()) {
+		if f.executor.Observe(string(run.UID)).Phase == executor.Running || leftBy(f.executor.Holder(), run) == nil {
 			continue
 		}
-		if err := f.record(ctx, left); err != nil {
-			ctrl.LoggerFrom(ctx).Error(err, "a run that is left does not say so", "namespace", left.Namespace, "name", left.Name)
+		if err := f.record(ctx, run); err != nil {
+			ctrl.LoggerFrom(ctx).Error(err, "a run that is left does not say so", "namespace", run.Namespace, "name", run.Name)
 		}
 	}
 	return nil
@@ -61,10 +61,19 @@ func (f *farewell) record(ctx context.Context, run *v1alpha1.ExportRun) error {
 		if err := f.api.Get(ctx, client.ObjectKeyFromObject(run), before); err != nil {
 			return client.IgnoreNotFound(err)
 		}
-		after := before.DeepCopy()
-		if after.UID != run.UID || !leave(after, f.executor.Holder()) {
+		after := leftBy(f.executor.Holder(), before)
+		if after == nil || after.UID != run.UID {
 			return nil
 		}
 		return report.Patch(ctx, f.writer, before, after)
 	})
+}
+
+// leftBy returns a run as a process that is stopped leaves it; nil if there is nothing to leave.
+func leftBy(holder string, run *v1alpha1.ExportRun) *v1alpha1.ExportRun {
+	after := current(run).DeepCopy()
+	if !leave(after, holder) {
+		return nil
+	}
+	return after
 }

@@ -79,7 +79,7 @@ func (r *Reconciler) turn(ctx context.Context, run *v1alpha1.ExportRun) (turn, e
 
 // awaitTurn lets a run wait for its turn.
 func awaitTurn(run *v1alpha1.ExportRun, turn turn) {
-	run.Status.Phase = v1alpha1.RunPending
+	run.Status.Phase, run.Status.WaitsForSeries = v1alpha1.RunPending, false // those after it wait for it again
 	report.Of(run).Progressing(v1alpha1.ReasonQueued, fmt.Sprintf("waits for ExportRun %s to end; %s before it", turn.next.Name, runsAre(turn.before)))
 }
 
@@ -99,6 +99,7 @@ func runsAre(n int) string {
 
 // keepsWaiting reports whether runs of the export that come after a run wait for it.
 func keepsWaiting(run *v1alpha1.ExportRun) bool {
+	run = current(run)
 	return !run.Status.Phase.Finished() && run.Spec.Type != v1alpha1.RunPreview && !run.Status.WaitsForSeries && !NeverBegins(run)
 }
 

@@ -83,6 +83,21 @@ func TestTheEndOfARunWakesTheNextAlone(t *testing.T) {
 }
 
 // TestARunTooManyIsToldByItsStatusAlone: there may be thousands.
+// TestARunThatWaitsForItsTurnAgainIsNotOvertaken: it had waited for the voucher series, where newer runs do not wait for it.
+func TestARunThatWaitsForItsTurnAgainIsNotOvertaken(t *testing.T) {
+	t.Parallel()
+	older := v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Name: "older", UID: "older", CreationTimestamp: metav1.Time{Time: noon}}}
+	older.Status = v1alpha1.ExportRunStatus{Phase: v1alpha1.RunRetrying, Attempts: 1, Attempt: &v1alpha1.RunAttempt{Number: 1, EndedAt: &metav1.Time{Time: noon}}, WaitsForSeries: true}
+	newer := v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Name: "newer", UID: "newer", CreationTimestamp: metav1.Time{Time: noon.Add(time.Hour)}}}
+	if waits := turnOf(&newer, []v1alpha1.ExportRun{older, newer}); waits.next != nil {
+		t.Errorf("it waits for %s, which waits for the series", waits.next.Name)
+	}
+	awaitTurn(&older, turn{next: &v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Name: "first"}}, before: 1})
+	if waits := turnOf(&newer, []v1alpha1.ExportRun{older, newer}); waits.next == nil || waits.next.Name != "older" {
+		t.Errorf("it does not wait for the older one: %+v", waits)
+	}
+}
+
 func TestARunTooManyIsToldByItsStatusAlone(t *testing.T) {
 	t.Parallel()
 	for reason, want := range map[v1alpha1.Reason]int{v1alpha1.ReasonTooManyRuns: 0, v1alpha1.ReasonExportNotFound: 1} {
