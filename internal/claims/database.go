@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/panics"
 )
 
@@ -113,9 +114,20 @@ func (d *Database) connection(ctx context.Context) (*pgx.Conn, error) {
 		return d.conn, nil
 	}
 	closeConnection(d.conn)
-	conn, err := d.connect(ctx)
+	conn, err := d.reconnect(ctx)
 	if err == nil {
 		d.conn = conn
+	}
+	return conn, err
+}
+
+// reconnect opens one more connection to a database that was open before. The credentials in the Secret were right then: what is wrong
+// now is for the source to say, whose owner alone may read at which host.
+func (d *Database) reconnect(ctx context.Context) (*pgx.Conn, error) {
+	conn, err := d.connect(ctx)
+	var failed *failure.Error
+	if errors.As(err, &failed) && failed.Condition == v1alpha1.ConditionCredentialsReady {
+		failed.Condition = v1alpha1.ConditionSourceReady
 	}
 	return conn, err
 }

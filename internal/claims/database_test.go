@@ -129,3 +129,30 @@ func TestDatabase_GoesOnAfterItsConnectionWasLost(t *testing.T) {
 		t.Errorf("found %t, %v", found, err)
 	}
 }
+
+// TestALaterSessionThatIsRefusedIsTheSourcesFault: who refers to a source of another namespace is told all that is wrong with
+// credentials, which are otherwise the export's own.
+func TestALaterSessionThatIsRefusedIsTheSourcesFault(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, applicationTables)
+	role := f.role()
+	f.sql(`ALTER ROLE ` + role + ` SUPERUSER`)
+	database, err := claims.Open(f.ctx, claims.Options{URL: f.as(role, "right"), Allowed: insecure})
+	f.must(err)
+	f.Cleanup(database.Close)
+	run := f.start(database, attemptOf("1"))
+	f.sql(`ALTER ROLE ` + role + ` PASSWORD 'another'`)
+	_, err = database.Reserve(f.ctx, run.Fence())
+	if failed := failureWith(t, err, v1alpha1.ReasonLoginRefused); failed.Condition != v1alpha1.ConditionSourceReady {
+		t.Errorf("the second session is refused on %s", failed.Condition)
+	}
+	f.sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1`, role)
+	_, _, err = database.Run(f.ctx, "1")
+	if failed := failureWith(t, err, v1alpha1.ReasonDatabaseUnreachable); failed.Condition != v1alpha1.ConditionSourceReady {
+		t.Errorf("the session that was lost is told on %s", failed.Condition)
+	}
+	_, _, err = database.Run(f.ctx, "1")
+	if failed := failureWith(t, err, v1alpha1.ReasonLoginRefused); failed.Condition != v1alpha1.ConditionSourceReady {
+		t.Errorf("the session after one that was lost is refused on %s", failed.Condition)
+	}
+}

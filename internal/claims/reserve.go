@@ -82,7 +82,7 @@ func (d *Database) guarded(ctx context.Context, fence Fence, states ...RunState)
 
 // begin opens both transactions. The reader's must stay open until the writer's has its snapshot.
 func (r *Reservation) begin(ctx context.Context, d *Database) (err error) {
-	if r.reader, err = d.connect(ctx); err != nil {
+	if r.reader, err = d.reconnect(ctx); err != nil {
 		return err
 	}
 	readerTx, err := begin(ctx, r.reader, pgx.RepeatableRead, pgx.ReadOnly)

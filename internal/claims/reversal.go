@@ -106,7 +106,7 @@ func (d *Database) Reverse(ctx context.Context, fence Fence) (*Reversal, error) 
 }
 
 func (r *Reversal) begin(ctx context.Context, d *Database, source Run) (err error) {
-	if r.reader, err = d.connect(ctx); err != nil {
+	if r.reader, err = d.reconnect(ctx); err != nil {
 		return err
 	}
 	r.vouchers = &Vouchers{conn: r.reader, run: source}

@@ -21,7 +21,8 @@ func (a *attempt) openRest(ctx context.Context) error {
 
 // checkDestination writes where the run will. It is only done where the run may write.
 func (a *attempt) checkDestination(ctx context.Context) (destinations.Checked, error) {
-	return references.CheckDestination(ctx, a.destination, a.task.exportDirectory())
+	checked, err := references.CheckDestination(ctx, a.destination, a.task.exportDirectory())
+	return checked, a.ofDestination(err)
 }
 
 // present are the inputs as the cluster has them now, for a destination that was checked.
