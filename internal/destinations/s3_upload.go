@@ -82,8 +82,8 @@ func (u *upload) sendInParts(ctx context.Context, part []byte) error {
 	if err != nil {
 		aborting, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortGrace)
 		defer cancel()
-		_, aborted := u.api.AbortMultipartUpload(aborting, &s3.AbortMultipartUploadInput{Bucket: &u.spec.Bucket, Key: u.key, UploadId: begun.UploadId})
-		err = errors.Join(err, aborted)
+		// What comes of that is not told: it would hide why the upload failed, and is often that there is no such upload any more.
+		_, _ = u.api.AbortMultipartUpload(aborting, &s3.AbortMultipartUploadInput{Bucket: &u.spec.Bucket, Key: u.key, UploadId: begun.UploadId})
 	}
 	return err
 }
