@@ -191,7 +191,7 @@ func Timing(export *v1alpha1.AccountingExport) (*time.Location, *schedule.Schedu
 	return location, slots, nil
 }
 
-func (r *Resolver) get(ctx context.Context, key types.NamespacedName, into client.Object, undecoded *v1alpha1.Undecoded, kind, field, condition failure.Condition, notFound v1alpha1.Reason) error {
+func (r *Resolver) get(ctx context.Context, key types.NamespacedName, into client.Object, undecoded *v1alpha1.Undecoded, kind, field string, condition failure.Condition, notFound v1alpha1.Reason) error {
 	err := r.Objects.Get(ctx, key, into)
 	if apierrors.IsNotFound(err) {
 		return condition.Transient(notFound, err, "%s %s does not exist; create it, or correct %s", kind, key, field)
