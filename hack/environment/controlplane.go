@@ -210,6 +210,9 @@ func (c *ControlPlane) RestartAPIServer(ctx context.Context, away time.Duration)
 	case <-time.After(away):
 	case <-ctx.Done():
 	}
+	if err := c.untilPortIsFree(ctx); err != nil {
+		return err
+	}
 	again := exec.Command(arguments[0], arguments[1:]...) // #nosec G204 -- as it ran before
 	again.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := again.Start(); err != nil {
@@ -243,19 +246,39 @@ func (c *ControlPlane) apiServer() (pid int, arguments []string, err error) {
 	return 0, nil, fmt.Errorf("no kube-apiserver listens on port %s", port)
 }
 
+// untilPortIsFree waits for the process that was killed to have let go of its port: the next one ends if it cannot listen.
+func (c *ControlPlane) untilPortIsFree(ctx context.Context) error {
+	address := strings.TrimSuffix(strings.TrimPrefix(c.Config.Host, "https://"), "/")
+	return until(ctx, "the port of kube-apiserver is not free", func() error {
+		listener, err := net.Listen("tcp", address)
+		if err != nil {
+			return err
+		}
+		return listener.Close()
+	})
+}
+
 func (c *ControlPlane) waitUntilServing(ctx context.Context) error {
+	return until(ctx, "kube-apiserver does not serve again", func() error {
+		_, err := c.version()
+		return err
+	})
+}
+
+// until tries again and again for a minute.
+func until(ctx context.Context, otherwise string, try func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		_, err := c.version()
+		err := try()
 		if err == nil {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("kube-apiserver does not serve again: %w", err)
+			return fmt.Errorf("%s: %w", otherwise, err)
 		case <-tick.C:
 		}
 	}
