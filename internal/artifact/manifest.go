@@ -110,7 +110,7 @@ var (
 // IsInvalid reports whether a document was not decoded because of a sum in it.
 func IsInvalid(err error) bool { return errors.Is(err, errNoCurrency) || errors.Is(err, errNoDecimal) }
 
-// Validate returns what is wrong in a manifest that this program has not written: whoever keeps it may have changed it.
+// Validate returns what is wrong in a manifest that this program has not written: its keeper may have changed it.
 func (m *Manifest) Validate() error {
 	if max(len(m.Held), len(m.Vouchers), len(m.Currencies), len(m.Files)) > mostEntries {
 		return errors.New("a list is too long")

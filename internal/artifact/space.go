@@ -47,7 +47,7 @@ func (s *Space) take(namespace string, more, taken int64) error {
 	return nil
 }
 
-// give gives bytes back that were taken.
+// give returns bytes that were taken.
 func (s *Space) give(namespace string, bytes int64) {
 	if s == nil || bytes == 0 {
 		return

@@ -241,7 +241,7 @@ func (l *login) next(so *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 	return nil, errNothingLeft
 }
 
-// answer gives the password to whatever is asked without being shown, as PAM asks for it. The library takes memory for all answers.
+// answer answers with the password to whatever is asked without being shown, as PAM asks for it. The library takes memory for all answers.
 func (l *login) answer(_, _ string, questions []string, shown []bool) ([]string, error) {
 	if len(questions) > mostQuestions {
 		return nil, errNothingLeft

@@ -91,7 +91,7 @@ func (a *attempt) resume(ctx context.Context) (err error) {
 	return a.takeOver(ctx)
 }
 
-// takeOver raises the attempt, so that whoever held the run before cannot change anything any more.
+// takeOver raises the attempt, so that the attempt before it cannot change anything any more.
 func (a *attempt) takeOver(ctx context.Context) error {
 	return a.adopt(func() (claims.Run, error) {
 		return a.database.TakeOver(ctx, a.run.ID, a.Holder, a.Cluster, a.task.Deadline)

@@ -54,7 +54,7 @@ func (a *attempt) release(ctx context.Context) error {
 }
 
 // findRecord finds what a run that ends holds, though its source may not admit it any more: what was reserved while it did can
-// only be given back by whoever holds it. Of a source that denies access nothing is told but that, and what was not begun there
+// only be given back by the run that holds it. Of a source that denies access nothing is told but that, and what was not begun there
 // is not taken for given back.
 func (a *attempt) findRecord(ctx context.Context) (known bool, err error) {
 	if err := a.resolve(ctx); err != nil {

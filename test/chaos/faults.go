@@ -181,7 +181,7 @@ func (w *world) cut(ctx context.Context, count *done) error {
 		say("no way to %s for %s", to, long)
 		line.cut()
 		pause(ctx, long)
-		return line.mend()
+		return line.repair()
 	case 1:
 		say("everything to %s takes longer for %s", to, long)
 		return disturbed(ctx, line, long, trouble{delay: 300 * time.Millisecond, jitter: 200 * time.Millisecond})

@@ -41,7 +41,7 @@ func newLine(upstream string) (*line, error) {
 
 func (l *line) address() string { return l.listen }
 
-// cut ends every connection, and refuses new ones until mend.
+// cut ends every connection, and refuses new ones until repair.
 func (l *line) cut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -52,8 +52,8 @@ func (l *line) cut() {
 	l.reset()
 }
 
-// mend lets connections through again, at the same address.
-func (l *line) mend() error {
+// repair lets connections through again, at the same address.
+func (l *line) repair() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.listener != nil {

@@ -26,11 +26,11 @@ func TestLine(t *testing.T) {
 			if _, err := net.Dial("tcp", l.address()); err == nil {
 				t.Error("a connection was made while the line was cut")
 			}
-			if err := l.mend(); err != nil {
+			if err := l.repair(); err != nil {
 				t.Fatal(err)
 			}
 			if got, err := l.echo(t, "hello"); got != "hello" || err != nil {
-				t.Errorf("after it was mended came back %q (%v)", got, err)
+				t.Errorf("after it was repaired came back %q (%v)", got, err)
 			}
 		},
 		"delays what the server says": func(t *testing.T, l *line) {

@@ -115,7 +115,7 @@ func (r *Reconciler) countEnd(ctx context.Context, run *v1alpha1.ExportRun) {
 	r.Metrics.RunEnded(export.Spec.Exporter.Type, run.Status.Phase, ReadyReason(run), exported)
 }
 
-// recheck lets whoever knows best look soon at what an attempt found missing.
+// recheck lets the reconcilers of source and destination look soon at what an attempt found missing.
 func (r *Reconciler) recheck(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, err error) {
 	ofSource, ofDestination := concerned(err)
 	if ofSource {
