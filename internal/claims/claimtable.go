@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
 // claimTable is a row of ledgerport.claim_tables.
@@ -168,7 +169,7 @@ func (s sighting) String() string { return pgx.Identifier{s.Schema, s.Name}.Sani
 func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
 
 func ambiguous(byOID, byName claimTable, seen sighting) error {
-	return onSource.Transient(v1alpha1.ReasonClaimTableAmbiguous, nil,
+	return failure.OnSource.Transient(v1alpha1.ReasonClaimTableAmbiguous, nil,
 		"%s is table %d of ledgerport.claim_tables by its oid (%s then) and table %d by its name, so that what it has exported is not known. If it has the claims of table %[4]d, run "+
 			"UPDATE ledgerport.claim_tables SET relation = 0 WHERE id = %[2]d; UPDATE ledgerport.claim_tables SET relation = %[5]d WHERE id = %[4]d; if it is table %[2]d under another name, run "+
 			"UPDATE ledgerport.claim_tables SET table_name = %[6]s WHERE id = %[4]d",
@@ -176,7 +177,7 @@ func ambiguous(byOID, byName claimTable, seen sighting) error {
 }
 
 func replaced(byName claimTable, seen sighting) error {
-	return onSource.Transient(v1alpha1.ReasonClaimTableAmbiguous, nil,
+	return failure.OnSource.Transient(v1alpha1.ReasonClaimTableAmbiguous, nil,
 		"%s is another table than the one of that name whose claims were exported before, which is still there under another name (oid %d). If this one has the same claims now, run "+
 			"UPDATE ledgerport.claim_tables SET relation = %d WHERE id = %d; if it has others, run "+
 			"UPDATE ledgerport.claim_tables SET table_name = (SELECT relname FROM pg_class WHERE oid = relation) WHERE id = %[4]d",
@@ -184,7 +185,7 @@ func replaced(byName claimTable, seen sighting) error {
 }
 
 func idsMoved(own claimTable, seen sighting) error {
-	return onSource.Transient(v1alpha1.ReasonClaimTableAmbiguous, nil,
+	return failure.OnSource.Transient(v1alpha1.ReasonClaimTableAmbiguous, nil,
 		"the ids of claims in %s are now read from the column %s, and what was exported is recorded by the column %s, which is still there. Name that column in spec.postgres.claims.columns; "+
 			"if both have the same ids, run UPDATE ledgerport.claim_tables SET id_column = %s WHERE id = %d",
 		seen, pgx.Identifier{seen.IDColumn}.Sanitize(), pgx.Identifier{own.IDColumn}.Sanitize(), literal(seen.IDColumn), own.ID)
@@ -339,7 +340,7 @@ func (l *layout) sameIDs(ctx context.Context, tx pgx.Tx, found identity, run Run
 	if foreign == "0" && !none {
 		return nil
 	}
-	return onSource.Transient(v1alpha1.ReasonClaimIDsChanged, nil,
+	return failure.OnSource.Transient(v1alpha1.ReasonClaimIDsChanged, nil,
 		"the ids of claims in %s are %s now and were %s, and %s claims are recorded as exported whose ids can be none of these, or none of the organisation's is found by its id: all could be exported again. "+
 			"Put the ids back; if the claims are sure to be the same by their ids, run UPDATE ledgerport.claim_tables SET id_type = %s WHERE id = %d",
 		l.claims.declared, column.declared, found.retyped.IDType, foreign, literal(column.typeName), found.id)

@@ -20,12 +20,6 @@ import (
 	"github.com/ledgerport/ledgerport/internal/outbound"
 )
 
-// Failures of a database are the ClaimSource's, but for what is wrong with the Secret that has its connection URL.
-const (
-	onSource      = failure.Condition(v1alpha1.ConditionSourceReady)
-	onCredentials = failure.Condition(v1alpha1.ConditionCredentialsReady)
-)
-
 // SQLSTATE codes, https://www.postgresql.org/docs/current/errcodes-appendix.html
 const (
 	stateInvalidAuthorization = "28000"
@@ -64,30 +58,30 @@ func classify(ctx context.Context, doing string, err error) error {
 	}
 	var refused *pgconn.PgError
 	if !errors.As(err, &refused) {
-		return onSource.Transient(v1alpha1.ReasonDatabaseUnreachable, err, "%s: the connection to the database was lost", doing)
+		return failure.OnSource.Transient(v1alpha1.ReasonDatabaseUnreachable, err, "%s: the connection to the database was lost", doing)
 	}
 	switch refused.Code {
 	case stateInsufficientRights:
-		return onSource.Transient(v1alpha1.ReasonPermissionDenied, err, "%s: %s", doing, refused.Message)
+		return failure.OnSource.Transient(v1alpha1.ReasonPermissionDenied, err, "%s: %s", doing, refused.Message)
 	case stateUndefinedTable:
-		return onSource.Transient(v1alpha1.ReasonTableNotFound, err, "%s: %s", doing, refused.Message)
+		return failure.OnSource.Transient(v1alpha1.ReasonTableNotFound, err, "%s: %s", doing, refused.Message)
 	case stateUndefinedColumn:
-		return onSource.Transient(v1alpha1.ReasonColumnMismatch, err, "%s: %s", doing, refused.Message)
+		return failure.OnSource.Transient(v1alpha1.ReasonColumnMismatch, err, "%s: %s", doing, refused.Message)
 	case stateTooManyConnections, stateAdminShutdown, stateCrashShutdown, stateCannotConnectNow:
-		return onSource.Transient(v1alpha1.ReasonDatabaseUnreachable, err, "%s: the database server ended the connection (SQLSTATE %s)", doing, refused.Code)
+		return failure.OnSource.Transient(v1alpha1.ReasonDatabaseUnreachable, err, "%s: the database server ended the connection (SQLSTATE %s)", doing, refused.Code)
 	case stateSerialization, stateDeadlock:
 		return conflict(err)
 	case stateReadOnly:
-		return onSource.Transient(v1alpha1.ReasonReadOnlyDatabase, err,
+		return failure.OnSource.Transient(v1alpha1.ReasonReadOnlyDatabase, err,
 			"%s: the database cannot be written: it is a standby, or default_transaction_read_only is on for the role or the database; name the primary in the connection URL, or several hosts, of which the one that can be written is taken", doing)
 	case stateUntranslatable, stateNotInEncoding:
-		return onSource.Transient(v1alpha1.ReasonUnsuitableEncoding, err,
+		return failure.OnSource.Transient(v1alpha1.ReasonUnsuitableEncoding, err,
 			"%s: a text has a character that cannot be converted between the encoding of the database and UTF-8 (SQLSTATE %s); the server's log names the character: correct the text, or give the database the encoding UTF8, which has all of them", doing, refused.Code)
 	case stateLockNotAvailable:
-		return onSource.Transient(v1alpha1.ReasonDatabaseError, err,
+		return failure.OnSource.Transient(v1alpha1.ReasonDatabaseError, err,
 			"%s: another session keeps a lock on a table of the schema ledgerport; it is tried again, and pg_locks names the session", doing)
 	}
-	return onSource.Transient(v1alpha1.ReasonDatabaseError, err, "%s: the database refused it with SQLSTATE %s; its log says more", doing, refused.Code)
+	return failure.OnSource.Transient(v1alpha1.ReasonDatabaseError, err, "%s: the database refused it with SQLSTATE %s; its log says more", doing, refused.Code)
 }
 
 // unconvertible says why the approved claims cannot be read, and near which claim a text is that cannot be converted.
@@ -117,30 +111,30 @@ func connectFailure(ctx context.Context, config *pgx.ConnConfig, timeout time.Du
 		return much
 	}
 	if errors.Is(err, pgconn.ErrReadOnlyConnection) {
-		return onSource.Transient(v1alpha1.ReasonReadOnlyDatabase, nil, "none of the servers that the connection URL names can be written: name the primary")
+		return failure.OnSource.Transient(v1alpha1.ReasonReadOnlyDatabase, nil, "none of the servers that the connection URL names can be written: name the primary")
 	}
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) {
 		switch refused.Code {
 		case stateInvalidPassword, stateInvalidAuthorization:
-			return onCredentials.Transient(v1alpha1.ReasonLoginRefused, refused, "the database at %s refused user and password; correct the connection URL in the Secret", where)
+			return failure.OnCredentials.Transient(v1alpha1.ReasonLoginRefused, refused, "the database at %s refused user and password; correct the connection URL in the Secret", where)
 		case stateInvalidCatalogName:
-			return onSource.Transient(v1alpha1.ReasonDatabaseNotFound, refused, "the server at %s has no database %q", where, config.Database)
+			return failure.OnSource.Transient(v1alpha1.ReasonDatabaseNotFound, refused, "the server at %s has no database %q", where, config.Database)
 		case stateInsufficientRights:
-			return onSource.Transient(v1alpha1.ReasonPermissionDenied, refused, "the user may not connect to the database %q at %s", config.Database, where)
+			return failure.OnSource.Transient(v1alpha1.ReasonPermissionDenied, refused, "the user may not connect to the database %q at %s", config.Database, where)
 		}
 		if refused.Code == stateProtocolViolation && strings.Contains(refused.Message, "startup parameter") {
-			return onSource.Transient(v1alpha1.ReasonUnsuitableSessions, refused,
+			return failure.OnSource.Transient(v1alpha1.ReasonUnsuitableSessions, refused,
 				"the pooler at %s refuses a parameter that a session begins with; leave options out of the connection URL, or let PgBouncer have ignore_startup_parameters = options", where)
 		}
-		return onSource.Transient(v1alpha1.ReasonDatabaseUnreachable, refused, "the database server at %s accepts no connection now (SQLSTATE %s)", where, refused.Code)
+		return failure.OnSource.Transient(v1alpha1.ReasonDatabaseUnreachable, refused, "the database server at %s accepts no connection now (SQLSTATE %s)", where, refused.Code)
 	}
 	if strings.Contains(err.Error(), "require_auth check failed") {
-		return onCredentials.Transient(v1alpha1.ReasonInsecureConnection, nil,
+		return failure.OnCredentials.Transient(v1alpha1.ReasonInsecureConnection, nil,
 			"the database server at %s asks for the password in a way that gives it away (in the clear or as MD5), or for none; let it use scram-sha-256 for this user, or let an administrator allow less with --allow-password-logins or --allow-insecure-databases", where)
 	}
 	// The cause is left out: its text quotes the connection's parameters, and its timeout is not the context's.
-	return onSource.Transient(v1alpha1.ReasonDatabaseUnreachable, nil, "no connection to the database at %s: %s", where, unreachable(timeout, err))
+	return failure.OnSource.Transient(v1alpha1.ReasonDatabaseUnreachable, nil, "no connection to the database at %s: %s", where, unreachable(timeout, err))
 }
 
 func unreachable(timeout time.Duration, err error) string {
@@ -164,13 +158,13 @@ func unreachable(timeout time.Duration, err error) string {
 
 // fenced says that the attempt is not the run's newest, or the run not in the state that the step needs.
 func fenced() error {
-	return onSource.Transient(v1alpha1.ReasonFenced, nil,
+	return failure.OnSource.Transient(v1alpha1.ReasonFenced, nil,
 		"the run was taken over by a newer attempt or has moved on; this attempt changed nothing")
 }
 
 // conflict says that another run reserved claims or numbers at the same time.
 func conflict(cause error) error {
-	return onSource.Transient(v1alpha1.ReasonReservationConflict, cause,
+	return failure.OnSource.Transient(v1alpha1.ReasonReservationConflict, cause,
 		"another run of the organisation changed the same claims at the same time; nothing was reserved, the next attempt reads anew")
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
 // content is what a column must be able to hold.
@@ -136,7 +137,7 @@ func (d *Database) layout(ctx context.Context) (*layout, error) {
 	}
 	problems = append(append(append(problems, found.unknownStatuses()...), more...), found.otherIDs()...)
 	if len(problems) > 0 {
-		return nil, onSource.Transient(v1alpha1.ReasonColumnMismatch, nil, "%s", strings.Join(problems, "; "))
+		return nil, failure.OnSource.Transient(v1alpha1.ReasonColumnMismatch, nil, "%s", strings.Join(problems, "; "))
 	}
 	if found.linesIndexed, err = d.linesIndexed(ctx, found.lines); err != nil {
 		return nil, err
@@ -174,7 +175,7 @@ func (d *Database) table(ctx context.Context, declared string, renamed map[strin
 		}
 	}
 	if len(unreadable) > 0 {
-		return t, nil, onSource.Transient(v1alpha1.ReasonPermissionDenied, nil,
+		return t, nil, failure.OnSource.Transient(v1alpha1.ReasonPermissionDenied, nil,
 			"the database user may not read %s (%s); GRANT SELECT on it", declared, strings.Join(unreadable, ", "))
 	}
 	return t, problems, nil
@@ -244,7 +245,7 @@ func (d *Database) catalog(ctx context.Context, t table) (map[string]column, err
 		return nil, err
 	}
 	if len(columns) == 0 {
-		return nil, onSource.Transient(v1alpha1.ReasonTableNotFound, nil, "the database %q has no table %s", d.config.Database, t.declared)
+		return nil, failure.OnSource.Transient(v1alpha1.ReasonTableNotFound, nil, "the database %q has no table %s", d.config.Database, t.declared)
 	}
 	return columns, nil
 }
@@ -276,18 +277,18 @@ func (l *layout) checkOrganization(id string) error {
 	case "uuid":
 		var parsed pgtype.UUID
 		if parsed.Scan(id) != nil {
-			return onSource.Stalled(v1alpha1.ReasonInvalidSpec, nil, "spec.organizationID: %q is not a uuid, which organisations have in %s", id, l.claims.declared)
+			return failure.OnSource.Stalled(v1alpha1.ReasonInvalidSpec, nil, "spec.organizationID: %q is not a uuid, which organisations have in %s", id, l.claims.declared)
 		}
 		canonical = parsed.String()
 	case "int2", "int4", "int8":
 		number, err := strconv.ParseInt(id, 10, integerBits[typeName])
 		if err != nil {
-			return onSource.Stalled(v1alpha1.ReasonInvalidSpec, nil, "spec.organizationID: %q is not an integer, which organisations have in %s", id, l.claims.declared)
+			return failure.OnSource.Stalled(v1alpha1.ReasonInvalidSpec, nil, "spec.organizationID: %q is not an integer, which organisations have in %s", id, l.claims.declared)
 		}
 		canonical = strconv.FormatInt(number, 10)
 	}
 	if canonical != id {
-		return onSource.Stalled(v1alpha1.ReasonInvalidSpec, nil, "spec.organizationID: write %q as the database does: %s", id, canonical)
+		return failure.OnSource.Stalled(v1alpha1.ReasonInvalidSpec, nil, "spec.organizationID: write %q as the database does: %s", id, canonical)
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ func (d *Database) Ledger(ctx context.Context) (l Ledger, err error) {
 		return tx.QueryRow(ctx, `SELECT id::uuid::text, sequence::bigint, left(system_identifier, 64) FROM ledgerport.ledger LIMIT 1`).Scan(&l.ID, &l.Sequence, &l.System)
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
-		return Ledger{}, onSource.Transient(v1alpha1.ReasonLedgerChanged, nil,
+		return Ledger{}, failure.OnSource.Transient(v1alpha1.ReasonLedgerChanged, nil,
 			`the table ledgerport.ledger has lost its row, so that nothing tells which ledger this is; see to the books, and run "ledgerport ledger accept --renew"`)
 	}
 	return l, classify(ctx, doing, err)

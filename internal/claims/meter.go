@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
 // Bounds of what a server may send, in bytes. The memory is all tenants'.
@@ -247,5 +248,5 @@ func tooMuch(doing string, err error) error {
 	if !errors.As(err, &much) {
 		return nil
 	}
-	return onSource.Transient(v1alpha1.ReasonAnswerTooLarge, err, "%s: %s, which no database of claims needs; the connection was ended", doing, much)
+	return failure.OnSource.Transient(v1alpha1.ReasonAnswerTooLarge, err, "%s: %s, which no database of claims needs; the connection was ended", doing, much)
 }

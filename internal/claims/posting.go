@@ -12,6 +12,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/artifact"
+	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/journal"
 	"github.com/ledgerport/ledgerport/ledger"
 )
@@ -194,7 +195,7 @@ func (d *Database) change(ctx context.Context, fence Fence, doing string, vouche
 // every insists that a statement changed as many vouchers as it should.
 func every(want int, changed int64) error {
 	if changed != int64(want) {
-		return onSource.Transient(v1alpha1.ReasonInternal, nil, "the record of the vouchers that were sent is not what this attempt expects: %d of %d changed", changed, want)
+		return failure.OnSource.Transient(v1alpha1.ReasonInternal, nil, "the record of the vouchers that were sent is not what this attempt expects: %d of %d changed", changed, want)
 	}
 	return nil
 }
@@ -318,7 +319,7 @@ func parted(ctx context.Context, tx pgx.Tx, runID string, want int64) error {
 		return err
 	}
 	if left != want {
-		return onSource.Transient(v1alpha1.ReasonTotalsMismatch, nil, "the accounting system accepted %d vouchers, and the run has %d claims of them", want, left)
+		return failure.OnSource.Transient(v1alpha1.ReasonTotalsMismatch, nil, "the accounting system accepted %d vouchers, and the run has %d claims of them", want, left)
 	}
 	return nil
 }

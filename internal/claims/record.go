@@ -16,6 +16,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/artifact"
+	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
@@ -44,7 +45,7 @@ var (
 
 // RecordInvalid says that a row is not one that this program writes. The row is named by a literal of ours and by its key.
 func RecordInvalid(table, key string, problem error) error {
-	return onSource.Stalled(v1alpha1.ReasonRecordInvalid, problem,
+	return failure.OnSource.Stalled(v1alpha1.ReasonRecordInvalid, problem,
 		"row %.300q of ledgerport.%s cannot be used: %s; nothing was done with it. Somebody else than Ledgerport has written it: restore it, and find out who may write there", key, table, problem)
 }
 
@@ -54,7 +55,7 @@ func unreadable(doing string, err error) error {
 	if !errors.As(err, &scan) {
 		return err
 	}
-	return onSource.Stalled(v1alpha1.ReasonRecordInvalid, err,
+	return failure.OnSource.Stalled(v1alpha1.ReasonRecordInvalid, err,
 		"%s: the column %q of a table of the schema ledgerport, or of the claims, has a value that is not of its type", doing, scan.FieldName)
 }
 

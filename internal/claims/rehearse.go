@@ -45,7 +45,7 @@ func (d *Database) Rehearse(ctx context.Context) error {
 		Holder:      "rehearsal", Deadline: rehearsalTime, Series: id, Cutoff: time.Unix(0, 0), Inputs: []byte("{}"),
 	})
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return onSource.Transient(v1alpha1.ReasonUnsuitableSessions, nil,
+		return failure.OnSource.Transient(v1alpha1.ReasonUnsuitableSessions, nil,
 			"a run was rehearsed, and did not end within %s: it needs two sessions at once, and a pooler may have one server for both; let the pool of this user have four (default_pool_size of PgBouncer)", rehearsalTime)
 	}
 	if contended(err) {
@@ -136,10 +136,10 @@ func (d *Database) secondSession(ctx context.Context, r *Reservation, err error)
 	var failed *failure.Error
 	switch {
 	case r.reader == nil && errors.As(err, &failed) && sqlState(failed.Cause) == stateTooManyConnections:
-		return onSource.Transient(v1alpha1.ReasonUnsuitableSessions, nil,
+		return failure.OnSource.Transient(v1alpha1.ReasonUnsuitableSessions, nil,
 			"a run needs two sessions at once, and the server refused the second (SQLSTATE %s)%s", stateTooManyConnections, d.limits(ctx))
 	case r.reader != nil && (sqlState(err) == stateNoSnapshot || sqlState(err) == stateUndefinedObject):
-		return onSource.Transient(v1alpha1.ReasonUnsuitableSessions, nil,
+		return failure.OnSource.Transient(v1alpha1.ReasonUnsuitableSessions, nil,
 			"the two sessions of a run share a snapshot, and the second does not know that of the first (SQLSTATE %s): they reach two servers; name the primary in the connection URL, and not what spreads sessions over replicas", sqlState(err))
 	}
 	return err

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
@@ -48,7 +49,7 @@ func (d *Database) Reversible(ctx context.Context, by RunIdentity, name string) 
 // reversible chooses among the runs on record of one name the one that can be reversed.
 func reversible(by RunIdentity, name string, found []Run) (Run, error) {
 	refused := func(reason v1alpha1.Reason, format string, args ...any) (Run, error) {
-		return Run{}, onSource.Stalled(reason, nil, format, args...)
+		return Run{}, failure.OnSource.Stalled(reason, nil, format, args...)
 	}
 	if len(found) == 0 {
 		return refused(v1alpha1.ReasonRunNotFound, "spec.reverses: no run %s/%s of organisation %s is on record", by.Namespace, name, by.OrganizationID)
@@ -79,7 +80,7 @@ func (d *Database) alreadyReversed(ctx context.Context, by RunIdentity, source s
 	if err != nil {
 		return classify(ctx, "looking up the reversal", err)
 	}
-	return onSource.Stalled(v1alpha1.ReasonAlreadyReversed, nil, "spec.reverses: run %s is reversed by run %s (%s)", of, name, state)
+	return failure.OnSource.Stalled(v1alpha1.ReasonAlreadyReversed, nil, "spec.reverses: run %s is reversed by run %s (%s)", of, name, state)
 }
 
 // Reverse reads the vouchers of the run that a reversal reverses, to be reversed one after another. The reversal must be

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/artifact"
+	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
 // ReleasedSuperseded is the reason of a run that was released because another one of its series began after its deadline.
@@ -285,6 +286,6 @@ func (d *Database) seriesBusy(ctx context.Context, attempt Attempt, cause error)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) { // it has just ended; the next attempt will do
 		return classify(ctx, "recording the attempt", err)
 	}
-	return onSource.Transient(v1alpha1.ReasonSeriesBusy, cause,
+	return failure.OnSource.Transient(v1alpha1.ReasonSeriesBusy, cause,
 		"the voucher series %q of organisation %s is in use; this run goes on when that one has ended: %s", attempt.Series, attempt.OrganizationID, other)
 }

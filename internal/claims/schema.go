@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
 const (
@@ -44,7 +45,7 @@ func (d *Database) CheckSchema(ctx context.Context) (version int64, err error) {
 	case err != nil:
 		return 0, err
 	case version < SchemaVersion:
-		return version, onSource.Transient(v1alpha1.ReasonSchemaOutdated, nil,
+		return version, failure.OnSource.Transient(v1alpha1.ReasonSchemaOutdated, nil,
 			`the schema "ledgerport" has version %d and this operator needs %d; run "ledgerport migrate", or set spec.postgres.manageSchema to true`,
 			version, SchemaVersion)
 	}
@@ -55,7 +56,7 @@ func tooNew(version int64) error {
 	if version <= SchemaVersion {
 		return nil
 	}
-	return onSource.Transient(v1alpha1.ReasonSchemaTooNew, nil,
+	return failure.OnSource.Transient(v1alpha1.ReasonSchemaTooNew, nil,
 		`the schema "ledgerport" has version %d and this operator knows %d; upgrade the operator`, version, SchemaVersion)
 }
 
@@ -70,7 +71,7 @@ func schemaVersion(ctx context.Context, tx pgx.Tx) (version int64, err error) {
 	err = tx.QueryRow(ctx, `SELECT coalesce(max(version_id), 0), count(DISTINCT version_id) FILTER (WHERE version_id > 0 AND is_applied) FROM `+versionTable).
 		Scan(&version, &applied)
 	if err == nil && applied != version {
-		return 0, onSource.Transient(v1alpha1.ReasonSchemaOutdated, nil,
+		return 0, failure.OnSource.Transient(v1alpha1.ReasonSchemaOutdated, nil,
 			`the schema "ledgerport" says that it has version %d, and has %d of the %d migrations up to it on record in %s; restore the database, or call for help: nothing is changed in it as it is`,
 			version, applied, version, versionTable)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
@@ -123,7 +124,7 @@ func (s *stream) next() (*ledger.Claim, error) {
 
 // strangeRow is a row that does not have the columns which were asked for.
 func strangeRow(doing string) error {
-	return onSource.Transient(v1alpha1.ReasonDatabaseError, nil, "%s: the server sends other rows than it was asked for", doing)
+	return failure.OnSource.Transient(v1alpha1.ReasonDatabaseError, nil, "%s: the server sends other rows than it was asked for", doing)
 }
 
 // advance reads the next row. A server may send anything as one.

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/printable"
 	"github.com/ledgerport/ledgerport/ledger"
 )
@@ -36,7 +37,7 @@ func addTotal(totals *ledger.Totals, row [][]byte) error {
 	}
 	total, err := currencyTotal(row)
 	if err != nil {
-		return onSource.Transient(v1alpha1.ReasonTotalsMismatch, err,
+		return failure.OnSource.Transient(v1alpha1.ReasonTotalsMismatch, err,
 			"the database's sum of the reserved claims in %q is not an amount of that currency: %s", printable.Line(string(row[0]), printable.Quote), err)
 	}
 	totals.Currencies = append(totals.Currencies, total)

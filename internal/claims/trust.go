@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
 // strangers finds who but its owner and this role may write the schema "ledgerport" or make it run something of theirs, each with
@@ -61,7 +62,7 @@ func (d *Database) trusted(ctx context.Context, tx pgx.Tx) error {
 	}); err != nil || len(found) == 0 {
 		return err
 	}
-	return onSource.Transient(v1alpha1.ReasonSchemaNotTrusted, nil,
+	return failure.OnSource.Transient(v1alpha1.ReasonSchemaNotTrusted, nil,
 		`what the schema "ledgerport" says cannot be trusted, because others than its owner and the operator's role may change it: %s. Run %s`,
 		strings.Join(found, "; "), strings.Join(remedies, " "))
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
 // Allowances are what the administrator lets connections to databases do without.
@@ -81,7 +82,7 @@ var libpqParameters = map[string]parameter{
 
 // malformed says what is wrong with a connection URL, which is not quoted: it holds a password.
 func malformed(format string, args ...any) error {
-	return onCredentials.Stalled(v1alpha1.ReasonMalformedURL, nil,
+	return failure.OnCredentials.Stalled(v1alpha1.ReasonMalformedURL, nil,
 		"the connection URL %s; it must look like postgres://user:password@host:5432/database", fmt.Sprintf(format, args...))
 }
 
@@ -230,7 +231,7 @@ func secure(config *pgx.ConnConfig, given map[string]string, bundle string, allo
 	}
 	verified := mode == verifyFull || mode == verifyCA && bundle != ""
 	if !verified && !allowed.Insecure {
-		return onCredentials.Stalled(v1alpha1.ReasonInsecureConnection, nil,
+		return failure.OnCredentials.Stalled(v1alpha1.ReasonInsecureConnection, nil,
 			"the connection URL has sslmode=%s, with which anybody in between can be the server; write sslmode=verify-full, and if the operator's system does not know the authority of the server's certificate, put that into spec.postgres.caBundle; an administrator allows less with --allow-insecure-databases", mode)
 	}
 	switch {
@@ -273,11 +274,11 @@ func trust(ways []*tls.Config, bundle string) error {
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM([]byte(bundle)) {
-		return onSource.Stalled(v1alpha1.ReasonInvalidSpec, nil, "spec.postgres.caBundle has no certificate in PEM (-----BEGIN CERTIFICATE-----)")
+		return failure.OnSource.Stalled(v1alpha1.ReasonInvalidSpec, nil, "spec.postgres.caBundle has no certificate in PEM (-----BEGIN CERTIFICATE-----)")
 	}
 	for _, way := range ways {
 		if way == nil || way.InsecureSkipVerify && way.VerifyPeerCertificate == nil {
-			return onCredentials.Stalled(v1alpha1.ReasonMalformedURL, nil,
+			return failure.OnCredentials.Stalled(v1alpha1.ReasonMalformedURL, nil,
 				"sslmode of the connection URL does not look at the server's certificate, which spec.postgres.caBundle is for; write sslmode=verify-full")
 		}
 		way.RootCAs = roots

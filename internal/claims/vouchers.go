@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/journal"
 	"github.com/ledgerport/ledgerport/ledger"
 )
@@ -35,7 +36,7 @@ func (v *Vouchers) Next(ctx context.Context, into *ledger.Voucher) error {
 		if v.reader != nil {
 			err := v.reader.Next(into)
 			if errors.Is(err, journal.ErrDamaged) {
-				return onSource.Stalled(v1alpha1.ReasonInternal, err, "the vouchers recorded for run %s cannot be read; was it begun by a newer operator?", v.run.Name)
+				return failure.OnSource.Stalled(v1alpha1.ReasonInternal, err, "the vouchers recorded for run %s cannot be read; was it begun by a newer operator?", v.run.Name)
 			}
 			if !errors.Is(err, io.EOF) {
 				return err

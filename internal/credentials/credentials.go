@@ -119,5 +119,5 @@ func unreadable(ctx context.Context, reason v1alpha1.Reason, err error, kind, na
 }
 
 func refused(reason v1alpha1.Reason, cause error, format string, args ...any) error {
-	return failure.Condition(v1alpha1.ConditionCredentialsReady).Transient(reason, cause, format, args...)
+	return failure.OnCredentials.Transient(reason, cause, format, args...)
 }

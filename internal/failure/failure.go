@@ -44,6 +44,14 @@ func Stalled(reason v1alpha1.Reason, cause error, format string, args ...any) *E
 // Condition makes failures that make one condition False: a package whose failures are all of a kind has one.
 type Condition string
 
+// The conditions that a failure can concern.
+const (
+	OnSource      = Condition(v1alpha1.ConditionSourceReady)
+	OnMapping     = Condition(v1alpha1.ConditionMappingReady)
+	OnDestination = Condition(v1alpha1.ConditionDestinationReady)
+	OnCredentials = Condition(v1alpha1.ConditionCredentialsReady)
+)
+
 // Transient is a failure of the condition that may heal.
 func (c Condition) Transient(reason v1alpha1.Reason, cause error, format string, args ...any) *Error {
 	failed := Transient(reason, cause, format, args...)

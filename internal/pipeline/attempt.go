@@ -11,14 +11,6 @@ import (
 	"github.com/ledgerport/ledgerport/internal/artifact"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/destinations"
-	"github.com/ledgerport/ledgerport/internal/failure"
-)
-
-// What an attempt finds wrong itself concerns one of these, or the run alone.
-const (
-	onSource      = failure.Condition(v1alpha1.ConditionSourceReady)
-	onMapping     = failure.Condition(v1alpha1.ConditionMappingReady)
-	onDestination = failure.Condition(v1alpha1.ConditionDestinationReady)
 )
 
 // attempt is what one execution knows.

@@ -34,7 +34,7 @@ func (a *attempt) deliver(ctx context.Context) error {
 	}
 	for _, file := range a.run.Files {
 		if have[file.Name] == foreign {
-			return onDestination.Stalled(v1alpha1.ReasonArtifactConflict, nil,
+			return failure.OnDestination.Stalled(v1alpha1.ReasonArtifactConflict, nil,
 				"%s holds another file than this run's; move it away, or start another run under a new name",
 				a.artifact().Location(file.Name))
 		}

@@ -145,5 +145,5 @@ func (a *attempt) sameDestination(ctx context.Context) error {
 }
 
 func changed(format string, args ...any) error {
-	return onDestination.Transient(v1alpha1.ReasonDestinationChanged, nil, format, args...)
+	return failure.OnDestination.Transient(v1alpha1.ReasonDestinationChanged, nil, format, args...)
 }

@@ -109,7 +109,7 @@ func (a *attempt) take(ctx context.Context, r *rendering, from pass, claim *ledg
 	case !errors.As(err, &hold):
 		return err
 	case hold.Reason == ledger.HoldUnmapped && a.books.Chart.Unmapped == v1alpha1.UnmappedFail:
-		return onMapping.Stalled(v1alpha1.ReasonUnmappedClaim, hold,
+		return failure.OnMapping.Stalled(v1alpha1.ReasonUnmappedClaim, hold,
 			"claim %s: %s; the chart of accounts says that this fails the run (spec.unmapped: Fail)", hold.ClaimID, hold.Message)
 	}
 	r.figures.Hold(hold)
@@ -273,7 +273,7 @@ func (a *attempt) voucherRefused(err error) error {
 	if !errors.As(err, &hold) {
 		return err
 	}
-	return onMapping.Stalled(v1alpha1.ReasonInputsRefused, hold,
+	return failure.OnMapping.Stalled(v1alpha1.ReasonInputsRefused, hold,
 		"the exporter %s of this operator refuses the recorded voucher of claim %s: %s; cancel the run to give its claims back, or resume it with the version that began it",
 		a.books.exporter.Type(), hold.ClaimID, hold.Message)
 }

@@ -87,7 +87,7 @@ func (c *cluster) ready() error {
 func (a *attempt) sourceOf(ctx context.Context, organizationID string) (*v1alpha1.ClaimSource, error) {
 	source, err := a.Resolver.Source(ctx, a.cluster.export, organizationID)
 	if a.cluster.moved && err != nil && failure.From(err).Reason == v1alpha1.ReasonSourceNotFound {
-		return nil, onSource.Transient(v1alpha1.ReasonSourceNotFound, err,
+		return nil, failure.OnSource.Transient(v1alpha1.ReasonSourceNotFound, err,
 			"the run is on record in the database of ClaimSource %s, which does not exist; create it again until the run has ended, whichever the export names now",
 			references.SourceKey(a.cluster.export))
 	}

@@ -110,7 +110,7 @@ func (a *attempt) reverseVoucher(ctx context.Context, r *rendering, reversal *cl
 	}
 	var hold *ledger.Hold
 	if errors.As(err, &hold) {
-		return onMapping.Stalled(v1alpha1.ReasonExporterFailed, hold,
+		return failure.OnMapping.Stalled(v1alpha1.ReasonExporterFailed, hold,
 			"voucher %s cannot be reversed (claim %s): %s", r.voucher.Reverses, hold.ClaimID, hold.Message)
 	}
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/internal/credentials"
+	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
 // Credentials returns the accounting system's own credentials, with every key that the exporter needs. They are empty where
@@ -17,7 +18,7 @@ func (r *Resolver) Credentials(ctx context.Context, export *v1alpha1.AccountingE
 		if len(keys) == 0 {
 			return credentials.Credentials{}, nil
 		}
-		return credentials.Credentials{}, onCredentials.Stalled(v1alpha1.ReasonCredentialsRequired, nil,
+		return credentials.Credentials{}, failure.OnCredentials.Stalled(v1alpha1.ReasonCredentialsRequired, nil,
 			"the exporter %s needs credentials with the keys %q; name a Secret or an ExternalSecret in spec.credentials", export.Spec.Exporter.Type, keys)
 	}
 	ref := credentials.Reference{
@@ -70,7 +71,7 @@ func (r *Resolver) DestinationCredentials(ctx context.Context, destination *v1al
 	case ref != nil:
 		return r.Secrets.Find(ctx, *ref)
 	case destination.Spec.S3 != nil && !r.AmbientCredentials:
-		return credentials.Credentials{}, onCredentials.Stalled(v1alpha1.ReasonCredentialsRequired, nil,
+		return credentials.Credentials{}, failure.OnCredentials.Stalled(v1alpha1.ReasonCredentialsRequired, nil,
 			"ExportDestination %s/%s names no access key, and this operator does not lend its own identity (--allow-ambient-credentials); name a Secret in spec.s3.credentialsSecretRef, or an ExternalSecret in credentialsExternalSecretRef",
 			destination.Namespace, destination.Name)
 	}

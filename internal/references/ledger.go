@@ -9,6 +9,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
 // LedgerIndex is the index of ExportRuns by the ledger that they are recorded in, and by whose they are.
@@ -46,7 +47,7 @@ func (r *Resolver) CheckLedger(ctx context.Context, database *claims.Database, s
 		return ledger, err
 	}
 	if ledger.Moved() {
-		return ledger, onSource.Transient(v1alpha1.ReasonLedgerMoved, nil,
+		return ledger, failure.OnSource.Transient(v1alpha1.ReasonLedgerMoved, nil,
 			"the ledger in the database of ClaimSource %s belongs to another server (system identifier %s, and this one has %s): a dump was restored here, or PostgreSQL was upgraded. "+
 				`If nothing is exported from the other one any more, accept this one with "ledgerport ledger accept"`,
 			client.ObjectKeyFromObject(source), ledger.System, ledger.Server)
@@ -104,7 +105,7 @@ func (r *Resolver) ExpectLedger(ctx context.Context, ledgerID string, source *v1
 }
 
 func ledgerChanged(source *v1alpha1.ClaimSource, ledgerID, before, who, where string) error {
-	return onSource.Transient(v1alpha1.ReasonLedgerChanged, nil,
+	return failure.OnSource.Transient(v1alpha1.ReasonLedgerChanged, nil,
 		"the database of ClaimSource %s holds the ledger %s, and %s was last with the ledger %s: it is another database, or its ledger was renewed, and what was exported before may be exported again. "+
 			"Lead the source back to the former database; or see to the books, and accept this one with the annotation %s: %s on %s",
 		client.ObjectKeyFromObject(source), ledgerID, who, before, v1alpha1.AcceptedLedgerAnnotation, ledgerID, where)
@@ -149,7 +150,7 @@ func (r *Resolver) complete(ctx context.Context, database *claims.Database, ledg
 	if export != nil && last.Namespace == export.Namespace {
 		what = fmt.Sprintf("ExportRun %s, which was recorded at %d", last.Name, last.Status.Ledger.Sequence)
 	}
-	return onSource.Transient(v1alpha1.ReasonLedgerIncomplete, nil,
+	return failure.OnSource.Transient(v1alpha1.ReasonLedgerIncomplete, nil,
 		"the database of ClaimSource %s does not know of %s (its ledger is at %d): it was restored from an older backup, or is an older copy, and what it has forgotten would be exported again. "+
 			`Restore a newer backup; or see to the books, and then run "ledgerport ledger accept --renew"`,
 		client.ObjectKeyFromObject(source), what, ledger.Sequence)

@@ -59,7 +59,7 @@ func prepareSchema(ctx context.Context, database *claims.Database, source *v1alp
 	case version == 0:
 		return database.Migrate(ctx)
 	}
-	return onSource.Transient(v1alpha1.ReasonMigrating, err, `the schema "ledgerport" is being migrated from version %d to %d; runs go on when that is done`,
+	return failure.OnSource.Transient(v1alpha1.ReasonMigrating, err, `the schema "ledgerport" is being migrated from version %d to %d; runs go on when that is done`,
 		version, claims.SchemaVersion)
 }
 

@@ -24,14 +24,6 @@ import (
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
-// Failures concern the condition of what an export refers to.
-const (
-	onSource      = failure.Condition(v1alpha1.ConditionSourceReady)
-	onMapping     = failure.Condition(v1alpha1.ConditionMappingReady)
-	onDestination = failure.Condition(v1alpha1.ConditionDestinationReady)
-	onCredentials = failure.Condition(v1alpha1.ConditionCredentialsReady)
-)
-
 // Resolver finds what an AccountingExport refers to. Its errors are *failure.Error that name the condition they concern.
 type Resolver struct {
 	// Objects reads the kinds of this API and namespaces; a cache will do.
@@ -66,18 +58,18 @@ func (r *Resolver) Export(ctx context.Context, namespace, name string) (*v1alpha
 func (r *Resolver) Source(ctx context.Context, export *v1alpha1.AccountingExport, organizationID string) (*v1alpha1.ClaimSource, error) {
 	key := SourceKey(export)
 	var source v1alpha1.ClaimSource
-	if err := r.get(ctx, key, &source, &source.Undecoded, "ClaimSource", "spec.sourceRef, whose namespace is the export's own where it is empty", onSource, v1alpha1.ReasonSourceNotFound); err != nil {
+	if err := r.get(ctx, key, &source, &source.Undecoded, "ClaimSource", "spec.sourceRef, whose namespace is the export's own where it is empty", failure.OnSource, v1alpha1.ReasonSourceNotFound); err != nil {
 		return nil, err
 	}
 	namespace, err := Namespace(ctx, r.Objects, export.Namespace)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.Restrictions.refuseNamespace("ClaimSource", key, export, onSource); err != nil {
+	if err := r.Restrictions.refuseNamespace("ClaimSource", key, export, failure.OnSource); err != nil {
 		return &source, err
 	}
 	if !Admits(&source, namespace, organizationID) {
-		return &source, onSource.Transient(v1alpha1.ReasonAccessDenied, nil,
+		return &source, failure.OnSource.Transient(v1alpha1.ReasonAccessDenied, nil,
 			"ClaimSource %s does not admit organisation %s from namespace %s; its owner can add a rule to spec.access, and a rule that goes by a label of the namespace wants it to be exactly this id",
 			key, organizationID, export.Namespace)
 	}
@@ -95,7 +87,7 @@ func Namespace(ctx context.Context, objects client.Reader, name string) (*corev1
 func (r *Resolver) Chart(ctx context.Context, export *v1alpha1.AccountingExport) (*v1alpha1.ChartOfAccounts, error) {
 	var chart v1alpha1.ChartOfAccounts
 	key := types.NamespacedName{Namespace: export.Namespace, Name: export.Spec.ChartOfAccountsRef.Name}
-	return &chart, r.get(ctx, key, &chart, &chart.Undecoded, "ChartOfAccounts", "spec.chartOfAccountsRef", onMapping, v1alpha1.ReasonChartNotFound)
+	return &chart, r.get(ctx, key, &chart, &chart.Undecoded, "ChartOfAccounts", "spec.chartOfAccountsRef", failure.OnMapping, v1alpha1.ReasonChartNotFound)
 }
 
 // Destination returns the ExportDestination, if it admits the export's namespace. One that does not comes with the failure, for
@@ -104,21 +96,21 @@ func (r *Resolver) Destination(ctx context.Context, export *v1alpha1.AccountingE
 	key := DestinationKey(export)
 	var destination v1alpha1.ExportDestination
 	if err := r.get(ctx, key, &destination, &destination.Undecoded, "ExportDestination", "spec.destinationRef, whose namespace is the export's own where it is empty",
-		onDestination, v1alpha1.ReasonDestinationNotFound); err != nil {
+		failure.OnDestination, v1alpha1.ReasonDestinationNotFound); err != nil {
 		return nil, err
 	}
 	namespace, err := Namespace(ctx, r.Objects, export.Namespace)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.Restrictions.refuseNamespace("ExportDestination", key, export, onDestination); err != nil {
+	if err := r.Restrictions.refuseNamespace("ExportDestination", key, export, failure.OnDestination); err != nil {
 		return &destination, err
 	}
 	if err := r.Restrictions.RefuseDestination(&destination); err != nil {
 		return &destination, err
 	}
 	if !AdmitsDelivery(&destination, namespace) {
-		return &destination, onDestination.Transient(v1alpha1.ReasonAccessDenied, nil,
+		return &destination, failure.OnDestination.Transient(v1alpha1.ReasonAccessDenied, nil,
 			"ExportDestination %s does not admit namespace %s; its owner can add a rule to spec.access", key, export.Namespace)
 	}
 	return &destination, nil
@@ -128,7 +120,7 @@ func (r *Resolver) Destination(ctx context.Context, export *v1alpha1.AccountingE
 func (r *Resolver) Exporter(spec v1alpha1.ExporterSpec) (exporters.Exporter, error) {
 	exporter, known := r.Exporters.Get(spec.Type)
 	if !known {
-		return nil, onMapping.Stalled(v1alpha1.ReasonUnknownExporter, nil,
+		return nil, failure.OnMapping.Stalled(v1alpha1.ReasonUnknownExporter, nil,
 			"spec.exporter.type %q is not built into this operator; it has %q", spec.Type, r.Exporters.Types())
 	}
 	if err := r.Restrictions.refuseExporter(spec.Type); err != nil {
@@ -166,7 +158,7 @@ func keyOf(export *v1alpha1.AccountingExport, ref v1alpha1.NamespacedReference) 
 func Mapper(chart *v1alpha1.ChartOfAccountsSpec, policy ledger.VoucherPolicy) (*ledger.Mapper, error) {
 	mapper, err := ledger.NewMapper(chart, policy)
 	if err != nil {
-		return nil, onMapping.Stalled(v1alpha1.ReasonInvalidChart, err, "the chart of accounts cannot be used: %s", listing(err))
+		return nil, failure.OnMapping.Stalled(v1alpha1.ReasonInvalidChart, err, "the chart of accounts cannot be used: %s", listing(err))
 	}
 	return mapper, nil
 }

@@ -39,7 +39,7 @@ func (r *Restrictions) RefuseDestination(destination *v1alpha1.ExportDestination
 	if len(r.DestinationTypes) == 0 || slices.Contains(r.DestinationTypes, kind) {
 		return nil
 	}
-	return onDestination.Transient(v1alpha1.ReasonTypeNotAllowed, nil,
+	return failure.OnDestination.Transient(v1alpha1.ReasonTypeNotAllowed, nil,
 		"destinations of type %s are not among the operator's --allowed-destination-types, which are %q", kind, r.DestinationTypes)
 }
 
@@ -48,7 +48,7 @@ func (r *Restrictions) refuseExporter(kind string) error {
 	if len(r.Exporters) == 0 || slices.Contains(r.Exporters, kind) {
 		return nil
 	}
-	return onMapping.Stalled(v1alpha1.ReasonTypeNotAllowed, nil,
+	return failure.OnMapping.Stalled(v1alpha1.ReasonTypeNotAllowed, nil,
 		"the exporter %s is not among the operator's --allowed-exporters, which are %q", kind, r.Exporters)
 }
 

@@ -14,12 +14,6 @@ import (
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
-// A login that is refused concerns the credentials, and what the export says of the system its mapping; all else concerns the run alone.
-const (
-	onCredentials = failure.Condition(v1alpha1.ConditionCredentialsReady)
-	onMapping     = failure.Condition(v1alpha1.ConditionMappingReady)
-)
-
 // System is an accounting system as an exporter knows it, and what it must not say.
 type System struct {
 	Exporter string
@@ -39,7 +33,7 @@ func (s System) Failure(ctx context.Context, err error) error {
 	case outbound.Refusal(err) != nil:
 		return failure.On(v1alpha1.ConditionMappingReady, outbound.Refusal(err))
 	case errors.As(err, &option):
-		return onMapping.Stalled(v1alpha1.ReasonInvalidOptions, err, "spec.exporter.options of the exporter %s: %s", s.Exporter, option)
+		return failure.OnMapping.Stalled(v1alpha1.ReasonInvalidOptions, err, "spec.exporter.options of the exporter %s: %s", s.Exporter, option)
 	case errors.As(err, &system):
 		return s.failure(system)
 	case timedOut(err):
@@ -53,7 +47,7 @@ func (s System) failure(system *exporters.SystemError) error {
 	message := s.quoted(system.Message)
 	switch system.Problem {
 	case exporters.CredentialsRefused:
-		return onCredentials.Transient(v1alpha1.ReasonLoginRefused, system, "%s", message)
+		return failure.OnCredentials.Transient(v1alpha1.ReasonLoginRefused, system, "%s", message)
 	case exporters.OutcomeUnknown:
 		return failure.Transient(v1alpha1.ReasonOutcomeUnknown, system, "%s", message)
 	case exporters.Refused:
