@@ -13,9 +13,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/ledgerport/ledgerport/exporters/builtin"
-	"github.com/ledgerport/ledgerport/hack/environment"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/test/application"
+	"github.com/ledgerport/ledgerport/test/environment"
 	"github.com/ledgerport/ledgerport/test/leaks"
 	"github.com/ledgerport/ledgerport/test/testdb"
 )

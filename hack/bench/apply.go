@@ -21,8 +21,8 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/exporters/builtin"
-	"github.com/ledgerport/ledgerport/hack/environment"
 	"github.com/ledgerport/ledgerport/test/application"
+	"github.com/ledgerport/ledgerport/test/environment"
 )
 
 // applyResult is one line of output.

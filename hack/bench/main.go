@@ -19,8 +19,8 @@ import (
 
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/exporters/builtin"
-	"github.com/ledgerport/ledgerport/hack/environment"
 	"github.com/ledgerport/ledgerport/test/application"
+	"github.com/ledgerport/ledgerport/test/environment"
 )
 
 const organization = "3f2c9a1e-0000-4000-8000-000000000001"

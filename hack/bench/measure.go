@@ -25,13 +25,13 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters/builtin"
-	"github.com/ledgerport/ledgerport/hack/environment"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/credentials"
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/outbound"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
 	"github.com/ledgerport/ledgerport/internal/references"
+	"github.com/ledgerport/ledgerport/test/environment"
 )
 
 // result is one line of output.

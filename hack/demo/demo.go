@@ -16,8 +16,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
-	"github.com/ledgerport/ledgerport/hack/environment"
 	"github.com/ledgerport/ledgerport/test/application"
+	"github.com/ledgerport/ledgerport/test/environment"
 	"github.com/ledgerport/ledgerport/test/leaks"
 	"github.com/ledgerport/ledgerport/test/standins"
 )

@@ -19,7 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
-	"github.com/ledgerport/ledgerport/hack/environment"
+	"github.com/ledgerport/ledgerport/test/environment"
 )
 
 // shownAtOnce is how many samples with an export are shown where no exporter is asked for: enough to see that they differ.

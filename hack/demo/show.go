@@ -16,7 +16,7 @@ import (
 	"golang.org/x/text/encoding/ianaindex"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
-	"github.com/ledgerport/ledgerport/hack/environment"
+	"github.com/ledgerport/ledgerport/test/environment"
 )
 
 // show prints what a user would look at: the resources, the head of each file, the manifests and the held claims.

@@ -16,7 +16,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/ledgerport/ledgerport/hack/environment"
+	"github.com/ledgerport/ledgerport/test/environment"
 	"github.com/ledgerport/ledgerport/test/rights"
 )
 

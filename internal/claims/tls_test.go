@@ -11,8 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
-	"github.com/ledgerport/ledgerport/hack/environment"
 	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/test/environment"
 )
 
 func TestTheServersCertificateIsCheckedAgainstTheAuthoritiesOfTheSource(t *testing.T) {

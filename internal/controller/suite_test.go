@@ -34,7 +34,6 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
-	"github.com/ledgerport/ledgerport/hack/environment"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/controller"
 	"github.com/ledgerport/ledgerport/internal/credentials"
@@ -45,6 +44,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/pipeline"
 	"github.com/ledgerport/ledgerport/internal/references"
 	"github.com/ledgerport/ledgerport/test/application"
+	"github.com/ledgerport/ledgerport/test/environment"
 	"github.com/ledgerport/ledgerport/test/testdb"
 )
 

@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/ledgerport/ledgerport/hack/environment"
+	"github.com/ledgerport/ledgerport/test/environment"
 )
 
 // operator is one process of the product, started again whenever it ends, as a kubelet would.

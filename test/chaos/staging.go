@@ -14,7 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
-	"github.com/ledgerport/ledgerport/hack/environment"
+	"github.com/ledgerport/ledgerport/test/environment"
 )
 
 // staging is a second cluster whose resources are a clone of some of the first's: it exports from the same database, to the same

@@ -8,7 +8,7 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/ledgerport/ledgerport/hack/environment"
+	"github.com/ledgerport/ledgerport/test/environment"
 )
 
 func TestTheAPIServerAcceptsWhatKustomizeRenders(t *testing.T) {

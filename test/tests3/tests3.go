@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"github.com/ledgerport/ledgerport/hack/environment"
+	"github.com/ledgerport/ledgerport/test/environment"
 	"github.com/ledgerport/ledgerport/test/leaks"
 )
 

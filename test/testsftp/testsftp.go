@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/ledgerport/ledgerport/hack/environment"
+	"github.com/ledgerport/ledgerport/test/environment"
 	"github.com/ledgerport/ledgerport/test/leaks"
 )
 

@@ -9,7 +9,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/ledgerport/ledgerport/hack/environment"
+	"github.com/ledgerport/ledgerport/test/environment"
 )
 
 func TestControlPlaneServesTheKindsToWhoeverHasItsKubeconfig(t *testing.T) {
