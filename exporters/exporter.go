@@ -62,9 +62,9 @@ type Batch struct {
 	Options []byte
 	// Credentials of the accounting system: the Secret's data. They appear in no output.
 	Credentials map[string][]byte
-	// HTTPClient reaches the accounting system, for an exporter that posts to an API. It connects to no host that the
+	// HTTPClient reaches the accounting system, for an exporter that sends vouchers to an API. It connects to no host that the
 	// operator does not allow; an exporter passes such errors on, wrapped with %w. It follows no redirect. Nothing is sent
-	// while vouchers are written; see Poster.
+	// while vouchers are written; see Submitter.
 	HTTPClient *http.Client
 	// Program and ProgramVersion name the software that writes the file.
 	Program, ProgramVersion string

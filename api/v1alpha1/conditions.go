@@ -286,7 +286,7 @@ const (
 	ReasonReversesReversal Reason = "ReversesReversal"
 	// ReasonNothingToReverse: the run that a reversal names has no vouchers.
 	ReasonNothingToReverse Reason = "NothingToReverse"
-	// ReasonNotReversible: the exporter posts to its accounting system; what it posted is reversed there.
+	// ReasonNotReversible: the exporter sends vouchers to an accounting system; they are reversed there.
 	ReasonNotReversible Reason = "NotReversible"
 	// ReasonAlreadyReversed: the run that a reversal names is reversed, or being reversed, by another.
 	ReasonAlreadyReversed Reason = "AlreadyReversed"

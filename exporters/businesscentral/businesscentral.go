@@ -15,7 +15,7 @@ import (
 )
 
 // New returns the exporter of type businesscentral.
-func New() exporters.Poster { return exporter{} }
+func New() exporters.Submitter { return exporter{} }
 
 type exporter struct{}
 

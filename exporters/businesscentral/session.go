@@ -30,7 +30,7 @@ const (
 	postings = 3
 )
 
-// Open implements exporters.Poster.
+// Open implements exporters.Submitter.
 func (exporter) Open(_ context.Context, batch exporters.Batch) (exporters.Session, error) {
 	o, err := decodeOptions(batch.Options)
 	if err != nil {

@@ -1,6 +1,7 @@
 package artifact
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,8 +31,8 @@ type Manifest struct {
 	Exporter       Exporter         `json:"exporter"`
 	Chart          Chart            `json:"chartOfAccounts"`
 	Figures
-	Files   []File   `json:"files"`
-	Posting *Posting `json:"posting,omitempty"`
+	Files      []File      `json:"files"`
+	Submission *Submission `json:"submission,omitempty"`
 }
 
 // Run is the ExportRun that the artifact is of.
@@ -59,18 +60,18 @@ type Chart struct {
 	Generation int64  `json:"generation"`
 }
 
-// Posting says what became of vouchers that were sent to an accounting system. All else in the manifest is about those that
+// Submission says what became of vouchers that were sent to an accounting system. All else in the manifest is about those that
 // it accepted.
-type Posting struct {
-	Posted
+type Submission struct {
+	Submitted
 	// Requests is what was rendered to be sent, by its hash.
 	Requests []File `json:"requests"`
 	// System says where the vouchers are, in the exporter's words.
 	System map[string]string `json:"system,omitempty"`
 }
 
-// Posted says what an accounting system took of the vouchers of a run.
-type Posted struct {
+// Submitted says what an accounting system took of the vouchers of a run.
+type Submitted struct {
 	Accepted int64 `json:"accepted"`
 	Rejected int64 `json:"rejected"`
 	// Returned vouchers were not sent; their claims went to the next run.
@@ -78,6 +79,20 @@ type Posted struct {
 	// Unfinished is why the run ended before every voucher had an answer and the system had completed them: what its
 	// release was for, or that a rejection was to stop it. Empty if the run came to its end.
 	Unfinished v1alpha1.Reason `json:"unfinished,omitempty"`
+}
+
+// UnmarshalJSON also reads what was recorded before a submission had this name, as "posting".
+func (m *Manifest) UnmarshalJSON(document []byte) error {
+	type plain Manifest
+	read := struct {
+		*plain
+		Posting *Submission `json:"posting"`
+	}{plain: (*plain)(m)}
+	if err := json.Unmarshal(document, &read); err != nil {
+		return err
+	}
+	m.Submission = cmp.Or(m.Submission, read.Posting)
+	return nil
 }
 
 // Encode returns the manifest's bytes.
@@ -126,8 +141,8 @@ func (m *Manifest) Validate() error {
 			return errors.New("a claim is held for a reason that is not one word")
 		}
 	}
-	if p := m.Posting; p != nil && (min(p.Accepted, p.Rejected, p.Returned) < 0 || p.Unfinished != "" && !oneWord.MatchString(p.Unfinished)) {
-		return errors.New("posting counts below zero, or has a reason that is not one word")
+	if p := m.Submission; p != nil && (min(p.Accepted, p.Rejected, p.Returned) < 0 || p.Unfinished != "" && !oneWord.MatchString(p.Unfinished)) {
+		return errors.New("submission counts below zero, or has a reason that is not one word")
 	}
 	return nil
 }

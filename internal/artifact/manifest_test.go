@@ -63,6 +63,13 @@ func TestManifest(t *testing.T) {
 			t.Errorf("got %+v (%v), want %+v", got, err, manifest)
 		}
 	})
+	t.Run("of before a submission had its name is read", func(t *testing.T) {
+		t.Parallel()
+		before := strings.Replace(string(content), `"files"`, `"posting": {"accepted": 27, "system": {"journal": "E1"}}, "files"`, 1)
+		if got, err := decode([]byte(before)); err != nil || got.Submission == nil || got.Submission.Accepted != 27 || got.Submission.System["journal"] != "E1" {
+			t.Errorf("got %+v (%v)", got.Submission, err)
+		}
+	})
 	for problem, change := range map[string][2]string{
 		"a sum is not a decimal number":  {`"9223372036854775807"`, `"9223372036854775808"`},
 		"a currency does not exist":      {`"JPY"`, `"YEN"`},

@@ -144,14 +144,16 @@ func TestMigration_EveryExportedClaimStaysExported(t *testing.T) {
 		f.sql(`INSERT INTO ledgerport.reversal_vouchers VALUES ('acme', '07', '0', 1, 2026, 90), ('acme', '7', '0', 2, 2026, 91)`)
 		f.sql(`INSERT INTO ledgerport.posted_vouchers (run_id, position, organization_id, claim_id, fiscal_year, voucher_number, lines, currency, debit, payable, base_debit, base_payable)
 			VALUES ('1', 1, 'acme', 'A', 2026, 1, 1, 'NOK', 1, 1, 1, 1)`)
+		f.sql(`UPDATE ledgerport.runs SET state = 'posted', committed_at = NULL WHERE id = '1'`)
 		f.must(f.openSource("acme/one", v1alpha1.PostgresSource{}).Migrate(t.Context()))
 		for query, want := range map[string]int{
 			`SELECT count(*) FROM ledgerport.exported_claims WHERE claim_id IN ('A', '7')`:                                       3,
 			`SELECT count(DISTINCT claim_table) FROM ledgerport.exported_claims`:                                                 2,
 			`SELECT count(*) FROM ledgerport.held_claims`:                                                                        2,
 			`SELECT count(*) FROM ledgerport.reversal_vouchers WHERE claim_id = '7'`:                                             2,
-			`SELECT count(*) FROM ledgerport.posted_vouchers p JOIN ledgerport.exported_claims e USING (run_id, claim_table)`:    2,
+			`SELECT count(*) FROM ledgerport.submitted_vouchers p JOIN ledgerport.exported_claims e USING (run_id, claim_table)`: 2,
 			`SELECT count(*) FROM ledgerport.vouchers WHERE organization_id = 'acme' AND run = '1' AND voucher_number IN (1, 2)`: 2,
+			`SELECT count(*) FROM ledgerport.runs WHERE state = 'submitted'`:                                                     1,
 		} {
 			if n := f.count(query); n != want {
 				t.Errorf("%s: %d, want %d", query, n, want)

@@ -213,7 +213,7 @@ func validLocation(location string) bool {
 }
 
 // validate refuses a voucher that this program did not record.
-func (v *PostedVoucher) validate(runID string) error {
+func (v *SubmittedVoucher) validate(runID string) error {
 	var i invalid
 	i.unless(v.Position > 0, "position is %d", v.Position)
 	i.unless(v.Number > 0 && v.Number <= maxVoucherNumber, "voucher_number is %d", v.Number)
@@ -227,7 +227,7 @@ func (v *PostedVoucher) validate(runID string) error {
 		i.unless(len(text) <= maxAnswer && utf8.ValidString(text), "%s is longer than %d bytes", column, maxAnswer)
 	}
 	if i.error != nil {
-		return RecordInvalid("posted_vouchers", fmt.Sprintf("%s, %d", runID, v.Position), i.error)
+		return RecordInvalid("submitted_vouchers", fmt.Sprintf("%s, %d", runID, v.Position), i.error)
 	}
 	return nil
 }

@@ -7,7 +7,7 @@ import (
 	"unicode"
 )
 
-// FuzzRecord finds out that no row of runs or posted_vouchers that is let through leads out of a run's directory, or moves a cursor.
+// FuzzRecord finds out that no row of runs or submitted_vouchers that is let through leads out of a run's directory, or moves a cursor.
 func FuzzRecord(f *testing.F) {
 	hash := strings.Repeat("0", 64)
 	f.Add("monthly", "committed", "s3://books/a/b", "E/2026/1", []byte(`[{"name": "a.csv", "mediaType": "text/csv", "size": 1, "sha256": "`+hash+`"}]`), int64(1))
@@ -38,7 +38,7 @@ func FuzzRecord(f *testing.F) {
 				t.Errorf("%q was let through", shown)
 			}
 		}
-		voucher := PostedVoucher{Position: number, Number: number, FiscalYear: int(number), State: VoucherState(state), Currency: text, ClaimID: text, Message: text}
+		voucher := SubmittedVoucher{Position: number, Number: number, FiscalYear: int(number), State: VoucherState(state), Currency: text, ClaimID: text, Message: text}
 		if voucher.validate("1") == nil && (voucher.Number <= 0 || len(voucher.Currency) != 3) {
 			t.Errorf("%+v was let through", voucher)
 		}

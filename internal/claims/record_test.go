@@ -14,7 +14,7 @@ const withoutConstraints = `
 	ALTER TABLE ledgerport.runs DROP CONSTRAINT runs_state_check, DROP CONSTRAINT runs_type_check, DROP CONSTRAINT runs_check,
 		DROP CONSTRAINT runs_claims_check, DROP CONSTRAINT runs_attempt_check, ALTER files DROP NOT NULL, ALTER claims DROP NOT NULL;
 	ALTER TABLE ledgerport.voucher_numbers DROP CONSTRAINT voucher_numbers_next_check;
-	ALTER TABLE ledgerport.posted_vouchers DROP CONSTRAINT posted_vouchers_state_check;`
+	ALTER TABLE ledgerport.submitted_vouchers DROP CONSTRAINT posted_vouchers_state_check;`
 
 // TestARunThatSomebodyElseHasWrittenIsRefusedWhereItIsRead has the owner of the database change the record of a run.
 func TestARunThatSomebodyElseHasWrittenIsRefusedWhereItIsRead(t *testing.T) {
@@ -102,11 +102,11 @@ func TestVouchersThatSomebodyElseHasWrittenAreRefusedWhereTheyAreRead(t *testing
 	database := f.open(v1alpha1.PostgresSource{})
 	run := f.start(database, attemptOf("1"))
 	f.sql(withoutConstraints)
-	f.sql(`INSERT INTO ledgerport.posted_vouchers (run_id, position, organization_id, claim_table, claim_id, fiscal_year, voucher_number, lines, currency, debit, payable, base_debit, base_payable)
+	f.sql(`INSERT INTO ledgerport.submitted_vouchers (run_id, position, organization_id, claim_table, claim_id, fiscal_year, voucher_number, lines, currency, debit, payable, base_debit, base_payable)
 		VALUES ('1', 1, $1, 1, 'c', 2026, 1, 1, 'NOK', 1, 1, 1, 1)`, acme)
-	f.sql(`CREATE TABLE saved AS TABLE ledgerport.posted_vouchers`)
+	f.sql(`CREATE TABLE saved AS TABLE ledgerport.submitted_vouchers`)
 	all := []claims.VoucherState{claims.VoucherWaiting, claims.VoucherSent, claims.VoucherAcknowledged, claims.VoucherRejected, "paid"}
-	if vouchers, err := database.PostedVouchers(t.Context(), run.Fence(), -10, 10, all...); err != nil || len(vouchers) != 1 {
+	if vouchers, err := database.SubmittedVouchers(t.Context(), run.Fence(), -10, 10, all...); err != nil || len(vouchers) != 1 {
 		t.Fatalf("%+v (%v)", vouchers, err)
 	}
 	for name, change := range map[string]string{
@@ -121,23 +121,23 @@ func TestVouchersThatSomebodyElseHasWrittenAreRefusedWhereTheyAreRead(t *testing
 		"a claim without a bound":     `claim_id = repeat('x', 100000)`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			f.sql(`UPDATE ledgerport.posted_vouchers SET ` + change)
-			defer f.sql(`DELETE FROM ledgerport.posted_vouchers; INSERT INTO ledgerport.posted_vouchers SELECT * FROM saved`)
-			_, err := database.PostedVouchers(t.Context(), run.Fence(), -10, 10, all...)
+			f.sql(`UPDATE ledgerport.submitted_vouchers SET ` + change)
+			defer f.sql(`DELETE FROM ledgerport.submitted_vouchers; INSERT INTO ledgerport.submitted_vouchers SELECT * FROM saved`)
+			_, err := database.SubmittedVouchers(t.Context(), run.Fence(), -10, 10, all...)
 			mustFail(t, err, v1alpha1.ReasonRecordInvalid)
 		})
 	}
 	t.Run("positions that never end", func(t *testing.T) { // a view in place of the table has them
-		f.sql(`ALTER TABLE ledgerport.posted_vouchers RENAME TO hidden;
-			CREATE VIEW ledgerport.posted_vouchers AS SELECT run_id, organization_id, claim_id, fiscal_year, voucher_number, lines, currency, debit, payable,
+		f.sql(`ALTER TABLE ledgerport.submitted_vouchers RENAME TO hidden;
+			CREATE VIEW ledgerport.submitted_vouchers AS SELECT run_id, organization_id, claim_id, fiscal_year, voucher_number, lines, currency, debit, payable,
 				base_debit, base_payable, state, sent_at, reference, message, p AS position FROM ledgerport.hidden, (VALUES (9::bigint), (5)) v (p)`)
-		vouchers, err := database.PostedVouchers(t.Context(), run.Fence(), 0, 10, all...)
+		vouchers, err := database.SubmittedVouchers(t.Context(), run.Fence(), 0, 10, all...)
 		if err != nil || len(vouchers) != 2 || vouchers[1].Position != 9 { // a server that keeps to ORDER BY
 			t.Errorf("%+v (%v)", vouchers, err)
 		}
-		f.sql(`CREATE OR REPLACE VIEW ledgerport.posted_vouchers AS SELECT run_id, organization_id, claim_id, fiscal_year, voucher_number, lines, currency, debit, payable,
+		f.sql(`CREATE OR REPLACE VIEW ledgerport.submitted_vouchers AS SELECT run_id, organization_id, claim_id, fiscal_year, voucher_number, lines, currency, debit, payable,
 				base_debit, base_payable, state, sent_at, reference, message, p AS position FROM ledgerport.hidden, (VALUES (5::bigint), (5)) v (p)`)
-		_, err = database.PostedVouchers(t.Context(), run.Fence(), 0, 10, all...)
+		_, err = database.SubmittedVouchers(t.Context(), run.Fence(), 0, 10, all...)
 		mustFail(t, err, v1alpha1.ReasonRecordInvalid)
 	})
 }

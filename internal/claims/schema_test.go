@@ -22,6 +22,7 @@ var shippedMigrations = map[int64]string{
 	4: "ecf1b1086fd1ef491b2d262ee5ff9008dd80107a8e7292d4818b0bb230f39b23",
 	5: "05cfaa9898ac42cf0f726221e53d085ce28cdaf8fa7ee752098f88c549d473cf",
 	6: "133fb297cb74652fda7f29c5a4d09df61836907d7b83c8291e798b6205387ce7",
+	7: "16788b7362b13eae1226fbaed14eb27f0c6aa95dd60e4ed78c70d0ca4d5b3b9e",
 }
 
 func TestMigrations(t *testing.T) {

@@ -14,9 +14,9 @@ const (
 	StateStarted RunState = "started"
 	// StateRendered holds claims and voucher numbers, and has the hashes of its artifact on record.
 	StateRendered RunState = "rendered"
-	// StatePosted also has an answer of the accounting system for each of its vouchers, where they are sent to one; its
+	// StateSubmitted also has an answer of the accounting system for each of its vouchers, where they are sent to one; its
 	// artifact is the receipt.
-	StatePosted RunState = "posted"
+	StateSubmitted RunState = "submitted"
 	// StateDelivered also has the artifact at its destination.
 	StateDelivered RunState = "delivered"
 	// StateCommitted is the good end: the claims are exported.
@@ -26,14 +26,14 @@ const (
 )
 
 // RunStates are all states, in the order in which a run comes to them, and the other end.
-var RunStates = []RunState{StateStarted, StateRendered, StatePosted, StateDelivered, StateCommitted, StateReleased}
+var RunStates = []RunState{StateStarted, StateRendered, StateSubmitted, StateDelivered, StateCommitted, StateReleased}
 
-// moves are the states that each state may follow. A run that is posted or delivered is never released: an accounting system
+// moves are the states that each state may follow. A run that is submitted or delivered is never released: an accounting system
 // has it, or somebody may have imported it.
 var moves = map[RunState][]RunState{
 	StateRendered:  {StateStarted},
-	StatePosted:    {StateRendered},
-	StateDelivered: {StateRendered, StatePosted},
+	StateSubmitted: {StateRendered},
+	StateDelivered: {StateRendered, StateSubmitted},
 	StateCommitted: {StateDelivered},
 	StateReleased:  {StateStarted, StateRendered},
 }

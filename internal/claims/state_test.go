@@ -25,8 +25,8 @@ func TestOnlyTheMovesOfATableAreMade(t *testing.T) {
 			f.must(database.Commit(f.ctx, run.Fence()))
 		},
 		claims.StateReleased: func(run claims.Run) { f.must(database.Release(f.ctx, run.Fence(), "test")) },
-		claims.StatePosted: func(run claims.Run) { // as if an accounting system had answered
-			f.sql(`UPDATE ledgerport.runs SET state = 'posted' WHERE id = $1`, run.ID)
+		claims.StateSubmitted: func(run claims.Run) { // as if an accounting system had answered
+			f.sql(`UPDATE ledgerport.runs SET state = 'submitted' WHERE id = $1`, run.ID)
 		},
 	}
 	steps := map[claims.RunState]func(claims.Run) error{

@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// MarkDelivered records where the artifact is: rendered or posted → delivered. The location is empty where a run exports nothing.
+// MarkDelivered records where the artifact is: rendered or submitted → delivered. The location is empty where a run exports nothing.
 func (d *Database) MarkDelivered(ctx context.Context, fence Fence, location string) error {
 	return d.step(ctx, fence, "recording the delivery", func(tx pgx.Tx) error {
 		return one(tx.Exec(ctx, `UPDATE ledgerport.runs SET state = 'delivered', location = $3, delivered_at = now()
@@ -48,7 +48,7 @@ func (d *Database) MarkArtifactRemoved(ctx context.Context, fence Fence) error {
 }
 
 // Release gives the claims of a run back: started or rendered → released. Its voucher numbers go on record as
-// voided. A run that is posted or delivered cannot be released: an accounting system has it, or somebody may have imported it.
+// voided. A run that is submitted or delivered cannot be released: an accounting system has it, or somebody may have imported it.
 func (d *Database) Release(ctx context.Context, fence Fence, reason string) error {
 	return d.step(ctx, fence, "giving claims back", func(tx pgx.Tx) error {
 		if err := one(tx.Exec(ctx, `UPDATE ledgerport.runs SET state = 'released', release_reason = $3, released_at = now()

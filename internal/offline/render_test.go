@@ -135,8 +135,8 @@ func TestWhatIsRenderedIsWhatTheNextRunDelivers(t *testing.T) {
 }
 
 func sends(exporter exporters.Exporter) bool {
-	_, posts := exporter.(exporters.Poster)
-	return posts
+	_, submits := exporter.(exporters.Submitter)
+	return submits
 }
 
 func loopback(t *testing.T) *outbound.Policy {

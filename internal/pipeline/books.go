@@ -133,6 +133,6 @@ func (b *books) optionsRefused(err error) error {
 
 // sends reports whether the exporter sends vouchers to an accounting system.
 func (b *books) sends() bool {
-	_, sends := b.exporter.(exporters.Poster)
+	_, sends := b.exporter.(exporters.Submitter)
 	return sends
 }

@@ -44,8 +44,8 @@ func (a *attempt) conclude() error {
 		a.outcome.Result.SHA256 = a.run.Files[0].SHA256
 	}
 	a.outcome.Held = firstHeld(manifest.Held)
-	if manifest.Posting != nil {
-		a.outcome.Posted = &manifest.Posting.Posted
+	if manifest.Submission != nil {
+		a.outcome.Submitted = &manifest.Submission.Submitted
 	}
 	return nil
 }

@@ -63,7 +63,7 @@ func (a *attempt) deliver(ctx context.Context) error {
 
 // restore brings the artifact on record back into the spool.
 func (a *attempt) restore(ctx context.Context) error {
-	if a.run.State == claims.StatePosted {
+	if a.run.State == claims.StateSubmitted {
 		if err := a.submission().Restore(ctx); err != nil {
 			return err
 		}

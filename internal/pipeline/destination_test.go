@@ -326,21 +326,21 @@ func TestARecordThatATenantHasWrittenMovesNothing(t *testing.T) {
 func TestWhatATenantHasWrittenReachesNoStatus(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]string{
-		"a manifest that is none":             `manifest = '[]'`,
-		"a manifest that is missing":          `manifest = null`,
-		"a sum without a bound":               `manifest = jsonb_set(manifest::jsonb, '{base,debit}', to_jsonb(repeat('9', 1000000)))`,
-		"a sum that a terminal obeys":         `manifest = jsonb_set(manifest::jsonb, '{base,debit}', to_jsonb(E'\x1b[31m'::text))`,
-		"a currency that is none":             `manifest = jsonb_set(manifest::jsonb, '{base,currency}', '"EURO"')`,
-		"a hold for a reason that is a story": `manifest = jsonb_set(manifest::jsonb, '{held}', '[{"claim":"a","reason":"once upon a time"}]')`,
-		"a posting that counts below zero":    `manifest = jsonb_set(manifest::jsonb, '{posting}', '{"accepted":-1}')`,
-		"a posting that ended with a story":   `manifest = jsonb_set(manifest::jsonb, '{posting}', '{"accepted":1,"unfinished":"once upon a time"}')`,
-		"a location of another run":           `location = replace(location, 'monthly-1/', 'monthly-2/')`,
-		"a location elsewhere":                `location = 'file:///etc/passwd'`,
-		"inputs that are none":                `inputs = '[]'`,
-		"inputs with a zone of a terminal":    `inputs = jsonb_set(inputs::jsonb, '{timeZone}', to_jsonb(E'\x1b[31m'::text))`,
-		"inputs whose place a terminal obeys": `inputs = jsonb_set(inputs::jsonb, '{destinationPlace}', to_jsonb(E'\x1b[31m'::text))`,
-		"names that are those of another run": `name = 'monthly-2'`,
-		"a namespace that is another's":       `namespace = 'victim'`,
+		"a manifest that is none":              `manifest = '[]'`,
+		"a manifest that is missing":           `manifest = null`,
+		"a sum without a bound":                `manifest = jsonb_set(manifest::jsonb, '{base,debit}', to_jsonb(repeat('9', 1000000)))`,
+		"a sum that a terminal obeys":          `manifest = jsonb_set(manifest::jsonb, '{base,debit}', to_jsonb(E'\x1b[31m'::text))`,
+		"a currency that is none":              `manifest = jsonb_set(manifest::jsonb, '{base,currency}', '"EURO"')`,
+		"a hold for a reason that is a story":  `manifest = jsonb_set(manifest::jsonb, '{held}', '[{"claim":"a","reason":"once upon a time"}]')`,
+		"a submission that counts below zero":  `manifest = jsonb_set(manifest::jsonb, '{submission}', '{"accepted":-1}')`,
+		"a submission that ended with a story": `manifest = jsonb_set(manifest::jsonb, '{submission}', '{"accepted":1,"unfinished":"once upon a time"}')`,
+		"a location of another run":            `location = replace(location, 'monthly-1/', 'monthly-2/')`,
+		"a location elsewhere":                 `location = 'file:///etc/passwd'`,
+		"inputs that are none":                 `inputs = '[]'`,
+		"inputs with a zone of a terminal":     `inputs = jsonb_set(inputs::jsonb, '{timeZone}', to_jsonb(E'\x1b[31m'::text))`,
+		"inputs whose place a terminal obeys":  `inputs = jsonb_set(inputs::jsonb, '{destinationPlace}', to_jsonb(E'\x1b[31m'::text))`,
+		"names that are those of another run":  `name = 'monthly-2'`,
+		"a namespace that is another's":        `namespace = 'victim'`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -45,7 +45,7 @@ func TestDocumentsOnRecordAreNotDecodedBeyondWhatIsMeant(t *testing.T) {
 		"a chart with 20,000 accounts":            `{"chart": {"accounts": ` + list("{}", 20_000) + `}}`,
 		"a rule with a million categories":        `{"chart": {"rules": [{"match": {"categories": ` + list(`""`, 1_000_000) + `}}]}}`,
 		"a manifest with a million held claims":   `{"held": ` + list("0", 1_000_000) + `}`,
-		"a manifest with a million things behind": `{"posting": {"system": {` + strings.Repeat(`"a":"",`, 1_000_000) + `"b":""}}}`,
+		"a manifest with a million things behind": `{"submission": {"system": {` + strings.Repeat(`"a":"",`, 1_000_000) + `"b":""}}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

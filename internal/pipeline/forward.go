@@ -47,7 +47,7 @@ func (a *attempt) forward(ctx context.Context, start, render func(context.Contex
 			return err
 		}
 	}
-	if a.run.State == claims.StateRendered || a.run.State == claims.StatePosted {
+	if a.run.State == claims.StateRendered || a.run.State == claims.StateSubmitted {
 		if err := a.stage(ctx, v1alpha1.StageDeliver, a.deliver); err != nil {
 			return err
 		}

@@ -31,7 +31,7 @@ func (a *attempt) release(ctx context.Context) error {
 			return err
 		}
 	}
-	if a.run.State == claims.StatePosted {
+	if a.run.State == claims.StateSubmitted {
 		if err := a.deliverReceipt(ctx); err != nil {
 			return err
 		}
@@ -87,7 +87,7 @@ func (a *attempt) reopenBegun(ctx context.Context) error {
 // recede settles what was sent, or withdraws what was delivered. What the accounting system has is exported, and can only be
 // completed; what it rejected is held, and the rest is given back.
 func (a *attempt) recede(ctx context.Context) error {
-	totals, err := a.database.PostingTotals(ctx, a.run.Fence())
+	totals, err := a.database.SubmissionTotals(ctx, a.run.Fence())
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (a *attempt) recede(ctx context.Context) error {
 		if err := a.submission().LookUp(ctx); err != nil {
 			return a.books.optionsRefused(err)
 		}
-		if totals, err = a.database.PostingTotals(ctx, a.run.Fence()); err != nil {
+		if totals, err = a.database.SubmissionTotals(ctx, a.run.Fence()); err != nil {
 			return err
 		}
 	}

@@ -183,7 +183,7 @@ func (a *attempt) recordRendering(ctx context.Context, r *rendering, reservation
 		if err != nil {
 			return err
 		}
-		if err := reservation.RecordPosting(ctx, next); err != nil {
+		if err := reservation.RecordSubmission(ctx, next); err != nil {
 			return err
 		}
 	}

@@ -44,7 +44,7 @@ func (a *attempt) startReversal(ctx context.Context) error {
 	}
 	if a.books.sends() {
 		return failure.Stalled(v1alpha1.ReasonNotReversible, nil,
-			"the exporter %s posts to its system, which may take some vouchers and reject others; reverse them there", a.books.exporter.Type())
+			"the exporter %s sends vouchers to its system, which may take some vouchers and reject others; reverse them there", a.books.exporter.Type())
 	}
 	return a.start(ctx, source.Series, source.ID)
 }

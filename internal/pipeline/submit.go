@@ -7,7 +7,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/submission"
 )
 
-// submit sends the vouchers of a rendered run to the accounting system, if the exporter does that: rendered → posted.
+// submit sends the vouchers of a rendered run to the accounting system, if the exporter does that: rendered → submitted.
 func (a *attempt) submit(ctx context.Context) error {
 	if !a.books.sends() || a.run.Claims == 0 {
 		return nil
@@ -30,7 +30,7 @@ func (a *attempt) settle(receipt claims.Rendered, err error) error {
 	if err != nil {
 		return a.books.optionsRefused(err)
 	}
-	a.run.State, a.run.Rendered = claims.StatePosted, receipt
+	a.run.State, a.run.Rendered = claims.StateSubmitted, receipt
 	return nil
 }
 

@@ -103,8 +103,8 @@ type Outcome struct {
 	Ledger *v1alpha1.RunLedger
 	// Result is what the run exported, once it is rendered.
 	Result v1alpha1.RunResult
-	// Posted is nil where the run sent no vouchers.
-	Posted *Posted
+	// Submitted is nil where the run sent no vouchers.
+	Submitted *Submitted
 	// FirstVoucher and LastVoucher of the run, such as E/2026/1.
 	FirstVoucher, LastVoucher string
 	// Held are the first of the claims that were left out.
@@ -113,8 +113,8 @@ type Outcome struct {
 	StageSeconds map[v1alpha1.RunStage]float64
 }
 
-// Posted says what an accounting system took of the vouchers of a run.
-type Posted = artifact.Posted
+// Submitted says what an accounting system took of the vouchers of a run.
+type Submitted = artifact.Submitted
 
 // Progress is what an attempt tells while it is under way. It may be read at any time.
 type Progress struct {

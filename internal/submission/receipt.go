@@ -31,10 +31,10 @@ var outcomes = map[claims.VoucherState]string{
 	claims.VoucherWaiting: "returned", claims.VoucherSent: "returned",
 }
 
-// Settle makes the receipt and a manifest of what the accounting system accepted, and records both: rendered → posted.
+// Settle makes the receipt and a manifest of what the accounting system accepted, and records both: rendered → submitted.
 // Nothing of it depends on what the claims are now. A run that did not come to its end says why.
 func (s *Submission) Settle(ctx context.Context, system map[string]string, unfinished v1alpha1.Reason) (receipt claims.Rendered, err error) {
-	totals, err := s.Database.PostingTotals(ctx, s.Run.Fence())
+	totals, err := s.Database.SubmissionTotals(ctx, s.Run.Fence())
 	if err != nil {
 		return receipt, err
 	}
@@ -78,7 +78,7 @@ func (s *Submission) spoolReceipt(ctx context.Context) error {
 	}
 	encoder := json.NewEncoder(file)
 	encoder.SetEscapeHTML(false)
-	err = s.everyVoucher(ctx, func(v *claims.PostedVoucher) error {
+	err = s.everyVoucher(ctx, func(v *claims.SubmittedVoucher) error {
 		return encoder.Encode(receiptLine{Voucher: s.voucherID(v), Claim: v.ClaimID, Outcome: outcomes[v.State], Reference: v.Reference, Message: v.Message})
 	}, claims.VoucherAcknowledged, claims.VoucherRejected, claims.VoucherWaiting, claims.VoucherSent)
 	if err != nil {
@@ -88,9 +88,9 @@ func (s *Submission) spoolReceipt(ctx context.Context) error {
 }
 
 // everyVoucher calls a function with each recorded voucher that is in one of the states, in order.
-func (s *Submission) everyVoucher(ctx context.Context, do func(*claims.PostedVoucher) error, states ...claims.VoucherState) error {
+func (s *Submission) everyVoucher(ctx context.Context, do func(*claims.SubmittedVoucher) error, states ...claims.VoucherState) error {
 	for position := int64(0); ; {
-		vouchers, err := s.Database.PostedVouchers(ctx, s.Run.Fence(), position, windowSize, states...)
+		vouchers, err := s.Database.SubmittedVouchers(ctx, s.Run.Fence(), position, windowSize, states...)
 		if err != nil || len(vouchers) == 0 {
 			return err
 		}
@@ -104,19 +104,19 @@ func (s *Submission) everyVoucher(ctx context.Context, do func(*claims.PostedVou
 }
 
 // manifest makes of the manifest of what was rendered one of what was accepted.
-func (s *Submission) manifest(ctx context.Context, totals *claims.PostingTotals, system map[string]string, unfinished v1alpha1.Reason) (m artifact.Manifest, err error) {
+func (s *Submission) manifest(ctx context.Context, totals *claims.SubmissionTotals, system map[string]string, unfinished v1alpha1.Reason) (m artifact.Manifest, err error) {
 	if m, err = s.Run.ReadManifest(); err != nil {
 		return m, err
 	}
-	m.Posting = &artifact.Posting{
-		Posted:   artifact.Posted{Accepted: totals.Acknowledged, Rejected: totals.Rejected, Returned: totals.Open(), Unfinished: unfinished},
-		Requests: m.Files, System: system,
+	m.Submission = &artifact.Submission{
+		Submitted: artifact.Submitted{Accepted: totals.Acknowledged, Rejected: totals.Rejected, Returned: totals.Open(), Unfinished: unfinished},
+		Requests:  m.Files, System: system,
 	}
 	m.Files = s.Spool.Files()
 	accepted := totals.Accepted
 	accepted.Base.Currency, accepted.Held, accepted.HeldTotal = m.Base.Currency, m.Held, m.HeldTotal
 	m.Figures = accepted
-	err = s.everyVoucher(ctx, func(v *claims.PostedVoucher) error {
+	err = s.everyVoucher(ctx, func(v *claims.SubmittedVoucher) error {
 		m.Hold(&ledger.Hold{ClaimID: v.ClaimID, Reason: ledger.HoldRejected, Message: v.Message})
 		return nil
 	}, claims.VoucherRejected)

@@ -28,7 +28,7 @@ func NewNotes(spool *artifact.Spool) (*Notes, error) {
 
 // Add notes the voucher of a claim with so many lines, which has a position in its run.
 func (n *Notes) Add(position int64, voucher *ledger.Voucher, lines int64) error {
-	noted := claims.PostedVoucher{
+	noted := claims.SubmittedVoucher{
 		Position: position, ClaimID: voucher.ClaimID, FiscalYear: voucher.FiscalYear, Number: voucher.Number,
 		Lines: lines, Currency: voucher.Currency.Code(), BaseDebit: voucher.Debit(),
 	}
@@ -44,9 +44,9 @@ func (n *Notes) Add(position int64, voucher *ledger.Voucher, lines int64) error 
 }
 
 // Reader returns what was noted, in order, and then io.EOF. Nothing can be noted any more.
-func (n *Notes) Reader() (next func() (claims.PostedVoucher, error), err error) {
+func (n *Notes) Reader() (next func() (claims.SubmittedVoucher, error), err error) {
 	decoder := json.NewDecoder(n.content.Reader())
-	return func() (voucher claims.PostedVoucher, err error) {
+	return func() (voucher claims.SubmittedVoucher, err error) {
 		err = decoder.Decode(&voucher)
 		return voucher, err
 	}, n.content.Complete()

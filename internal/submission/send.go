@@ -36,68 +36,68 @@ type sending struct {
 
 // sent is a voucher with its request.
 type sent struct {
-	claims.PostedVoucher
+	claims.SubmittedVoucher
 	exporters.Request
 }
 
 // sendAll sends every voucher that is not answered, in order.
-func (p *sending) sendAll(ctx context.Context) error {
-	totals, err := p.Database.PostingTotals(ctx, p.Run.Fence())
+func (s *sending) sendAll(ctx context.Context) error {
+	totals, err := s.Database.SubmissionTotals(ctx, s.Run.Fence())
 	if err != nil {
 		return err
 	}
-	p.stopped = p.terms.StopAtRejection && totals.Rejected > 0
-	p.answered, p.total = totals.Answered(), totals.Answered()+totals.Open()
-	p.Progress(p.answered, p.total)
+	s.stopped = s.terms.StopAtRejection && totals.Rejected > 0
+	s.answered, s.total = totals.Answered(), totals.Answered()+totals.Open()
+	s.Progress(s.answered, s.total)
 	for position := int64(0); ; {
-		window, err := p.window(ctx, position, claims.VoucherWaiting, claims.VoucherSent)
+		window, err := s.window(ctx, position, claims.VoucherWaiting, claims.VoucherSent)
 		if err != nil || len(window) == 0 {
 			return err
 		}
 		position = window[len(window)-1].Position
-		if err := p.sendWindow(ctx, window); err != nil {
+		if err := s.sendWindow(ctx, window); err != nil {
 			return err
 		}
 	}
 }
 
 // window returns the next vouchers in one of the states, with their requests where those were rendered.
-func (p *sending) window(ctx context.Context, after int64, states ...claims.VoucherState) ([]sent, error) {
-	vouchers, err := p.Database.PostedVouchers(ctx, p.Run.Fence(), after, windowSize, states...)
+func (s *sending) window(ctx context.Context, after int64, states ...claims.VoucherState) ([]sent, error) {
+	vouchers, err := s.Database.SubmittedVouchers(ctx, s.Run.Fence(), after, windowSize, states...)
 	if err != nil {
 		return nil, err
 	}
 	window := make([]sent, len(vouchers))
 	for i, voucher := range vouchers {
-		window[i].PostedVoucher = voucher
-		window[i].Request = exporters.Request{Voucher: p.voucherID(&voucher), ClaimID: voucher.ClaimID}
-		if p.lines == nil {
+		window[i].SubmittedVoucher = voucher
+		window[i].Request = exporters.Request{Voucher: s.voucherID(&voucher), ClaimID: voucher.ClaimID}
+		if s.lines == nil {
 			continue
 		}
-		if window[i].Body, err = p.lines.at(voucher.Position); err != nil {
-			return nil, failure.Transient(v1alpha1.ReasonExporterFailed, err, "the exporter %s rendered no line for voucher %s", p.Exporter.Type(), window[i].Voucher)
+		if window[i].Body, err = s.lines.at(voucher.Position); err != nil {
+			return nil, failure.Transient(v1alpha1.ReasonExporterFailed, err, "the exporter %s rendered no line for voucher %s", s.Exporter.Type(), window[i].Voucher)
 		}
 	}
 	return window, nil
 }
 
-func (s *Submission) voucherID(v *claims.PostedVoucher) string {
+func (s *Submission) voucherID(v *claims.SubmittedVoucher) string {
 	return (&ledger.Voucher{Series: s.Run.Series, FiscalYear: v.FiscalYear, Number: v.Number}).ID()
 }
 
 // sendWindow looks up what an attempt before this one has sent, and sends what the system does not have.
-func (p *sending) sendWindow(ctx context.Context, window []sent) error {
+func (s *sending) sendWindow(ctx context.Context, window []sent) error {
 	unanswered := slices.DeleteFunc(slices.Clone(window), func(s sent) bool { return s.State != claims.VoucherSent })
-	missing, err := p.lookUp(ctx, unanswered)
-	if err != nil || p.stopped {
+	missing, err := s.lookUp(ctx, unanswered)
+	if err != nil || s.stopped {
 		return err
 	}
 	rest := slices.DeleteFunc(window, func(s sent) bool {
 		return s.State == claims.VoucherSent && !slices.ContainsFunc(missing, func(m sent) bool { return m.Position == s.Position })
 	})
-	for len(rest) > 0 && !p.stopped {
-		fit := p.session.Fit(requests(rest))
-		if err := p.send(ctx, rest[:fit]); err != nil {
+	for len(rest) > 0 && !s.stopped {
+		fit := s.session.Fit(requests(rest))
+		if err := s.send(ctx, rest[:fit]); err != nil {
 			return err
 		}
 		rest = rest[fit:]
@@ -106,99 +106,99 @@ func (p *sending) sendWindow(ctx context.Context, window []sent) error {
 }
 
 // lookUp asks for vouchers whose outcome is unknown, records what the system has, and returns those that it does not have.
-func (p *sending) lookUp(ctx context.Context, vouchers []sent) (missing []sent, err error) {
+func (s *sending) lookUp(ctx context.Context, vouchers []sent) (missing []sent, err error) {
 	if len(vouchers) == 0 {
 		return nil, nil
 	}
-	answers, err := p.session.LookUp(ctx, requests(vouchers))
+	answers, err := s.session.LookUp(ctx, requests(vouchers))
 	if err != nil {
-		return nil, p.system().Failure(ctx, err)
+		return nil, s.system().Failure(ctx, err)
 	}
-	return p.record(ctx, vouchers, answers)
+	return s.record(ctx, vouchers, answers)
 }
 
 // send sends vouchers that fit together until each has an answer.
-func (p *sending) send(ctx context.Context, group []sent) error {
+func (s *sending) send(ctx context.Context, group []sent) error {
 	unknown, pause := 0, firstPause
-	for len(group) > 0 && !p.stopped {
-		if err := p.markSent(ctx, group); err != nil {
+	for len(group) > 0 && !s.stopped {
+		if err := s.markSent(ctx, group); err != nil {
 			return err
 		}
-		answers, err := p.request(ctx, group)
+		answers, err := s.request(ctx, group)
 		var system *exporters.SystemError
 		switch {
 		case err == nil:
 			before := len(group)
-			if group, err = p.record(ctx, group, answers); err != nil {
+			if group, err = s.record(ctx, group, answers); err != nil {
 				return err
 			}
 			if len(group) == before {
-				return failure.Transient(v1alpha1.ReasonExporterFailed, nil, "the exporter %s had no answer for voucher %s", p.Exporter.Type(), group[0].Voucher)
+				return failure.Transient(v1alpha1.ReasonExporterFailed, nil, "the exporter %s had no answer for voucher %s", s.Exporter.Type(), group[0].Voucher)
 			}
 		case errors.As(err, &system) && system.Problem == exporters.OutcomeUnknown && unknown < mostUnknown:
-			if err := p.wait(ctx, pause); err != nil {
+			if err := s.wait(ctx, pause); err != nil {
 				return err
 			}
 			unknown, pause = unknown+1, 4*pause
-			now, err := p.Database.Now(ctx)
+			now, err := s.Database.Now(ctx)
 			if err != nil {
 				return err
 			}
 			for i := range group {
 				group[i].State, group[i].SentAt, group[i].SentAgo = claims.VoucherSent, now, 0
 			}
-			if group, err = p.lookUp(ctx, group); err != nil {
+			if group, err = s.lookUp(ctx, group); err != nil {
 				return err
 			}
 		case errors.As(err, &system) && system.Problem != exporters.OutcomeUnknown:
-			_, failed := p.record(ctx, group, make([]exporters.Answer, len(group)))
-			return errors.Join(p.system().Failure(ctx, err), failed)
+			_, failed := s.record(ctx, group, make([]exporters.Answer, len(group)))
+			return errors.Join(s.system().Failure(ctx, err), failed)
 		default:
-			return p.system().Failure(ctx, err)
+			return s.system().Failure(ctx, err)
 		}
 	}
 	return nil
 }
 
 // request sends vouchers once.
-func (p *sending) request(ctx context.Context, group []sent) (answers []exporters.Answer, err error) {
-	err = p.Failpoints.Around(failpoint.Send, func() (err error) {
-		answers, err = p.session.Send(ctx, requests(group))
+func (s *sending) request(ctx context.Context, group []sent) (answers []exporters.Answer, err error) {
+	err = s.Failpoints.Around(failpoint.Send, func() (err error) {
+		answers, err = s.session.Send(ctx, requests(group))
 		return err
 	})
 	return answers, err
 }
 
-func (p *sending) markSent(ctx context.Context, group []sent) error {
+func (s *sending) markSent(ctx context.Context, group []sent) error {
 	positions := make([]int64, len(group))
 	for i := range group {
 		positions[i] = group[i].Position
 	}
-	return p.Failpoints.Around(failpoint.MarkSent, func() error {
-		return p.Database.MarkSent(ctx, p.Run.Fence(), positions)
+	return s.Failpoints.Around(failpoint.MarkSent, func() error {
+		return s.Database.MarkSent(ctx, s.Run.Fence(), positions)
 	})
 }
 
 // record puts answers on record, and returns the vouchers of which the system has nothing: they wait again, or are as they were
 // before they were sent this time, where the system may be at work on that. A rejection is no answer while the system may be at work on an earlier
 // request with the voucher: it may accept that one.
-func (p *sending) record(ctx context.Context, vouchers []sent, answers []exporters.Answer) (rest []sent, err error) {
+func (s *sending) record(ctx context.Context, vouchers []sent, answers []exporters.Answer) (rest []sent, err error) {
 	if len(answers) != len(vouchers) {
-		return nil, failure.Transient(v1alpha1.ReasonExporterFailed, nil, "the exporter %s has %d answers for %d vouchers", p.Exporter.Type(), len(answers), len(vouchers))
+		return nil, failure.Transient(v1alpha1.ReasonExporterFailed, nil, "the exporter %s has %d answers for %d vouchers", s.Exporter.Type(), len(answers), len(vouchers))
 	}
-	recorded := make([]claims.PostedVoucher, len(vouchers))
+	recorded := make([]claims.SubmittedVoucher, len(vouchers))
 	var unsettled error
 	for i, answer := range answers {
-		recorded[i] = vouchers[i].PostedVoucher
-		pending := p.pending(&vouchers[i])
+		recorded[i] = vouchers[i].SubmittedVoucher
+		pending := s.pending(&vouchers[i])
 		switch {
 		case answer.Verdict == exporters.Accepted:
-			recorded[i].State, recorded[i].Reference = claims.VoucherAcknowledged, p.system().quoted(answer.Reference)
+			recorded[i].State, recorded[i].Reference = claims.VoucherAcknowledged, s.system().quoted(answer.Reference)
 		case answer.Verdict == exporters.Rejected && pending != nil:
 			unsettled, rest = pending, append(rest, vouchers[i])
 		case answer.Verdict == exporters.Rejected:
-			recorded[i].State, recorded[i].Message = claims.VoucherRejected, p.system().quoted(answer.Message)
-			p.stopped = p.stopped || p.terms.StopAtRejection
+			recorded[i].State, recorded[i].Message = claims.VoucherRejected, s.system().quoted(answer.Message)
+			s.stopped = s.stopped || s.terms.StopAtRejection
 		default:
 			if pending == nil {
 				recorded[i].State = claims.VoucherWaiting
@@ -206,32 +206,32 @@ func (p *sending) record(ctx context.Context, vouchers []sent, answers []exporte
 			rest = append(rest, vouchers[i])
 		}
 	}
-	err = p.Failpoints.Around(failpoint.Answer, func() error { return p.Database.RecordAnswers(ctx, p.Run.Fence(), recorded) })
+	err = s.Failpoints.Around(failpoint.Answer, func() error { return s.Database.RecordAnswers(ctx, s.Run.Fence(), recorded) })
 	if err == nil {
-		p.answered += int64(len(vouchers) - len(rest))
-		p.Progress(p.answered, p.total)
+		s.answered += int64(len(vouchers) - len(rest))
+		s.Progress(s.answered, s.total)
 		err = unsettled
 	}
 	return rest, err
 }
 
 // finish completes what was accepted, unless a rejection has stopped the sending.
-func (p *sending) finish(ctx context.Context) error {
-	if p.stopped {
+func (s *sending) finish(ctx context.Context) error {
+	if s.stopped {
 		return nil
 	}
-	totals, err := p.Database.PostingTotals(ctx, p.Run.Fence())
+	totals, err := s.Database.SubmissionTotals(ctx, s.Run.Fence())
 	voucher := totals.Accepted.LastVoucher()
 	if err != nil || voucher == "" {
 		return err
 	}
-	return p.system().Failure(ctx, p.Failpoints.Around(failpoint.Finish, func() error {
-		return p.session.Finish(ctx, exporters.Request{Voucher: voucher})
+	return s.system().Failure(ctx, s.Failpoints.Around(failpoint.Finish, func() error {
+		return s.session.Finish(ctx, exporters.Request{Voucher: voucher})
 	}))
 }
 
 // wait pauses, if the context does not end before.
-func (p *sending) wait(ctx context.Context, pause time.Duration) error {
+func (s *sending) wait(ctx context.Context, pause time.Duration) error {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
@@ -251,19 +251,19 @@ func requests(vouchers []sent) []exporters.Request {
 }
 
 // settled looks every voucher up whose outcome is unknown, and fails as long as the system may be at work on one.
-func (p *sending) settled(ctx context.Context) error {
+func (s *sending) settled(ctx context.Context) error {
 	for position := int64(0); ; {
-		window, err := p.window(ctx, position, claims.VoucherSent)
+		window, err := s.window(ctx, position, claims.VoucherSent)
 		if err != nil || len(window) == 0 {
 			return err
 		}
 		position = window[len(window)-1].Position
-		missing, err := p.lookUp(ctx, window)
+		missing, err := s.lookUp(ctx, window)
 		if err != nil {
 			return err
 		}
 		for i := range missing {
-			if err := p.pending(&missing[i]); err != nil {
+			if err := s.pending(&missing[i]); err != nil {
 				return err
 			}
 		}
@@ -271,11 +271,11 @@ func (p *sending) settled(ctx context.Context) error {
 }
 
 // pending says until when the system may be at work on a voucher of unknown outcome; nil if it cannot any more.
-func (p *sending) pending(voucher *sent) error {
-	if voucher.State != claims.VoucherSent || voucher.SentAgo >= p.terms.Settling {
+func (s *sending) pending(voucher *sent) error {
+	if voucher.State != claims.VoucherSent || voucher.SentAgo >= s.terms.Settling {
 		return nil
 	}
-	until := voucher.SentAt.Add(p.terms.Settling)
+	until := voucher.SentAt.Add(s.terms.Settling)
 	return failure.Transient(v1alpha1.ReasonOutcomeUnknown, nil, "voucher %s was sent to the accounting system, which may be at work on it until %s; its claim is given back after that, if it is not there",
 		voucher.Voucher, until.UTC().Format(time.RFC3339))
 }

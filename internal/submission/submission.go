@@ -32,68 +32,68 @@ type Submission struct {
 
 // Outstanding reports whether a voucher has no answer yet, so that its request is needed.
 func (s *Submission) Outstanding(ctx context.Context) (bool, error) {
-	totals, err := s.Database.PostingTotals(ctx, s.Run.Fence())
+	totals, err := s.Database.SubmissionTotals(ctx, s.Run.Fence())
 	return totals.Open() > 0, err
 }
 
-// Send sends what has no answer, lets the system complete what it accepted, and records the receipt: rendered → posted.
+// Send sends what has no answer, lets the system complete what it accepted, and records the receipt: rendered → submitted.
 func (s *Submission) Send(ctx context.Context) (receipt claims.Rendered, err error) {
-	p, err := s.open(ctx)
+	opened, err := s.open(ctx)
 	if err != nil {
 		return receipt, err
 	}
-	if err := p.sendAll(ctx); err != nil {
+	if err := opened.sendAll(ctx); err != nil {
 		return receipt, err
 	}
-	if err := p.finish(ctx); err != nil {
+	if err := opened.finish(ctx); err != nil {
 		return receipt, err
 	}
 	unfinished := ""
-	if p.stopped {
-		if err := p.settled(ctx); err != nil {
+	if opened.stopped {
+		if err := opened.settled(ctx); err != nil {
 			return receipt, err
 		}
 		unfinished = v1alpha1.ReasonVouchersRejected
 	}
-	return s.Settle(ctx, p.session.Describe(), unfinished)
+	return s.Settle(ctx, opened.session.Describe(), unfinished)
 }
 
 // LookUp finds out about every voucher whose outcome is unknown, for a run that is to be released. One that the system does not
 // have is only given back when the system cannot be processing it any more.
 func (s *Submission) LookUp(ctx context.Context) error {
-	p, err := s.open(ctx)
+	opened, err := s.open(ctx)
 	if err != nil {
 		return err
 	}
-	return p.settled(ctx)
+	return opened.settled(ctx)
 }
 
 // Whereabouts says where the vouchers are that were sent; nil if that is not known.
 func (s *Submission) Whereabouts(ctx context.Context) map[string]string {
-	p, err := s.open(ctx)
+	opened, err := s.open(ctx)
 	if err != nil {
 		return nil
 	}
-	return p.session.Describe()
+	return opened.session.Describe()
 }
 
 // open begins a session with the accounting system.
 func (s *Submission) open(ctx context.Context) (*sending, error) {
-	poster, posts := s.Exporter.(exporters.Poster)
-	if !posts {
+	submitter, submits := s.Exporter.(exporters.Submitter)
+	if !submits {
 		return nil, failure.Stalled(v1alpha1.ReasonInternal, nil, "run %s has sent vouchers, and the exporter %s of this operator sends none", s.Run.Name, s.Exporter.Type())
 	}
 	batch := s.Batch
 	batch.HTTPClient = fenced(batch.HTTPClient, func(ctx context.Context) error { return s.Database.Guard(ctx, s.Run.Fence(), s.Run.State) })
-	session, err := poster.Open(ctx, batch)
+	session, err := submitter.Open(ctx, batch)
 	if err != nil {
 		return nil, s.system().Failure(ctx, err)
 	}
-	p := &sending{Submission: s, session: session, terms: session.Terms()}
+	opened := &sending{Submission: s, session: session, terms: session.Terms()}
 	if !s.Spool.Empty() {
-		p.lines = newLines(s.Spool.Reader(0))
+		opened.lines = newLines(s.Spool.Reader(0))
 	}
-	return p, nil
+	return opened, nil
 }
 
 func (s *Submission) system() System {

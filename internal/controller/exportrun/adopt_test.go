@@ -139,7 +139,7 @@ func TestALossThatAnOlderOperatorCounted(t *testing.T) {
 func TestNoDatabaseSaysThatARunEndedTheProcess(t *testing.T) {
 	t.Parallel()
 	run := &v1alpha1.ExportRun{Status: releasing(v1alpha1.ReasonCancelled, 0)}
-	outcome := posting(0, pipeline.Posted{Returned: 3, Unfinished: v1alpha1.ReasonAttemptLost})
+	outcome := submission(0, pipeline.Submitted{Returned: 3, Unfinished: v1alpha1.ReasonAttemptLost})
 	conclude(run, exportWithRetries(3), endedRelease(outcome, nil), noon)
 	if ReadyReason(run) != v1alpha1.ReasonReleased || lostForGood(run) {
 		t.Errorf("it ended for %s, and ended the process: %t", ReadyReason(run), lostForGood(run))

@@ -82,11 +82,11 @@ func succeed(run *v1alpha1.ExportRun, state executor.State, now time.Time) {
 	status.HeldClaims = state.Outcome.Held
 	phase := v1alpha1.RunSucceeded
 	reason, message := account(run)
-	if state.Outcome.Posted != nil {
-		phase, reason, message = posted(run, state.Outcome.Posted, reason, message)
+	if state.Outcome.Submitted != nil {
+		phase, reason, message = submitted(run, state.Outcome.Submitted, reason, message)
 	}
 	switch {
-	case state.Outcome.Posted != nil && state.Outcome.Posted.Rejected > 0:
+	case state.Outcome.Submitted != nil && state.Outcome.Submitted.Rejected > 0:
 		message += "; " + heldNote(status)
 	case status.Claims > 0 && status.Held > 0:
 		message += fmt.Sprintf("; %d claims are held", status.Held)
@@ -117,9 +117,9 @@ func account(run *v1alpha1.ExportRun) (reason v1alpha1.Reason, message string) {
 	return reason, message
 }
 
-// posted says how a run ends that has sent vouchers to an accounting system, given what would be said of another run. It
+// submitted says how a run ends that has sent vouchers to an accounting system, given what would be said of another run. It
 // succeeds where the system has all that it did not reject, and that is something.
-func posted(run *v1alpha1.ExportRun, what *pipeline.Posted, reason v1alpha1.Reason, message string) (v1alpha1.RunPhase, v1alpha1.Reason, string) {
+func submitted(run *v1alpha1.ExportRun, what *pipeline.Submitted, reason v1alpha1.Reason, message string) (v1alpha1.RunPhase, v1alpha1.Reason, string) {
 	if what.Rejected == 0 && what.Unfinished == "" {
 		return v1alpha1.RunSucceeded, reason, message
 	}
@@ -145,7 +145,7 @@ func posted(run *v1alpha1.ExportRun, what *pipeline.Posted, reason v1alpha1.Reas
 // unfinished is why a run did not come to its end that has sent vouchers. That is on record in a tenant's own database, which may say
 // anything. It is believed where it is what the run itself was released for, and of a run that was applied again, of which nothing
 // comes: a reason that is a fault of the operator's would let the next run have all of it for itself.
-func unfinished(run *v1alpha1.ExportRun, what *pipeline.Posted) v1alpha1.Reason {
+func unfinished(run *v1alpha1.ExportRun, what *pipeline.Submitted) v1alpha1.Reason {
 	switch {
 	case what.Unfinished == "":
 		return v1alpha1.ReasonVouchersRejected

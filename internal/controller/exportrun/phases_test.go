@@ -80,25 +80,25 @@ func TestEndOfAnAttemptDecidesWhatFollows(t *testing.T) {
 			v1alpha1.RunCancelled, v1alpha1.ReasonCancelled, -1},
 		{"the artifact had arrived before the claims could be given back", releasing(v1alpha1.ReasonNotWritable, 4), endedRelease(committed, nil),
 			v1alpha1.RunSucceeded, v1alpha1.ReasonSucceeded, -1},
-		{"vouchers were sent, and all accepted", running(1, 0, ""), ended(v1alpha1.StageCommit, posting(3, pipeline.Posted{Accepted: 3}), nil),
+		{"vouchers were sent, and all accepted", running(1, 0, ""), ended(v1alpha1.StageCommit, submission(3, pipeline.Submitted{Accepted: 3}), nil),
 			v1alpha1.RunSucceeded, v1alpha1.ReasonSucceeded, -1},
-		{"some were rejected, and the others completed", running(1, 0, ""), ended(v1alpha1.StageCommit, posting(2, pipeline.Posted{Accepted: 2, Rejected: 1}), nil),
+		{"some were rejected, and the others completed", running(1, 0, ""), ended(v1alpha1.StageCommit, submission(2, pipeline.Submitted{Accepted: 2, Rejected: 1}), nil),
 			v1alpha1.RunSucceeded, v1alpha1.ReasonVouchersRejected, -1},
-		{"all were rejected", running(1, 0, ""), ended(v1alpha1.StageCommit, posting(0, pipeline.Posted{Rejected: 3}), nil),
+		{"all were rejected", running(1, 0, ""), ended(v1alpha1.StageCommit, submission(0, pipeline.Submitted{Rejected: 3}), nil),
 			v1alpha1.RunFailed, v1alpha1.ReasonVouchersRejected, -1},
-		{"a rejection stopped the run", running(1, 0, ""), ended(v1alpha1.StageCommit, posting(1, pipeline.Posted{Accepted: 1, Rejected: 1, Returned: 1, Unfinished: v1alpha1.ReasonVouchersRejected}), nil),
+		{"a rejection stopped the run", running(1, 0, ""), ended(v1alpha1.StageCommit, submission(1, pipeline.Submitted{Accepted: 1, Rejected: 1, Returned: 1, Unfinished: v1alpha1.ReasonVouchersRejected}), nil),
 			v1alpha1.RunIncomplete, v1alpha1.ReasonVouchersRejected, -1},
-		{"the first was rejected, and stopped the run", running(1, 0, ""), ended(v1alpha1.StageCommit, posting(0, pipeline.Posted{Rejected: 1, Returned: 2, Unfinished: v1alpha1.ReasonVouchersRejected}), nil),
+		{"the first was rejected, and stopped the run", running(1, 0, ""), ended(v1alpha1.StageCommit, submission(0, pipeline.Submitted{Rejected: 1, Returned: 2, Unfinished: v1alpha1.ReasonVouchersRejected}), nil),
 			v1alpha1.RunFailed, v1alpha1.ReasonVouchersRejected, -1},
-		{"retries spent, and the system has all vouchers, not posted", releasing(v1alpha1.ReasonSystemRefused, 4), endedRelease(posting(3, pipeline.Posted{Accepted: 3, Unfinished: v1alpha1.ReasonSystemRefused}), nil),
+		{"retries spent, and the system has all vouchers, not posted", releasing(v1alpha1.ReasonSystemRefused, 4), endedRelease(submission(3, pipeline.Submitted{Accepted: 3, Unfinished: v1alpha1.ReasonSystemRefused}), nil),
 			v1alpha1.RunIncomplete, v1alpha1.ReasonSystemRefused, -1},
-		{"cancelled, and the system has some", releasing(v1alpha1.ReasonCancelled, 0), endedRelease(posting(1, pipeline.Posted{Accepted: 1, Returned: 2, Unfinished: v1alpha1.ReasonCancelled}), nil),
+		{"cancelled, and the system has some", releasing(v1alpha1.ReasonCancelled, 0), endedRelease(submission(1, pipeline.Submitted{Accepted: 1, Returned: 2, Unfinished: v1alpha1.ReasonCancelled}), nil),
 			v1alpha1.RunIncomplete, v1alpha1.ReasonCancelled, -1},
-		{"cancelled, and the system has rejected some and has none", releasing(v1alpha1.ReasonCancelled, 0), endedRelease(posting(0, pipeline.Posted{Rejected: 1, Returned: 2, Unfinished: v1alpha1.ReasonCancelled}), nil),
+		{"cancelled, and the system has rejected some and has none", releasing(v1alpha1.ReasonCancelled, 0), endedRelease(submission(0, pipeline.Submitted{Rejected: 1, Returned: 2, Unfinished: v1alpha1.ReasonCancelled}), nil),
 			v1alpha1.RunCancelled, v1alpha1.ReasonCancelled, -1},
-		{"a database says that it ended the operator's process", running(1, 0, ""), ended(v1alpha1.StageCommit, posting(0, pipeline.Posted{Returned: 1, Unfinished: v1alpha1.ReasonAttemptLost}), nil),
+		{"a database says that it ended the operator's process", running(1, 0, ""), ended(v1alpha1.StageCommit, submission(0, pipeline.Submitted{Returned: 1, Unfinished: v1alpha1.ReasonAttemptLost}), nil),
 			v1alpha1.RunFailed, v1alpha1.ReasonReleased, -1},
-		{"a database says that it ended for what nobody knows", running(1, 0, ""), ended(v1alpha1.StageCommit, posting(1, pipeline.Posted{Accepted: 1, Returned: 1, Unfinished: "Word4711"}), nil),
+		{"a database says that it ended for what nobody knows", running(1, 0, ""), ended(v1alpha1.StageCommit, submission(1, pipeline.Submitted{Accepted: 1, Returned: 1, Unfinished: "Word4711"}), nil),
 			v1alpha1.RunIncomplete, v1alpha1.ReasonReleased, -1},
 		{"claims could not be given back: tried again, however often", releasing(v1alpha1.ReasonNotWritable, 40), endedRelease(pipeline.Outcome{}, healing),
 			v1alpha1.RunReleasing, v1alpha1.ReasonNotWritable, longestBackoff},
@@ -214,7 +214,7 @@ func TestHeldClaimsAreNamedAsFarAsAnEventHasRoom(t *testing.T) {
 func TestRejectedVouchersAreNamedWithTheWordsOfTheSystem(t *testing.T) {
 	t.Parallel()
 	run := &v1alpha1.ExportRun{Status: releasing(v1alpha1.ReasonSystemRefused, 4)}
-	outcome := posting(2, pipeline.Posted{Accepted: 2, Rejected: 1, Returned: 1, Unfinished: v1alpha1.ReasonSystemRefused})
+	outcome := submission(2, pipeline.Submitted{Accepted: 2, Rejected: 1, Returned: 1, Unfinished: v1alpha1.ReasonSystemRefused})
 	outcome.Held = []v1alpha1.HeldClaim{{ID: "c7", Reason: "Rejected", Message: "The account 4680 is blocked."}}
 	conclude(run, exportWithRetries(3), endedRelease(outcome, nil), noon)
 	const want = "why; 2 claims were exported, 8.00 EUR in total; look in the accounting system whether they have to be completed there, because the run did not; " +
@@ -224,8 +224,8 @@ func TestRejectedVouchersAreNamedWithTheWordsOfTheSystem(t *testing.T) {
 	}
 }
 
-func posting(claims int64, what pipeline.Posted) pipeline.Outcome {
-	return pipeline.Outcome{Committed: true, Posted: &what, Result: v1alpha1.RunResult{Claims: claims, Held: what.Rejected, Total: "8.00 EUR"}}
+func submission(claims int64, what pipeline.Submitted) pipeline.Outcome {
+	return pipeline.Outcome{Committed: true, Submitted: &what, Result: v1alpha1.RunResult{Claims: claims, Held: what.Rejected, Total: "8.00 EUR"}}
 }
 
 func running(attempts, failures int32, stage v1alpha1.RunStage) v1alpha1.ExportRunStatus {

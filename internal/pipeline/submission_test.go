@@ -48,7 +48,7 @@ type office struct {
 
 // tapped is an exporter whose requests a test can get hold of.
 type tapped struct {
-	exporters.Poster
+	exporters.Submitter
 	office *office
 }
 
@@ -56,7 +56,7 @@ func (t tapped) Open(ctx context.Context, batch exporters.Batch) (exporters.Sess
 	if t.office.line != nil {
 		batch.HTTPClient = &http.Client{Transport: t.office.line(batch.HTTPClient.Transport)}
 	}
-	return t.Poster.Open(ctx, batch)
+	return t.Submitter.Open(ctx, batch)
 }
 
 // newOffice has no claims yet. Options are those that have to do with rejection and posting.
@@ -363,7 +363,7 @@ func TestARejectedVoucherIsHeldAndTheOthersGoOn(t *testing.T) {
 	o.hotel(4, 5, 20)
 	outcome, err, _ := o.attempt(run(1))
 	if err != nil || !outcome.Committed || outcome.Result.Claims != 27 || outcome.Result.Held != 3 || outcome.Result.Lines != 27*9 ||
-		len(outcome.Held) != 3 || outcome.Held[0].Reason != "Rejected" || outcome.Held[0].Message == "" || outcome.Posted.Unfinished != "" || outcome.FirstVoucher != "E/2026/1" || outcome.LastVoucher != "E/2026/30" {
+		len(outcome.Held) != 3 || outcome.Held[0].Reason != "Rejected" || outcome.Held[0].Message == "" || outcome.Submitted.Unfinished != "" || outcome.FirstVoucher != "E/2026/1" || outcome.LastVoucher != "E/2026/30" {
 		t.Fatalf("the run ended with %+v (%v)", outcome, err)
 	}
 	if got := o.documents(); len(got) != 27 || got["E/2026/4"][0] != "" || got["E/2026/6"] != [2]string{"1", "0.00"} || len(o.server.Waiting()) != 0 {
@@ -378,7 +378,7 @@ func TestARejectedVoucherIsHeldAndTheOthersGoOn(t *testing.T) {
 	}
 	manifest, receipt := o.manifestAndReceipt("monthly-1")
 	if manifest.Claims != 27 || manifest.Base.Debit != 1221075 || manifest.Base.Payable != 1221075 || len(manifest.Vouchers) != 3 || manifest.HeldTotal != 3 ||
-		manifest.Posting == nil || manifest.Posting.Accepted != 27 || manifest.Posting.Rejected != 3 || manifest.Posting.System["posted"] != "yes" || manifest.Held[0].Detail != words {
+		manifest.Submission == nil || manifest.Submission.Accepted != 27 || manifest.Submission.Rejected != 3 || manifest.Submission.System["posted"] != "yes" || manifest.Held[0].Detail != words {
 		t.Errorf("the manifest is %+v", manifest)
 	}
 	if len(receipt) != 30 || !strings.Contains(receipt[3], `"voucher":"E/2026/4"`) || !strings.Contains(receipt[3], `"outcome":"rejected"`) || !strings.Contains(receipt[5], `"reference":"journal line `) {
@@ -402,7 +402,7 @@ func TestARejectedVoucherStopsTheOthersWhereThatIsWanted(t *testing.T) {
 		t.Fatalf("the run ended with %+v (%v)", outcome, err)
 	}
 	manifest, _ := o.manifestAndReceipt("monthly-1")
-	if p := manifest.Posting; p.Accepted != 10 || p.Rejected != 1 || p.Returned != 19 || p.Unfinished != v1alpha1.ReasonVouchersRejected || p.System["posted"] != "no" || len(o.server.Posted()) != 0 {
+	if p := manifest.Submission; p.Accepted != 10 || p.Rejected != 1 || p.Returned != 19 || p.Unfinished != v1alpha1.ReasonVouchersRejected || p.System["posted"] != "no" || len(o.server.Posted()) != 0 {
 		t.Errorf("the manifest says %+v", p)
 	}
 	if voided := o.voided(); voided != "20" || len(o.exported(run(1).RunID)) != 10 {
@@ -436,9 +436,9 @@ func TestARunThatHasSentIsReleasedOnlyOfWhatTheSystemDoesNotHave(t *testing.T) {
 	if err != nil || !outcome.Committed || outcome.Result.Claims != 20 || len(o.documents()) != 20 || !slices.Equal(o.exported(run(1).RunID)[18:], []string{"E/2026/19", "E/2026/20"}) {
 		t.Fatalf("the released run ended with %+v (%v)", outcome, err)
 	}
-	if manifest, receipt := o.manifestAndReceipt("monthly-1"); manifest.Posting.Returned != 10 ||
-		manifest.Posting.Unfinished != "Cancelled" || manifest.Posting.System["journal"] == "" || *outcome.Posted != manifest.Posting.Posted || len(receipt) != 30 || o.voided() != "10" {
-		t.Errorf("the manifest says %+v, %s numbers are voided", manifest.Posting, o.voided())
+	if manifest, receipt := o.manifestAndReceipt("monthly-1"); manifest.Submission.Returned != 10 ||
+		manifest.Submission.Unfinished != "Cancelled" || manifest.Submission.System["journal"] == "" || *outcome.Submitted != manifest.Submission.Submitted || len(receipt) != 30 || o.voided() != "10" {
+		t.Errorf("the manifest says %+v, %s numbers are voided", manifest.Submission, o.voided())
 	}
 	if outcome, err, _ := o.attempt(run(2)); err != nil || outcome.Result.Claims != 10 || len(o.documents()) != 30 {
 		t.Errorf("the next run ended with %+v (%v)", outcome, err)
@@ -467,7 +467,7 @@ func TestAVoucherOfUnknownOutcomeIsGivenBackOnlyWhenItCanNotArriveAnyMore(t *tes
 func (o *office) later() {
 	o.Helper()
 	o.sql(func(ctx context.Context, conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, `UPDATE ledgerport.posted_vouchers SET sent_at = sent_at - interval '11 minutes'`)
+		_, err := conn.Exec(ctx, `UPDATE ledgerport.submitted_vouchers SET sent_at = sent_at - interval '11 minutes'`)
 		return err
 	})
 }
@@ -487,7 +487,7 @@ func TestARejectionIsNoAnswerWhileAnEarlierRequestMayBeUnderWay(t *testing.T) {
 			if failed := failure.From(err); failed.Reason != v1alpha1.ReasonOutcomeUnknown || !strings.Contains(failed.Message, "voucher E/2026/15 was sent") {
 				t.Fatalf("the attempt ended with %v", err)
 			}
-			if n := o.text(`SELECT count(*)::text FROM ledgerport.posted_vouchers WHERE state = 'rejected'`); n != "0" || o.state(run(1).RunID) != "rendered" {
+			if n := o.text(`SELECT count(*)::text FROM ledgerport.submitted_vouchers WHERE state = 'rejected'`); n != "0" || o.state(run(1).RunID) != "rendered" {
 				t.Errorf("%s vouchers are on record as rejected, and the run is %s", n, o.state(run(1).RunID))
 			}
 			o.later()
@@ -508,7 +508,7 @@ func TestVouchersOfUnknownOutcomeAreNotGivenBackWhereARejectionStopsTheRun(t *te
 	o.hotel(12)
 	o.kill(run(1), secondBatch, before)
 	o.sql(func(ctx context.Context, conn *pgx.Conn) error { // all but the one that will be rejected may be under way yet
-		_, err := conn.Exec(ctx, `UPDATE ledgerport.posted_vouchers SET sent_at = sent_at - interval '11 minutes' WHERE voucher_number = 12`)
+		_, err := conn.Exec(ctx, `UPDATE ledgerport.submitted_vouchers SET sent_at = sent_at - interval '11 minutes' WHERE voucher_number = 12`)
 		return err
 	})
 	_, err, _ := o.attempt(run(1))
@@ -517,7 +517,7 @@ func TestVouchersOfUnknownOutcomeAreNotGivenBackWhereARejectionStopsTheRun(t *te
 	}
 	o.later()
 	outcome, err, _ := o.attempt(run(1))
-	if err != nil || !outcome.Committed || outcome.Result.Held != 1 || outcome.Posted.Returned == 0 {
+	if err != nil || !outcome.Committed || outcome.Result.Held != 1 || outcome.Submitted.Returned == 0 {
 		t.Errorf("the run ended with %+v (%v)", outcome, err)
 	}
 	o.server.Change(bc.Settings{})

@@ -31,8 +31,8 @@ const (
 	VoucherRejected VoucherState = "rejected"
 )
 
-// PostedVoucher is the record of one voucher that is sent to an accounting system.
-type PostedVoucher struct {
+// SubmittedVoucher is the record of one voucher that is sent to an accounting system.
+type SubmittedVoucher struct {
 	// Position of the claim in the run, from 1.
 	Position   int64
 	ClaimID    string
@@ -55,9 +55,9 @@ type PostedVoucher struct {
 // insertBatch is the number of vouchers that are recorded by one statement.
 const insertBatch = 1000
 
-// RecordPosting puts the vouchers that were taken on record as waiting to be sent, as a part of the reservation. They come
+// RecordSubmission puts the vouchers that were taken on record as waiting to be sent, as a part of the reservation. They come
 // from next until it returns io.EOF. No claim can be taken or held afterwards.
-func (r *Reservation) RecordPosting(ctx context.Context, next func() (PostedVoucher, error)) error {
+func (r *Reservation) RecordSubmission(ctx context.Context, next func() (SubmittedVoucher, error)) error {
 	const doing = "recording the vouchers to be sent"
 	if err := r.recorder.finish(); err != nil {
 		return classify(ctx, doing, err)
@@ -73,7 +73,7 @@ func (r *Reservation) RecordPosting(ctx context.Context, next func() (PostedVouc
 	}
 }
 
-func several(most int, next func() (PostedVoucher, error)) (vouchers []PostedVoucher, err error) {
+func several(most int, next func() (SubmittedVoucher, error)) (vouchers []SubmittedVoucher, err error) {
 	for len(vouchers) < most {
 		voucher, err := next()
 		if errors.Is(err, io.EOF) {
@@ -87,7 +87,7 @@ func several(most int, next func() (PostedVoucher, error)) (vouchers []PostedVou
 	return vouchers, nil
 }
 
-func insertVouchers(ctx context.Context, tx pgx.Tx, runID string, claimTable int32, vouchers []PostedVoucher) error {
+func insertVouchers(ctx context.Context, tx pgx.Tx, runID string, claimTable int32, vouchers []SubmittedVoucher) error {
 	n := len(vouchers)
 	claimIDs, currencies, years := make([]string, n), make([]string, n), make([]int, n)
 	var numbers [7][]int64
@@ -101,7 +101,7 @@ func insertVouchers(ctx context.Context, tx pgx.Tx, runID string, claimTable int
 			numbers[j][i] = number
 		}
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO ledgerport.posted_vouchers (run_id, organization_id, claim_table,
+	_, err := tx.Exec(ctx, `INSERT INTO ledgerport.submitted_vouchers (run_id, organization_id, claim_table,
 			claim_id, currency, fiscal_year, position, voucher_number, lines, debit, payable, base_debit, base_payable)
 		SELECT r.id, r.organization_id, $12::integer, v.* FROM ledgerport.runs r,
 			unnest($2::text[], $3::text[], $4::int[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[]) v
@@ -110,13 +110,13 @@ func insertVouchers(ctx context.Context, tx pgx.Tx, runID string, claimTable int
 	return err
 }
 
-// PostedVouchers returns, in order, at most a number of the vouchers behind a position that are in one of the states.
-func (d *Database) PostedVouchers(ctx context.Context, fence Fence, after int64, most int, states ...VoucherState) ([]PostedVoucher, error) {
-	var vouchers []PostedVoucher
+// SubmittedVouchers returns, in order, at most a number of the vouchers behind a position that are in one of the states.
+func (d *Database) SubmittedVouchers(ctx context.Context, fence Fence, after int64, most int, states ...VoucherState) ([]SubmittedVoucher, error) {
+	var vouchers []SubmittedVoucher
 	err := d.ofRun(ctx, fence, "reading the vouchers that are sent", func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `SELECT position, claim_id, fiscal_year, voucher_number, lines, currency, debit, payable, base_debit, base_payable,
 				state, sent_at, extract(epoch FROM clock_timestamp() - sent_at)::float8, reference, message
-			FROM ledgerport.posted_vouchers WHERE run_id = $1 AND position > $2 AND state = ANY($3) ORDER BY position LIMIT $4`, fence.RunID, after, states, most)
+			FROM ledgerport.submitted_vouchers WHERE run_id = $1 AND position > $2 AND state = ANY($3) ORDER BY position LIMIT $4`, fence.RunID, after, states, most)
 		if err != nil {
 			return err
 		}
@@ -129,7 +129,7 @@ func (d *Database) PostedVouchers(ctx context.Context, fence Fence, after int64,
 	return vouchers, err
 }
 
-func scanVoucher(row pgx.CollectableRow) (v PostedVoucher, err error) {
+func scanVoucher(row pgx.CollectableRow) (v SubmittedVoucher, err error) {
 	var sentAt *time.Time
 	var sentAgo *float64 // seconds
 	err = row.Scan(&v.Position, &v.ClaimID, &v.FiscalYear, &v.Number, &v.Lines, &v.Currency, &v.Debit, &v.Payable, &v.BaseDebit, &v.BasePayable,
@@ -141,14 +141,14 @@ func scanVoucher(row pgx.CollectableRow) (v PostedVoucher, err error) {
 }
 
 // inOrder insists on valid vouchers behind a position, each behind the one before: whoever goes through them comes to an end.
-func inOrder(runID string, vouchers []PostedVoucher, after int64) error {
+func inOrder(runID string, vouchers []SubmittedVoucher, after int64) error {
 	for i := range vouchers {
 		v := &vouchers[i]
 		if err := v.validate(runID); err != nil {
 			return err
 		}
 		if v.Position <= after {
-			return RecordInvalid("posted_vouchers", fmt.Sprintf("%s, %d", runID, v.Position), errors.New("its position is not behind those before it"))
+			return RecordInvalid("submitted_vouchers", fmt.Sprintf("%s, %d", runID, v.Position), errors.New("its position is not behind those before it"))
 		}
 		after = v.Position
 	}
@@ -157,13 +157,13 @@ func inOrder(runID string, vouchers []PostedVoucher, after int64) error {
 
 // MarkSent records that vouchers are about to be sent. From here on the system may have them.
 func (d *Database) MarkSent(ctx context.Context, fence Fence, positions []int64) error {
-	return d.change(ctx, fence, "recording what is sent", len(positions), `UPDATE ledgerport.posted_vouchers SET state = 'sent', sent_at = clock_timestamp()
+	return d.change(ctx, fence, "recording what is sent", len(positions), `UPDATE ledgerport.submitted_vouchers SET state = 'sent', sent_at = clock_timestamp()
 		WHERE run_id = $1 AND position = ANY($2) AND state IN ('waiting', 'sent')`, fence.RunID, positions)
 }
 
 // RecordAnswers records what the system said of vouchers that were sent: State, Reference and Message. One that is still
 // sent gets its SentAt back, too: of what was sent after that nothing is left.
-func (d *Database) RecordAnswers(ctx context.Context, fence Fence, vouchers []PostedVoucher) error {
+func (d *Database) RecordAnswers(ctx context.Context, fence Fence, vouchers []SubmittedVoucher) error {
 	n := len(vouchers)
 	positions, states, references, messages, sentAt := make([]int64, n), make([]string, n), make([]string, n), make([]string, n), make([]*time.Time, n)
 	for i := range vouchers {
@@ -173,7 +173,7 @@ func (d *Database) RecordAnswers(ctx context.Context, fence Fence, vouchers []Po
 			sentAt[i] = &v.SentAt
 		}
 	}
-	return d.change(ctx, fence, "recording what the accounting system answered", n, `UPDATE ledgerport.posted_vouchers p SET state = a.state,
+	return d.change(ctx, fence, "recording what the accounting system answered", n, `UPDATE ledgerport.submitted_vouchers p SET state = a.state,
 			reference = a.reference, message = a.message, sent_at = coalesce(a.sent_at, p.sent_at)
 		FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::timestamptz[]) AS a (position, state, reference, message, sent_at)
 		WHERE p.run_id = $1 AND p.position = a.position AND p.state = 'sent'`, fence.RunID, positions, states, references, messages, sentAt)
@@ -200,8 +200,8 @@ func every(want int, changed int64) error {
 	return nil
 }
 
-// PostingTotals are what became of the vouchers of a run.
-type PostingTotals struct {
+// SubmissionTotals are what became of the vouchers of a run.
+type SubmissionTotals struct {
 	Waiting, Sent, Acknowledged, Rejected int64
 	// Accepted are the figures of the acknowledged vouchers, but for the held claims, and for the currency of the books, which is not
 	// recorded with vouchers.
@@ -209,22 +209,22 @@ type PostingTotals struct {
 }
 
 // Open is how many vouchers have no answer.
-func (t *PostingTotals) Open() int64 { return t.Waiting + t.Sent }
+func (t *SubmissionTotals) Open() int64 { return t.Waiting + t.Sent }
 
 // Answered is how many vouchers have one.
-func (t *PostingTotals) Answered() int64 { return t.Acknowledged + t.Rejected }
+func (t *SubmissionTotals) Answered() int64 { return t.Acknowledged + t.Rejected }
 
-// PostingTotals counts and sums what is recorded. All is zero if the run sends no vouchers.
-func (d *Database) PostingTotals(ctx context.Context, fence Fence) (totals PostingTotals, err error) {
+// SubmissionTotals counts and sums what is recorded. All is zero if the run sends no vouchers.
+func (d *Database) SubmissionTotals(ctx context.Context, fence Fence) (totals SubmissionTotals, err error) {
 	err = d.ofRun(ctx, fence, "summing the vouchers that were sent", func(tx pgx.Tx) error {
 		if err := tx.QueryRow(ctx, `SELECT count(*) FILTER (WHERE state = 'waiting'), count(*) FILTER (WHERE state = 'sent'),
 				count(*) FILTER (WHERE state = 'acknowledged'), count(*) FILTER (WHERE state = 'rejected')
-			FROM ledgerport.posted_vouchers WHERE run_id = $1`, fence.RunID).
+			FROM ledgerport.submitted_vouchers WHERE run_id = $1`, fence.RunID).
 			Scan(&totals.Waiting, &totals.Sent, &totals.Acknowledged, &totals.Rejected); err != nil {
 			return err
 		}
 		sums, err := tx.Query(ctx, `SELECT currency, count(*), sum(lines)::bigint, sum(debit)::bigint, sum(payable)::bigint, sum(base_debit)::bigint, sum(base_payable)::bigint
-			FROM ledgerport.posted_vouchers WHERE run_id = $1 AND state = 'acknowledged' GROUP BY currency ORDER BY currency COLLATE "C"`, fence.RunID)
+			FROM ledgerport.submitted_vouchers WHERE run_id = $1 AND state = 'acknowledged' GROUP BY currency ORDER BY currency COLLATE "C"`, fence.RunID)
 		if err != nil {
 			return err
 		}
@@ -254,7 +254,7 @@ func (f *figures) sum(rows pgx.Rows) error {
 	var of, base artifact.Sum
 	_, err := pgx.ForEachRow(rows, []any{&code, &of.Claims, &of.Lines, &of.Debit, &of.Payable, &base.Debit, &base.Payable}, func() (err error) {
 		if of.Currency, err = ledger.ParseCurrency(code); err != nil {
-			return RecordInvalid("posted_vouchers", code, errors.New("currency is not a currency"))
+			return RecordInvalid("submitted_vouchers", code, errors.New("currency is not a currency"))
 		}
 		of.Credit = of.Debit // a voucher balances
 		f.Currencies = append(f.Currencies, of)
@@ -272,14 +272,14 @@ func (f *figures) sum(rows pgx.Rows) error {
 func islands(condition string) string {
 	return `SELECT fiscal_year, voucher_number, state = 'rejected' AS rejected,
 			voucher_number - row_number() OVER (PARTITION BY fiscal_year, state = 'rejected' ORDER BY voucher_number) AS island
-		FROM ledgerport.posted_vouchers WHERE run_id = $1 AND ` + condition
+		FROM ledgerport.submitted_vouchers WHERE run_id = $1 AND ` + condition
 }
 
-// Settle ends the sending: rendered → posted. The claims of acknowledged vouchers stay with the run. Those of rejected ones
+// Settle ends the sending: rendered → submitted. The claims of acknowledged vouchers stay with the run. Those of rejected ones
 // are held with what the system said, those of the others are given back; their numbers go on record as voided. The
 // artifact is now the receipt.
 func (d *Database) Settle(ctx context.Context, fence Fence, receipt Rendered) error {
-	return d.posting(ctx, fence, "recording what the accounting system accepted", func(tx pgx.Tx) error {
+	return d.submission(ctx, fence, "recording what the accounting system accepted", func(tx pgx.Tx) error {
 		if err := parted(ctx, tx, fence.RunID, receipt.Claims); err != nil {
 			return err
 		}
@@ -291,12 +291,12 @@ func (d *Database) Settle(ctx context.Context, fence Fence, receipt Rendered) er
 			return err
 		}
 		if _, err := tx.Exec(ctx, `INSERT INTO ledgerport.held_claims AS h (organization_id, claim_table, claim_id, run_id, reason, message)
-			SELECT organization_id, claim_table, claim_id, run_id, $2, message FROM ledgerport.posted_vouchers WHERE run_id = $1 AND state = 'rejected'
+			SELECT organization_id, claim_table, claim_id, run_id, $2, message FROM ledgerport.submitted_vouchers WHERE run_id = $1 AND state = 'rejected'
 			ON CONFLICT (organization_id, claim_table, claim_id) DO UPDATE SET run_id = excluded.run_id, reason = excluded.reason, message = excluded.message`,
 			fence.RunID, ledger.HoldRejected); err != nil {
 			return err
 		}
-		if err := recordRendered(ctx, tx, fence, StatePosted, receipt); err != nil {
+		if err := recordRendered(ctx, tx, fence, StateSubmitted, receipt); err != nil {
 			return err
 		}
 		_, err := raise(ctx, tx, fence.RunID)
@@ -309,12 +309,12 @@ func parted(ctx context.Context, tx pgx.Tx, runID string, want int64) error {
 	if err := keepAcknowledged(ctx, tx, runID); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM ledgerport.exported_claims e USING ledgerport.posted_vouchers p
+	if _, err := tx.Exec(ctx, `DELETE FROM ledgerport.exported_claims e USING ledgerport.submitted_vouchers p
 		WHERE p.run_id = $1 AND p.state <> 'acknowledged' AND e.run_id = p.run_id AND e.position = p.position`, runID); err != nil {
 		return err
 	}
 	var left int64
-	if err := tx.QueryRow(ctx, `SELECT count(*) FROM ledgerport.posted_vouchers p JOIN ledgerport.exported_claims e USING (run_id, position)
+	if err := tx.QueryRow(ctx, `SELECT count(*) FROM ledgerport.submitted_vouchers p JOIN ledgerport.exported_claims e USING (run_id, position)
 		WHERE p.run_id = $1 AND p.state = 'acknowledged'`, runID).Scan(&left); err != nil {
 		return err
 	}
@@ -326,7 +326,7 @@ func parted(ctx context.Context, tx pgx.Tx, runID string, want int64) error {
 
 // keepAcknowledged leaves of the run's recorded vouchers those that the system has, in the order in which they were.
 func keepAcknowledged(ctx context.Context, tx pgx.Tx, runID string) error {
-	rows, _ := tx.Query(ctx, `SELECT claim_id FROM ledgerport.posted_vouchers WHERE run_id = $1 AND state <> 'acknowledged'`, runID) // the error comes with the rows
+	rows, _ := tx.Query(ctx, `SELECT claim_id FROM ledgerport.submitted_vouchers WHERE run_id = $1 AND state <> 'acknowledged'`, runID) // the error comes with the rows
 	dropped := map[string]bool{}
 	var claimID string
 	if _, err := pgx.ForEachRow(rows, []any{&claimID}, func() error { dropped[claimID] = true; return nil }); err != nil || len(dropped) == 0 {
@@ -365,9 +365,9 @@ func keepAcknowledged(ctx context.Context, tx pgx.Tx, runID string) error {
 // lockRendered locks a run that is rendered, if the attempt is its newest.
 const lockRendered = `SELECT FROM ledgerport.runs WHERE id = $1 AND attempt = $2 AND state = 'rendered' FOR UPDATE`
 
-// posting runs a step of the sending in a transaction of the run's organisation, if the attempt is the run's newest and the
+// submission runs a step of the sending in a transaction of the run's organisation, if the attempt is the run's newest and the
 // run is rendered. No newer attempt can begin before the step is done.
-func (d *Database) posting(ctx context.Context, fence Fence, doing string, step func(pgx.Tx) error) error {
+func (d *Database) submission(ctx context.Context, fence Fence, doing string, step func(pgx.Tx) error) error {
 	return d.ofRun(ctx, fence, doing, func(tx pgx.Tx) error {
 		if err := one(tx.Exec(ctx, lockRendered, fence.RunID, fence.Attempt)); err != nil {
 			return err

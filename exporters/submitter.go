@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// Poster is an Exporter whose vouchers are sent to the accounting system instead of being written to a file for it.
+// Submitter is an Exporter whose vouchers are sent to the accounting system instead of being written to a file for it.
 //
 // Its Writer renders all the same, and always the same bytes: one file, with one line for each voucher in the order of
 // Write, and the run records its hash. Only when that is on record does the run open a session and send those lines. What
 // was sent and what the system answered is recorded voucher by voucher, so that a run which was cut off goes on where it
 // stopped. What is delivered is the receipt: which voucher the system accepted, under which reference.
-type Poster interface {
+type Submitter interface {
 	Exporter
 	// Open begins a session for the vouchers of one run. It may be called many times for a run, by one process after
 	// another, and sends nothing.

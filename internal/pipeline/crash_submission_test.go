@@ -107,7 +107,7 @@ func TestARunThatSendsAndWakesUpLateSendsNothing(t *testing.T) {
 				other := run(1)
 				if release {
 					o.sql(func(ctx context.Context, conn *pgx.Conn) error { // as if it were stopped for so long
-						_, err := conn.Exec(ctx, `UPDATE ledgerport.posted_vouchers SET sent_at = sent_at - interval '11 minutes'`)
+						_, err := conn.Exec(ctx, `UPDATE ledgerport.submitted_vouchers SET sent_at = sent_at - interval '11 minutes'`)
 						return err
 					})
 					if _, err, _ := o.attempt(released(run(1))); err != nil || o.state(run(1).RunID) != "released" {
