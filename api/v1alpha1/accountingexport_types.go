@@ -106,6 +106,15 @@ type AccountingExportSpec struct {
 	// +kubebuilder:validation:MaxLength=100
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="organizationID cannot be changed; make another AccountingExport"
 	OrganizationID string `json:"organizationID"`
+	// Book that the claims are exported to. Each claim is exported once to each book: posting to one and paying from another are
+	// two exports of the same claims, each with voucher numbers, holds and reversals of its own. It cannot be changed: make another
+	// export instead. Default: main.
+	// +optional
+	// +kubebuilder:default=main
+	// +kubebuilder:validation:MaxLength=30
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="book cannot be changed; make another AccountingExport"
+	Book string `json:"book,omitempty"`
 	// SourceRef names the ClaimSource. One in another namespace must admit this namespace and organisation.
 	SourceRef NamespacedReference `json:"sourceRef"`
 	// ChartOfAccountsRef names the ChartOfAccounts in this namespace.
@@ -153,7 +162,7 @@ type AccountingExportSpec struct {
 	// +optional
 	// +kubebuilder:default={date: ExpenseDate}
 	Posting PostingPolicy `json:"posting,omitempty"`
-	// VoucherSeries of the vouchers. Numbers are counted without gaps per organisation, series and fiscal year. Default: E.
+	// VoucherSeries of the vouchers. Numbers are counted without gaps per organisation, book, series and fiscal year. Default: E.
 	// +optional
 	// +kubebuilder:default=E
 	// +kubebuilder:validation:Pattern=`^[A-Z0-9]{1,10}$`
@@ -241,6 +250,7 @@ type AccountingExportStatus struct {
 // +kubebuilder:printcolumn:name="LAST SUCCESS",type=date,JSONPath=`.status.lastSuccessfulRun.completedAt`
 // +kubebuilder:printcolumn:name="NEXT",type=string,format=date-time,JSONPath=`.status.nextScheduleTime`
 // +kubebuilder:printcolumn:name="AGE",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="BOOK",type=string,priority=1,JSONPath=`.spec.book`
 // +kubebuilder:printcolumn:name="TOTAL",type=string,priority=1,JSONPath=`.status.lastRun.total`
 // +kubebuilder:printcolumn:name="LOCATION",type=string,priority=1,JSONPath=`.status.lastRun.location`
 // +kubebuilder:printcolumn:name="REASON",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`

@@ -27,9 +27,11 @@ type Manifest struct {
 	Namespace      string           `json:"namespace"`
 	Export         string           `json:"export"`
 	OrganizationID string           `json:"organizationID"`
-	Cutoff         time.Time        `json:"cutoff"`
-	Exporter       Exporter         `json:"exporter"`
-	Chart          Chart            `json:"chartOfAccounts"`
+	// Book that the claims were exported to; empty in what was rendered before there were several.
+	Book     string    `json:"book,omitempty"`
+	Cutoff   time.Time `json:"cutoff"`
+	Exporter Exporter  `json:"exporter"`
+	Chart    Chart     `json:"chartOfAccounts"`
 	Figures
 	Files      []File      `json:"files"`
 	Submission *Submission `json:"submission,omitempty"`

@@ -58,9 +58,9 @@ func (b *binding) advanceNumbers(ctx context.Context) error {
 		if year.next == year.first {
 			continue
 		}
-		done, err := b.tx.Exec(ctx, `INSERT INTO ledgerport.voucher_numbers AS n (organization_id, series, fiscal_year, next)
-			VALUES ($1, $2, $3, $4) ON CONFLICT (organization_id, series, fiscal_year) DO UPDATE SET next = excluded.next WHERE n.next = $5`,
-			b.run.OrganizationID, b.run.Series, fiscalYear, year.next, year.first)
+		done, err := b.tx.Exec(ctx, `INSERT INTO ledgerport.voucher_numbers AS n (organization_id, book, series, fiscal_year, next)
+			VALUES ($1, $2, $3, $4, $5) ON CONFLICT (organization_id, book, series, fiscal_year) DO UPDATE SET next = excluded.next WHERE n.next = $6`,
+			b.run.OrganizationID, b.run.Book, b.run.Series, fiscalYear, year.next, year.first)
 		if err != nil {
 			return err
 		}

@@ -12,10 +12,11 @@ import (
 	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
-// claimTable is a row of ledgerport.claim_tables.
+// claimTable is a row of ledgerport.claim_tables: a table in a book.
 type claimTable struct {
 	ID     int32
 	PartOf int32 // 0: of none
+	Book   string
 	sighting
 	Source string
 	// Live says that the relation is a table or view of this database, ColumnLive that the table looked at has the column.
@@ -34,9 +35,9 @@ type sighting struct {
 	IDColumn, IDType string
 }
 
-// identity says which claims are a table's in what was exported before.
+// identity says which claims are a table's in what was exported before to a book.
 type identity struct {
-	// id of the table in claim_tables, and its oid.
+	// id of the table and the book in claim_tables, and the table's oid.
 	id       int32
 	relation uint32
 	// exported are the rows of claim_tables that have claims of the table: its own and those that are part of it.
@@ -49,9 +50,10 @@ type identity struct {
 	retyped *claimTable
 }
 
-// identify finds the table that a ClaimSource names among those on record: by its oid, which it keeps under another name, or by
-// its name, which it keeps in another database. Where the two say different things nothing may be exported.
-func identify(recorded []claimTable, seen sighting, view bool, source string) (identity, error) {
+// identify finds the table that a ClaimSource names among those on record for a book: by its oid, which it keeps under another name,
+// or by its name, which it keeps in another database. Where the two say different things nothing may be exported. next is the id of a
+// row that is not there yet.
+func identify(recorded []claimTable, seen sighting, view bool, source, book string, next int32) (identity, error) {
 	byOID := slices.IndexFunc(recorded, func(t claimTable) bool {
 		return t.known() && t.Relation == seen.Relation && t.Server == seen.Server
 	})
@@ -61,7 +63,7 @@ func identify(recorded []claimTable, seen sighting, view bool, source string) (i
 	var found identity
 	switch {
 	case byOID < 0 && byName < 0:
-		found = adopt(recorded, seen, source)
+		found = adopt(recorded, seen, source, book, next)
 	case byOID >= 0 && byName >= 0 && byOID != byName:
 		return found, ambiguous(recorded[byOID], recorded[byName], seen)
 	case byOID < 0 && recorded[byName].Live && recorded[byName].Server == seen.Server:
@@ -96,7 +98,7 @@ func (found *identity) refresh(own claimTable, seen sighting, view bool) {
 
 // adopt makes a table of one that is not on record. The claims that its ClaimSource exported before tables were told apart
 // become its own.
-func adopt(recorded []claimTable, seen sighting, source string) identity {
+func adopt(recorded []claimTable, seen sighting, source, book string, next int32) identity {
 	var found identity
 	for _, t := range adoptable(recorded, source) {
 		if found.id == 0 {
@@ -108,12 +110,9 @@ func adopt(recorded []claimTable, seen sighting, source string) identity {
 		found.changes = append(found.changes, t)
 	}
 	if found.id == 0 {
-		for _, t := range recorded {
-			found.id = max(found.id, t.ID)
-		}
-		found.id++
+		found.id = next
 		found.exported = []int32{found.id}
-		found.changes = []claimTable{{ID: found.id, sighting: seen, Source: source}}
+		found.changes = []claimTable{{ID: found.id, Book: book, sighting: seen, Source: source}}
 	}
 	found.unknown = unknown(recorded, found.exported)
 	return found
@@ -241,7 +240,7 @@ func place(ctx context.Context, tx pgx.Tx, system string) (name string, err erro
 
 // claimTable finds the identity of the table of claims, and records it unless it is on record.
 func (d *Database) claimTable(ctx context.Context, l *layout, run Run) (identity, error) {
-	found, err := d.identity(ctx, l)
+	found, err := d.identity(ctx, l, run.Book)
 	if err != nil || len(found.changes) == 0 {
 		return found, err
 	}
@@ -253,7 +252,7 @@ func (d *Database) claimTable(ctx context.Context, l *layout, run Run) (identity
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, migrationLock); err != nil {
 			return identity{}, err
 		}
-		found, err := d.identityIn(ctx, tx, l, system) // somebody may have recorded it meanwhile
+		found, err := d.identityIn(ctx, tx, l, run.Book, system) // somebody may have recorded it meanwhile
 		if err != nil {
 			return found, err
 		}
@@ -270,37 +269,42 @@ func (d *Database) claimTable(ctx context.Context, l *layout, run Run) (identity
 	return found, classify(ctx, "recording the table of claims", err)
 }
 
-// identity finds the table of claims among those on record.
-func (d *Database) identity(ctx context.Context, l *layout) (found identity, err error) {
+// identity finds the table of claims among those on record for a book.
+func (d *Database) identity(ctx context.Context, l *layout, book string) (found identity, err error) {
 	system, err := d.server(ctx)
 	if err != nil {
 		return identity{}, err
 	}
 	err = d.reading(ctx, "looking up the tables that claims were exported from", func(tx pgx.Tx) (err error) {
-		found, err = d.identityIn(ctx, tx, l, system)
+		found, err = d.identityIn(ctx, tx, l, book, system)
 		return err
 	})
 	return found, err
 }
 
-func (d *Database) identityIn(ctx context.Context, tx pgx.Tx, l *layout, system string) (identity, error) {
+func (d *Database) identityIn(ctx context.Context, tx pgx.Tx, l *layout, book, system string) (identity, error) {
 	seen, view, err := d.sight(ctx, tx, l.claims, system)
 	if err != nil {
 		return identity{}, err
 	}
-	const query = `SELECT id, coalesce(part_of, 0), coalesce(schema_name, ''), coalesce(table_name, ''), coalesce(relation, 0), coalesce(server, ''),
+	const highest = `SELECT coalesce(max(id), 0) FROM ledgerport.claim_tables`
+	var last int32
+	if err := tx.QueryRow(ctx, highest).Scan(&last); err != nil {
+		return identity{}, classify(ctx, "looking up the tables that claims were exported from", err)
+	}
+	const query = `SELECT id, coalesce(part_of, 0), book, coalesce(schema_name, ''), coalesce(table_name, ''), coalesce(relation, 0), coalesce(server, ''),
 			coalesce(id_column, ''), coalesce(id_type, ''), coalesce(source, ''),
 			EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = t.relation AND c.relkind IN ('r', 'p', 'v', 'm', 'f')),
 			EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1 AND a.attname = t.id_column AND a.attnum > 0 AND NOT a.attisdropped)
-		FROM ledgerport.claim_tables t ORDER BY id`
-	rows, _ := tx.Query(ctx, query, seen.Relation) // the error comes with the rows
+		FROM ledgerport.claim_tables t WHERE book = $2 ORDER BY id`
+	rows, _ := tx.Query(ctx, query, seen.Relation, book) // the error comes with the rows
 	recorded, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (t claimTable, err error) {
-		return t, row.Scan(&t.ID, &t.PartOf, &t.Schema, &t.Name, &t.Relation, &t.Server, &t.IDColumn, &t.IDType, &t.Source, &t.Live, &t.ColumnLive)
+		return t, row.Scan(&t.ID, &t.PartOf, &t.Book, &t.Schema, &t.Name, &t.Relation, &t.Server, &t.IDColumn, &t.IDType, &t.Source, &t.Live, &t.ColumnLive)
 	})
 	if err != nil {
 		return identity{}, classify(ctx, "looking up the tables that claims were exported from", err)
 	}
-	return identify(recorded, seen, view, d.options.Source)
+	return identify(recorded, seen, view, d.options.Source, book, last+1)
 }
 
 // write records a table.
@@ -309,10 +313,10 @@ func (t claimTable) write(ctx context.Context, tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE ledgerport.claim_tables SET part_of = $2 WHERE id = $1`, t.ID, t.PartOf)
 		return err
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO ledgerport.claim_tables (id, schema_name, table_name, relation, server, id_column, id_type, source)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO UPDATE SET schema_name = excluded.schema_name, table_name = excluded.table_name,
+	_, err := tx.Exec(ctx, `INSERT INTO ledgerport.claim_tables (id, book, schema_name, table_name, relation, server, id_column, id_type, source)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO UPDATE SET schema_name = excluded.schema_name, table_name = excluded.table_name,
 			relation = excluded.relation, server = excluded.server, id_column = excluded.id_column, id_type = excluded.id_type`,
-		t.ID, t.Schema, t.Name, t.Relation, t.Server, t.IDColumn, t.IDType, t.Source)
+		t.ID, t.Book, t.Schema, t.Name, t.Relation, t.Server, t.IDColumn, t.IDType, t.Source)
 	return err
 }
 

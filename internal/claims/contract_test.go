@@ -166,7 +166,7 @@ func TestColumnsMayHaveAnyName(t *testing.T) {
 		if held := f.mustTake(database, fmt.Sprintf("run-%d", from), "acme", "1"); !maps.Equal(held, map[string]string{"2": "NoLines"}) && !maps.Equal(held, map[string]string{"2": "NotDated"}) {
 			t.Errorf("held %v with names from %d", held, from)
 		}
-		preview, err := database.Preview(t.Context(), claims.Run{RunIdentity: claims.RunIdentity{OrganizationID: "acme"}, Series: "E", Cutoff: cutoff})
+		preview, err := database.Preview(t.Context(), claims.Run{RunIdentity: claims.RunIdentity{OrganizationID: "acme"}, Book: claims.MainBook, Series: "E", Cutoff: cutoff})
 		f.must(err)
 		for claim, err := preview.Next(t.Context()); err == nil; claim, err = preview.Next(t.Context()) {
 			if claim.ID != "2" {

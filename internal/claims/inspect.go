@@ -69,7 +69,7 @@ func (d *Database) Inspect(ctx context.Context) (Inspection, error) {
 	if err != nil {
 		return Inspection{}, err
 	}
-	if _, err := d.identity(ctx, found); err != nil {
+	if _, err := d.identity(ctx, found, MainBook); err != nil {
 		return Inspection{}, err
 	}
 	missing, err := d.missingIndexes(ctx, found)

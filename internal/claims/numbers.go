@@ -9,7 +9,7 @@ import (
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
-// numbers of a voucher series, by fiscal year.
+// numbers of a voucher series of a book, by fiscal year.
 type numbers map[int]*numbering
 
 // numbering of one fiscal year: the next number at the beginning, and now.
@@ -17,8 +17,8 @@ type numbering struct{ first, next int64 }
 
 // read learns where the series of a run stands in each fiscal year.
 func (n numbers) read(ctx context.Context, tx pgx.Tx, run Run) error {
-	rows, _ := tx.Query(ctx, `SELECT fiscal_year, next FROM ledgerport.voucher_numbers WHERE organization_id = $1 AND series = $2`,
-		run.OrganizationID, run.Series) // the error comes with the rows
+	rows, _ := tx.Query(ctx, `SELECT fiscal_year, next FROM ledgerport.voucher_numbers WHERE organization_id = $1 AND book = $2 AND series = $3`,
+		run.OrganizationID, run.Book, run.Series) // the error comes with the rows
 	var year int
 	var next int64
 	_, err := pgx.ForEachRow(rows, []any{&year, &next}, func() error {

@@ -19,8 +19,8 @@ type Preview struct {
 	cancel context.CancelFunc
 }
 
-// Preview streams the claims that Reserve would stream for a run, which need not be on record: its organisation, series and
-// cutoff count. Close must be called in the end, in any case; the Database serves nothing else meanwhile.
+// Preview streams the claims that Reserve would stream for a run, which need not be on record: its organisation, book,
+// series and cutoff count. Close must be called in the end, in any case; the Database serves nothing else meanwhile.
 func (d *Database) Preview(ctx context.Context, run Run) (*Preview, error) {
 	conn, err := d.connection(ctx)
 	if err != nil {
@@ -33,7 +33,7 @@ func (d *Database) Preview(ctx context.Context, run Run) (*Preview, error) {
 	if err := tables.checkOrganization(run.OrganizationID); err != nil {
 		return nil, err
 	}
-	known, err := d.identity(ctx, tables)
+	known, err := d.identity(ctx, tables, run.Book)
 	if err != nil {
 		return nil, err
 	}

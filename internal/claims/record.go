@@ -152,7 +152,7 @@ func (r *Run) validate() error {
 		i.unless(ValidFileName(name), "%s is not the name of a resource", column)
 	}
 	for column, text := range map[string]string{
-		"id": r.ID, "holder": r.Holder, "series": r.Series, "reverses": r.Reverses, "cluster": r.Cluster,
+		"id": r.ID, "holder": r.Holder, "book": r.Book, "series": r.Series, "reverses": r.Reverses, "cluster": r.Cluster,
 		"first_voucher": r.FirstVoucher, "last_voucher": r.LastVoucher, "release_reason": r.ReleaseReason,
 	} {
 		i.text(column, text, maxShortText)

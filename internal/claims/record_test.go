@@ -14,7 +14,7 @@ const withoutConstraints = `
 	ALTER TABLE ledgerport.runs DROP CONSTRAINT runs_state_check, DROP CONSTRAINT runs_type_check, DROP CONSTRAINT runs_check,
 		DROP CONSTRAINT runs_claims_check, DROP CONSTRAINT runs_attempt_check, ALTER files DROP NOT NULL, ALTER claims DROP NOT NULL;
 	ALTER TABLE ledgerport.voucher_numbers DROP CONSTRAINT voucher_numbers_next_check;
-	ALTER TABLE ledgerport.submitted_vouchers DROP CONSTRAINT posted_vouchers_state_check;`
+	ALTER TABLE ledgerport.submitted_vouchers DROP CONSTRAINT submitted_vouchers_state_check;`
 
 // TestARunThatSomebodyElseHasWrittenIsRefusedWhereItIsRead has the owner of the database change the record of a run.
 func TestARunThatSomebodyElseHasWrittenIsRefusedWhereItIsRead(t *testing.T) {

@@ -32,7 +32,7 @@ func (d *Database) Rehearse(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	known, err := d.identity(ctx, tables)
+	known, err := d.identity(ctx, tables, MainBook)
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (d *Database) Rehearse(ctx context.Context) error {
 	id := "rehearsal-" + rand.Text()
 	err = d.rehearse(limited, r, Attempt{
 		RunIdentity: RunIdentity{ID: id, Namespace: "ledgerport", Export: "rehearsal", Name: "rehearsal", OrganizationID: tables.nobody()},
-		Holder:      "rehearsal", Deadline: rehearsalTime, Series: id, Cutoff: time.Unix(0, 0), Inputs: []byte("{}"),
+		Holder:      "rehearsal", Deadline: rehearsalTime, Book: MainBook, Series: id, Cutoff: time.Unix(0, 0), Inputs: []byte("{}"),
 	})
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		return failure.OnSource.Transient(v1alpha1.ReasonUnsuitableSessions, nil,
@@ -93,7 +93,7 @@ func (l *layout) rehearsed() *layout {
 }
 
 func (d *Database) rehearse(ctx context.Context, r *Reservation, attempt Attempt) error {
-	run := Run{RunIdentity: attempt.RunIdentity, State: StateStarted, Attempt: 1, Series: attempt.Series, Cutoff: attempt.Cutoff, Type: TypeExport}
+	run := Run{RunIdentity: attempt.RunIdentity, State: StateStarted, Attempt: 1, Book: attempt.Book, Series: attempt.Series, Cutoff: attempt.Cutoff, Type: TypeExport}
 	r.binding = newBinding(run, run.Fence())
 	if err := r.begin(ctx, d); err != nil {
 		return d.secondSession(ctx, r, err)

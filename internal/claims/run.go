@@ -13,6 +13,9 @@ import (
 	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
+// MainBook is the book of what says no other.
+const MainBook = "main"
+
 // ReleasedSuperseded is the reason of a run that was released because another one of its series began after its deadline.
 const ReleasedSuperseded = "superseded"
 
@@ -45,8 +48,8 @@ type Attempt struct {
 	Cluster string
 	// Deadline is how long the attempt may take, by the clock of the database.
 	Deadline time.Duration
-	// Series of the voucher numbers.
-	Series string
+	// Book that the claims are exported to, and Series of the voucher numbers in it.
+	Book, Series string
 	// Cutoff: only claims approved before it belong to the run. To the microsecond.
 	Cutoff time.Time
 	// Inputs is a JSON document of everything but the claims that decides the bytes of the artifact.
@@ -95,9 +98,10 @@ type Run struct {
 	Attempt  int32
 	Holder   string
 	Deadline time.Time
-	Series   string
-	Cutoff   time.Time
-	Type     RunType
+	// Book that the claims are exported to, and Series of the voucher numbers in it.
+	Book, Series string
+	Cutoff       time.Time
+	Type         RunType
 	// Reverses is the ID of the run that a reversal reverses; empty for an export.
 	Reverses string
 	// Inputs are those of the attempt that reserved the claims; before that, those of the newest.
@@ -116,12 +120,12 @@ func (r Run) Fence() Fence {
 	return Fence{RunID: r.ID, OrganizationID: r.OrganizationID, Attempt: r.Attempt}
 }
 
-const runColumns = `id, namespace, export, name, organization_id, cluster, sequence, state, attempt, holder, deadline, series, cutoff, inputs,
+const runColumns = `id, namespace, export, name, organization_id, cluster, sequence, state, attempt, holder, deadline, book, series, cutoff, inputs,
 	type, coalesce(reverses, ''), claims, lines, held, first_voucher, last_voucher, files, manifest, location, release_reason,
 	started_at, rendered_at, delivered_at, committed_at, released_at, artifact_removed_at`
 
 func scanRun(row pgx.Row) (r Run, err error) {
-	err = row.Scan(&r.ID, &r.Namespace, &r.Export, &r.Name, &r.OrganizationID, &r.Cluster, &r.Sequence, &r.State, &r.Attempt, &r.Holder, &r.Deadline, &r.Series, &r.Cutoff, &r.Inputs,
+	err = row.Scan(&r.ID, &r.Namespace, &r.Export, &r.Name, &r.OrganizationID, &r.Cluster, &r.Sequence, &r.State, &r.Attempt, &r.Holder, &r.Deadline, &r.Book, &r.Series, &r.Cutoff, &r.Inputs,
 		&r.Type, &r.Reverses, &r.Claims, &r.Lines, &r.Held, &r.FirstVoucher, &r.LastVoucher, fileList{&r.Files}, &r.Manifest, &r.Location, &r.ReleaseReason,
 		&r.StartedAt, &r.RenderedAt, &r.DeliveredAt, &r.CommittedAt, &r.ReleasedAt, &r.ArtifactRemovedAt)
 	if err == nil {
@@ -168,10 +172,10 @@ func (d *Database) RunNamed(ctx context.Context, identity RunIdentity) (Run, boo
 }
 
 // StartAttempt records who executes the run from now on, and returns the record as it now is, the attempt number raised.
-// A finished run is given as it is. Identity, series, cutoff and inputs are recorded anew while the run holds nothing;
+// A finished run is given as it is. Identity, book, series, cutoff and inputs are recorded anew while the run holds nothing;
 // later those on record stand.
 //
-// Two unfinished runs of an organisation cannot have the same series: the second fails with ReasonSeriesBusy. A run that
+// Two unfinished runs of an organisation cannot have the same series of a book: the second fails with ReasonSeriesBusy. A run that
 // holds nothing and whose deadline has passed does not stand in the way: it is released, unless another cluster began it. The
 // second reversal of a run fails with ReasonAlreadyReversed, and a run of another cluster with ReasonOtherCluster.
 func (d *Database) StartAttempt(ctx context.Context, attempt Attempt) (Run, error) {
@@ -239,18 +243,19 @@ func unchanged(ctx context.Context, tx pgx.Tx, id, cluster string) (Run, error) 
 // supersede releases what began in the same series and cluster, holds nothing and is past its deadline.
 func supersede(ctx context.Context, tx pgx.Tx, attempt Attempt) error {
 	_, err := tx.Exec(ctx, `UPDATE ledgerport.runs SET state = 'released', release_reason = $4, released_at = now()
-		WHERE organization_id = $1 AND series = $2 AND id <> $3 AND state = 'started' AND deadline < clock_timestamp() AND cluster IN ('', $5)`,
-		attempt.OrganizationID, attempt.Series, attempt.ID, ReleasedSuperseded, attempt.Cluster)
+		WHERE organization_id = $1 AND book = $6 AND series = $2 AND id <> $3 AND state = 'started' AND deadline < clock_timestamp() AND cluster IN ('', $5)`,
+		attempt.OrganizationID, attempt.Series, attempt.ID, ReleasedSuperseded, attempt.Cluster, attempt.Book)
 	return err
 }
 
 func start(ctx context.Context, tx pgx.Tx, attempt Attempt) (Run, error) {
 	upsert := `
-		INSERT INTO ledgerport.runs AS r (id, namespace, export, name, organization_id, series, state, attempt, holder, deadline, cutoff, inputs, type, reverses, cluster)
-		VALUES ($1, $2, $3, $4, $5, $6, 'started', 1, $7, ` + after("$8") + `, $9, $10, $11, nullif($12, ''), $13)
+		INSERT INTO ledgerport.runs AS r (id, namespace, export, name, organization_id, series, state, attempt, holder, deadline, cutoff, inputs, type, reverses, cluster, book)
+		VALUES ($1, $2, $3, $4, $5, $6, 'started', 1, $7, ` + after("$8") + `, $9, $10, $11, nullif($12, ''), $13, $14)
 		ON CONFLICT (id) DO UPDATE SET
 			attempt = r.attempt + 1, holder = excluded.holder, deadline = excluded.deadline, cluster = excluded.cluster,
 			organization_id = CASE r.state WHEN 'started' THEN excluded.organization_id ELSE r.organization_id END,
+			book = CASE r.state WHEN 'started' THEN excluded.book ELSE r.book END,
 			series = CASE r.state WHEN 'started' THEN excluded.series ELSE r.series END,
 			cutoff = CASE r.state WHEN 'started' THEN excluded.cutoff ELSE r.cutoff END,
 			inputs = CASE r.state WHEN 'started' THEN excluded.inputs ELSE r.inputs END,
@@ -262,7 +267,7 @@ func start(ctx context.Context, tx pgx.Tx, attempt Attempt) (Run, error) {
 		kind = TypeReversal
 	}
 	run, err := scanRun(tx.QueryRow(ctx, upsert, attempt.ID, attempt.Namespace, attempt.Export, attempt.Name, attempt.OrganizationID,
-		attempt.Series, attempt.Holder, attempt.Deadline.Seconds(), attempt.Cutoff.Truncate(time.Microsecond), attempt.Inputs, kind, attempt.Reverses, attempt.Cluster))
+		attempt.Series, attempt.Holder, attempt.Deadline.Seconds(), attempt.Cutoff.Truncate(time.Microsecond), attempt.Inputs, kind, attempt.Reverses, attempt.Cluster, attempt.Book))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return unchanged(ctx, tx, attempt.ID, attempt.Cluster)
 	}
@@ -274,7 +279,7 @@ func (d *Database) seriesBusy(ctx context.Context, attempt Attempt, cause error)
 	other := "another run"
 	err := d.transact(ctx, pgx.ReadOnly, attempt.OrganizationID, attempt.ID, func(tx pgx.Tx) error {
 		busy, err := scanRun(tx.QueryRow(ctx, `SELECT `+runColumns+` FROM ledgerport.runs
-			WHERE organization_id = $1 AND series = $2 AND `+unfinished, attempt.OrganizationID, attempt.Series))
+			WHERE organization_id = $1 AND book = $2 AND series = $3 AND `+unfinished, attempt.OrganizationID, attempt.Book, attempt.Series))
 		if err == nil {
 			other = fmt.Sprintf("run %s/%s (%s)", busy.Namespace, busy.Name, busy.State)
 			if busy.BelongsTo(attempt.Cluster) != nil {
@@ -287,5 +292,6 @@ func (d *Database) seriesBusy(ctx context.Context, attempt Attempt, cause error)
 		return classify(ctx, "recording the attempt", err)
 	}
 	return failure.OnSource.Transient(v1alpha1.ReasonSeriesBusy, cause,
-		"the voucher series %q of organisation %s is in use; this run goes on when that one has ended: %s", attempt.Series, attempt.OrganizationID, other)
+		"the voucher series %q of organisation %s (book %s) is in use; this run goes on when that one has ended: %s",
+		attempt.Series, attempt.OrganizationID, attempt.Book, other)
 }

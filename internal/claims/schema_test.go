@@ -23,6 +23,7 @@ var shippedMigrations = map[int64]string{
 	5: "05cfaa9898ac42cf0f726221e53d085ce28cdaf8fa7ee752098f88c549d473cf",
 	6: "133fb297cb74652fda7f29c5a4d09df61836907d7b83c8291e798b6205387ce7",
 	7: "16788b7362b13eae1226fbaed14eb27f0c6aa95dd60e4ed78c70d0ca4d5b3b9e",
+	8: "cac81a1e02371019e27a46affee0e646a1e66745cdc39e6421bbb197c7662693",
 }
 
 func TestMigrations(t *testing.T) {

@@ -283,8 +283,8 @@ func (d *Database) Settle(ctx context.Context, fence Fence, receipt Rendered) er
 		if err := parted(ctx, tx, fence.RunID, receipt.Claims); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `INSERT INTO ledgerport.voided_vouchers (organization_id, series, fiscal_year, first, last, run_id, reason)
-			SELECT r.organization_id, r.series, i.fiscal_year, min(i.voucher_number), max(i.voucher_number), r.id,
+		if _, err := tx.Exec(ctx, `INSERT INTO ledgerport.voided_vouchers (organization_id, book, series, fiscal_year, first, last, run_id, reason)
+			SELECT r.organization_id, r.book, r.series, i.fiscal_year, min(i.voucher_number), max(i.voucher_number), r.id,
 				CASE WHEN i.rejected THEN 'rejected by the accounting system' ELSE 'not sent to the accounting system' END
 			FROM (`+islands("state <> 'acknowledged'")+`) i, ledgerport.runs r WHERE r.id = $1
 			GROUP BY r.id, i.fiscal_year, i.rejected, i.island`, fence.RunID); err != nil {

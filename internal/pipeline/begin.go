@@ -48,7 +48,7 @@ func (a *attempt) present(ctx context.Context) (inputs, error) {
 
 // start records the inputs that were compiled, with holder and deadline, before anything else happens. A reversal has the ID of the
 // run that it reverses.
-func (a *attempt) start(ctx context.Context, series, reverses string) error {
+func (a *attempt) start(ctx context.Context, book, series, reverses string) error {
 	recorded, err := json.Marshal(a.books.inputs)
 	if err != nil {
 		return fmt.Errorf("recording the inputs of the run: %w", err)
@@ -58,6 +58,7 @@ func (a *attempt) start(ctx context.Context, series, reverses string) error {
 		Holder:      a.Holder,
 		Cluster:     a.Cluster,
 		Deadline:    a.task.Deadline,
+		Book:        book,
 		Series:      series,
 		Cutoff:      a.task.Cutoff,
 		Inputs:      recorded,

@@ -23,7 +23,7 @@ func (a *attempt) startExport(ctx context.Context) error {
 	if a.books, err = compile(a.Resolver, present, series); err != nil {
 		return err
 	}
-	return a.start(ctx, series, "")
+	return a.start(ctx, a.cluster.export.Spec.Book, series, "")
 }
 
 // forward goes on where the run stands, to its end. What begins and what renders it is for the kind of the run to say.
@@ -37,6 +37,7 @@ func (a *attempt) forward(ctx context.Context, start, render func(context.Contex
 	if a.run.State == claims.StateReleased {
 		return failure.Stalled(v1alpha1.ReasonReleased, nil, "the claims of the run were given back before (%s); the next run takes them", a.run.ReleaseReason)
 	}
+	a.progress.claims.Store(a.run.Claims) // those on record, where the run is resumed
 	if a.run.State == claims.StateStarted {
 		if err := a.stage(ctx, v1alpha1.StageRender, render); err != nil {
 			return err

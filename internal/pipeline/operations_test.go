@@ -112,9 +112,9 @@ func TestAVoucherIsAuditedAsThePageAboutOperationsSays(t *testing.T) {
 	}
 	var history []string
 	for _, row := range answers[1].Rows {
-		history = append(history, fmt.Sprintf("%s %s %s", row[2], row[3], row[5]))
+		history = append(history, fmt.Sprintf("%s %s %s %s", row[0], row[3], row[4], row[6]))
 	}
-	if got, want := strings.Join(history, ", "), "17 export monthly-1, 37 reversal back, 57 export monthly-2"; got != want {
+	if got, want := strings.Join(history, ", "), "main 17 export monthly-1, main 37 reversal back, main 57 export monthly-2"; got != want {
 		t.Errorf("the history of claim %s is %s, want %s", claim, got, want)
 	}
 	s.withoutGaps()

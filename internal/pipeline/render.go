@@ -226,6 +226,7 @@ func (a *attempt) manifest(r *rendering) ([]byte, error) {
 		Namespace:      a.task.Namespace,
 		Export:         a.task.Export,
 		OrganizationID: a.run.OrganizationID,
+		Book:           a.run.Book,
 		Cutoff:         a.books.Cutoff.UTC(),
 		Exporter:       artifact.Exporter{Type: a.books.Exporter.Type, Version: a.books.exporter.Version()},
 		Chart:          artifact.Chart{Name: a.books.ChartName, Generation: a.books.ChartGeneration},

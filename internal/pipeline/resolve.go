@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -8,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/credentials"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/references"
@@ -37,6 +39,7 @@ func (a *attempt) resolve(ctx context.Context) error {
 	}
 	c := &a.cluster
 	c.export = export
+	export.Spec.Book = cmp.Or(export.Spec.Book, claims.MainBook) // the API server may have an older definition
 	if a.task.Source.Name != "" {
 		named := references.SourceKey(export)
 		export.Spec.SourceRef = a.task.Source

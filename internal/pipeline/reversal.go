@@ -46,7 +46,7 @@ func (a *attempt) startReversal(ctx context.Context) error {
 		return failure.Stalled(v1alpha1.ReasonNotReversible, nil,
 			"the exporter %s sends vouchers to its system, which may take some vouchers and reject others; reverse them there", a.books.exporter.Type())
 	}
-	return a.start(ctx, source.Series, source.ID)
+	return a.start(ctx, source.Book, source.Series, source.ID)
 }
 
 // reverseAndRender goes through the vouchers of the reversed run once: each gets one that reverses it in the spool.

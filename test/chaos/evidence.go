@@ -54,9 +54,9 @@ type approvedClaim struct {
 
 // recordedRun is a row of ledgerport.runs. A reversal has the id of the run that it reverses.
 type recordedRun struct {
-	id, cluster, namespace, name, organization, series, state, location, reverses string
-	claims                                                                        int64
-	files                                                                         []recordedFile
+	id, cluster, namespace, name, organization, book, series, state, location, reverses string
+	claims                                                                              int64
+	files                                                                               []recordedFile
 }
 
 type recordedFile struct {
@@ -67,7 +67,7 @@ type recordedFile struct {
 
 // numberRange of voucher numbers that were voided.
 type numberRange struct {
-	series      string // organisation, series and fiscal year
+	series      string // organisation, book, series and fiscal year
 	first, last int64
 }
 
@@ -130,21 +130,21 @@ func (e *evidence) readDatabase(ctx context.Context, conn *pgx.Conn) (err error)
 	if err != nil {
 		return err
 	}
-	e.runs, err = rows(ctx, conn, `SELECT id, cluster, namespace, name, organization_id, series, state, location, coalesce(reverses, ''), claims, files FROM ledgerport.runs`,
+	e.runs, err = rows(ctx, conn, `SELECT id, cluster, namespace, name, organization_id, book, series, state, location, coalesce(reverses, ''), claims, files FROM ledgerport.runs`,
 		func(row pgx.CollectableRow) (r recordedRun, err error) {
-			return r, row.Scan(&r.id, &r.cluster, &r.namespace, &r.name, &r.organization, &r.series, &r.state, &r.location, &r.reverses, &r.claims, &r.files)
+			return r, row.Scan(&r.id, &r.cluster, &r.namespace, &r.name, &r.organization, &r.book, &r.series, &r.state, &r.location, &r.reverses, &r.claims, &r.files)
 		})
 	if err != nil {
 		return err
 	}
-	e.voided, err = rows(ctx, conn, `SELECT organization_id || '/' || series || '/' || fiscal_year, first, last FROM ledgerport.voided_vouchers`,
+	e.voided, err = rows(ctx, conn, `SELECT organization_id || '/' || book || '/' || series || '/' || fiscal_year, first, last FROM ledgerport.voided_vouchers`,
 		func(row pgx.CollectableRow) (r numberRange, err error) {
 			return r, row.Scan(&r.series, &r.first, &r.last)
 		})
 	if err != nil {
 		return err
 	}
-	e.numbering, err = rows(ctx, conn, `SELECT organization_id || '/' || series || '/' || fiscal_year, next FROM ledgerport.voucher_numbers`,
+	e.numbering, err = rows(ctx, conn, `SELECT organization_id || '/' || book || '/' || series || '/' || fiscal_year, next FROM ledgerport.voucher_numbers`,
 		func(row pgx.CollectableRow) (n numbering, err error) { return n, row.Scan(&n.series, &n.next) })
 	return err
 }

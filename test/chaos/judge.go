@@ -38,7 +38,7 @@ type damage struct {
 
 // judge compares everything with everything. The report has a line for each damage, up to a number of each kind.
 func judge(e *evidence) (damage, []string) {
-	j := &judgement{evidence: e, claims: map[string]approvedClaim{}, owned: map[string]bool{}, histories: map[string][]entry{}, numbers: map[string][]int64{}}
+	j := &judgement{evidence: e, claims: map[string]approvedClaim{}, owned: map[string]bool{}, histories: map[bookedClaim][]entry{}, numbers: map[string][]int64{}}
 	for _, claim := range e.claims {
 		j.claims[claim.id] = claim
 	}
@@ -48,19 +48,10 @@ func judge(e *evidence) (damage, []string) {
 	for _, claim := range e.forgotten {
 		j.note(&j.found.Forgotten, "claim %s was exported again by a database that was restored from an older backup", claim)
 	}
+	books := booksOf(e.runs)
 	for _, claim := range e.claims {
-		if claim.held {
-			if history := j.histories[claim.id]; len(history) > 0 {
-				j.note(&j.found.Unheld, "claim %s of %s has a line number twice, and was exported: %+v", claim.id, claim.organization, history)
-			}
-			continue
-		}
-		lost, duplicated := judgeHistory(j.histories[claim.id])
-		if lost {
-			j.note(&j.found.Lost, "claim %s of %s is exported in no artifact, or was reversed since: %+v", claim.id, claim.organization, j.histories[claim.id])
-		}
-		if duplicated {
-			j.note(&j.found.Duplicated, "claim %s of %s is exported more than once: %+v", claim.id, claim.organization, j.histories[claim.id])
+		for _, book := range books[claim.organization] {
+			j.judgeClaim(claim, book)
 		}
 	}
 	for location := range e.files {
@@ -79,13 +70,27 @@ func judge(e *evidence) (damage, []string) {
 	return j.found, j.report
 }
 
+// booksOf returns the books of each organisation: those that it has runs of.
+func booksOf(runs []recordedRun) map[string][]string {
+	books := map[string][]string{}
+	for _, run := range runs {
+		if !slices.Contains(books[run.organization], run.book) {
+			books[run.organization] = append(books[run.organization], run.book)
+		}
+	}
+	return books
+}
+
+// bookedClaim is a claim in a book.
+type bookedClaim struct{ book, claim string }
+
 // judgement is what was found so far, and what the committed runs have in their files.
 type judgement struct {
 	evidence  *evidence
 	claims    map[string]approvedClaim // by id
 	owned     map[string]bool          // locations of files
-	histories map[string][]entry       // by claim
-	numbers   map[string][]int64       // by series
+	histories map[bookedClaim][]entry
+	numbers   map[string][]int64 // by series
 
 	found  damage
 	report []string
@@ -99,6 +104,24 @@ func (j *judgement) note(counter *int, format string, args ...any) {
 	*counter++
 	if *counter <= mostNoted {
 		j.report = append(j.report, fmt.Sprintf(format, args...))
+	}
+}
+
+// judgeClaim insists that a claim is exported once to a book, or held.
+func (j *judgement) judgeClaim(claim approvedClaim, book string) {
+	history := j.histories[bookedClaim{book, claim.id}]
+	if claim.held {
+		if len(history) > 0 {
+			j.note(&j.found.Unheld, "claim %s of %s has a line number twice, and was exported to %s: %+v", claim.id, claim.organization, book, history)
+		}
+		return
+	}
+	lost, duplicated := judgeHistory(history)
+	if lost {
+		j.note(&j.found.Lost, "claim %s of %s is in no artifact of the book %s, or was reversed since: %+v", claim.id, claim.organization, book, history)
+	}
+	if duplicated {
+		j.note(&j.found.Duplicated, "claim %s of %s is exported to %s more than once: %+v", claim.id, claim.organization, book, history)
 	}
 }
 
@@ -130,8 +153,9 @@ func (j *judgement) judgeRun(run *recordedRun) {
 
 // judgeVoucher compares a voucher in a file with its claim, and keeps it for the claim's history and its series.
 func (j *judgement) judgeVoucher(run *recordedRun, location string, v voucher) {
-	j.histories[v.claim] = append(j.histories[v.claim], entry{v.year, v.number, run.id, run.reverses})
-	series := run.organization + "/" + run.series + "/" + v.year
+	of := bookedClaim{run.book, v.claim}
+	j.histories[of] = append(j.histories[of], entry{v.year, v.number, run.id, run.reverses})
+	series := run.organization + "/" + run.book + "/" + run.series + "/" + v.year
 	j.numbers[series] = append(j.numbers[series], v.number)
 	claim, approved := j.claims[v.claim]
 	if !approved || claim.organization != run.organization || v.debit != v.credit || v.debit != claim.cents {

@@ -24,7 +24,7 @@ const books = "file:///books/"
 // record is a committed run with one file.
 func record(id, name, file, content string, claims int64) recordedRun {
 	return recordedRun{
-		id: id, namespace: "acme", name: name, organization: "org", series: "E", state: "committed", claims: claims, location: books + file,
+		id: id, namespace: "acme", name: name, organization: "org", book: "main", series: "E", state: "committed", claims: claims, location: books + file,
 		files: []recordedFile{{Name: file, Size: int64(len(content)), SHA256: hashOf([]byte(content))}},
 	}
 }
@@ -42,12 +42,12 @@ func resourceOf(run recordedRun, phase v1alpha1.RunPhase) resource {
 // sound is what two committed runs and a released one leave where all went well.
 func sound() *evidence {
 	first, second := record("1", "first", "first.csv", firstFile, 2), record("2", "second", "second.si", siePart, 1)
-	released := recordedRun{id: "3", namespace: "acme", name: "third", organization: "org", series: "E", state: "released"}
+	released := recordedRun{id: "3", namespace: "acme", name: "third", organization: "org", book: "main", series: "E", state: "released"}
 	return &evidence{
 		claims:    []approvedClaim{{"a", "org", 1000, false}, {"b", "org", 50, false}, {"c", "org", 705, false}},
 		runs:      []recordedRun{first, second, released},
-		voided:    []numberRange{{"org/E/2026", 3, 4}},
-		numbering: []numbering{{"org/E/2026", 6}},
+		voided:    []numberRange{{"org/main/E/2026", 3, 4}},
+		numbering: []numbering{{"org/main/E/2026", 6}},
 		files:     map[string][]byte{books + "first.csv": []byte(firstFile), books + "second.si": []byte(siePart)},
 		resources: []resource{resourceOf(first, v1alpha1.RunSucceeded), resourceOf(second, v1alpha1.RunSucceeded), resourceOf(released, v1alpha1.RunFailed)},
 	}
@@ -75,6 +75,14 @@ func TestEveryKindOfDamageIsFound(t *testing.T) {
 		}
 		e.numbering[0].next = 10
 	}
+	const third = "E/2026/3,c,7.05,\r\nE/2026/3,c,,7.05\r\n"
+	inAnotherBook := func(e *evidence, content string, claims int64) {
+		run := record("4", "paid", "paid.csv", content, claims)
+		run.book = payments
+		e.runs, e.files[run.location] = append(e.runs, run), []byte(content)
+		e.resources = append(e.resources, resourceOf(run, v1alpha1.RunSucceeded))
+		e.numbering = append(e.numbering, numbering{"org/payments/E/2026", claims + 1})
+	}
 	rewrite := func(e *evidence, at, old, replacement string) {
 		content := bytes.ReplaceAll(e.files[at], []byte(old), []byte(replacement))
 		e.files[at] = content
@@ -101,6 +109,8 @@ func TestEveryKindOfDamageIsFound(t *testing.T) {
 			e.runs, e.resources, e.numbering[0].next = e.runs[:4], e.resources[:4], 8
 			delete(e.files, "file:///books/again.csv")
 		}, damage{Lost: 2}},
+		"claims that a second book has, too":                 {func(e *evidence) { inAnotherBook(e, firstFile+third, 3) }, damage{}},
+		"a claim that a second book does not have":           {func(e *evidence) { inAnotherBook(e, firstFile, 2) }, damage{Lost: 1}},
 		"a claim that was exported again and never reversed": {func(e *evidence) { reversed(e); e.runs[3].reverses = "" }, damage{Duplicated: 2}},
 		"a claim that was exported again before it was reversed": {func(e *evidence) {
 			reversed(e)
@@ -111,7 +121,7 @@ func TestEveryKindOfDamageIsFound(t *testing.T) {
 		"a reversal that leaves out a claim": {func(e *evidence) {
 			reversed(e)
 			rewrite(e, "file:///books/back.csv", "E/2026/7,b,0.50,\r\nE/2026/7,b,,0.50\r\n", "")
-			e.voided = append(e.voided, numberRange{"org/E/2026", 7, 7})
+			e.voided = append(e.voided, numberRange{"org/main/E/2026", 7, 7})
 		}, damage{Duplicated: 1}},
 		"a voucher that does not balance":                    {func(e *evidence) { rewrite(e, "file:///books/first.csv", ",,0.50", ",,0.49") }, damage{Unbalanced: 1}},
 		"a cent too much on both sides":                      {func(e *evidence) { rewrite(e, "file:///books/first.csv", "10.00", "10.01") }, damage{Unbalanced: 1}},

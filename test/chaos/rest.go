@@ -66,21 +66,23 @@ func (w *world) unrest(ctx context.Context) string {
 				return "in the second cluster: " + why
 			}
 		}
-		var waiting int
-		if err := conn.QueryRow(ctx, waitingClaims, t.organization).Scan(&waiting); err != nil {
-			return err.Error()
-		}
-		if waiting > 0 {
-			_ = t.request(ctx, w.api, exportName, w.nextRequest()) // asked for again, should it fail
-			return fmt.Sprintf("%d claims of %s wait", waiting, t.namespace)
+		for _, export := range t.exports {
+			var waiting int
+			if err := conn.QueryRow(ctx, waitingClaims, t.organization, bookOf(export)).Scan(&waiting); err != nil {
+				return err.Error()
+			}
+			if waiting > 0 {
+				_ = t.request(ctx, w.api, export, w.nextRequest()) // asked for again, should it fail
+				return fmt.Sprintf("%d claims of %s wait for the book %s", waiting, t.namespace, bookOf(export))
+			}
 		}
 	}
 	return ""
 }
 
-// waitingClaims counts the approved claims of an organisation that no run has, but for those that are always held.
+// waitingClaims counts the approved claims of an organisation that no run of a book has, but for those that are always held.
 const waitingClaims = `SELECT count(*) FROM public.claims c WHERE organization_id = $1
-	AND NOT EXISTS (SELECT FROM ledgerport.exported_claims e WHERE e.claim_id = c.id::text)
+	AND NOT EXISTS (SELECT FROM ledgerport.exported_claims e JOIN ledgerport.claim_tables t ON t.id = e.claim_table WHERE e.claim_id = c.id::text AND t.book = $2)
 	AND NOT EXISTS (SELECT FROM public.claim_lines l WHERE l.claim_id = c.id GROUP BY l.line_no HAVING count(*) > 1)`
 
 // unrestOf says what has not ended of a tenant's runs in one cluster.

@@ -115,13 +115,13 @@ func (w *world) approveUnasked(ctx context.Context) error {
 	return errors.Join(err, conn.Close(ctx))
 }
 
-// exported are the claims that the database has bound to a run.
+// exported are the claims, each with its book, that the database has bound to a run.
 func (w *world) exported(ctx context.Context) (map[string]bool, error) {
 	conn, err := pgx.Connect(ctx, w.postgres.URL)
 	if err != nil {
 		return nil, err
 	}
-	found, err := rows(ctx, conn, `SELECT claim_id FROM ledgerport.exported_claims`, pgx.RowTo[string])
+	found, err := rows(ctx, conn, `SELECT t.book || '/' || e.claim_id FROM ledgerport.exported_claims e JOIN ledgerport.claim_tables t ON t.id = e.claim_table`, pgx.RowTo[string])
 	claims := map[string]bool{}
 	for _, claim := range found {
 		claims[claim] = true

@@ -27,7 +27,7 @@ type staging struct {
 	operator     *operator
 }
 
-// startStaging clones the tenants with two exports into a cluster of its own.
+// startStaging clones the tenants with two exports of one book into a cluster of its own.
 func (w *world) startStaging(ctx context.Context) (err error) {
 	assets, err := environment.ControlPlaneAssets(ctx, os.Stderr)
 	if err != nil {
@@ -36,7 +36,7 @@ func (w *world) startStaging(ctx context.Context) (err error) {
 	s := &staging{directory: filepath.Join(w.directory, "staging")}
 	w.staging = s
 	for _, t := range w.tenants {
-		if len(t.exports) > 1 {
+		if !slices.Contains(t.exports, payments) {
 			s.tenants = append(s.tenants, t)
 		}
 	}

@@ -15,16 +15,29 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/claims"
 )
 
 // tenant is one organisation with exports of its own.
 type tenant struct {
 	namespace, organization, exporter string
 	toStore                           bool
-	exports                           []string // their names; they share the organisation's claims and voucher series
+	exports                           []string // their names; they share the organisation's claims and, in one book, its voucher series
 }
 
-const exportName = "monthly"
+const (
+	exportName = "monthly"
+	// payments is an export with a book of its own, and has the name of that.
+	payments = "payments"
+)
+
+// bookOf returns the book of an export.
+func bookOf(export string) string {
+	if export == payments {
+		return payments
+	}
+	return claims.MainBook
+}
 
 // attemptDeadline is that of an attempt of a run.
 const attemptDeadline = 10 * time.Second
@@ -44,6 +57,8 @@ func newTenants() []tenant {
 			}
 			if exporter == "csv" {
 				one.exports = append(one.exports, "weekly")
+			} else {
+				one.exports = append(one.exports, payments)
 			}
 			all = append(all, one)
 		}
@@ -108,7 +123,7 @@ func (t tenant) export(name string) *v1alpha1.AccountingExport {
 	export := &v1alpha1.AccountingExport{
 		ObjectMeta: metav1.ObjectMeta{Namespace: t.namespace, Name: name},
 		Spec: v1alpha1.AccountingExportSpec{
-			OrganizationID: t.organization, SourceRef: v1alpha1.NamespacedReference{Name: exportName},
+			OrganizationID: t.organization, Book: bookOf(name), SourceRef: v1alpha1.NamespacedReference{Name: exportName},
 			ChartOfAccountsRef: v1alpha1.LocalReference{Name: exportName}, DestinationRef: v1alpha1.NamespacedReference{Name: exportName},
 			Exporter: v1alpha1.ExporterSpec{Type: t.exporter},
 			Deadline: &metav1.Duration{Duration: attemptDeadline},
