@@ -13,12 +13,21 @@ type Claim struct {
 	ClaimantID string
 	// ClaimantName and ClaimantIBAN are for artifacts that must carry them. They never go into a log, event or status.
 	ClaimantName, ClaimantIBAN string
+	// ClaimantBIC is that of the claimant's bank, and ClaimantAddress where the claimant lives: for payments alone.
+	ClaimantBIC     string
+	ClaimantAddress Address
 	// Currency of the claim, an ISO 4217 code.
 	Currency    string
 	ApprovedAt  time.Time
 	ApprovedBy  string
 	Description string
 	Lines       []Line
+}
+
+// Address is where a claimant lives, in the parts by which banks know addresses. Any of them may be empty.
+type Address struct {
+	// Building is the number of the house. Country is an ISO 3166 code of two letters.
+	Street, Building, PostCode, Town, Country string
 }
 
 // Bounds of one claim. What is beyond them is no expense claim, and would take memory that is for all.

@@ -38,6 +38,7 @@ func books() *v1alpha1.ChartOfAccountsSpec {
 func expense() *ledger.Claim {
 	return &ledger.Claim{
 		ID: "c-1", ClaimantID: "17", ClaimantName: "Kari Nordmann", ClaimantIBAN: "NO9386011117947", Currency: "NOK",
+		ClaimantBIC: "DNBANOKK", ClaimantAddress: ledger.Address{Street: "Storgata", Building: "7", PostCode: "0155", Town: "Oslo", Country: "NO"},
 		ApprovedAt: time.Date(2026, 10, 31, 23, 30, 0, 0, time.UTC), ApprovedBy: "3", Description: "Visit to a customer",
 		Lines: []ledger.Line{{Number: 1, ExpenseDate: day("2026-10-12"), Category: "meals", Description: "Lunch", Gross: "125.00", Tax: "0.00"}},
 	}

@@ -75,9 +75,10 @@ func (m *Mapper) begin(claim *Claim, voucher *Voucher) error {
 	}
 	m.sum, m.given = claimSum{currency: currency, base: m.chart.base}, 0
 	*voucher = Voucher{
-		Series: m.series, FiscalYear: m.chart.fiscalYear.Year(date), PostingDate: date,
+		Series: m.series, FiscalYear: m.chart.fiscalYear.Year(date), PostingDate: date, DocumentDate: latestExpense(claim),
 		Text: oneLine(claim.Description), ClaimID: claim.ID,
 		ClaimantID: claim.ClaimantID, ClaimantName: claim.ClaimantName, ClaimantIBAN: claim.ClaimantIBAN,
+		ClaimantBIC: claim.ClaimantBIC, ClaimantAddress: claim.ClaimantAddress,
 		ApprovedAt: claim.ApprovedAt, ApprovedBy: claim.ApprovedBy,
 		Currency: currency, BaseCurrency: m.chart.base, Postings: voucher.Postings[:0],
 	}

@@ -158,7 +158,8 @@ func TestTheVoucherHasWhatTheClaimSays(t *testing.T) {
 	t.Parallel()
 	claim := expense()
 	v := voucherOf(t, books(), ledger.VoucherPolicy{Series: "E"}, claim)
-	if v.ClaimantName != claim.ClaimantName || v.ClaimantIBAN != claim.ClaimantIBAN || v.ApprovedBy != claim.ApprovedBy || !v.ApprovedAt.Equal(claim.ApprovedAt) {
+	if v.ClaimantName != claim.ClaimantName || v.ClaimantIBAN != claim.ClaimantIBAN || v.ApprovedBy != claim.ApprovedBy || !v.ApprovedAt.Equal(claim.ApprovedAt) ||
+		v.ClaimantBIC != claim.ClaimantBIC || v.ClaimantAddress != claim.ClaimantAddress {
 		t.Errorf("got %+v", v)
 	}
 	if v.Number != 0 || v.Debit() != 12500 {

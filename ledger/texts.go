@@ -14,6 +14,8 @@ const MaxTextLength = 10_000
 func checkTexts(claim *Claim) error {
 	for _, field := range [...]struct{ name, text string }{
 		{"id", claim.ID}, {"claimant_id", claim.ClaimantID}, {"claimant_name", claim.ClaimantName}, {"claimant_iban", claim.ClaimantIBAN},
+		{"claimant_bic", claim.ClaimantBIC}, {"street in claimant_address", claim.ClaimantAddress.Street}, {"building in claimant_address", claim.ClaimantAddress.Building},
+		{"post_code in claimant_address", claim.ClaimantAddress.PostCode}, {"town in claimant_address", claim.ClaimantAddress.Town}, {"country in claimant_address", claim.ClaimantAddress.Country},
 		{"approved_by", claim.ApprovedBy}, {"description", claim.Description},
 	} {
 		if problem := textProblem(field.text); problem != "" {

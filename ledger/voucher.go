@@ -29,16 +29,19 @@ type Voucher struct {
 	Number     int64
 	// PostingDate is a date: midnight UTC.
 	PostingDate time.Time
+	// DocumentDate is that of the claim's last expense, on whichever date it is posted.
+	DocumentDate time.Time
 	// Text describes the voucher: the claim's description, or its id where it has none. One line, no control characters.
 	Text string
 	// ClaimID is the way back to the claim.
 	ClaimID string
 	// ClaimantID is the employee number.
 	ClaimantID string
-	// ClaimantName and ClaimantIBAN are for artifacts that must carry them.
-	ClaimantName, ClaimantIBAN string
-	ApprovedAt                 time.Time
-	ApprovedBy                 string
+	// ClaimantName and what follows are for artifacts that must carry them.
+	ClaimantName, ClaimantIBAN, ClaimantBIC string
+	ClaimantAddress                         Address
+	ApprovedAt                              time.Time
+	ApprovedBy                              string
 	// Reverses is the ID of the voucher that this one reverses, such as E/2026/17: its postings are those of that voucher
 	// with the signs changed. Empty on every other voucher.
 	Reverses string

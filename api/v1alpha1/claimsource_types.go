@@ -21,7 +21,7 @@ type ApprovedFilter struct {
 }
 
 // ClaimsTable describes the table with one row per claim.
-// +kubebuilder:validation:XValidation:rule="!has(self.columns) || self.columns.all(c, c in ['id','organizationID','claimantID','claimantName','claimantIBAN','approvedAt','approvedBy','currency','description'])",message="columns may rename id, organizationID, claimantID, claimantName, claimantIBAN, approvedAt, approvedBy, currency and description only"
+// +kubebuilder:validation:XValidation:rule="!has(self.columns) || self.columns.all(c, c in ['id','organizationID','claimantID','claimantName','claimantIBAN','claimantBIC','claimantAddress','approvedAt','approvedBy','currency','description'])",message="columns may rename id, organizationID, claimantID, claimantName, claimantIBAN, claimantBIC, claimantAddress, approvedAt, approvedBy, currency and description only"
 type ClaimsTable struct {
 	// Table, as schema.table, or as table of the schema public. Quoted as an identifier, never as SQL.
 	// +optional
@@ -30,8 +30,8 @@ type ClaimsTable struct {
 	// +kubebuilder:validation:MaxLength=127
 	Table string `json:"table,omitempty"`
 	// Columns renames columns: the name of the contract, such as approvedAt, to the name in the table. Where it
-	// says nothing the column is called id, organization_id, claimant_id, claimant_name, claimant_iban, approved_at,
-	// approved_by, currency or description.
+	// says nothing the column is called id, organization_id, claimant_id, claimant_name, claimant_iban,
+	// claimant_bic, claimant_address, approved_at, approved_by, currency or description.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=20
 	Columns map[string]ColumnName `json:"columns,omitempty"`

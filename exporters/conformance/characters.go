@@ -38,6 +38,8 @@ var textFields = []textField{
 		to.Postings[last].Subledger = from.Postings[last].Subledger
 	}},
 	{"claimant's IBAN", false, func(to, from *ledger.Voucher) { to.ClaimantIBAN = from.ClaimantIBAN }},
+	{"BIC of the claimant's bank", false, func(to, from *ledger.Voucher) { to.ClaimantBIC = from.ClaimantBIC }},
+	{"claimant's address", true, func(to, from *ledger.Voucher) { to.ClaimantAddress = from.ClaimantAddress }},
 	{"claim's id", false, func(to, from *ledger.Voucher) { to.ClaimID = from.ClaimID }},
 	{"approver", false, func(to, from *ledger.Voucher) { to.ApprovedBy = from.ApprovedBy }},
 	{"category", false, func(to, from *ledger.Voucher) { to.Postings[0].Category = from.Postings[0].Category }},
@@ -83,7 +85,8 @@ func newSampler() (*sampler, error) {
 // sample returns a *ledger.Hold where the ledger refuses the text: no exporter ever sees it.
 func (s *sampler) sample(text string) (sample, error) {
 	c := claim("", "SEK", text, line(text, text, 10, 0))
-	c.ID, c.ClaimantID, c.ClaimantName, c.ClaimantIBAN, c.ApprovedBy = text, text, text, text, text
+	c.ID, c.ClaimantID, c.ClaimantName, c.ClaimantIBAN, c.ApprovedBy, c.ClaimantBIC = text, text, text, text, text, text
+	c.ClaimantAddress = ledger.Address{Street: text, Building: text, PostCode: text, Town: text, Country: text}
 	l := &c.Lines[0]
 	l.Unit, l.ReceiptURI, l.Dimensions = text, text, map[string]string{"cost_center": text, "project": text, "region": text}
 	made := sample{text: text, voucher: new(ledger.Voucher), replaced: replaces(text)}

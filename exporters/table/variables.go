@@ -57,6 +57,7 @@ var variables = map[string]*variable{
 	"voucher.period":        {integer: func(r *row) int64 { return int64(r.year.Period(r.voucher.PostingDate)) }},
 	"voucher.number":        {integer: func(r *row) int64 { return r.voucher.Number }},
 	"voucher.date":          {date: func(r *row) time.Time { return r.voucher.PostingDate }},
+	"voucher.document_date": {date: func(r *row) time.Time { return r.voucher.DocumentDate }},
 	"voucher.text":          {text: func(r *row) string { return r.voucher.Text }},
 	"voucher.currency":      {text: func(r *row) string { return r.voucher.Currency.Code() }},
 	"voucher.base_currency": {text: func(r *row) string { return r.voucher.BaseCurrency.Code() }},
@@ -65,6 +66,7 @@ var variables = map[string]*variable{
 	"voucher.claimant_id":   {text: func(r *row) string { return r.voucher.ClaimantID }},
 	"voucher.claimant_name": {text: func(r *row) string { return r.voucher.ClaimantName }},
 	"voucher.claimant_iban": {text: func(r *row) string { return r.voucher.ClaimantIBAN }},
+	"voucher.claimant_bic":  {text: func(r *row) string { return r.voucher.ClaimantBIC }},
 	"voucher.approved_at":   {instant: func(r *row) time.Time { return r.voucher.ApprovedAt }},
 	"voucher.approved_by":   {text: func(r *row) string { return r.voucher.ApprovedBy }},
 

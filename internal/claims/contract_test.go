@@ -122,8 +122,8 @@ var hostileNames = []string{
 // TestColumnsMayHaveAnyName runs the queries over tables whose columns have hostile names, each column many of them.
 func TestColumnsMayHaveAnyName(t *testing.T) {
 	t.Parallel()
-	claimKeys := []string{"id", "organizationID", "claimantID", "claimantName", "claimantIBAN", "currency", "approvedAt", "approvedBy", "description"}
-	claimTypes := []string{"text", "text", "text", "text", "text", "text", "timestamptz", "text", "text", "text"} // and the status
+	claimKeys := []string{"id", "organizationID", "claimantID", "claimantName", "claimantIBAN", "claimantBIC", "claimantAddress", "currency", "approvedAt", "approvedBy", "description"}
+	claimTypes := []string{"text", "text", "text", "text", "text", "text", "jsonb", "text", "timestamptz", "text", "text", "text"} // and the status
 	lineKeys := []string{
 		"claimID", "lineNo", "expenseDate", "category", "description", "grossAmount", "taxAmount", "taxCode", "currency", "baseGrossAmount", "baseTaxAmount", "dimensions",
 		"quantity", "unit", "receiptURI",
@@ -155,7 +155,7 @@ func TestColumnsMayHaveAnyName(t *testing.T) {
 		for i, name := range create(layout.Lines.Table, lineTypes, from) {
 			layout.Lines.Columns[lineKeys[i]] = v1alpha1.ColumnName(name)
 		}
-		f.sql(`INSERT INTO ` + layout.Claims.Table + ` VALUES ('1', 'acme', 'E1', 'n', 'i', 'NOK', '2026-10-01', 'b', 'd', 'approved'), ('2', 'acme', 'E1', 'n', 'i', 'NOK', NULL, 'b', 'd', 'approved')`)
+		f.sql(`INSERT INTO ` + layout.Claims.Table + ` VALUES ('1', 'acme', 'E1', 'n', 'i', 'x', '{}', 'NOK', '2026-10-01', 'b', 'd', 'approved'), ('2', 'acme', 'E1', 'n', 'i', 'x', '{}', 'NOK', NULL, 'b', 'd', 'approved')`)
 		f.sql(`INSERT INTO ` + layout.Lines.Table + ` VALUES ('1', 1, '2026-10-01', 'travel', 'd', 100, 0, '', 'NOK', NULL, NULL, '{}', 1, 'u', 'r')`) //nolint:dupword // two columns
 		database := f.openSource("acme/claims", layout)
 		found, err := database.Inspect(t.Context())

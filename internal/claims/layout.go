@@ -58,6 +58,8 @@ var claimRules = []columnRule{
 	{key: "claimantID", name: "claimant_id", content: text},
 	{key: "claimantName", name: "claimant_name", content: text, optional: true},
 	{key: "claimantIBAN", name: "claimant_iban", content: text, optional: true},
+	{key: "claimantBIC", name: "claimant_bic", content: text, optional: true},
+	{key: "claimantAddress", name: "claimant_address", content: object, optional: true},
 	{key: "currency", name: "currency", content: text},
 	{key: "approvedAt", name: "approved_at", content: instant},
 	{key: "approvedBy", name: "approved_by", content: text, optional: true},

@@ -38,7 +38,8 @@ type field struct {
 var streamFields = [...]field{
 	claimFault: {"c", faultKey, false},
 	claimID:    {"c", "id", false}, claimantID: {"c", "claimantID", false}, claimantName: {"c", "claimantName", false},
-	claimantIBAN: {"c", "claimantIBAN", false}, claimCurrency: {"c", "currency", false}, approvedAt: {"c", "approvedAt", true},
+	claimantIBAN: {"c", "claimantIBAN", false}, claimantBIC: {"c", "claimantBIC", false}, claimantAddress: {"c", "claimantAddress", false},
+	claimCurrency: {"c", "currency", false}, approvedAt: {"c", "approvedAt", true},
 	approvedBy: {"c", "approvedBy", false}, claimDescription: {"c", "description", false},
 	lineExists: {"l", "claimID", false}, lineNo: {"l", "lineNo", false}, expenseDate: {"l", "expenseDate", true},
 	category: {"l", "category", false}, lineDescription: {"l", "description", false}, grossAmount: {"l", "grossAmount", false},

@@ -28,6 +28,8 @@ const (
 	claimantID
 	claimantName
 	claimantIBAN
+	claimantBIC
+	claimantAddress
 	claimCurrency
 	approvedAt
 	approvedBy
@@ -195,15 +197,17 @@ func (s *stream) decodeClaim() {
 	s.id = append(s.id[:0], row[claimID]...)
 	clear(s.claim.Lines) // so that nothing of a claim is kept alive by the next
 	s.claim = ledger.Claim{
-		ID:           string(row[claimID]),
-		ClaimantID:   s.words.text(row[claimantID]),
-		ClaimantName: s.words.text(row[claimantName]),
-		ClaimantIBAN: s.words.text(row[claimantIBAN]),
-		Currency:     s.words.text(row[claimCurrency]),
-		ApprovedAt:   decodeInstant(row[approvedAt]),
-		ApprovedBy:   s.words.text(row[approvedBy]),
-		Description:  string(row[claimDescription]),
-		Lines:        s.claim.Lines[:0],
+		ID:              string(row[claimID]),
+		ClaimantID:      s.words.text(row[claimantID]),
+		ClaimantName:    s.words.text(row[claimantName]),
+		ClaimantIBAN:    s.words.text(row[claimantIBAN]),
+		ClaimantBIC:     s.words.text(row[claimantBIC]),
+		ClaimantAddress: address(s.objects.strings(row[claimantAddress])),
+		Currency:        s.words.text(row[claimCurrency]),
+		ApprovedAt:      decodeInstant(row[approvedAt]),
+		ApprovedBy:      s.words.text(row[approvedBy]),
+		Description:     string(row[claimDescription]),
+		Lines:           s.claim.Lines[:0],
 	}
 	s.claim.Held = fault(string(row[claimFault]), s.claim.ID)
 	if id := printableID(s.claim.ID); id != s.claim.ID || id == "" {
@@ -315,6 +319,13 @@ func (o objects) strings(raw []byte) map[string]string {
 		o[string(raw)] = decoded
 	}
 	return decoded
+}
+
+// address returns what an object has of an address.
+func address(members map[string]string) ledger.Address {
+	return ledger.Address{
+		Street: members["street"], Building: members["building"], PostCode: members["post_code"], Town: members["town"], Country: members["country"],
+	}
 }
 
 // decodeObject returns the members of a JSON object that are text, number or boolean, as text. Others are left out; what

@@ -14,7 +14,9 @@ import (
 func TestReserve_GivesEveryFieldOfAClaimAsStored(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, applicationTables)
-	f.sql(`INSERT INTO claims VALUES ($1, $2, '007', 'Kari Nordmann', 'NO9386011117947', 'approved', '2026-10-31 12:00:00.123456+02', 'boss', 'JPY', 'a trip')`, id(1), acme)
+	f.sql(`ALTER TABLE claims ADD claimant_bic text, ADD claimant_address jsonb`)
+	f.sql(`INSERT INTO claims VALUES ($1, $2, '007', 'Kari Nordmann', 'NO9386011117947', 'approved', '2026-10-31 12:00:00.123456+02', 'boss', 'JPY', 'a trip', 'DNBANOKK',
+		'{"street": "Storgata", "building": 7, "post_code": "0155", "town": "Oslo", "country": "NO", "floor": 3, "region": null}')`, id(1), acme)
 	f.sql(`INSERT INTO claim_lines VALUES ($1, 2, '1999-12-31', 'hotel', 'night', -100.5000, 0, '1', 7.123456789, 1.1, '{"project": "P1"}', 2.50, 'nights', 's3://r/1')`, id(1))
 	f.sql(`INSERT INTO claim_lines (claim_id, line_no, expense_date, category) VALUES ($1, 1, 'infinity', 'other')`, id(1))
 	database := f.open(v1alpha1.PostgresSource{})
@@ -23,7 +25,8 @@ func TestReserve_GivesEveryFieldOfAClaimAsStored(t *testing.T) {
 	claim, err := reservation.Next(t.Context())
 	f.must(err)
 	want := &ledger.Claim{
-		ID: id(1), ClaimantID: "007", ClaimantName: "Kari Nordmann", ClaimantIBAN: "NO9386011117947", Currency: "JPY",
+		ID: id(1), ClaimantID: "007", ClaimantName: "Kari Nordmann", ClaimantIBAN: "NO9386011117947", ClaimantBIC: "DNBANOKK",
+		ClaimantAddress: ledger.Address{Street: "Storgata", Building: "7", PostCode: "0155", Town: "Oslo", Country: "NO"}, Currency: "JPY",
 		ApprovedAt: time.Date(2026, time.October, 31, 10, 0, 0, 123456000, time.UTC), ApprovedBy: "boss", Description: "a trip",
 		Lines: []ledger.Line{
 			{Number: 1, Category: "other"},

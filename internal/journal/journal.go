@@ -13,7 +13,8 @@ import (
 )
 
 // version is the first byte of a block. Blocks stay on record for as long as the books do: a newer version reads older ones.
-const version = 1
+// Version 1 had no document date, and neither BIC nor address of the claimant.
+const version = 2
 
 // Writer fills a block.
 type Writer struct {
@@ -43,6 +44,13 @@ func (w *Writer) Append(v *ledger.Voucher) {
 	w.text(v.Reverses)
 	w.text(v.Currency.Code())
 	w.text(v.BaseCurrency.Code())
+	w.date(v.DocumentDate)
+	w.text(v.ClaimantBIC)
+	w.text(v.ClaimantAddress.Street)
+	w.text(v.ClaimantAddress.Building)
+	w.text(v.ClaimantAddress.PostCode)
+	w.text(v.ClaimantAddress.Town)
+	w.text(v.ClaimantAddress.Country)
 	w.count(len(v.Postings))
 	for i := range v.Postings {
 		w.posting(&v.Postings[i])

@@ -3,6 +3,7 @@ package journal_test
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"io"
 	"reflect"
@@ -65,7 +66,9 @@ func TestAnyVoucherComesBackAsItWas(t *testing.T) {
 		return &ledger.Voucher{
 			Series: draw("series"), FiscalYear: rapid.Int().Draw(t, "year"), Number: rapid.Int64().Draw(t, "number"), PostingDate: date.Draw(t, "date"),
 			Text: draw("text"), ClaimID: draw("claim"), ClaimantID: draw("claimant"), ClaimantName: draw("name"), ClaimantIBAN: draw("iban"),
-			ApprovedAt: time.UnixMicro(rapid.Int64Range(-1e15, 1e16).Draw(t, "approved")).UTC(), ApprovedBy: draw("by"), Reverses: draw("reverses"),
+			ClaimantBIC: draw("bic"), ClaimantAddress: ledger.Address{Street: draw("street"), Building: draw("building"), PostCode: draw("post code"), Town: draw("town"), Country: draw("country")},
+			DocumentDate: date.Draw(t, "document date"),
+			ApprovedAt:   time.UnixMicro(rapid.Int64Range(-1e15, 1e16).Draw(t, "approved")).UTC(), ApprovedBy: draw("by"), Reverses: draw("reverses"),
 			Currency: currencies[currency.Draw(t, "currency")], BaseCurrency: currencies[currency.Draw(t, "base")],
 			Postings: rapid.SliceOfN(posting, 0, 4).Draw(t, "postings"),
 		}
@@ -78,6 +81,28 @@ func TestAnyVoucherComesBackAsItWas(t *testing.T) {
 		}
 		mustHold(t, w.Block(), vouchers)
 	})
+}
+
+// TestABlockOfTheFirstVersionIsRead reads one that the first version wrote. It had no document date: that is the last expense's.
+func TestABlockOfTheFirstVersionIsRead(t *testing.T) {
+	t.Parallel()
+	block, err := hex.DecodeString("01000145d41f0e9ca95a00045472697003632d3100023137000d4b617269204e6f72646d616e6e000f4e4f393338363031313131373934378080bfb8cbbb8fe3010004" +
+		"626f73730008452f323032362f36000345555208030007457870656e73650004343030300000c801c8010b0b00000b0000045461786902f8a85a0004746178690b0b0b090a0b64640b0b00000b0000034275" +
+		"7304f6a85a0d0b0b0b00064f66667365740004323030300bab02ab020b0b00000b000200000b0b0b0b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	euro, _ := ledger.ParseCurrency("EUR")
+	october := func(day int) time.Time { return time.Date(2026, time.October, day, 0, 0, 0, 0, time.UTC) }
+	mustHold(t, block, []*ledger.Voucher{{
+		Series: "E", FiscalYear: 2026, Number: 7, PostingDate: october(30), DocumentDate: october(12), Text: "Trip", ClaimID: "c-1", ClaimantID: "17",
+		ClaimantName: "Kari Nordmann", ClaimantIBAN: "NO9386011117947", ApprovedAt: october(29), ApprovedBy: "boss", Reverses: "E/2026/6", Currency: euro, BaseCurrency: euro,
+		Postings: []ledger.Posting{
+			{Kind: ledger.ExpensePosting, Account: "4000", Amount: 100, BaseAmount: 100, Text: "Taxi", LineNumber: 1, ExpenseDate: october(12), Category: "taxi"},
+			{Kind: ledger.ExpensePosting, Account: "4000", Amount: 50, BaseAmount: 50, Text: "Bus", LineNumber: 2, ExpenseDate: october(11), Category: "taxi"},
+			{Kind: ledger.OffsetPosting, Account: "2000", Amount: -150, BaseAmount: -150, Text: "Trip"},
+		},
+	}})
 }
 
 func mustHold(t interface{ Fatalf(string, ...any) }, block []byte, vouchers []*ledger.Voucher) {
@@ -139,7 +164,7 @@ func TestABlockTakesNoMoreMemoryThanClaimsMay(t *testing.T) {
 		wide         = slices.Concat([]byte{1, 1, 1, 0, 0, 1, 1, 0, 0, 1}, dimensions, end)
 	)
 	voucher := func(series []byte, postings int, each []byte) []byte {
-		return slices.Concat(series, []byte{0, 0, 0, 1, 0, 1, 1, 1, 0, 1, 1, 1, 1}, count(postings), bytes.Repeat(each, postings))
+		return slices.Concat(series, []byte{0, 0, 0, 1, 0, 1, 1, 1, 0, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1}, count(postings), bytes.Repeat(each, postings))
 	}
 	for name, test := range map[string]struct {
 		block    []byte
@@ -162,7 +187,7 @@ func TestABlockTakesNoMoreMemoryThanClaimsMay(t *testing.T) {
 }
 
 // version of the blocks that are written.
-const version = 1
+const version = 2
 
 // FuzzReader finds out that no bytes make the reader panic, hang or take more memory than they are worth.
 func FuzzReader(f *testing.F) {

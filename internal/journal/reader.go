@@ -14,6 +14,7 @@ var ErrDamaged = errors.New("the block is damaged, or of a newer version")
 
 // Reader reads the vouchers of a block in their order.
 type Reader struct {
+	version    byte
 	rest       []byte
 	texts      []string
 	dimensions int // of the voucher so far
@@ -24,11 +25,11 @@ type Reader struct {
 // NewReader begins to read a block, which must not change meanwhile.
 func NewReader(block []byte) *Reader {
 	r := &Reader{currencies: map[string]ledger.Currency{}}
-	if len(block) == 0 || block[0] != version {
+	if len(block) == 0 || block[0] == 0 || block[0] > version {
 		r.err = ErrDamaged
 		return r
 	}
-	r.rest = block[1:]
+	r.version, r.rest = block[0], block[1:]
 	return r
 }
 
@@ -43,11 +44,28 @@ func (r *Reader) Next(v *ledger.Voucher) error {
 		ApprovedAt: r.instant(), ApprovedBy: r.text(), Reverses: r.text(),
 		Currency: r.currency(), BaseCurrency: r.currency(), Postings: v.Postings[:0],
 	}
+	if r.version > 1 {
+		v.DocumentDate, v.ClaimantBIC = r.date(), r.text()
+		v.ClaimantAddress = ledger.Address{Street: r.text(), Building: r.text(), PostCode: r.text(), Town: r.text(), Country: r.text()}
+	}
 	r.dimensions = 0
 	for postings := r.atMost(mostPostings); postings > 0 && r.err == nil; postings-- {
 		v.Postings = append(v.Postings, r.posting())
 	}
+	if r.version == 1 {
+		v.DocumentDate = latestExpense(v)
+	}
 	return r.err
+}
+
+// latestExpense is the document date of a voucher that was recorded without one.
+func latestExpense(v *ledger.Voucher) (latest time.Time) {
+	for i := range v.Postings {
+		if date := v.Postings[i].ExpenseDate; date.After(latest) {
+			latest = date
+		}
+	}
+	return latest
 }
 
 func (r *Reader) posting() ledger.Posting {
