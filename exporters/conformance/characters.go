@@ -39,7 +39,10 @@ var textFields = []textField{
 	}},
 	{"claimant's IBAN", false, func(to, from *ledger.Voucher) { to.ClaimantIBAN = from.ClaimantIBAN }},
 	{"BIC of the claimant's bank", false, func(to, from *ledger.Voucher) { to.ClaimantBIC = from.ClaimantBIC }},
-	{"claimant's address", true, func(to, from *ledger.Voucher) { to.ClaimantAddress = from.ClaimantAddress }},
+	{"claimant's town", true, func(to, from *ledger.Voucher) {
+		to.ClaimantAddress.Street, to.ClaimantAddress.Town = from.Text, from.Text
+	}},
+	{"claimant's address", false, func(to, from *ledger.Voucher) { to.ClaimantAddress = from.ClaimantAddress }},
 	{"claim's id", false, func(to, from *ledger.Voucher) { to.ClaimID = from.ClaimID }},
 	{"approver", false, func(to, from *ledger.Voucher) { to.ApprovedBy = from.ApprovedBy }},
 	{"category", false, func(to, from *ledger.Voucher) { to.Postings[0].Category = from.Postings[0].Category }},

@@ -160,6 +160,7 @@ func claim(name, currency, description string, lines ...ledger.Line) *ledger.Cla
 	}
 	return &ledger.Claim{
 		ID: "claim-" + name, ClaimantID: "0042", ClaimantName: "Test Testsson", ClaimantIBAN: payableAccount,
+		ClaimantBIC: "SWEDSESS", ClaimantAddress: ledger.Address{Street: "Storgatan", Building: "7", PostCode: "211 42", Town: "Malmö", Country: "SE"},
 		Currency: currency, ApprovedAt: time.Date(2026, 11, 3, 22, 30, 0, 0, time.UTC), ApprovedBy: "0007", Description: description, Lines: lines,
 	}
 }

@@ -1,6 +1,7 @@
 package pain001
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 )
@@ -25,7 +26,12 @@ func parseAccount(text, domestic string) (a account, problem string) {
 	case compact == "":
 		return a, "is missing"
 	case ibanForm.MatchString(compact):
-		if !hasIBANCheckDigits(compact) {
+		switch length, known := ibanLengths[compact[:2]]; {
+		case !known:
+			return a, "is an IBAN of a country that has none (ISO 13616)"
+		case len(compact) != length:
+			return a, fmt.Sprintf("is an IBAN of %d characters, and those of %s have %d", len(compact), compact[:2], length)
+		case !hasIBANCheckDigits(compact):
 			return a, "is an IBAN whose check digits are wrong"
 		}
 		return account{compact, true}, ""

@@ -83,6 +83,7 @@ func (g *group) head(w *writer) []byte {
 	p.Close()
 	p.Open("Dbtr")
 	p.Text("Nm", w.options.DebtorName)
+	appendAddress(&p, ledger.Address(w.options.DebtorAddress))
 	p.Close()
 	appendAccount(&p, "DbtrAcct", w.debtor)
 	p.Open("DbtrAgt")

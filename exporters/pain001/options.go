@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/ledger"
 )
 
 // options of the exporter. docs/exporters/pain001.md has a table of them, made by make generate.
@@ -15,8 +16,16 @@ type options struct {
 	DebtorName string `json:"debtorName" required:"true"`
 	// Account that pays: an IBAN, or an account number of digits.
 	DebtorAccount string `json:"debtorAccount" required:"true"`
-	// BIC of the bank of that account.
+	// BIC of the bank of that account. Accounts of Switzerland and Liechtenstein must have it.
 	DebtorBIC string `json:"debtorBIC" absent:"none: the bank finds it by the IBAN" form:"^([A-Z0-9]{4}[A-Z]{2}[A-Z0-9]{2}([A-Z0-9]{3})?)?$" otherwise:"is not a BIC of 8 or 11 characters"`
+	// Where the payer is. Payments across a border with a side outside the EEA, as in Switzerland or Britain, are held without.
+	DebtorAddress debtorAddress `json:"debtorAddress" absent:"none"`
+	// Addresses of claimants, from `claimant_address`: `given`: where a claim has one; `required`: claims without are held;
+	// `none`: never in the file.
+	CreditorAddresses string `json:"creditorAddresses" default:"given" choices:"given|required|none"`
+	// Rules of the banks of a country, beside the standard: `CH` (Swiss Payment Standards) needs `debtorBIC`; `SE` needs
+	// `initiatingPartyID`, and holds claims without an address.
+	Profile string `json:"profile" default:"none" choices:"none|CH|SE"`
 	// Name of who sends the file, where that is another.
 	InitiatingParty string `json:"initiatingParty" absent:"debtorName"`
 	// Number by which the bank knows the sender.
@@ -55,6 +64,11 @@ const (
 
 	sepaLevel = "SEPA"
 
+	requiredAddresses = "required"
+	noAddresses       = "none"
+	swissProfile      = "CH"
+	swedishProfile    = "SE"
+
 	maxName       = 70
 	maxIdentifier = 35
 	maxRemittance = 140
@@ -75,10 +89,43 @@ func (o *options) Check() error {
 		problems = append(problems, &exporters.OptionError{Field: "initiatingPartyID",
 			Problem: "is not a number of at most 35 characters that every bank takes, with an initiatingPartyScheme"})
 	}
-	if _, problem := parseAccount(o.DebtorAccount, anyDomestic); problem != "" {
-		problems = append(problems, &exporters.OptionError{Field: "debtorAccount", Problem: problem})
+	return errors.Join(append(problems, o.checkDebtor(), o.checkProfile(), o.checkNames())...)
+}
+
+// checkDebtor checks where the money comes from, and puts its address into the characters of the file.
+func (o *options) checkDebtor() error {
+	debtor, problem := parseAccount(o.DebtorAccount, anyDomestic)
+	switch country := debtor.country(); {
+	case problem != "":
+		return &exporters.OptionError{Field: "debtorAccount", Problem: problem}
+	case o.ServiceLevel == sepaLevel && country != "" && !inSEPA(country):
+		return &exporters.OptionError{Field: "debtorAccount", Problem: "is in " + country + ", which is not a country of SEPA, and serviceLevel is SEPA"}
+	case (country == "CH" || country == "LI") && o.DebtorBIC == "":
+		return &exporters.OptionError{Field: "debtorBIC", Problem: "is missing: banks of Switzerland and Liechtenstein do not find it by the IBAN (Swiss Payment Standards)"}
 	}
-	return errors.Join(append(problems, o.checkNames())...)
+	address, problem := o.address(ledger.Address(o.DebtorAddress))
+	if problem != "" {
+		return &exporters.OptionError{Field: "debtorAddress", Problem: problem}
+	}
+	o.DebtorAddress = debtorAddress(address)
+	return nil
+}
+
+func (o *options) checkProfile() error {
+	switch {
+	case o.Profile == swissProfile && o.DebtorBIC == "":
+		return &exporters.OptionError{Field: "debtorBIC", Problem: "is missing, and profile CH needs it: its schema has no other way to name a bank"}
+	case o.Profile == swedishProfile && o.InitiatingPartyID == "":
+		return &exporters.OptionError{Field: "initiatingPartyID", Problem: "is missing, and profile SE needs it"}
+	case o.Profile == swedishProfile && o.CreditorAddresses == noAddresses:
+		return &exporters.OptionError{Field: "creditorAddresses", Problem: "is none, and profile SE needs the addresses of claimants"}
+	}
+	return nil
+}
+
+// addressesRequired says whether a claim without an address has to wait.
+func (o *options) addressesRequired() bool {
+	return o.CreditorAddresses == requiredAddresses || o.Profile == swedishProfile
 }
 
 // checkNames puts the texts of the options into the characters of the file.

@@ -25,12 +25,15 @@ const (
 	norwegian = `{"debtorName": "Kystlinje AS", "debtorAccount": "8601 11 17947", "domesticAccounts": "NO", "characters": "utf-8",
 		"initiatingParty": "Lønn & Reise AS", "initiatingPartyID": "00987654321", "initiatingPartyScheme": "BANK", "serviceLevel": "NURG", "categoryPurpose": "SUPP",
 		"chargeBearer": "SHAR", "batchBooking": false, "remittance": "{claim}", "executionDays": 0, "fileName": "betaling.xml"}`
-	sepa = `{"debtorName": "Acme GmbH", "debtorAccount": "DE89370400440532013000", "serviceLevel": "SEPA", "remittance": "Auslagen {voucher}"}`
+	swedish = `{"debtorName": "Acme AB", "debtorAccount": "SE4550000000058398257466", "debtorBIC": "SWEDSESS", "profile": "SE", "initiatingPartyID": "5560360793",
+		"debtorAddress": {"street": "Storgatan", "building": "7", "postCode": "211 42", "town": "Malmö", "country": "SE"}, "fileName": "swedish.xml"}`
+	turkish = "TR330006100519786457841326"
+	sepa    = `{"debtorName": "Acme GmbH", "debtorAccount": "DE89370400440532013000", "serviceLevel": "SEPA", "remittance": "Auslagen {voucher}"}`
 )
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	for _, options := range []string{acme, norwegian} {
+	for _, options := range []string{acme, norwegian, swedish} {
 		t.Run(options, func(t *testing.T) {
 			conformance.Test(t, New(), []byte(options), conformance.ReadBack(readBack))
 		})
@@ -42,7 +45,7 @@ func TestMemory(t *testing.T) { conformance.TestMemory(t, New(), []byte(acme)) }
 // The golden file is also what docs/exporters/pain001.md shows.
 func TestFilesAreAsReviewed(t *testing.T) {
 	t.Parallel()
-	for _, options := range []string{acme, norwegian} {
+	for _, options := range []string{acme, norwegian, swedish} {
 		file := conformance.Sample(t, New(), "SEK", options).Files[0]
 		golden := filepath.Join("testdata", file.Name)
 		conformance.Golden(t, golden, file.Content, *update)
@@ -51,7 +54,7 @@ func TestFilesAreAsReviewed(t *testing.T) {
 
 func TestFilesAreValid(t *testing.T) {
 	t.Parallel()
-	for _, options := range []string{acme, norwegian} {
+	for _, options := range []string{acme, norwegian, swedish} {
 		for _, currency := range []string{"SEK", "EUR", "JPY", "KWD"} {
 			t.Run(currency+" "+options, func(t *testing.T) {
 				t.Parallel()
@@ -154,6 +157,36 @@ func TestTheBankIsToldWhatTheOptionsSay(t *testing.T) {
 	}
 }
 
+// From November 2026 on an address has its town and country in elements of their own (EPC153-22; Swedbank's PFH_222 and PFH_237),
+// and the sender is known by a number (PFH_002).
+func TestAddressesAreStructured(t *testing.T) {
+	t.Parallel()
+	d := mustRead(t, conformance.Sample(t, New(), "SEK", swedish, conformance.Ordinary).Files[0].Content)
+	group := d.Initiation.Groups[0]
+	want := readAddress{"Storgatan", "7", "211 42", "Malmo", "SE"}
+	if transfer := group.Transfers[0]; group.Address != want || transfer.Address != want || transfer.BIC != "SWEDSESS" || d.Initiation.Header.Party.Identifier != "5560360793" {
+		t.Errorf("the payer is at %+v, the claimant at %+v (%s), and the sender is %q", group.Address, transfer.Address, transfer.BIC, d.Initiation.Header.Party.Identifier)
+	}
+	none := mustRead(t, conformance.Sample(t, New(), "SEK", `{"debtorName": "A", "debtorAccount": "SE4550000000058398257466", "creditorAddresses": "none"}`).Files[0].Content)
+	if address := none.Initiation.Groups[0].Transfers[0].Address; address != (readAddress{}) {
+		t.Errorf("without addresses the claimant is at %+v", address)
+	}
+}
+
+// A payment across the border of the EEA has the payer's address (Regulation (EU) 2023/1113, articles 4 and 5; EPC132-08).
+func TestAPaymentOutOfTheEEAHasThePayersAddress(t *testing.T) {
+	t.Parallel()
+	for _, iban := range []string{"CH9300762011623852957", "GB29NWBK60161331926819", turkish} {
+		file := conformance.Sample(t, New(), "SEK", swedish, func(v *ledger.Voucher) bool {
+			v.ClaimantIBAN, v.ClaimantBIC = iban, "UBSWCHZH80A"
+			return conformance.Ordinary(v)
+		}).Files[0]
+		if group := mustRead(t, file.Content).Initiation.Groups[0]; group.Address.Town != "Malmo" || group.Transfers[0].Account.IBAN != iban {
+			t.Errorf("the payer of %s is at %+v", iban, group.Address)
+		}
+	}
+}
+
 func TestAVoucherThatCanNotBePaidIsHeld(t *testing.T) {
 	t.Parallel()
 	const secret = "SE4550000000058398257467" // wrong check digits
@@ -170,6 +203,19 @@ func TestAVoucherThatCanNotBePaidIsHeld(t *testing.T) {
 		{"wrong check digits", acme, func(v *ledger.Voucher) { v.ClaimantIBAN = secret }, "claimant_iban of the claim is an IBAN whose check digits are wrong"},
 		{"a domestic account where none are paid", acme, func(v *ledger.Voucher) { v.ClaimantIBAN = "86011117947" }, "claimant_iban of the claim is not an IBAN"},
 		{"a Norwegian account with a wrong digit", norwegian, func(v *ledger.Voucher) { v.ClaimantIBAN = "86011117948" }, "claimant_iban of the claim is a Norwegian account number whose check digit is wrong"},
+		{"an IBAN that is too long for its country, by ISO 13616", acme, func(v *ledger.Voucher) { v.ClaimantIBAN = "DE543704004405320130001" }, "claimant_iban of the claim is an IBAN of 23 characters, and those of DE have 22"},
+		{"an IBAN of a country that ISO 13616 lacks", acme, func(v *ledger.Voucher) { v.ClaimantIBAN = "XX4212345678901234" }, "claimant_iban of the claim is an IBAN of a country that has none"},
+		{"by SEPA to a country that is not on the EPC's list", sepa, func(v *ledger.Voucher) { v.Currency = euro; v.ClaimantIBAN = turkish }, "claimant_iban of the claim is in TR, which is not a country of SEPA"},
+		{"outside SEPA without a BIC", acme, func(v *ledger.Voucher) { v.ClaimantIBAN, v.ClaimantBIC = turkish, "" }, "claimant_iban of the claim is in TR, where an IBAN alone is not enough; add claimant_bic"},
+		{"to Switzerland without the payer's address, by Regulation (EU) 2023/1113", acme, func(v *ledger.Voucher) { v.ClaimantIBAN = "CH9300762011623852957" }, "the payment goes from SE to CH, and needs the payer's address"},
+		{"to Britain without the payer's address, by EPC132-08", sepa, func(v *ledger.Voucher) { v.Currency = euro; v.ClaimantIBAN = "GB29NWBK60161331926819" }, "the payment goes from DE to GB, and needs the payer's address"},
+		{"no BIC", acme, func(v *ledger.Voucher) { v.ClaimantBIC = "SWED" }, "claimant_bic of the claim is not a BIC"},
+		{"an address without a town, by EPC153-22", acme, func(v *ledger.Voucher) { v.ClaimantAddress.Town = " " }, "claimant_address of the claim lacks its town or its country"},
+		{"an address without a country, by EPC153-22", acme, func(v *ledger.Voucher) { v.ClaimantAddress.Country = "" }, "claimant_address of the claim lacks its town or its country"},
+		{"an address whose country is no code", acme, func(v *ledger.Voucher) { v.ClaimantAddress.Country = "Sverige" }, "claimant_address of the claim has a country that is not a code"},
+		{"a post code that is too long", acme, func(v *ledger.Voucher) { v.ClaimantAddress.PostCode = "12345678901234567" }, "claimant_address of the claim has a post code of more than 16"},
+		{"a town that banks cannot read", acme, func(v *ledger.Voucher) { v.ClaimantAddress.Town = "Київ" }, "claimant_address of the claim has a town that has the character U+041A"},
+		{"no address where the bank wants it, by Swedbank's PFH_237", swedish, func(v *ledger.Voucher) { v.ClaimantAddress = ledger.Address{} }, "claimant_address of the claim is missing"},
 		{"no name", acme, func(v *ledger.Voucher) { v.ClaimantName = "" }, "claimant_name of the claim is missing"},
 		{"a name that banks cannot read", acme, func(v *ledger.Voucher) { v.ClaimantName = "Ян" }, "claimant_name of the claim has the character U+042F"},
 		{"a text that banks cannot read", acme, func(v *ledger.Voucher) { v.Text = "🍜" }, "the text for the claimant has the character U+1F35C"},
@@ -272,6 +318,31 @@ func TestThePageListsWhatIsWrittenInPlaceOfOtherCharacters(t *testing.T) {
 	}
 }
 
+// TestCountriesAreThoseOfTheRegistry compares with the examples that the registry of ISO 13616 gives.
+func TestCountriesAreThoseOfTheRegistry(t *testing.T) {
+	t.Parallel()
+	for _, example := range []string{
+		"AL47212110090000000235698741", "BR1800360305000010009795493C1", "CR05015202001026284066", "EG380019000500000000263180002", "FR1420041010050500013M02606",
+		"GI75NWBK000000007099453", "IS140159260076545510730339", "LC55HEMM000100010012001200023015", "MT84MALT011000012345MTLCAST001S", "NO9386011117947",
+		"SM86U0322509800000000270100", "UA213223130000026007233566001", "XK051212012345678906", "BE68539007547034", "NL91ABNA0417164300", "PL61109010140000071219812874",
+	} {
+		if got, problem := parseAccount(example, "none"); problem != "" || got.country() != example[:2] {
+			t.Errorf("%s %s", example, problem)
+		}
+		if _, problem := parseAccount(example+"0", "none"); !strings.HasPrefix(problem, "is an IBAN of ") {
+			t.Errorf("%s with another character %s", example, problem)
+		}
+	}
+	for _, country := range strings.Fields(economicArea + " " + otherSEPA) {
+		if ibanLengths[country] == 0 {
+			t.Errorf("%s of SEPA has no IBAN", country)
+		}
+	}
+	if len(strings.Fields(economicArea)) != 30 || len(strings.Fields(otherSEPA)) != 12 {
+		t.Error("the EEA has 30 countries, and SEPA 12 others with IBANs of their own")
+	}
+}
+
 func TestOptionsThatCanNotWorkAreRefused(t *testing.T) {
 	t.Parallel()
 	with := func(field, value string) string {
@@ -294,6 +365,17 @@ func TestOptionsThatCanNotWorkAreRefused(t *testing.T) {
 		{with("domesticAccounts", `"SE"`), `domesticAccounts: "SE" is not one of`},
 		{with("characters", `"latin1"`), `characters: "latin1" is not one of`},
 		{with("remittance", `"Я {text}"`), `remittance: has the character U+042F`},
+		// Swiss Payment Standards 2025, pain.001.001.09.ch.03.xsd: DbtrAgt has no Othr.
+		{`{"debtorName": "Alp AG", "debtorAccount": "CH9300762011623852957"}`, `debtorBIC: is missing: banks of Switzerland`},
+		{`{"debtorName": "Alp AG", "debtorAccount": "LI21 0881 0000 2324 013A A"}`, `debtorBIC: is missing: banks of Switzerland`},
+		{`{"debtorName": "Alp AG", "debtorAccount": "DE89370400440532013000", "profile": "CH"}`, `debtorBIC: is missing, and profile CH needs it`},
+		{with("profile", `"SE"`), `initiatingPartyID: is missing, and profile SE needs it`},
+		{with("profile", `"SE", "initiatingPartyID": "1", "creditorAddresses": "none"`), `creditorAddresses: is none, and profile SE`},
+		{with("profile", `"NO"`), `profile: "NO" is not one of`},
+		{with("creditorAddresses", `"all"`), `creditorAddresses: "all" is not one of`},
+		{with("debtorAddress", `{"street": "Storgatan 7"}`), `debtorAddress: lacks its town or its country`},
+		{with("debtorAddress", `{"town": "Malmö", "country": "Sweden"}`), `debtorAddress: has a country that is not a code`},
+		{`{"debtorName": "A", "debtorAccount": "TR330006100519786457841326", "serviceLevel": "SEPA"}`, `debtorAccount: is in TR`},
 		{with("fileName", `"/"`), `fileName: has a path separator`},
 	}
 	for _, test := range tests {

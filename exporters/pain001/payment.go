@@ -1,6 +1,7 @@
 package pain001
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/ledgerport/ledgerport/exporters"
@@ -14,6 +15,8 @@ type payment struct {
 	amount         ledger.Amount
 	currency       ledger.Currency
 	to             account
+	bic            string
+	address        ledger.Address
 }
 
 // maxSEPA is the largest payment of SEPA, 999,999,999.99 EUR, in cents.
@@ -37,9 +40,8 @@ func (w *writer) pay(voucher *ledger.Voucher) (p payment, err error) {
 	case !isIdentifier(p.id):
 		return p, exporters.Unsupported(voucher, "the voucher's id cannot identify a payment: at most %d characters that every bank takes; see spec.voucherSeries of the export", maxIdentifier)
 	}
-	var problem string
-	if p.to, problem = parseAccount(voucher.ClaimantIBAN, w.options.DomesticAccounts); problem != "" {
-		return p, exporters.Unsupported(voucher, "claimant_iban of the claim %s; correct it in the application", problem)
+	if err := w.route(voucher, &p); err != nil {
+		return p, err
 	}
 	if p.name, err = w.options.text(voucher.ClaimantName, maxName); err != nil {
 		return p, exporters.Unsupported(voucher, "claimant_name of the claim %s; change it in the application", err)
@@ -51,6 +53,37 @@ func (w *writer) pay(voucher *ledger.Voucher) (p payment, err error) {
 		return p, exporters.Unsupported(voucher, "the text for the claimant %s; change it in the application, or leave it out of the option remittance", err)
 	}
 	return p, nil
+}
+
+var bic = regexp.MustCompile(`^[A-Z0-9]{4}[A-Z]{2}[A-Z0-9]{2}([A-Z0-9]{3})?$`)
+
+// route says where a payment goes to: account, bank and address.
+func (w *writer) route(voucher *ledger.Voucher, p *payment) error {
+	var problem string
+	if p.to, problem = parseAccount(voucher.ClaimantIBAN, w.options.DomesticAccounts); problem != "" {
+		return exporters.Unsupported(voucher, "claimant_iban of the claim %s; correct it in the application", problem)
+	}
+	country := p.to.country()
+	if p.bic = strings.TrimSpace(voucher.ClaimantBIC); p.bic != "" && !bic.MatchString(p.bic) {
+		return exporters.Unsupported(voucher, "claimant_bic of the claim is not a BIC of 8 or 11 characters; correct it in the application")
+	}
+	if w.options.CreditorAddresses != noAddresses {
+		if p.address, problem = w.options.address(voucher.ClaimantAddress); problem != "" {
+			return exporters.Unsupported(voucher, "claimant_address of the claim %s; correct it in the application, or leave addresses out by the option creditorAddresses", problem)
+		}
+	}
+	switch {
+	case w.options.ServiceLevel == sepaLevel && country != "" && !inSEPA(country):
+		return exporters.Unsupported(voucher, "claimant_iban of the claim is in %s, which is not a country of SEPA; use an export without serviceLevel SEPA", country)
+	case country != "" && !inSEPA(country) && country != w.debtor.country() && p.bic == "":
+		return exporters.Unsupported(voucher, "claimant_iban of the claim is in %s, where an IBAN alone is not enough; add claimant_bic in the application", country)
+	case w.options.addressesRequired() && p.address == (ledger.Address{}):
+		return exporters.Unsupported(voucher, "claimant_address of the claim is missing, and the bank wants it; add it in the application with town and country")
+	case needsDebtorAddress(w.debtor, p.to) && w.options.DebtorAddress == (debtorAddress{}):
+		return exporters.Unsupported(voucher, "the payment goes from %s to %s, and needs the payer's address where a side is outside the EEA; set the option debtorAddress",
+			w.debtor.country(), country)
+	}
+	return nil
 }
 
 // payable is the debt to the claimant in the claim's currency.
@@ -74,7 +107,8 @@ func (o *options) text(text string, most int) (string, error) {
 	return strings.TrimSpace(xmldoc.Cut(strings.TrimSpace(converted), most)), err
 }
 
-// appendPayment writes CdtTrfTxInf. It has no CdtrAgt: what is paid to an IBAN, or within a country, needs none.
+// appendPayment writes CdtTrfTxInf. It has a CdtrAgt where the claim names the bank: what is paid to an IBAN within SEPA, or within
+// a country, needs none.
 func (w *writer) appendPayment(p payment) {
 	w.payment.Reset(depthOfPayment)
 	w.payment.Open("CdtTrfTxInf")
@@ -84,8 +118,16 @@ func (w *writer) appendPayment(p payment) {
 	w.payment.Open("Amt")
 	w.payment.Text("InstdAmt", p.amount.Decimal(p.currency), "Ccy", p.currency.Code())
 	w.payment.Close()
+	if p.bic != "" {
+		w.payment.Open("CdtrAgt")
+		w.payment.Open("FinInstnId")
+		w.payment.Text("BICFI", p.bic)
+		w.payment.Close()
+		w.payment.Close()
+	}
 	w.payment.Open("Cdtr")
 	w.payment.Text("Nm", p.name)
+	appendAddress(&w.payment, p.address)
 	w.payment.Close()
 	appendAccount(&w.payment, "CdtrAcct", p.to)
 	if p.text != "" {

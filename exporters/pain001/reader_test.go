@@ -44,6 +44,7 @@ type paymentGroup struct {
 	Purpose      string        `xml:"PmtTpInf>CtgyPurp>Cd"`
 	Date         string        `xml:"ReqdExctnDt>Dt"`
 	Debtor       string        `xml:"Dbtr>Nm"`
+	Address      readAddress   `xml:"Dbtr>PstlAdr"`
 	Account      readAccount   `xml:"DbtrAcct>Id"`
 	BIC          string        `xml:"DbtrAgt>FinInstnId>BICFI"`
 	NoBIC        string        `xml:"DbtrAgt>FinInstnId>Othr>Id"`
@@ -57,9 +58,19 @@ type readPayment struct {
 		Currency string `xml:"Ccy,attr"`
 		Decimal  string `xml:",chardata"`
 	} `xml:"Amt>InstdAmt"`
+	BIC     string      `xml:"CdtrAgt>FinInstnId>BICFI"`
 	Name    string      `xml:"Cdtr>Nm"`
+	Address readAddress `xml:"Cdtr>PstlAdr"`
 	Account readAccount `xml:"CdtrAcct>Id"`
 	Text    *string     `xml:"RmtInf>Ustrd"`
+}
+
+type readAddress struct {
+	Street   string `xml:"StrtNm"`
+	Building string `xml:"BldgNb"`
+	PostCode string `xml:"PstCd"`
+	Town     string `xml:"TwnNm"`
+	Country  string `xml:"Ctry"`
 }
 
 type readAccount struct {
