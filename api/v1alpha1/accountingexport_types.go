@@ -99,6 +99,21 @@ type HistoryLimits struct {
 	Failed *int32 `json:"failed,omitempty"`
 }
 
+// ClaimSelection says which approved claims an export is for. The others are not exported by it, nor held.
+type ClaimSelection struct {
+	// ApprovedFrom: claims approved before this instant are not for this export, because they were booked elsewhere. Without it,
+	// all that were ever approved are.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`^(19[7-9][0-9]|2[0-9]{3})-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
+	ApprovedFrom *metav1.Time `json:"approvedFrom,omitempty"`
+	// Expression in CEL over claim.id, claim.claimant_id, claim.currency, claim.description, claim.approved_at (a timestamp) and
+	// claim.categories (those of its lines, each once): true for a claim that is for this export. Without it, every claim is.
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	Expression string `json:"expression,omitempty"`
+}
+
 // AccountingExportSpec says what one organisation exports, how, where to, and when.
 type AccountingExportSpec struct {
 	// OrganizationID of the claims, as the application's database has it. It cannot be changed: make another export instead.
@@ -115,6 +130,9 @@ type AccountingExportSpec struct {
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="book cannot be changed; make another AccountingExport"
 	Book string `json:"book,omitempty"`
+	// Claims says which approved claims of the organisation the export is for. Without it, all.
+	// +optional
+	Claims *ClaimSelection `json:"claims,omitempty"`
 	// SourceRef names the ClaimSource. One in another namespace must admit this namespace and organisation.
 	SourceRef NamespacedReference `json:"sourceRef"`
 	// ChartOfAccountsRef names the ChartOfAccounts in this namespace.

@@ -95,6 +95,8 @@ const (
 	ReasonScheduleTooFrequent Reason = "ScheduleTooFrequent"
 	// ReasonTypeNotAllowed: the operator does not allow exporters, or destinations, of this type.
 	ReasonTypeNotAllowed Reason = "TypeNotAllowed"
+	// ReasonInvalidSelection: spec.claims.expression does not compile.
+	ReasonInvalidSelection Reason = "InvalidSelection"
 	// ReasonInvalidTimeZone: spec.timeZone is not a zone of the tz database.
 	ReasonInvalidTimeZone Reason = "InvalidTimeZone"
 	// ReasonInvalidSpec: another field has a value that can never work.

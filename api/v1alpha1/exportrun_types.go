@@ -87,11 +87,23 @@ type RunReference struct {
 	Name string `json:"name"`
 }
 
+// NamedClaims are claims by their ids.
+type NamedClaims struct {
+	// IDs of claims, as the application's table has them.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=1000
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=200
+	// +listType=set
+	IDs []string `json:"ids"`
+}
+
 // ExportRunSpec says what to run. It cannot be changed, except that cancel may be set.
 // +kubebuilder:validation:XValidation:rule="has(self.reverses) == (self.type == 'Reversal')",message="reverses names the run to be reversed: a run of type Reversal needs it, and no other may have it"
 // +kubebuilder:validation:XValidation:rule="self.type != 'Reversal' || !has(self.cutoff)",message="a run of type Reversal has no cutoff: it reverses what another run exported"
+// +kubebuilder:validation:XValidation:rule="self.type != 'Reversal' || !has(self.claims)",message="a run of type Reversal names no claims: it reverses all that another run exported"
 // +kubebuilder:validation:XValidation:rule="self.type == 'Export' || !has(self.slot)",message="only a run of type Export has a slot"
-// +kubebuilder:validation:XValidation:rule="self.exportRef == oldSelf.exportRef && self.type == oldSelf.type && has(self.reverses) == has(oldSelf.reverses) && (!has(self.reverses) || self.reverses == oldSelf.reverses) && has(self.cutoff) == has(oldSelf.cutoff) && (!has(self.cutoff) || self.cutoff == oldSelf.cutoff) && has(self.slot) == has(oldSelf.slot) && (!has(self.slot) || self.slot == oldSelf.slot)",message="the spec of a run cannot be changed; create another ExportRun"
+// +kubebuilder:validation:XValidation:rule="self.exportRef == oldSelf.exportRef && self.type == oldSelf.type && has(self.reverses) == has(oldSelf.reverses) && (!has(self.reverses) || self.reverses == oldSelf.reverses) && has(self.cutoff) == has(oldSelf.cutoff) && (!has(self.cutoff) || self.cutoff == oldSelf.cutoff) && has(self.slot) == has(oldSelf.slot) && (!has(self.slot) || self.slot == oldSelf.slot) && has(self.claims) == has(oldSelf.claims) && (!has(self.claims) || self.claims == oldSelf.claims)",message="the spec of a run cannot be changed; create another ExportRun"
 // +kubebuilder:validation:XValidation:rule="!(has(oldSelf.cancel) && oldSelf.cancel) || (has(self.cancel) && self.cancel)",message="a cancellation cannot be taken back; create another ExportRun"
 type ExportRunSpec struct {
 	// ExportRef names the AccountingExport in this namespace.
@@ -105,6 +117,9 @@ type ExportRunSpec struct {
 	// Reverses names the committed run of the same export that a Reversal reverses.
 	// +optional
 	Reverses *RunReference `json:"reverses,omitempty"`
+	// Claims: these alone are exported, if they are approved, selected by the export and not exported yet. Without it, all that are.
+	// +optional
+	Claims *NamedClaims `json:"claims,omitempty"`
 	// Cutoff: claims approved before this instant are exported. Without it, the time the run was created.
 	// +optional
 	// +kubebuilder:validation:Type=string

@@ -199,7 +199,7 @@ func TestReserve_EndsAClaimWhoseLinesNeverEnd(t *testing.T) {
 	database, err := claims.Open(t.Context(), claims.Options{Allowed: insecure, URL: hostilepg.Proxy(t, f.url, repeated("WITH approved AS", next))})
 	f.must(err)
 	defer database.Close()
-	reservation, err := database.Reserve(t.Context(), run.Fence())
+	reservation, err := database.Reserve(t.Context(), run.Fence(), claims.Selection{})
 	f.must(err)
 	defer reservation.Rollback()
 	used := peak(t, func() {
@@ -247,7 +247,7 @@ func TestReserve_RowsThatAreNotWhatWasAskedFor(t *testing.T) {
 			})})
 			f.must(err)
 			defer database.Close()
-			reservation, err := database.Reserve(t.Context(), run.Fence())
+			reservation, err := database.Reserve(t.Context(), run.Fence(), claims.Selection{})
 			f.must(err)
 			defer reservation.Rollback()
 			var claim *ledger.Claim

@@ -335,7 +335,7 @@ func (l *layout) sameIDs(ctx context.Context, tx pgx.Tx, found identity, run Run
 			EXISTS (SELECT FROM ledgerport.exported_claims e WHERE e.claim_table = ANY(%[1]s::integer[]) AND e.organization_id = %[3]s)
 			AND NOT EXISTS (SELECT FROM %[4]s c JOIN ledgerport.exported_claims e ON e.claim_id = %[5]s
 				WHERE e.claim_table = ANY(%[1]s::integer[]) AND e.organization_id = %[3]s)`,
-		spaces, form, q.parameter(run.OrganizationID), l.claims.name, l.keyOf("c"))
+		spaces, form, q.parameter(run.OrganizationID), l.claims.name, l.keyOf())
 	result := tx.Conn().PgConn().ExecParams(ctx, q.sql, q.parameters, nil, nil, nil).Read()
 	if result.Err != nil {
 		return result.Err

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/claims"
 )
 
 // in names the table of claims.
@@ -174,7 +175,7 @@ func TestNothingBeginsWhereItIsNotKnownWhatWasExported(t *testing.T) {
 			attempt := attemptOf("2")
 			attempt.OrganizationID = "acme"
 			run := f.start(database, attempt)
-			_, err := database.Reserve(t.Context(), run.Fence())
+			_, err := database.Reserve(t.Context(), run.Fence(), claims.Selection{})
 			failed := failureWith(t, err, test.reason)
 			if failed.Stalled || !strings.Contains(failed.Message, "UPDATE ledgerport.claim_tables SET") {
 				t.Errorf("the message does not say what to do: %+v", failed)

@@ -142,7 +142,7 @@ func TestALaterSessionThatIsRefusedIsTheSourcesFault(t *testing.T) {
 	f.Cleanup(database.Close)
 	run := f.start(database, attemptOf("1"))
 	f.sql(`ALTER ROLE ` + role + ` PASSWORD 'another'`)
-	_, err = database.Reserve(f.ctx, run.Fence())
+	_, err = database.Reserve(f.ctx, run.Fence(), claims.Selection{})
 	if failed := failureWith(t, err, v1alpha1.ReasonLoginRefused); failed.Condition != v1alpha1.ConditionSourceReady {
 		t.Errorf("the second session is refused on %s", failed.Condition)
 	}

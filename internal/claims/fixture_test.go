@@ -131,7 +131,7 @@ func (f *fixture) start(database *claims.Database, attempt claims.Attempt) claim
 
 func (f *fixture) reserve(database *claims.Database, run claims.Run) *claims.Reservation {
 	f.Helper()
-	reservation, err := database.Reserve(f.ctx, run.Fence())
+	reservation, err := database.Reserve(f.ctx, run.Fence(), claims.Selection{})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -225,7 +225,7 @@ func failureWith(t testing.TB, err error, reason v1alpha1.Reason) *failure.Error
 func (f *fixture) takeSound(database *claims.Database, run claims.Run) (taken []string, held map[string]string) {
 	f.Helper()
 	for pass := 0; ; pass++ {
-		reservation, err := database.Reserve(f.ctx, run.Fence())
+		reservation, err := database.Reserve(f.ctx, run.Fence(), claims.Selection{})
 		if err == nil {
 			taken, held, err = f.pass(reservation)
 			reservation.Rollback()

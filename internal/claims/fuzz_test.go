@@ -25,7 +25,7 @@ func exportOnce(ctx context.Context, options claims.Options) (taken int, err err
 	if err != nil {
 		return 0, err
 	}
-	reservation, err := database.Reserve(ctx, run.Fence())
+	reservation, err := database.Reserve(ctx, run.Fence(), claims.Selection{})
 	if err != nil {
 		return 0, err
 	}

@@ -20,7 +20,7 @@ type Preview struct {
 }
 
 // Preview streams the claims that Reserve would stream for a run, which need not be on record: its organisation, book,
-// series and cutoff count. Close must be called in the end, in any case; the Database serves nothing else meanwhile.
+// series, cutoff and selection count. Close must be called in the end, in any case; the Database serves nothing else meanwhile.
 func (d *Database) Preview(ctx context.Context, run Run) (*Preview, error) {
 	conn, err := d.connection(ctx)
 	if err != nil {

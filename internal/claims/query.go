@@ -99,9 +99,34 @@ func resultFormats() []int16 {
 	return formats
 }
 
-// approvedClaims is the condition on claims c: approved claims of the organisation before the cutoff.
+// approvedClaims is the condition on claims c: approved claims of the organisation before the cutoff, which the run is for.
 func (l *layout) approvedClaims(q *query, run Run) string {
-	return l.approvedAt(q, run, "c.%s < "+q.parameter(instantText(run.Cutoff)))
+	condition := l.approvedAt(q, run, "c.%s < "+q.parameter(instantText(run.Cutoff))) + l.named(q, run)
+	if from := run.Selection.ApprovedFrom; !from.IsZero() {
+		condition += fmt.Sprintf(" AND c.%s >= %s", l.claims.quoted("approvedAt"), q.parameter(instantText(from)))
+	}
+	return condition
+}
+
+// named is the rest of a condition on claims c: that the run names them, if it names any.
+func (l *layout) named(q *query, run Run) string {
+	if len(run.Selection.IDs) == 0 {
+		return ""
+	}
+	keys := make([]string, len(run.Selection.IDs))
+	for i, id := range run.Selection.IDs {
+		keys[i] = claimKey(id)
+	}
+	return fmt.Sprintf(` AND %s = ANY(%s::text[])`, l.keyOf(), q.parameter(arrayOf(keys)))
+}
+
+// arrayOf writes texts as an array of PostgreSQL.
+func arrayOf(texts []string) string {
+	quoted := make([]string, len(texts))
+	for i, text := range texts {
+		quoted[i] = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
+	}
+	return "{" + strings.Join(quoted, ",") + "}"
 }
 
 // approvedLater is the condition on claims c: approved claims of the organisation that are for runs with a later cutoff.
@@ -111,7 +136,7 @@ func (l *layout) approvedLater(q *query, run Run) string {
 
 // approvedNever is the condition on claims c: approved claims of the organisation that no cutoff will ever be behind.
 func (l *layout) approvedNever(q *query, run Run) string {
-	return l.approvedAt(q, run, "(c.%[1]s IS NULL OR c.%[1]s >= '10000-01-01Z')")
+	return l.approvedAt(q, run, "(c.%[1]s IS NULL OR c.%[1]s >= '10000-01-01Z')") + l.named(q, run)
 }
 
 func (l *layout) approvedAt(q *query, run Run, when string) string {
@@ -173,7 +198,7 @@ func (l *layout) approvedOnce(q *query, run Run) string {
 			columns = append(columns, l.claims.content("c", rule.key)+" AS "+alias(rule.key))
 		}
 	}
-	selected := fmt.Sprintf("SELECT %s, %s AS claim_key FROM %s c WHERE ", strings.Join(columns, ", "), l.keyOf("c"), l.claims.name)
+	selected := fmt.Sprintf("SELECT %s, %s AS claim_key FROM %s c WHERE ", strings.Join(columns, ", "), l.keyOf(), l.claims.name)
 	both := selected + l.approvedClaims(q, run) + " UNION ALL " + selected + l.approvedNever(q, run)
 	if l.keysUnique {
 		return both
@@ -250,8 +275,8 @@ func (l *layout) totals(run Run) query {
 }
 
 // settledHolds removes the holds that other runs left of claims of the same table which are not to be looked at later: approved,
-// and not before the cutoff of this run. Those of another ClaimSource, which may mean something else by approved, stay until
-// the claim is exported.
+// and not before the cutoff of this run. Those of another ClaimSource, which may mean something else by approved, and of an export
+// for other claims stay until the claim is exported; and all others than those that are exported, if this run names its claims.
 func (l *layout) settledHolds(run Run, known identity) query {
 	var q query
 	organization, id, spaces := q.parameter(run.OrganizationID), q.parameter(run.ID), q.parameter(oneOf(known.exported))
@@ -259,14 +284,15 @@ func (l *layout) settledHolds(run Run, known identity) query {
 	q.sql = fmt.Sprintf(`DELETE FROM ledgerport.held_claims h USING ledgerport.runs holding, ledgerport.runs this
 		WHERE h.organization_id = %[1]s AND h.claim_table = ANY(%[3]s::integer[]) AND h.run_id <> %[2]s AND holding.id = h.run_id AND this.id = %[2]s
 		AND (%[4]s OR holding.inputs->>'source' IS NOT DISTINCT FROM this.inputs->>'source'
+			AND holding.inputs->>'claims' IS NOT DISTINCT FROM this.inputs->>'claims' AND %[8]t
 			AND NOT EXISTS (SELECT FROM %[5]s c WHERE %[6]s AND c.%[7]s::text COLLATE "C" = h.claim_id))`,
-		organization, id, spaces, exported, l.claims.name, l.approvedLater(&q, run), l.claims.quoted("id"))
+		organization, id, spaces, exported, l.claims.name, l.approvedLater(&q, run), l.claims.quoted("id"), len(run.Selection.IDs) == 0)
 	return q
 }
 
 // keyOf is the key of claims c in SQL.
-func (l *layout) keyOf(claims string) string {
-	id := claims + "." + l.claims.quoted("id") + "::text"
+func (l *layout) keyOf() string {
+	id := "c." + l.claims.quoted("id") + "::text"
 	if readByValue(l.claims.columns["id"].typeName) {
 		return id + ` COLLATE "C"`
 	}
@@ -279,7 +305,7 @@ func (l *layout) claimsOf(exported string) string {
 	if typeName := l.claims.columns["id"].typeName; readByValue(typeName) {
 		return fmt.Sprintf("%s c ON c.%s = %s.claim_id::%s", l.claims.name, l.claims.quoted("id"), exported, typeName)
 	}
-	return fmt.Sprintf("%s c ON %s = %s.claim_id", l.claims.name, l.keyOf("c"), exported)
+	return fmt.Sprintf("%s c ON %s = %s.claim_id", l.claims.name, l.keyOf(), exported)
 }
 
 // linesOf joins lines l to claims. PostgreSQL's own operators, which alone are found, take citext for text.

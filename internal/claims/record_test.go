@@ -90,7 +90,7 @@ func TestPlacesInASeriesThatNoneHasAreRefused(t *testing.T) {
 	for _, row := range []string{`2026, 0`, `2026, -5`, `2026, 9223372036854775807`, `-1, 1`, `0, 1`, `1000000, 1`} {
 		f.sql(`DELETE FROM ledgerport.voucher_numbers`)
 		f.sql(`INSERT INTO ledgerport.voucher_numbers VALUES ($1, 'E', `+row+`)`, acme)
-		_, err := database.Reserve(t.Context(), run.Fence())
+		_, err := database.Reserve(t.Context(), run.Fence(), claims.Selection{})
 		mustFail(t, err, v1alpha1.ReasonRecordInvalid)
 	}
 }

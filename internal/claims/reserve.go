@@ -28,13 +28,14 @@ type Reservation struct {
 
 // Reserve streams every claim of the run's organisation that is approved before the cutoff and not exported yet, in order
 // of approval and id. One that is bound under another organisation is told by the database when it is taken, with
-// ReasonReservationConflict: the next pass of the same Database leaves it out. The run must be started, by this attempt. Rollback must be called in the end, in any case; the
+// ReasonReservationConflict: the next pass of the same Database leaves it out. A selection narrows the claims. The run must be started, by this attempt. Rollback must be called in the end, in any case; the
 // Database serves nothing else meanwhile.
-func (d *Database) Reserve(ctx context.Context, fence Fence) (*Reservation, error) {
+func (d *Database) Reserve(ctx context.Context, fence Fence, selection Selection) (*Reservation, error) {
 	run, err := d.guarded(ctx, fence, StateStarted)
 	if err != nil {
 		return nil, err
 	}
+	run.Selection = selection
 	tables, err := d.layout(ctx)
 	if err != nil {
 		return nil, err

@@ -271,7 +271,7 @@ func TestReserve_AnOlderAttemptChangesNothing(t *testing.T) {
 	if n := f.count(`SELECT count(*) FROM ledgerport.exported_claims`) + f.count(`SELECT count(*) FROM ledgerport.voucher_numbers`); n != 0 {
 		t.Errorf("%d rows remain of the older attempt", n)
 	}
-	_, err := stale.Reserve(t.Context(), old.Fence())
+	_, err := stale.Reserve(t.Context(), old.Fence(), claims.Selection{})
 	mustFail(t, err, v1alpha1.ReasonFenced)
 }
 
@@ -311,7 +311,7 @@ func TestReserve_WhenTheContextEndsLeavesNoBackendAndNoRows(t *testing.T) {
 			run := f.start(database, attemptOf("1"))
 			ctx, end := ending(t.Context())
 			defer end()
-			reservation, err := database.Reserve(ctx, run.Fence())
+			reservation, err := database.Reserve(ctx, run.Fence(), claims.Selection{})
 			f.must(err)
 			for n := 0; err == nil; n++ {
 				if n == 10_000 { // in the middle

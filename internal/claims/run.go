@@ -58,6 +58,14 @@ type Attempt struct {
 	Reverses string
 }
 
+// Selection narrows the claims that a run may take.
+type Selection struct {
+	// ApprovedFrom is the instant before which an approved claim is none of the run's; zero if there is none.
+	ApprovedFrom time.Time
+	// IDs of the only claims that the run may take; empty if it may take all.
+	IDs []string
+}
+
 // Fence names one attempt of a run. A step with the fence of an older attempt fails with ReasonFenced and changes nothing.
 type Fence struct {
 	RunID, OrganizationID string
@@ -106,6 +114,8 @@ type Run struct {
 	Reverses string
 	// Inputs are those of the attempt that reserved the claims; before that, those of the newest.
 	Inputs []byte
+	// Selection of a run that reads claims. It is not on record.
+	Selection Selection
 	Rendered
 	// Location is the URL of the delivered artifact.
 	Location      string

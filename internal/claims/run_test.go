@@ -142,7 +142,7 @@ func TestStartAttempt_SupersedesOnlyWhatHoldsNothingAndIsLate(t *testing.T) {
 	if run, _, err := database.Run(t.Context(), "1"); err != nil || run.State != claims.StateReleased || run.ReleaseReason != claims.ReleasedSuperseded {
 		t.Errorf("the late run is %s (%s), %v", run.State, run.ReleaseReason, err)
 	}
-	_, err := database.Reserve(t.Context(), stale.Fence())
+	_, err := database.Reserve(t.Context(), stale.Fence(), claims.Selection{})
 	mustFail(t, err, v1alpha1.ReasonFenced)
 
 	holding := attemptOf("2")

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
@@ -95,7 +96,7 @@ func TestReserve_RefusesAnOrganizationThatTheColumnCanNotHold(t *testing.T) {
 		database := f.open(v1alpha1.PostgresSource{})
 		attempt := attemptOf(id(n))
 		attempt.OrganizationID = organization
-		_, err := database.Reserve(t.Context(), f.start(database, attempt).Fence())
+		_, err := database.Reserve(t.Context(), f.start(database, attempt).Fence(), claims.Selection{})
 		if failed := failureWith(t, err, v1alpha1.ReasonInvalidSpec); !failed.Stalled || !strings.Contains(failed.Message, "spec.organizationID") {
 			t.Errorf("%q: %+v", organization, failed)
 		}

@@ -85,6 +85,9 @@ func TestBadInputGivesAConditionAReasonAndAnEvent(t *testing.T) {
 			v1alpha1.ConditionMappingReady, v1alpha1.ReasonInvalidOptions, true, []string{"colour"}},
 		{"an option has a wrong value", func(_ *world, p *parts) { p.export.Spec.Exporter.Options = options(map[string]any{"delimiter": "--"}) },
 			v1alpha1.ConditionMappingReady, v1alpha1.ReasonInvalidOptions, true, []string{"delimiter"}},
+		{"the claims are selected by what there is not", func(_ *world, p *parts) {
+			p.export.Spec.Claims = &v1alpha1.ClaimSelection{Expression: `line.category == "travel"`}
+		}, v1alpha1.ConditionMappingReady, v1alpha1.ReasonInvalidSelection, true, []string{"spec.claims.expression", "line"}},
 		{"the schedule is no cron expression", func(_ *world, p *parts) { p.export.Spec.Schedule = "every morning" },
 			"", v1alpha1.ReasonInvalidSchedule, true, []string{"spec.schedule", "every morning"}},
 		{"the time zone does not exist", func(_ *world, p *parts) { p.export.Spec.TimeZone = "Europe/Atlantis" },

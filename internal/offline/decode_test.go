@@ -27,7 +27,7 @@ var shapes = []shape{
 	{kind: "AccountingExport", without: []string{"spec.credentials.externalSecretRef"}},
 	{kind: "AccountingExport", without: []string{"spec.credentials.secretRef"}},
 	{kind: "ExportRun", without: []string{"spec.reverses"}},
-	{kind: "ExportRun", without: []string{"spec.cutoff", "spec.slot"}, with: map[string]any{"spec.type": "Reversal"}},
+	{kind: "ExportRun", without: []string{"spec.claims", "spec.cutoff", "spec.slot"}, with: map[string]any{"spec.type": "Reversal"}},
 	{kind: "ChartOfAccounts"},
 	{
 		kind: "ClaimSource", without: []string{"spec.postgres.connectionExternalSecretRef", "spec.access[].organizationIDs"},

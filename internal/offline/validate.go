@@ -178,6 +178,8 @@ func (v *validator) checkExport(ctx context.Context, export *v1alpha1.Accounting
 			v.report(m.at("spec.credentials", fmt.Sprintf("is missing: the exporter %s needs %q", export.Spec.Exporter.Type, keys)))
 		}
 	}
+	_, err = references.Selection(export.Spec.Claims)
+	v.reportFailure(m, err, "")
 	chart, err := v.resolver.Chart(ctx, export)
 	v.reportFailure(m, err, "spec.chartOfAccountsRef")
 	if err == nil && location != nil {

@@ -39,6 +39,7 @@ func (a *attempt) present(ctx context.Context) (inputs, error) {
 	return inputs{
 		Exporter: export.Spec.Exporter,
 		Chart:    chart.Spec, ChartName: chart.Name, ChartGeneration: chart.Generation,
+		Claims: export.Spec.Claims, NamedClaims: a.task.Claims,
 		Posting: export.Spec.Posting, TimeZone: export.Spec.TimeZone,
 		CreatedAt: a.task.CreatedAt, Cutoff: a.task.Cutoff,
 		ProgramVersion: a.ProgramVersion, Source: references.SourceKey(export).String(), Destination: a.destination.Location(""),

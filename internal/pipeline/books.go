@@ -28,6 +28,9 @@ type inputs struct {
 	TimeZone        string                       `json:"timeZone"`
 	CreatedAt       time.Time                    `json:"createdAt"`
 	Cutoff          time.Time                    `json:"cutoff"`
+	// Claims says which claims the export is for; nil for all. NamedClaims are the only ones of the run; empty for all.
+	Claims      *v1alpha1.ClaimSelection `json:"claims,omitempty"`
+	NamedClaims []string                 `json:"namedClaims,omitempty"`
 	// Reverses is the run that a reversal reverses; nil for an export.
 	Reverses *artifact.Reversed `json:"reverses,omitempty"`
 	// ProgramVersion is in some formats; a newer operator that resumes the run writes the one that began it.
@@ -76,6 +79,8 @@ type books struct {
 	location *time.Location
 	exporter exporters.Exporter
 	mapper   *ledger.Mapper
+	// selection is that of the export's expression.
+	selection ledger.Selection
 }
 
 // compile makes books from inputs.
@@ -94,7 +99,20 @@ func compile(resolver *references.Resolver, from inputs, series string) (books, 
 	if err != nil {
 		return books{}, err
 	}
-	return books{inputs: from, location: location, exporter: exporter, mapper: mapper}, nil
+	selection, err := references.Selection(from.Claims)
+	if err != nil {
+		return books{}, err
+	}
+	return books{inputs: from, location: location, exporter: exporter, mapper: mapper, selection: selection}, nil
+}
+
+// selected narrows the claims that are read from the database.
+func (from *inputs) selected() claims.Selection {
+	selection := claims.Selection{IDs: from.NamedClaims}
+	if from.Claims != nil && from.Claims.ApprovedFrom != nil {
+		selection.ApprovedFrom = from.Claims.ApprovedFrom.Time
+	}
+	return selection
 }
 
 // recall compiles the inputs that are recorded of a run.

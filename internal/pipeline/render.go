@@ -43,7 +43,7 @@ func (a *attempt) reserveAndRender(ctx context.Context) error {
 func (a *attempt) reserveOnce(ctx context.Context) error {
 	var reservation *claims.Reservation
 	err := a.Failpoints.Around(failpoint.Reserve, func() (err error) {
-		reservation, err = a.database.Reserve(ctx, a.run.Fence())
+		reservation, err = a.database.Reserve(ctx, a.run.Fence(), a.books.selected())
 		return err
 	})
 	if err != nil {
@@ -97,7 +97,13 @@ func (a *attempt) renderClaims(ctx context.Context, from pass) (*rendering, erro
 
 // take makes the voucher of one claim and binds the claim to the run, or leaves it out.
 func (a *attempt) take(ctx context.Context, r *rendering, from pass, claim *ledger.Claim) error {
-	err := a.books.mapper.Map(ctx, claim, &r.voucher)
+	selected, err := a.books.selection.Includes(ctx, claim)
+	if err == nil && !selected {
+		return nil // it is not for this export, and stays as it was
+	}
+	if err == nil {
+		err = a.books.mapper.Map(ctx, claim, &r.voucher)
+	}
 	if err == nil {
 		r.voucher.Number = from.NextNumber(r.voucher.FiscalYear)
 		err = a.write(ctx, r, len(claim.Lines))

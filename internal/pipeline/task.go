@@ -32,6 +32,8 @@ type Task struct {
 	Number int32
 	// Cutoff: claims approved before it are exported.
 	Cutoff time.Time
+	// Claims are the ids of the only claims to be exported; empty for all.
+	Claims []string
 	// CreatedAt is when the run was created.
 	CreatedAt time.Time
 	// Limit of the claims of a preview; 0 is none.

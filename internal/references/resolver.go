@@ -163,6 +163,18 @@ func Mapper(chart *v1alpha1.ChartOfAccountsSpec, policy ledger.VoucherPolicy) (*
 	return mapper, nil
 }
 
+// Selection compiles the expression that says which claims an export is for.
+func Selection(of *v1alpha1.ClaimSelection) (ledger.Selection, error) {
+	if of == nil {
+		return ledger.Selection{}, nil
+	}
+	selection, err := ledger.NewSelection(of.Expression)
+	if err != nil {
+		return selection, failure.OnMapping.Stalled(v1alpha1.ReasonInvalidSelection, err, "spec.claims.expression: %s", err)
+	}
+	return selection, nil
+}
+
 // Timing returns the time zone of an export and its schedule, nil where it runs on request only.
 func Timing(export *v1alpha1.AccountingExport) (*time.Location, *schedule.Schedule, error) {
 	location, err := schedule.LoadZone(export.Spec.TimeZone)

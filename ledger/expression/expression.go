@@ -41,6 +41,8 @@ var (
 	Timestamp = cel.TimestampType
 	// Texts is a map from text to text that returns "" for what it lacks; "in" tells whether it has a key.
 	Texts = cel.MapType(cel.StringType, cel.StringType)
+	// Strings is a list of texts.
+	Strings = cel.ListType(cel.StringType)
 )
 
 // Variables returns the values of variables by their whole name, such as line.category. Values are ref.Val: types.String,
@@ -281,6 +283,9 @@ type texts map[string]string
 
 // NewTexts makes the value of a variable of type Texts.
 func NewTexts(members map[string]string) ref.Val { return texts(members) }
+
+// NewStrings makes the value of a variable of type Strings.
+func NewStrings(list []string) ref.Val { return types.NewStringList(types.DefaultTypeAdapter, list) }
 
 // Find implements traits.Mapper: an index into the map finds something always.
 func (t texts) Find(key ref.Val) (ref.Val, bool) {

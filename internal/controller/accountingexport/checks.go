@@ -76,6 +76,9 @@ func (c *checks) checkMapping(ctx context.Context, resolver *references.Resolver
 	if _, err := resolver.Exporter(export.Spec.Exporter); err != nil {
 		return err
 	}
+	if _, err := references.Selection(export.Spec.Claims); err != nil {
+		return err
+	}
 	chart, err := resolver.Chart(ctx, export)
 	if err != nil {
 		return err

@@ -91,10 +91,21 @@ func succeed(run *v1alpha1.ExportRun, state executor.State, now time.Time) {
 	case status.Claims > 0 && status.Held > 0:
 		message += fmt.Sprintf("; %d claims are held", status.Held)
 	}
+	if left := notExported(run); left > 0 {
+		message += fmt.Sprintf("; %d of the claims that the run names are not approved before its cutoff, not for this export, or exported already", left)
+	}
 	if state.Outcome.Recovered {
 		message += "; an earlier ExportRun of this name did it, and a new run needs a new name"
 	}
 	finish(run, phase, reason, message, now)
+}
+
+// notExported is how many of the claims that a run names it neither exported nor held.
+func notExported(run *v1alpha1.ExportRun) int64 {
+	if run.Spec.Claims == nil {
+		return 0
+	}
+	return int64(len(run.Spec.Claims.IDs)) - run.Status.Claims - run.Status.Held
 }
 
 // account says what a run that succeeded did.

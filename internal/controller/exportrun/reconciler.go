@@ -147,12 +147,16 @@ func concerned(err error) (ofSource, ofDestination bool) {
 // task is the attempt that a run needs next.
 func task(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, limits Limits) pipeline.Task {
 	cutoff := run.CreationTimestamp.Time
+	var named []string
+	if run.Spec.Claims != nil {
+		named = run.Spec.Claims.IDs
+	}
 	if run.Spec.Cutoff != nil {
 		cutoff = run.Spec.Cutoff.Time
 	}
 	t := pipeline.Task{
 		RunID: string(run.UID), Namespace: run.Namespace, Name: run.Name, Export: run.Spec.ExportRef.Name, Type: run.Spec.Type,
-		Number: run.Status.Attempts, Cutoff: cutoff, CreatedAt: run.CreationTimestamp.Time,
+		Number: run.Status.Attempts, Cutoff: cutoff, Claims: named, CreatedAt: run.CreationTimestamp.Time,
 		Deadline: attemptDeadline(export, limits), Release: run.Status.Phase == v1alpha1.RunReleasing, Alone: suspect(run),
 	}
 	if t.Alone {

@@ -1,0 +1,52 @@
+package ledger_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+func TestSelection(t *testing.T) {
+	t.Parallel()
+	claim := &ledger.Claim{ID: "c1", ClaimantID: "E7", Currency: "NOK", Description: "Oslo", Lines: []ledger.Line{{Category: "travel"}, {Category: "hotel"}, {Category: "travel"}}}
+	for name, c := range map[string]struct {
+		expression string
+		want       bool
+	}{
+		"none selects every claim":              {"", true},
+		"by the currency":                       {`claim.currency == "EUR"`, false},
+		"by the claimant":                       {`claim.claimant_id.startsWith("E")`, true},
+		"where some line is of a category":      {`"hotel" in claim.categories`, true},
+		"where every line is of one":            {`claim.categories.all(c, c == "travel")`, false},
+		"by how many categories its lines have": {`claim.categories.size() == 2`, true},
+		"by when it was approved, in years":     {`claim.approved_at.getFullYear() >= 2026`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			selection, err := ledger.NewSelection(c.expression)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := selection.Includes(t.Context(), claim); err != nil || got != c.want {
+				t.Errorf("got %t (%v), want %t", got, err, c.want)
+			}
+		})
+	}
+	t.Run("an expression that fails holds the claim", func(t *testing.T) {
+		t.Parallel()
+		selection, err := ledger.NewSelection(`claim.categories[7] == "travel"`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var hold *ledger.Hold
+		if _, err := selection.Includes(t.Context(), claim); !errors.As(err, &hold) || hold.Reason != ledger.HoldExpressionFailed || hold.ClaimID != "c1" {
+			t.Errorf("got %v", err)
+		}
+	})
+	for _, source := range []string{`line.category == "travel"`, `claim.currency`, `claim.claimant_name == "x"`, `(`} {
+		if _, err := ledger.NewSelection(source); err == nil {
+			t.Errorf("%q is taken", source)
+		}
+	}
+}
