@@ -41,7 +41,7 @@ lint: ## Lint all Go code, dependency directions included, and render config/def
 	$(TOOLS) kustomize build config/prometheus >/dev/null
 	$(TOOLS) kustomize build config/argocd >/dev/null
 
-test: ## Run all tests, against a real kube-apiserver, PostgreSQL, S3 and SFTP server; what they say is looked through for secrets
+test: ## Run all tests, against real servers of all that the operator speaks to; what they say is looked through for secrets
 	go run ./hack/with-environment -scan sh -c 'go test -v -count=1 -timeout=40m ./... && go -C examples/exporter test -v -mod=mod -count=1 ./...'
 
 demo: ## Do the main job once on real parts (EXPORTER=type shows that one, KEEP=1 keeps everything running)

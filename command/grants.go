@@ -7,6 +7,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/internal/claims"
+	destinationtypes "github.com/ledgerport/ledgerport/internal/destinations/builtin"
 	"github.com/ledgerport/ledgerport/internal/offline"
 )
 
@@ -22,7 +23,7 @@ roles. With manageSchema: true it also makes the schema "ledgerport", which the 
 		Example: `  ledgerport grants -f claimsource.yaml | psql "$ADMIN_URL" -v ON_ERROR_STOP=1 -f - -c '\password ledgerport_operator'`,
 		Args:    cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			found, err := offline.Validate(command.Context(), registry, paths, command.InOrStdin(), true)
+			found, err := offline.Validate(command.Context(), registry, destinationtypes.Registry(destinationtypes.Settings{}), paths, command.InOrStdin(), true)
 			if err != nil {
 				return err
 			}

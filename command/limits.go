@@ -9,6 +9,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/internal/controller"
+	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/executor"
 	"github.com/ledgerport/ledgerport/internal/references"
 )
@@ -28,13 +29,13 @@ func (o *limitOptions) add(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.requests.LongestDeadline, "longest-deadline", time.Hour, "longest deadline of an attempt, whatever spec.deadline of an AccountingExport says")
 	flags.DurationVar(&o.requests.ShortestScheduleInterval, "shortest-schedule-interval", time.Minute, "shortest time between two slots of a schedule; an AccountingExport with a shorter one does not run")
 	flags.IntVar(&o.requests.UnfinishedRunsPerExport, "max-unfinished-runs-per-export", 100, "runs of one AccountingExport that may wait or be under way; others end as Failed at once")
-	flags.StringSliceVar(&o.destinations, "allowed-destination-types", nil, "types of ExportDestination that may be used: filesystem, s3, sftp; empty is all of them")
+	flags.StringSliceVar(&o.destinations, "allowed-destination-types", nil, "types of ExportDestination that may be used, by the field of its spec; empty is all of them")
 	flags.StringSliceVar(&o.exporters, "allowed-exporters", nil, "exporters that may be used, by type; empty is all of them")
 	flags.BoolVar(&o.crossNamespace, "allow-cross-namespace-references", true, "let an AccountingExport refer to a ClaimSource or ExportDestination of another namespace whose owner admits it")
 }
 
 // check refuses values that cannot work.
-func (o *limitOptions) check(registry *exporters.Registry) error {
+func (o *limitOptions) check(registry *exporters.Registry, types *destinations.Registry) error {
 	switch {
 	case o.runs.Runs < 1:
 		return fmt.Errorf("--max-concurrent-runs is %d; it must be at least 1", o.runs.Runs)
@@ -46,8 +47,8 @@ func (o *limitOptions) check(registry *exporters.Registry) error {
 		return fmt.Errorf("--max-unfinished-runs-per-export is %d; it must be at least 1", o.requests.UnfinishedRunsPerExport)
 	}
 	for _, kind := range o.destinations {
-		if !slices.Contains(references.DestinationTypes(), kind) {
-			return fmt.Errorf("--allowed-destination-types has %q; there are %q", kind, references.DestinationTypes())
+		if !slices.Contains(types.Types(), kind) {
+			return fmt.Errorf("--allowed-destination-types has %q; there are %q", kind, types.Types())
 		}
 	}
 	for _, kind := range o.exporters {

@@ -43,7 +43,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/controller"
 	"github.com/ledgerport/ledgerport/internal/credentials"
-	"github.com/ledgerport/ledgerport/internal/destinations"
+	destinationtypes "github.com/ledgerport/ledgerport/internal/destinations/builtin"
 	"github.com/ledgerport/ledgerport/internal/executor"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/outbound"
@@ -54,24 +54,23 @@ import (
 
 // managerOptions are the flags of the manager.
 type managerOptions struct {
-	metricsAddress, probeAddress   string
-	metricsAuthentication          bool
-	leaderElection                 bool
-	leaderElectionNamespace        string
-	limits                         limitOptions
-	filesystemRoot, spoolDirectory string
-	spoolLimit, spoolTotalLimit    string
-	recheckInterval                time.Duration
-	environmentCredentials         bool
-	ambientCredentials             bool
-	sharedPaths, plainHTTP         bool
-	databases                      claims.Allowances
-	gracePeriod                    time.Duration
-	leaseDuration                  time.Duration
-	renewDeadline, retryPeriod     time.Duration
-	allowedHosts, namespaces       []string
-	clusterID                      string
-	logLevel                       slog.Level
+	metricsAddress, probeAddress string
+	metricsAuthentication        bool
+	leaderElection               bool
+	leaderElectionNamespace      string
+	limits                       limitOptions
+	destinations                 destinationtypes.Settings
+	spoolDirectory               string
+	spoolLimit, spoolTotalLimit  string
+	recheckInterval              time.Duration
+	environmentCredentials       bool
+	databases                    claims.Allowances
+	gracePeriod                  time.Duration
+	leaseDuration                time.Duration
+	renewDeadline, retryPeriod   time.Duration
+	allowedHosts, namespaces     []string
+	clusterID                    string
+	logLevel                     slog.Level
 }
 
 func managerCommand(registry *exporters.Registry) *cobra.Command {
@@ -102,9 +101,7 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 	flags.DurationVar(&options.retryPeriod, "leader-elect-retry-period", 2*time.Second, "how often the lease is tried for and renewed")
 	flags.TextVar(&options.logLevel, "log-level", slog.LevelInfo, "what the log has at least: error, info or debug")
 	options.limits.add(flags)
-	flags.StringVar(&options.filesystemRoot, "filesystem-root", "/exports", "directory that holds every filesystem destination")
-	flags.BoolVar(&options.sharedPaths, "filesystem-shared-paths", false, "let spec.filesystem.path begin at --filesystem-root, whichever namespace names it, as older versions did; only where all tenants trust each other")
-	flags.BoolVar(&options.plainHTTP, "allow-plain-http", false, "let buckets be reached at endpoints without TLS")
+	options.destinations.AddFlags(flags)
 	flags.StringVar(&options.spoolLimit, "spool-limit", "2Gi", "most that the artifact of one run may take in the spool directory, compressed")
 	flags.StringVar(&options.spoolTotalLimit, "spool-total-limit", "8Gi", "most that all artifacts together may take there")
 	flags.StringVar(&options.spoolDirectory, "spool-directory", "", "directory for artifacts while they are rendered; empty is the system's directory for temporary files")
@@ -114,14 +111,13 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 	flags.StringVar(&options.clusterID, "cluster-id", "", "name that runs are recorded with, so that no other cluster goes on with them; empty is the UID of the namespace kube-system. Never change it")
 	flags.DurationVar(&options.recheckInterval, "recheck-interval", 5*time.Minute, "how often databases, destinations and credentials are looked at again")
 	flags.BoolVar(&options.environmentCredentials, "allow-environment-credentials", false, "in an emergency, take credentials whose store is broken from the operator's environment")
-	flags.BoolVar(&options.ambientCredentials, "allow-ambient-credentials", false, "let buckets that name no access key be written with the operator's own identity, for whoever may make an ExportDestination")
 	allowDatabases(flags, &options.databases)
 	flags.DurationVar(&options.gracePeriod, "shutdown-grace-period", 20*time.Second, "how long runs may take to end cleanly when the operator is stopped")
 	return command
 }
 
 // logTo has everything written by one handler, which makes foreign texts harmless: what the Kubernetes client says, and what
-// libraries print with the packages log and slog, such as the words of a server of S3.
+// libraries print with the packages log and slog, such as the words of a server of a destination.
 func logTo(writer io.Writer, level slog.Level) logr.Logger {
 	handler := printable.Handler(slog.NewJSONHandler(writer, &slog.HandlerOptions{Level: level}))
 	log := logr.FromSlogHandler(handler)
@@ -132,7 +128,7 @@ func logTo(writer io.Writer, level slog.Level) logr.Logger {
 }
 
 func newManager(ctx context.Context, options managerOptions, registry *exporters.Registry) (ctrl.Manager, error) {
-	if err := options.limits.check(registry); err != nil {
+	if err := options.limits.check(registry, destinationtypes.Registry(options.destinations)); err != nil {
 		return nil, err
 	}
 	config, err := ctrl.GetConfig()
@@ -230,14 +226,13 @@ func setup(ctx context.Context, mgr ctrl.Manager, options managerOptions, regist
 		environment = os.LookupEnv
 	}
 	resolver := &references.Resolver{
-		Objects:            mgr.GetClient(),
-		Secrets:            credentials.Secrets{API: mgr.GetAPIReader(), Environment: environment},
-		AmbientCredentials: options.ambientCredentials,
-		Databases:          options.databases,
-		Destinations:       destinations.Settings{FilesystemRoot: options.filesystemRoot, SharedPaths: options.sharedPaths, AllowPlainHTTP: options.plainHTTP},
-		Outbound:           policy,
-		Exporters:          registry,
-		Restrictions:       options.limits.restrictions(),
+		Objects:      mgr.GetClient(),
+		Secrets:      credentials.Secrets{API: mgr.GetAPIReader(), Environment: environment},
+		Databases:    options.databases,
+		Destinations: destinationtypes.Registry(options.destinations),
+		Outbound:     policy,
+		Exporters:    registry,
+		Restrictions: options.limits.restrictions(),
 	}
 	cluster, err := clusterID(ctx, mgr.GetAPIReader(), options.clusterID)
 	if err != nil {

@@ -12,13 +12,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ledgerport/ledgerport/exporters"
+	destinationtypes "github.com/ledgerport/ledgerport/internal/destinations/builtin"
 	"github.com/ledgerport/ledgerport/internal/offline"
 	"github.com/ledgerport/ledgerport/internal/printable"
 )
 
 func renderCommand(registry *exporters.Registry) *cobra.Command {
 	var paths []string
-	var cutoff, created string
+	var output, cutoff, created string
 	rendering := offline.Rendering{Registry: registry, ProgramVersion: buildVersion()}
 	command := &cobra.Command{
 		Use:   "render -f PATH… --output DIR",
@@ -32,6 +33,7 @@ EXPORT-SLOT, where SLOT is the time of the slot in unix minutes. With --limit it
 			if rendering.DatabaseURL == "" {
 				return errors.New("give the database with --database-url or in " + databaseURLVariable)
 			}
+			rendering.Destinations = destinationtypes.Directory(output)
 			var err error
 			if rendering.Cutoff, err = instant("cutoff", cutoff, time.Now()); err != nil {
 				return err
@@ -39,7 +41,7 @@ EXPORT-SLOT, where SLOT is the time of the slot in unix minutes. With --limit it
 			if rendering.CreatedAt, err = instant("created-at", created, rendering.Cutoff); err != nil {
 				return err
 			}
-			found, err := offline.Validate(command.Context(), registry, paths, command.InOrStdin(), false)
+			found, err := offline.Validate(command.Context(), registry, destinationtypes.Registry(destinationtypes.Settings{}), paths, command.InOrStdin(), false)
 			if err != nil {
 				return err
 			}
@@ -62,7 +64,7 @@ EXPORT-SLOT, where SLOT is the time of the slot in unix minutes. With --limit it
 	flags.StringSliceVarP(&paths, "filename", "f", nil, "files, directories with all that is below them, or - for standard input")
 	flags.StringVar(&rendering.DatabaseURL, "database-url", "", "connection URL; better given in "+databaseURLVariable)
 	allowDatabases(flags, &rendering.Databases)
-	flags.StringVarP(&rendering.Output, "output", "o", "", "directory for the files")
+	flags.StringVarP(&output, "output", "o", "", "directory for the files")
 	flags.StringVar(&rendering.Export, "export", "", "one export, as NAME or NAMESPACE/NAME; empty is all of them")
 	flags.StringVar(&cutoff, "cutoff", "", "claims approved before this time, as RFC 3339; empty is now")
 	flags.StringVar(&created, "created-at", "", "when the run would be created, as RFC 3339; empty is the cutoff")

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ledgerport/ledgerport/exporters"
+	destinationtypes "github.com/ledgerport/ledgerport/internal/destinations/builtin"
 	"github.com/ledgerport/ledgerport/internal/offline"
 )
 
@@ -23,7 +24,7 @@ exporters, accounts and expressions. It prints FILE:LINE: RESOURCE: FIELD: PROBL
   kustomize build overlays/acme | ledgerport validate -f -`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			found, err := offline.Validate(command.Context(), registry, paths, command.InOrStdin(), partial)
+			found, err := offline.Validate(command.Context(), registry, destinationtypes.Registry(destinationtypes.Settings{}), paths, command.InOrStdin(), partial)
 			if err != nil {
 				return err
 			}

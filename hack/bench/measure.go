@@ -27,7 +27,8 @@ import (
 	"github.com/ledgerport/ledgerport/exporters/builtin"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/credentials"
-	"github.com/ledgerport/ledgerport/internal/destinations"
+	destinationtypes "github.com/ledgerport/ledgerport/internal/destinations/builtin"
+	"github.com/ledgerport/ledgerport/internal/destinations/filesystem"
 	"github.com/ledgerport/ledgerport/internal/outbound"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
 	"github.com/ledgerport/ledgerport/internal/references"
@@ -159,7 +160,7 @@ func timePipeline(ctx context.Context, exporter, login string) (outcome pipeline
 		Resolver: &references.Resolver{
 			Objects: objects, Secrets: credentials.Secrets{API: objects},
 			Databases:    claims.Allowances{Insecure: true}, // the server of a test speaks no TLS
-			Destinations: destinations.Settings{FilesystemRoot: directory}, Exporters: builtin.Registry(), Outbound: policy,
+			Destinations: destinationtypes.Registry(destinationtypes.Settings{Filesystem: filesystem.Settings{Root: directory}}), Exporters: builtin.Registry(), Outbound: policy,
 		},
 		Holder: "bench", SpoolDirectory: directory, Program: "Ledgerport", ProgramVersion: "bench",
 	}

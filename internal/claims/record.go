@@ -40,7 +40,6 @@ const (
 var (
 	sha256Text = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	runTypes   = []RunType{TypeExport, TypeReversal}
-	schemes    = []string{"file", "s3", "sftp"}
 )
 
 // RecordInvalid says that a row is not one that this program writes. The row is named by a literal of ours and by its key.
@@ -203,12 +202,13 @@ func ValidFileName(name string) bool {
 		!strings.ContainsFunc(name, func(r rune) bool { return r == '/' || r == '\\' || unicode.IsControl(r) })
 }
 
+// validLocation refuses what is not the URL of an object. Which schemes there are is for destinations to say.
 func validLocation(location string) bool {
 	if location == "" {
 		return true
 	}
 	at, err := url.Parse(location)
-	return err == nil && len(location) <= maxLocation && slices.Contains(schemes, at.Scheme) &&
+	return err == nil && len(location) <= maxLocation && at.Scheme != "" && strings.HasPrefix(at.Path, "/") &&
 		!strings.ContainsFunc(location, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 

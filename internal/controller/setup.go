@@ -53,7 +53,7 @@ type Parts struct {
 
 // Setup registers all reconcilers with a manager.
 func Setup(mgr ctrl.Manager, parts Parts) error {
-	if err := watch.Index(context.Background(), mgr); err != nil {
+	if err := watch.Index(context.Background(), mgr, parts.Resolver); err != nil {
 		return fmt.Errorf("indexing what refers to what: %w", err)
 	}
 	counted := metrics.New(mgr.GetCache(), parts.Resolver.Exporters, parts.Clock.Now)

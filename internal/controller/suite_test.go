@@ -37,7 +37,9 @@ import (
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/controller"
 	"github.com/ledgerport/ledgerport/internal/credentials"
-	"github.com/ledgerport/ledgerport/internal/destinations"
+	destinationtypes "github.com/ledgerport/ledgerport/internal/destinations/builtin"
+	"github.com/ledgerport/ledgerport/internal/destinations/filesystem"
+	"github.com/ledgerport/ledgerport/internal/destinations/s3"
 	"github.com/ledgerport/ledgerport/internal/executor"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/outbound"
@@ -188,8 +190,11 @@ func (w *world) startOperator(namespaces ...string) {
 	w.must(err)
 	resolver := &references.Resolver{
 		Objects: mgr.GetClient(), Secrets: credentials.Secrets{API: mgr.GetAPIReader(), Environment: w.environment},
-		Databases:    claims.Allowances{Insecure: true}, // the server of a test speaks no TLS
-		Destinations: destinations.Settings{FilesystemRoot: w.exports, AllowPlainHTTP: w.plainHTTP}, Exporters: registry(), Outbound: policy, Restrictions: w.restrictions,
+		Databases: claims.Allowances{Insecure: true}, // the server of a test speaks no TLS
+		Destinations: destinationtypes.Registry(destinationtypes.Settings{
+			Filesystem: filesystem.Settings{Root: w.exports}, S3: s3.Settings{AllowPlainHTTP: w.plainHTTP},
+		}),
+		Exporters: registry(), Outbound: policy, Restrictions: w.restrictions,
 	}
 	runs := executor.NewInProcess(&pipeline.Pipeline{
 		Resolver: resolver, Holder: rand.Text(), Cluster: w.cluster, SpoolDirectory: w.TempDir(), Program: "Ledgerport", ProgramVersion: "test",

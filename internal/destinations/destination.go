@@ -38,7 +38,7 @@ type Destination interface {
 	// Remove removes the object of that key if it has the size and hash of one, looked at in the same step. Anything else that
 	// has the key stays. It is no error if there is none. What an unfinished Put has hidden beside it is removed in any case.
 	Remove(ctx context.Context, key string, object Object) error
-	// Location is the URL of a key, for people: file:///…, s3://bucket/… or sftp://user@host/….
+	// Location is the URL of a key, for people. It begins with the scheme of the type.
 	Location(key string) string
 	// Close frees what the destination holds open.
 	Close() error

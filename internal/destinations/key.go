@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// maxKeyLength is what S3 allows, in bytes.
+// maxKeyLength is what every type of destination can keep, in bytes.
 const maxKeyLength = 1024
 
 // ValidateKey refuses keys that could mean another place than they say: empty, absolute, with empty, "." or ".."

@@ -2,6 +2,7 @@ package destinations
 
 import (
 	"crypto/rand"
+	"io"
 	"regexp"
 	"strings"
 
@@ -10,26 +11,33 @@ import (
 )
 
 const (
-	// markerName is the name of the object that has the id of a destination. No key has it, because no element of a key begins
+	// MarkerName is the name of the object that has the id of a destination. No key has it, because no element of a key begins
 	// with a dot.
-	markerName = ".ledgerport-destination"
+	MarkerName = ".ledgerport-destination"
+	// Unmarked is the note of a destination that cannot be marked.
+	Unmarked = "its marker " + MarkerName + " cannot be written or read, so that another destination that gets its name and address is not noticed"
 	// mostMarker is what is read of a marker, in bytes.
 	mostMarker = 64
-	// unmarked is the note of a destination that cannot be marked.
-	unmarked = "its marker " + markerName + " cannot be written or read, so that another destination that gets its name and address is not noticed"
 )
 
 var markerPattern = regexp.MustCompile(`^[A-Z2-7]{26}$`)
 
-// newMarker is the id of a destination that has none yet.
-func newMarker() string { return rand.Text() }
+// NewMarker returns the content of the marker of a destination that has none yet: a random id.
+func NewMarker() string { return MarkerOf(rand.Text()) }
 
-// parseMarker returns the id in the content of a marker.
-func parseMarker(content, where string) (string, error) {
-	id := strings.TrimSuffix(content, "\n")
+// MarkerOf returns the content of the marker with an id.
+func MarkerOf(id string) string { return id + "\n" }
+
+// ReadMarker returns the id in the content of a marker.
+func ReadMarker(content io.Reader, where string) (string, error) {
+	read, err := io.ReadAll(io.LimitReader(content, mostMarker))
+	if err != nil {
+		return "", err
+	}
+	id := strings.TrimSuffix(string(read), "\n")
 	if !markerPattern.MatchString(id) {
-		return "", failure.Transient(v1alpha1.ReasonNotWritable, nil,
-			"%s has a %s that Ledgerport did not write; remove it, and the next check writes one", where, markerName)
+		return "", failure.OnDestination.Transient(v1alpha1.ReasonNotWritable, nil,
+			"%s has a %s that Ledgerport did not write; remove it, and the next check writes one", where, MarkerName)
 	}
 	return id, nil
 }

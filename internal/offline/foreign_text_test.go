@@ -7,6 +7,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/exporters/builtin"
+	destinationtypes "github.com/ledgerport/ledgerport/internal/destinations/builtin"
 	"github.com/ledgerport/ledgerport/internal/offline"
 )
 
@@ -19,7 +20,7 @@ func TestValidate_FindingsMoveNoCursor(t *testing.T) {
 	}
 	const manifest = `{"apiVersion": "accounting.ledgerport.dev/v1alpha1", "kind": "AccountingExport", "metadata": {"name": "a\u001b[2J\u202eb"},
 		"spec": {"exporter": {"type": "\u009b31m"}, "\u001b]0;title\u0007": 1}}`
-	found, err := offline.Validate(t.Context(), registry, []string{offline.Stdin}, strings.NewReader(manifest), false)
+	found, err := offline.Validate(t.Context(), registry, destinationtypes.Registry(destinationtypes.Settings{}), []string{offline.Stdin}, strings.NewReader(manifest), false)
 	if err != nil || len(found.Findings) == 0 {
 		t.Fatalf("%v, %v", found, err)
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -28,8 +26,8 @@ type Rendering struct {
 	DatabaseURL string
 	// Databases are what the connection may do without.
 	Databases claims.Allowances
-	// Output is the directory for the files.
-	Output string
+	// Destinations take the files, whatever an ExportDestination says.
+	Destinations *destinations.Registry
 	// Export is the name of one export, as NAME or NAMESPACE/NAME; empty is all of them.
 	Export string
 	// RunName and RunUID of the run that would be. The name of a scheduled run is <export>-<slot in unix minutes>.
@@ -48,13 +46,6 @@ const secretName = "ledgerport-render"
 // Render writes what the next run of each export would deliver, and reserves nothing. It returns the outcomes by
 // NAMESPACE/NAME. The resources must be valid.
 func (v *Validation) Render(ctx context.Context, r Rendering) (map[string]pipeline.Outcome, error) {
-	output, err := filepath.Abs(r.Output)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(output, 0o750); err != nil {
-		return nil, err
-	}
 	// Whoever runs the command may reach what he may.
 	policy, err := outbound.New([]string{outbound.AnyHost, "127.0.0.0/8", "::1/128"})
 	if err != nil {
@@ -63,7 +54,7 @@ func (v *Validation) Render(ctx context.Context, r Rendering) (map[string]pipeli
 	p := &pipeline.Pipeline{
 		Resolver: &references.Resolver{
 			Objects: v.Objects, Secrets: credentials.Secrets{API: v.Objects}, Outbound: policy,
-			Databases: r.Databases, Destinations: destinations.Settings{FilesystemRoot: output, SharedPaths: true, Unmarked: true}, Exporters: r.Registry,
+			Databases: r.Databases, Destinations: r.Destinations, Exporters: r.Registry,
 		},
 		Holder: "render", Program: "Ledgerport", ProgramVersion: r.ProgramVersion, Candid: true,
 	}
@@ -94,7 +85,7 @@ func (v *Validation) Render(ctx context.Context, r Rendering) (map[string]pipeli
 	return outcomes, nil
 }
 
-// prepare puts the given database and directory in place of those of the cluster. Who has the URL of the database needs no
+// prepare puts the given database and destination in place of those of the cluster. Who has the URL of the database needs no
 // access rule.
 func (v *Validation) prepare(ctx context.Context, export *v1alpha1.AccountingExport, r Rendering) error {
 	var source v1alpha1.ClaimSource
@@ -108,9 +99,7 @@ func (v *Validation) prepare(ctx context.Context, export *v1alpha1.AccountingExp
 	source.Spec.Access = []v1alpha1.AccessRule{{OrganizationIDs: []string{export.Spec.OrganizationID}}}
 	v.Objects.Put(&source)
 	v.Objects.Put(secret(source.Namespace, map[string][]byte{"url": []byte(r.DatabaseURL)}))
-	destination := &v1alpha1.ExportDestination{Spec: v1alpha1.ExportDestinationSpec{
-		Filesystem: &v1alpha1.FilesystemDestination{Path: "."}, Access: []v1alpha1.DestinationAccessRule{{}},
-	}}
+	destination := &v1alpha1.ExportDestination{Spec: v1alpha1.ExportDestinationSpec{Access: []v1alpha1.DestinationAccessRule{{}}}}
 	key := references.DestinationKey(export)
 	destination.Namespace, destination.Name = key.Namespace, key.Name
 	v.Objects.Put(destination)

@@ -21,7 +21,7 @@ import (
 	"github.com/ledgerport/ledgerport/exporters/builtin"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/credentials"
-	"github.com/ledgerport/ledgerport/internal/destinations"
+	destinationtypes "github.com/ledgerport/ledgerport/internal/destinations/builtin"
 	"github.com/ledgerport/ledgerport/internal/offline"
 	"github.com/ledgerport/ledgerport/internal/outbound"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
@@ -69,7 +69,7 @@ func sample(t *testing.T, exporter string) (valid *offline.Validation, exports [
 	directory := filepath.Join("..", "..", "config", "samples")
 	files, err := filepath.Glob(filepath.Join(directory, "*_"+exporter+".yaml"))
 	must(t, err)
-	valid, err = offline.Validate(t.Context(), builtin.Registry(), append(files, filepath.Join(directory, "10_claims.yaml")), nil, false)
+	valid, err = offline.Validate(t.Context(), builtin.Registry(), destinationtypes.Registry(destinationtypes.Settings{}), append(files, filepath.Join(directory, "10_claims.yaml")), nil, false)
 	must(t, err)
 	currencies = map[string]string{}
 	for _, export := range valid.Exports {
@@ -106,13 +106,13 @@ func TestWhatIsRenderedIsWhatTheNextRunDelivers(t *testing.T) {
 				Resolver: &references.Resolver{
 					Objects: valid.Objects, Secrets: credentials.Secrets{API: valid.Objects}, Outbound: loopback(t),
 					Databases:    claims.Allowances{Insecure: true}, // the server of a test speaks no TLS
-					Destinations: destinations.Settings{FilesystemRoot: delivered, SharedPaths: true, Unmarked: true}, Exporters: registry,
+					Destinations: destinationtypes.Directory(delivered), Exporters: registry,
 				},
 				Holder: "test", SpoolDirectory: t.TempDir(), Program: "Ledgerport", ProgramVersion: "1.0",
 			}
 			for i, export := range exports {
 				rendering := offline.Rendering{
-					Registry: registry, DatabaseURL: database, Databases: claims.Allowances{Insecure: true}, Output: rendered, Export: export.Namespace + "/" + export.Name, ProgramVersion: "1.0",
+					Registry: registry, DatabaseURL: database, Databases: claims.Allowances{Insecure: true}, Destinations: destinationtypes.Directory(rendered), Export: export.Namespace + "/" + export.Name, ProgramVersion: "1.0",
 					RunName: export.Name + "-29934120", RunUID: fmt.Sprintf("0b8f7d5e-6f3a-4f0e-9a53-%012d", i), Cutoff: approved, CreatedAt: approved.Add(time.Second),
 				}
 				outcomes, err := valid.Render(t.Context(), rendering)
@@ -171,13 +171,14 @@ func TestALimitRendersTheBeginning(t *testing.T) {
 	}
 	var contents []string
 	for _, limit := range []int64{0, 7} {
-		rendering.Limit, rendering.Output = limit, t.TempDir()
+		output := t.TempDir()
+		rendering.Limit, rendering.Destinations = limit, destinationtypes.Directory(output)
 		outcomes, err := valid.Render(t.Context(), rendering)
 		must(t, err)
 		if got := outcomes["acme/monthly"].Result; limit > 0 && got.Claims+got.Held != limit {
 			t.Errorf("%d claims and %d held ones, want %d together", got.Claims, got.Held, limit)
 		}
-		contents = append(contents, slices.Collect(maps.Values(filesBelow(t, rendering.Output)))...)
+		contents = append(contents, slices.Collect(maps.Values(filesBelow(t, output)))...)
 	}
 	if len(contents) != 2 || contents[1] == "" || !strings.HasPrefix(contents[0], contents[1]) || len(contents[0]) == len(contents[1]) {
 		t.Errorf("%d files; want two, of which the limited one is the beginning of the other", len(contents))
@@ -194,7 +195,7 @@ func TestWhoRendersIsToldWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	valid, _, _ := sample(t, "csv")
 	_, err := valid.Render(t.Context(), offline.Rendering{
-		Registry: builtin.Registry(), DatabaseURL: "postgres://ledgerport:x@127.0.0.1:1/claims?sslmode=disable", Output: t.TempDir(), Export: "acme/monthly",
+		Registry: builtin.Registry(), DatabaseURL: "postgres://ledgerport:x@127.0.0.1:1/claims?sslmode=disable", Destinations: destinationtypes.Directory(t.TempDir()), Export: "acme/monthly",
 		RunUID: "0b8f7d5e-6f3a-4f0e-9a53-0e4c1d2b3a49", Cutoff: approved, CreatedAt: approved,
 	})
 	if err == nil || !strings.Contains(err.Error(), "sslmode=disable") || !strings.Contains(err.Error(), "--allow-insecure-databases") {

@@ -63,7 +63,7 @@ type validator struct {
 // of this API what the API server and the operator would refuse: fields that do not exist, what breaks a rule of the
 // schema, references to what is not among the files (unless partial), an access rule that does not admit, schedules, time
 // zones, options of exporters, accounts and expressions. The error is one of reading.
-func Validate(ctx context.Context, registry *exporters.Registry, paths []string, stdin io.Reader, partial bool) (*Validation, error) {
+func Validate(ctx context.Context, registry *exporters.Registry, destinationTypes *destinations.Registry, paths []string, stdin io.Reader, partial bool) (*Validation, error) {
 	kinds, err := schemas()
 	if err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ func Validate(ctx context.Context, registry *exporters.Registry, paths []string,
 	objects := &Objects{}
 	v := &validator{
 		Validation: &Validation{Objects: objects, Findings: findings}, partial: partial,
-		resolver:  &references.Resolver{Objects: objects, Exporters: registry},
+		resolver:  &references.Resolver{Objects: objects, Exporters: registry, Destinations: destinationTypes},
 		manifests: map[client.Object]*manifest{},
 	}
 	for _, m := range manifests {
@@ -156,7 +156,7 @@ func (v *validator) check(ctx context.Context, object client.Object, m *manifest
 	case *v1alpha1.ChartOfAccounts:
 		v.checkChart(&o.Spec, ledger.VoucherPolicy{Location: time.UTC}, m, "")
 	case *v1alpha1.ExportDestination:
-		v.reportFailure(m, destinations.Validate(o.Spec), "")
+		v.reportFailure(m, v.resolver.Destinations.Validate(o), "")
 	case *v1alpha1.ExportRun:
 		if _, err := v.resolver.Export(ctx, o.Namespace, o.Spec.ExportRef.Name); err != nil {
 			v.reportFailure(m, err, "spec.exportRef")

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/ledgerport/ledgerport/exporters/builtin"
+	destinationtypes "github.com/ledgerport/ledgerport/internal/destinations/builtin"
 	"github.com/ledgerport/ledgerport/internal/offline"
 )
 
@@ -72,7 +73,7 @@ spec:
 
 func validate(t *testing.T, content string, partial bool) []string {
 	t.Helper()
-	found, err := offline.Validate(t.Context(), builtin.Registry(), []string{offline.Stdin}, strings.NewReader(content), partial)
+	found, err := offline.Validate(t.Context(), builtin.Registry(), destinationtypes.Registry(destinationtypes.Settings{}), []string{offline.Stdin}, strings.NewReader(content), partial)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +161,7 @@ func TestWhatIsElsewhereIsAcceptedWhereSaid(t *testing.T) {
 
 func TestAllSamplesAreValid(t *testing.T) {
 	t.Parallel()
-	found, err := offline.Validate(t.Context(), builtin.Registry(), []string{filepath.Join("..", "..", "config", "samples")}, nil, false)
+	found, err := offline.Validate(t.Context(), builtin.Registry(), destinationtypes.Registry(destinationtypes.Settings{}), []string{filepath.Join("..", "..", "config", "samples")}, nil, false)
 	if err != nil || len(found.Findings) > 0 || found.Checked < 7 {
 		t.Errorf("%d resources (%v): %v", found.Checked, err, found.Findings)
 	}
@@ -168,7 +169,7 @@ func TestAllSamplesAreValid(t *testing.T) {
 
 func TestFilesThatAreNotThereAreAnError(t *testing.T) {
 	t.Parallel()
-	if _, err := offline.Validate(t.Context(), builtin.Registry(), []string{"no-such-file.yaml"}, nil, false); !os.IsNotExist(err) {
+	if _, err := offline.Validate(t.Context(), builtin.Registry(), destinationtypes.Registry(destinationtypes.Settings{}), []string{"no-such-file.yaml"}, nil, false); !os.IsNotExist(err) {
 		t.Errorf("%v", err)
 	}
 }

@@ -14,7 +14,8 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/claims"
-	"github.com/ledgerport/ledgerport/internal/destinations"
+	"github.com/ledgerport/ledgerport/internal/destinations/builtin"
+	"github.com/ledgerport/ledgerport/internal/destinations/s3"
 	"github.com/ledgerport/ledgerport/internal/outbound"
 	"github.com/ledgerport/ledgerport/test/testsftp"
 )
@@ -36,11 +37,13 @@ func TestANameThatLeadsElsewhereASecondTimeReachesNothing(t *testing.T) {
 		"a bucket": func(ctx context.Context, p *outbound.Policy) error {
 			return check(ctx, p, v1alpha1.ExportDestinationSpec{S3: &v1alpha1.S3Destination{
 				Bucket: "books", Region: "us-east-1", Endpoint: fmt.Sprintf("http://%s:%d", name, port), ForcePathStyle: true,
+				CredentialsSecretRef: &v1alpha1.S3Credentials{S3CredentialKeys: v1alpha1.S3CredentialKeys{AccessKeyIDKey: "id", SecretAccessKeyKey: "secret"}},
 			}})
 		},
 		"an SFTP server": func(ctx context.Context, p *outbound.Policy) error {
 			return check(ctx, p, v1alpha1.ExportDestinationSpec{SFTP: &v1alpha1.SFTPDestination{
 				Host: name, Port: int32(port), User: "books", Path: ".", KnownHosts: knownhosts.Line([]string{name}, hostKey),
+				CredentialsSecretRef: &v1alpha1.SFTPCredentials{SFTPCredentialKeys: v1alpha1.SFTPCredentialKeys{PasswordKey: "password"}},
 			}})
 		},
 		"an accounting system": func(_ context.Context, p *outbound.Policy) error {
@@ -104,8 +107,9 @@ func callers(t *testing.T, trap net.Listener) (others int) {
 }
 
 func check(ctx context.Context, p *outbound.Policy, spec v1alpha1.ExportDestinationSpec) error {
-	keys := destinations.Keys{S3: destinations.S3Keys{AccessKeyID: "a", SecretAccessKey: "b"}, SFTP: destinations.SFTPKeys{Password: []byte("hunter2")}}
-	opened, err := destinations.Open(ctx, "acme", spec, keys, destinations.Settings{AllowPlainHTTP: true}, p)
+	registry := builtin.Registry(builtin.Settings{S3: s3.Settings{AllowPlainHTTP: true}})
+	login := map[string][]byte{"id": []byte("a"), "secret": []byte("b"), "password": []byte("hunter2")}
+	opened, err := registry.Open(ctx, &v1alpha1.ExportDestination{Spec: spec}, login, p)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func (a *attempt) openRest(ctx context.Context) error {
 
 // checkDestination writes where the run will. It is only done where the run may write.
 func (a *attempt) checkDestination(ctx context.Context) (destinations.Checked, error) {
-	checked, err := references.CheckDestination(ctx, a.destination, a.task.exportDirectory())
+	checked, err := a.destination.Check(ctx, a.task.exportDirectory())
 	return checked, a.ofDestination(err)
 }
 

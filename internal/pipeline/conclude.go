@@ -26,7 +26,7 @@ func (a *attempt) conclude() error {
 	if err != nil {
 		return err
 	}
-	if err := ownLocation(a.task, a.run); err != nil {
+	if err := a.ownLocation(); err != nil {
 		return err
 	}
 	a.outcome.Committed = a.run.State == claims.StateCommitted

@@ -26,7 +26,9 @@ import (
 	"github.com/ledgerport/ledgerport/exporters/builtin"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/credentials"
-	"github.com/ledgerport/ledgerport/internal/destinations"
+	destinationtypes "github.com/ledgerport/ledgerport/internal/destinations/builtin"
+	"github.com/ledgerport/ledgerport/internal/destinations/filesystem"
+	"github.com/ledgerport/ledgerport/internal/destinations/s3"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/outbound"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
@@ -224,8 +226,10 @@ func newPipeline(database, exports, holder string, hook failpoint.Hook) *pipelin
 	return &pipeline.Pipeline{
 		Resolver: &references.Resolver{
 			Objects: objects, Secrets: credentials.Secrets{API: objects},
-			Databases:    claims.Allowances{Insecure: true}, // the server of a test speaks no TLS
-			Destinations: destinations.Settings{FilesystemRoot: exports, AllowPlainHTTP: true}, Exporters: builtin.Registry(),
+			Databases: claims.Allowances{Insecure: true}, // the server of a test speaks no TLS
+			Destinations: destinationtypes.Registry(destinationtypes.Settings{
+				Filesystem: filesystem.Settings{Root: exports}, S3: s3.Settings{AllowPlainHTTP: true},
+			}), Exporters: builtin.Registry(),
 			Outbound: policy,
 		},
 		Holder: holder, Program: "Ledgerport", ProgramVersion: "test", Failpoints: hook,

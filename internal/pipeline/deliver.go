@@ -78,10 +78,9 @@ func (a *attempt) put(ctx context.Context, file claims.File, from io.Reader, gua
 		a.Failpoints.Reach(failpoint.Put.During())
 		return guard(ctx)
 	}}
-	err := a.Failpoints.Around(failpoint.Put, func() error {
+	return a.Failpoints.Around(failpoint.Put, func() error {
 		return a.artifact().Put(ctx, file.Name, object(file), content)
 	})
-	return failure.On(v1alpha1.ConditionDestinationReady, err)
 }
 
 // stillOurs makes sure that the attempt still has the run: a process that was stopped must not deliver what was given back
@@ -140,7 +139,7 @@ func (a *attempt) delivered(ctx context.Context) (map[string]presence, error) {
 		case errors.Is(err, destinations.ErrOccupied):
 			have[file.Name] = foreign
 		case err != nil:
-			return nil, failure.On(v1alpha1.ConditionDestinationReady, err)
+			return nil, err
 		case found.Same(object(file)):
 			have[file.Name] = present
 		default:
@@ -169,9 +168,9 @@ func (a *attempt) artifactLocation() string {
 }
 
 func (a *attempt) remove(ctx context.Context, file claims.File) error {
-	return failure.On(v1alpha1.ConditionDestinationReady, a.Failpoints.Around(failpoint.Withdraw, func() error {
+	return a.Failpoints.Around(failpoint.Withdraw, func() error {
 		return a.artifact().Remove(ctx, file.Name, object(file))
-	}))
+	})
 }
 
 func object(file claims.File) destinations.Object {

@@ -336,6 +336,7 @@ func TestWhatATenantHasWrittenReachesNoStatus(t *testing.T) {
 		"a submission that ended with a story": `manifest = jsonb_set(manifest::jsonb, '{submission}', '{"accepted":1,"unfinished":"once upon a time"}')`,
 		"a location of another run":            `location = replace(location, 'monthly-1/', 'monthly-2/')`,
 		"a location elsewhere":                 `location = 'file:///etc/passwd'`,
+		"a location that no destination has":   `location = replace(location, 'file://', 'javascript://'), inputs = replace(inputs::text, 'file://', 'javascript://')::json`,
 		"inputs that are none":                 `inputs = '[]'`,
 		"inputs with a zone of a terminal":     `inputs = jsonb_set(inputs::jsonb, '{timeZone}', to_jsonb(E'\x1b[31m'::text))`,
 		"inputs whose place a terminal obeys":  `inputs = jsonb_set(inputs::jsonb, '{destinationPlace}', to_jsonb(E'\x1b[31m'::text))`,

@@ -89,18 +89,19 @@ func ownRecord(task Task, run claims.Run) error {
 	return nil
 }
 
-// ownLocation insists that the location on record is one of the run's own: below the destination that it began with, in its own
-// directory.
-func ownLocation(task Task, run claims.Run) error {
-	if task.Type == v1alpha1.RunPreview || run.Location == "" {
+// ownLocation insists that the location on record is one of the run's own: of a type of destination, below the one that the run began
+// with, in its own directory.
+func (a *attempt) ownLocation() error {
+	run := a.run
+	if a.task.Type == v1alpha1.RunPreview || run.Location == "" {
 		return nil
 	}
 	recorded, err := inputsOf(run)
 	if err != nil {
 		return err
 	}
-	if len(run.Files) == 0 || !strings.HasPrefix(run.Location, recorded.Destination) ||
-		!strings.HasSuffix(run.Location, destinations.LocationEnd(task.directory()+"/"+run.Files[0].Name)) {
+	if len(run.Files) == 0 || !a.Resolver.Destinations.Locates(run.Location) || !strings.HasPrefix(run.Location, recorded.Destination) ||
+		!strings.HasSuffix(run.Location, destinations.LocationEnd(a.task.directory()+"/"+run.Files[0].Name)) {
 		return claims.RecordInvalid("runs", run.ID, errors.New("location is not that of the run's first file"))
 	}
 	return nil
@@ -132,14 +133,14 @@ func (a *attempt) sameDestination(ctx context.Context) error {
 	}
 	switch marker, err := a.destination.Marker(ctx); {
 	case err != nil:
-		return failure.On(v1alpha1.ConditionDestinationReady, err)
+		return err
 	case marker != recorded.Marker:
 		if marker == "" {
 			marker = "missing"
 		}
 		return changed("the run delivers to %s, which had the marker %s when it began, and the marker there is %s: it is another bucket, volume or server of that name. "+
-			"Bring the first one back until the run has ended. If what it held is gone for good, write %s to .ledgerport-destination there",
-			began, recorded.Marker, marker, recorded.Marker)
+			"Bring the first one back until the run has ended. If what it held is gone for good, write %s to %s there",
+			began, recorded.Marker, marker, recorded.Marker, destinations.MarkerName)
 	}
 	return nil
 }

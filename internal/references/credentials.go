@@ -1,8 +1,9 @@
 package references
 
 import (
-	"cmp"
 	"context"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters"
@@ -64,76 +65,30 @@ func urlKey(source *v1alpha1.ClaimSource) string {
 }
 
 // DestinationCredentials returns what an ExportDestination logs in with. They are empty where it needs none: for a directory,
-// and for a bucket that the operator lends its own identity to.
+// and for a store that the operator lends its own identity to.
 func (r *Resolver) DestinationCredentials(ctx context.Context, destination *v1alpha1.ExportDestination) (credentials.Credentials, error) {
-	ref := DestinationReference(destination)
-	switch {
-	case ref != nil:
-		return r.Secrets.Find(ctx, *ref)
-	case destination.Spec.S3 != nil && !r.AmbientCredentials:
-		return credentials.Credentials{}, failure.OnCredentials.Stalled(v1alpha1.ReasonCredentialsRequired, nil,
-			"ExportDestination %s/%s names no access key, and this operator does not lend its own identity (--allow-ambient-credentials); name a Secret in spec.s3.credentialsSecretRef, or an ExternalSecret in credentialsExternalSecretRef",
-			destination.Namespace, destination.Name)
+	ref, err := r.Destinations.Credentials(destination)
+	if err != nil || ref == nil {
+		return credentials.Credentials{}, err
 	}
-	return credentials.Credentials{}, nil
+	return r.Secrets.Find(ctx, *ref)
 }
 
-// DestinationReference says where the credentials of an ExportDestination are; nil where it names none.
-func DestinationReference(destination *v1alpha1.ExportDestination) *credentials.Reference {
-	ref := &credentials.Reference{Kind: "ExportDestination", Namespace: destination.Namespace, Name: destination.Name}
-	switch s3, sftp := destination.Spec.S3, destination.Spec.SFTP; {
-	case s3 != nil && s3.CredentialsExternalSecretRef != nil:
-		ref.External = &s3.CredentialsExternalSecretRef.ExternalSecretReference
-	case s3 != nil && s3.CredentialsSecretRef != nil:
-		ref.Secret = s3.CredentialsSecretRef.Name
-	case sftp != nil && sftp.CredentialsExternalSecretRef != nil:
-		ref.External = &sftp.CredentialsExternalSecretRef.ExternalSecretReference
-	case sftp != nil && sftp.CredentialsSecretRef != nil:
-		ref.Secret = sftp.CredentialsSecretRef.Name
-	default:
-		return nil
-	}
-	if keys := s3CredentialKeys(destination); keys != nil {
-		ref.Keys = []string{keys.AccessKeyIDKey, keys.SecretAccessKeyKey}
-	}
-	if keys := sftpCredentialKeys(destination); keys != nil {
-		for _, key := range []string{keys.PrivateKeyKey, keys.PassphraseKey, keys.PasswordKey} {
-			if key != "" {
-				ref.Keys = append(ref.Keys, key)
-			}
+// ExternalSecret returns the ExternalSecret that a resource names; nil if it names none.
+func (r *Resolver) ExternalSecret(object client.Object) *v1alpha1.ExternalSecretReference {
+	switch o := object.(type) {
+	case *v1alpha1.AccountingExport:
+		if o.Spec.Credentials != nil {
+			return o.Spec.Credentials.ExternalSecretRef
+		}
+	case *v1alpha1.ClaimSource:
+		if ref := o.Spec.Postgres.ConnectionExternalSecretRef; ref != nil {
+			return &ref.ExternalSecretReference
+		}
+	case *v1alpha1.ExportDestination:
+		if ref, err := r.Destinations.Credentials(o); err == nil && ref != nil {
+			return ref.External
 		}
 	}
-	return ref
-}
-
-// s3CredentialKeys are the keys of a bucket's access key; nil where there is none.
-func s3CredentialKeys(destination *v1alpha1.ExportDestination) *v1alpha1.S3CredentialKeys {
-	switch s3 := destination.Spec.S3; {
-	case s3 == nil:
-	case s3.CredentialsExternalSecretRef != nil:
-		return &s3.CredentialsExternalSecretRef.S3CredentialKeys
-	case s3.CredentialsSecretRef != nil:
-		return &s3.CredentialsSecretRef.S3CredentialKeys
-	}
 	return nil
-}
-
-// defaultPrivateKeyKey is the key of an SFTP user's private key where the spec says nothing of what the Secret has.
-const defaultPrivateKeyKey = "privateKey"
-
-// sftpCredentialKeys are the keys of what the user of an SFTP server logs in with; nil where there is none.
-func sftpCredentialKeys(destination *v1alpha1.ExportDestination) *v1alpha1.SFTPCredentialKeys {
-	var keys v1alpha1.SFTPCredentialKeys
-	switch sftp := destination.Spec.SFTP; {
-	case sftp != nil && sftp.CredentialsExternalSecretRef != nil:
-		keys = sftp.CredentialsExternalSecretRef.SFTPCredentialKeys
-	case sftp != nil && sftp.CredentialsSecretRef != nil:
-		keys = sftp.CredentialsSecretRef.SFTPCredentialKeys
-	default:
-		return nil
-	}
-	if keys.PasswordKey == "" {
-		keys.PrivateKeyKey = cmp.Or(keys.PrivateKeyKey, defaultPrivateKeyKey)
-	}
-	return &keys
 }

@@ -3,7 +3,6 @@ package references
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -65,32 +64,5 @@ func prepareSchema(ctx context.Context, database *claims.Database, source *v1alp
 
 // OpenDestination opens an ExportDestination with its DestinationCredentials.
 func (r *Resolver) OpenDestination(ctx context.Context, destination *v1alpha1.ExportDestination, login credentials.Credentials) (destinations.Destination, error) {
-	var keys destinations.Keys
-	if named := s3CredentialKeys(destination); named != nil {
-		keys.S3 = destinations.S3Keys{AccessKeyID: string(login.Data[named.AccessKeyIDKey]), SecretAccessKey: string(login.Data[named.SecretAccessKeyKey])}
-	}
-	if named := sftpCredentialKeys(destination); named != nil {
-		keys.SFTP = destinations.SFTPKeys{
-			PrivateKey: login.Data[named.PrivateKeyKey], Passphrase: login.Data[named.PassphraseKey], Password: login.Data[named.PasswordKey],
-		}
-	}
-	opened, err := destinations.Open(ctx, destination.Namespace, destination.Spec, keys, r.Destinations, r.Outbound)
-	return opened, connectionFailure(v1alpha1.ConditionDestinationReady, err)
-}
-
-// connectionFailure puts the failures that credentials are to blame for on CredentialsReady, the rest on the
-// condition of what was to be opened.
-func connectionFailure(condition string, err error) error {
-	var failed *failure.Error
-	blamed := []v1alpha1.Reason{v1alpha1.ReasonLoginRefused, v1alpha1.ReasonMalformedURL, v1alpha1.ReasonInsecureConnection, v1alpha1.ReasonMalformedKey}
-	if errors.As(err, &failed) && slices.Contains(blamed, failed.Reason) {
-		condition = v1alpha1.ConditionCredentialsReady
-	}
-	return failure.On(condition, err)
-}
-
-// CheckDestination writes to a directory of a destination for a check, and puts a failure on the condition that it concerns.
-func CheckDestination(ctx context.Context, destination destinations.Destination, directory string) (destinations.Checked, error) {
-	checked, err := destination.Check(ctx, directory)
-	return checked, connectionFailure(v1alpha1.ConditionDestinationReady, err)
+	return r.Destinations.Open(ctx, destination, login.Data, r.Outbound)
 }

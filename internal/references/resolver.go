@@ -30,12 +30,10 @@ type Resolver struct {
 	Objects client.Reader
 	// Secrets finds credentials.
 	Secrets credentials.Secrets
-	// AmbientCredentials lets a destination that names no credentials be written with the operator's own identity.
-	AmbientCredentials bool
 	// Databases are what connections to them may do without.
 	Databases claims.Allowances
-	// Destinations are the operator's own settings for destinations.
-	Destinations destinations.Settings
+	// Destinations are the types that are built in.
+	Destinations *destinations.Registry
 	// Outbound says which hosts tenants may name.
 	Outbound *outbound.Policy
 	// Exporters that are built in.
@@ -106,7 +104,7 @@ func (r *Resolver) Destination(ctx context.Context, export *v1alpha1.AccountingE
 	if err := r.Restrictions.refuseNamespace("ExportDestination", key, export, failure.OnDestination); err != nil {
 		return &destination, err
 	}
-	if err := r.Restrictions.RefuseDestination(&destination); err != nil {
+	if err := r.RefuseDestination(&destination); err != nil {
 		return &destination, err
 	}
 	if !AdmitsDelivery(&destination, namespace) {

@@ -19,28 +19,18 @@ type Restrictions struct {
 	OwnNamespaceOnly bool
 }
 
-// DestinationTypes are the types of ExportDestination.
-func DestinationTypes() []string { return []string{"filesystem", "s3", "sftp"} }
-
-// destinationType is the type of an ExportDestination.
-func destinationType(spec *v1alpha1.ExportDestinationSpec) string {
-	switch {
-	case spec.Filesystem != nil:
-		return "filesystem"
-	case spec.S3 != nil:
-		return "s3"
-	}
-	return "sftp"
-}
-
 // RefuseDestination returns a failure if the administrator does not allow destinations of this type.
-func (r *Restrictions) RefuseDestination(destination *v1alpha1.ExportDestination) error {
-	kind := destinationType(&destination.Spec)
-	if len(r.DestinationTypes) == 0 || slices.Contains(r.DestinationTypes, kind) {
+func (r *Resolver) RefuseDestination(destination *v1alpha1.ExportDestination) error {
+	allowed := r.Restrictions.DestinationTypes
+	if len(allowed) == 0 {
 		return nil
 	}
+	kind, err := r.Destinations.Of(destination)
+	if err != nil || slices.Contains(allowed, kind.Name) {
+		return err
+	}
 	return failure.OnDestination.Transient(v1alpha1.ReasonTypeNotAllowed, nil,
-		"destinations of type %s are not among the operator's --allowed-destination-types, which are %q", kind, r.DestinationTypes)
+		"destinations of type %s are not among the operator's --allowed-destination-types, which are %q", kind.Name, allowed)
 }
 
 // refuseExporter returns a failure if the administrator does not allow an exporter.

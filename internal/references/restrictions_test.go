@@ -12,6 +12,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/internal/destinations/builtin"
 	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
@@ -23,16 +24,19 @@ func TestRestrictions(t *testing.T) {
 	export := &v1alpha1.AccountingExport{ObjectMeta: metav1.ObjectMeta{Namespace: "acme"}}
 	elsewhere, home := types.NamespacedName{Namespace: "expenses", Name: "claims"}, types.NamespacedName{Namespace: "acme", Name: "claims"}
 	none, some := &Restrictions{}, &Restrictions{DestinationTypes: []string{"s3", "sftp"}, Exporters: []string{"csv"}, OwnNamespaceOnly: true}
+	known := builtin.Registry(builtin.Settings{})
+	free, bound := &Resolver{Destinations: known}, &Resolver{Destinations: known, Restrictions: *some}
 	for name, test := range map[string]struct {
 		err    error
 		reason v1alpha1.Reason
 	}{
-		"nothing is refused without any: a destination": {none.RefuseDestination(files), ""},
+		"nothing is refused without any: a destination": {free.RefuseDestination(files), ""},
 		"nothing is refused without any: an exporter":   {none.refuseExporter("datev"), ""},
 		"nothing is refused without any: a namespace":   {none.refuseNamespace("ClaimSource", elsewhere, export, ""), ""},
-		"a type that is listed":                         {some.RefuseDestination(s3), ""},
-		"another that is listed":                        {some.RefuseDestination(sftp), ""},
-		"a type that is not listed":                     {some.RefuseDestination(files), v1alpha1.ReasonTypeNotAllowed},
+		"a type that is listed":                         {bound.RefuseDestination(s3), ""},
+		"another that is listed":                        {bound.RefuseDestination(sftp), ""},
+		"a type that is not listed":                     {bound.RefuseDestination(files), v1alpha1.ReasonTypeNotAllowed},
+		"one without a type, if some are refused":       {bound.RefuseDestination(&v1alpha1.ExportDestination{}), v1alpha1.ReasonInvalidSpec},
 		"an exporter that is listed":                    {some.refuseExporter("csv"), ""},
 		"an exporter that is not listed":                {some.refuseExporter("datev"), v1alpha1.ReasonTypeNotAllowed},
 		"the export's own namespace":                    {some.refuseNamespace("ClaimSource", home, export, ""), ""},

@@ -16,7 +16,8 @@ import (
 	"github.com/ledgerport/ledgerport/exporters/builtin"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/credentials"
-	"github.com/ledgerport/ledgerport/internal/destinations"
+	destinationtypes "github.com/ledgerport/ledgerport/internal/destinations/builtin"
+	"github.com/ledgerport/ledgerport/internal/destinations/filesystem"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/outbound"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
@@ -120,7 +121,7 @@ func pipelineOf(t *testing.T, of tenant, database, exports string, hook failpoin
 		Resolver: &references.Resolver{
 			Objects: reader, Secrets: credentials.Secrets{API: reader},
 			Databases:    claims.Allowances{Insecure: true}, // the server of a test speaks no TLS
-			Destinations: destinations.Settings{FilesystemRoot: exports}, Exporters: builtin.Registry(), Outbound: policy,
+			Destinations: destinationtypes.Registry(destinationtypes.Settings{Filesystem: filesystem.Settings{Root: exports}}), Exporters: builtin.Registry(), Outbound: policy,
 		},
 		Holder: t.Name(), SpoolDirectory: t.TempDir(), Program: "Ledgerport", ProgramVersion: "test", Failpoints: hook,
 	}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/controller/report"
-	"github.com/ledgerport/ledgerport/internal/controller/watch"
 	"github.com/ledgerport/ledgerport/internal/credentials"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/references"
@@ -105,7 +104,7 @@ func (c *checks) checkDestination(ctx context.Context, resolver *references.Reso
 
 func (c *checks) checkCredentials(ctx context.Context, r *Reconciler, export *v1alpha1.AccountingExport) (err error) {
 	c.own, err = r.Resolver.Credentials(ctx, export)
-	if err := r.external.Follow(watch.ExternalSecretOf(export), err); err != nil {
+	if err := r.external.Follow(r.Resolver.ExternalSecret(export), err); err != nil {
 		return err
 	}
 	if err != nil {

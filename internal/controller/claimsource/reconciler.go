@@ -70,7 +70,7 @@ func (r *Reconciler) look(ctx context.Context, source *v1alpha1.ClaimSource) (ct
 	ctx, cancel := context.WithTimeout(ctx, watch.CheckTimeout)
 	defer cancel()
 	found, err := r.Resolver.SourceCredentials(ctx, source)
-	if err := r.external.Follow(watch.ExternalSecretOf(source), err); err != nil {
+	if err := r.external.Follow(r.Resolver.ExternalSecret(source), err); err != nil {
 		return ctrl.Result{}, err
 	}
 	var inspection claims.Inspection

@@ -19,7 +19,6 @@ import (
 	"github.com/ledgerport/ledgerport/internal/controller/report"
 	"github.com/ledgerport/ledgerport/internal/controller/watch"
 	"github.com/ledgerport/ledgerport/internal/credentials"
-	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/metrics"
 	"github.com/ledgerport/ledgerport/internal/references"
@@ -64,7 +63,7 @@ func (r *Reconciler) look(ctx context.Context, destination *v1alpha1.ExportDesti
 	var notes []string
 	destination.Status.Refused = nil
 	found, err := r.Resolver.DestinationCredentials(ctx, destination)
-	if err := r.external.Follow(watch.ExternalSecretOf(destination), err); err != nil {
+	if err := r.external.Follow(r.Resolver.ExternalSecret(destination), err); err != nil {
 		return ctrl.Result{}, err
 	}
 	if err == nil {
@@ -79,7 +78,7 @@ func (r *Reconciler) look(ctx context.Context, destination *v1alpha1.ExportDesti
 	}
 	set := report.Of(destination)
 	report.DescribeCredentials(set, found, failed)
-	describeEncryption(set, destination)
+	r.describeEncryption(set, destination)
 	if failed != nil {
 		set.Failed(failed)
 	} else {
@@ -89,7 +88,11 @@ func (r *Reconciler) look(ctx context.Context, destination *v1alpha1.ExportDesti
 }
 
 func (r *Reconciler) check(ctx context.Context, destination *v1alpha1.ExportDestination, login credentials.Credentials) (notes []string, err error) {
-	if err := r.Resolver.Restrictions.RefuseDestination(destination); err != nil {
+	if err := r.Resolver.RefuseDestination(destination); err != nil {
+		return nil, err
+	}
+	kind, err := r.Resolver.Destinations.Of(destination)
+	if err != nil {
 		return nil, err
 	}
 	opened, err := r.Resolver.OpenDestination(ctx, destination, login)
@@ -101,17 +104,17 @@ func (r *Reconciler) check(ctx context.Context, destination *v1alpha1.ExportDest
 	if err != nil {
 		return nil, err
 	}
-	if len(namespaces) == 0 || destination.Spec.S3 != nil { // whose names do not stand in each other's way
-		checked, err := references.CheckDestination(ctx, opened, "")
+	if len(namespaces) == 0 || !kind.Directories { // names do not stand in each other's way
+		checked, err := opened.Check(ctx, "")
 		return checked.Notes, err
 	}
 	for _, namespace := range namespaces {
-		checked, err := references.CheckDestination(ctx, opened, namespace)
+		checked, err := opened.Check(ctx, namespace)
 		notes = checked.Notes
 		if err == nil {
 			continue
 		}
-		if _, whole := references.CheckDestination(ctx, opened, ""); whole != nil {
+		if _, whole := opened.Check(ctx, ""); whole != nil {
 			return nil, whole
 		}
 		failed := failure.From(err)
@@ -144,17 +147,18 @@ func (r *Reconciler) delivering(ctx context.Context, destination *v1alpha1.Expor
 	return namespaces, nil
 }
 
-// describeEncryption says whether what is delivered is encrypted on its way. Nothing is sent to a directory of the operator's
-// volume; how its filesystem comes to the node is the administrator's.
-func describeEncryption(set report.Conditions, destination *v1alpha1.ExportDestination) {
-	switch spec := destination.Spec; {
-	case spec.Filesystem != nil:
+// describeEncryption says whether what is delivered is encrypted on its way, if it goes over a network. How a volume comes to the
+// node is the administrator's.
+func (r *Reconciler) describeEncryption(set report.Conditions, destination *v1alpha1.ExportDestination) {
+	kind, err := r.Resolver.Destinations.Of(destination)
+	if err != nil || kind.Encryption == nil {
 		meta.RemoveStatusCondition(set.Conditions, v1alpha1.ConditionEncrypted)
-	case !destinations.Encrypted(spec):
-		set.Set(v1alpha1.ConditionEncrypted, metav1.ConditionFalse, v1alpha1.ReasonNotEncrypted, "spec.s3.endpoint is plain HTTP; anyone in between can read and change what is delivered")
-	case spec.SFTP != nil:
-		set.Set(v1alpha1.ConditionEncrypted, metav1.ConditionTrue, v1alpha1.ReasonEncrypted, "the server is reached by SSH, and proves to have one of its known host keys")
-	default:
-		set.Set(v1alpha1.ConditionEncrypted, metav1.ConditionTrue, v1alpha1.ReasonEncrypted, "the bucket is reached by TLS, and its server's certificate is verified")
+		return
+	}
+	encrypted, how := kind.Encryption(destination)
+	if encrypted {
+		set.Set(v1alpha1.ConditionEncrypted, metav1.ConditionTrue, v1alpha1.ReasonEncrypted, how)
+	} else {
+		set.Set(v1alpha1.ConditionEncrypted, metav1.ConditionFalse, v1alpha1.ReasonNotEncrypted, how)
 	}
 }

@@ -80,30 +80,11 @@ func (e *ExternalSecrets) naming(ctx context.Context, external *metav1.PartialOb
 	return requests
 }
 
-// ExternalSecretOf returns the ExternalSecret that a resource names; nil where it names none.
-func ExternalSecretOf(object client.Object) *v1alpha1.ExternalSecretReference {
-	switch o := object.(type) {
-	case *v1alpha1.AccountingExport:
-		if o.Spec.Credentials != nil {
-			return o.Spec.Credentials.ExternalSecretRef
-		}
-	case *v1alpha1.ClaimSource:
-		if ref := o.Spec.Postgres.ConnectionExternalSecretRef; ref != nil {
-			return &ref.ExternalSecretReference
-		}
-	case *v1alpha1.ExportDestination:
-		if ref := references.DestinationReference(o); ref != nil {
-			return ref.External
-		}
-	}
-	return nil
-}
-
 // indexExternalSecrets makes the cache find resources by the ExternalSecret that they name.
-func indexExternalSecrets(ctx context.Context, mgr ctrl.Manager) error {
+func indexExternalSecrets(ctx context.Context, mgr ctrl.Manager, resolver *references.Resolver) error {
 	for _, kind := range []client.Object{&v1alpha1.AccountingExport{}, &v1alpha1.ClaimSource{}, &v1alpha1.ExportDestination{}} {
 		err := mgr.GetFieldIndexer().IndexField(ctx, kind, externalSecretIndex, func(object client.Object) []string {
-			if named := ExternalSecretOf(object); named != nil {
+			if named := resolver.ExternalSecret(object); named != nil {
 				return []string{named.Name}
 			}
 			return nil

@@ -25,7 +25,7 @@ const (
 )
 
 // Index makes the cache find exports by what they refer to, runs by their export, and resources by their ExternalSecrets.
-func Index(ctx context.Context, mgr ctrl.Manager) error {
+func Index(ctx context.Context, mgr ctrl.Manager, resolver *references.Resolver) error {
 	exports := map[string]func(*v1alpha1.AccountingExport) types.NamespacedName{
 		SourceIndex: references.SourceKey,
 		ChartIndex: func(e *v1alpha1.AccountingExport) types.NamespacedName {
@@ -49,7 +49,7 @@ func Index(ctx context.Context, mgr ctrl.Manager) error {
 	}); err != nil {
 		return err
 	}
-	return indexExternalSecrets(ctx, mgr)
+	return indexExternalSecrets(ctx, mgr, resolver)
 }
 
 // EnqueueNamed enqueues the object that an event names.
