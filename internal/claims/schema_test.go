@@ -24,6 +24,7 @@ var shippedMigrations = map[int64]string{
 	6: "133fb297cb74652fda7f29c5a4d09df61836907d7b83c8291e798b6205387ce7",
 	7: "16788b7362b13eae1226fbaed14eb27f0c6aa95dd60e4ed78c70d0ca4d5b3b9e",
 	8: "cac81a1e02371019e27a46affee0e646a1e66745cdc39e6421bbb197c7662693",
+	9: "53099eec9aabfcd8497e142810b725b16e9053c11a6e9139b9d8feb77be664fa",
 }
 
 func TestMigrations(t *testing.T) {
