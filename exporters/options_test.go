@@ -7,6 +7,9 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/ledgerport/ledgerport/test/cputime"
 )
 
 type sample struct {
@@ -222,5 +225,23 @@ func TestFileNamesArePlain(t *testing.T) {
 		if (err == nil) != (want == "") || err != nil && (!strings.HasPrefix(err.Error(), "fileName: ") || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%q: %v, want %q", name, err, want)
 		}
+	}
+}
+
+// TestManyProblemsWithOptionsAreComparedOnce has as many as 64 KiB of options may have.
+func TestManyProblemsWithOptionsAreComparedOnce(t *testing.T) {
+	t.Parallel()
+	const fields = 30_000
+	var problems []error
+	for i := range 2 * fields {
+		problems = append(problems, &OptionError{Field: fmt.Sprintf("rows[%d].value", i%fields), Problem: fmt.Sprint(i)})
+	}
+	var all []error
+	took := cputime.Of(t, func() { all = leaves(joined(problems)) })
+	if len(all) != fields || all[1].(*OptionError).Problem != "1" {
+		t.Errorf("%d problems are told of %d fields", len(all), fields)
+	}
+	if took > 2*time.Second {
+		t.Errorf("it takes %s", took)
 	}
 }

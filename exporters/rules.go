@@ -98,11 +98,15 @@ func values(name string, value reflect.Value) func(yield func(string, reflect.Va
 // joined makes one error of problems with options: the first with each.
 func joined(problems []error) error {
 	var all optionErrors
+	said := map[string]bool{} // by field
 	for _, problem := range problems {
 		for _, err := range leaves(problem) {
 			var option *OptionError
-			if errors.As(err, &option) && slices.ContainsFunc(all, func(said error) bool { return sameOption(said, option) }) {
-				continue
+			if errors.As(err, &option) && option.Field != "" {
+				if said[option.Field] {
+					continue
+				}
+				said[option.Field] = true
 			}
 			all = append(all, err)
 		}
@@ -114,11 +118,6 @@ func joined(problems []error) error {
 		return all[0]
 	}
 	return all
-}
-
-func sameOption(said error, option *OptionError) bool {
-	var other *OptionError
-	return errors.As(said, &other) && other.Field == option.Field && option.Field != ""
 }
 
 // optionErrors are several things that are wrong.

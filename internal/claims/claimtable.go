@@ -153,9 +153,14 @@ func adoptable(recorded []claimTable, source string) (rows []claimTable) {
 	return rows
 }
 
+// unknown are the rows without a table that are not among those of a table. There may be as many as a tenant's database sends.
 func unknown(recorded []claimTable, exported []int32) (rows []claimTable) {
+	own := make(map[int32]bool, len(exported))
+	for _, id := range exported {
+		own[id] = true
+	}
 	for _, t := range recorded {
-		if !t.known() && t.PartOf == 0 && !slices.Contains(exported, t.ID) {
+		if !t.known() && t.PartOf == 0 && !own[t.ID] {
 			rows = append(rows, t)
 		}
 	}

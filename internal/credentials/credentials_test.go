@@ -1,15 +1,18 @@
 package credentials
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/test/cputime"
 )
 
 func TestVariablesAreNamedAsDocumented(t *testing.T) {
@@ -67,11 +70,30 @@ func TestAMessageThatQuotesAValueIsNotPassedOn(t *testing.T) {
 	data := map[string][]byte{"password": []byte("hunter2\n"), "port": []byte("22"), "empty": nil, "key": []byte("BEGIN\nlittle-by-little\nEND\n")}
 	for message, want := range map[string]bool{
 		"no access for hunter2": true, "no access at port 22": false, "": false, strings.Repeat("x", 1000): false,
+		strings.Repeat("x", 296) + "hunter2": true, strings.Repeat("x", 301) + "hunter2": false,
 		"no access for aHVudGVyMgo=": true, "no access for aHVudGVyMgo": true, "BEGIN little-by-little END": true, `"little-by-little\n"`: true,
 	} {
-		if got := quotes(message, data); got != want {
+		if got := quotes(message, 300, data); got != want {
 			t.Errorf("%q: %t, want %t", message, got, want)
 		}
+	}
+}
+
+// TestALongMessageAndALargeSecretAreComparedOnce has both at the size that the API server takes.
+func TestALongMessageAndALargeSecretAreComparedOnce(t *testing.T) {
+	t.Parallel()
+	data := map[string][]byte{"lines": []byte(strings.Repeat("aaab\n", 100_000))}
+	for i := range 50_000 {
+		data[fmt.Sprint(i)] = fmt.Appendf(nil, "aab%d", i)
+	}
+	message := strings.Repeat("a", 1<<20)
+	took := cputime.Of(t, func() {
+		if quotes(message, 300, data) {
+			t.Error("a value is found that the message does not have")
+		}
+	})
+	if took > 2*time.Second {
+		t.Errorf("a look takes %s", took)
 	}
 }
 

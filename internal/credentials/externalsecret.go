@@ -98,25 +98,26 @@ func readyCondition(external *externalsecrets.ExternalSecret) *externalsecrets.E
 	return nil
 }
 
-// passOn makes the message of an ExternalSecret one short line. A provider that quotes a value of the Secret is not passed
-// on at all, and neither is one where that cannot be excluded.
+// passOn makes the message of an ExternalSecret one short line. If that line would quote a value of the Secret, or whether it does
+// cannot be found out, none of it is shown.
 func (s Secrets) passOn(ctx context.Context, message, namespace, secret string) string {
 	var bound corev1.Secret
 	err := s.API.Get(ctx, types.NamespacedName{Namespace: namespace, Name: secret}, &bound)
-	if err != nil && !apierrors.IsNotFound(err) || quotes(message, bound.Data) {
+	if err != nil && !apierrors.IsNotFound(err) || quotes(message, printable.Quote, bound.Data) {
 		return "its message is not shown here, because it may quote a value of the Secret; see its own status"
 	}
 	return printable.Line(message, printable.Quote)
 }
 
-// quotes says whether a message holds a value of a Secret, a line of one, or one as base64. Texts of a few characters are in every
-// message.
-func quotes(message string, data map[string][]byte) bool {
+// quotes reports whether so many bytes at the beginning of a message show a value of a Secret, a line of one, one as base64, or the
+// beginning of any. Texts of a few characters are in every message. Each text is looked for in little more than its own length: both
+// the message and the Secret are a tenant's, may have a megabyte, and the Secret a hundred thousand values.
+func quotes(message string, shown int, data map[string][]byte) bool {
 	for _, value := range data {
 		texts := append(strings.Split(string(value), "\n"), string(value), base64.StdEncoding.EncodeToString(value), base64.RawURLEncoding.EncodeToString(value))
 		if slices.ContainsFunc(texts, func(text string) bool {
 			text = strings.TrimSpace(text)
-			return len(text) >= 4 && strings.Contains(message, text)
+			return len(text) >= 4 && strings.Contains(message[:min(len(message), shown+len(text))], text)
 		}) {
 			return true
 		}

@@ -295,7 +295,8 @@ func (a *attempt) sameBytes() error {
 
 // exporterFailure classifies an error of the exporter.
 func (a *attempt) exporterFailure(ctx context.Context, err error) error {
-	return a.books.optionsRefused(submission.System{Exporter: a.books.exporter.Type(), Secrets: a.secrets()}.Failure(ctx, err))
+	system := &submission.System{Exporter: a.books.exporter.Type(), Secrets: a.secrets()}
+	return a.books.optionsRefused(system.Failure(ctx, err))
 }
 
 // secrets are the credentials of the accounting system; none if they cannot be had.

@@ -26,6 +26,7 @@ const (
 // sending is a session with the accounting system, and the record of what it says.
 type sending struct {
 	*Submission
+	system  *System
 	session exporters.Session
 	terms   exporters.Terms
 	lines   *lines
@@ -112,7 +113,7 @@ func (s *sending) lookUp(ctx context.Context, vouchers []sent) (missing []sent, 
 	}
 	answers, err := s.session.LookUp(ctx, requests(vouchers))
 	if err != nil {
-		return nil, s.system().Failure(ctx, err)
+		return nil, s.system.Failure(ctx, err)
 	}
 	return s.record(ctx, vouchers, answers)
 }
@@ -152,9 +153,9 @@ func (s *sending) send(ctx context.Context, group []sent) error {
 			}
 		case errors.As(err, &system) && system.Problem != exporters.OutcomeUnknown:
 			_, failed := s.record(ctx, group, make([]exporters.Answer, len(group)))
-			return errors.Join(s.system().Failure(ctx, err), failed)
+			return errors.Join(s.system.Failure(ctx, err), failed)
 		default:
-			return s.system().Failure(ctx, err)
+			return s.system.Failure(ctx, err)
 		}
 	}
 	return nil
@@ -193,11 +194,11 @@ func (s *sending) record(ctx context.Context, vouchers []sent, answers []exporte
 		pending := s.pending(&vouchers[i])
 		switch {
 		case answer.Verdict == exporters.Accepted:
-			recorded[i].State, recorded[i].Reference = claims.VoucherAcknowledged, s.system().quoted(answer.Reference)
+			recorded[i].State, recorded[i].Reference = claims.VoucherAcknowledged, s.system.quoted(answer.Reference)
 		case answer.Verdict == exporters.Rejected && pending != nil:
 			unsettled, rest = pending, append(rest, vouchers[i])
 		case answer.Verdict == exporters.Rejected:
-			recorded[i].State, recorded[i].Message = claims.VoucherRejected, s.system().quoted(answer.Message)
+			recorded[i].State, recorded[i].Message = claims.VoucherRejected, s.system.quoted(answer.Message)
 			s.stopped = s.stopped || s.terms.StopAtRejection
 		default:
 			if pending == nil {
@@ -225,7 +226,7 @@ func (s *sending) finish(ctx context.Context) error {
 	if err != nil || voucher == "" {
 		return err
 	}
-	return s.system().Failure(ctx, s.Failpoints.Around(failpoint.Finish, func() error {
+	return s.system.Failure(ctx, s.Failpoints.Around(failpoint.Finish, func() error {
 		return s.session.Finish(ctx, exporters.Request{Voucher: voucher})
 	}))
 }

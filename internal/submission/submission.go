@@ -85,17 +85,14 @@ func (s *Submission) open(ctx context.Context) (*sending, error) {
 	}
 	batch := s.Batch
 	batch.HTTPClient = fenced(batch.HTTPClient, func(ctx context.Context) error { return s.Database.Guard(ctx, s.Run.Fence(), s.Run.State) })
+	system := &System{Exporter: s.Exporter.Type(), Secrets: batch.Credentials}
 	session, err := submitter.Open(ctx, batch)
 	if err != nil {
-		return nil, s.system().Failure(ctx, err)
+		return nil, system.Failure(ctx, err)
 	}
-	opened := &sending{Submission: s, session: session, terms: session.Terms()}
+	opened := &sending{Submission: s, system: system, session: session, terms: session.Terms()}
 	if !s.Spool.Empty() {
 		opened.lines = newLines(s.Spool.Reader(0))
 	}
 	return opened, nil
-}
-
-func (s *Submission) system() System {
-	return System{Exporter: s.Exporter.Type(), Secrets: s.Batch.Credentials}
 }

@@ -14,15 +14,17 @@ import (
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
-// System is an accounting system as an exporter knows it, and what it must not say.
+// System is an accounting system as an exporter knows it, and what it must not say. It is not safe for concurrent use.
 type System struct {
 	Exporter string
 	Secrets  map[string][]byte
+
+	ordered secrets // of Secrets, once a message is quoted
 }
 
 // Failure classifies an error of an exporter. Holds and failures pass as they are, and so does the end of the attempt. A timeout of
 // the network is not that, though errors.Is finds context.DeadlineExceeded in it, too.
-func (s System) Failure(ctx context.Context, err error) error {
+func (s *System) Failure(ctx context.Context, err error) error {
 	var hold *ledger.Hold
 	var failed *failure.Error
 	var system *exporters.SystemError
@@ -43,7 +45,7 @@ func (s System) Failure(ctx context.Context, err error) error {
 }
 
 // failure says what is wrong with an accounting system.
-func (s System) failure(system *exporters.SystemError) error {
+func (s *System) failure(system *exporters.SystemError) error {
 	message := s.quoted(system.Message)
 	switch system.Problem {
 	case exporters.CredentialsRefused:
@@ -68,32 +70,9 @@ func timedOut(err error) bool {
 }
 
 // quoted is a message of the system as it may be shown: short, on one line, without a credential.
-func (s System) quoted(message string) string {
-	return printable.Line(withoutSecrets(strings.TrimSpace(message), s.Secrets, printable.Quote), printable.Quote)
-}
-
-// withoutSecrets returns the beginning of a message, a little more than so many bytes of it, with an ellipsis in place of each value of
-// a Secret. It looks at each place once: a Secret may have thousands of values, and any of them may be found in what others left.
-func withoutSecrets(message string, secrets map[string][]byte, most int) string {
-	var shown strings.Builder
-	for at := 0; at < len(message) && shown.Len() <= most; {
-		if hidden := secretAt(message[at:], secrets); hidden > 0 {
-			shown.WriteString("…")
-			at += hidden
-		} else {
-			shown.WriteByte(message[at])
-			at++
-		}
+func (s *System) quoted(message string) string {
+	if s.ordered == nil {
+		s.ordered = newSecrets(s.Secrets)
 	}
-	return shown.String()
-}
-
-// secretAt is the length of the longest value of a Secret that a message begins with.
-func secretAt(message string, secrets map[string][]byte) (longest int) {
-	for _, secret := range secrets {
-		if len(secret) > longest && strings.HasPrefix(message, string(secret)) {
-			longest = len(secret)
-		}
-	}
-	return longest
+	return printable.Line(s.ordered.hide(strings.TrimSpace(message), printable.Quote), printable.Quote)
 }
