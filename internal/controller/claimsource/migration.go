@@ -16,9 +16,12 @@ import (
 const (
 	// migrationTimeout bounds one migration: it rewrites tables that have every claim that was ever exported.
 	migrationTimeout = 6 * time.Hour
-	// concurrentMigrations bounds what migrations take of databases that are on one server. A namespace has one at a time: who
-	// answers is of its choice, and may hang for as long as a migration may take.
+	// concurrentMigrations bounds how many migrations begin at once, because their databases may be on one server. A namespace has
+	// one at a time.
 	concurrentMigrations = 4
+	// placeTime is how long a migration has one of these places. One that takes longer goes on without: it may be an honest one, whose
+	// work would be lost, or of a server that never answers, and nothing that a server says tells which. So neither blocks others.
+	placeTime = time.Minute
 )
 
 // migrations are those of databases that are under way. No check and no run waits for one.
@@ -131,7 +134,7 @@ func (m *migrations) execute(ctx context.Context, source *v1alpha1.ClaimSource, 
 	m.ended(name)
 }
 
-// inTurn migrates as soon as there is a place. A panic here, in a goroutine of its own, is this migration's and nobody else's.
+// inTurn migrates as soon as there is a place, and gives it back after placeTime. A panic here, in a goroutine of its own, is this migration's and nobody else's.
 func (m *migrations) inTurn(ctx context.Context, source *v1alpha1.ClaimSource) (err error) {
 	defer panics.Catch(&err)
 	select {
@@ -139,7 +142,9 @@ func (m *migrations) inTurn(ctx context.Context, source *v1alpha1.ClaimSource) (
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer func() { <-m.places }()
+	giveBack := sync.OnceFunc(func() { <-m.places })
+	defer giveBack()
+	defer time.AfterFunc(placeTime, giveBack).Stop()
 	return m.migrate(ctx, source)
 }
 

@@ -3,7 +3,11 @@ package claimsource
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -76,6 +80,52 @@ func TestMigration(t *testing.T) {
 	if err := m.ensure(source("g")); err != nil || len(m.sources) > 5 {
 		t.Errorf("a migration began after the stop (%v)", err)
 	}
+}
+
+// TestMigrationsThatHangBlockOthersForAMinute has more namespaces with databases that never answer than there are places.
+func TestMigrationsThatHangBlockOthersForAMinute(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began, answer := map[string]time.Time{}, make(chan error)
+		var mu sync.Mutex
+		var ended []string
+		m := newMigrations(func(_ context.Context, s *v1alpha1.ClaimSource) error {
+			mu.Lock()
+			began[s.Namespace] = time.Now()
+			mu.Unlock()
+			if s.Namespace == "honest" {
+				return nil
+			}
+			return <-answer
+		}, func(name types.NamespacedName) {
+			mu.Lock()
+			defer mu.Unlock()
+			ended = append(ended, name.Namespace)
+		})
+		start := time.Now()
+		const hostile = 2 * concurrentMigrations
+		for i := range hostile + 1 {
+			name := fmt.Sprint("hostile-", i)
+			if i == hostile {
+				name = "honest"
+			}
+			if err := m.ensure(&v1alpha1.ClaimSource{ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: "claims", UID: types.UID(name)}}); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait() // they wait for their places in this order
+		}
+		<-time.After(time.Hour)
+		if waited := began["honest"].Sub(start); waited != 2*placeTime || !slices.Equal(ended, []string{"honest"}) {
+			t.Errorf("the honest migration began after %s, and %v ended; want 2 minutes, and that one alone", waited, ended)
+		}
+		for range hostile { // those that only take long come to their end
+			answer <- nil
+		}
+		synctest.Wait()
+		if len(ended) != hostile+1 || len(m.places) != 0 {
+			t.Errorf("%d migrations ended, and %d places are taken", len(ended), len(m.places))
+		}
+	})
 }
 
 // TestMigrationsOfOneNamespaceKeepNobodyWaiting has a namespace with databases whose migrations hang, one that is deleted and made
