@@ -36,6 +36,7 @@ func (r *Reconciler) pursue(ctx context.Context, in Inputs, after *report.Afterw
 	in.Run.Status.ObservedGeneration = in.Run.Generation
 	for {
 		action := Decide(in)
+		endSeriesWait(in.Run, action.Step)
 		result, goOn, err := r.act(ctx, action, &in, after)
 		if err != nil || !goOn {
 			return result, err
@@ -129,7 +130,7 @@ func (r *Reconciler) concluded(ctx context.Context, in *Inputs, after *report.Af
 
 // follow tells of an attempt that is under way or waits for a place, and when to look at it again.
 func (r *Reconciler) follow(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, state executor.State) ctrl.Result {
-	if run.Status.Attempt != nil { // else the cache is late
+	if attempt := run.Status.Attempt; attempt != nil && attempt.Number == state.Task.Number { // else the cache is late, or another process has begun a later one
 		describeProgress(run, state)
 	}
 	if state.Phase == executor.Queued {

@@ -44,7 +44,7 @@ func begin(run *v1alpha1.ExportRun, holder string, source v1alpha1.NamespacedRef
 	}
 	status.Attempts++
 	newest.Number, status.Attempt, status.Holder = status.Attempts, newest, holder
-	status.NextAttemptAt, status.Progress, status.WaitsForSeries = nil, nil, false
+	status.NextAttemptAt, status.Progress = nil, nil
 	describeProgress(run, executor.State{Phase: executor.Running, Stage: v1alpha1.StagePreflight})
 }
 
@@ -101,7 +101,6 @@ func missing(export *v1alpha1.AccountingExport) *metav1.Condition {
 
 // awaitReadiness lets a run that failed wait for what is missing: that is no further failure, and it goes on at once when it is there.
 func awaitReadiness(run *v1alpha1.ExportRun, missing *metav1.Condition, now time.Time) {
-	run.Status.WaitsForSeries = false
 	report.Of(run).Progressing(missing.Reason, missing.Message+"; the run goes on when this is mended, and gives its claims back when it is cancelled")
 	if next := run.Status.NextAttemptAt; next != nil && next.After(now) {
 		run.Status.NextAttemptAt = &metav1.Time{Time: now.Truncate(time.Second)}
@@ -127,7 +126,7 @@ func pend(run *v1alpha1.ExportRun) {
 // finish ends a run.
 func finish(run *v1alpha1.ExportRun, phase v1alpha1.RunPhase, reason, message string, now time.Time) {
 	status := &run.Status
-	status.Phase, status.NextAttemptAt, status.Progress, status.WaitsForSeries = phase, nil, nil, false
+	status.Phase, status.NextAttemptAt, status.Progress = phase, nil, nil
 	status.CompletedAt = &metav1.Time{Time: now}
 	if status.Attempt.UnderWay() {
 		status.Attempt.EndedAt = status.CompletedAt

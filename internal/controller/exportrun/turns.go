@@ -31,8 +31,12 @@ type turn struct {
 // which has it on record and was applied again.
 func turnOf(run *v1alpha1.ExportRun, runs []v1alpha1.ExportRun) (t turn) {
 	var sound *v1alpha1.ExportRun // the newest that ended otherwise
+	var lost []*v1alpha1.ExportRun
 	for i := range runs {
 		other := current(&runs[i])
+		if lostForGood(other) {
+			lost = append(lost, other)
+		}
 		preview := other.Spec.Type == v1alpha1.RunPreview
 		switch {
 		case other.UID == run.UID, NeverBegins(other):
@@ -51,9 +55,8 @@ func turnOf(run *v1alpha1.ExportRun, runs []v1alpha1.ExportRun) (t turn) {
 			}
 		}
 	}
-	for i := range runs {
-		other := current(&runs[i])
-		if !lostForGood(other) || sound != nil && OlderFirst(*sound, *other) > 0 {
+	for _, other := range lost {
+		if sound != nil && OlderFirst(*sound, *other) > 0 {
 			continue
 		}
 		t.lost++
@@ -79,8 +82,15 @@ func (r *Reconciler) turn(ctx context.Context, run *v1alpha1.ExportRun) (turn, e
 
 // awaitTurn lets a run wait for its turn.
 func awaitTurn(run *v1alpha1.ExportRun, turn turn) {
-	run.Status.Phase, run.Status.WaitsForSeries = v1alpha1.RunPending, false // those after it wait for it again
+	run.Status.Phase = v1alpha1.RunPending
 	report.Of(run).Progressing(v1alpha1.ReasonQueued, fmt.Sprintf("waits for ExportRun %s to end; %s before it", turn.next.Name, runsAre(turn.before)))
+}
+
+// endSeriesWait lets the runs after a run wait for it again, as soon as it does anything else than to wait for the voucher series.
+func endSeriesWait(run *v1alpha1.ExportRun, step Step) {
+	if step != AwaitBackoff && step != Keep {
+		run.Status.WaitsForSeries = false
+	}
 }
 
 // untilToldAgain is how long a run that waits goes on telling the same number of runs before it: the longer, the more there are.

@@ -19,7 +19,9 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/controller/report"
 	"github.com/ledgerport/ledgerport/internal/controller/watch"
+	"github.com/ledgerport/ledgerport/internal/executor"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/pipeline"
 )
 
 // TestTheEndOfARunWakesTheNextAlone: to wake all that wait each time would take a time that grows with the square of their number.
@@ -82,7 +84,6 @@ func TestTheEndOfARunWakesTheNextAlone(t *testing.T) {
 	}
 }
 
-// TestARunTooManyIsToldByItsStatusAlone: there may be thousands.
 // TestARunThatWaitsForItsTurnAgainIsNotOvertaken: it had waited for the voucher series, where newer runs do not wait for it.
 func TestARunThatWaitsForItsTurnAgainIsNotOvertaken(t *testing.T) {
 	t.Parallel()
@@ -92,12 +93,32 @@ func TestARunThatWaitsForItsTurnAgainIsNotOvertaken(t *testing.T) {
 	if waits := turnOf(&newer, []v1alpha1.ExportRun{older, newer}); waits.next != nil {
 		t.Errorf("it waits for %s, which waits for the series", waits.next.Name)
 	}
-	awaitTurn(&older, turn{next: &v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Name: "first"}}, before: 1})
+	endSeriesWait(&older, AwaitBackoff)
+	if !older.Status.WaitsForSeries {
+		t.Error("while it backs off it does not wait for the series")
+	}
+	endSeriesWait(&older, AwaitTurn)
 	if waits := turnOf(&newer, []v1alpha1.ExportRun{older, newer}); waits.next == nil || waits.next.Name != "older" {
 		t.Errorf("it does not wait for the older one: %+v", waits)
 	}
 }
 
+// TestAnAttemptOfAnotherProcessIsNotDescribed has the attempt before it still under way here, as when another operator leads by now.
+func TestAnAttemptOfAnotherProcessIsNotDescribed(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		number int32
+		queued bool
+	}{{1, false}, {2, true}} {
+		run := &v1alpha1.ExportRun{Status: v1alpha1.ExportRunStatus{Phase: v1alpha1.RunRunning, Attempts: 2, Attempt: &v1alpha1.RunAttempt{Number: 2}}}
+		(&Reconciler{}).follow(run, &v1alpha1.AccountingExport{}, executor.State{Phase: executor.Queued, Task: pipeline.Task{Number: test.number}})
+		if run.Status.Attempt.Queued != test.queued {
+			t.Errorf("while attempt %d waits here, the status says of attempt 2 that it is queued: %t", test.number, run.Status.Attempt.Queued)
+		}
+	}
+}
+
+// TestARunTooManyIsToldByItsStatusAlone: there may be thousands.
 func TestARunTooManyIsToldByItsStatusAlone(t *testing.T) {
 	t.Parallel()
 	for reason, want := range map[v1alpha1.Reason]int{v1alpha1.ReasonTooManyRuns: 0, v1alpha1.ReasonExportNotFound: 1} {

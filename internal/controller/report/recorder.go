@@ -71,18 +71,23 @@ func (r *Recorder) Record(ctx context.Context, before, object Object, change fun
 // staleness is how long a reconcile waits, at most, for the change of its object that it had not seen: the change itself wakes it.
 const staleness = time.Second
 
-// ending is what a reconcile ends with. A status that was not recorded because the object has changed since it was read is no
-// error: the next reconcile decides on the object as it is.
+// ending is what a reconcile ends with. It is no error that something was not written because an object has changed since it was
+// read: the next reconcile decides on the object as it is.
 func ending(result ctrl.Result, err, unrecorded error) (ctrl.Result, error) {
-	var refused *failure.Error // which may have a conflict for its cause: webhooks deny with any code
 	switch {
 	case err == nil && unrecorded == nil:
 		return result, nil
-	case err == nil && apierrors.IsConflict(unrecorded) && !errors.As(unrecorded, &refused):
+	case stale(err) && stale(unrecorded):
 		return ctrl.Result{RequeueAfter: staleness}, nil
 	default:
 		return ctrl.Result{}, errors.Join(err, unrecorded) // with an error, controller-runtime decides when
 	}
+}
+
+// stale reports whether an error, if there is one, says only that an object has changed since it was read.
+func stale(err error) bool {
+	var refused *failure.Error // which may have a conflict for its cause: webhooks deny with any code
+	return err == nil || apierrors.IsConflict(err) && !errors.As(err, &refused)
 }
 
 // Afterwards are effects of a reconcile that wait until its status is recorded. If that fails the next reconcile decides

@@ -24,6 +24,8 @@ func TestAReconcileEnds(t *testing.T) {
 	}{
 		"as it was decided, if its status is recorded":                      {want: hour},
 		"soon and without an error, if the object has changed since":        {unrecorded: Refusal("record", fmt.Errorf("recording: %w", conflict)), want: ctrl.Result{RequeueAfter: staleness}},
+		"soon and without an error, if another object has changed since":    {err: conflict, want: ctrl.Result{RequeueAfter: staleness}},
+		"soon and without an error, if both have":                           {err: fmt.Errorf("owning: %w", conflict), unrecorded: conflict, want: ctrl.Result{RequeueAfter: staleness}},
 		"with an error alone, if the status was refused for another reason": {unrecorded: failed, wantErrs: []error{failed}},
 		"with an error alone, if a webhook denied it with that code":        {unrecorded: Refusal("record", denied), wantErrs: []error{denied}},
 		"with an error alone, if it failed":                                 {err: failed, wantErrs: []error{failed}},
