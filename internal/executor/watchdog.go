@@ -3,16 +3,19 @@ package executor
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"runtime/pprof"
 	"strings"
 	"time"
+
+	"github.com/ledgerport/ledgerport/internal/pipeline"
 )
 
 const (
-	// grace is how long after the end of its context an attempt may take to return. It is shorter than the operator's own
-	// time to stop, so that an attempt that a shutdown waits for is reported too.
+	// grace is how long after its time an attempt may take to return. It is shorter than the operator's own time to stop, so that an
+	// attempt that a shutdown waits for is reported too.
 	grace = 10 * time.Second
 	// attemptLabel is the profiler's label of every goroutine that an attempt starts.
 	attemptLabel = "ledgerport_attempt"
@@ -31,7 +34,7 @@ func (e *InProcess) watch(ctx context.Context, a *attempt, returned <-chan struc
 	select {
 	case <-returned:
 		return
-	case <-time.After(grace):
+	case <-time.After(graceAfter(context.Cause(ctx))):
 	}
 	e.overdue.Add(1)
 	defer e.overdue.Add(-1)
@@ -39,6 +42,15 @@ func (e *InProcess) watch(ctx context.Context, a *attempt, returned <-chan struc
 		"cause", context.Cause(ctx).Error(), "seconds", time.Since(ended).Seconds(), "stacks", stacks(a.label()))
 	<-returned
 	a.log.Info("the overdue attempt has returned", "stage", a.progress.Stage(), "seconds", time.Since(ended).Seconds())
+}
+
+// graceAfter is how long an attempt may take to return after its context ended for a cause. One that was cancelled has time to
+// remove what it delivered too late: a deadline has that in it, and a shutdown has not.
+func graceAfter(cause error) time.Duration {
+	if errors.Is(cause, ErrCancelled) || errors.Is(cause, errAbandoned) {
+		return pipeline.RetractDeadline + grace
+	}
+	return grace
 }
 
 // label of the attempt's goroutines.

@@ -24,16 +24,17 @@ func TestAnOverdueAttemptIsReported(t *testing.T) {
 	for ending, test := range map[string]struct {
 		end   func(t *testing.T, e *InProcess)
 		after time.Duration // the attempt began, its context ends
+		grace time.Duration
 		cause string
 	}{
-		"its deadline":            {func(*testing.T, *InProcess) {}, (pipeline.Task{Deadline: deadline}).Longest(), "context deadline exceeded"},
-		"a cancellation":          {func(_ *testing.T, e *InProcess) { e.Cancel("a") }, 0, "the run was cancelled"},
-		"the deletion of its run": {func(_ *testing.T, e *InProcess) { e.Abandon(name, "") }, 0, errAbandoned.Error()},
+		"its deadline":            {func(*testing.T, *InProcess) {}, (pipeline.Task{Deadline: deadline}).Longest(), grace, "context deadline exceeded"},
+		"a cancellation":          {func(_ *testing.T, e *InProcess) { e.Cancel("a") }, 0, pipeline.RetractDeadline + grace, "the run was cancelled"},
+		"the deletion of its run": {func(_ *testing.T, e *InProcess) { e.Abandon(name, "") }, 0, pipeline.RetractDeadline + grace, errAbandoned.Error()},
 		"a shutdown": {func(t *testing.T, e *InProcess) {
 			stopped, cancel := context.WithCancel(t.Context())
 			cancel()
 			go func() { _ = e.Start(stopped) }()
-		}, 0, "the operator was stopped"},
+		}, 0, grace, "the operator was stopped"},
 	} {
 		t.Run("after "+ending, func(t *testing.T) {
 			t.Parallel()
@@ -50,7 +51,7 @@ func TestAnOverdueAttemptIsReported(t *testing.T) {
 				e.Ensure(pipeline.Task{RunID: "a", Namespace: name.Namespace, Name: name.Name, Number: 3, Deadline: deadline})
 				synctest.Wait()
 				test.end(t, e)
-				<-time.After(test.after + grace - time.Second)
+				<-time.After(test.after + test.grace - time.Second)
 				synctest.Wait()
 				if e.Overdue() != 0 || strings.Contains(written.String(), "overdue") {
 					t.Errorf("within its grace %d attempts are overdue, and the log says %s", e.Overdue(), written.String())
@@ -61,7 +62,7 @@ func TestAnOverdueAttemptIsReported(t *testing.T) {
 					t.Errorf("after its grace %d attempts are overdue, want 1", e.Overdue())
 				}
 				line := lastLine(t, written.String(), "the attempt is overdue")
-				for key, want := range map[string]any{"namespace": "acme", "exportRun": "monthly-1", "uid": "a", "attempt": 3.0, "stage": string(v1alpha1.StagePreflight), "seconds": grace.Seconds()} {
+				for key, want := range map[string]any{"namespace": "acme", "exportRun": "monthly-1", "uid": "a", "attempt": 3.0, "stage": string(v1alpha1.StagePreflight), "seconds": test.grace.Seconds()} {
 					if line[key] != want {
 						t.Errorf("%s is %v, want %v", key, line[key], want)
 					}

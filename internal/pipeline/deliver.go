@@ -110,7 +110,7 @@ func (g *guardedReader) Read(p []byte) (int, error) {
 // that was stopped while a bucket had all of a file, and the answer was on its way, comes too late to be refused. It gives
 // the error that delivering ended with. It has time of its own: such an attempt is often past its deadline.
 func (a *attempt) retract(ctx context.Context, failed error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), retractDeadline)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), RetractDeadline)
 	defer cancel()
 	run, known, err := a.database.Run(ctx, a.run.ID)
 	if err != nil || !known || run.State != claims.StateReleased {

@@ -15,8 +15,8 @@ import (
 // releaseDeadline is what giving claims back may take at least, however short an attempt's deadline is.
 const releaseDeadline = time.Minute
 
-// retractDeadline is what an attempt that lost its run may take to remove what it delivered too late.
-const retractDeadline = 30 * time.Second
+// RetractDeadline is what an attempt that lost its run may take to remove what it delivered too late.
+const RetractDeadline = 30 * time.Second
 
 // Task is one attempt to be made.
 type Task struct {
@@ -71,7 +71,7 @@ func (t Task) Longest() time.Duration {
 	if t.Release {
 		deadline = max(deadline, releaseDeadline)
 	}
-	return deadline + retractDeadline
+	return deadline + RetractDeadline
 }
 
 // Record is what an attempt has learned from the database of whether the run holds claims.
