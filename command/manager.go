@@ -81,7 +81,7 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			log := logTo(os.Stderr, options.logLevel)
-			limitMemory(log, memlimit.FromCgroup)
+			limitMemory(log, memlimit.FromCgroup, options.limits.runs.Runs)
 			mgr, err := newManager(command.Context(), options, registry)
 			if err != nil {
 				return err

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"runtime/debug"
@@ -8,6 +9,9 @@ import (
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/go-logr/logr"
+	"github.com/spf13/pflag"
+	appsv1 "k8s.io/api/apps/v1"
+	"sigs.k8s.io/yaml"
 )
 
 // TestTheRuntimeKeepsToTheMemoryLimitOfThePod is alone, because the limit is the whole process's.
@@ -37,10 +41,30 @@ func TestTheRuntimeKeepsToTheMemoryLimitOfThePod(t *testing.T) {
 				t.Setenv("GOMEMLIMIT", test.setting)
 			}
 			debug.SetMemoryLimit(own)
-			limitMemory(logr.Discard(), test.pod)
+			limitMemory(logr.Discard(), test.pod, 4)
 			if got := debug.SetMemoryLimit(-1); got != test.want {
 				t.Errorf("the limit is %d MiB, want %d", got>>20, test.want>>20)
 			}
 		})
+	}
+}
+
+// TestThePodHasMemoryForAsManyRunsAsTheFlagAllows reads the limit of config/manager.
+func TestThePodHasMemoryForAsManyRunsAsTheFlagAllows(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile("../config/manager/manager.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var deployment appsv1.Deployment
+	documents := bytes.Split(content, []byte("\n---\n"))
+	if err := yaml.Unmarshal(documents[len(documents)-1], &deployment); err != nil {
+		t.Fatal(err)
+	}
+	limit := deployment.Spec.Template.Spec.Containers[0].Resources.Limits.Memory().Value()
+	var limits limitOptions
+	limits.add(pflag.NewFlagSet("manager", pflag.ContinueOnError))
+	if runtime, needed := limit*9/10, memoryFor(limits.runs.Runs); runtime < needed {
+		t.Errorf("the runtime keeps to %d MiB of the pod's %d, and %d runs need %d", runtime>>20, limit>>20, limits.runs.Runs, needed>>20)
 	}
 }

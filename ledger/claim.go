@@ -38,6 +38,8 @@ const (
 	MaxClaimSize = 8 << 20
 	// MaxDimensions of a line.
 	MaxDimensions = 100
+	// DimensionSize is what a dimension takes in memory beside its value, in bytes.
+	DimensionSize = 32
 )
 
 // Line is one expense of a claim.

@@ -158,8 +158,8 @@ func (m *Mapper) dimensions(ctx context.Context, claim *Claim, line *Line, found
 			return hold(claim, HoldInvalidText, "what %s of the chart returns for line %d %s", found.dimensionField(dimension.name), line.Number, problem)
 		}
 		if text = oneLine(text); text != "" {
-			if m.given += len(text); m.given > MaxClaimSize {
-				return hold(claim, HoldTooLarge, "what the chart's rules give for the dimensions of its lines has more than %d MiB; let them give codes", MaxClaimSize>>20)
+			if m.given += DimensionSize + len(text); m.given > MaxClaimSize {
+				return hold(claim, HoldTooLarge, "what the chart's rules give for the dimensions of its lines takes more than %d MiB; let them give fewer, and codes", MaxClaimSize>>20)
 			}
 			posting.Dimensions = append(posting.Dimensions, Dimension{Name: dimension.name, Value: text})
 		}

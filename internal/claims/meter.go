@@ -21,7 +21,7 @@ const (
 	// largestAnswer and largestRow bound what comes in answer to one statement about the database, where the rows are kept.
 	largestAnswer, largestRow = 4 << 20, 256 << 10
 	// largestRecord and largestRecordRow bound the same for what Ledgerport has recorded itself: blocks of vouchers, manifests.
-	largestRecord, largestRecordRow = 64 << 20, 16 << 20
+	largestRecord, largestRecordRow = 24 << 20, 16 << 20
 	// rowSize is what a row takes in memory beside its bytes, about.
 	rowSize = 256
 	// largestWord bounds every other message: errors, descriptions, what the server says of itself.

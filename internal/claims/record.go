@@ -103,6 +103,9 @@ func decodeRecord(document []byte, most int, into any) error {
 	return json.Unmarshal(document, into)
 }
 
+// objectValues is how many values an object counts as: one without members may take as much memory as so many numbers.
+const objectValues = 4
+
 // recordValues bounds the values of a document, well above those of a chart with all that may be in one (500 rules with 200 categories),
 // and of a manifest with all entries that its lists may have.
 const recordValues = 250_000
@@ -128,7 +131,8 @@ func (r *Run) ReadManifest() (m artifact.Manifest, err error) {
 	return m, nil
 }
 
-// valuesOf counts what may begin a value in a document of JSON, outside of texts. It is at least the number of values.
+// valuesOf counts what may begin a value in a document of JSON, outside of texts, and objects several times. It is at least the number
+// of values.
 func valuesOf(document []byte) int {
 	count, text := 1, false
 	for i := 0; i < len(document); i++ {
@@ -137,8 +141,10 @@ func valuesOf(document []byte) int {
 			text = !text
 		case text && c == '\\':
 			i++
-		case !text && (c == ',' || c == '[' || c == '{'):
+		case !text && (c == ',' || c == '['):
 			count++
+		case !text && c == '{':
+			count += objectValues
 		}
 	}
 	return count

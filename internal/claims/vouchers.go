@@ -18,7 +18,7 @@ type Vouchers struct {
 	conn   *pgx.Conn
 	run    Run
 	block  int
-	reader *journal.Reader // of the block before; nil at first
+	reader *journal.Reader // of the block that is being read; nil before the first
 }
 
 // Vouchers reads the vouchers of a run that is rendered.
@@ -42,6 +42,7 @@ func (v *Vouchers) Next(ctx context.Context, into *ledger.Voucher) error {
 				return err
 			}
 		}
+		v.reader = nil // so that two blocks are never held at once
 		var body []byte
 		err := lookUp(ctx, v.conn, "", v.run.ID, func(row pgx.Row) error { return row.Scan(&body) },
 			`SELECT body FROM ledgerport.run_vouchers WHERE run_id = $1 AND block = $2`, v.run.ID, v.block)

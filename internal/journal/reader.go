@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/ledgerport/ledgerport/ledger"
@@ -17,6 +18,7 @@ type Reader struct {
 	version    byte
 	rest       []byte
 	texts      []string
+	memory     int // that the texts take, about, in bytes
 	dimensions int // of the voucher so far
 	currencies map[string]ledger.Currency
 	err        error
@@ -49,7 +51,9 @@ func (r *Reader) Next(v *ledger.Voucher) error {
 		v.ClaimantAddress = ledger.Address{Street: r.text(), Building: r.text(), PostCode: r.text(), Town: r.text(), Country: r.text()}
 	}
 	r.dimensions = 0
-	for postings := r.atMost(mostPostings); postings > 0 && r.err == nil; postings-- {
+	postings := r.atMost(mostPostings)
+	v.Postings = slices.Grow(v.Postings, postings)
+	for ; postings > 0 && r.err == nil; postings-- {
 		v.Postings = append(v.Postings, r.posting())
 	}
 	if r.version == 1 {
@@ -75,7 +79,9 @@ func (r *Reader) posting() ledger.Posting {
 		TaxCode: r.text(), TaxRate: r.text(), TaxAmount: ledger.Amount(r.number()), BaseTaxAmount: ledger.Amount(r.number()),
 		Subledger: r.text(),
 	}
-	for dimensions := r.atMost(mostDimensions - r.dimensions); dimensions > 0 && r.err == nil; dimensions-- {
+	dimensions := r.atMost(mostDimensions - r.dimensions)
+	p.Dimensions = slices.Grow(p.Dimensions, dimensions)
+	for ; dimensions > 0 && r.err == nil; dimensions-- {
 		p.Dimensions = append(p.Dimensions, ledger.Dimension{Name: r.text(), Value: r.text()})
 		r.dimensions++
 	}
@@ -84,11 +90,12 @@ func (r *Reader) posting() ledger.Posting {
 	return p
 }
 
-// Bounds of a block, well above what claims within their own bounds come to. Two bytes of it may become some hundred in memory.
+// Bounds of a block, above what claims within their own bounds come to. Two bytes of it may become some hundred in memory.
 const (
-	mostPostings   = 3 * ledger.MaxLines // of a voucher: each line has an expense and a tax
-	mostDimensions = 1 << 20             // of a voucher
-	mostTexts      = 1 << 20             // of a block, that differ
+	mostPostings   = 3 * ledger.MaxLines                        // of a voucher: each line has an expense and a tax
+	mostDimensions = ledger.MaxClaimSize / ledger.DimensionSize // of a voucher
+	mostTextMemory = 32 << 20                                   // of a block, for texts that differ
+	textSize       = 64                                         // of a text in memory beside its bytes, about
 )
 
 // atMost reads a length that has a bound.
@@ -129,9 +136,10 @@ func (r *Reader) text() string {
 	switch place = read(r, place, size); {
 	case r.err != nil:
 		return ""
-	case place == 0 && len(r.texts) < mostTexts:
+	case place == 0 && r.memory < mostTextMemory:
 		text := r.newText()
 		r.texts = append(r.texts, text)
+		r.memory += textSize + len(text)
 		return text
 	case place == 0, place > uint64(len(r.texts)):
 		r.err, r.rest = ErrDamaged, nil

@@ -1,0 +1,99 @@
+package claims_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/artifact"
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+// attemptMemory is what one attempt may hold: docs/operations.md adds up what the pod needs of it.
+const attemptMemory = 128 * megabyte
+
+// largestBlock is a recorded block of vouchers as large as a row may be, with as many texts, dimensions and postings as may be in one.
+func largestBlock() []byte {
+	count := func(n int) []byte { return binary.AppendUvarint(nil, uint64(n)) }
+	repeat := func(n int, each ...byte) []byte { return bytes.Repeat(each, n) }
+	end := []byte{1, 0, 0, 1, 1, 1, 1}
+	texts := slices.Concat(repeat(6, 0), repeat(2, 0), repeat(4, 0), repeat(2, 0), repeat(2, 0), count(0), end) // six empty ones, each as a new one
+	wide := slices.Concat([]byte{1, 1, 1, 0, 0, 1, 1, 0, 0, 1}, count(1000), repeat(2000, 1), end)
+	voucher := func(claimID, postings int, each []byte) []byte {
+		return slices.Concat([]byte{1, 0, 0, 0, 1}, count(claimID), repeat(claimID, 'x'), []byte{1, 1, 1, 0, 1, 1, 1, 1}, count(postings), bytes.Repeat(each, postings))
+	}
+	first := append([]byte("\x01\x00\x03EUR"), voucher(0, 30_000, texts)[1:]...)
+	block := slices.Concat(first, voucher(0, 30_000, texts), voucher(0, 25_000, texts), voucher(0, 262, wide))
+	return append(block, voucher(16*megabyte-len(block)-100, 0, nil)...)
+}
+
+// TestRun_OfAHostileDatabaseTakesWhatAnAttemptMay runs alone, because it measures the whole process. The owner of the database has
+// made all that is recorded of a run as large as it may be.
+func TestRun_OfAHostileDatabaseTakesWhatAnAttemptMay(t *testing.T) {
+	f := newFixture(t, applicationTables)
+	f.claimRange(1)
+	database := f.open(v1alpha1.PostgresSource{})
+	run, _ := f.reserveAll(database, attemptOf("1"), year2026)
+	block := largestBlock()
+	f.sql(`UPDATE ledgerport.run_vouchers SET body = $1`, block)
+	f.sql(`INSERT INTO ledgerport.run_vouchers (run_id, block, body) SELECT run_id, 1, body FROM ledgerport.run_vouchers`)
+	f.sql(`UPDATE ledgerport.runs SET inputs = $1::json, manifest = $2::json`,
+		`{"chart": {"rules": [{}`+strings.Repeat(", {}", 45_000)+`], "currency": "`+strings.Repeat("x", 3*megabyte)+`"}}`,
+		`{"base": {"currency": "NOK", "debit": "0.00", "credit": "0.00", "payable": "0.00"}, "held": [{"reason": "Unmapped"}`+strings.Repeat(`, {"reason": "Unmapped"}`, 9_999)+`], "export": "`+strings.Repeat("x", 3*megabyte)+`"}`)
+	block = nil
+	var read int
+	used := peak(t, func() {
+		recorded, _, err := database.Run(f.ctx, run.ID)
+		f.must(err)
+		var inputs struct{ Chart v1alpha1.ChartOfAccountsSpec }
+		f.must(recorded.ReadInputs(&inputs))
+		var manifest artifact.Manifest
+		manifest, err = recorded.ReadManifest()
+		f.must(err)
+		vouchers, err := database.Vouchers(f.ctx, run.Fence())
+		f.must(err)
+		var voucher ledger.Voucher
+		for ; err == nil; read++ {
+			err = vouchers.Next(f.ctx, &voucher)
+		}
+		if !errors.Is(err, io.EOF) {
+			f.Error(err)
+		}
+		runtime.KeepAlive(fmt.Sprint(len(inputs.Chart.Rules), len(manifest.Held), len(recorded.Inputs)))
+	})
+	t.Logf("%d MiB", used/megabyte)
+	if read != 11 || used > attemptMemory {
+		t.Errorf("%d vouchers took %d MiB, want 10 in at most %d MiB", read-1, used/megabyte, attemptMemory/megabyte)
+	}
+}
+
+// TestReserve_OfTheLargestClaimsTakesWhatAnAttemptMay runs alone, because it measures the whole process.
+func TestReserve_OfTheLargestClaimsTakesWhatAnAttemptMay(t *testing.T) {
+	f := newFixture(t, applicationTables)
+	const n = 4
+	for i := range n {
+		f.claim(i+1, 1)
+		f.sql(`INSERT INTO claim_lines (claim_id, line_no, expense_date, category, gross_amount, tax_amount, description)
+			SELECT $1, i, '2026-10-20', 'travel', 1, 0, i || repeat(md5(i::text), 16) FROM generate_series(10, 10008) i`, id(i+1))
+	}
+	database := f.open(v1alpha1.PostgresSource{})
+	reservation := f.reserve(database, f.start(database, attemptOf("1")))
+	var taken []string
+	var held map[string]string
+	used := peak(t, func() {
+		var err error
+		taken, held, err = f.pass(reservation)
+		f.must(err)
+	})
+	t.Logf("%d MiB", used/megabyte)
+	if len(taken) != n || used > attemptMemory {
+		t.Errorf("%d claims took %d MiB (%v), want %d in at most %d MiB", len(taken), used/megabyte, held, n, attemptMemory/megabyte)
+	}
+}
