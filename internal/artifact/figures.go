@@ -29,12 +29,18 @@ type Figures struct {
 	HeldTotal int64       `json:"heldTotal"`
 }
 
+// MostRanges bounds the unbroken ranges of voucher numbers in figures; the receipt has every voucher.
+const MostRanges = 1000
+
 // Range is an unbroken range of voucher numbers in one fiscal year: the only one, unless vouchers were rejected.
 type Range struct {
 	Series     string `json:"series"`
 	FiscalYear int    `json:"fiscalYear"`
 	First      int64  `json:"first"`
 	Last       int64  `json:"last"`
+	// Missing is how many numbers in between are not the run's. It is zero unless there are more than MostRanges unbroken ranges: then
+	// those of a year are one.
+	Missing int64 `json:"missing,omitempty"`
 }
 
 // Sum is the debit and credit of all vouchers in one currency, and what of it is payable to the claimants. The credit is without

@@ -19,7 +19,7 @@ func TestManyTablesOnRecordAreComparedOnce(t *testing.T) {
 	}
 	var found identity
 	var err error
-	took := cputime.Of(t, func() { found, err = identify(recorded, seen, false, "acme/claims") })
+	took := cputime.Of(t, func() { found, err = identify(recorded, seen, false, "acme/claims", "", rows+2) })
 	if err != nil || len(found.exported) != rows/2+1 || len(found.unknown) != rows/2 {
 		t.Errorf("%d rows are of the table, and %d of nobody (%v)", len(found.exported), len(found.unknown), err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/artifact"
+	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
@@ -95,5 +96,17 @@ func TestReserve_OfTheLargestClaimsTakesWhatAnAttemptMay(t *testing.T) {
 	t.Logf("%d MiB", used/megabyte)
 	if len(taken) != n || used > attemptMemory {
 		t.Errorf("%d claims took %d MiB (%v), want %d in at most %d MiB", len(taken), used/megabyte, held, n, attemptMemory/megabyte)
+	}
+}
+
+// TestSettle_OfAHostileDatabaseTakesWhatAnAttemptMay runs alone, because it measures the whole process.
+func TestSettle_OfAHostileDatabaseTakesWhatAnAttemptMay(t *testing.T) {
+	s := newSubmission(t, 1)
+	s.sql(`UPDATE ledgerport.run_vouchers SET body = $1`, largestBlock())
+	s.sql(`UPDATE ledgerport.submitted_vouchers SET state = 'rejected'`)
+	used := peak(t, func() { s.must(s.Settle(s.ctx, s.run.Fence(), claims.Rendered{})) })
+	t.Logf("%d MiB", used/megabyte)
+	if n := s.recorded(); n != 4 || used > attemptMemory {
+		t.Errorf("%d vouchers were kept, with %d MiB, want 4 with at most %d MiB", n, used/megabyte, attemptMemory/megabyte)
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/artifact"
 	"github.com/ledgerport/ledgerport/internal/failure"
-	"github.com/ledgerport/ledgerport/internal/journal"
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
@@ -232,16 +231,32 @@ func (d *Database) SubmissionTotals(ctx context.Context, fence Fence) (totals Su
 		if err := accepted.sum(sums); err != nil {
 			return err
 		}
-		ranges, err := tx.Query(ctx, fmt.Sprintf(`SELECT r.series, i.fiscal_year, min(i.voucher_number), max(i.voucher_number)
-			FROM (%s) i, ledgerport.runs r WHERE r.id = $1 GROUP BY r.series, i.fiscal_year, i.island ORDER BY 2, 3`, islands("state = 'acknowledged'")), fence.RunID)
-		if err != nil {
-			return err
-		}
-		accepted.Vouchers, err = pgx.CollectRows(ranges, pgx.RowToStructByPos[artifact.Range])
+		accepted.Vouchers, err = acceptedRanges(ctx, tx, fence.RunID)
 		totals.Accepted = accepted.Figures
 		return err
 	})
 	return totals, err
+}
+
+// acceptedRanges are the numbers of the acknowledged vouchers: unbroken ranges, or where those are too many for a manifest, one for
+// each fiscal year.
+func acceptedRanges(ctx context.Context, tx pgx.Tx, runID string) (ranges []artifact.Range, err error) {
+	const accepted = "state = 'acknowledged'"
+	rows, err := tx.Query(ctx, fmt.Sprintf(`SELECT r.series, i.fiscal_year, min(i.voucher_number), max(i.voucher_number), 0::bigint
+		FROM (%s) i, ledgerport.runs r WHERE r.id = $1 GROUP BY r.series, i.fiscal_year, i.island ORDER BY 2, 3 LIMIT $2`, islands(accepted)), runID, artifact.MostRanges+1)
+	if err != nil {
+		return nil, err
+	}
+	ranges, err = pgx.CollectRows(rows, pgx.RowToStructByPos[artifact.Range])
+	if err != nil || len(ranges) <= artifact.MostRanges {
+		return ranges, err
+	}
+	rows, err = tx.Query(ctx, `SELECT r.series, v.fiscal_year, min(v.voucher_number), max(v.voucher_number), max(v.voucher_number) - min(v.voucher_number) + 1 - count(*)
+		FROM ledgerport.submitted_vouchers v, ledgerport.runs r WHERE v.run_id = $1 AND r.id = $1 AND v.`+accepted+` GROUP BY 1, 2 ORDER BY 2`, runID)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[artifact.Range])
 }
 
 // figures are read row by row.
@@ -260,8 +275,12 @@ func (f *figures) sum(rows pgx.Rows) error {
 		f.Currencies = append(f.Currencies, of)
 		f.Claims += of.Claims
 		f.Lines += of.Lines
-		f.Base.Debit += base.Debit
-		f.Base.Payable += base.Payable
+		var debit, payable error
+		f.Base.Debit, debit = ledger.AddAmounts(f.Base.Debit, base.Debit)
+		f.Base.Payable, payable = ledger.AddAmounts(f.Base.Payable, base.Payable)
+		if err := errors.Join(debit, payable); err != nil {
+			return RecordInvalid("submitted_vouchers", code, err)
+		}
 		return nil
 	})
 	f.Base.Claims, f.Base.Lines, f.Base.Credit = f.Claims, f.Lines, f.Base.Debit
@@ -322,44 +341,6 @@ func parted(ctx context.Context, tx pgx.Tx, runID string, want int64) error {
 		return failure.OnSource.Transient(v1alpha1.ReasonTotalsMismatch, nil, "the accounting system accepted %d vouchers, and the run has %d claims of them", want, left)
 	}
 	return nil
-}
-
-// keepAcknowledged leaves of the run's recorded vouchers those that the system has, in the order in which they were.
-func keepAcknowledged(ctx context.Context, tx pgx.Tx, runID string) error {
-	rows, _ := tx.Query(ctx, `SELECT claim_id FROM ledgerport.submitted_vouchers WHERE run_id = $1 AND state <> 'acknowledged'`, runID) // the error comes with the rows
-	dropped := map[string]bool{}
-	var claimID string
-	if _, err := pgx.ForEachRow(rows, []any{&claimID}, func() error { dropped[claimID] = true; return nil }); err != nil || len(dropped) == 0 {
-		return err
-	}
-	var voucher ledger.Voucher
-	var kept journal.Writer
-	for block := 0; ; block++ {
-		var body []byte
-		err := tx.QueryRow(ctx, `SELECT body FROM ledgerport.run_vouchers WHERE run_id = $1 AND block = $2`, runID, block).Scan(&body)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		kept.Reset()
-		for reader := journal.NewReader(body); err == nil; {
-			if err = reader.Next(&voucher); err == nil && !dropped[voucher.ClaimID] {
-				kept.Append(&voucher)
-			}
-		}
-		if !errors.Is(err, io.EOF) {
-			return err
-		}
-		content := kept.Block()
-		if len(content) == 0 {
-			content = body[:1] // a block has its version, even without vouchers
-		}
-		if _, err := tx.Exec(ctx, `UPDATE ledgerport.run_vouchers SET body = $3 WHERE run_id = $1 AND block = $2`, runID, block, content); err != nil {
-			return err
-		}
-	}
 }
 
 // lockRendered locks a run that is rendered, if the attempt is its newest.

@@ -48,6 +48,9 @@ func (s *Submission) Settle(ctx context.Context, system map[string]string, unfin
 	if err != nil {
 		return receipt, err
 	}
+	if err := manifest.Validate(); err != nil { // or nobody could read it
+		return receipt, claims.RecordInvalid("submitted_vouchers", s.Run.ID, err)
+	}
 	content, err := manifest.Encode()
 	if err != nil {
 		return receipt, err
