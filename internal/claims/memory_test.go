@@ -42,13 +42,11 @@ func TestRun_OfAHostileDatabaseTakesWhatAnAttemptMay(t *testing.T) {
 	f.claimRange(1)
 	database := f.open(v1alpha1.PostgresSource{})
 	run, _ := f.reserveAll(database, attemptOf("1"), year2026)
-	block := largestBlock()
-	f.sql(`UPDATE ledgerport.run_vouchers SET body = $1`, block)
+	f.sql(`UPDATE ledgerport.run_vouchers SET body = $1`, largestBlock())
 	f.sql(`INSERT INTO ledgerport.run_vouchers (run_id, block, body) SELECT run_id, 1, body FROM ledgerport.run_vouchers`)
 	f.sql(`UPDATE ledgerport.runs SET inputs = $1::json, manifest = $2::json`,
 		`{"chart": {"rules": [{}`+strings.Repeat(", {}", 45_000)+`], "currency": "`+strings.Repeat("x", 3*megabyte)+`"}}`,
 		`{"base": {"currency": "NOK", "debit": "0.00", "credit": "0.00", "payable": "0.00"}, "held": [{"reason": "Unmapped"}`+strings.Repeat(`, {"reason": "Unmapped"}`, 9_999)+`], "export": "`+strings.Repeat("x", 3*megabyte)+`"}`)
-	block = nil
 	var read int
 	used := peak(t, func() {
 		recorded, _, err := database.Run(f.ctx, run.ID)

@@ -263,6 +263,27 @@ func TestAFullFilesystemIsNamedAndKeepsNothing(t *testing.T) {
 	}
 }
 
+// TestAVolumeOfOneNamespaceIsFullForThatAlone has a volume of its own mounted for one namespace, which fills it.
+func TestAVolumeOfOneNamespaceIsFullForThatAlone(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	own := filepath.Join(root, "acme")
+	must(t, os.Mkdir(own, 0o750))
+	mountTiny(t, own, 0)
+	spec := v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "."}}
+	full := open(t, spec, root)
+	other, err := tryOpen(t, "globex", spec, root)
+	must(t, err)
+	t.Cleanup(func() { _ = other.Close() })
+
+	content := strings.Repeat("x", 1<<20)
+	expectFailure(t, full.Put(t.Context(), "a/b.csv", describe(content), strings.NewReader(content)), v1alpha1.ReasonDestinationFull)
+	_ = os.WriteFile(filepath.Join(own, "rest"), make([]byte, 64<<10), 0o600) // takes all the room that is left
+	expectFailure(t, check(t.Context(), full), v1alpha1.ReasonDestinationFull)
+	must(t, check(t.Context(), other))
+	must(t, other.Put(t.Context(), "a/b.csv", describe(content), strings.NewReader(content)))
+}
+
 func TestAReadOnlyFilesystemIsNamed(t *testing.T) {
 	t.Parallel()
 	root := tinyVolume(t, 0)
@@ -275,9 +296,14 @@ func TestAReadOnlyFilesystemIsNamed(t *testing.T) {
 func tinyVolume(t *testing.T, flags uintptr) string {
 	t.Helper()
 	root := t.TempDir()
-	if err := syscall.Mount("tmpfs", root, "tmpfs", flags, "size=64k"); err != nil {
+	mountTiny(t, root, flags)
+	return root
+}
+
+func mountTiny(t *testing.T, at string, flags uintptr) {
+	t.Helper()
+	if err := syscall.Mount("tmpfs", at, "tmpfs", flags, "size=64k"); err != nil {
 		t.Skipf("mounting a small volume needs root: %s", err)
 	}
-	t.Cleanup(func() { _ = syscall.Unmount(root, syscall.MNT_DETACH) })
-	return root
+	t.Cleanup(func() { _ = syscall.Unmount(at, syscall.MNT_DETACH) })
 }
