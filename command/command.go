@@ -14,7 +14,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/exporters/builtin"
-	"github.com/ledgerport/ledgerport/internal/printable"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // Main runs the command with the arguments of the process and ends the process. The exporters come on top of the built-in
@@ -24,7 +24,7 @@ func Main(more ...exporters.Exporter) {
 	err := run(ctx, more)
 	stop()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "ledgerport:", printable.Line(err.Error(), printable.Message))
+		fmt.Fprintln(os.Stderr, "ledgerport:", texts.Printable(err.Error(), texts.Message))
 		os.Exit(1)
 	}
 }

@@ -48,8 +48,8 @@ import (
 	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/outbound"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
-	"github.com/ledgerport/ledgerport/internal/printable"
 	"github.com/ledgerport/ledgerport/internal/references"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // managerOptions are the flags of the manager.
@@ -119,7 +119,7 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 // logTo has everything written by one handler, which makes foreign texts harmless: what the Kubernetes client says, and what
 // libraries print with the packages log and slog, such as the words of a server of a destination.
 func logTo(writer io.Writer, level slog.Level) logr.Logger {
-	handler := printable.Handler(slog.NewJSONHandler(writer, &slog.HandlerOptions{Level: level}))
+	handler := texts.Handler(slog.NewJSONHandler(writer, &slog.HandlerOptions{Level: level}))
 	log := logr.FromSlogHandler(handler)
 	ctrl.SetLogger(log)
 	klog.SetLogger(log)
@@ -271,7 +271,7 @@ func spoolSpace(options managerOptions) (*artifact.Space, error) {
 	}{{"spool-limit", options.spoolLimit, &space.Attempt}, {"spool-total-limit", options.spoolTotalLimit, &space.Total}} {
 		quantity, err := resource.ParseQuantity(limit.text)
 		if err != nil || quantity.Sign() <= 0 {
-			return nil, fmt.Errorf("--%s is %q; give a number of bytes such as 2Gi", limit.flag, limit.text)
+			return nil, fmt.Errorf("--%s is %q; write a number of bytes such as 2Gi", limit.flag, limit.text)
 		}
 		*limit.into = quantity.Value()
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/ledgerport/ledgerport/exporters"
 	destinationtypes "github.com/ledgerport/ledgerport/internal/destinations/builtin"
 	"github.com/ledgerport/ledgerport/internal/offline"
-	"github.com/ledgerport/ledgerport/internal/printable"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 func renderCommand(registry *exporters.Registry) *cobra.Command {
@@ -55,7 +55,7 @@ EXPORT-SLOT, where SLOT is the time of the slot in unix minutes. With --limit it
 			for _, name := range slices.Sorted(maps.Keys(outcomes)) {
 				result := outcomes[name].Result
 				line := fmt.Sprintf("%s: %d claims, %d held, %s, %s", name, result.Claims, result.Held, result.Total, cmp.Or(result.Location, "nothing to deliver"))
-				fmt.Fprintln(command.OutOrStdout(), printable.Line(line, printable.Message))
+				fmt.Fprintln(command.OutOrStdout(), texts.Printable(line, texts.Message))
 			}
 			return err
 		},

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // Mapper makes vouchers from claims by the rules of one chart. One goroutine at a time may use it.
@@ -76,7 +77,7 @@ func (m *Mapper) begin(claim *Claim, voucher *Voucher) error {
 	m.sum, m.given = claimSum{currency: currency, base: m.chart.base}, 0
 	*voucher = Voucher{
 		Series: m.series, FiscalYear: m.chart.fiscalYear.Year(date), PostingDate: date, DocumentDate: latestExpense(claim),
-		Text: oneLine(claim.Description), ClaimID: claim.ID,
+		Text: texts.OneLine(claim.Description), ClaimID: claim.ID,
 		ClaimantID: claim.ClaimantID, ClaimantName: claim.ClaimantName, ClaimantIBAN: claim.ClaimantIBAN,
 		ClaimantBIC: claim.ClaimantBIC, ClaimantAddress: claim.ClaimantAddress,
 		ApprovedAt: claim.ApprovedAt, ApprovedBy: claim.ApprovedBy,
@@ -117,12 +118,12 @@ func (m *Mapper) post(ctx context.Context, claim *Claim, line *Line, voucher *Vo
 	posting := next(voucher)
 	*posting = Posting{
 		Kind: ExpensePosting, Account: m.chart.suspense, Amount: amounts.gross, BaseAmount: amounts.baseGross,
-		Text: oneLine(line.Description), Dimensions: posting.Dimensions[:0],
+		Text: texts.OneLine(line.Description), Dimensions: posting.Dimensions[:0],
 		LineNumber: line.Number, ExpenseDate: line.ExpenseDate, Category: line.Category,
 		Quantity: line.Quantity, Unit: line.Unit, ReceiptURI: line.ReceiptURI,
 	}
 	if posting.Text == "" {
-		posting.Text = oneLine(line.Category)
+		posting.Text = texts.OneLine(line.Category)
 	}
 	if found != nil {
 		posting.Account = found.account
@@ -157,7 +158,7 @@ func (m *Mapper) dimensions(ctx context.Context, claim *Claim, line *Line, found
 		if problem := textProblem(text); problem != "" {
 			return hold(claim, HoldInvalidText, "what %s of the chart returns for line %d %s", found.dimensionField(dimension.name), line.Number, problem)
 		}
-		if text = oneLine(text); text != "" {
+		if text = texts.OneLine(text); text != "" {
 			if m.given += DimensionSize + len(text); m.given > MaxClaimSize {
 				return hold(claim, HoldTooLarge, "what the chart's rules give for the dimensions of its lines takes more than %d MiB; let them give fewer, and codes", MaxClaimSize>>20)
 			}
@@ -243,7 +244,7 @@ func dropEmpty(voucher *Voucher) {
 	voucher.Postings = voucher.Postings[:keep]
 }
 
-// empty says whether a posting moves nothing. An expense that is all tax is kept: its tax posting refers to it.
+// empty reports whether a posting moves nothing. An expense that is all tax is kept: its tax posting refers to it.
 func empty(p *Posting) bool {
 	return p.Amount == 0 && p.BaseAmount == 0 && p.TaxAmount == 0
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // MaxTextLength bounds every text of a claim, in bytes.
@@ -77,23 +79,5 @@ func textProblem(text string) string {
 	return ""
 }
 
-// oneLine trims a text and puts it on one line.
-func oneLine(text string) string {
-	if strings.ContainsAny(text, "\t\r\n") {
-		text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\t' || r == '\r' || r == '\n' }), " ")
-	}
-	return strings.TrimSpace(text)
-}
-
 // quotable cuts a code for a message.
-func quotable(code string) string {
-	const most = 100
-	if len(code) <= most {
-		return code
-	}
-	cut := most
-	for cut > 0 && !utf8.RuneStart(code[cut]) {
-		cut--
-	}
-	return code[:cut] + "…"
-}
+func quotable(code string) string { return texts.Short(code, 100) }

@@ -14,10 +14,11 @@ import (
 	"time"
 
 	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 const (
-	// settling is for how long Business Central may be at work on a request: it aborts them after 10 minutes.
+	// settling is for how long Business Central may be processing a request: it aborts them after 10 minutes.
 	settling = 10 * time.Minute
 	// exists is the code of the error that a line of this number is in the journal already.
 	exists = "Internal_EntityWithSameKeyExists"
@@ -39,7 +40,7 @@ func (exporter) Open(_ context.Context, batch exporters.Batch) (exporters.Sessio
 	if err := o.checkHosts(batch.Credentials); err != nil {
 		return nil, err
 	}
-	return &session{options: o, client: newClient(o, &batch), code: journalCode(batch.RunID), name: cut("Ledgerport "+batch.Run, 50)}, nil
+	return &session{options: o, client: newClient(o, &batch), code: journalCode(batch.RunID), name: texts.CutUTF16("Ledgerport "+batch.Run, 50)}, nil
 }
 
 // session has one journal: that of its run.

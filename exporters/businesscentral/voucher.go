@@ -9,6 +9,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/ledger"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // Lengths of fields in UTF-16 code units, as the tables Gen. Journal Line and Dimension Value of the base application have
@@ -25,7 +26,7 @@ const (
 	maxLines = 2_000_000_000 / lineStep // line numbers are Integer
 )
 
-// renderedVoucher is what is on record of one voucher before it is sent.
+// renderedVoucher is what is recorded of one voucher before it is sent.
 type renderedVoucher struct {
 	Voucher string        `json:"voucher"`
 	Lines   []journalLine `json:"lines"`
@@ -72,7 +73,7 @@ func (w *writer) render(v *ledger.Voucher) (renderedVoucher, error) {
 	}
 	switch {
 	case len(rendered.Lines) == 0:
-		return rendered, exporters.Unsupported(v, "the voucher comes to nothing in %s, and Business Central posts no line of nothing; take the claim back", w.currency.Code())
+		return rendered, exporters.Unsupported(v, "the voucher nets to zero in %s, and Business Central posts no line of nothing; take the claim back", w.currency.Code())
 	case len(rendered.Lines) > maxOperations:
 		return rendered, exporters.Unsupported(v, "the voucher has %d lines, and Business Central takes at most %d at once; divide the claim", len(rendered.Lines), maxOperations)
 	case w.lines+len(rendered.Lines) > maxLines:
@@ -85,10 +86,10 @@ func (w *writer) line(v *ledger.Voucher, posting *ledger.Posting) (line journalL
 	line = journalLine{
 		AccountType: glAccount, AccountNumber: posting.Account,
 		PostingDate: v.PostingDate.Format(time.DateOnly), DocumentNumber: v.ID(), ExternalDocumentNumber: externalDocument(v.ClaimID),
-		Amount: json.Number(posting.BaseAmount.Decimal(w.currency)), Description: cut(posting.Text, maxDescription), Comment: comment(v, posting),
+		Amount: json.Number(posting.BaseAmount.Decimal(w.currency)), Description: texts.CutUTF16(posting.Text, maxDescription), Comment: comment(v, posting),
 	}
 	if posting.Text == "" {
-		line.Description = cut(v.Text, maxDescription)
+		line.Description = texts.CutUTF16(v.Text, maxDescription)
 	}
 	if posting.Kind == ledger.OffsetPosting && w.options.OffsetAccountType != glAccount {
 		line.AccountType, line.AccountNumber = w.options.OffsetAccountType, posting.Subledger
@@ -128,7 +129,7 @@ func comment(v *ledger.Voucher, posting *ledger.Posting) string {
 	if v.Currency != v.BaseCurrency {
 		text = posting.Amount.Decimal(v.Currency) + " " + v.Currency.Code() + "; " + text
 	}
-	return cut(text, maxComment)
+	return texts.CutUTF16(text, maxComment)
 }
 
 // length in UTF-16 code units, as Business Central counts.
@@ -138,15 +139,4 @@ func length(text string) int {
 		units += utf16.RuneLen(character)
 	}
 	return units
-}
-
-// cut leaves what fits, up to a whole character.
-func cut(text string, most int) string {
-	units := 0
-	for at, character := range text {
-		if units += utf16.RuneLen(character); units > most {
-			return text[:at]
-		}
-	}
-	return text
 }

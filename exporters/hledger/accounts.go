@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters"
@@ -77,9 +76,4 @@ func dimensionsOf(d dialect, books *v1alpha1.ChartOfAccountsSpec) ([]string, err
 		}
 	}
 	return sorted, nil
-}
-
-// oneSpace makes one space of each run of spaces and control characters, and none at the ends.
-func oneSpace(text string) string {
-	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/apd/v3"
 
 	"github.com/ledgerport/ledgerport/ledger"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // beancount is the dialect of beancount 2 and 3.
@@ -73,7 +74,7 @@ func (beancount) appendCommodity(to []byte, currency ledger.Currency) []byte {
 func (beancount) appendTitle(to []byte, voucher *ledger.Voucher) []byte {
 	to = voucher.PostingDate.AppendFormat(to, time.DateOnly)
 	to = append(to, " * "...)
-	to = appendString(to, cut(voucher.Text))
+	to = appendString(to, texts.CutBytes(voucher.Text, maxText))
 	to = append(to, '\n')
 	return appendMetadata(to, ofVoucher, "voucher", voucher.ID())
 }

@@ -27,7 +27,7 @@ func (exporter) Validate(raw []byte) error {
 	return err
 }
 
-// dialect is how a program wants its file written. What it cannot have is an error that says so, without quoting it.
+// dialect is how a program wants its file written. What it cannot have is an error that names it, without quoting it.
 type dialect interface {
 	// component makes a part of an account's name, between colons.
 	component(text string) string

@@ -21,13 +21,13 @@ const asBeancount = `{"format": "beancount"}`
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	for _, options := range []string{
-		``,
-		asBeancount,
-		`{"declarations": false, "fileName": "claims.ledger", "accountName": "{name}:{number}", "topLevel": {"0": "Kosten", "5": "Kosten", "6": "Kosten", "2": "Schulden", "26": "Vermögen", "3": "Kosten"}}`,
-		`{"format": "beancount", "declarations": false, "accountName": "{number}"}`,
+	for name, options := range map[string]string{
+		"default":                ``,
+		"beancount":              asBeancount,
+		"accounts under topics":  `{"declarations": false, "fileName": "claims.ledger", "accountName": "{name}:{number}", "topLevel": {"0": "Kosten", "5": "Kosten", "6": "Kosten", "2": "Schulden", "26": "Vermögen", "3": "Kosten"}}`,
+		"beancount with numbers": `{"format": "beancount", "declarations": false, "accountName": "{number}"}`,
 	} {
-		t.Run(options, func(t *testing.T) { conformance.Test(t, New(), []byte(options), conformance.ReadBack(readBack)) })
+		t.Run(name, func(t *testing.T) { conformance.Test(t, New(), []byte(options), conformance.ReadBack(readBack)) })
 	}
 }
 
@@ -190,9 +190,9 @@ func TestACodeThatATagCanNotHaveHoldsTheVoucher(t *testing.T) {
 		want  string
 	}{
 		{"a comma in a project", func(v *ledger.Voucher) { v.Postings[0].Dimensions[1].Value = "P,1" }, "the dimension project of line 1 has a comma or a bracket"},
-		{"a bracket in the claim's id", func(v *ledger.Voucher) { v.ClaimID = "claim [1]" }, "the claim's id has a comma or a bracket"},
-		{"a line break in the claim's id", func(v *ledger.Voucher) { v.ClaimID = "1\n2" }, "the claim's id has a line break or a tab"},
-		{"a long claimant's id", func(v *ledger.Voucher) { v.Postings[len(v.Postings)-1].Subledger = strings.Repeat("1", 2001) }, "the claimant's id has more than 2000 bytes"},
+		{"a bracket in the id of the claim", func(v *ledger.Voucher) { v.ClaimID = "claim [1]" }, "the claim's id has a comma or a bracket"},
+		{"a line break in the id of the claim", func(v *ledger.Voucher) { v.ClaimID = "1\n2" }, "the claim's id has a line break or a tab"},
+		{"a long id of the claimant", func(v *ledger.Voucher) { v.Postings[len(v.Postings)-1].Subledger = strings.Repeat("1", 2001) }, "the claimant's id has more than 2000 bytes"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ledgerport/ledgerport/ledger"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // journal is the dialect that hledger and ledger share.
@@ -19,7 +20,7 @@ var tagName = regexp.MustCompile(`^[\p{L}\p{N}_.-]+$`)
 
 // component keeps everything but what ends an account's name: a colon, two spaces, a semicolon.
 func (journal) component(text string) string {
-	return oneSpace(strings.NewReplacer(":", "-", ";", ",").Replace(text))
+	return texts.OneSpace(strings.NewReplacer(":", "-", ";", ",").Replace(text))
 }
 
 func (journal) tagProblem(name string) string {
@@ -65,7 +66,7 @@ func (journal) appendTitle(to []byte, voucher *ledger.Voucher) []byte {
 	to = append(to, " * ("...)
 	to = append(to, voucher.ID()...)
 	to = append(to, ") "...)
-	to = append(to, strings.ReplaceAll(cut(voucher.Text), ";", ",")...)
+	to = append(to, strings.ReplaceAll(texts.CutBytes(voucher.Text, maxText), ";", ",")...)
 	return append(to, '\n')
 }
 

@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/ledger"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // appendVoucher appends a transaction, and before it the declaration of a currency that occurs for the first time.
@@ -48,7 +48,7 @@ func (w *writer) appendPosting(to []byte, voucher *ledger.Voucher, posting *ledg
 	to = appendAmount(to, voucher, posting)
 	to = append(to, '\n')
 	if posting.Text != voucher.Text && posting.Text != "" {
-		to = w.dialect.appendText(to, ofPosting, textTag, cut(posting.Text))
+		to = w.dialect.appendText(to, ofPosting, textTag, texts.CutBytes(posting.Text, maxText))
 	}
 	var err error
 	for _, dimension := range posting.Dimensions {
@@ -98,16 +98,4 @@ func (w *writer) appendCode(to []byte, level level, name, code string) ([]byte, 
 		return to, errors.New("has a line break or a tab")
 	}
 	return w.dialect.appendCode(to, level, name, code)
-}
-
-// cut returns the beginning of a text that is too long for a line.
-func cut(text string) string {
-	if len(text) <= maxText {
-		return text
-	}
-	end := maxText
-	for !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return text[:end]
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/exporters/xmldoc"
 	"github.com/ledgerport/ledgerport/ledger"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // debtorAddress is an option.
@@ -51,7 +52,7 @@ func (o *options) address(from ledger.Address) (a ledger.Address, problem string
 	} {
 		text, err := o.convert(part.from)
 		if text = strings.TrimSpace(text); part.cut {
-			text = strings.TrimSpace(xmldoc.Cut(text, part.most))
+			text = strings.TrimSpace(texts.CutCharacters(text, part.most))
 		}
 		switch {
 		case err != nil:

@@ -7,6 +7,7 @@ import (
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/exporters/xmldoc"
 	"github.com/ledgerport/ledgerport/ledger"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // payment is what one voucher owes.
@@ -104,7 +105,7 @@ func (w *writer) remittance(voucher *ledger.Voucher) (string, error) {
 // text converts a text, and cuts it.
 func (o *options) text(text string, most int) (string, error) {
 	converted, err := o.convert(text)
-	return strings.TrimSpace(xmldoc.Cut(strings.TrimSpace(converted), most)), err
+	return strings.TrimSpace(texts.CutCharacters(strings.TrimSpace(converted), most)), err
 }
 
 // appendPayment writes CdtTrfTxInf. It has a CdtrAgt where the claim names the bank: what is paid to an IBAN within SEPA, or within

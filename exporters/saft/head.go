@@ -11,6 +11,7 @@ import (
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/exporters/xmldoc"
 	"github.com/ledgerport/ledgerport/ledger"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // country of the file and of its tax codes.
@@ -67,9 +68,9 @@ func (w *writer) appendHeader(p *xmldoc.Piece) {
 	p.Text("AuditFileVersion", "1.30")
 	p.Text("AuditFileCountry", country)
 	p.Text("AuditFileDateCreated", w.batch.CreatedAt.Format(time.DateOnly))
-	p.Text("SoftwareCompanyName", xmldoc.Cut(w.batch.Program, maxMiddle2))
-	p.Text("SoftwareID", xmldoc.Cut(w.batch.Program, maxLong))
-	p.Text("SoftwareVersion", xmldoc.Cut(w.batch.ProgramVersion, maxShort))
+	p.Text("SoftwareCompanyName", texts.CutCharacters(w.batch.Program, maxMiddle2))
+	p.Text("SoftwareID", texts.CutCharacters(w.batch.Program, maxLong))
+	p.Text("SoftwareVersion", texts.CutCharacters(w.batch.ProgramVersion, maxShort))
 	p.Open("Company")
 	p.Text("RegistrationNumber", o.RegistrationNumber)
 	p.Text("Name", o.CompanyName)
@@ -102,7 +103,7 @@ func (w *writer) appendHeader(p *xmldoc.Piece) {
 	p.Text("SelectionStartDate", first.Format(time.DateOnly))
 	p.Text("SelectionEndDate", last.Format(time.DateOnly))
 	p.Close()
-	p.Text("HeaderComment", xmldoc.Cut(fmt.Sprintf("Expense claims of the run %s of the export %s/%s", w.batch.Run, w.batch.Namespace, w.batch.Export), maxLong))
+	p.Text("HeaderComment", texts.CutCharacters(fmt.Sprintf("Expense claims of the run %s of the export %s/%s", w.batch.Run, w.batch.Namespace, w.batch.Export), maxLong))
 	p.Text("TaxAccountingBasis", "A") // accounting
 	p.Close()
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerport/ledgerport/exporters"
-	"github.com/ledgerport/ledgerport/exporters/xmldoc"
 	"github.com/ledgerport/ledgerport/ledger"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 const (
@@ -36,10 +36,10 @@ func (w *writer) makeTransaction(voucher *ledger.Voucher) error {
 	p.Text("Period", strconv.Itoa(w.yearStart.Period(voucher.PostingDate)))
 	p.Text("PeriodYear", strconv.Itoa(voucher.FiscalYear))
 	p.Text("TransactionDate", date)
-	p.Text("SourceID", xmldoc.Cut(w.batch.Program, maxMiddle1))
+	p.Text("SourceID", texts.CutCharacters(w.batch.Program, maxMiddle1))
 	p.Text("VoucherType", w.options.VoucherType)
-	p.Text("Description", xmldoc.Cut(voucher.Text, maxLong))
-	p.Text("BatchID", xmldoc.Cut(withoutHyphens(w.batch.RunID), maxMiddle1))
+	p.Text("Description", texts.CutCharacters(voucher.Text, maxLong))
+	p.Text("BatchID", texts.CutCharacters(withoutHyphens(w.batch.RunID), maxMiddle1))
 	p.Text("SystemEntryDate", w.batch.CreatedAt.Format(time.DateOnly))
 	p.Text("GLPostingDate", date)
 	document := withoutHyphens(voucher.ClaimID)
@@ -77,7 +77,7 @@ func (w *writer) makeLine(voucher *ledger.Voucher, index int, document string) e
 		return err
 	}
 	p.Optional("SourceDocumentID", document)
-	p.Text("Description", xmldoc.Cut(posting.Text, maxLong))
+	p.Text("Description", texts.CutCharacters(posting.Text, maxLong))
 	w.makeAmount("DebitAmount", "CreditAmount", voucher, posting.BaseAmount, posting.Amount)
 	if posting.Kind == ledger.ExpensePosting && posting.TaxCode != "" {
 		p.Open("TaxInformation")

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ledgerport/ledgerport/exporters/charset"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // format writes the cells of rows.
@@ -54,20 +55,14 @@ const lineBreak unfit = "has a line break or another control character; use anot
 
 // fit cuts a free text to the width of its column, between two characters, and refuses anything else that is longer.
 func (c *compiledColumn) fit(text string) (string, error) {
-	if c.width == 0 || len(text) <= c.width {
+	if c.width == 0 {
 		return text, nil
 	}
-	count := 0
-	for i := range text {
-		if count == c.width {
-			if !c.free {
-				return "", tooLong(c.width)
-			}
-			return text[:i], nil
-		}
-		count++
+	fitting := texts.CutCharacters(text, c.width)
+	if len(fitting) < len(text) && !c.free {
+		return "", tooLong(c.width)
 	}
-	return text, nil
+	return fitting, nil
 }
 
 // fixedCells have the widths of their columns.

@@ -10,6 +10,8 @@ import (
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
+
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // functions are what expressions have beyond CEL: the arithmetic of decimals, date(x, pattern), left(text, n) and
@@ -33,13 +35,7 @@ func left(text, count ref.Val) ref.Val {
 	if !isText || !isInt {
 		return types.MaybeNoSuchOverloadErr(text)
 	}
-	for i := range string(t) {
-		if n <= 0 {
-			return t[:i]
-		}
-		n--
-	}
-	return t
+	return types.String(texts.CutCharacters(string(t), int(n)))
 }
 
 // right returns the last characters of a text, or all of it where it is shorter.

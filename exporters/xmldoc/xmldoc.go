@@ -74,7 +74,7 @@ func (p *Piece) Text(name, text string, attributes ...string) {
 	p.newline(false)
 }
 
-// Optional is Text where there is a text, and nothing where there is none.
+// Optional is Text where there is a text, and nothing if there is none.
 func (p *Piece) Optional(name, text string) {
 	if text != "" {
 		p.Text(name, text)
@@ -147,7 +147,7 @@ func isMissing(r rune) bool {
 	return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0xfffd || r == 0xfffe || r == 0xffff
 }
 
-// isPlain says whether a text is printable ASCII of which nothing must be escaped.
+// isPlain reports whether a text is printable ASCII of which nothing must be escaped.
 func isPlain(text string) bool {
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c > '~' || escapes[c] != "" {
@@ -155,15 +155,4 @@ func isPlain(text string) bool {
 		}
 	}
 	return true
-}
-
-// Cut returns at most so many characters of a text, as XSD counts them.
-func Cut(text string, characters int) string {
-	for at := range text {
-		if characters == 0 {
-			return text[:at]
-		}
-		characters--
-	}
-	return text
 }

@@ -62,15 +62,6 @@ func TestACharacterThatXMLLacksIsAnError(t *testing.T) {
 	}
 }
 
-func TestATextIsCutBetweenCharacters(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]string{"": "", "ab": "ab", "åäö": "åä", "a👩b": "a👩"} {
-		if got := Cut(text, 2); got != want {
-			t.Errorf("%q is cut to %q, want %q", text, got, want)
-		}
-	}
-}
-
 func FuzzTextsSurviveTheDocument(f *testing.F) {
 	for _, seed := range []string{"", "a", "]]>", "<!--", "&amp;", "\r\n\t", "\ufffe", "\xff", "\u0085", "👩‍💻", `"'`} {
 		f.Add(seed)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/test/environment"
 	"github.com/ledgerport/ledgerport/test/rights"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // suite is tests of one package that need every rule of a role between them.
@@ -89,7 +90,7 @@ func (s *suite) build(ctx context.Context, directory string) error {
 	return build.Run()
 }
 
-// run says whether the tests pass without a rule.
+// run reports whether the tests pass without a rule.
 func (s *suite) run(ctx context.Context, withoutRule string) (passed bool, output []byte) {
 	command := exec.CommandContext(ctx, s.binary, "-test.failfast", "-test.timeout=5m", "-test.run", s.tests) // #nosec G204 -- the binary just built
 	root, err := environment.ModuleRoot()
@@ -116,8 +117,5 @@ func verdict(passed bool, output []byte) string {
 	if found == nil {
 		return "fail:\n" + string(output)
 	}
-	if said := strings.ToValidUTF8(string(found[1]), ""); len(said) > longest {
-		return "fail: " + strings.ToValidUTF8(said[:longest], "") + "…"
-	}
-	return "fail: " + string(found[1])
+	return "fail: " + texts.Printable(string(found[1]), longest)
 }

@@ -1,6 +1,10 @@
 package claims
 
-import "context"
+import (
+	"context"
+
+	"github.com/ledgerport/ledgerport/texts"
+)
 
 // ForgetOrganizations removes the organisation from the queries for claims, as a mistake in them would.
 func (d *Database) ForgetOrganizations() { d.unfiltered = true }
@@ -12,7 +16,7 @@ func ClaimKey(id string) string { return claimKey(id) }
 func KeySQL(id string) string { return key(id) }
 
 // PrintableID is a claim's id as a hold has it.
-func PrintableID(id string) string { return printableID(id) }
+func PrintableID(id string) string { return texts.ID(id, longestID) }
 
 // Parameters of connection URLs.
 var Parameters = libpqParameters

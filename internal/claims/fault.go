@@ -1,14 +1,6 @@
 package claims
 
-import (
-	"crypto/sha256"
-	"fmt"
-	"strings"
-	"unicode"
-	"unicode/utf8"
-
-	"github.com/ledgerport/ledgerport/ledger"
-)
+import "github.com/ledgerport/ledgerport/ledger"
 
 // fault is the hold of a claim for what the query found wrong with it; nil where it found nothing.
 func fault(found, claimID string) *ledger.Hold {
@@ -32,30 +24,5 @@ func fault(found, claimID string) *ledger.Hold {
 	return hold
 }
 
-const (
-	// longestID is the longest id that a claim may have, in bytes: an index of PostgreSQL takes 2,704, and other things too.
-	longestID = 1000
-	// shortID is what is kept of an id that is not to be written as it is.
-	shortID = 100
-)
-
-// printableID returns an id as it is, or where it is too long or has characters that are none of a text, the beginning of it in
-// printable form and something that tells it from others.
-func printableID(id string) string {
-	if len(id) <= longestID && utf8.ValidString(id) && !strings.ContainsFunc(id, unprintable) {
-		return id
-	}
-	short := strings.Map(func(r rune) rune {
-		if unprintable(r) {
-			return utf8.RuneError
-		}
-		return r
-	}, id[:min(len(id), shortID)])
-	hash := sha256.Sum256([]byte(id))
-	return fmt.Sprintf("%s… (%x)", short, hash[:8])
-}
-
-// unprintable are control characters, line ends, and what changes how the text around it is shown.
-func unprintable(r rune) bool {
-	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029'
-}
+// longestID is the longest id that a claim may have, in bytes: an index of PostgreSQL takes 2,704, and other things too.
+const longestID = 1000

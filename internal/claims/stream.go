@@ -19,6 +19,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/ledger"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // Places of the fields in a row.
@@ -210,7 +211,7 @@ func (s *stream) decodeClaim() {
 		Lines:           s.claim.Lines[:0],
 	}
 	s.claim.Held = fault(string(row[claimFault]), s.claim.ID)
-	if id := printableID(s.claim.ID); id != s.claim.ID || id == "" {
+	if id := texts.ID(s.claim.ID, longestID); id != s.claim.ID || id == "" {
 		s.claim.ID = id
 		s.claim.Held = &ledger.Hold{ClaimID: id, Reason: ledger.HoldInvalidID, Message: fmt.Sprintf(
 			"the id has %d bytes; it must have 1 to %d, and no control characters; correct it in the application", len(row[claimID]), longestID)}

@@ -9,8 +9,8 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failure"
-	"github.com/ledgerport/ledgerport/internal/printable"
 	"github.com/ledgerport/ledgerport/ledger"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // mostCurrencies is more than ISO 4217 has.
@@ -38,7 +38,7 @@ func addTotal(totals *ledger.Totals, row [][]byte) error {
 	total, err := currencyTotal(row)
 	if err != nil {
 		return failure.OnSource.Transient(v1alpha1.ReasonTotalsMismatch, err,
-			"the database's sum of the reserved claims in %q is not an amount of that currency: %s", printable.Line(string(row[0]), printable.Quote), err)
+			"the database's sum of the reserved claims in %q is not an amount of that currency: %s", texts.Printable(string(row[0]), texts.Quote), err)
 	}
 	totals.Currencies = append(totals.Currencies, total)
 	totals.Claims += total.Claims

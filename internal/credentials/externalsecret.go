@@ -18,7 +18,7 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
-	"github.com/ledgerport/ledgerport/internal/printable"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // ExternalSecretKind is the kind of the External Secrets Operator that is followed.
@@ -103,10 +103,10 @@ func readyCondition(external *externalsecrets.ExternalSecret) *externalsecrets.E
 func (s Secrets) passOn(ctx context.Context, message, namespace, secret string) string {
 	var bound corev1.Secret
 	err := s.API.Get(ctx, types.NamespacedName{Namespace: namespace, Name: secret}, &bound)
-	if err != nil && !apierrors.IsNotFound(err) || quotes(message, printable.Quote, bound.Data) {
+	if err != nil && !apierrors.IsNotFound(err) || quotes(message, texts.Quote, bound.Data) {
 		return "its message is not shown here, because it may quote a value of the Secret; see its own status"
 	}
-	return printable.Line(message, printable.Quote)
+	return texts.Printable(message, texts.Quote)
 }
 
 // quotes reports whether so many bytes at the beginning of a message show a value of a Secret, a line of one, one as base64, or the

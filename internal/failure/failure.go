@@ -7,7 +7,7 @@ import (
 	"fmt"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
-	"github.com/ledgerport/ledgerport/internal/printable"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // Error is a failure that a person may have to act on.
@@ -33,12 +33,12 @@ func (e *Error) Unwrap() error { return e.Cause }
 
 // Transient is a failure that may heal: it is retried with backoff.
 func Transient(reason v1alpha1.Reason, cause error, format string, args ...any) *Error {
-	return &Error{Reason: reason, Cause: cause, Message: printable.Line(fmt.Sprintf(format, args...), printable.Message)}
+	return &Error{Reason: reason, Cause: cause, Message: texts.Printable(fmt.Sprintf(format, args...), texts.Message)}
 }
 
 // Stalled is a failure that no retry can heal.
 func Stalled(reason v1alpha1.Reason, cause error, format string, args ...any) *Error {
-	return &Error{Reason: reason, Cause: cause, Message: printable.Line(fmt.Sprintf(format, args...), printable.Message), Stalled: true}
+	return &Error{Reason: reason, Cause: cause, Message: texts.Printable(fmt.Sprintf(format, args...), texts.Message), Stalled: true}
 }
 
 // Condition makes failures that make one condition False: a package whose failures are all of a kind has one.

@@ -305,8 +305,8 @@ func (s *shape) value(schema *structuralschema.Structural, path string) any {
 	return text(schema)
 }
 
-// texts are tried in this order.
-var texts = []string{"acme", "2026-11-01T00:00:00Z", "2026-11-01T00:00:00.000000Z", "2026-11-01", "10m", "EUR", "E", "1.00", "01-01", "https://storage.example", "UTC"}
+// candidates are tried in this order.
+var candidates = []string{"acme", "2026-11-01T00:00:00Z", "2026-11-01T00:00:00.000000Z", "2026-11-01", "10m", "EUR", "E", "1.00", "01-01", "https://storage.example", "UTC"}
 
 func text(schema *structuralschema.Structural) any {
 	rules := schema.ValueValidation
@@ -321,7 +321,7 @@ func text(schema *structuralschema.Structural) any {
 			return "10m"
 		}
 	}
-	for _, text := range texts {
+	for _, text := range candidates {
 		switch {
 		case rules == nil, rules.Pattern != "" && regexp.MustCompile(rules.Pattern).MatchString(text), rules.Pattern == "" && rules.Format == "":
 			return text

@@ -20,7 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/yaml"
 
-	"github.com/ledgerport/ledgerport/internal/printable"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // Stdin is the path that stands for standard input.
@@ -54,7 +54,7 @@ func (f Finding) String() string {
 	if f.Resource != "" {
 		text += " " + f.Resource + ":"
 	}
-	return printable.Line(text+" "+f.Problem, printable.Message)
+	return texts.Printable(text+" "+f.Problem, texts.Message)
 }
 
 // at is a finding about a field, whose line it looks up.
@@ -132,7 +132,7 @@ func read(paths []string, stdin io.Reader) (manifests []*manifest, findings []Fi
 			if err != nil || entry.IsDir() || name != path && !isManifest(name) {
 				return err
 			}
-			content, err := os.ReadFile(name) // #nosec G122 -- the files of whoever runs the command, who may read them anyway
+			content, err := os.ReadFile(name) // #nosec G122 -- the user's own files
 			if err != nil {
 				return err
 			}
@@ -147,7 +147,7 @@ func read(paths []string, stdin io.Reader) (manifests []*manifest, findings []Fi
 	return manifests, findings, nil
 }
 
-// isManifest says whether a file of a directory is read: what is for kustomize alone is not.
+// isManifest reports whether a file of a directory is read: what is for kustomize alone is not.
 func isManifest(name string) bool {
 	extension := filepath.Ext(name)
 	return slices.Contains([]string{".yaml", ".yml", ".json"}, extension) && strings.TrimSuffix(filepath.Base(name), extension) != "kustomization"

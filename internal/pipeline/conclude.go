@@ -7,11 +7,11 @@ import (
 	"github.com/ledgerport/ledgerport/internal/artifact"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
-	"github.com/ledgerport/ledgerport/internal/printable"
 	"github.com/ledgerport/ledgerport/ledger"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
-// commit records the claims as exported: from here on the resource may say so.
+// commit records the claims as exported: from here on the resource may report it.
 func (a *attempt) commit(ctx context.Context) error {
 	if err := a.Failpoints.Around(failpoint.Commit, func() error { return a.database.Commit(ctx, a.run.Fence()) }); err != nil {
 		return err
@@ -20,7 +20,7 @@ func (a *attempt) commit(ctx context.Context) error {
 	return nil
 }
 
-// conclude makes the outcome from what is on record.
+// conclude makes the outcome from what is recorded.
 func (a *attempt) conclude() error {
 	manifest, err := a.run.ReadManifest()
 	if err != nil {
@@ -70,6 +70,6 @@ func firstHeld(all []artifact.HeldClaim) (first []v1alpha1.HeldClaim) {
 
 func shownHold(held artifact.HeldClaim, message string) v1alpha1.HeldClaim {
 	return v1alpha1.HeldClaim{
-		ID: printable.Line(held.Claim, printable.Quote), Reason: printable.Line(string(held.Reason), printable.Quote), Message: printable.Line(message, printable.Quote),
+		ID: texts.Printable(held.Claim, texts.Quote), Reason: texts.Printable(string(held.Reason), texts.Quote), Message: texts.Printable(message, texts.Quote),
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/outbound"
-	"github.com/ledgerport/ledgerport/internal/printable"
 	"github.com/ledgerport/ledgerport/ledger"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // System is an accounting system as an exporter knows it, and what it must not say. It is not safe for concurrent use.
@@ -74,5 +74,5 @@ func (s *System) quoted(message string) string {
 	if s.ordered == nil {
 		s.ordered = newSecrets(s.Secrets)
 	}
-	return printable.Line(s.ordered.hide(strings.TrimSpace(message), printable.Quote), printable.Quote)
+	return texts.Printable(s.ordered.hide(strings.TrimSpace(message), texts.Quote), texts.Quote)
 }

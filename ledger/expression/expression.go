@@ -39,7 +39,7 @@ var (
 	Int       = cel.IntType
 	String    = cel.StringType
 	Timestamp = cel.TimestampType
-	// Texts is a map from text to text that returns "" for what it lacks; "in" tells whether it has a key.
+	// Texts is a map from text to text that returns "" for what it lacks; "in" reports whether it has a key.
 	Texts = cel.MapType(cel.StringType, cel.StringType)
 	// Strings is a list of texts.
 	Strings = cel.ListType(cel.StringType)
@@ -92,14 +92,14 @@ func (s *Scope) Compile(source string, results ...*cel.Type) (*Program, error) {
 	}
 	parsed, issues := s.env.Parse(source)
 	if err := issues.Err(); err != nil {
-		return nil, fmt.Errorf("the expression does not compile: %s", s.withVariables(oneLine(err)))
+		return nil, fmt.Errorf("the expression does not compile: %s", s.withVariables(withoutDrawing(err)))
 	}
 	if err := checkForm(parsed.NativeRep()); err != nil {
 		return nil, err
 	}
 	checked, issues := s.env.Check(parsed)
 	if err := issues.Err(); err != nil {
-		return nil, fmt.Errorf("the expression does not compile: %s", s.withVariables(oneLine(err)))
+		return nil, fmt.Errorf("the expression does not compile: %s", s.withVariables(withoutDrawing(err)))
 	}
 	if !slices.ContainsFunc(results, checked.OutputType().IsExactType) {
 		return nil, fmt.Errorf("the expression returns a value of type %s, not %s", checked.OutputType(), names(results))
@@ -115,7 +115,7 @@ func (s *Scope) Compile(source string, results ...*cel.Type) (*Program, error) {
 			cel.CostTrackerOptions(interpreter.OverloadCostTracker(quote, made), interpreter.OverloadCostTracker(format, made)))
 	}
 	if p.program, err = s.env.Program(checked, options...); err != nil {
-		return nil, fmt.Errorf("the expression does not compile: %s", oneLine(err))
+		return nil, fmt.Errorf("the expression does not compile: %s", withoutDrawing(err))
 	}
 	return p, nil
 }
@@ -259,8 +259,8 @@ func (s *Scope) withVariables(problem string) string {
 	})
 }
 
-// oneLine keeps of CEL's errors what a condition can show: message and position, without the drawing below them.
-func oneLine(err error) string {
+// withoutDrawing keeps of CEL's errors what a condition can show: message and position, without the drawing below them.
+func withoutDrawing(err error) string {
 	var lines []string
 	for line := range strings.Lines(err.Error()) {
 		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "|") {

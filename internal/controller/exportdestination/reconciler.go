@@ -22,9 +22,10 @@ import (
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/metrics"
 	"github.com/ledgerport/ledgerport/internal/references"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
-// Reconciler says whether a destination can be written.
+// Reconciler reports whether a destination can be written.
 type Reconciler struct {
 	*report.Recorder
 	Resolver *references.Resolver
@@ -119,7 +120,7 @@ func (r *Reconciler) check(ctx context.Context, destination *v1alpha1.ExportDest
 		}
 		failed := failure.From(err)
 		destination.Status.Refused = append(destination.Status.Refused, v1alpha1.RefusedNamespace{
-			Namespace: namespace, Reason: failed.Reason, Message: report.Shorten(failed.Message),
+			Namespace: namespace, Reason: failed.Reason, Message: texts.Printable(failed.Message, report.MaxMessage),
 		})
 	}
 	return notes, nil
@@ -147,7 +148,7 @@ func (r *Reconciler) delivering(ctx context.Context, destination *v1alpha1.Expor
 	return namespaces, nil
 }
 
-// describeEncryption says whether what is delivered is encrypted on its way, if it goes over a network. How a volume comes to the
+// describeEncryption reports whether what is delivered is encrypted on its way, if it goes over a network. How a volume comes to the
 // node is the administrator's.
 func (r *Reconciler) describeEncryption(set report.Conditions, destination *v1alpha1.ExportDestination) {
 	kind, err := r.Resolver.Destinations.Of(destination)

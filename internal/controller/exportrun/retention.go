@@ -15,8 +15,8 @@ import (
 	"github.com/ledgerport/ledgerport/internal/controller/watch"
 	"github.com/ledgerport/ledgerport/internal/executor"
 	"github.com/ledgerport/ledgerport/internal/failure"
-	"github.com/ledgerport/ledgerport/internal/printable"
 	"github.com/ledgerport/ledgerport/internal/references"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // retire sees to a run that has finished. It needs nothing of the operator any more, so that it goes when it is deleted though
@@ -44,12 +44,12 @@ func (r *Reconciler) retire(ctx context.Context, run *v1alpha1.ExportRun) (ctrl.
 		return ctrl.Result{}, r.tellRemoved(ctx, run, export)
 	case removed && failure.From(state.Err).Reason == v1alpha1.ReasonDestinationChanged:
 		r.Events.Eventf(run, nil, corev1.EventTypeWarning, v1alpha1.ReasonDestinationChanged, "Retention",
-			"the run is deleted, and its artifact stays: %s", report.Shorten(failure.From(state.Err).Message))
+			"the run is deleted, and its artifact stays: %s", texts.Printable(failure.From(state.Err).Message, report.MaxMessage))
 		return ctrl.Result{}, r.letGo(ctx, run)
 	case removed:
 		failed := failure.From(state.Err)
 		r.Events.Eventf(run, nil, corev1.EventTypeWarning, failed.Reason, "Retention",
-			"the run is deleted when its artifact is removed, which does not work: %s", report.Shorten(failed.Message))
+			"the run is deleted when its artifact is removed, which does not work: %s", texts.Printable(failed.Message, report.MaxMessage))
 		return ctrl.Result{RequeueAfter: watch.Failing}, nil
 	}
 	removal := task(run, export, r.Limits)
@@ -89,7 +89,7 @@ func (r *Reconciler) tellRemoved(ctx context.Context, run *v1alpha1.ExportRun, e
 	}
 	ctrl.LoggerFrom(ctx).Info("the artifact of a run that was deleted was removed", "location", run.Status.Location)
 	r.Events.Eventf(export, run, corev1.EventTypeNormal, v1alpha1.ReasonArtifactRemoved, "Retention",
-		"ExportRun %s was deleted, and its artifact removed from %s", run.Name, printable.Line(run.Status.Location, report.MaxMessage/2))
+		"ExportRun %s was deleted, and its artifact removed from %s", run.Name, texts.Printable(run.Status.Location, report.MaxMessage/2))
 	return nil
 }
 

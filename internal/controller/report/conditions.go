@@ -8,7 +8,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failure"
-	"github.com/ledgerport/ledgerport/internal/printable"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // MaxMessage bounds messages of conditions (32768 in the API) and notes of events (1024).
@@ -27,7 +27,7 @@ func Of(object Object) Conditions { return Conditions{object.Reported(), object.
 func (c Conditions) Set(kind string, status metav1.ConditionStatus, reason, message string) {
 	*c.ObservedGeneration = c.Generation
 	meta.SetStatusCondition(c.Conditions, metav1.Condition{
-		Type: kind, Status: status, Reason: reason, Message: Shorten(message), ObservedGeneration: c.Generation,
+		Type: kind, Status: status, Reason: reason, Message: texts.Printable(message, MaxMessage), ObservedGeneration: c.Generation,
 	})
 }
 
@@ -78,6 +78,3 @@ func (c Conditions) Aspect(kind string, failed *failure.Error, well string) {
 	}
 	c.Set(kind, metav1.ConditionFalse, failed.Reason, failed.Message)
 }
-
-// Shorten makes a message one line that is short enough and harmless.
-func Shorten(message string) string { return printable.Line(message, MaxMessage) }

@@ -16,6 +16,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/credentials"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // untried are reasons for which a server has not been asked to take credentials.
@@ -23,7 +24,7 @@ var untried = []v1alpha1.Reason{
 	v1alpha1.ReasonDatabaseUnreachable, v1alpha1.ReasonDestinationUnreachable, v1alpha1.ReasonHostNotAllowed, v1alpha1.ReasonHostKeyMismatch,
 }
 
-// DescribeCredentials says whether the credentials of a resource are in order, as far as it can be known: a server that cannot
+// DescribeCredentials reports whether the credentials of a resource are in order, as far as it can be known: a server that cannot
 // be reached says nothing about them.
 func DescribeCredentials(set Conditions, found credentials.Credentials, failed *failure.Error) {
 	switch {
@@ -55,7 +56,7 @@ func NewFallbackWarnings(recorder events.EventRecorder) *FallbackWarnings {
 // Warn warns of a resource, if it is due.
 func (f *FallbackWarnings) Warn(object client.Object, found credentials.Credentials, now time.Time) {
 	if found.Fallback != "" && f.due(object.GetUID(), now) {
-		f.recorder.Eventf(object, nil, corev1.EventTypeWarning, v1alpha1.ReasonEnvironmentFallback, "Check", "%s", Shorten("credentials are "+found.Fallback))
+		f.recorder.Eventf(object, nil, corev1.EventTypeWarning, v1alpha1.ReasonEnvironmentFallback, "Check", "%s", texts.Printable("credentials are "+found.Fallback, MaxMessage))
 	}
 }
 

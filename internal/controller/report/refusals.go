@@ -16,7 +16,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failure"
-	"github.com/ledgerport/ledgerport/internal/printable"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 const (
@@ -41,7 +41,7 @@ func Refusal(doing string, err error) error {
 			return err
 		}
 	}
-	return failure.Transient(v1alpha1.ReasonRequestRefused, err, "the API server refuses to %s: %s", doing, printable.Line(said.Message, longestRefusal))
+	return failure.Transient(v1alpha1.ReasonRequestRefused, err, "the API server refuses to %s: %s", doing, texts.Printable(said.Message, longestRefusal))
 }
 
 // RefusedWait is how long to wait before what was refused is tried again: as long as it has been refused already, within
@@ -71,6 +71,6 @@ func Refused(object Object, err error, now time.Time, shortest time.Duration) (c
 func WarnRefused(recorder events.EventRecorder, object client.Object, err error) {
 	var refused *failure.Error
 	if errors.As(err, &refused) && refused.Reason == v1alpha1.ReasonRequestRefused {
-		recorder.Eventf(object, nil, corev1.EventTypeWarning, refused.Reason, "Request", "%s", Shorten(refused.Message))
+		recorder.Eventf(object, nil, corev1.EventTypeWarning, refused.Reason, "Request", "%s", texts.Printable(refused.Message, MaxMessage))
 	}
 }

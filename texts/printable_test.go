@@ -1,18 +1,15 @@
-package printable_test
+package texts_test
 
 import (
-	"bytes"
-	"errors"
-	"log/slog"
 	"strings"
 	"testing"
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/ledgerport/ledgerport/internal/printable"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
-func TestLine(t *testing.T) {
+func TestPrintable(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"":                                    "",
@@ -26,13 +23,13 @@ func TestLine(t *testing.T) {
 		"latin\xff\xc3":                       `latin\xff\xc3`,
 		"replaced \ufffd":                     "replaced \ufffd",
 	} {
-		if got := printable.Line(text, 100); got != want {
+		if got := texts.Printable(text, 100); got != want {
 			t.Errorf("%q became %q, want %q", text, got, want)
 		}
 	}
 }
 
-func TestLine_CutsAtTheEndOfACharacter(t *testing.T) {
+func TestPrintable_CutsAtTheEndOfACharacter(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ text, want string }{
 		{"1234567890", "1234567890"},
@@ -41,37 +38,53 @@ func TestLine_CutsAtTheEndOfACharacter(t *testing.T) {
 		{"ab\x1b\x1b\x1b", `ab\x1b…`},
 		{strings.Repeat("\x1b", 1<<20), `\x1b…`},
 	} {
-		if got := printable.Line(test.text, 10); got != test.want {
+		if got := texts.Printable(test.text, 10); got != test.want {
 			t.Errorf("%.20q became %q, want %q", test.text, got, test.want)
 		}
 	}
 }
 
-func FuzzLine(f *testing.F) {
+func FuzzPrintable(f *testing.F) {
 	f.Add("\x1b[31m\u202e\xff€", uint16(10))
 	f.Fuzz(func(t *testing.T, text string, most uint16) {
-		line := printable.Line(text, int(most))
+		line := texts.Printable(text, int(most))
 		if !utf8.ValidString(line) || len(line) > max(int(most), len("…")) || strings.ContainsFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			t.Errorf("%q became %q", text, line)
 		}
-		if len(line) <= int(most) && printable.Line(line, int(most)) != line {
+		if len(line) <= int(most) && texts.Printable(line, int(most)) != line {
 			t.Errorf("%q is not left as it is", line)
 		}
 	})
 }
 
-func TestHandler(t *testing.T) {
+func TestID(t *testing.T) {
 	t.Parallel()
-	const hostile = "\u009b31m\x1b[2J\u202ered"
-	var out bytes.Buffer
-	log := slog.New(printable.Handler(slog.NewJSONHandler(&out, nil))).With("with", hostile).WithGroup("group")
-	log.Info(hostile, "text", hostile, "error", errors.New(hostile), slog.Group("inner", "text", hostile), "number", 1)
-	for _, bad := range []string{"\u009b", "\x1b", "\u202e"} {
-		if strings.Contains(out.String(), bad) {
-			t.Errorf("%q is in %q", bad, out.String())
+	for text, want := range map[string]string{
+		"cp-1":                        "cp-1",
+		"größer 🍜\ufe0f":              "größer 🍜\ufe0f",
+		strings.Repeat("x", 1000):     strings.Repeat("x", 1000),
+		"c\x1b[2J":                    "c\ufffd[2J… (ff1f51123edb2e21)",
+		"\xff":                        "\ufffd… (a8100ae6aa1940d0)",
+		"a\u202eb":                    "a\ufffdb… (1f7a9d5e8e213a52)",
+		strings.Repeat("x", 1001):     strings.Repeat("x", 100) + "… (cbe4a2e86e808c9b)",
+		strings.Repeat("x", 99) + "ö": strings.Repeat("x", 99) + "ö",
+	} {
+		if got := texts.ID(text, 1000); got != want {
+			t.Errorf("%q became %q, want %q", text, got, want)
 		}
 	}
-	if n := strings.Count(out.String(), `\\u009b31m\\x1b[2J\\u202ered`); n != 5 {
-		t.Errorf("%d of 5 texts can be read: %s", n, out.String())
-	}
+}
+
+func FuzzID(f *testing.F) {
+	f.Add("cp-1", "c\x1b[2J")
+	f.Fuzz(func(t *testing.T, one, other string) {
+		const most = 1000
+		id := texts.ID(one, most)
+		if len(id) > most || !utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl) || texts.ID(id, most) != id {
+			t.Errorf("%q became %q", one, id)
+		}
+		if one != other && id == texts.ID(other, most) {
+			t.Errorf("%q and %q both became %q", one, other, id)
+		}
+	})
 }
