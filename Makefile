@@ -10,6 +10,7 @@ SEED    ?= 1
 LDFLAGS := -s -w -X github.com/ledgerport/ledgerport/command.version=$(VERSION)
 
 TOOLS         := go tool -modfile=hack/tools/go.mod
+VALE          := go tool -modfile=hack/tools/vale/go.mod vale --no-global
 GOLANGCI_LINT := go tool -modfile=hack/tools/golangci-lint/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
@@ -33,8 +34,9 @@ manifests: ## Generate CRDs and the operator's role
 fmt: ## Format all Go code
 	$(GOLANGCI_LINT) fmt ./...
 
-lint: ## Lint all Go code, dependency directions included, and render config/default, config/prometheus and config/argocd
+lint: ## Lint all Go code, dependency directions included, and the English of code and pages; render config/default, config/prometheus and config/argocd
 	$(GOLANGCI_LINT) run --allow-parallel-runners ./...
+	$(VALE) --output=line .
 	$(TOOLS) kustomize build config/default >/dev/null
 	$(TOOLS) kustomize build config/lockdown >/dev/null
 	$(TOOLS) kustomize build config/quota >/dev/null
