@@ -1,4 +1,4 @@
-// Package docs_test compares what docs/ lists with what there is: whoever adds a reason, a flag or a table documents it.
+// Package docs_test compares what docs/ lists with what there is: a new reason, flag or table must be documented.
 package docs_test
 
 import (
