@@ -30,7 +30,7 @@ func TestTheRuntimeKeepsToTheMemoryLimitOfThePod(t *testing.T) {
 		setting string // of GOMEMLIMIT, which the runtime has read at its start
 		want    int64
 	}{
-		"less what is not the runtime's":            {memlimit.Limit(pod), "", 900 << 20},
+		"less what the runtime does not count":      {memlimit.Limit(pod), "", 900 << 20},
 		"but to GOMEMLIMIT where that is set":       {memlimit.Limit(pod), "123MiB", own},
 		"or goes on where the limit cannot be read": {func() (uint64, error) { return 0, errors.New("no control group") }, "", own},
 	} {

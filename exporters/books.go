@@ -35,7 +35,7 @@ func CheckTaxCodes(option string, byCode map[string]string, books *v1alpha1.Char
 	return nil
 }
 
-// IsDigits says whether a code, such as an account, is a number of ASCII digits.
+// IsDigits reports whether a code, such as an account, is a number of ASCII digits.
 func IsDigits(code string) bool {
 	for i := range len(code) {
 		if code[i] < '0' || code[i] > '9' {

@@ -11,7 +11,7 @@ import (
 	"github.com/ledgerport/ledgerport/exporters"
 )
 
-// disk is a sink that keeps one file and one body, and is full if it says so.
+// disk is a sink that keeps one file and one body, and is full if that is set.
 type disk struct {
 	file, scratch bytes.Buffer
 	closed        bool

@@ -8,7 +8,7 @@ import (
 // Submitter is an Exporter whose vouchers are sent to the accounting system instead of being written to a file for it.
 //
 // Its Writer renders all the same, and always the same bytes: one file, with one line for each voucher in the order of
-// Write, and the run records its hash. Only when that is on record does the run open a session and send those lines. What
+// Write, and the run records its hash. Only when that is recorded does the run open a session and send those lines. What
 // was sent and what the system answered is recorded voucher by voucher, so that a run which was cut off goes on where it
 // stopped. What is delivered is the receipt: which voucher the system accepted, under which reference.
 type Submitter interface {
@@ -44,7 +44,7 @@ type Terms struct {
 	// StopAtRejection ends the sending at the first voucher that the system rejects: those behind it go to the next run,
 	// and Finish is not called.
 	StopAtRejection bool
-	// Settling is for how long the system may still be at work on a request that it has not answered.
+	// Settling is for how long the system may still be processing a request that it has not answered.
 	Settling time.Duration
 }
 

@@ -7,7 +7,7 @@ import (
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
-// ComputesTax says whether an accounting system that computes the tax of an expense from its gross amount and the rate of
+// ComputesTax reports whether an accounting system that computes the tax of an expense from its gross amount and the rate of
 // its tax code, in the currency of the books and rounded half away from zero, arrives at the tax on the receipt. Where it
 // does, a format may leave the tax to the system; where it does not, the tax must be posted as it is on the receipt.
 func ComputesTax(expense *ledger.Posting) bool {

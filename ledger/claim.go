@@ -57,11 +57,11 @@ type Line struct {
 	// Currency of the line where the table has such a column; it must be the claim's. Empty: the claim's.
 	Currency string
 	// BaseGross and BaseTax are the same amounts in the books' currency, perhaps with more decimals than it has.
-	// Empty where there are none.
+	// Empty if there are none.
 	BaseGross, BaseTax string
 	// Dimensions by name, such as project or cost_center.
 	Dimensions map[string]string
-	// Quantity is a decimal; empty where there is none.
+	// Quantity is a decimal; empty if there is none.
 	Quantity   string
 	Unit       string
 	ReceiptURI string

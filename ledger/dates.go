@@ -76,7 +76,7 @@ func (d postingDates) of(claim *Claim) (time.Time, error) {
 	return d.openFrom, nil
 }
 
-// inFuture says whether a date lies after the day of the cutoff in every time zone.
+// inFuture reports whether a date lies after the day of the cutoff in every time zone.
 func (d postingDates) inFuture(date time.Time) bool {
 	return plausible(d.runDate) && date.After(d.runDate.AddDate(0, 0, 1))
 }

@@ -148,7 +148,7 @@ func TestAClaimIsHeldForWhatItsChartSays(t *testing.T) {
 		claim.Description = strings.Repeat("x", ledger.MaxTextLength)
 		wantHold(t, failing("claim.description + '!'"), claim, ledger.HoldInvalidText, "spec.rules[2].dimensions[d]")
 	})
-	t.Run("and failed where the chart says so", func(t *testing.T) {
+	t.Run("and failed if the chart wants that", func(t *testing.T) {
 		t.Parallel()
 		chart := books()
 		chart.Unmapped = v1alpha1.UnmappedFail

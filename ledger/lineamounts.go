@@ -49,7 +49,7 @@ func (s *claimSum) read(claim *Claim, line *Line) (a lineAmounts, err error) {
 	return a, s.add(claim, a)
 }
 
-// exceeds says whether a part cannot be a part of the whole.
+// exceeds reports whether a part cannot be a part of the whole.
 func exceeds(part, whole Amount) bool {
 	return magnitude(part) > magnitude(whole) || part > 0 && whole < 0 || part < 0 && whole > 0
 }
@@ -117,7 +117,7 @@ func (s *claimSum) readConverted(claim *Claim, line *Line, a *lineAmounts) (err 
 	return nil
 }
 
-// contradicts says whether an amount cannot be the conversion of another. It may have been rounded to zero.
+// contradicts reports whether an amount cannot be the conversion of another. It may have been rounded to zero.
 func contradicts(converted, amount Amount) bool {
 	return converted > 0 && amount <= 0 || converted < 0 && amount >= 0
 }

@@ -25,7 +25,7 @@ func NewSelection(source string) (Selection, error) {
 	return Selection{program}, err
 }
 
-// Includes says whether a claim is selected. A *Hold says that the expression cannot be evaluated for it; any other error is the
+// Includes reports whether a claim is selected. A *Hold says that the expression cannot be evaluated for it; any other error is the
 // context's.
 func (s Selection) Includes(ctx context.Context, claim *Claim) (bool, error) {
 	if s.program == nil {

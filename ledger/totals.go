@@ -48,7 +48,7 @@ func (t *Totals) of(currency string) *CurrencyTotal {
 	return &t.Currencies[at]
 }
 
-// Equal says whether both are the same to the last minor unit.
+// Equal reports whether both are the same to the last minor unit.
 func (t Totals) Equal(other Totals) bool {
 	return t.Claims == other.Claims && t.Lines == other.Lines && slices.Equal(t.Currencies, other.Currencies)
 }

@@ -66,7 +66,7 @@ type Posting struct {
 	// TaxAmount and BaseTaxAmount are, on an expense posting with a tax code, the tax that its tax posting carries, so
 	// that Amount + TaxAmount is the gross amount on the receipt.
 	TaxAmount, BaseTaxAmount Amount
-	// Subledger is the claimant's id on the offset posting, where the chart says so.
+	// Subledger is the claimant's id on the offset posting, if the chart has subledger.
 	Subledger string
 	// Dimensions of the posting, sorted by name.
 	Dimensions []Dimension
@@ -103,7 +103,7 @@ func (v *Voucher) Debit() Amount {
 	return debit
 }
 
-// Balanced says whether the postings sum to zero in both currencies.
+// Balanced reports whether the postings sum to zero in both currencies.
 func (v *Voucher) Balanced() bool {
 	var sum, baseSum Amount
 	for i := range v.Postings {

@@ -154,7 +154,7 @@ type AccountingExportSpec struct {
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:XValidation:rule="self == '' || self.matches('^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$') && !self.matches('(?i)^local')",message="timeZone is a name of the tz database, such as Europe/Berlin; Local, the zone of a machine, is not"
 	TimeZone string `json:"timeZone,omitempty"`
-	// StartingDeadline: a slot missed for longer than this, counted from when its run should have begun, is skipped, and said so. Without it the newest missed slot is always run.
+	// StartingDeadline: a slot missed for longer than this, counted from when its run should have begun, is skipped, and status reports it. Without it the newest missed slot is always run.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('10s')",message="startingDeadline is at least 10s"
 	StartingDeadline *metav1.Duration `json:"startingDeadline,omitempty"`

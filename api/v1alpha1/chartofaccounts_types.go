@@ -63,7 +63,7 @@ type RuleMatch struct {
 	// +kubebuilder:validation:MaxItems=200
 	// +kubebuilder:validation:items:MaxLength=200
 	Categories []string `json:"categories,omitempty"`
-	// Expression in CEL over claim and line, such as line.dimensions['project'] == 'P1'. It must give a bool.
+	// Expression in CEL over claim and line, such as line.dimensions['project'] == 'P1'. It must return a bool.
 	// +optional
 	// +kubebuilder:validation:MaxLength=4096
 	Expression string `json:"expression,omitempty"`
@@ -156,7 +156,7 @@ type ChartOfAccountsSpec struct {
 	SuspenseAccount string `json:"suspenseAccount,omitempty"`
 }
 
-// ChartOfAccountsStatus says whether the chart can be used.
+// ChartOfAccountsStatus reports whether the chart can be used.
 type ChartOfAccountsStatus struct {
 	// ObservedGeneration is the generation that the conditions speak of.
 	// +optional

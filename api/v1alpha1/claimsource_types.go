@@ -129,7 +129,7 @@ type ClaimSourceSpec struct {
 // than before, or on an AccountingExport that takes its claims from another ledger than before.
 const AcceptedLedgerAnnotation = "accounting.ledgerport.dev/accepted-ledger"
 
-// ClaimSourceStatus says whether the source can be read.
+// ClaimSourceStatus reports whether the source can be read.
 type ClaimSourceStatus struct {
 	// ObservedGeneration is the generation that the conditions speak of.
 	// +optional

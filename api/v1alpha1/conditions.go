@@ -252,7 +252,7 @@ const (
 	ReasonTotalsMismatch Reason = "TotalsMismatch"
 	// ReasonArtifactRemoved: the run was deleted, and its artifact was removed with it.
 	ReasonArtifactRemoved Reason = "ArtifactRemoved"
-	// ReasonBytesChanged: a resumed run rendered other bytes than those on record.
+	// ReasonBytesChanged: a resumed run rendered other bytes than those recorded.
 	ReasonBytesChanged Reason = "BytesChanged"
 	// ReasonInputsRefused: this operator refuses what an earlier version recorded when the run began.
 	ReasonInputsRefused Reason = "InputsRefused"
@@ -270,7 +270,7 @@ const (
 	ReasonSystemTimeout Reason = "SystemTimeout"
 	// ReasonSystemRefused: the accounting system refused a request as a whole.
 	ReasonSystemRefused Reason = "SystemRefused"
-	// ReasonOutcomeUnknown: the accounting system may have taken a voucher and has not said so; the next attempt looks.
+	// ReasonOutcomeUnknown: the accounting system may have taken a voucher and has not confirmed it; the next attempt looks.
 	ReasonOutcomeUnknown Reason = "OutcomeUnknown"
 	// ReasonVouchersRejected: the accounting system rejected vouchers; their claims are held with its words.
 	ReasonVouchersRejected Reason = "VouchersRejected"
@@ -278,7 +278,7 @@ const (
 	ReasonClaimsHeld Reason = "ClaimsHeld"
 	// ReasonRecovered: an event of a run that was applied again, and had ended before.
 	ReasonRecovered Reason = "Recovered"
-	// ReasonRunNotFound: the run that a reversal names is not on record in this namespace and organisation.
+	// ReasonRunNotFound: the run that a reversal names is not recorded in this namespace and organisation.
 	ReasonRunNotFound Reason = "RunNotFound"
 	// ReasonRunNotCommitted: the run that a reversal names is not finished, or was released.
 	ReasonRunNotCommitted Reason = "RunNotCommitted"

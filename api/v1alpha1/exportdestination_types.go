@@ -5,7 +5,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // FilesystemDestination keeps artifacts in a directory of the operator's volume.
 type FilesystemDestination struct {
 	// Path of the directory, relative to that of the ExportDestination's namespace in the operator's --filesystem-root. It is
-	// created where it is missing and cannot be left: not by "..", not by a symbolic link.
+	// created if it is missing and cannot be left: not by "..", not by a symbolic link.
 	// +optional
 	// +kubebuilder:default="."
 	// +kubebuilder:validation:MinLength=1
@@ -200,7 +200,7 @@ type ExportDestinationSpec struct {
 	Retention RetentionPolicy `json:"retention,omitempty"`
 }
 
-// ExportDestinationStatus says whether the destination can be written.
+// ExportDestinationStatus reports whether the destination can be written.
 type ExportDestinationStatus struct {
 	// ObservedGeneration is the generation that the conditions speak of.
 	// +optional

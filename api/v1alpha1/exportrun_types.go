@@ -33,12 +33,12 @@ const (
 	RunCancelled RunPhase = "Cancelled"
 )
 
-// Finished says whether nothing more will happen in this phase.
+// Finished reports whether nothing more will happen in this phase.
 func (p RunPhase) Finished() bool {
 	return p.Exported() || p == RunFailed || p == RunCancelled
 }
 
-// Exported says whether a run in this phase has exported claims, as far as there were any.
+// Exported reports whether a run in this phase has exported claims, as far as there were any.
 func (p RunPhase) Exported() bool {
 	return p == RunSucceeded || p == RunIncomplete
 }
@@ -60,7 +60,7 @@ const (
 	StageCommit RunStage = "Commit"
 )
 
-// Beyond says whether one stage comes after another. No stage comes before all.
+// Beyond reports whether one stage comes after another. No stage comes before all.
 func (s RunStage) Beyond(other RunStage) bool {
 	order := []RunStage{"", StagePreflight, StageReserve, StageRender, StageDeliver, StageCommit}
 	return slices.Index(order, s) > slices.Index(order, other)
@@ -79,7 +79,7 @@ const (
 	RunPreview RunType = "Preview"
 )
 
-// RunReference names a run of the same export on record, whether or not its ExportRun still exists.
+// RunReference names a recorded run of the same export, whether or not its ExportRun still exists.
 type RunReference struct {
 	// Name of the ExportRun.
 	// +kubebuilder:validation:MinLength=1
@@ -187,7 +187,7 @@ type RunProgress struct {
 	// Claims done so far: rendered, or where vouchers are sent to an accounting system, answered by it.
 	// +kubebuilder:validation:Minimum=0
 	Claims int64 `json:"claims"`
-	// Total of claims that the attempt goes through, where the run is on record with them or reverses another. It is absent
+	// Total of claims that the attempt goes through, where the run is recorded with them or reverses another. It is absent
 	// while claims are read for the first time: to count them beforehand would read them twice.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
@@ -234,7 +234,7 @@ type RunAttempt struct {
 	// +kubebuilder:validation:Pattern=`^(19[7-9][0-9]|2[0-9]{3})-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
 	EndedAt *metav1.Time `json:"endedAt,omitempty"`
 	// MayHoldClaims is true once this attempt or one before it may have reserved claims, or may have found some that are
-	// reserved for the run. In doubt it is true: to give nothing back is harmless.
+	// reserved for the run. In doubt it is true: a release without claims is harmless.
 	// +optional
 	MayHoldClaims bool `json:"mayHoldClaims,omitempty"`
 }
@@ -292,7 +292,7 @@ type ExportRunStatus struct {
 	// Holder is that of the newest attempt once more, for operators and definitions from before status.attempt.
 	// +optional
 	Holder string `json:"holder,omitempty"`
-	// SourceRef is the ClaimSource in whose database the run is on record. A run that may hold claims stays with it, whatever
+	// SourceRef is the ClaimSource in whose database the run is recorded. A run that may hold claims stays with it, whatever
 	// spec.sourceRef of the export has become. A reversal is with the run that it reverses.
 	// +optional
 	SourceRef *NamespacedReference `json:"sourceRef,omitempty"`

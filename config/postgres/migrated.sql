@@ -1,4 +1,4 @@
--- For a ClaimSource with manageSchema: false. Run it as whoever ran "ledgerport migrate", after every time it was run.
+-- For a ClaimSource with manageSchema: false. Run it as the role that ran "ledgerport migrate", after every time it was run.
 BEGIN;
 SET LOCAL search_path = pg_catalog, pg_temp;
 GRANT USAGE ON SCHEMA ledgerport TO ledgerport_operator;

@@ -96,7 +96,7 @@ func (c *Charset) AppendText(to []byte, text string, limit int) ([]byte, error) 
 	return e.to, nil
 }
 
-// AppendCode appends the code of something, such as a project. Nothing in it is cut or replaced, for it would be another
+// AppendCode appends the code of something, such as a project. Nothing in it is cut or replaced, for it would name something else
 // code then: the set has all of its characters and none is a control character, or the error is a *MissingError.
 func (c *Charset) AppendCode(to []byte, code string) ([]byte, error) {
 	if c.isPlain(code) {
@@ -166,7 +166,7 @@ func (c *Charset) firstMissing(text string) (rune, bool) {
 	return 0, false
 }
 
-// isPlain says whether a text is printable ASCII that the set has.
+// isPlain reports whether a text is printable ASCII that the set has.
 func (c *Charset) isPlain(text string) bool {
 	for i := range len(text) {
 		if text[i] < ' ' || text[i] >= 0x7f {
@@ -191,7 +191,7 @@ type encoder struct {
 	room    int // characters that may follow
 }
 
-// replace appends a character or what stands for it, and says whether there is such a thing.
+// replace appends a character or what stands for it, and reports whether there is such a thing.
 func (e *encoder) replace(character rune) bool {
 	if character >= ' ' && character < 0x7f && e.put(character) {
 		return true

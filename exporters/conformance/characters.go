@@ -60,7 +60,7 @@ type sample struct {
 	replaced bool // see replaces
 }
 
-// replaces says whether a text has what encoders put in place of a character that they lack, or what may be
+// replaces reports whether a text has what encoders put in place of a character that they lack, or what may be
 // transliterated to it.
 func replaces(text string) bool { return strings.ContainsAny(norm.NFKC.String(text), "?\ufffd\x1a") }
 

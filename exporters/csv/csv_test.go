@@ -28,15 +28,16 @@ var update = flag.Bool("update", false, "write the golden files")
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	t.Run("default", func(t *testing.T) { conformance.Test(t, New(), nil, conformance.ReadBack(readDefault)) })
-	for _, options := range []string{
-		`{"encoding": "utf-8-bom", "quote": "always", "delimiter": ";", "decimalMark": ","}`,
-		`{"encoding": "utf-16le", "delimiter": "\t"}`,
-		`{"encoding": "windows-1252", "lineEnding": "lf"}`,
-		`{"encoding": "iso-8859-15", "formulaGuard": false, "transliterate": true}`,
-		fixed, lines,
-		`{"header": false, "columns": [{"value": "left(line.text, 30) + date(voucher.date, 'YYMMDD')"}]}`,
+	for name, options := range map[string]string{
+		"UTF-8 with a mark":            `{"encoding": "utf-8-bom", "quote": "always", "delimiter": ";", "decimalMark": ","}`,
+		"UTF-16 with tabs":             `{"encoding": "utf-16le", "delimiter": "\t"}`,
+		"Windows-1252 with line feeds": `{"encoding": "windows-1252", "lineEnding": "lf"}`,
+		"Latin 9 without a guard":      `{"encoding": "iso-8859-15", "formulaGuard": false, "transliterate": true}`,
+		"fixed widths":                 fixed,
+		"rows of lines":                lines,
+		"a column of an expression":    `{"header": false, "columns": [{"value": "left(line.text, 30) + date(voucher.date, 'YYMMDD')"}]}`,
 	} {
-		t.Run(options, func(t *testing.T) { conformance.Test(t, New(), []byte(options)) })
+		t.Run(name, func(t *testing.T) { conformance.Test(t, New(), []byte(options)) })
 	}
 }
 

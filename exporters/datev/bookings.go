@@ -126,7 +126,7 @@ func (b *bookings) contraAccount(voucher *ledger.Voucher) (string, error) {
 	return account, nil
 }
 
-// taxKey returns the BU key of a posting, and says whether its row is gross, so that DATEV computes the tax in it: only where
+// taxKey returns the BU key of a posting, and reports whether its row is gross, so that DATEV computes the tax in it: only where
 // what DATEV computes is the tax on the receipt.
 func (b *bookings) taxKey(posting *ledger.Posting) (key string, gross bool) {
 	automatic := b.automatic[posting.Account]

@@ -19,7 +19,7 @@ const (
 	columnCount       = 125
 )
 
-// column of a booking row. A text is always between quotes, also where it is empty; anything else never.
+// column of a booking row. A text is always between quotes, also if it is empty; anything else never.
 type column struct {
 	name string
 	text bool

@@ -305,7 +305,7 @@ func TestAVoucherThatDATEVCanNotHaveIsHeld(t *testing.T) {
 	}{
 		{"a date far from the run", func(v *ledger.Voucher) { v.FiscalYear = 2016 }, "the posting date 2026-11-03 is not within 9 fiscal years before"},
 		{"a date of another century", func(v *ledger.Voucher) { v.PostingDate = time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC) }, "the posting date 1999-01-01"},
-		{"a cost centre that would be another", func(v *ledger.Voucher) { v.Postings[0].Dimensions[0].Value = "10-1" }, "the dimension costCenter of line 1 is longer than 36 characters or has others"},
+		{"a cost centre that would be cut", func(v *ledger.Voucher) { v.Postings[0].Dimensions[0].Value = "10-1" }, "the dimension costCenter of line 1 is longer than 36 characters or has others"},
 		{"an amount of eleven digits", func(v *ledger.Voucher) { v.Postings[0].BaseAmount = 100 * maxWhole }, "the amount of line 1 has more than ten digits"},
 		{"a text in Cyrillic", func(v *ledger.Voucher) { v.Postings[0].Text = "Я" }, "the text of line 1 has the character U+042F"},
 		{"nothing at all", func(v *ledger.Voucher) { v.Postings = nil }, "the claim moves nothing"},

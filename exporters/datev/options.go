@@ -102,7 +102,7 @@ func (o *options) checkYear(yearStart ledger.FiscalYearStart) error {
 	return nil
 }
 
-// isAccount says whether DATEV has accounts of this form: digits, not all of them 0.
+// isAccount reports whether DATEV has accounts of this form: digits, not all of them 0.
 func (o *options) isAccount(number string) bool {
 	return (len(number) == o.AccountLength || len(number) == o.AccountLength+1) && exporters.IsDigits(number) && strings.Trim(number, "0") != ""
 }

@@ -53,7 +53,7 @@ func parseAccount(text, domestic string) (a account, problem string) {
 	return a, "is not an IBAN"
 }
 
-// hasIBANCheckDigits says whether the number that an IBAN stands for leaves 1 when divided by 97 (ISO 7064): the first four
+// hasIBANCheckDigits reports whether the number that an IBAN stands for leaves 1 when divided by 97 (ISO 7064): the first four
 // characters go to the end, and letters are 10 to 35.
 func hasIBANCheckDigits(iban string) bool {
 	remainder := 0
@@ -69,7 +69,7 @@ func hasIBANCheckDigits(iban string) bool {
 
 const norwegianLength = 11
 
-// hasNorwegianCheckDigit says whether the digits of a Norwegian account number, weighted 5 4 3 2 7 6 5 4 3 2 1, sum to a
+// hasNorwegianCheckDigit reports whether the digits of a Norwegian account number, weighted 5 4 3 2 7 6 5 4 3 2 1, sum to a
 // multiple of 11.
 func hasNorwegianCheckDigit(number string) bool {
 	sum := 0

@@ -33,7 +33,7 @@ func (a account) country() string {
 	return a.number[:2]
 }
 
-// needsDebtorAddress says whether the payer's address must be with a payment between two accounts: where one of them is outside
+// needsDebtorAddress reports whether the payer's address must be with a payment between two accounts: where one of them is outside
 // the European Economic Area, and the payment crosses a border (Regulation (EU) 2023/1113, articles 4 and 5; EPC132-08, AT-P005).
 func needsDebtorAddress(from, to account) bool {
 	a, b := from.country(), to.country()

@@ -26,7 +26,7 @@ type options struct {
 	// Rules of the banks of a country, beside the standard: `CH` (Swiss Payment Standards) needs `debtorBIC`; `SE` needs
 	// `initiatingPartyID`, and holds claims without an address.
 	Profile string `json:"profile" default:"none" choices:"none|CH|SE"`
-	// Name of who sends the file, where that is another.
+	// Name of the sender of the file, if that is not the debtor.
 	InitiatingParty string `json:"initiatingParty" absent:"debtorName"`
 	// Number by which the bank knows the sender.
 	InitiatingPartyID string `json:"initiatingPartyID" absent:"none"`
@@ -123,7 +123,7 @@ func (o *options) checkProfile() error {
 	return nil
 }
 
-// addressesRequired says whether a claim without an address has to wait.
+// addressesRequired reports whether a claim without an address has to wait.
 func (o *options) addressesRequired() bool {
 	return o.CreditorAddresses == requiredAddresses || o.Profile == swedishProfile
 }

@@ -15,7 +15,7 @@ func (o *options) convert(text string) (string, error) {
 	return charset.SEPA.Transliterate(text)
 }
 
-// isIdentifier says whether a text can be an identifier: characters of SEPA, no slash at an end, no two slashes.
+// isIdentifier reports whether a text can be an identifier: characters of SEPA, no slash at an end, no two slashes.
 func isIdentifier(text string) bool {
 	_, err := charset.SEPA.AppendCode(nil, text)
 	return err == nil && text != "" && len(text) <= maxIdentifier &&

@@ -38,7 +38,7 @@ type options struct {
 	// Where the tax authority's code list puts each account: its `category` and `code` for the `accounts` whose number begins so;
 	// the longest beginning counts
 	Groupings []grouping `json:"groupings" required:"true"`
-	// Standard tax code (`0`, `1`, `11` …) of each tax code of the chart; `NA` where there is none
+	// Standard tax code (`0`, `1`, `11` …) of each tax code of the chart; `NA` if there is none
 	StandardTaxCodes map[string]string `json:"standardTaxCodes" absent:"none, for a chart without tax codes" form:"^[0-9anAN]{1,2}$" otherwise:"is not a standard tax code: one or two digits, or NA"`
 	// Analysis type of each dimension that is exported, at most 9 characters; `employee` is the claimant, where the chart's
 	// `offset.subledger` is `Claimant`. Dimensions without a type are left out.

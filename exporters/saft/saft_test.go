@@ -192,7 +192,7 @@ func TestAVoucherThatTheFileCanNotHaveIsHeld(t *testing.T) {
 		want  string
 	}{
 		{"a long project", func(v *ledger.Voucher) { v.Postings[0].Dimensions[1].Value = strings.Repeat("P", 36) }, "the dimension project of line 1 has more than 35 characters"},
-		{"a long claimant's id", func(v *ledger.Voucher) { v.Postings[len(v.Postings)-1].Subledger = strings.Repeat("1", 36) }, "the dimension employee of the Offset posting has more than 35"},
+		{"a long id of the claimant", func(v *ledger.Voucher) { v.Postings[len(v.Postings)-1].Subledger = strings.Repeat("1", 36) }, "the dimension employee of the Offset posting has more than 35"},
 		{"a quantity that is no number", func(v *ledger.Voucher) { v.Postings[0].Quantity = "NaN" }, "the quantity of line 1 is not a decimal number"},
 		{"a character that XML lacks", func(v *ledger.Voucher) { v.Text = "\ufffe" }, "a text of the voucher has the character U+FFFE"},
 		{"a year before there were such files", func(v *ledger.Voucher) { v.FiscalYear = 1969 }, "the fiscal year of the posting date 2026-11-03 is not in the years 1970 to 2100"},

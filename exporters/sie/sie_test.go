@@ -21,12 +21,12 @@ const withObjects = `{"companyName": "Acme AB", "objects": true, "dimensions": {
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	for _, options := range []string{
-		acme,
-		withObjects,
-		`{"companyName": "Acme", "numbering": "importer", "series": "UTL", "accountingPlan": "", "dimensions": {}}`,
+	for name, options := range map[string]string{
+		"default":                 acme,
+		"objects":                 withObjects,
+		"numbers of the importer": `{"companyName": "Acme", "numbering": "importer", "series": "UTL", "accountingPlan": "", "dimensions": {}}`,
 	} {
-		t.Run(options, func(t *testing.T) { conformance.Test(t, New(), []byte(options), conformance.ReadBack(readBack)) })
+		t.Run(name, func(t *testing.T) { conformance.Test(t, New(), []byte(options), conformance.ReadBack(readBack)) })
 	}
 }
 

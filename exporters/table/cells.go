@@ -148,7 +148,7 @@ func (c *cells) appendNumber(to, number []byte) []byte {
 	return append(to, '"')
 }
 
-// isNumber says whether a text is a plain number, such as -12,50: no spreadsheet takes that for a formula.
+// isNumber reports whether a text is a plain number, such as -12,50: no spreadsheet takes that for a formula.
 func isNumber(text string, mark byte) bool {
 	digits, marks := 0, 0
 	for i := range len(text) {

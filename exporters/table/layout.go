@@ -157,7 +157,7 @@ func (l *Layout) mediaType() string {
 	return fmt.Sprintf("text/csv; charset=%s; header=%s", encoding, header)
 }
 
-// hasHeader says whether the file begins with the names of its columns.
+// hasHeader reports whether the file begins with the names of its columns.
 func (l *Layout) hasHeader() bool { return l.Header && l.Format != JSONLines }
 
 func (l *Layout) guard() formulaGuard {

@@ -24,7 +24,7 @@ func (s *Space) take(namespace string, more, taken int64) error {
 	}
 	if taken+more > s.Attempt {
 		return failure.Stalled(v1alpha1.ReasonSpoolFull, nil,
-			"the artifact takes more than %d MiB, compressed, before it is delivered; run the export more often, or let whoever runs the operator raise --spool-limit", s.Attempt>>20)
+			"the artifact takes more than %d MiB, compressed, before it is delivered; run the export more often, or let an administrator raise --spool-limit", s.Attempt>>20)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -33,7 +33,7 @@ type File struct {
 	SHA256 string `json:"sha256"`
 }
 
-// Spool keeps an artifact on local disk until it is whole, its totals are checked and its hash is on record.
+// Spool keeps an artifact on local disk until it is whole, its totals are checked and its hash is recorded.
 type Spool struct {
 	directory string
 	space     *Space

@@ -23,7 +23,7 @@ type claimTable struct {
 	Live, ColumnLive bool
 }
 
-// known says whether the row says which table it is.
+// known reports whether the row says which table it is.
 func (t claimTable) known() bool { return t.Name != "" }
 
 // sighting is a table of claims as the catalog has it: the table itself where the resource names a partition, or a view
@@ -50,7 +50,7 @@ type identity struct {
 	retyped *claimTable
 }
 
-// identify finds the table that a ClaimSource names among those on record for a book: by its oid, which it keeps under another name,
+// identify finds the table that a ClaimSource names among those recorded for a book: by its oid, which it keeps under another name,
 // or by its name, which it keeps in another database. Where the two say different things nothing may be exported. next is the id of a
 // row that is not there yet.
 func identify(recorded []claimTable, seen sighting, view bool, source, book string, next int32) (identity, error) {
@@ -96,7 +96,7 @@ func (found *identity) refresh(own claimTable, seen sighting, view bool) {
 	found.changes = append(found.changes, own)
 }
 
-// adopt makes a table of one that is not on record. The claims that its ClaimSource exported before tables were told apart
+// adopt makes a table of one that is not recorded. The claims that its ClaimSource exported before tables were told apart
 // become its own.
 func adopt(recorded []claimTable, seen sighting, source, book string, next int32) identity {
 	var found identity
@@ -118,7 +118,7 @@ func adopt(recorded []claimTable, seen sighting, source, book string, next int32
 	return found
 }
 
-// adoptInto is adopt for a table that is on record, under another ClaimSource.
+// adoptInto is adopt for a table that is recorded, under another ClaimSource.
 func adoptInto(id int32, recorded []claimTable, source string) identity {
 	found := identity{id: id, exported: []int32{id}}
 	for _, t := range recorded {
@@ -195,7 +195,7 @@ func idsMoved(own claimTable, seen sighting) error {
 		seen, pgx.Identifier{seen.IDColumn}.Sanitize(), pgx.Identifier{own.IDColumn}.Sanitize(), literal(seen.IDColumn), own.ID)
 }
 
-// sight looks at the table of claims in the catalog, and says whether it is seen through a view.
+// sight looks at the table of claims in the catalog, and reports whether it is seen through a view.
 func (d *Database) sight(ctx context.Context, tx pgx.Tx, t table, system string) (seen sighting, view bool, err error) {
 	const (
 		first = `SELECT c.oid, c.relkind::text, c.relispartition, n.nspname::text, c.relname::text
@@ -243,7 +243,7 @@ func place(ctx context.Context, tx pgx.Tx, system string) (name string, err erro
 	return system + "/" + name, err
 }
 
-// claimTable finds the identity of the table of claims, and records it unless it is on record.
+// claimTable finds the identity of the table of claims, and records it unless it is recorded.
 func (d *Database) claimTable(ctx context.Context, l *layout, run Run) (identity, error) {
 	found, err := d.identity(ctx, l, run.Book)
 	if err != nil || len(found.changes) == 0 {
@@ -274,7 +274,7 @@ func (d *Database) claimTable(ctx context.Context, l *layout, run Run) (identity
 	return found, classify(ctx, "recording the table of claims", err)
 }
 
-// identity finds the table of claims among those on record for a book.
+// identity finds the table of claims among those recorded for a book.
 func (d *Database) identity(ctx context.Context, l *layout, book string) (found identity, err error) {
 	system, err := d.server(ctx)
 	if err != nil {

@@ -72,7 +72,7 @@ func TestAClaimIsARowOfATable(t *testing.T) {
 			f.mustTake(after, "2", organization)
 			f.mustTake(f.openSource(source, test.layout), "3", organization)
 			if n := f.count(`SELECT count(*) FROM ledgerport.claim_tables`); n != 1 {
-				t.Errorf("%d tables are on record", n)
+				t.Errorf("%d tables are recorded", n)
 			}
 		})
 	}

@@ -86,7 +86,7 @@ func TestWhatBreaksTheContractIsHeld(t *testing.T) {
 				t.Errorf("held %v, want %v", held, want)
 			}
 			if n := f.count(`SELECT count(*) FROM ledgerport.held_claims WHERE reason = $1`, test.reason); n != len(want) {
-				t.Errorf("%d holds are on record, want %d", n, len(want))
+				t.Errorf("%d holds are recorded, want %d", n, len(want))
 			}
 			f.sql(`UPDATE claims SET status = 'paid' WHERE id IS DISTINCT FROM 'sound'`)
 			f.mustTake(database, "2", "acme")
@@ -281,7 +281,7 @@ func (f *fixture) mustAccountFor(organization, run string) {
 	f.must(rows.Err())
 	for id := range held {
 		if f.count(`SELECT count(*) FROM ledgerport.held_claims WHERE claim_id = $1 AND organization_id = $2`, id, organization) != 1 {
-			f.Errorf("run %s: the hold of claim %q is not on record", run, id)
+			f.Errorf("run %s: the hold of claim %q is not recorded", run, id)
 		}
 	}
 	f.must(database.MarkDelivered(f.ctx, started.Fence(), ""))

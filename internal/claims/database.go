@@ -202,7 +202,7 @@ func (d *Database) transaction(ctx context.Context, access pgx.TxAccessMode, run
 }
 
 // committed returns what a function has read and written in a transaction of a run, and nothing of it unless the transaction was
-// committed: what is passed on as the record must be on record.
+// committed: what is passed on as the record must be recorded.
 func committed[T any](ctx context.Context, d *Database, organizationID, runID string, run func(pgx.Tx) (T, error)) (T, error) {
 	var result, nothing T
 	err := d.transact(ctx, "", organizationID, runID, func(tx pgx.Tx) (err error) {
@@ -242,7 +242,7 @@ func sound(conn *pgx.Conn, call func() error) (err error) {
 
 // bind makes a transaction the organisation's and the run's, for row-level-security policies to refer to, and lets the server end it
 // soon after the context: a process that is stopped or cut off must not hold claims for longer. The session is named after
-// the run, so that whoever takes the run over need not even wait for that. What is committed is on disk whatever the
+// the run, so that the process that takes the run over need not even wait for that. What is committed is on disk whatever the
 // server's or the role's default is: a server that crashed must not have forgotten what was delivered.
 func bind(ctx context.Context, tx pgx.Tx, organizationID, runID string) error {
 	statement, arguments := bindSQL(ctx, organizationID, runID)
@@ -274,7 +274,7 @@ func disown(ctx context.Context, tx pgx.Tx, runID string) error {
 	return err
 }
 
-// lookUp runs a query for one row in a transaction that sees an organisation, or the one run of an id, whoever's it is:
+// lookUp runs a query for one row in a transaction that sees an organisation, or the one run of an id, of any organisation:
 // the other is empty.
 func lookUp(ctx context.Context, conn *pgx.Conn, organizationID, runID string, scan func(pgx.Row) error, query string, arguments ...any) error {
 	defer meterOf(conn).record()()

@@ -68,7 +68,7 @@ func TestEncodings(t *testing.T) {
 			f.must(reservation.Commit(t.Context(), rendered(nil, 1)))
 			reservation.Rollback()
 			if n := f.count(`SELECT count(*) FROM ledgerport.held_claims WHERE message LIKE '%an account%'`); n != 1 {
-				t.Errorf("%s: the hold is not on record", encoding)
+				t.Errorf("%s: the hold is not recorded", encoding)
 			}
 		}
 	})
@@ -109,7 +109,7 @@ func TestEncodings(t *testing.T) {
 			t.Errorf("%q does not name the claim before", failed.Message)
 		}
 	})
-	t.Run("that lack a character of an artifact say so", func(t *testing.T) {
+	t.Run("that lack a character of an artifact report it", func(t *testing.T) {
 		t.Parallel()
 		f := encoded(t, "LATIN1")
 		f.claim(1, 1)

@@ -289,7 +289,7 @@ func (f *fixture) pass(reservation *claims.Reservation) (taken []string, held ma
 	return taken, held, err
 }
 
-// sameTexts says whether two lists have the same texts, in whatever order.
+// sameTexts reports whether two lists have the same texts, in whatever order.
 func sameTexts(a, b []string) bool {
 	a, b = slices.Clone(a), slices.Clone(b)
 	slices.Sort(a)

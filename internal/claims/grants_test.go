@@ -43,7 +43,7 @@ var layouts = map[string]struct {
 	claims string // the tables as SQL, if they are not the contract's
 	bound  bool
 }{
-	"the contract's": {tables: applicationTables, bound: true},
+	"those of the contract": {tables: applicationTables, bound: true},
 	"one name for the key of both tables": {
 		tables: strings.ReplaceAll(applicationTables, "claim_id", "id"), bound: true,
 		layout: v1alpha1.PostgresSource{Lines: v1alpha1.LinesTable{Columns: map[string]v1alpha1.ColumnName{"claimID": "id"}}},
@@ -170,8 +170,8 @@ func TestIsolated_DoesNotBelieveTheCatalog(t *testing.T) {
 			`DROP POLICY ledgerport ON claim_lines; CREATE POLICY ledgerport ON claim_lines AS RESTRICTIVE TO %r USING (EXISTS (SELECT FROM claims c WHERE claim_id = claim_lines.claim_id) OR claim_id = claim_id)`,
 			"bound to no organisation sees lines in public.claim_lines",
 		},
-		"all claims":         {`DROP POLICY ledgerport ON claims`, "bound to no organisation sees claims in public.claims"},
-		"any organisation's": {`DROP POLICY ledgerport ON claims; CREATE POLICY ledgerport ON claims AS RESTRICTIVE TO %r USING (current_setting('ledgerport.organization_id', true) <> '')`, "bound to an organisation that does not exist sees claims"},
+		"all claims":                {`DROP POLICY ledgerport ON claims`, "bound to no organisation sees claims in public.claims"},
+		"those of any organisation": {`DROP POLICY ledgerport ON claims; CREATE POLICY ledgerport ON claims AS RESTRICTIVE TO %r USING (current_setting('ledgerport.organization_id', true) <> '')`, "bound to an organisation that does not exist sees claims"},
 		"organisations that exist": {
 			`DROP POLICY ledgerport ON claims; CREATE POLICY ledgerport ON claims AS RESTRICTIVE TO %r USING (current_setting('ledgerport.organization_id', true) = '` + acme + `')`,
 			"bound to one organisation sees claims of another",

@@ -12,7 +12,7 @@ import (
 
 // Inspection is what a look at a database found.
 type Inspection struct {
-	// SchemaVersion of the schema "ledgerport"; 0 where there is none.
+	// SchemaVersion of the schema "ledgerport"; 0 if there is none.
 	SchemaVersion int64
 	// MissingIndex is the CREATE INDEX CONCURRENTLY statement of the index that would serve the query for approved
 	// claims, or two of them where their lines cannot be looked up either; empty where nothing is missing. It is no
@@ -124,7 +124,7 @@ func (d *Database) indexes(ctx context.Context, t table) (found []index, possibl
 	return found, len(found) > 0, err
 }
 
-// linesIndexed says whether lines can be looked up by their claim. Of a view it is assumed.
+// linesIndexed reports whether lines can be looked up by their claim. Of a view it is assumed.
 func (d *Database) linesIndexed(ctx context.Context, lines table) (bool, error) {
 	found, possible, err := d.indexes(ctx, lines)
 	return !possible || slices.ContainsFunc(found, func(i index) bool {
@@ -132,7 +132,7 @@ func (d *Database) linesIndexed(ctx context.Context, lines table) (bool, error) 
 	}), err
 }
 
-// idUnique says whether an index keeps two claims from having the same id. Of a view it is not known, and neither of a table
+// idUnique reports whether an index keeps two claims from having the same id. Of a view it is not known, and neither of a table
 // that is a part of another or has others as parts.
 func (d *Database) idUnique(ctx context.Context, claims table) (unique bool, err error) {
 	const query = `SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_index i ON i.indrelid = c.oid
@@ -162,7 +162,7 @@ func (d *Database) missingIndexes(ctx context.Context, l *layout) (string, error
 	return strings.Join(missing, " "), nil
 }
 
-// servedBy says whether an index leads straight to the approved claims of an organisation in order of their approval.
+// servedBy reports whether an index leads straight to the approved claims of an organisation in order of their approval.
 func (l *layout) servedBy(i index) bool {
 	organization, status, approvedAt := l.claims.columns["organizationID"].name, l.claims.columns[statusKey].name, l.claims.columns["approvedAt"].name
 	partial := i.predicate != ""
@@ -175,7 +175,7 @@ func (l *layout) servedBy(i index) bool {
 	return begins(organization, status, approvedAt) || begins(status, organization, approvedAt) || partial && begins(organization, approvedAt)
 }
 
-// selectsApproved says whether a partial index has all approved claims: its predicate compares the status column, and
+// selectsApproved reports whether a partial index has all approved claims: its predicate compares the status column, and
 // nothing else, with every value that means approved.
 func (l *layout) selectsApproved(predicate string) bool {
 	names := func(value string) bool {

@@ -74,7 +74,7 @@ func (d *Database) sees(ctx context.Context, organizationID, question string) (f
 	return found, err
 }
 
-// anOrganization returns one that something was exported of; empty where there is none.
+// anOrganization returns one that something was exported of; empty if there is none.
 func (d *Database) anOrganization(ctx context.Context) (organizationID string, err error) {
 	err = d.reading(ctx, "looking up an organisation", func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, `SELECT organization_id FROM ledgerport.exported_claims LIMIT 1`).Scan(&organizationID)

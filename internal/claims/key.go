@@ -87,7 +87,7 @@ func key(id string) string {
 		id, uuidForm, integerForm, longestInteger)
 }
 
-// readByValue says whether a type writes its values in one way alone, which is that of a key.
+// readByValue reports whether a type writes its values in one way alone, which is that of a key.
 func readByValue(typeName string) bool { return typeFamily(typeName) != textFamily }
 
 // Families of the types of ids: what one holds can be what another of its family does.

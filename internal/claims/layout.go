@@ -264,7 +264,7 @@ func quoteTable(declared string) string {
 // quoted is the column's quoted name.
 func (t table) quoted(key string) string { return pgx.Identifier{t.columns[key].name}.Sanitize() }
 
-// has says whether the table has a column of the contract.
+// has reports whether the table has a column of the contract.
 func (t table) has(key string) bool {
 	_, has := t.columns[key]
 	return has

@@ -60,7 +60,7 @@ func TestLedger(t *testing.T) {
 			t.Errorf("a step that changed nothing raised the ledger: %+v", after)
 		}
 	})
-	t.Run("has one row, whoever adds another", func(t *testing.T) {
+	t.Run("has one row, even if another is added", func(t *testing.T) {
 		t.Parallel()
 		f := newFixture(t, applicationTables)
 		if _, err := f.conn.Exec(t.Context(), `INSERT INTO ledgerport.ledger DEFAULT VALUES`); err == nil {

@@ -105,7 +105,7 @@ func TestMigration_EveryExportedClaimStaysExported(t *testing.T) {
 		two := f.openSource("acme/two", v1alpha1.PostgresSource{Claims: v1alpha1.ClaimsTable{Table: "others"}})
 		f.must(one.Migrate(t.Context()))
 		if held := f.mustTake(one, "3", "acme"); held["7"] != "ExportedBefore" {
-			t.Errorf("held %v: claim 7 was exported by a source of which it is not known yet that its table is another", held)
+			t.Errorf("held %v: claim 7 was exported by a source of which it is not known yet that its table differs", held)
 		}
 		f.mustTake(two, "4", "acme", "1", "2") // 1 and 2 are other claims than those of the first table
 		f.mustTake(one, "5", "acme", "7")

@@ -31,7 +31,7 @@ func TestOpen_ConnectsToNoHostThatIsNotAllowed(t *testing.T) {
 		"a name that leads to loopback":            {[]string{"localhost"}, byName.String(), "localhost: it leads to a loopback"},
 		"a host that is not listed":                {[]string{"db.example.com"}, f.url, "not among --allowed-hosts"},
 		"a second host that is not listed":         {[]string{"127.0.0.0/8"}, "postgres://app:s3cret@127.0.0.1:1,203.0.113.9:1/app", "not among --allowed-hosts"},
-		"a socket of the operator's machine":       {[]string{"127.0.0.0/8"}, "postgres://app:s3cret@/app?host=/run/postgresql", "a socket of the operator's own machine"},
+		"a socket of the machine of the operator":  {[]string{"127.0.0.0/8"}, "postgres://app:s3cret@/app?host=/run/postgresql", "a socket of the operator's own machine"},
 		"the metadata service":                     {[]string{"*"}, "postgres://app:s3cret@169.254.169.254:80/app", "link-local"},
 		"the metadata service behind another name": {nil, "postgres://app:s3cret@[::ffff:169.254.169.254]:80/app", "link-local"},
 	} {

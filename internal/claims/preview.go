@@ -19,7 +19,7 @@ type Preview struct {
 	cancel context.CancelFunc
 }
 
-// Preview streams the claims that Reserve would stream for a run, which need not be on record: its organisation, book,
+// Preview streams the claims that Reserve would stream for a run, which need not be recorded: its organisation, book,
 // series, cutoff and selection count. Close must be called in the end, in any case; the Database serves nothing else meanwhile.
 func (d *Database) Preview(ctx context.Context, run Run) (*Preview, error) {
 	conn, err := d.connection(ctx)

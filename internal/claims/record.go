@@ -94,7 +94,7 @@ func (l fileList) Scan(source any) error {
 	return decodeRecord(text, maxFileValues, l.into)
 }
 
-// decodeRecord decodes a document of JSON on record, unless it has more values than any that this program writes: one of two bytes may
+// decodeRecord decodes a recorded document of JSON, unless it has more values than any that this program writes: one of two bytes may
 // take a hundred in memory.
 func decodeRecord(document []byte, most int, into any) error {
 	if valuesOf(document) > most {

@@ -63,7 +63,7 @@ func contended(err error) bool {
 	return false
 }
 
-// rehearsed is an identity under which nothing is on record, in place of rows that a run may be about to write.
+// rehearsed is an identity under which nothing is recorded, in place of rows that a run may be about to write.
 func (found identity) rehearsed() identity {
 	const above = 1 << 30 // far beyond the ids of tables, which count them
 	var random [4]byte

@@ -144,7 +144,7 @@ func (r *Reservation) Take(ctx context.Context, voucher *ledger.Voucher) error {
 	return r.take(ctx, voucher)
 }
 
-// Hold leaves the current claim out and puts why on record in ledgerport.held_claims.
+// Hold leaves the current claim out and records why in ledgerport.held_claims.
 func (r *Reservation) Hold(ctx context.Context, hold *ledger.Hold) error {
 	claim, err := r.decide()
 	if err != nil {

@@ -203,7 +203,7 @@ func TestReserve_KeepsTheHoldsOfClaimsThatItDidNotLookAt(t *testing.T) {
 		reservation.Rollback()
 		f.must(database.Release(t.Context(), run.Fence(), "test"))
 		if n := f.count(`SELECT count(*) FROM ledgerport.held_claims WHERE run_id = '1'`); n != 3 {
-			t.Errorf("after a run with %s %d claims are on record as held, want 3", name, n)
+			t.Errorf("after a run with %s %d claims are recorded as held, want 3", name, n)
 		}
 	}
 }

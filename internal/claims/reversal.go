@@ -46,13 +46,13 @@ func (d *Database) Reversible(ctx context.Context, by RunIdentity, name string) 
 	return source, classify(ctx, doing, err)
 }
 
-// reversible chooses among the runs on record of one name the one that can be reversed.
+// reversible chooses among the recorded runs of one name the one that can be reversed.
 func reversible(by RunIdentity, name string, found []Run) (Run, error) {
 	refused := func(reason v1alpha1.Reason, format string, args ...any) (Run, error) {
 		return Run{}, failure.OnSource.Stalled(reason, nil, format, args...)
 	}
 	if len(found) == 0 {
-		return refused(v1alpha1.ReasonRunNotFound, "spec.reverses: no run %s/%s of organisation %s is on record", by.Namespace, name, by.OrganizationID)
+		return refused(v1alpha1.ReasonRunNotFound, "spec.reverses: no run %s/%s of organisation %s is recorded", by.Namespace, name, by.OrganizationID)
 	}
 	own := slices.DeleteFunc(slices.Clone(found), func(run Run) bool { return run.Export != by.Export })
 	if len(own) == 0 {

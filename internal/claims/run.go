@@ -83,7 +83,7 @@ type Rendered struct {
 	Manifest []byte
 	// Claims and Lines that the artifact has, and claims that were held.
 	Claims, Lines, Held int64
-	// FirstVoucher and LastVoucher such as E/2026/1; empty where there are none.
+	// FirstVoucher and LastVoucher such as E/2026/1; empty if there are none.
 	FirstVoucher, LastVoucher string
 }
 
@@ -95,7 +95,7 @@ func NewRendered(files []File, manifest []byte, figures *artifact.Figures) Rende
 	}
 }
 
-// Run is a run on record.
+// Run is a recorded run.
 type Run struct {
 	RunIdentity
 	// Cluster that the run belongs to; empty for one from before that was recorded.
@@ -114,7 +114,7 @@ type Run struct {
 	Reverses string
 	// Inputs are those of the attempt that reserved the claims; before that, those of the newest.
 	Inputs []byte
-	// Selection of a run that reads claims. It is not on record.
+	// Selection of a run that reads claims. It is not recorded.
 	Selection Selection
 	Rendered
 	// Location is the URL of the delivered artifact.
@@ -183,7 +183,7 @@ func (d *Database) RunNamed(ctx context.Context, identity RunIdentity) (Run, boo
 
 // StartAttempt records who executes the run from now on, and returns the record as it now is, the attempt number raised.
 // A finished run is given as it is. Identity, book, series, cutoff and inputs are recorded anew while the run holds nothing;
-// later those on record stand.
+// later those recorded stand.
 //
 // Two unfinished runs of an organisation cannot have the same series of a book: the second fails with ReasonSeriesBusy. A run that
 // holds nothing and whose deadline has passed does not stand in the way: it is released, unless another cluster began it. The

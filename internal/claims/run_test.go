@@ -20,7 +20,7 @@ func TestRun_KeepsOnRecordWhatEachStepSays(t *testing.T) {
 	database := f.open(v1alpha1.PostgresSource{})
 	attempt := attemptOf("1")
 	if _, found, err := database.Run(t.Context(), "1"); found || err != nil {
-		t.Fatalf("a run is on record before it began, %v", err)
+		t.Fatalf("a run is recorded before it began, %v", err)
 	}
 	run, taken := f.reserveAll(database, attempt, year2026)
 	f.must(database.MarkDelivered(t.Context(), run.Fence(), "s3://books/monthly.csv"))
@@ -31,10 +31,10 @@ func TestRun_KeepsOnRecordWhatEachStepSays(t *testing.T) {
 	if !found || got.State != claims.StateCommitted || !got.State.Finished() || got.Attempt != 1 || got.Holder != "pod-1" || got.Cluster != "here" || got.Series != "E" ||
 		got.RunIdentity != attempt.RunIdentity || !got.Cutoff.Equal(cutoff) || got.Deadline.Before(got.StartedAt.Add(attempt.Deadline)) || got.Deadline.After(got.RenderedAt.Add(attempt.Deadline)) ||
 		!bytes.Equal(got.Inputs, attempt.Inputs) || got.Location != "s3://books/monthly.csv" {
-		t.Errorf("on record is %+v", got)
+		t.Errorf("recorded is %+v", got)
 	}
 	if !reflect.DeepEqual(got.Rendered, rendered(taken, 0)) {
-		t.Errorf("of the artifact there is on record %+v", got.Rendered)
+		t.Errorf("of the artifact there is recorded %+v", got.Rendered)
 	}
 	for _, at := range []*time.Time{got.RenderedAt, got.DeliveredAt, got.CommittedAt} {
 		if at == nil || at.Before(got.StartedAt) {
@@ -83,7 +83,7 @@ func TestAnAttemptThatCannotBeCommittedReturnsNoRecord(t *testing.T) {
 			other.Series = "F"
 			return database.StartAttempt(f.ctx, other)
 		},
-		"StartAttempt of a run on record": func(f *fixture, database *claims.Database) (claims.Run, error) {
+		"StartAttempt of a recorded run": func(f *fixture, database *claims.Database) (claims.Run, error) {
 			return database.StartAttempt(f.ctx, attemptOf("1"))
 		},
 		"TakeOver": func(f *fixture, database *claims.Database) (claims.Run, error) {
@@ -163,7 +163,7 @@ func TestRelease_GivesClaimsBackAndVoidsTheirNumbers(t *testing.T) {
 
 	if n := f.count(`SELECT count(*) FROM ledgerport.voided_vouchers WHERE organization_id = $1 AND series = 'E' AND run_id = '1' AND reason = 'cancelled'
 		AND fiscal_year IN (2025, 2026) AND (first, last) = (1, 2)`, acme); n != 2 {
-		t.Errorf("%d of two ranges are on record as voided", n)
+		t.Errorf("%d of two ranges are recorded as voided", n)
 	}
 	got, _, err := database.Run(t.Context(), "1")
 	if err != nil || got.State != claims.StateReleased || got.ReleaseReason != "cancelled" || got.ReleasedAt == nil {

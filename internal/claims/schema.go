@@ -23,7 +23,7 @@ const (
 	versionTable = "ledgerport.schema_version"
 	// migrationLock is the advisory lock that migrations of one database take turns with ("ledgerpo" in ASCII).
 	migrationLock int64 = 0x6c6564676572706f
-	// lockTimeout bounds how long a migration waits for a table that somebody uses. Whoever comes for the table meanwhile waits
+	// lockTimeout bounds how long a migration waits for a table that somebody uses. Others that come for the table meanwhile wait
 	// behind it.
 	lockTimeout = 5 * time.Second
 )
@@ -60,7 +60,7 @@ func tooNew(version int64) error {
 		`the schema "ledgerport" has version %d and this operator knows %d; upgrade the operator`, version, SchemaVersion)
 }
 
-// schemaVersion returns the version on record; 0 where there is no schema. A version that lacks one before it is none that a
+// schemaVersion returns the recorded version; 0 where there is no schema. A version that lacks one before it is none that a
 // migration leaves.
 func schemaVersion(ctx context.Context, tx pgx.Tx) (version int64, err error) {
 	var exists bool
@@ -72,7 +72,7 @@ func schemaVersion(ctx context.Context, tx pgx.Tx) (version int64, err error) {
 		Scan(&version, &applied)
 	if err == nil && applied != version {
 		return 0, failure.OnSource.Transient(v1alpha1.ReasonSchemaOutdated, nil,
-			`the schema "ledgerport" says that it has version %d, and has %d of the %d migrations up to it on record in %s; restore the database, or call for help: nothing is changed in it as it is`,
+			`the schema "ledgerport" says that it has version %d, and has %d of the %d migrations up to it recorded in %s; restore the database, or call for help: nothing is changed in it as it is`,
 			version, applied, version, versionTable)
 	}
 	return version, err

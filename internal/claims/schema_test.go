@@ -79,7 +79,7 @@ func TestMigrations(t *testing.T) {
 		f.sql(`DELETE FROM ledgerport.schema_version WHERE version_id = 3`)
 		database := f.open(v1alpha1.PostgresSource{})
 		_, err := database.CheckSchema(t.Context())
-		if failed := failureWith(t, err, v1alpha1.ReasonSchemaOutdated); !strings.Contains(failed.Message, "on record") {
+		if failed := failureWith(t, err, v1alpha1.ReasonSchemaOutdated); !strings.Contains(failed.Message, "recorded in") {
 			t.Errorf("%+v", failed)
 		}
 		mustFail(t, database.Migrate(t.Context()), v1alpha1.ReasonSchemaOutdated)

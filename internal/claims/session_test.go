@@ -12,7 +12,7 @@ import (
 )
 
 // traps are functions and operators that a role makes which may create something in public. Each is found before PostgreSQL's own, by its
-// place or because it fits better, and would run with the rights of whoever calls it.
+// place or because it fits better, and would run with the rights of its caller.
 var traps = []string{
 	`CREATE FUNCTION public.trap(text, text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE 'trapped as %', current_user; END $$`,
 	`CREATE FUNCTION public.trap(varchar, varchar) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE 'trapped as %', current_user; END $$`,

@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// RunState is how far a run is on record. Which state may follow which is in moves, which every statement that changes a state
+// RunState is how far a run is recorded. Which state may follow which is in moves, which every statement that changes a state
 // asks for, but for supersede: it releases no more than what is started and late. docs/states.md shows it.
 type RunState string
 
 const (
 	// StateStarted holds nothing yet.
 	StateStarted RunState = "started"
-	// StateRendered holds claims and voucher numbers, and has the hashes of its artifact on record.
+	// StateRendered holds claims and voucher numbers, and has the hashes of its artifact recorded.
 	StateRendered RunState = "rendered"
 	// StateSubmitted also has an answer of the accounting system for each of its vouchers, where they are sent to one; its
 	// artifact is the receipt.
@@ -38,10 +38,10 @@ var moves = map[RunState][]RunState{
 	StateReleased:  {StateStarted, StateRendered},
 }
 
-// Follows says whether a run may come from another state to this one.
+// Follows reports whether a run may come from another state to this one.
 func (s RunState) Follows(other RunState) bool { return slices.Contains(moves[s], other) }
 
-// Finished says whether the run has ended.
+// Finished reports whether the run has ended.
 func (s RunState) Finished() bool { return s == StateCommitted || s == StateReleased }
 
 // unfinished is the condition, in SQL, that a run has not ended.

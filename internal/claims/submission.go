@@ -54,7 +54,7 @@ type SubmittedVoucher struct {
 // insertBatch is the number of vouchers that are recorded by one statement.
 const insertBatch = 1000
 
-// RecordSubmission puts the vouchers that were taken on record as waiting to be sent, as a part of the reservation. They come
+// RecordSubmission records the vouchers that were taken as waiting to be sent, as a part of the reservation. They come
 // from next until it returns io.EOF. No claim can be taken or held afterwards.
 func (r *Reservation) RecordSubmission(ctx context.Context, next func() (SubmittedVoucher, error)) error {
 	const doing = "recording the vouchers to be sent"
@@ -139,7 +139,7 @@ func scanVoucher(row pgx.CollectableRow) (v SubmittedVoucher, err error) {
 	return v, err
 }
 
-// inOrder insists on valid vouchers behind a position, each behind the one before: whoever goes through them comes to an end.
+// inOrder insists on valid vouchers behind a position, each behind the one before: a loop over them ends.
 func inOrder(runID string, vouchers []SubmittedVoucher, after int64) error {
 	for i := range vouchers {
 		v := &vouchers[i]
@@ -295,7 +295,7 @@ func islands(condition string) string {
 }
 
 // Settle ends the sending: rendered → submitted. The claims of acknowledged vouchers stay with the run. Those of rejected ones
-// are held with what the system said, those of the others are given back; their numbers go on record as voided. The
+// are held with what the system said, those of the others are given back; their numbers are recorded as voided. The
 // artifact is now the receipt.
 func (d *Database) Settle(ctx context.Context, fence Fence, receipt Rendered) error {
 	return d.submission(ctx, fence, "recording what the accounting system accepted", func(tx pgx.Tx) error {

@@ -84,7 +84,7 @@ func (s submission) answer(state claims.VoucherState, positions ...int64) {
 	s.must(s.RecordAnswers(s.ctx, s.run.Fence(), answers))
 }
 
-// recorded counts the vouchers that the run has on record to the letter.
+// recorded counts the vouchers of the run that are recorded to the letter.
 func (s submission) recorded() (n int) {
 	s.Helper()
 	var body []byte
@@ -204,16 +204,16 @@ func TestSettle_KeepsWhatWasAcknowledgedAndGivesTheRestBack(t *testing.T) {
 	}
 	mustFail(t, s.Settle(t.Context(), s.run.Fence(), claims.Rendered{Claims: 3}), v1alpha1.ReasonTotalsMismatch)
 	if n := s.recorded(); n != 7 {
-		t.Errorf("%d vouchers are on record before, want 7", n)
+		t.Errorf("%d vouchers are recorded before, want 7", n)
 	}
 	s.must(s.Settle(t.Context(), s.run.Fence(), receipt))
 
 	run, _, err := s.Run(t.Context(), "1")
 	if err != nil || run.State != claims.StateSubmitted || run.State.Finished() || !reflect.DeepEqual(run.Rendered, receipt) {
-		t.Errorf("on record is %+v, %v", run, err)
+		t.Errorf("recorded is %+v, %v", run, err)
 	}
 	if n := s.recorded(); n != 2 {
-		t.Errorf("%d vouchers are on record, want those that were acknowledged", n)
+		t.Errorf("%d vouchers are recorded, want those that were acknowledged", n)
 	}
 	if n := s.count(`SELECT count(*) FROM ledgerport.exported_claims WHERE claim_id IN ($1, $2)`, id(1), id(4)); n != 2 || s.count(`SELECT count(*) FROM ledgerport.exported_claims`) != 2 {
 		t.Error("the run does not have exactly the acknowledged claims")
@@ -243,7 +243,7 @@ func TestSettle_KeepsWhatWasAcknowledgedAndGivesTheRestBack(t *testing.T) {
 	}
 }
 
-// TestSubmission_IsSeenByItsOrganisationAlone asks as the role, for every voucher on record.
+// TestSubmission_IsSeenByItsOrganisationAlone asks as the role, for every recorded voucher.
 func TestSubmission_IsSeenByItsOrganisationAlone(t *testing.T) {
 	t.Parallel()
 	s := newSubmission(t, 3)

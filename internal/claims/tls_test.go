@@ -26,20 +26,20 @@ func TestTheServersCertificateIsCheckedAgainstTheAuthoritiesOfTheSource(t *testi
 		reason                v1alpha1.Reason // empty where the connection is made
 		words                 string
 	}{
-		{"an authority of the source's own", "verify-full", string(certificate), claims.Allowances{}, "", ""},
+		{"an authority of the source", "verify-full", string(certificate), claims.Allowances{}, "", ""},
 		{"no mode", "", string(certificate), claims.Allowances{}, "", ""},
 		{"several, of which one has signed it", "verify-full", string(stranger) + string(certificate), claims.Allowances{}, "", ""},
 		{"one that the name does not matter to", "verify-ca", string(certificate), claims.Allowances{}, "", ""},
 		{"another authority", "verify-full", string(stranger), claims.Allowances{}, v1alpha1.ReasonDatabaseUnreachable, "certificate cannot be verified"},
 		{"another authority, whatever the name", "verify-ca", string(stranger), claims.Allowances{}, v1alpha1.ReasonDatabaseUnreachable, "certificate cannot be verified"},
-		{"only the operator's authorities", "verify-full", "", claims.Allowances{}, v1alpha1.ReasonDatabaseUnreachable, "certificate cannot be verified"},
+		{"only the authorities of the operator", "verify-full", "", claims.Allowances{}, v1alpha1.ReasonDatabaseUnreachable, "certificate cannot be verified"},
 		{"a mode that looks at no certificate", "require", string(certificate), insecure, v1alpha1.ReasonMalformedURL, "write sslmode=verify-full"},
 		{"a mode that may do without TLS", "prefer", string(certificate), insecure, v1alpha1.ReasonMalformedURL, "write sslmode=verify-full"},
 		{"no TLS", "disable", string(certificate), insecure, v1alpha1.ReasonMalformedURL, "write sslmode=verify-full"},
 		{"a mode that looks at no certificate, not allowed", "require", string(certificate), claims.Allowances{}, v1alpha1.ReasonInsecureConnection, "sslmode=require"},
 		{"a mode that may do without TLS, not allowed", "prefer", "", claims.Allowances{Passwords: true}, v1alpha1.ReasonInsecureConnection, "--allow-insecure-databases"},
 		{"no TLS, not allowed", "disable", "", claims.Allowances{}, v1alpha1.ReasonInsecureConnection, "spec.postgres.caBundle"},
-		{"whatever name, of the operator's authorities", "verify-ca", "", claims.Allowances{}, v1alpha1.ReasonInsecureConnection, "sslmode=verify-ca"},
+		{"whatever name, of the authorities of the operator", "verify-ca", "", claims.Allowances{}, v1alpha1.ReasonInsecureConnection, "sslmode=verify-ca"},
 		{"a mode that looks at no certificate, allowed", "require", "", insecure, "", ""},
 		{"no TLS, allowed", "disable", "", insecure, "", ""},
 		{"what is no certificate", "verify-full", string(key), claims.Allowances{}, v1alpha1.ReasonInvalidSpec, "spec.postgres.caBundle"},

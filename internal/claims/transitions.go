@@ -17,7 +17,7 @@ func (d *Database) MarkDelivered(ctx context.Context, fence Fence, location stri
 }
 
 // Commit records the claims as exported: delivered → committed. With a reversal the claims of the run that it reverses
-// become free for the next run; their vouchers stay on record in reversal_vouchers.
+// become free for the next run; their vouchers stay recorded in reversal_vouchers.
 func (d *Database) Commit(ctx context.Context, fence Fence) error {
 	return d.step(ctx, fence, "recording the claims as exported", func(tx pgx.Tx) error {
 		var organizationID, reverses string
@@ -47,7 +47,7 @@ func (d *Database) MarkArtifactRemoved(ctx context.Context, fence Fence) error {
 	})
 }
 
-// Release gives the claims of a run back: started or rendered → released. Its voucher numbers go on record as
+// Release gives the claims of a run back: started or rendered → released. Its voucher numbers are recorded as
 // voided. A run that is submitted or delivered cannot be released: an accounting system has it, or somebody may have imported it.
 func (d *Database) Release(ctx context.Context, fence Fence, reason string) error {
 	return d.step(ctx, fence, "giving claims back", func(tx pgx.Tx) error {
@@ -89,7 +89,7 @@ func (d *Database) ofRun(ctx context.Context, fence Fence, doing string, run fun
 	return classify(ctx, doing, d.transact(ctx, "", fence.OrganizationID, fence.RunID, run))
 }
 
-// recordRendered puts what is known of an artifact on record, if the attempt is the run's newest and the run may come to the state.
+// recordRendered records what is known of an artifact, if the attempt is the run's newest and the run may come to the state.
 func recordRendered(ctx context.Context, tx pgx.Tx, fence Fence, to RunState, rendered Rendered) error {
 	files := rendered.Files
 	if files == nil {

@@ -11,7 +11,7 @@ import (
 )
 
 // strangers finds who but its owner and this role may write the schema "ledgerport" or make it run something of theirs, each with
-// the statement that ends it. Superusers may do anything, and whoever has the owner's role is the owner. $1 says that the schema
+// the statement that ends it. Superusers may do anything, and a member of the owner's role is the owner. $1 says that the schema
 // is the role's own to manage: another owner then is a stranger, but for the database's.
 const strangers = `
 	WITH RECURSIVE schema AS (SELECT oid, nspowner AS owner, nspacl AS acl FROM pg_namespace WHERE nspname = 'ledgerport'),
@@ -49,7 +49,7 @@ const strangers = `
 	UNION ALL SELECT format('%s has %s', r.name, c.what), c.remedy || r.name FROM code c JOIN relations r ON r.oid = c.relation
 	LIMIT 10`
 
-// trusted refuses a schema "ledgerport" that others may write: what is on record there decides what is exported, and what is
+// trusted refuses a schema "ledgerport" that others may write: what is recorded there decides what is exported, and what is
 // delivered and removed. Of its tables, those of the application's may be owned by anybody.
 func (d *Database) trusted(ctx context.Context, tx pgx.Tx) error {
 	managed := d.options.Layout.ManageSchema == nil || *d.options.Layout.ManageSchema

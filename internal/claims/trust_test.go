@@ -35,11 +35,11 @@ func TestInspect_RefusesASchemaThatOthersMayChange(t *testing.T) {
 		"a trigger that is left":           {attack: `CREATE TRIGGER leftover BEFORE UPDATE ON ledgerport.runs FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()`, says: "the trigger"},
 		"a rule that is left":              {attack: `CREATE RULE leftover AS ON DELETE TO ledgerport.runs DO INSTEAD NOTHING`, says: "the rule"},
 		"a policy that is left":            {attack: `CREATE POLICY leftover ON ledgerport.runs USING (true)`, says: "the policy"},
-		"a default that is somebody's": {
+		"a default that somebody owns": {
 			attack: `CREATE FUNCTION public.theirs() RETURNS text LANGUAGE sql AS 'SELECT ''x'''; ALTER FUNCTION public.theirs OWNER TO %r; ALTER TABLE ledgerport.held_claims ALTER message SET DEFAULT public.theirs()`,
 			says:   "a default with the function", remedy: `ALTER TABLE ledgerport.held_claims ALTER message DROP DEFAULT`,
 		},
-		"an index that is somebody's": {
+		"an index that somebody owns": {
 			attack: `CREATE FUNCTION public.theirs(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $1'; ALTER FUNCTION public.theirs OWNER TO %r; CREATE INDEX theirs ON ledgerport.held_claims (public.theirs(message))`,
 			says:   "an index with the function", remedy: `DROP INDEX ledgerport.theirs`,
 		},

@@ -53,7 +53,7 @@ func TestATenantWhoReachesForWhatIsOthers(t *testing.T) {
 			v1alpha1.ConditionSourceReady, []string{v1alpha1.ReasonAccessDenied}},
 		{"a destination of another namespace", func(p *parts) { p.export.Spec.DestinationRef.Namespace = elsewhere },
 			v1alpha1.ConditionDestinationReady, []string{v1alpha1.ReasonAccessDenied}},
-		{"a bucket, with the operator's own identity", func(p *parts) {
+		{"a bucket, with the identity of the operator", func(p *parts) {
 			p.destination.Spec = v1alpha1.ExportDestinationSpec{S3: &v1alpha1.S3Destination{Bucket: "books-of-others"}}
 		}, v1alpha1.ConditionCredentialsReady, []string{v1alpha1.ReasonCredentialsRequired}},
 		{"an option of a megabyte", func(p *parts) {
@@ -109,12 +109,12 @@ func TestARunMadeByHandGainsNothing(t *testing.T) {
 			}
 			return ""
 		}, 0},
-		{"that is somebody else's", func(w *world, run *v1alpha1.ExportRun) {
+		{"that somebody else has", func(w *world, run *v1alpha1.ExportRun) {
 			owner := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "owner"}}
 			w.create(owner)
 			run.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: owner.Name, UID: owner.UID, Controller: ptr.To(true)}}
 		}, failedFor(v1alpha1.ReasonInvalidSpec, "ConfigMap owner"), 2},
-		{"that is an older export's of the same name", func(_ *world, run *v1alpha1.ExportRun) {
+		{"of an older export of the same name", func(_ *world, run *v1alpha1.ExportRun) {
 			run.OwnerReferences = []metav1.OwnerReference{{
 				APIVersion: v1alpha1.GroupVersion.String(), Kind: "AccountingExport", Name: "monthly", UID: "00000000-0000-4000-8000-000000000000", Controller: ptr.To(true),
 			}}
@@ -129,7 +129,7 @@ func TestARunMadeByHandGainsNothing(t *testing.T) {
 			}
 			return ""
 		}, 0},
-		{"of another namespace's export", func(w *world, run *v1alpha1.ExportRun) { run.Spec.ExportRef.Name = "../" + w.namespace + "/monthly" },
+		{"of an export of another namespace", func(w *world, run *v1alpha1.ExportRun) { run.Spec.ExportRef.Name = "../" + w.namespace + "/monthly" },
 			func(_ *world, run *v1alpha1.ExportRun) string {
 				return condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonExportNotFound)
 			}, 2},
@@ -404,7 +404,7 @@ func textsOf(value any) (setters []func(string)) {
 	return setters
 }
 
-// tryAll creates objects under one name, and says whether the API server takes them.
+// tryAll creates objects under one name, and reports whether the API server takes them.
 func (w *world) tryAll(name string, objects map[string]client.Object) bool {
 	w.Helper()
 	for _, kind := range []string{"source", "chart", "destination", "export", "run"} {

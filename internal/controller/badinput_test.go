@@ -161,7 +161,7 @@ func TestClaimsThatCanNotBePostedAreHeldAndTheOthersGoOn(t *testing.T) {
 		{"a tax larger than its amount", application.Claim{Lines: with(func(l *application.Line) { l.Tax = "11.00" })}, "TaxExceedsAmount"},
 		{"a text of a megabyte", application.Claim{Lines: with(func(l *application.Line) { l.Description = strings.Repeat("x", 1<<20) })}, "TooLarge"},
 		{"control characters", application.Claim{Lines: with(func(l *application.Line) { l.Description = "a\x01b" })}, "InvalidText"},
-		{"base amounts of another currency than the claim's", application.Claim{Lines: with(func(l *application.Line) { l.BaseGross = "99.00" })}, "MixedCurrencies"},
+		{"base amounts of another currency than that of the claim", application.Claim{Lines: with(func(l *application.Line) { l.BaseGross = "99.00" })}, "MixedCurrencies"},
 		{"a foreign currency without base amounts", application.Claim{Currency: "USD", Lines: with(func(*application.Line) {})}, "MissingBaseAmount"},
 		{"a currency that does not exist", application.Claim{Currency: "XXZ", Lines: with(func(*application.Line) {})}, "UnknownCurrency"},
 	}
@@ -188,14 +188,14 @@ func TestClaimsThatCanNotBePostedAreHeldAndTheOthersGoOn(t *testing.T) {
 	}
 	w.expectEvent(run.Name, v1alpha1.ReasonClaimsHeld)
 	if n := w.count(`select count(*) from ledgerport.held_claims`); n != int64(len(tests)) {
-		t.Errorf("%d claims are on record as held, want %d", n, len(tests))
+		t.Errorf("%d claims are recorded as held, want %d", n, len(tests))
 	}
 
 	w.exec(`update claim_lines set gross_amount = 10.00 where gross_amount = 10.005`)
 	w.request("again")
-	mended := eventually(w, w.export(), lastRunIsNot(run.Name)).Status.LastRun
-	if mended.Claims != 1 || mended.Held != int64(len(tests))-1 {
-		t.Errorf("after one was mended: exported %d, held %d", mended.Claims, mended.Held)
+	fixed := eventually(w, w.export(), lastRunIsNot(run.Name)).Status.LastRun
+	if fixed.Claims != 1 || fixed.Held != int64(len(tests))-1 {
+		t.Errorf("after one was fixed: exported %d, held %d", fixed.Claims, fixed.Held)
 	}
 }
 

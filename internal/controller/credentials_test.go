@@ -133,7 +133,7 @@ func TestExternalSecretsMayBeInstalledLater(t *testing.T) {
 	eventually(w, w.export(), credentialsAre(metav1.ConditionTrue, v1alpha1.ReasonReady))
 }
 
-// TestCredentialsThatAreNotReadyAreNamed breaks the credentials of an accounting system in every way, and mends them.
+// TestCredentialsThatAreNotReadyAreNamed breaks the credentials of an accounting system in every way, and fixes them.
 func TestCredentialsThatAreNotReadyAreNamed(t *testing.T) {
 	t.Parallel()
 	login := map[string]string{"user": "ledgerport", "pass-word": password}
@@ -310,9 +310,9 @@ func TestEachFaultOfCredentialsIsNoticedAtOnce(t *testing.T) {
 	w.synced(url, 0)
 	w.create(source, w.chart(), w.destination(), export)
 	steps := []struct {
-		reason       string
-		about        string // of the event
-		breaks, mend func()
+		reason      string
+		about       string // of the event
+		breaks, fix func()
 	}{
 		{v1alpha1.ReasonExternalSecretNotFound, "monthly", func() { w.delete(external) }, func() {
 			external = w.externalSecret("portal", "portal-login")
@@ -342,7 +342,7 @@ func TestEachFaultOfCredentialsIsNoticedAtOnce(t *testing.T) {
 		eventually(w, w.export(), credentialsAre(metav1.ConditionFalse, step.reason))
 		t.Logf("%s is noticed after %s", step.reason, time.Since(broken).Round(time.Millisecond))
 		w.expectEvent(step.about, step.reason)
-		step.mend()
+		step.fix()
 	}
 	eventually(w, w.export(), credentialsAre(metav1.ConditionTrue, v1alpha1.ReasonReady))
 	w.neverSays("hunter2")
@@ -430,7 +430,7 @@ func TestEnvironmentStandsInWhileTheStoreIsBroken(t *testing.T) {
 	set.Store(variable, emergency)
 	run := eventually(w, w.export(), lastRunIs(v1alpha1.RunSucceeded)).Status.LastRun.Name
 	w.loggedInWith(run, emergency)
-	eventually(w, w.export(), credentialsAre(metav1.ConditionTrue, v1alpha1.ReasonEnvironmentFallback, "until the store is mended"))
+	eventually(w, w.export(), credentialsAre(metav1.ConditionTrue, v1alpha1.ReasonEnvironmentFallback, "until the store is fixed"))
 	w.expectEvent("monthly", v1alpha1.ReasonEnvironmentFallback)
 
 	w.create(w.login())

@@ -59,7 +59,7 @@ func TestFullDestinationFailsTheRunAndGivesItsClaimsBack(t *testing.T) {
 	w.expectEvent(run.Name, v1alpha1.ReasonDestinationFull)
 	w.nothingHappened()
 	if n := w.count(`select sum(last - first + 1) from ledgerport.voided_vouchers where run_id = $1`, string(run.UID)); n != 500 {
-		t.Errorf("%d voucher numbers are on record as voided, want 500", n)
+		t.Errorf("%d voucher numbers are recorded as voided, want 500", n)
 	}
 
 	w.enlargeVolume()
@@ -157,12 +157,12 @@ func (w *world) patch(object client.Object, merge string) {
 	w.must(api.client.Patch(w.Context(), object, client.RawPatch("application/merge-patch+json", []byte(merge))))
 }
 
-// gaveBack insists that the one run on record has released its claims.
+// gaveBack insists that the one recorded run has released its claims.
 func (w *world) gaveBack() {
 	w.Helper()
 	w.nothingHappened()
 	if n := w.count(`select count(*) from ledgerport.runs where state = 'released'`); n != 1 {
-		w.Errorf("%d runs are on record as released, want 1", n)
+		w.Errorf("%d runs are recorded as released, want 1", n)
 	}
 }
 
@@ -366,7 +366,7 @@ func TestRunThatIsDeletedWithItsNamespaceDoesNotHoldItUp(t *testing.T) {
 	w.must(api.client.Delete(t.Context(), run))
 	w.gone(run)
 	if n := w.count(`select count(*) from ledgerport.runs where state = 'rendered'`); n != 1 {
-		t.Errorf("%d runs are on record as rendered, want the one that could not be released", n)
+		t.Errorf("%d runs are recorded as rendered, want the one that could not be released", n)
 	}
 }
 
@@ -382,7 +382,7 @@ func TestFaultThatARunMeetsIsKnownAtOnceAndWaitedOut(t *testing.T) {
 	w.request("now")
 	export = eventually(w, w.export(), exportIs(metav1.ConditionFalse, v1alpha1.ReasonTableNotFound))
 	run := eventually(w, w.run(export.Status.LastRun.Name), func(run *v1alpha1.ExportRun) string {
-		return condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonTableNotFound, "goes on when this is mended")
+		return condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonTableNotFound, "goes on when this is fixed")
 	})
 	if phase := export.Status.LastRun.Phase; phase == v1alpha1.RunSucceeded || phase == v1alpha1.RunFailed {
 		t.Errorf("the export says that its run is %s", phase)

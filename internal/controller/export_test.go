@@ -43,7 +43,7 @@ func TestRequestedExportDeliversABalancedFileThatEqualsTheDatabase(t *testing.T)
 		t.Errorf("run status %+v", run.Status)
 	}
 	if n := w.count(`select count(*) from ledgerport.exported_claims where run_id = $1`, string(run.UID)); n != 500 {
-		t.Errorf("%d claims are on record, want 500", n)
+		t.Errorf("%d claims are recorded, want 500", n)
 	}
 	w.checkFileAgainstManifestAndSQL(run)
 	w.expectEvent(run.Name, v1alpha1.ReasonSucceeded)
@@ -296,7 +296,7 @@ func TestHistoryLimitsRemoveRunsAndKeepTheLedger(t *testing.T) {
 	w.hoursPass()
 	w.gone(w.run(first))
 	if n := w.count(`select count(*) from ledgerport.runs where state = 'committed'`); n != 2 {
-		t.Errorf("%d committed runs are on record, want 2", n)
+		t.Errorf("%d committed runs are recorded, want 2", n)
 	}
 }
 

@@ -145,7 +145,7 @@ func TestAnAttemptIsCountedOnceThoughItsEndIsRecordedLate(t *testing.T) {
 	}
 }
 
-// committed says whether a run is on record as committed. It may be asked by any goroutine, also when the test is over.
+// committed reports whether a run is recorded as committed. It may be asked by any goroutine, also when the test is over.
 func (w *world) committed() (is bool) {
 	ctx := context.Background()
 	conn, err := pgx.Connect(ctx, w.database)

@@ -39,7 +39,7 @@ func TestPreviewShowsWhatTheNextRunDeliversAndRecordsNothing(t *testing.T) {
 		t.Errorf("status %+v, want the two claims approved since and the next numbers", look.Status)
 	}
 	if after := rows(); after != before {
-		t.Errorf("%d rows and numbers are on record, and %d were before", after, before)
+		t.Errorf("%d rows and numbers are recorded, and %d were before", after, before)
 	}
 	uid, _, _ := strings.Cut(string(look.UID), "-")
 	file := filepath.Join("_preview", w.namespace, "monthly", "look", uid+"-1", "look.csv")

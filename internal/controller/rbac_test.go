@@ -27,7 +27,7 @@ func operatorAccount(ctx context.Context) (*rest.Config, error) {
 	return rights.Install(ctx, api.config, manifests)
 }
 
-// beingDeleted says whether an API server refused to create something because its namespace is being deleted, which is no
+// beingDeleted reports whether an API server refused to create something because its namespace is being deleted, which is no
 // matter of rights. The answer can be read again.
 func beingDeleted(answer *http.Response) bool {
 	body, err := io.ReadAll(answer.Body)

@@ -80,10 +80,10 @@ func TestArtifactIsRemovedWithItsRunAndTheLedgerStays(t *testing.T) {
 		t.Errorf("files %s", kept)
 	}
 	if n := w.count(`select count(*) from ledgerport.runs where name = 'first' and state = 'committed' and artifact_removed_at is not null`); n != 1 {
-		t.Error("the run and the removal of its artifact are not on record")
+		t.Error("the run and the removal of its artifact are not recorded")
 	}
 	if n := w.count(`select count(*) from ledgerport.vouchers where run = 'first'`); n != 5 {
-		t.Errorf("%d vouchers of the run are on record, want 5", n)
+		t.Errorf("%d vouchers of the run are recorded, want 5", n)
 	}
 	w.expectEvent("monthly", v1alpha1.ReasonArtifactRemoved)
 	w.create(w.reversal("back", "first"))
@@ -117,7 +117,7 @@ func TestRunWhoseArtifactCanNotBeRemovedWaitsAndSaysSo(t *testing.T) {
 	w.create(secret)
 	w.gone(first)
 	if n := w.count(`select count(*) from ledgerport.runs where name = 'first' and artifact_removed_at is not null`); n != 1 {
-		t.Error("the removal of the artifact is not on record")
+		t.Error("the removal of the artifact is not recorded")
 	}
 	for _, key := range bucket.Keys(t) {
 		if !strings.Contains(key, ".ledgerport-probe-") && key != ".ledgerport-destination" { // of a check at this moment

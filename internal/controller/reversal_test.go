@@ -246,7 +246,7 @@ func TestReversalThatCanNotBeIsRefusedWithItsReason(t *testing.T) {
 			t.Errorf("%s was tried %d times", name, refused.Status.Failures)
 		}
 		if n := w.count(`select count(*) from ledgerport.runs where id = $1`, string(refused.UID)); n != 0 {
-			t.Errorf("%s is on record", name)
+			t.Errorf("%s is recorded", name)
 		}
 	}
 }

@@ -75,7 +75,7 @@ func TestRunStaysWithTheSourceThatItHasClaimsOf(t *testing.T) {
 			w := newWorld(t)
 			run := w.retryingRunOf(&parts{w.secret(), w.source(), w.chart(), w.destination(), w.export()})
 			if at := run.Status.SourceRef; at == nil || *at != (v1alpha1.NamespacedReference{Namespace: w.namespace, Name: "claims"}) {
-				t.Fatalf("the run is on record at %v", at)
+				t.Fatalf("the run is recorded at %v", at)
 			}
 			other := w.moved(3)
 			test.end(w, run)
@@ -108,7 +108,7 @@ func TestReversalIsWithTheRunThatItReverses(t *testing.T) {
 		t.Errorf("%d claims are still bound to a run", n)
 	}
 	if n := other.count(`select count(*) from ledgerport.runs`); n != 0 {
-		t.Errorf("%d runs are on record in the database that the export names now", n)
+		t.Errorf("%d runs are recorded in the database that the export names now", n)
 	}
 }
 
@@ -183,7 +183,7 @@ func TestADatabaseThatHasForgottenAnExportIsNoticed(t *testing.T) {
 	w.accept(w.source(), ledger)
 	w.create(w.run("anew"))
 	if anew := eventually(w, w.run("anew"), runIs(v1alpha1.RunSucceeded)); anew.Status.Claims != 5 || anew.Status.Ledger.ID != ledger {
-		t.Errorf("the run exported %d claims, want the 5 that are not on record", anew.Status.Claims)
+		t.Errorf("the run exported %d claims, want the 5 that are not recorded", anew.Status.Claims)
 	}
 }
 
@@ -193,7 +193,7 @@ func (w *world) sourceNamed(name string) *v1alpha1.ClaimSource {
 	return source
 }
 
-// TestADatabaseThatKnowsTheNewestRunIsBelieved has a run applied again, so that it has another UID than the one on record, and
+// TestADatabaseThatKnowsTheNewestRunIsBelieved has a run applied again, so that it has another UID than the recorded one, and
 // then reversed.
 func TestADatabaseThatKnowsTheNewestRunIsBelieved(t *testing.T) {
 	t.Parallel()

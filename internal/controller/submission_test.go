@@ -81,10 +81,10 @@ func TestARunTellsWhatTheAccountingSystemDidNotTake(t *testing.T) {
 				}
 			}
 			if n := w.count(`select count(*) from ledgerport.exported_claims`); n != test.claims {
-				t.Errorf("%d claims are on record as exported, want %d", n, test.claims)
+				t.Errorf("%d claims are recorded as exported, want %d", n, test.claims)
 			}
 			if n := w.count(`select count(*) from ledgerport.held_claims where reason = 'Rejected' and message = $1`, unknownAccount); n != test.held {
-				t.Errorf("%d claims are on record as held, want %d", n, test.held)
+				t.Errorf("%d claims are recorded as held, want %d", n, test.held)
 			}
 			eventually(w, w.export(), func(export *v1alpha1.AccountingExport) string {
 				return condition(export.Status.Conditions, v1alpha1.ConditionReady, test.ready, test.export)
@@ -94,12 +94,12 @@ func TestARunTellsWhatTheAccountingSystemDidNotTake(t *testing.T) {
 			}
 			w.expectEvent(run.Name, test.reason)
 
-			server.Change(bc.Settings{}) // somebody mends it
+			server.Change(bc.Settings{}) // somebody fixes it
 			again := &v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Name: "again", Namespace: w.namespace}, Spec: run.Spec}
 			w.create(again)
 			rest := eventually(w, again, runIs(v1alpha1.RunSucceeded))
 			if n := w.count(`select count(*) from ledgerport.exported_claims`); n != 6 || rest.Status.Claims != 6-test.claims {
-				t.Errorf("the next run exports %d claims, and %d are on record", rest.Status.Claims, n)
+				t.Errorf("the next run exports %d claims, and %d are recorded", rest.Status.Claims, n)
 			}
 			if test.claims < 6 {
 				eventually(w, w.export(), lastRunIs(v1alpha1.RunSucceeded))

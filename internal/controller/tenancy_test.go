@@ -49,7 +49,7 @@ func TestDestinationOfAnotherNamespaceMustAdmitTheNamespace(t *testing.T) {
 	w.must(api.client.Patch(t.Context(), destination, patch))
 	w.label("tenant", "true")
 	run := eventually(w, w.export(), lastRunIs(v1alpha1.RunSucceeded)).Status.LastRun.Name
-	// What a namespace delivers is below its own name, in the directory of whoever's the destination is.
+	// What a namespace delivers is below its own name, in the directory of the destination's namespace.
 	if _, err := os.ReadFile(filepath.Join(w.exports, elsewhere, w.namespace, "monthly", run, run+".csv")); err != nil {
 		t.Error(err)
 	}

@@ -103,7 +103,7 @@ var otherPurposes = []corev1.SecretType{
 	corev1.SecretTypeTLS, "helm.sh/release.v1",
 }
 
-// storeIsBroken says whether a failure is one of whoever keeps the credentials, as opposed to a wrong name or key.
+// storeIsBroken reports whether a failure is one of the store of the credentials, as opposed to a wrong name or key.
 func storeIsBroken(err error) bool {
 	return slices.Contains([]v1alpha1.Reason{
 		v1alpha1.ReasonExternalSecretsNotInstalled, v1alpha1.ReasonExternalSecretNotReady,

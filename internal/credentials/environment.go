@@ -31,6 +31,6 @@ func (s Secrets) fromEnvironment(ref Reference, broken error) (Credentials, erro
 		}
 		found.Data[key] = []byte(value)
 	}
-	found.Fallback = "taken from the operator's environment until the store is mended: " + failed.Message
+	found.Fallback = "taken from the operator's environment until the store is fixed: " + failed.Message
 	return found, nil
 }

@@ -15,7 +15,7 @@ type Executor interface {
 	// Holder names the process that executes attempts.
 	Holder() string
 	// Ensure begins an attempt, unless one of this run is under way or its end was not yet forgotten. One that had to wait for a
-	// place is Admitted when it has one, and begins when Ensure is called again: what tells of it must be on record before.
+	// place is Admitted when it has one, and begins when Ensure is called again: what tells of it must be recorded before.
 	Ensure(task pipeline.Task) State
 	// Observe returns the state of a run's attempt.
 	Observe(runID string) State

@@ -103,7 +103,7 @@ func (e *InProcess) Stuck() int {
 func (e *InProcess) Overdue() int { return int(e.overdue.Load()) }
 
 // Start implements manager.Runnable: it waits for the process to be asked to stop, then cancels all attempts and waits
-// for them. They leave nothing half done, and whoever reconciles next goes on with them.
+// for them. They leave nothing half done, and the next reconcile goes on with them.
 func (e *InProcess) Start(ctx context.Context) error {
 	<-ctx.Done()
 	e.mu.Lock()

@@ -14,7 +14,7 @@ import (
 const DirectoryVariable = "LEDGERPORT_FAILPOINTS"
 
 // FromEnvironment returns a hook that looks for a file with the name of the point in the directory that the environment
-// names. Whoever renames the file to <point>.<process id> has taken it, and does what it says: kill ends this process at
+// names. The process that renames the file to <point>.<process id> has taken it, and does what it says: kill ends this process at
 // once, stop stops it until it gets SIGCONT.
 func FromEnvironment() Hook {
 	directory := os.Getenv(DirectoryVariable)

@@ -1,5 +1,5 @@
 // Package failpoint names the places where a test lets an operator die or stop: before, in the middle of, and after
-// everything that it makes durable. A hook is passed to whoever reaches such a place; in production there is none, and
+// everything that it makes durable. A hook is passed to the code that reaches such a place; in production there is none, and
 // a place costs a comparison with nil. Only a binary built with the tag failpoints has a hook that can be switched on.
 package failpoint
 
@@ -15,7 +15,7 @@ const (
 	Render Step = "render"
 	// Record: claims, voucher numbers and the hashes of the artifact are committed.
 	Record Step = "record"
-	// MarkSent: vouchers go on record as sent to an accounting system, just before they are.
+	// MarkSent: vouchers are recorded as sent to an accounting system, just before they are.
 	MarkSent Step = "mark-sent"
 	// Send: the accounting system takes vouchers.
 	Send Step = "send"

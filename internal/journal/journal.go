@@ -12,7 +12,7 @@ import (
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
-// version is the first byte of a block. Blocks stay on record for as long as the books do: a newer version reads older ones.
+// version is the first byte of a block. Blocks stay recorded for as long as the books do: a newer version reads older ones.
 // Version 1 had no document date, and neither BIC nor address of the claimant.
 const version = 2
 

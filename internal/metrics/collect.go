@@ -27,7 +27,7 @@ var (
 	lastRunFailed    = description("export_last_run_failed", "1 where the newest run has failed or is incomplete, else 0.", "namespace", "export")
 	sinceSuccess     = description("export_seconds_since_last_success", "Seconds since the newest run that succeeded, or since the export was created.", "namespace", "export")
 	expectedInterval = description("export_expected_interval_seconds", "Seconds between the two newest slots of the schedule; nothing where there is no schedule or it is suspended.", "namespace", "export")
-	overdueSeconds   = description("export_overdue_seconds", "Seconds since the run of the oldest slot should have begun that no success has followed, 0 where there is none; nothing where there is no schedule or it is suspended.", "namespace", "export")
+	overdueSeconds   = description("export_overdue_seconds", "Seconds since the run of the oldest slot should have begun that no success has followed, 0 if there is none; nothing where there is no schedule or it is suspended.", "namespace", "export")
 	undecodable      = description("undecodable", "1 for a resource with a value that the operator cannot decode; nothing for all others.", "kind", "namespace", "name")
 	deadlineUsed     = description("export_deadline_used_ratio", "Part of spec.deadline that the newest attempt took; nothing before this process has seen one.", "namespace", "export")
 )

@@ -137,7 +137,7 @@ ledgerport_export_held_claims{export="monthly",namespace="acme"} 7
 # TYPE ledgerport_export_last_run_failed gauge
 ledgerport_export_last_run_failed{export="broken",namespace="acme"} 0
 ledgerport_export_last_run_failed{export="monthly",namespace="acme"} 1
-# HELP ledgerport_export_overdue_seconds Seconds since the run of the oldest slot should have begun that no success has followed, 0 where there is none; nothing where there is no schedule or it is suspended.
+# HELP ledgerport_export_overdue_seconds Seconds since the run of the oldest slot should have begun that no success has followed, 0 if there is none; nothing where there is no schedule or it is suspended.
 # TYPE ledgerport_export_overdue_seconds gauge
 ledgerport_export_overdue_seconds{export="monthly",namespace="acme"} 108000
 # HELP ledgerport_export_ready 1 where runs of an export can begin, 0 where something keeps them from it; nothing while that is not known.
@@ -195,9 +195,9 @@ func TestAnExportIsOverdueOnceASlotHasPassedWithoutASuccess(t *testing.T) {
 		want                                    time.Duration
 	}{
 		{"weekdays: the weekend has no slot", "0 6 * * 1-5", "2026-01-01 00:00", "2026-11-20 06:00", "2026-11-22 23:59", 0},
-		{"weekdays: Monday's slot is now", "0 6 * * 1-5", "2026-01-01 00:00", "2026-11-20 06:00", "2026-11-23 06:00", 0},
-		{"weekdays: Monday's slot was an hour ago", "0 6 * * 1-5", "2026-01-01 00:00", "2026-11-20 06:00", "2026-11-23 07:00", time.Hour},
-		{"weekdays: Monday's run has succeeded", "0 6 * * 1-5", "2026-01-01 00:00", "2026-11-23 06:00", "2026-11-23 07:00", 0},
+		{"weekdays: the slot of Monday is now", "0 6 * * 1-5", "2026-01-01 00:00", "2026-11-20 06:00", "2026-11-23 06:00", 0},
+		{"weekdays: the slot of Monday was an hour ago", "0 6 * * 1-5", "2026-01-01 00:00", "2026-11-20 06:00", "2026-11-23 07:00", time.Hour},
+		{"weekdays: the run of Monday has succeeded", "0 6 * * 1-5", "2026-01-01 00:00", "2026-11-23 06:00", "2026-11-23 07:00", 0},
 		{"monthly: the last day of a long month", "0 6 1 * *", "2026-01-01 00:00", "2026-10-01 06:00", "2026-10-31 23:59", 0},
 		{"monthly: the day after a long month", "0 6 1 * *", "2026-01-01 00:00", "2026-10-01 06:00", "2026-11-02 06:00", day},
 		{"monthly: the day after a short month", "0 6 1 * *", "2026-01-01 00:00", "2026-02-01 06:00", "2026-03-01 06:30", 30 * time.Minute},
@@ -261,7 +261,7 @@ func scheduled(expression string, created time.Time) *v1alpha1.AccountingExport 
 	return export
 }
 
-// overdueAt returns the gauge of an export at a time; -1 where there is none.
+// overdueAt returns the gauge of an export at a time; -1 if there is none.
 func overdueAt(t *testing.T, export *v1alpha1.AccountingExport, now time.Time) time.Duration {
 	t.Helper()
 	told := time.Duration(-1)

@@ -46,7 +46,7 @@ const secretName = "ledgerport-render"
 // Render writes what the next run of each export would deliver, and reserves nothing. It returns the outcomes by
 // NAMESPACE/NAME. The resources must be valid.
 func (v *Validation) Render(ctx context.Context, r Rendering) (map[string]pipeline.Outcome, error) {
-	// Whoever runs the command may reach what he may.
+	// The user who runs the command may reach anything.
 	policy, err := outbound.New([]string{outbound.AnyHost, "127.0.0.0/8", "::1/128"})
 	if err != nil {
 		return nil, err

@@ -25,8 +25,8 @@ const (
 	largestHeader = 64 << 10
 )
 
-// RefusedError says that a host may not be reached, and why. It does not say which address a name leads to: whoever named
-// it may not be meant to know.
+// RefusedError says that a host may not be reached, and why. It does not say which address a name leads to: the tenant who
+// named it may not be meant to know.
 type RefusedError struct {
 	Host, Why string
 }
@@ -43,7 +43,7 @@ func Refusal(err error) *failure.Error {
 		return nil
 	}
 	return failure.Stalled(v1alpha1.ReasonHostNotAllowed, err,
-		"the operator may not connect to %s: %s; name another host, or let whoever runs the operator add it to --allowed-hosts", refused.Host, refused.Why)
+		"the operator may not connect to %s: %s; name another host, or let an administrator add it to --allowed-hosts", refused.Host, refused.Why)
 }
 
 // DialContext connects over TCP, if the policy allows host and address. A refusal is a *RefusedError.

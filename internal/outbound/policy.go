@@ -92,7 +92,7 @@ func isName(text string) bool {
 	return text != "" && !strings.HasPrefix(text, ".") && !strings.ContainsAny(text, "*/:@?#[]% \t\"'")
 }
 
-// allowsName says whether a host may be reached by its name, wherever that leads within reason.
+// allowsName reports whether a host may be reached by its name, wherever that leads within reason.
 func (p *Policy) allowsName(host string) bool {
 	if p == nil || !p.listed {
 		return true
@@ -147,7 +147,7 @@ func (p *Policy) contains(address netip.Addr) bool {
 	return false
 }
 
-// opens says whether an entry names a network within a special one that has the address.
+// opens reports whether an entry names a network within a special one that has the address.
 func (p *Policy) opens(special netip.Prefix, address netip.Addr) bool {
 	for _, prefix := range p.prefixes {
 		if prefix.Bits() >= special.Bits() && special.Contains(prefix.Addr()) && prefix.Contains(address) {

@@ -34,7 +34,7 @@ func TestARemovalOfAnArtifactThatDiesAnywhereIsResumed(t *testing.T) {
 				t.Errorf("the run is %s with %s", s.state(task(1).RunID), s.reserved())
 			}
 			if removed := s.text(`select (artifact_removed_at is not null)::text from ledgerport.runs`); removed != "true" {
-				t.Error("the removal is not on record")
+				t.Error("the removal is not recorded")
 			}
 		})
 	}
@@ -71,7 +71,7 @@ func TestAPreviewThatDiesAnywhereBeginsAnewAndRecordsNothing(t *testing.T) {
 			}
 			sameContent(t, of("44444444-2", s.files()), want)
 			if rows := s.text(`select ((select count(*) from ledgerport.runs) + (select count(*) from ledgerport.voucher_numbers))::text`); rows != "0" || s.reserved() != "" {
-				t.Errorf("%s rows are on record", rows)
+				t.Errorf("%s rows are recorded", rows)
 			}
 		})
 	}

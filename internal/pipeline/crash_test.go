@@ -442,7 +442,7 @@ func TestProgressTellsStageAndClaimsDoneOfTotal(t *testing.T) {
 	}{
 		{"claims are read for the first time", task(1), []failpoint.Point{failpoint.Render.During(), failpoint.Put.Before()},
 			[]told{{v1alpha1.StageRender, 1, 0}, {v1alpha1.StageDeliver, claimCount, 0}}},
-		{"they are on record", task(2), []failpoint.Point{failpoint.Attempt.After(), failpoint.Put.After(), failpoint.Commit.After()},
+		{"they are recorded", task(2), []failpoint.Point{failpoint.Attempt.After(), failpoint.Put.After(), failpoint.Commit.After()},
 			[]told{{v1alpha1.StagePreflight, 0, 0}, {v1alpha1.StageDeliver, claimCount, claimCount}, {v1alpha1.StageCommit, claimCount, claimCount}}},
 		{"they are reversed", reversal(1), []failpoint.Point{failpoint.Render.During(), failpoint.Commit.After()},
 			[]told{{v1alpha1.StageRender, 1, claimCount}, {v1alpha1.StageCommit, claimCount, claimCount}}},
@@ -479,7 +479,7 @@ func TestADeadlineLeavesNothingBehindInTheDatabaseOrAtTheDestination(t *testing.
 	}
 }
 
-// TestARunThatIsAppliedAgainGoesOnWithTheRecordOfItsName: the object has another UID, and the export must not be another.
+// TestARunThatIsAppliedAgainGoesOnWithTheRecordOfItsName: the object has another UID, and the export must not differ.
 func TestARunThatIsAppliedAgainGoesOnWithTheRecordOfItsName(t *testing.T) {
 	t.Parallel()
 	want, wantReserved := undisturbed(t)

@@ -61,7 +61,7 @@ func (a *attempt) deliver(ctx context.Context) error {
 	return nil
 }
 
-// restore brings the artifact on record back into the spool.
+// restore brings the recorded artifact back into the spool.
 func (a *attempt) restore(ctx context.Context) error {
 	if a.run.State == claims.StateSubmitted {
 		if err := a.submission().Restore(ctx); err != nil {
@@ -89,7 +89,7 @@ func (a *attempt) stillOurs(ctx context.Context) error {
 	return a.database.Guard(ctx, a.run.Fence(), a.run.State)
 }
 
-// guardedReader asks its guard before it gives the first byte.
+// guardedReader asks its guard before it returns the first byte.
 type guardedReader struct {
 	content io.Reader
 	guard   func() error
@@ -107,7 +107,7 @@ func (g *guardedReader) Read(p []byte) (int, error) {
 }
 
 // retract removes what this attempt delivered where it lost the run meanwhile and the claims were given back: a process
-// that was stopped while a bucket had all of a file, and the answer was on its way, comes too late to be refused. It gives
+// that was stopped while a bucket had all of a file, and the answer was on its way, comes too late to be refused. It returns
 // the error that delivering ended with. It has time of its own: such an attempt is often past its deadline.
 func (a *attempt) retract(ctx context.Context, failed error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), RetractDeadline)
@@ -128,7 +128,7 @@ func (a *attempt) retract(ctx context.Context, failed error) error {
 	return failed
 }
 
-// delivered compares the destination with the files on record, by name.
+// delivered compares the destination with the recorded files, by name.
 func (a *attempt) delivered(ctx context.Context) (map[string]presence, error) {
 	have := map[string]presence{}
 	for _, file := range a.run.Files {
@@ -154,7 +154,7 @@ func (a *attempt) artifact() destinations.Directory {
 	return destinations.Directory{Destination: a.destination, Path: a.task.directory()}
 }
 
-// whole says whether every file of the artifact is there.
+// whole reports whether every file of the artifact is there.
 func (a *attempt) whole(have map[string]presence) bool {
 	return !slices.ContainsFunc(a.run.Files, func(file claims.File) bool { return have[file.Name] != present })
 }

@@ -128,14 +128,14 @@ func TestARunEndsAtTheDestinationThatItBeganWith(t *testing.T) {
 	nothing := func(*stage) error { return nil }
 	keep := func(*v1alpha1.ExportDestination) {}
 	for name, test := range map[string]struct {
-		edit, mend func(*v1alpha1.ExportDestination)
+		edit, fix  func(*v1alpha1.ExportDestination)
 		move, undo func(*stage) error
 		words      []string
 	}{
 		"the path is edited":             {path("elsewhere"), path("books"), nothing, nothing, []string{"/acme/books", "/acme/elsewhere"}},
 		"the path is edited to above it": {path("."), path("books"), nothing, nothing, []string{"/acme/books"}},
 		"the volume is empty":            {keep, keep, away, back, []string{"missing", ".ledgerport-destination"}},
-		"the volume is another": {keep, keep, func(s *stage) error {
+		"the volume differs": {keep, keep, func(s *stage) error {
 			return errors.Join(away(s), os.MkdirAll(filepath.Dir(marker(s)), 0o750), os.WriteFile(marker(s), []byte(strings.Repeat("A", 26)+"\n"), 0o600))
 		}, back, []string{strings.Repeat("A", 26)}},
 	} {
@@ -151,7 +151,7 @@ func TestARunEndsAtTheDestinationThatItBeganWith(t *testing.T) {
 				if after := s.files(); !maps.Equal(after, before) {
 					t.Errorf("there is %v, and there was %v", slices.Collect(maps.Keys(after)), slices.Collect(maps.Keys(before)))
 				}
-				s.change(p, test.mend)
+				s.change(p, test.fix)
 				s.must(test.undo(s))
 				s.ends(p, ending, "")
 				if state, files := s.state(task(1).RunID), len(s.files()); ending.Release && (state != "released" || files > 0) || !ending.Release && (state != "committed" || files != 2) {
@@ -160,7 +160,7 @@ func TestARunEndsAtTheDestinationThatItBeganWith(t *testing.T) {
 			})
 		}
 	}
-	t.Run("the volume is gone for good, and a person says so", func(t *testing.T) {
+	t.Run("the volume is gone for good, and a person confirms it", func(t *testing.T) {
 		t.Parallel()
 		s := newStage(t)
 		p := s.begun(keep)
@@ -341,7 +341,7 @@ func TestWhatATenantHasWrittenReachesNoStatus(t *testing.T) {
 		"inputs with a zone of a terminal":     `inputs = jsonb_set(inputs::jsonb, '{timeZone}', to_jsonb(E'\x1b[31m'::text))`,
 		"inputs whose place a terminal obeys":  `inputs = jsonb_set(inputs::jsonb, '{destinationPlace}', to_jsonb(E'\x1b[31m'::text))`,
 		"names that are those of another run":  `name = 'monthly-2'`,
-		"a namespace that is another's":        `namespace = 'victim'`,
+		"a namespace of another tenant":        `namespace = 'victim'`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -367,7 +367,7 @@ func TestARunWhoseNameIsTakenCanEnd(t *testing.T) {
 		"a link in place of a file": func(at string) error {
 			return errors.Join(os.MkdirAll(at, 0o750), os.Symlink("../x", filepath.Join(at, "monthly-1.csv")))
 		},
-		"another's file": func(at string) error {
+		"a file of another run": func(at string) error {
 			return errors.Join(os.MkdirAll(at, 0o750), os.WriteFile(filepath.Join(at, "monthly-1.csv"), []byte("x"), 0o600))
 		},
 		"a directory in place of a manifest": func(at string) error { return os.MkdirAll(filepath.Join(at, "manifest.json"), 0o750) },

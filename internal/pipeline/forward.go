@@ -37,7 +37,7 @@ func (a *attempt) forward(ctx context.Context, start, render func(context.Contex
 	if a.run.State == claims.StateReleased {
 		return failure.Stalled(v1alpha1.ReasonReleased, nil, "the claims of the run were given back before (%s); the next run takes them", a.run.ReleaseReason)
 	}
-	a.progress.claims.Store(a.run.Claims) // those on record, where the run is resumed
+	a.progress.claims.Store(a.run.Claims) // those recorded, where the run is resumed
 	if a.run.State == claims.StateStarted {
 		if err := a.stage(ctx, v1alpha1.StageRender, render); err != nil {
 			return err

@@ -192,7 +192,7 @@ func TestDatabaseThatWasRestored(t *testing.T) {
 		if _, err := c.attempt(c.create("monthly", "second"), approvedUntil, nil); err != nil {
 			t.Error(err)
 		}
-		foreign.Status.SourceRef.Namespace = "acme" // the tenant's own source has said so to another namespace
+		foreign.Status.SourceRef.Namespace = "acme" // the tenant's own source has named it to another namespace
 		c.must(c.objects.Update(t.Context(), foreign))
 		_, err := c.attempt(c.create("monthly", "third"), approvedUntil, nil)
 		refusedWith(t, err, v1alpha1.ReasonLedgerIncomplete)
@@ -472,7 +472,7 @@ func (l *life) applyAgain() {
 	l.advance(l.all[i], false)
 }
 
-// cloned lets the clone, which has the same objects, begin a run of the cluster: it must come to nothing.
+// cloned lets the clone, which has the same objects, begin a run of the cluster: it must fail.
 func (l *life) cloned() {
 	l.Helper()
 	if len(l.all) == 0 {

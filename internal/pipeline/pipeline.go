@@ -33,7 +33,7 @@ type Pipeline struct {
 	SpoolSpace *artifact.Space
 	// Program and ProgramVersion name this software in artifacts.
 	Program, ProgramVersion string
-	// Candid tells everything of sources and destinations in other namespaces: whoever runs this process may read them.
+	// Candid tells everything of sources and destinations in other namespaces: the user of this process may read them.
 	Candid bool
 	// Failpoints lets tests end or stop the process around every step; nil in production.
 	Failpoints failpoint.Hook

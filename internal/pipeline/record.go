@@ -89,7 +89,7 @@ func ownRecord(task Task, run claims.Run) error {
 	return nil
 }
 
-// ownLocation insists that the location on record is one of the run's own: of a type of destination, below the one that the run began
+// ownLocation insists that the recorded location is one of the run's own: of a type of destination, below the one that the run began
 // with, in its own directory.
 func (a *attempt) ownLocation() error {
 	run := a.run

@@ -10,8 +10,8 @@ import (
 	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
-// removeArtifact removes the files of a committed run, the manifest first, and puts that on record. Only what has the
-// hash on record is removed: what somebody else put under a name of the run stays, and so does everything where the export
+// removeArtifact removes the files of a committed run, the manifest first, and records that. Only what has the recorded
+// hash is removed: what somebody else put under a name of the run stays, and so does everything where the export
 // delivers to another destination by now, which is the failure DestinationChanged.
 func (a *attempt) removeArtifact(ctx context.Context) error {
 	if err := a.resolve(ctx); err != nil {

@@ -242,7 +242,7 @@ func (a *attempt) manifest(r *rendering) ([]byte, error) {
 	return m.Encode()
 }
 
-// renderAgain renders the vouchers of a run that is on record, and insists on the same bytes.
+// renderAgain renders the vouchers of a run that is recorded, and insists on the same bytes.
 func (a *attempt) renderAgain(ctx context.Context) error {
 	vouchers, err := a.database.Vouchers(ctx, a.run.Fence())
 	if err != nil {
@@ -261,7 +261,7 @@ func (a *attempt) renderAgain(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := a.write(ctx, r, 0); err != nil { // the manifest on record counts the lines
+		if err := a.write(ctx, r, 0); err != nil { // the recorded manifest counts the lines
 			return a.voucherRefused(err)
 		}
 	}
@@ -274,7 +274,7 @@ func (a *attempt) renderAgain(ctx context.Context) error {
 	return a.sameBytes()
 }
 
-// voucherRefused is the failure of a run with a voucher on record that the exporter of this operator holds.
+// voucherRefused is the failure of a run with a recorded voucher that the exporter of this operator holds.
 func (a *attempt) voucherRefused(err error) error {
 	var hold *ledger.Hold
 	if !errors.As(err, &hold) {
@@ -285,7 +285,7 @@ func (a *attempt) voucherRefused(err error) error {
 		a.books.exporter.Type(), hold.ClaimID, hold.Message)
 }
 
-// sameBytes insists that the spool has the artifact on record.
+// sameBytes insists that the spool has the recorded artifact.
 func (a *attempt) sameBytes() error {
 	if !slices.Equal(a.spool.Files(), a.run.Files) {
 		return bytesChanged()
@@ -316,6 +316,6 @@ func totalsMismatch(expected, rendered ledger.Totals) error {
 
 func bytesChanged() error {
 	return failure.Stalled(v1alpha1.ReasonBytesChanged, nil,
-		"the vouchers of this run no longer render to the bytes on record, because the operator was upgraded to another version of the exporter; "+
+		"the vouchers of this run no longer render to the recorded bytes, because the operator was upgraded to another version of the exporter; "+
 			"cancel the run to give its claims back")
 }

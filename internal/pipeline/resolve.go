@@ -91,7 +91,7 @@ func (a *attempt) sourceOf(ctx context.Context, organizationID string) (*v1alpha
 	source, err := a.Resolver.Source(ctx, a.cluster.export, organizationID)
 	if a.cluster.moved && err != nil && failure.From(err).Reason == v1alpha1.ReasonSourceNotFound {
 		return nil, failure.OnSource.Transient(v1alpha1.ReasonSourceNotFound, err,
-			"the run is on record in the database of ClaimSource %s, which does not exist; create it again until the run has ended, whichever the export names now",
+			"the run is recorded in the database of ClaimSource %s, which does not exist; create it again until the run has ended, whichever the export names now",
 			references.SourceKey(a.cluster.export))
 	}
 	return source, err
@@ -99,7 +99,7 @@ func (a *attempt) sourceOf(ctx context.Context, organizationID string) (*v1alpha
 
 // admitted asks again whether the source admits the namespace to the organisation of the run, and the destination to its files,
 // just before claims are bound, files of a preview put, or a run taken up for another organisation than the export names: labels and rules may have changed since the attempt began, and the export may name
-// another organisation by now than the run on record.
+// another organisation by now than the recorded run.
 func (a *attempt) admitted(ctx context.Context) error {
 	if _, err := a.sourceOf(ctx, a.run.OrganizationID); err != nil {
 		return err

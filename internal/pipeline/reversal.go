@@ -18,7 +18,7 @@ func (a *attempt) reverse(ctx context.Context) error {
 	return a.forward(ctx, a.startReversal, a.reverseAndRender)
 }
 
-// startReversal begins the reversal of a run. Its vouchers were made by the chart on record, so the reversal has that one, too;
+// startReversal begins the reversal of a run. Its vouchers were made by the recorded chart, so the reversal has that one, too;
 // exporter, options, destination and closed periods are the present ones.
 func (a *attempt) startReversal(ctx context.Context) error {
 	present, err := a.present(ctx)
@@ -131,7 +131,7 @@ func (a *attempt) recordReversal(ctx context.Context, source claims.Run, r *rend
 	}
 	if r.figures.Claims != source.Claims || !r.figures.Reverses(&reversed.Figures) {
 		return failure.Stalled(v1alpha1.ReasonTotalsMismatch, nil,
-			"the vouchers on record of run %s do not come to the totals of its manifest; nothing was delivered", source.Name)
+			"the recorded vouchers of run %s do not come to the totals of its manifest; nothing was delivered", source.Name)
 	}
 	return a.record(ctx, rendered, reversal.Commit)
 }

@@ -130,7 +130,7 @@ func (o *office) hotel(n ...int) {
 	}
 }
 
-// attempt makes one, and says whether it came to its end.
+// attempt makes one, and reports whether it came to its end.
 func (o *office) attempt(task pipeline.Task) (outcome pipeline.Outcome, err error, ended bool) { //nolint:revive // the error is not the last word
 	done := make(chan struct{})
 	go func() {
@@ -463,7 +463,7 @@ func TestAVoucherOfUnknownOutcomeIsGivenBackOnlyWhenItCanNotArriveAnyMore(t *tes
 	}
 }
 
-// later makes it so that everything was sent before the system can be at work on it.
+// later makes it so that everything was sent before the system can be processing it.
 func (o *office) later() {
 	o.Helper()
 	o.sql(func(ctx context.Context, conn *pgx.Conn) error {
@@ -488,7 +488,7 @@ func TestARejectionIsNoAnswerWhileAnEarlierRequestMayBeUnderWay(t *testing.T) {
 				t.Fatalf("the attempt ended with %v", err)
 			}
 			if n := o.text(`SELECT count(*)::text FROM ledgerport.submitted_vouchers WHERE state = 'rejected'`); n != "0" || o.state(run(1).RunID) != "rendered" {
-				t.Errorf("%s vouchers are on record as rejected, and the run is %s", n, o.state(run(1).RunID))
+				t.Errorf("%s vouchers are recorded as rejected, and the run is %s", n, o.state(run(1).RunID))
 			}
 			o.later()
 			outcome, err, _ := o.attempt(run(1))

@@ -22,7 +22,7 @@ const RetractDeadline = 30 * time.Second
 type Task struct {
 	// RunID is the UID of the ExportRun, Namespace, Name and Export the names of run and export.
 	RunID, Namespace, Name, Export string
-	// Source is the ClaimSource in whose database the run is, or comes, on record, and Type what the run does. Without a name
+	// Source is the ClaimSource in whose database the run is recorded, or will be, and Type what the run does. Without a name
 	// the source is the export's.
 	Source v1alpha1.NamespacedReference
 	Type   v1alpha1.RunType
@@ -44,7 +44,7 @@ type Task struct {
 	// be blamed on this run and no other.
 	Alone bool
 	// Release gives the claims of the run back instead of going on with it. A run whose artifact is already at the
-	// destination cannot be released: it is completed, and the outcome says so.
+	// destination cannot be released: it is completed, and the outcome reports it.
 	Release bool
 	// RemoveArtifact removes the artifact of a run that is committed, and does nothing else.
 	RemoveArtifact bool
@@ -80,9 +80,9 @@ type Record int
 const (
 	// RecordUnknown: the database was not asked, or did not answer.
 	RecordUnknown Record = iota
-	// RecordEmpty: no run of this id or name is on record, or it has ended.
+	// RecordEmpty: no run of this id or name is recorded, or it has ended.
 	RecordEmpty
-	// RecordOpen: the run is on record and has not ended; it may hold claims.
+	// RecordOpen: the run is recorded and has not ended; it may hold claims.
 	RecordOpen
 )
 
@@ -90,7 +90,7 @@ const (
 type Outcome struct {
 	// Stage that the attempt reached.
 	Stage v1alpha1.RunStage
-	// Record says whether the run may hold claims.
+	// Record reports whether the run may hold claims.
 	Record Record
 	// Committed is true where the run's claims are recorded as exported, or freed by a reversal, or where a preview was
 	// delivered.

@@ -10,7 +10,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 )
 
-// Admits says whether a ClaimSource lets a namespace export an organisation. A source's own namespace always may.
+// Admits reports whether a ClaimSource lets a namespace export an organisation. A source's own namespace always may.
 // A selector that cannot be read admits nobody.
 func Admits(source *v1alpha1.ClaimSource, namespace *corev1.Namespace, organizationID string) bool {
 	if source.Namespace == namespace.Name {
@@ -21,7 +21,7 @@ func Admits(source *v1alpha1.ClaimSource, namespace *corev1.Namespace, organizat
 	})
 }
 
-// AdmitsDelivery says whether an ExportDestination lets a namespace deliver to it. A destination's own namespace always
+// AdmitsDelivery reports whether an ExportDestination lets a namespace deliver to it. A destination's own namespace always
 // may. A selector that cannot be read admits nobody.
 func AdmitsDelivery(destination *v1alpha1.ExportDestination, namespace *corev1.Namespace) bool {
 	if destination.Namespace == namespace.Name {

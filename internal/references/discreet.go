@@ -11,7 +11,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
-// public are reasons whose messages name nothing of a database or a store: whoever refers to it has to act on them.
+// public are reasons whose messages name nothing of a database or a store: the one who refers to it has to act on them.
 var public = []v1alpha1.Reason{
 	v1alpha1.ReasonAccessDenied, v1alpha1.ReasonSourceNotFound, v1alpha1.ReasonDestinationNotFound, v1alpha1.ReasonChecking, v1alpha1.ReasonSeriesBusy,
 	v1alpha1.ReasonReservationConflict, v1alpha1.ReasonFenced, v1alpha1.ReasonTotalsMismatch, v1alpha1.ReasonLedgerIncomplete, v1alpha1.ReasonLedgerChanged,

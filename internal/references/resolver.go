@@ -52,11 +52,12 @@ func (r *Resolver) Export(ctx context.Context, namespace, name string) (*v1alpha
 }
 
 // Source returns the ClaimSource, if it admits the export's namespace to an organisation: that of the export, or that of a
-// run on record. One that does not comes with the failure, for who gives back what it admitted before.
+// recorded run. It returns a ClaimSource that no longer does, too, together with the error, so that a release can still give back
+// what was reserved earlier.
 func (r *Resolver) Source(ctx context.Context, export *v1alpha1.AccountingExport, organizationID string) (*v1alpha1.ClaimSource, error) {
 	key := SourceKey(export)
 	var source v1alpha1.ClaimSource
-	if err := r.get(ctx, key, &source, &source.Undecoded, "ClaimSource", "spec.sourceRef, whose namespace is the export's own where it is empty", failure.OnSource, v1alpha1.ReasonSourceNotFound); err != nil {
+	if err := r.get(ctx, key, &source, &source.Undecoded, "ClaimSource", "spec.sourceRef, whose namespace is the export's own if it is empty", failure.OnSource, v1alpha1.ReasonSourceNotFound); err != nil {
 		return nil, err
 	}
 	namespace, err := Namespace(ctx, r.Objects, export.Namespace)
@@ -93,7 +94,7 @@ func (r *Resolver) Chart(ctx context.Context, export *v1alpha1.AccountingExport)
 func (r *Resolver) Destination(ctx context.Context, export *v1alpha1.AccountingExport) (*v1alpha1.ExportDestination, error) {
 	key := DestinationKey(export)
 	var destination v1alpha1.ExportDestination
-	if err := r.get(ctx, key, &destination, &destination.Undecoded, "ExportDestination", "spec.destinationRef, whose namespace is the export's own where it is empty",
+	if err := r.get(ctx, key, &destination, &destination.Undecoded, "ExportDestination", "spec.destinationRef, whose namespace is the export's own if it is empty",
 		failure.OnDestination, v1alpha1.ReasonDestinationNotFound); err != nil {
 		return nil, err
 	}

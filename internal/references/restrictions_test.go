@@ -39,7 +39,7 @@ func TestRestrictions(t *testing.T) {
 		"one without a type, if some are refused":       {bound.RefuseDestination(&v1alpha1.ExportDestination{}), v1alpha1.ReasonInvalidSpec},
 		"an exporter that is listed":                    {some.refuseExporter("csv"), ""},
 		"an exporter that is not listed":                {some.refuseExporter("datev"), v1alpha1.ReasonTypeNotAllowed},
-		"the export's own namespace":                    {some.refuseNamespace("ClaimSource", home, export, ""), ""},
+		"the namespace of the export":                   {some.refuseNamespace("ClaimSource", home, export, ""), ""},
 		"another namespace":                             {some.refuseNamespace("ClaimSource", elsewhere, export, ""), v1alpha1.ReasonAccessDenied},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -21,11 +21,11 @@ type Inputs struct {
 // Decision says what to do about the schedule now. At most one of Due and Skipped is set: of several missed slots only
 // the newest counts.
 type Decision struct {
-	// Due is the slot to run now; zero where there is none.
+	// Due is the slot to run now; zero if there is none.
 	Due time.Time
-	// Skipped is the newest slot, missed for longer than the starting deadline; zero where there is none.
+	// Skipped is the newest slot, missed for longer than the starting deadline; zero if there is none.
 	Skipped time.Time
-	// Next is the next slot whose run is still to begin, at Start; both are zero where there is none.
+	// Next is the next slot whose run is still to begin, at Start; both are zero if there is none.
 	Next, Start time.Time
 }
 

@@ -123,7 +123,7 @@ func (s *Schedule) Next(after time.Time) time.Time {
 	return time.Time{}
 }
 
-// Latest returns the newest slot after one instant and not after another, or the zero time where there is none. It takes
+// Latest returns the newest slot after one instant and not after another, or the zero time if there is none. It takes
 // the same time however many slots lie between.
 func (s *Schedule) Latest(after, until time.Time) time.Time {
 	from := s.newestWallClock(until).Add(time.Second)

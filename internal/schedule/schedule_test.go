@@ -22,12 +22,9 @@ func TestShortestInterval(t *testing.T) {
 		{"59 23 * * 1,3", "UTC", 2 * 24 * time.Hour},
 		{"0 0 31 2 *", "UTC", 0},
 	} {
-		t.Run(test.expression, func(t *testing.T) {
-			t.Parallel()
-			if got := parse(t, test.expression, test.zone).ShortestInterval(instant(t, "2026-01-02T00:00:00Z"), 0); got != test.want {
-				t.Errorf("%s, want %s", got, test.want)
-			}
-		})
+		if got := parse(t, test.expression, test.zone).ShortestInterval(instant(t, "2026-01-02T00:00:00Z"), 0); got != test.want {
+			t.Errorf("%s: %s, want %s", test.expression, got, test.want)
+		}
 	}
 }
 

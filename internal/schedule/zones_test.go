@@ -64,7 +64,7 @@ func walkAround(t *testing.T, name string, location *time.Location, change time.
 	}
 }
 
-// passes says whether the clock, on its way from its latest reading so far to what it shows now, comes to a half hour.
+// passes reports whether the clock, on its way from its latest reading so far to what it shows now, comes to a half hour.
 func passes(newest, shown time.Time) bool {
 	return shown.After(newest) && shown.Truncate(30*time.Minute).After(newest)
 }

@@ -180,8 +180,8 @@ func (s *sending) markSent(ctx context.Context, group []sent) error {
 	})
 }
 
-// record puts answers on record, and returns the vouchers of which the system has nothing: they wait again, or are as they were
-// before they were sent this time, where the system may be at work on that. A rejection is no answer while the system may be at work on an earlier
+// record records answers, and returns the vouchers of which the system has nothing: they wait again, or are as they were
+// before they were sent this time, where the system may be processing that. A rejection is no answer while the system may be processing an earlier
 // request with the voucher: it may accept that one.
 func (s *sending) record(ctx context.Context, vouchers []sent, answers []exporters.Answer) (rest []sent, err error) {
 	if len(answers) != len(vouchers) {
@@ -251,7 +251,7 @@ func requests(vouchers []sent) []exporters.Request {
 	return requests
 }
 
-// settled looks every voucher up whose outcome is unknown, and fails as long as the system may be at work on one.
+// settled looks every voucher up whose outcome is unknown, and fails as long as the system may be processing one.
 func (s *sending) settled(ctx context.Context) error {
 	for position := int64(0); ; {
 		window, err := s.window(ctx, position, claims.VoucherSent)
@@ -271,12 +271,12 @@ func (s *sending) settled(ctx context.Context) error {
 	}
 }
 
-// pending says until when the system may be at work on a voucher of unknown outcome; nil if it cannot any more.
+// pending says until when the system may be processing a voucher of unknown outcome; nil if it cannot any more.
 func (s *sending) pending(voucher *sent) error {
 	if voucher.State != claims.VoucherSent || voucher.SentAgo >= s.terms.Settling {
 		return nil
 	}
 	until := voucher.SentAt.Add(s.terms.Settling)
-	return failure.Transient(v1alpha1.ReasonOutcomeUnknown, nil, "voucher %s was sent to the accounting system, which may be at work on it until %s; its claim is given back after that, if it is not there",
+	return failure.Transient(v1alpha1.ReasonOutcomeUnknown, nil, "voucher %s was sent to the accounting system, which may be processing it until %s; its claim is given back after that, if it is not there",
 		voucher.Voucher, until.UTC().Format(time.RFC3339))
 }

@@ -21,7 +21,7 @@ func (p *Program) Variables() []string {
 }
 
 // Member says of which variable, and with which key, the whole expression is a member: line.dimensions['project'] or
-// line.dimensions.project. Whoever has the members at hand needs no evaluation.
+// line.dimensions.project. A caller that has the members at hand needs no evaluation.
 func (p *Program) Member() (variable, key string, ok bool) {
 	whole := p.ast.Expr()
 	switch whole.Kind() {

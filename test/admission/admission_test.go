@@ -149,8 +149,8 @@ func TestWhatTheAPIServerRefusesAndWhatPeopleMayDo(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
 	for name, test := range map[string]func(*cluster){
-		"an export is of its namespace's organisation":     (*cluster).exportsAreOfTheirNamespacesOrganisation,
-		"only who may assign organisations sets the label": (*cluster).labelsAreSetByWhoMayAssign,
+		"an export is of the organisation of its namespace": (*cluster).exportsAreOfTheirNamespacesOrganisation,
+		"only who may assign organisations sets the label":  (*cluster).labelsAreSetByWhoMayAssign,
 		"roles of people": (*cluster).rolesOfPeople,
 	} {
 		t.Run(name, func(t *testing.T) { test(&cluster{T: t, admin: c.admin, config: c.config}) })

@@ -21,11 +21,11 @@ type Content struct {
 	Seed                  uint64
 	// ApprovedFrom and ApprovedTo bound the approvals. Expenses are up to 20 days older.
 	ApprovedFrom, ApprovedTo time.Time
-	// Currency of most claims: EUR where it is empty.
+	// Currency of most claims: EUR if it is empty.
 	Currency string
 	// ForeignEvery makes every n-th claim one in USD, with base amounts of six decimals. 0 makes none.
 	ForeignEvery int
-	// UnmappedEvery gives every n-th claim a line of the category "gifts", which no sample maps. 0 gives none.
+	// UnmappedEvery gives every n-th claim a line of the category "gifts", which no sample maps; 0 is for none.
 	UnmappedEvery int
 }
 

@@ -22,7 +22,7 @@ import (
 // pointPatience is how long operators have time to come to a point, before another fault's turn comes.
 const pointPatience = 5 * time.Second
 
-// leaseGone is longer than the operators' lease: whoever is stopped for so long has lost it.
+// leaseGone is longer than the operators' lease: an operator that is stopped for so long has lost it.
 const leaseGone = 3500 * time.Millisecond
 
 // done counts the faults.

@@ -38,7 +38,7 @@ const brokenFence = `
 
 // TestTheJudgeFindsWhatABrokenFenceLetsThrough stops an attempt before it delivers, lets another process release the run
 // and a next run export its claims, and wakes the first up: with the fence in order nothing happens, without it the claims
-// are exported twice, and the judge says so.
+// are exported twice, and the judge reports it.
 func TestTheJudgeFindsWhatABrokenFenceLetsThrough(t *testing.T) {
 	t.Parallel()
 	for name, broken := range map[string]bool{"in order": false, "broken": true} {

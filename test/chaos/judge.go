@@ -20,7 +20,7 @@ type damage struct {
 	Unbalanced int `json:"unbalanced"`
 	// Gaps are voucher numbers that are neither used nor voided, or more than once.
 	Gaps int `json:"gaps"`
-	// Partial are files that belong to no committed run, or are not what is on record, or are missing.
+	// Partial are files that belong to no committed run, or are not what is recorded, or are missing.
 	Partial int `json:"partial"`
 	// Stuck are runs that have not ended.
 	Stuck int `json:"stuck"`
@@ -138,7 +138,7 @@ func (j *judgement) judgeRun(run *recordedRun) {
 		j.owned[location] = true
 		content, there := j.evidence.files[location]
 		if !there || hashOf(content) != file.SHA256 || int64(len(content)) != file.Size {
-			j.note(&j.found.Partial, "run %s/%s: %s is missing or not what is on record", run.namespace, run.name, location)
+			j.note(&j.found.Partial, "run %s/%s: %s is missing or not what is recorded", run.namespace, run.name, location)
 			continue
 		}
 		inFile, err := vouchers(file.Name, content)

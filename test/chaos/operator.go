@@ -75,7 +75,7 @@ func crashOf(ended error, undisturbed bool) string {
 	return status.String()
 }
 
-// rests tells whether from now on nobody disturbs the operator. It goes on where it was stopped.
+// rests reports whether from now on nobody disturbs the operator. It goes on where it was stopped.
 func (o *operator) rests(undisturbed bool) {
 	o.signal(syscall.SIGCONT)
 	o.mu.Lock()
@@ -176,7 +176,7 @@ func (o *operator) stop() error {
 	select {
 	case ended := <-o.ended:
 		if ended != nil {
-			say("%s ended with: %s", o.name, ended) // an operator that is no leader any more says so
+			say("%s ended with: %s", o.name, ended) // an operator that is no leader any more names that
 		}
 		return err
 	case <-time.After(20 * time.Second):

@@ -55,7 +55,7 @@ func (w *world) unrest(ctx context.Context) string {
 	}
 	defer func() { _ = conn.Close(context.Background()) }()
 	for _, t := range w.tenants {
-		if why := w.mend(ctx, t); why != "" {
+		if why := w.fix(ctx, t); why != "" {
 			return why
 		}
 		if why := w.unrestOf(ctx, w.api, t); why != "" {

@@ -119,8 +119,8 @@ func merge(patch string) client.Patch {
 	return client.RawPatch("application/merge-patch+json", []byte(patch))
 }
 
-// mend removes or corrects what does not decode, and says what of it is still there.
-func (w *world) mend(ctx context.Context, t tenant) string {
+// fix removes or corrects what does not decode, and says what of it is still there.
+func (w *world) fix(ctx context.Context, t tenant) string {
 	var exports v1alpha1.AccountingExportList
 	var runs v1alpha1.ExportRunList
 	if err := errors.Join(w.api.List(ctx, &exports, client.InNamespace(t.namespace)), w.api.List(ctx, &runs, client.InNamespace(t.namespace))); err != nil {

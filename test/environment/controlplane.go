@@ -61,7 +61,7 @@ func ControlPlaneAssets(ctx context.Context, log io.Writer) (string, error) {
 	return kept, buildControlPlane(ctx, cache, kept, log)
 }
 
-// complete says whether a directory holds both programs.
+// complete reports whether a directory holds both programs.
 func complete(directory string) bool {
 	for _, program := range []string{"etcd", "kube-apiserver"} {
 		if info, err := os.Stat(filepath.Join(directory, program)); err != nil || info.Mode()&0o111 == 0 {

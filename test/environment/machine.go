@@ -14,7 +14,7 @@ import (
 	"syscall"
 )
 
-// mayInstall says whether packages of Debian can be installed.
+// mayInstall reports whether packages of Debian can be installed.
 func mayInstall() bool {
 	_, err := exec.LookPath("apt-get")
 	return err == nil && os.Geteuid() == 0

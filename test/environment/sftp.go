@@ -143,7 +143,7 @@ func NewSSHKey() (private []byte, public ssh.PublicKey, err error) {
 	return pem.EncodeToMemory(block), public, err
 }
 
-// Authorize admits a key. Whoever logs in with it gets the program of OpenSSH that serves files, with these arguments, such as
+// Authorize admits a key. A user who logs in with it gets the program of OpenSSH that serves files, with these arguments, such as
 // -R for a server that takes none (sftp-server(8)); in a chroot without any.
 func (s *SFTP) Authorize(key ssh.PublicKey, arguments ...string) error {
 	command := strings.Join(append([]string{"internal-sftp"}, arguments...), " ")

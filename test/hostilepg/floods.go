@@ -14,7 +14,7 @@ import (
 // SayNothing reads whatever comes, and never answers.
 func SayNothing(client net.Conn) { _, _ = io.Copy(io.Discard, client) }
 
-// SendRows lets whoever connects in, and answers the first statement with rows that never end.
+// SendRows lets every client in, and answers the first statement with rows that never end.
 func SendRows(client net.Conn) {
 	flood(client, &pgproto3.RowDescription{Fields: []pgproto3.FieldDescription{{Name: []byte("x"), DataTypeOID: 25, TypeModifier: -1}}}, largeRow())
 }

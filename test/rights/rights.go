@@ -69,7 +69,7 @@ func Of(manifests []*unstructured.Unstructured) (rules []Rule, err error) {
 }
 
 // Install makes the operator's account, with the roles of the manifests and the bindings to them, and returns its configuration.
-// All else among the manifests is left out; namespaces are made where they are missing.
+// All else among the manifests is left out; namespaces are made if they are missing.
 func Install(ctx context.Context, admin *rest.Config, manifests []*unstructured.Unstructured) (*rest.Config, error) {
 	cluster, err := client.New(admin, client.Options{})
 	if err != nil {

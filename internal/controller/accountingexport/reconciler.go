@@ -136,14 +136,14 @@ func (r *Reconciler) reconcile(ctx context.Context, export *v1alpha1.AccountingE
 // next is what an export needs now.
 type next struct {
 	run     *v1alpha1.ExportRun // to be created; nil where none is due
-	skipped time.Time           // slot that was missed for too long; zero where there is none
+	skipped time.Time           // slot that was missed for too long; zero if there is none
 	waiting string              // what is due and has to wait
 	wake    time.Duration       // until the next look
 }
 
 // decide applies the schedule and the newest request to the present.
 func (r *Reconciler) decide(export *v1alpha1.AccountingExport, runs []v1alpha1.ExportRun, checks *checks) next {
-	// A schedule may go by this operator's clock: the name of a slot's run is the same whoever creates it, and a wrong clock makes it
+	// A schedule may go by this operator's clock: the name of a slot's run is the same for every creator, and a wrong clock makes it
 	// early or late. What it exports is decided by its cutoff and by the database.
 	now := r.Clock.Now()
 	slots := schedule.Decide(schedule.Inputs{

@@ -46,7 +46,7 @@ func handledSlot(export *v1alpha1.AccountingExport, runs []v1alpha1.ExportRun, n
 }
 
 // wantedRun returns the run that a due slot or else a request that was not answered yet asks for. Its name is the same
-// whoever asks. That of a request depends on how many were answered before, so that a value that was used before is a request like
+// for every process. That of a request depends on how many were answered before, so that a value that was used before is a request like
 // any other.
 func wantedRun(export *v1alpha1.AccountingExport, due time.Time) *v1alpha1.ExportRun {
 	request := export.Annotations[v1alpha1.RequestedAtAnnotation]
@@ -66,7 +66,7 @@ func wantedRun(export *v1alpha1.AccountingExport, due time.Time) *v1alpha1.Expor
 	return nil
 }
 
-// answers says whether a run of the name that is wanted is what is wanted, and not one that somebody has made for another purpose.
+// answers reports whether a run of the name that is wanted is what is wanted, and not one that somebody has made for another purpose.
 func answers(run, wanted *v1alpha1.ExportRun) bool {
 	return cmp.Or(run.Spec.Type, v1alpha1.RunExport) == v1alpha1.RunExport && run.Spec.Slot.Equal(wanted.Spec.Slot) && run.Spec.Cutoff.Equal(wanted.Spec.Cutoff)
 }

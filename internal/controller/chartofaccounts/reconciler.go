@@ -17,7 +17,7 @@ import (
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
-// Reconciler says whether a chart can be used: every account and tax code that a rule names is defined,
+// Reconciler reports whether a chart can be used: every account and tax code that a rule names is defined,
 // and every expression compiles.
 type Reconciler struct {
 	*report.Recorder

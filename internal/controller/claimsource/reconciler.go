@@ -21,7 +21,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/references"
 )
 
-// Reconciler says whether a source can be read: its Secret, the database, tables, columns and index.
+// Reconciler reports whether a source can be read: its Secret, the database, tables, columns and index.
 type Reconciler struct {
 	*report.Recorder
 	Resolver *references.Resolver

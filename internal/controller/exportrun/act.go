@@ -150,7 +150,7 @@ func (r *Reconciler) begin(ctx context.Context, in *Inputs) error {
 	return nil
 }
 
-// source is where a run that holds nothing begins: where its export has its claims, or where the run is on record that it
+// source is where a run that holds nothing begins: where its export has its claims, or where the run is recorded that it
 // reverses.
 func (r *Reconciler) source(ctx context.Context, run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) (v1alpha1.NamespacedReference, error) {
 	named := references.SourceKey(export)

@@ -135,7 +135,7 @@ func TestALossThatAnOlderOperatorCounted(t *testing.T) {
 	}
 }
 
-// TestNoDatabaseSaysThatARunEndedTheProcess: what a tenant has on record of a run that sent vouchers changes nothing for the next one.
+// TestNoDatabaseSaysThatARunEndedTheProcess: what a tenant has recorded of a run that sent vouchers changes nothing for the next one.
 func TestNoDatabaseSaysThatARunEndedTheProcess(t *testing.T) {
 	t.Parallel()
 	run := &v1alpha1.ExportRun{Status: releasing(v1alpha1.ReasonCancelled, 0)}

@@ -153,7 +153,7 @@ func submitted(run *v1alpha1.ExportRun, what *pipeline.Submitted, reason v1alpha
 	return phase, reason, message
 }
 
-// unfinished is why a run did not come to its end that has sent vouchers. That is on record in a tenant's own database, which may say
+// unfinished is why a run did not come to its end that has sent vouchers. That is recorded in a tenant's own database, which may say
 // anything. It is believed where it is what the run itself was released for, and of a run that was applied again, of which nothing
 // comes: a reason that is a fault of the operator's would let the next run have all of it for itself.
 func unfinished(run *v1alpha1.ExportRun, what *pipeline.Submitted) v1alpha1.Reason {

@@ -16,7 +16,7 @@ import (
 // farewellTimeout bounds writing to the runs that are left.
 const farewellTimeout = 3 * time.Second
 
-// farewell is the last act of a process that is stopped cleanly: the runs whose attempts it leaves say so, and the next process
+// farewell is the last act of a process that is stopped cleanly: the runs whose attempts it leaves report it, and the next process
 // does not take them for lost.
 type farewell struct {
 	objects  client.Reader // a cache
@@ -48,7 +48,7 @@ func (f *farewell) Start(ctx context.Context) error {
 			continue
 		}
 		if err := f.record(ctx, run); err != nil {
-			ctrl.LoggerFrom(ctx).Error(err, "a run that is left does not say so", "namespace", run.Namespace, "name", run.Name)
+			ctrl.LoggerFrom(ctx).Error(err, "a run that is left does not report it", "namespace", run.Namespace, "name", run.Name)
 		}
 	}
 	return nil

@@ -100,7 +100,7 @@ func TestWhoseAttemptIsLost(t *testing.T) {
 	}{
 		"that of another process":                    {running(1, 0, ""), "another", true},
 		"that of another that gave claims back":      {releasing(v1alpha1.ReasonNotWritable, 1), "another", true},
-		"not one's own":                              {running(1, 0, ""), "this", false},
+		"of somebody else":                           {running(1, 0, ""), "this", false},
 		"not that of a process that said goodbye":    {running(1, 0, ""), "", false},
 		"not one that waited for a place":            {waiting(), "another", false},
 		"not one that has ended":                     {recorded, "another", false},

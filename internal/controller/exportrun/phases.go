@@ -101,7 +101,7 @@ func missing(export *v1alpha1.AccountingExport) *metav1.Condition {
 
 // awaitReadiness lets a run that failed wait for what is missing: that is no further failure, and it goes on at once when it is there.
 func awaitReadiness(run *v1alpha1.ExportRun, missing *metav1.Condition, now time.Time) {
-	report.Of(run).Progressing(missing.Reason, missing.Message+"; the run goes on when this is mended, and gives its claims back when it is cancelled")
+	report.Of(run).Progressing(missing.Reason, missing.Message+"; the run goes on when this is fixed, and gives its claims back when it is cancelled")
 	if next := run.Status.NextAttemptAt; next != nil && next.After(now) {
 		run.Status.NextAttemptAt = &metav1.Time{Time: now.Truncate(time.Second)}
 	}

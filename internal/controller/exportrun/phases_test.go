@@ -32,7 +32,7 @@ func TestEndOfAnAttemptDecidesWhatFollows(t *testing.T) {
 		state  executor.State
 		phase  v1alpha1.RunPhase
 		reason string
-		wait   time.Duration // until the next attempt; negative where there is none
+		wait   time.Duration // until the next attempt; negative if there is none
 	}{
 		{"claims were exported", running(1, 0, v1alpha1.StagePreflight), ended(v1alpha1.StageCommit, committed, nil),
 			v1alpha1.RunSucceeded, v1alpha1.ReasonSucceeded, -1},
@@ -96,7 +96,7 @@ func TestEndOfAnAttemptDecidesWhatFollows(t *testing.T) {
 			v1alpha1.RunIncomplete, v1alpha1.ReasonCancelled, -1},
 		{"cancelled, and the system has rejected some and has none", releasing(v1alpha1.ReasonCancelled, 0), endedRelease(submission(0, pipeline.Submitted{Rejected: 1, Returned: 2, Unfinished: v1alpha1.ReasonCancelled}), nil),
 			v1alpha1.RunCancelled, v1alpha1.ReasonCancelled, -1},
-		{"a database says that it ended the operator's process", running(1, 0, ""), ended(v1alpha1.StageCommit, submission(0, pipeline.Submitted{Returned: 1, Unfinished: v1alpha1.ReasonAttemptLost}), nil),
+		{"a database says that it ended the process of the operator", running(1, 0, ""), ended(v1alpha1.StageCommit, submission(0, pipeline.Submitted{Returned: 1, Unfinished: v1alpha1.ReasonAttemptLost}), nil),
 			v1alpha1.RunFailed, v1alpha1.ReasonReleased, -1},
 		{"a database says that it ended for what nobody knows", running(1, 0, ""), ended(v1alpha1.StageCommit, submission(1, pipeline.Submitted{Accepted: 1, Returned: 1, Unfinished: "Word4711"}), nil),
 			v1alpha1.RunIncomplete, v1alpha1.ReasonReleased, -1},

@@ -28,7 +28,7 @@ type turn struct {
 
 // turnOf finds the turn of a run among the runs of its export, in one pass. Runs of an export take turns; a preview holds
 // nothing, so that it neither waits nor keeps others waiting. A run that waits for the voucher series may wait for this one,
-// which has it on record and was applied again.
+// which has it recorded and was applied again.
 func turnOf(run *v1alpha1.ExportRun, runs []v1alpha1.ExportRun) (t turn) {
 	var sound *v1alpha1.ExportRun // the newest that ended otherwise
 	var lost []*v1alpha1.ExportRun
@@ -68,7 +68,7 @@ func turnOf(run *v1alpha1.ExportRun, runs []v1alpha1.ExportRun) (t turn) {
 }
 
 // lostForGood reports whether a run has ended the operator's process. What a database says of a run that was applied again does
-// not count, here or there: a tenant's may say so of any run, to have the next one run alone, for which all others wait.
+// not count, here or there: a tenant's may claim that of any run, to have the next one run alone, for which all others wait.
 func lostForGood(run *v1alpha1.ExportRun) bool {
 	status := &run.Status
 	return status.Phase.Finished() && status.Phase != v1alpha1.RunSucceeded && !status.Recovered && status.ReleaseReason == v1alpha1.ReasonAttemptLost

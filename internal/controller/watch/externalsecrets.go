@@ -44,7 +44,7 @@ func NewExternalSecrets(mgr ctrl.Manager, built controller.Controller, list clie
 	return &ExternalSecrets{manager: mgr, controller: built, list: list}
 }
 
-// Follow begins the watch, unless it has begun. What was found out about the credentials of a resource tells whether the kind
+// Follow begins the watch, unless it has begun. What was found out about the credentials of a resource reports whether the kind
 // is installed. A resource that waits for the kind is looked at again soon, and then the watch begins.
 func (e *ExternalSecrets) Follow(named *v1alpha1.ExternalSecretReference, found error) error {
 	if named == nil || found != nil && failure.From(found).Reason == v1alpha1.ReasonExternalSecretsNotInstalled {

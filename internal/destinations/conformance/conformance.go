@@ -58,7 +58,7 @@ var behaviours = map[string]func(testing.TB, Subject){
 	"a large object arrives whole":                    largeObject,
 	"an empty object is an object":                    emptyObject,
 	"a key that could mean another place is refused":  badKeys,
-	"an object that is another's is not removed":      foreignObject,
+	"an object of somebody else is not removed":       foreignObject,
 	"a check marks a destination once":                marking,
 	"checks at once agree on a marker":                markingAtOnce,
 	"a check in a directory leaves nothing":           checkInADirectory,

@@ -147,7 +147,7 @@ func TestADestinationThatIsWrongIsFound(t *testing.T) {
 	for fault, behaviour := range map[string]string{
 		keepsHalf:      "content that fails in the middle leaves nothing",
 		keepsOld:       "an object is replaced",
-		removesForeign: "an object that is another's is not removed",
+		removesForeign: "an object of somebody else is not removed",
 		failsToRemove:  "removing what is not there is no error",
 		seesNothing:    "what is not there is not found",
 		leavesProbes:   "a check in a directory leaves nothing",

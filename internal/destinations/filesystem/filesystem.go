@@ -25,7 +25,7 @@ type filesystem struct {
 	unmarked bool
 }
 
-// open opens the directory of a namespace's destination below the operator's root, and makes it where it is missing.
+// open opens the directory of a namespace's destination below the operator's root, and makes it if it is missing.
 func open(settings Settings, namespace, below string) (*filesystem, error) {
 	operatorRoot := settings.Root
 	outer, err := os.OpenRoot(operatorRoot)
@@ -60,7 +60,7 @@ func open(settings Settings, namespace, below string) (*filesystem, error) {
 func (f *filesystem) Place() string { return f.Location("") }
 
 // Put implements Destination. The file is written under a hidden name beside its own, made durable, and renamed. The content
-// is read only when the hidden file is there: whoever takes it away later has made sure that it never gets its name.
+// is read only when the hidden file is there: the process that takes it away later has made sure that it never gets its name.
 func (f *filesystem) Put(ctx context.Context, key string, _ destinations.Object, content io.Reader) error {
 	hidden, err := f.makePart(ctx, key)
 	if err != nil {
@@ -124,7 +124,7 @@ func missing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
-// Remove implements Destination. It gives whoever writes the object time to finish, and takes with it what a dead writer
+// Remove implements Destination. It gives an attempt that writes the object time to finish, and takes with it what a dead writer
 // left, and what a stopped one has written so far.
 func (f *filesystem) Remove(ctx context.Context, key string, object destinations.Object) error {
 	err := clearParts(ctx, f.root, key)
@@ -156,7 +156,7 @@ func (f *filesystem) removeIf(ctx context.Context, key string, object destinatio
 	return f.root.Remove(key)
 }
 
-// openFile opens a file to be read, and nothing else: to open a pipe would be to wait for whoever writes to it.
+// openFile opens a file to be read, and nothing else: to open a pipe would be to wait for its writer.
 func openFile(root *os.Root, name string) (*os.File, error) {
 	file, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {

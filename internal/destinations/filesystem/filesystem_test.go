@@ -127,7 +127,7 @@ func TestAFilesystemCanNotBeLeft(t *testing.T) {
 	}
 }
 
-// TestNothingThatIsPutInTheWayLeadsOutOfAFilesystem has what whoever else mounts the volume can make of a name: links, and
+// TestNothingThatIsPutInTheWayLeadsOutOfAFilesystem has what another pod with the volume can make of a name: links, and
 // pipes that nobody writes to. What is outside stays as it was and is not read, and nobody waits.
 func TestNothingThatIsPutInTheWayLeadsOutOfAFilesystem(t *testing.T) {
 	t.Parallel()

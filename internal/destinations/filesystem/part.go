@@ -104,7 +104,7 @@ func removeParts(root *os.Root, of string, forced bool) (held int, err error) {
 	return held, nil
 }
 
-// inUse says whether a writer holds a part.
+// inUse reports whether a writer holds a part.
 func inUse(root *os.Root, name string) bool {
 	file, err := openFile(root, name)
 	if err != nil {

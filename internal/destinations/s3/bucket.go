@@ -138,7 +138,7 @@ func (b *bucket) Put(ctx context.Context, key string, object destinations.Object
 	return b.failure(ctx, sending.send(uploading))
 }
 
-// Stat implements Destination: the hash is the one that Put recorded, or is made from the content where there is none.
+// Stat implements Destination: the hash is the one that Put recorded, or is made from the content if there is none.
 func (b *bucket) Stat(ctx context.Context, key string) (destinations.Object, error) {
 	head, err := b.head(ctx, key)
 	if status(err) == http.StatusNotFound {

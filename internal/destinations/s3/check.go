@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	// absentName is asked to be removed, and is never there: the answer tells whether the access key may remove objects.
+	// absentName is asked to be removed, and is never there: the answer reports whether the access key may remove objects.
 	absentName = destinations.ProbePrefix + "absent"
 	// unremovable is the note of a bucket in which the access key may not remove anything.
 	unremovable = "the access key may not remove objects (s3:DeleteObject), so that files of a run that was given back stay, without their manifest"
@@ -170,7 +170,7 @@ func (b *bucket) removeStaleProbes(ctx context.Context, prefix string) error {
 
 // mark is what is known of the marker of a bucket.
 type mark struct {
-	id        string // empty where there is none
+	id        string // empty if there is none
 	versioned bool   // the bucket keeps versions of it
 	locked    bool   // it may not be replaced for some time
 }

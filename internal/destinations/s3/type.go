@@ -25,7 +25,7 @@ type Settings struct {
 // AddFlags adds the flags that set them.
 func (s *Settings) AddFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&s.AllowPlainHTTP, "allow-plain-http", false, "let buckets be reached at endpoints without TLS")
-	flags.BoolVar(&s.AmbientCredentials, "allow-ambient-credentials", false, "let buckets that name no access key be written with the operator's own identity, for whoever may make an ExportDestination")
+	flags.BoolVar(&s.AmbientCredentials, "allow-ambient-credentials", false, "let buckets that name no access key be written with the operator's own identity, for everyone who may make an ExportDestination")
 }
 
 // New returns the type.

@@ -104,7 +104,7 @@ func knownHostKeys(text string) (keys []ssh.PublicKey, err error) {
 	}
 }
 
-// parsePrivateKey returns the signer of the private key, nil where there is none. What is too long is refused, the password too.
+// parsePrivateKey returns the signer of the private key, nil if there is none. What is too long is refused, the password too.
 func parsePrivateKey(given secrets) (signer ssh.Signer, err error) {
 	switch {
 	case len(given.password) > longestPassword:
@@ -126,7 +126,7 @@ func parsePrivateKey(given secrets) (signer ssh.Signer, err error) {
 	case errors.As(err, &locked):
 		return nil, failure.OnCredentials.Stalled(v1alpha1.ReasonMalformedKey, nil, "the private key of the Secret has a passphrase; name its key in passphraseKey of spec.sftp")
 	case err != nil:
-		return nil, failure.OnCredentials.Stalled(v1alpha1.ReasonMalformedKey, nil, "the Secret's value is no private key as ssh-keygen writes it, or its passphrase is another")
+		return nil, failure.OnCredentials.Stalled(v1alpha1.ReasonMalformedKey, nil, "the Secret's value is not a private key in OpenSSH format, or the passphrase is wrong")
 	}
 	return signer, nil
 }

@@ -92,7 +92,7 @@ func (l *login) failure(err error) error {
 	return err
 }
 
-// disconnected says whether an error is one of the connection, and not an answer of the server.
+// disconnected reports whether an error is one of the connection, and not an answer of the server.
 func disconnected(err error) bool {
 	var network net.Error
 	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &network)

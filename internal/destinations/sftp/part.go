@@ -24,7 +24,7 @@ type remotePart struct {
 	since time.Time // when it was first seen with that size
 }
 
-// clearRemoteParts removes the parts of a name. There are no locks at an SFTP server by which to know dead writers: whoever
+// clearRemoteParts removes the parts of a name. There are no locks at an SFTP server by which to know dead writers: the attempt that
 // has written nothing for as long as the patience lasts is dead, or stopped, and has nothing left to publish when it wakes up.
 func clearRemoteParts(ctx context.Context, client *remoteFiles, of string) error {
 	ticker := time.NewTicker(glance)
@@ -68,7 +68,7 @@ func remoteParts(client *remoteFiles, of string) (map[string]int64, error) {
 	return sizes, nil
 }
 
-// write makes a part of content, whole and durable. The content is read only when the part is there: whoever takes it away
+// write makes a part of content, whole and durable. The content is read only when the part is there: the process that takes it away
 // later has made sure that it never gets its name.
 func write(client *remoteFiles, hidden string, size int64, content io.Reader) error {
 	file, err := client.OpenFile(hidden, os.O_WRONLY|os.O_CREATE|os.O_EXCL)

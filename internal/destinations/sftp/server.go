@@ -187,7 +187,7 @@ func read(ctx context.Context, client *remoteFiles, name string) (destinations.O
 	return destinations.Describe(ctx, file)
 }
 
-// Remove implements Destination. It gives whoever writes the object time to finish, and takes with it what a dead or stopped
+// Remove implements Destination. It gives an attempt that writes the object time to finish, and takes with it what a dead or stopped
 // writer has written so far.
 func (s *fileServer) Remove(ctx context.Context, key string, object destinations.Object) error {
 	return s.session(ctx, func(client *remoteFiles) error {

@@ -39,14 +39,14 @@ func TestFaultsOfAnSFTPServerAreNamed(t *testing.T) {
 		reason v1alpha1.Reason
 		says   string
 	}{
-		{"the host key is another", nil, func(t *testing.T, _ testsftp.Account, s *v1alpha1.SFTPDestination, _ *keys) {
+		{"the host key differs", nil, func(t *testing.T, _ testsftp.Account, s *v1alpha1.SFTPDestination, _ *keys) {
 			_, other := testsftp.NewKey(t)
 			s.KnownHosts = knownhosts.Line([]string{s.Host}, other)
 		}, v1alpha1.ReasonHostKeyMismatch, "SHA256:"},
 		{"a host key of another type is known", nil, func(t *testing.T, _ testsftp.Account, s *v1alpha1.SFTPDestination, _ *keys) {
 			s.KnownHosts = knownhosts.Line([]string{s.Host}, rsaKey(t))
 		}, v1alpha1.ReasonHostKeyMismatch, "spec.sftp.knownHosts"},
-		{"the private key is not the user's", nil, func(t *testing.T, _ testsftp.Account, _ *v1alpha1.SFTPDestination, k *keys) {
+		{"the private key is that of another user", nil, func(t *testing.T, _ testsftp.Account, _ *v1alpha1.SFTPDestination, k *keys) {
 			k.PrivateKey, _ = testsftp.NewKey(t)
 		}, v1alpha1.ReasonLoginRefused, "its private key, whose public key is SHA256:"},
 		{"there is only a password, which the server does not take", nil, func(_ *testing.T, _ testsftp.Account, _ *v1alpha1.SFTPDestination, k *keys) {
@@ -66,7 +66,7 @@ func TestFaultsOfAnSFTPServerAreNamed(t *testing.T) {
 		}, v1alpha1.ReasonPathNotFound, "no directory"},
 		{"the server takes no files", []string{"-R"}, nothingChanged, v1alpha1.ReasonNotWritable, "settings"},
 		{"the server renames nothing", []string{"-P", "rename,posix-rename"}, nothingChanged, v1alpha1.ReasonNotWritable, "rename"},
-		{"the directory is somebody else's", nil, func(t *testing.T, a testsftp.Account, s *v1alpha1.SFTPDestination, _ *keys) {
+		{"the directory is that of another user", nil, func(t *testing.T, a testsftp.Account, s *v1alpha1.SFTPDestination, _ *keys) {
 			must(t, os.Chmod(a.Directory, 0o500))
 			s.Path += "/." // and what it is called does not matter
 		}, v1alpha1.ReasonNotWritable, "owner"},
