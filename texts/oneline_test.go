@@ -24,7 +24,7 @@ func TestOneLine(t *testing.T) {
 func TestOneSpace(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"": "", " a  b ": "a b", "a\u00a0\x00b\r\n": "a b", "\u2028": "",
+		"": "", "\ta  b\t": "a b", "a\u00a0\x00b\r\n": "a b", "\u2028": "",
 	} {
 		if got := texts.OneSpace(text); got != want {
 			t.Errorf("%q became %q, want %q", text, got, want)

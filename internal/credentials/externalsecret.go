@@ -114,8 +114,8 @@ func (s Secrets) passOn(ctx context.Context, message, namespace, secret string) 
 // the message and the Secret are a tenant's, may have a megabyte, and the Secret a hundred thousand values.
 func quotes(message string, shown int, data map[string][]byte) bool {
 	for _, value := range data {
-		texts := append(strings.Split(string(value), "\n"), string(value), base64.StdEncoding.EncodeToString(value), base64.RawURLEncoding.EncodeToString(value))
-		if slices.ContainsFunc(texts, func(text string) bool {
+		shapes := append(strings.Split(string(value), "\n"), string(value), base64.StdEncoding.EncodeToString(value), base64.RawURLEncoding.EncodeToString(value))
+		if slices.ContainsFunc(shapes, func(text string) bool {
 			text = strings.TrimSpace(text)
 			return len(text) >= 4 && strings.Contains(message[:min(len(message), shown+len(text))], text)
 		}) {

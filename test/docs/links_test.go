@@ -64,7 +64,7 @@ func pages(t *testing.T) []string {
 type link struct{ path, heading string }
 
 var (
-	fenced    = regexp.MustCompile("(?ms)^```.*?^```")
+	fenced    = regexp.MustCompile("(?ms)^```.*?\n```")
 	linkTo    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading   = regexp.MustCompile(`(?m)^#+ (.*)$`)
 	anchor    = regexp.MustCompile(`<a (?:id|name)="([^"]+)">`)

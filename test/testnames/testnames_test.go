@@ -112,7 +112,7 @@ func namedBy(argument ast.Expr, loops []*ast.RangeStmt) (found []*ast.BasicLit) 
 // tableOf returns the elements that a loop goes through, if they are written in the file.
 func tableOf(loop *ast.RangeStmt) []ast.Expr {
 	over := loop.X
-	if named, is := over.(*ast.Ident); is && named.Obj != nil { //nolint:staticcheck // the parser's own resolution is enough here
+	if named, is := over.(*ast.Ident); is && named.Obj != nil {
 		switch declared := named.Obj.Decl.(type) {
 		case *ast.AssignStmt:
 			if len(declared.Lhs) == 1 && len(declared.Rhs) == 1 {
