@@ -28,12 +28,15 @@ func ReadBooks(books *v1alpha1.ChartOfAccountsSpec, format string, maxDecimals i
 // or whose tax it does not split off.
 func CheckTaxCodes(option string, byCode map[string]string, books *v1alpha1.ChartOfAccountsSpec) error {
 	for _, code := range slices.Sorted(maps.Keys(byCode)) {
-		if !slices.ContainsFunc(books.TaxCodes, func(c v1alpha1.TaxCode) bool { return c.Code == code && c.Account != "" }) {
+		if !slices.ContainsFunc(books.TaxCodes, func(c v1alpha1.TaxCode) bool { return c.Code == code && IsPosted(&c) }) {
 			return &OptionError{Field: option + "." + code, Problem: "is not a tax code of the chart of accounts whose tax has an account"}
 		}
 	}
 	return nil
 }
+
+// IsPosted reports whether tax of a code has postings of its own: it is split off, or owed by reverse charge.
+func IsPosted(code *v1alpha1.TaxCode) bool { return code.Account != "" || code.ReverseCharge != nil }
 
 // IsDigits reports whether a code, such as an account, is a number of ASCII digits.
 func IsDigits(code string) bool {

@@ -27,7 +27,7 @@ func TestBooksSayWhatTheyCountInAndWhenTheirYearBegins(t *testing.T) {
 
 func TestAnOptionSpeaksOfTaxCodesWhoseTaxIsSplitOff(t *testing.T) {
 	t.Parallel()
-	books := &v1alpha1.ChartOfAccountsSpec{TaxCodes: []v1alpha1.TaxCode{{Code: "1", Account: "2710"}, {Code: "0"}}}
+	books := &v1alpha1.ChartOfAccountsSpec{TaxCodes: []v1alpha1.TaxCode{{Code: "1", Account: "2710"}, {Code: "0"}, {Code: "86", ReverseCharge: &v1alpha1.ReverseCharge{Account: "2701"}}}}
 	for code, want := range map[string]bool{"1": true, "0": false, "2": false} {
 		err := exporters.CheckTaxCodes("taxKeys", map[string]string{code: "9"}, books)
 		var refused *exporters.OptionError

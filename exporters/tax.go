@@ -2,7 +2,6 @@ package exporters
 
 import (
 	"math/bits"
-	"strings"
 
 	"github.com/ledgerport/ledgerport/ledger"
 )
@@ -11,7 +10,7 @@ import (
 // its tax code, in the currency of the books and rounded half away from zero, arrives at the tax on the receipt. Where it
 // does, a format may leave the tax to the system; where it does not, the tax must be posted as it is on the receipt.
 func ComputesTax(expense *ledger.Posting) bool {
-	rate, ok := tenThousandths(expense.TaxRate)
+	rate, ok := ledger.ParsePercent(expense.TaxRate)
 	if !ok || expense.Kind != ledger.ExpensePosting || expense.BaseTaxAmount == 0 {
 		return false
 	}
@@ -26,25 +25,4 @@ func ComputesTax(expense *ledger.Posting) bool {
 	low, carry := bits.Add64(low, whole, 0)
 	computed, _ := bits.Div64(high+carry, low, 2*whole)
 	return computed == uint64(tax)
-}
-
-// tenThousandths reads a rate in per cent, such as 19 or 5.5, exactly. ChartOfAccounts admits four decimals.
-func tenThousandths(rate string) (uint64, bool) {
-	whole, fraction, _ := strings.Cut(rate, ".")
-	if whole == "" || len(whole) > 3 || len(fraction) > 4 {
-		return 0, false
-	}
-	var value uint64
-	for _, digits := range [...]string{whole, fraction} {
-		for i := range len(digits) {
-			if digits[i] < '0' || digits[i] > '9' {
-				return 0, false
-			}
-			value = value*10 + uint64(digits[i]-'0')
-		}
-	}
-	for range 4 - len(fraction) {
-		value *= 10
-	}
-	return value, true
 }

@@ -29,11 +29,14 @@ type chart struct {
 	base       Currency
 	fiscalYear FiscalYearStart
 	accounts   map[string]string // number → name
-	taxCodes   map[string]v1alpha1.TaxCode
+	taxCodes   map[string]*taxCode
+	tolerance  Amount // of tax above its rate
 	rules      ruleSet
+	offsets    ruleSet // for payment methods
 	offset     v1alpha1.OffsetPosting
-	rounding   *rounding // nil: a claim that leaves a residue is held
-	suspense   string    // account for unmatched lines; empty where they are held
+	advances   *v1alpha1.AdvancePosting // nil: a claim that settles one is held
+	rounding   *rounding                // nil: a claim that leaves a residue is held
+	suspense   string                   // account for unmatched lines; empty where they are held
 	problems   []error
 	compiled   map[compiledKey]*expression.Program // of the chart's rules, each once
 	sources    int                                 // bytes of those
@@ -58,9 +61,9 @@ const defaultRoundingLimit = "1.00"
 
 // compileChart compiles a chart, and finds everything that is wrong with it.
 func compileChart(spec *v1alpha1.ChartOfAccountsSpec) (*chart, error) {
-	c := &chart{compiled: map[compiledKey]*expression.Program{}, accounts: map[string]string{}, taxCodes: map[string]v1alpha1.TaxCode{}, offset: spec.Offset}
+	c := &chart{compiled: map[compiledKey]*expression.Program{}, accounts: map[string]string{}, taxCodes: map[string]*taxCode{}, offset: spec.Offset, advances: spec.Advances}
 	c.compileBooks(spec)
-	c.requireAccount("spec.offset.account", spec.Offset.Account)
+	c.compileSettlement(spec)
 	if spec.Rounding != nil {
 		c.compileRounding(spec.Rounding)
 	}
@@ -89,16 +92,44 @@ func (c *chart) compileBooks(spec *v1alpha1.ChartOfAccountsSpec) {
 		}
 		c.accounts[account.Number] = account.Name
 	}
-	for i, code := range spec.TaxCodes {
-		field := fmt.Sprintf("spec.taxCodes[%d]", i)
-		if _, twice := c.taxCodes[code.Code]; twice {
-			c.wrong(field+".code", "tax code %q is there twice", code.Code)
-		}
-		c.taxCodes[code.Code] = code
-		if code.Account != "" {
-			c.requireAccount(field+".account", code.Account)
+	for i := range spec.TaxCodes {
+		c.compileTaxCode(fmt.Sprintf("spec.taxCodes[%d]", i), &spec.TaxCodes[i])
+	}
+	c.tolerance = defaultTaxTolerance
+	if spec.TaxTolerance != "" && c.base != (Currency{}) {
+		if c.tolerance, err = ParseAmount(spec.TaxTolerance, c.base); err != nil {
+			c.wrong("spec.taxTolerance", "%q: %s", spec.TaxTolerance, err)
 		}
 	}
+}
+
+// compileSettlement takes what is credited: offsets, offset and advances.
+func (c *chart) compileSettlement(spec *v1alpha1.ChartOfAccountsSpec) {
+	c.requireAccount("spec.offset.account", spec.Offset.Account)
+	if spec.Offset.Subledger == v1alpha1.SubledgerPaymentReference {
+		c.wrong("spec.offset.subledger", "is None or Claimant: what the offset takes is owed to the claimant")
+	}
+	for i := range spec.Offsets {
+		c.compileOffset(i, &spec.Offsets[i])
+	}
+	if spec.Advances == nil {
+		return
+	}
+	c.requireAccount("spec.advances.account", spec.Advances.Account)
+	if spec.Advances.Subledger == v1alpha1.SubledgerPaymentReference {
+		c.wrong("spec.advances.subledger", "is None or Claimant: an advance was paid to the claimant")
+	}
+}
+
+// compileOffset checks one entry of offsets and adds it to the set.
+func (c *chart) compileOffset(index int, spec *v1alpha1.PaidPosting) {
+	r := &rule{position: index, field: fmt.Sprintf("spec.offsets[%d]", index), subledger: spec.Subledger}
+	if len(spec.Match.PaymentMethods) == 0 && spec.Match.Expression == "" {
+		c.wrong(r.field+".match", "has neither paymentMethods nor an expression; lines that no entry matches are for spec.offset")
+	}
+	c.compileMatch(r, spec.Match.Expression)
+	r.parts = []part{c.compilePart(r.field, spec.Account, "", c.compileDimensions(r.field, spec.Dimensions))}
+	c.offsets.add(r, spec.Match.PaymentMethods)
 }
 
 func (c *chart) compileRounding(spec *v1alpha1.RoundingPosting) {
@@ -112,19 +143,84 @@ func (c *chart) compileRounding(spec *v1alpha1.RoundingPosting) {
 
 // compileRule checks one rule and adds it to the set.
 func (c *chart) compileRule(index int, spec *v1alpha1.MappingRule) {
-	r := &rule{position: index, field: fmt.Sprintf("spec.rules[%d]", index), account: spec.Account, taxCode: spec.TaxCode}
-	c.requireAccount(r.field+".account", spec.Account)
-	if _, ok := c.taxCodes[spec.TaxCode]; spec.TaxCode != "" && !ok {
-		c.wrong(r.field+".taxCode", "tax code %q is not in spec.taxCodes", spec.TaxCode)
-	}
-	if spec.Match.Expression != "" {
-		r.match = c.compileExpression(r.matchField(), spec.Match.Expression, expression.Bool)
-	}
-	for _, name := range slices.Sorted(maps.Keys(spec.Dimensions)) {
-		value := c.compileExpression(r.dimensionField(name), spec.Dimensions[name], expression.String)
-		r.dimensions = append(r.dimensions, dimensionRule{name: name, value: value})
+	r := &rule{position: index, field: fmt.Sprintf("spec.rules[%d]", index)}
+	c.compileMatch(r, spec.Match.Expression)
+	dimensions := c.compileDimensions(r.field, spec.Dimensions)
+	if len(spec.Split) > 0 {
+		c.compileSplit(r, spec, dimensions)
+	} else {
+		r.parts = []part{c.compilePart(r.field, spec.Account, spec.TaxCode, dimensions)}
 	}
 	c.rules.add(r, spec.Match.Categories)
+}
+
+// MaxSplit is how many parts a rule may divide a line into.
+const MaxSplit = 10
+
+// compileSplit checks the parts of a rule, which have its tax code and dimensions unless they say otherwise.
+func (c *chart) compileSplit(r *rule, spec *v1alpha1.MappingRule, common []dimensionRule) {
+	field := r.field + ".split"
+	switch {
+	case spec.Account != "":
+		c.wrong(r.field+".account", "is beside a split, which has accounts of its own")
+	case len(spec.Split) > MaxSplit:
+		c.wrong(field, "has %d parts, more than %d", len(spec.Split), MaxSplit)
+		return
+	}
+	var sum uint64
+	for i := range spec.Split {
+		from, field := &spec.Split[i], fmt.Sprintf("%s[%d]", field, i)
+		percent, ok := ParsePercent(from.Percent)
+		if !ok {
+			c.wrong(field+".percent", "%.20q is not a percentage such as 70 or 12.5", from.Percent)
+			return
+		}
+		made := c.compilePart(field, from.Account, cmp.Or(from.TaxCode, spec.TaxCode), merge(common, c.compileDimensions(field, from.Dimensions)))
+		made.percent = percent
+		r.parts = append(r.parts, made)
+		sum += percent
+	}
+	if sum != wholePercent {
+		c.wrong(field, "the percentages do not sum to 100")
+	}
+}
+
+// compilePart checks where a share of a line goes.
+func (c *chart) compilePart(field, account, code string, dimensions []dimensionRule) part {
+	c.requireAccount(field+".account", account)
+	if _, ok := c.taxCodes[code]; code != "" && !ok {
+		c.wrong(field+".taxCode", "tax code %q is not in spec.taxCodes", code)
+	}
+	return part{percent: wholePercent, account: account, taxCode: code, dimensions: dimensions}
+}
+
+// compileMatch compiles the condition of a rule.
+func (c *chart) compileMatch(r *rule, match string) {
+	if match != "" {
+		r.match = c.compileExpression(r.matchField(), match, expression.Bool)
+	}
+}
+
+// compileDimensions compiles dimensions, sorted by name.
+func (c *chart) compileDimensions(field string, dimensions map[string]string) (compiled []dimensionRule) {
+	for _, name := range slices.Sorted(maps.Keys(dimensions)) {
+		d := dimensionRule{name: name, field: field + ".dimensions[" + name + "]"}
+		d.value = c.compileExpression(d.field, dimensions[name], expression.String)
+		compiled = append(compiled, d)
+	}
+	return compiled
+}
+
+// merge returns dimensions that are common, but for those that are given their own, sorted by name.
+func merge(common, own []dimensionRule) []dimensionRule {
+	merged := slices.Clone(own)
+	for _, d := range common {
+		if !slices.ContainsFunc(own, func(o dimensionRule) bool { return o.name == d.name }) {
+			merged = append(merged, d)
+		}
+	}
+	slices.SortFunc(merged, func(a, b dimensionRule) int { return cmp.Compare(a.name, b.name) })
+	return merged
 }
 
 func (c *chart) compileExpression(field, source string, result *cel.Type) *expression.Program {

@@ -35,6 +35,18 @@ func TestEverythingThatIsWrongWithAChartIsSaid(t *testing.T) {
 		{"a match that is no bool", func(c *v1alpha1.ChartOfAccountsSpec) { c.Rules[0].Match.Expression = "line.category" }, "spec.rules[0].match.expression", "string, not bool"},
 		{"a match on a name", func(c *v1alpha1.ChartOfAccountsSpec) { c.Rules[0].Match.Expression = "claim.claimant_name == ''" }, "spec.rules[0].match.expression", "claim"},
 		{"a match on a bank account", func(c *v1alpha1.ChartOfAccountsSpec) { c.Rules[0].Match.Expression = "claim.claimant_iban == ''" }, "spec.rules[0].match.expression", "claim"},
+		{"an offset with an undefined account", func(c *v1alpha1.ChartOfAccountsSpec) {
+			c.Offsets = []v1alpha1.PaidPosting{{Match: v1alpha1.PaymentMatch{PaymentMethods: []string{"card"}}, Account: "2"}}
+		}, "spec.offsets[0].account", `"2"`},
+		{"an offset for every line", func(c *v1alpha1.ChartOfAccountsSpec) { c.Offsets = []v1alpha1.PaidPosting{{Account: "2910"}} }, "spec.offsets[0].match", "spec.offset"},
+		{"an offset whose match is no bool", func(c *v1alpha1.ChartOfAccountsSpec) {
+			c.Offsets = []v1alpha1.PaidPosting{{Match: v1alpha1.PaymentMatch{Expression: "line.merchant"}, Account: "2910"}}
+		}, "spec.offsets[0].match.expression", "string, not bool"},
+		{"an offset that is owed to a card", func(c *v1alpha1.ChartOfAccountsSpec) { c.Offset.Subledger = v1alpha1.SubledgerPaymentReference }, "spec.offset.subledger", "owed to the claimant"},
+		{"an undefined account of advances", func(c *v1alpha1.ChartOfAccountsSpec) { c.Advances = &v1alpha1.AdvancePosting{Account: "2"} }, "spec.advances.account", `"2"`},
+		{"an advance to a card", func(c *v1alpha1.ChartOfAccountsSpec) {
+			c.Advances = &v1alpha1.AdvancePosting{Account: "2910", Subledger: v1alpha1.SubledgerPaymentReference}
+		}, "spec.advances.subledger", "to the claimant"},
 		{"a dimension that is no string", func(c *v1alpha1.ChartOfAccountsSpec) { c.Rules[1].Dimensions["costCenter"] = "line.number" }, "spec.rules[1].dimensions[costCenter]", "int, not string"},
 	}
 	for _, test := range tests {
@@ -81,12 +93,14 @@ func TestEveryVariableOfAnExpressionHasItsValue(t *testing.T) {
 	claim.Lines[0] = ledger.Line{
 		Number: 7, ExpenseDate: day("2026-10-12"), Category: "meals", Description: "Lunch", Gross: "125.50", Tax: "25.10", TaxCode: "1",
 		Quantity: "2.5", Unit: "km", Dimensions: map[string]string{"project": "P1"},
+		PaymentMethod: "card", PaymentReference: "4571", Merchant: "Grand", Country: "NO", DocumentNumber: "17",
 	}
 	for _, expression := range []string{
 		"claim.id == 'c-1'", "claim.claimant_id == '17'", "claim.currency == 'NOK'", "claim.description == 'Visit to a customer'",
 		"claim.approved_at == timestamp('2026-10-31T23:30:00Z')", "claim.approved_at.getMonth('Europe/Oslo') == 10",
 		"line.number == 7", "line.category == 'meals'", "line.description == 'Lunch'", "line.gross == '125.50'", "line.tax == '25.10'",
 		"line.gross_minor == 12550", "line.tax_minor == 2510", "line.tax_code == '1'", "line.expense_date == '2026-10-12'",
+		"line.payment_method == 'card'", "line.payment_reference == '4571'", "line.merchant == 'Grand'", "line.country == 'NO'", "line.document_number == '17'",
 		"line.quantity == '2.5'", "line.unit == 'km'", "line.dimensions['project'] == 'P1' && line.dimensions['other'] == '' && !('other' in line.dimensions)",
 	} {
 		chart := books()

@@ -21,7 +21,10 @@ type Claim struct {
 	ApprovedAt  time.Time
 	ApprovedBy  string
 	Description string
-	Lines       []Line
+	// Advance is what the claimant was paid before and this claim settles, and BaseAdvance the same in the books' currency: decimals
+	// as those of a line. Empty: none.
+	Advance, BaseAdvance string
+	Lines                []Line
 }
 
 // Address is where a claimant lives, in the parts by which banks know addresses. Any of them may be empty.
@@ -65,4 +68,9 @@ type Line struct {
 	Quantity   string
 	Unit       string
 	ReceiptURI string
+	// PaymentMethod is the application's word for how the line was paid, such as company_card, and PaymentReference the card or
+	// account. Empty: by the claimant, as far as the application says.
+	PaymentMethod, PaymentReference string
+	// Merchant, Country and DocumentNumber are on the receipt.
+	Merchant, Country, DocumentNumber string
 }

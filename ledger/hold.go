@@ -26,8 +26,12 @@ const (
 	HoldUnnumberedLine HoldReason = "UnnumberedLine"
 	// HoldInvalidQuantity: a quantity is not a finite number.
 	HoldInvalidQuantity HoldReason = "InvalidQuantity"
-	// HoldNoClaimant: the claim names no claimant, and the chart's offset needs one.
+	// HoldNoClaimant: the claim names no claimant, and a subledger of the chart needs one.
 	HoldNoClaimant HoldReason = "NoClaimant"
+	// HoldNoPaymentReference: a line has no payment reference, and the chart posts how it was paid by it.
+	HoldNoPaymentReference HoldReason = "NoPaymentReference"
+	// HoldNoAdvanceAccount: the claim settles an advance, and the chart has no account of advances.
+	HoldNoAdvanceAccount HoldReason = "NoAdvanceAccount"
 	// HoldUnknownCurrency: the currency is not in ISO 4217.
 	HoldUnknownCurrency HoldReason = "UnknownCurrency"
 	// HoldMixedCurrencies: a line is in another currency than its claim, or base amounts contradict the currency.
@@ -40,6 +44,10 @@ const (
 	HoldAmountTooPrecise HoldReason = "AmountTooPrecise"
 	// HoldTaxExceedsAmount: the tax of a line is larger than its amount, or of the other sign.
 	HoldTaxExceedsAmount HoldReason = "TaxExceedsAmount"
+	// HoldTaxExceedsRate: the tax of a line is more than the rate of its code gives.
+	HoldTaxExceedsRate HoldReason = "TaxExceedsRate"
+	// HoldTaxMissing: a line has a tax code, and no tax.
+	HoldTaxMissing HoldReason = "TaxMissing"
 	// HoldUndefinedTaxCode: the line's tax code is not in the chart.
 	HoldUndefinedTaxCode HoldReason = "UndefinedTaxCode"
 	// HoldRoundingExceeded: conversion leaves more than the chart's rounding limit.

@@ -2,11 +2,12 @@ package ledger
 
 import (
 	"errors"
+	"strconv"
 
 	"github.com/cockroachdb/apd/v3"
 )
 
-// claimSum reads the amounts of one claim's lines and sums them.
+// claimSum reads the amounts of one claim's lines and sums those that are owed to the claimant.
 type claimSum struct {
 	currency, base Currency
 	// gross is in the claim's currency, baseGross in the books': the sum of what each line was rounded to.
@@ -14,6 +15,9 @@ type claimSum struct {
 	// rest is what rounding took from the lines, exactly; not in use where nothing was rounded.
 	rest    apd.Decimal
 	rounded bool
+	// taken is what rounding took from the line that was read last, if it took something.
+	taken     apd.Decimal
+	inexactly bool
 }
 
 // lineAmounts of one line: in the claim's currency, and in the books' currency rounded to its minor unit.
@@ -21,17 +25,37 @@ type lineAmounts struct {
 	gross, tax, baseGross, baseTax Amount
 }
 
-// read checks the amounts of a line and adds them to the sum.
+// share returns a percentage of the amounts, but not more than is left of them. Net and tax are rounded, so that the net amount of a
+// share never has another sign than that of the line.
+func (a lineAmounts) share(percent uint64, left lineAmounts) lineAmounts {
+	part := func(amount, left Amount) Amount {
+		if taken := share(amount, percent, wholePercent); magnitude(taken) <= magnitude(left) {
+			return taken
+		}
+		return left
+	}
+	taken := lineAmounts{tax: part(a.tax, left.tax), baseTax: part(a.baseTax, left.baseTax)}
+	taken.gross = taken.tax + part(a.gross-a.tax, left.gross-left.tax)
+	taken.baseGross = taken.baseTax + part(a.baseGross-a.baseTax, left.baseGross-left.baseTax)
+	return taken
+}
+
+func (a lineAmounts) minus(b lineAmounts) lineAmounts {
+	return lineAmounts{gross: a.gross - b.gross, tax: a.tax - b.tax, baseGross: a.baseGross - b.baseGross, baseTax: a.baseTax - b.baseTax}
+}
+
+// read checks the amounts of a line. They count when the line is owed.
 func (s *claimSum) read(claim *Claim, line *Line) (a lineAmounts, err error) {
+	s.inexactly = false
 	if line.Currency != "" && line.Currency != claim.Currency {
 		return a, hold(claim, HoldMixedCurrencies, "line %d is in %q and its claim in %q; make one claim per currency",
 			line.Number, quotable(line.Currency), quotable(claim.Currency))
 	}
-	if a.gross, err = parse(claim, line, "gross_amount", line.Gross, s.currency); err != nil {
+	if a.gross, err = parse(claim, field{"gross_amount", line}, line.Gross, s.currency); err != nil {
 		return a, err
 	}
 	if line.Tax != "" {
-		if a.tax, err = parse(claim, line, "tax_amount", line.Tax, s.currency); err != nil {
+		if a.tax, err = parse(claim, field{"tax_amount", line}, line.Tax, s.currency); err != nil {
 			return a, err
 		}
 	}
@@ -43,10 +67,24 @@ func (s *claimSum) read(claim *Claim, line *Line) (a lineAmounts, err error) {
 	} else {
 		err = s.readConverted(claim, line, &a)
 	}
-	if err != nil {
-		return a, err
+	return a, err
+}
+
+// owe adds the line that was read last to what the claimant is owed. Sums are bounded as single amounts are, so that nothing that
+// is made of them overflows.
+func (s *claimSum) owe(claim *Claim, line lineAmounts) error {
+	s.gross += line.gross
+	s.baseGross += line.baseGross
+	if s.inexactly {
+		s.rounded = true
+		if _, err := arithmetic.Add(&s.rest, &s.rest, &s.taken); err != nil {
+			return hold(claim, HoldInvalidAmount, "the sum of the claim is %s", ErrTooLarge)
+		}
 	}
-	return a, s.add(claim, a)
+	if magnitude(s.gross) > MaxAmount || magnitude(s.baseGross) > MaxAmount {
+		return hold(claim, HoldInvalidAmount, "the sum of the claim is %s", ErrTooLarge)
+	}
+	return nil
 }
 
 // exceeds reports whether a part cannot be a part of the whole.
@@ -54,20 +92,34 @@ func exceeds(part, whole Amount) bool {
 	return magnitude(part) > magnitude(whole) || part > 0 && whole < 0 || part < 0 && whole > 0
 }
 
-func parse(claim *Claim, line *Line, field, text string, currency Currency) (Amount, error) {
+// field is a column of a claim, or of one of its lines.
+type field struct {
+	column string
+	line   *Line // nil: of the claim
+}
+
+// String names the column for people.
+func (f field) String() string {
+	if f.line == nil {
+		return f.column + " of the claim"
+	}
+	return f.column + " of line " + strconv.Itoa(f.line.Number)
+}
+
+func parse(claim *Claim, from field, text string, currency Currency) (Amount, error) {
 	amount, err := ParseAmount(text, currency)
 	switch {
 	case errors.Is(err, ErrTooPrecise):
-		return 0, hold(claim, HoldAmountTooPrecise, "%s of line %d has more than the %d decimals of %s; correct it in the application",
-			field, line.Number, currency.Exponent(), currency.Code())
+		return 0, hold(claim, HoldAmountTooPrecise, "%s has more than the %d decimals of %s; correct it in the application",
+			from, currency.Exponent(), currency.Code())
 	case err != nil:
-		return 0, invalidAmount(claim, line, field, err)
+		return 0, invalidAmount(claim, from, err)
 	}
 	return amount, nil
 }
 
-func invalidAmount(claim *Claim, line *Line, field string, problem error) error {
-	return hold(claim, HoldInvalidAmount, "%s of line %d is missing or wrong: %s; correct it in the application", field, line.Number, problem)
+func invalidAmount(claim *Claim, from field, problem error) error {
+	return hold(claim, HoldInvalidAmount, "%s is missing or wrong: %s; correct it in the application", from, problem)
 }
 
 // readSame takes the amounts as those of the books, and insists that base amounts, where there are any, say the same.
@@ -99,11 +151,11 @@ func (s *claimSum) readConverted(claim *Claim, line *Line, a *lineAmounts) (err 
 				line.Number, s.currency.Code(), missing.field, s.base.Code())
 		}
 	}
-	if a.baseGross, err = s.round(claim, line, "base_gross_amount", line.BaseGross, true); err != nil {
+	if a.baseGross, err = s.round(claim, field{"base_gross_amount", line}, line.BaseGross, true); err != nil {
 		return err
 	}
 	if line.BaseTax != "" {
-		if a.baseTax, err = s.round(claim, line, "base_tax_amount", line.BaseTax, false); err != nil {
+		if a.baseTax, err = s.round(claim, field{"base_tax_amount", line}, line.BaseTax, false); err != nil {
 			return err
 		}
 	}
@@ -123,17 +175,17 @@ func contradicts(converted, amount Amount) bool {
 }
 
 // round reads an amount that may have more decimals than the books' currency. Where it is to be summed, what rounding
-// takes is kept in rest.
-func (s *claimSum) round(claim *Claim, line *Line, field, text string, summed bool) (Amount, error) {
+// takes is kept.
+func (s *claimSum) round(claim *Claim, from field, text string, summed bool) (Amount, error) {
 	amount, err := ParseAmount(text, s.base)
 	if err == nil {
 		return amount, nil
 	}
 	if !errors.Is(err, ErrTooPrecise) {
-		return 0, invalidAmount(claim, line, field, err)
+		return 0, invalidAmount(claim, from, err)
 	}
 	if len(text) > maxDecimalLength {
-		return 0, invalidAmount(claim, line, field, errTooLong)
+		return 0, invalidAmount(claim, from, errTooLong)
 	}
 	var exact apd.Decimal
 	if _, _, err = exact.SetString(text); err == nil {
@@ -143,28 +195,15 @@ func (s *claimSum) round(claim *Claim, line *Line, field, text string, summed bo
 		err = s.keepRest(&exact, amount)
 	}
 	if err != nil {
-		return 0, invalidAmount(claim, line, field, ErrTooLarge) // its form has been checked
+		return 0, invalidAmount(claim, from, ErrTooLarge) // its form has been checked
 	}
 	return amount, nil
 }
 
 func (s *claimSum) keepRest(exact *apd.Decimal, rounded Amount) error {
-	s.rounded = true
-	if _, err := arithmetic.Sub(exact, exact, decimal(rounded, s.base)); err != nil {
-		return err
-	}
-	_, err := arithmetic.Add(&s.rest, &s.rest, exact)
+	s.inexactly = true
+	_, err := arithmetic.Sub(&s.taken, exact, decimal(rounded, s.base))
 	return err
-}
-
-// add bounds the sums as single amounts are, so that nothing that is made of them overflows.
-func (s *claimSum) add(claim *Claim, line lineAmounts) error {
-	s.gross += line.gross
-	s.baseGross += line.baseGross
-	if magnitude(s.gross) > MaxAmount || magnitude(s.baseGross) > MaxAmount {
-		return hold(claim, HoldInvalidAmount, "the sum of the claim is %s", ErrTooLarge)
-	}
-	return nil
 }
 
 // owed is the exact sum of the claim in the books' currency, rounded once.
@@ -178,6 +217,32 @@ func (s *claimSum) owed() (Amount, error) {
 	}
 	return RoundAmount(&exact, s.base)
 }
+
+// advance reads what the claimant was paid before, in the claim's currency and in the books'.
+func (s *claimSum) advance(claim *Claim) (amount, base Amount, err error) {
+	if claim.Advance == "" && claim.BaseAdvance == "" {
+		return 0, 0, nil
+	}
+	if amount, err = parse(claim, field{column: "advance_amount"}, claim.Advance, s.currency); err != nil {
+		return 0, 0, err
+	}
+	switch {
+	case amount < 0:
+		return 0, 0, invalidAmount(claim, field{column: "advance_amount"}, errNegative)
+	case s.currency == s.base && same(claim.BaseAdvance, amount, s.base):
+		return amount, amount, nil
+	case s.currency != s.base && claim.BaseAdvance == "" && amount != 0:
+		return 0, 0, hold(claim, HoldMissingBaseAmount, "the claim is in %s and has no base_advance_amount in %s; add it in the application", s.currency.Code(), s.base.Code())
+	case claim.BaseAdvance != "":
+		base, err = s.round(claim, field{column: "base_advance_amount"}, claim.BaseAdvance, false)
+	}
+	if err == nil && (s.currency == s.base || contradicts(base, amount)) {
+		err = hold(claim, HoldMixedCurrencies, "base_advance_amount of the claim contradicts its advance_amount; correct it in the application, or leave it empty if the claim is in %s", s.base.Code())
+	}
+	return amount, base, err
+}
+
+var errNegative = errors.New("it is negative")
 
 func decimal(amount Amount, c Currency) *apd.Decimal {
 	return apd.New(int64(amount), -int32(c.exponent))

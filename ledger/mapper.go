@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,7 +45,11 @@ func (m *Mapper) Map(ctx context.Context, claim *Claim, voucher *Voucher) error 
 			return err
 		}
 	}
-	return m.balance(claim, voucher)
+	if err := m.balance(claim, voucher); err != nil {
+		return err
+	}
+	dropEmpty(voucher)
+	return checkSize(claim, voucher)
 }
 
 // begin checks what concerns the whole claim, and fills the voucher's head.
@@ -58,7 +61,7 @@ func (m *Mapper) begin(claim *Claim, voucher *Voucher) error {
 		return hold(claim, HoldNoLines, "the claim has no lines; add its expenses in the application, or reject it there")
 	}
 	if m.chart.offset.Subledger == v1alpha1.SubledgerClaimant && strings.TrimSpace(claim.ClaimantID) == "" {
-		return hold(claim, HoldNoClaimant, "claimant_id is empty, and the chart posts what is owed per claimant; add it in the application, or set offset.subledger to None")
+		return noClaimant(claim, "spec.offset")
 	}
 	currency, err := m.currency(claim)
 	if err != nil {
@@ -101,152 +104,69 @@ func (m *Mapper) currency(claim *Claim) (Currency, error) {
 	return currency, nil
 }
 
-// post adds the postings of one line.
+// post adds the postings of one line: its expense and tax, and who paid it if that was not the claimant.
 func (m *Mapper) post(ctx context.Context, claim *Claim, line *Line, voucher *Voucher) error {
 	amounts, err := m.sum.read(claim, line)
 	if err != nil {
 		return err
 	}
 	m.variables = lineVariables{claim: claim, line: line, gross: amounts.gross, tax: amounts.tax}
-	found, field, err := m.chart.rules.find(ctx, &m.variables)
-	if err != nil {
-		return expressionFailed(ctx, claim, line, field, err)
+	if err := m.spend(ctx, claim, line, amounts, voucher); err != nil {
+		return err
 	}
-	if found == nil && m.chart.suspense == "" {
-		return hold(claim, HoldUnmapped, "line %d with category %q matches no rule; add a rule to the chart of accounts", line.Number, quotable(line.Category))
+	if err := m.settle(ctx, claim, line, amounts, voucher); err != nil {
+		return err
 	}
-	posting := next(voucher)
-	*posting = Posting{
-		Kind: ExpensePosting, Account: m.chart.suspense, Amount: amounts.gross, BaseAmount: amounts.baseGross,
-		Text: texts.OneLine(line.Description), Dimensions: posting.Dimensions[:0],
-		LineNumber: line.Number, ExpenseDate: line.ExpenseDate, Category: line.Category,
-		Quantity: line.Quantity, Unit: line.Unit, ReceiptURI: line.ReceiptURI,
-	}
-	if posting.Text == "" {
-		posting.Text = texts.OneLine(line.Category)
-	}
-	if found != nil {
-		posting.Account = found.account
-		if err := m.dimensions(ctx, claim, line, found, posting); err != nil {
-			return err
-		}
-	}
-	posting.AccountName = m.chart.accounts[posting.Account]
-	if found == nil {
-		return nil // suspense takes the gross amount
-	}
-	return m.splitTax(claim, line, found, amounts, voucher)
-}
-
-// next returns a posting at the end of the voucher whose memory may be used again.
-func next(voucher *Voucher) *Posting {
-	if n := len(voucher.Postings); n < cap(voucher.Postings) {
-		voucher.Postings = voucher.Postings[:n+1]
-	} else {
-		voucher.Postings = append(voucher.Postings, Posting{})
-	}
-	return &voucher.Postings[len(voucher.Postings)-1]
-}
-
-func (m *Mapper) dimensions(ctx context.Context, claim *Claim, line *Line, found *rule, posting *Posting) error {
-	for _, dimension := range found.dimensions {
-		value, err := dimension.value.Eval(ctx, &m.variables)
-		if err != nil {
-			return expressionFailed(ctx, claim, line, found.dimensionField(dimension.name), err)
-		}
-		text, _ := value.Value().(string)
-		if problem := textProblem(text); problem != "" {
-			return hold(claim, HoldInvalidText, "what %s of the chart returns for line %d %s", found.dimensionField(dimension.name), line.Number, problem)
-		}
-		if text = texts.OneLine(text); text != "" {
-			if m.given += DimensionSize + len(text); m.given > MaxClaimSize {
-				return hold(claim, HoldTooLarge, "what the chart's rules give for the dimensions of its lines takes more than %d MiB; let them give fewer, and codes", MaxClaimSize>>20)
-			}
-			posting.Dimensions = append(posting.Dimensions, Dimension{Name: dimension.name, Value: text})
-		}
+	if len(voucher.Postings) > MaxPostings {
+		return hold(claim, HoldTooLarge, "its lines and the chart's rules make more than %d postings; divide it in the application", MaxPostings)
 	}
 	return nil
-}
-
-// splitTax moves the tax of the line, as the receipt shows it, from the expense posting just added to one of its own.
-func (m *Mapper) splitTax(claim *Claim, line *Line, found *rule, amounts lineAmounts, voucher *Voucher) error {
-	code := cmp.Or(found.taxCode, line.TaxCode)
-	if code == "" {
-		return nil
-	}
-	tax, defined := m.chart.taxCodes[code]
-	if !defined {
-		return hold(claim, HoldUndefinedTaxCode, "line %d has the tax code %q; add it to taxCodes of the chart of accounts, or give its rule a taxCode",
-			line.Number, quotable(code))
-	}
-	if tax.Account == "" || amounts.tax == 0 {
-		return nil // not deductible, or none: all of it is expense
-	}
-	expense := &voucher.Postings[len(voucher.Postings)-1]
-	expense.TaxCode, expense.TaxRate = code, tax.Rate
-	expense.TaxAmount, expense.BaseTaxAmount = amounts.tax, amounts.baseTax
-	expense.Amount -= amounts.tax
-	expense.BaseAmount -= amounts.baseTax
-	text := expense.Text
-	posting := next(voucher) // may move the expense
-	*posting = Posting{
-		Kind: TaxPosting, Account: tax.Account, AccountName: m.chart.accounts[tax.Account],
-		Amount: amounts.tax, BaseAmount: amounts.baseTax, TaxCode: code, TaxRate: tax.Rate,
-		Text: text, Dimensions: posting.Dimensions[:0],
-		LineNumber: line.Number, ExpenseDate: line.ExpenseDate, Category: line.Category,
-		Quantity: line.Quantity, Unit: line.Unit, ReceiptURI: line.ReceiptURI,
-	}
-	return nil
-}
-
-// balance adds what makes the voucher sum to zero: the residue of conversion, and the debt to the claimant.
-func (m *Mapper) balance(claim *Claim, voucher *Voucher) error {
-	owed, err := m.sum.owed()
-	if err != nil {
-		return hold(claim, HoldInvalidAmount, "the sum of the claim is %s", ErrTooLarge)
-	}
-	if residue := owed - m.sum.baseGross; residue != 0 {
-		rounding := m.chart.rounding
-		if rounding == nil || magnitude(residue) > rounding.limit {
-			return hold(claim, HoldRoundingExceeded, "rounding its lines to %s leaves %s, more than spec.rounding of the chart of accounts takes; raise its limit, or correct the base amounts in the application",
-				m.chart.base.Code(), residue.Decimal(m.chart.base))
-		}
-		m.append(voucher, Posting{Kind: RoundingPosting, Account: rounding.account, BaseAmount: residue})
-	}
-	offset := Posting{Kind: OffsetPosting, Account: m.chart.offset.Account, Amount: -m.sum.gross, BaseAmount: -owed}
-	if m.chart.offset.Subledger == v1alpha1.SubledgerClaimant {
-		offset.Subledger = claim.ClaimantID
-	}
-	m.append(voucher, offset)
-	dropEmpty(voucher)
-	return nil
-}
-
-func (m *Mapper) append(voucher *Voucher, posting Posting) {
-	into := next(voucher)
-	posting.AccountName, posting.Text, posting.Dimensions = m.chart.accounts[posting.Account], voucher.Text, into.Dimensions[:0]
-	*into = posting
 }
 
 // dropEmpty leaves out postings of nothing. A claim of nothing keeps its expenses, so that its voucher tells of them.
 func dropEmpty(voucher *Voucher) {
-	keep := 0
-	for i := range voucher.Postings {
-		if !empty(&voucher.Postings[i]) {
-			// Exchanged, not overwritten: each place keeps memory of its own for dimensions.
-			voucher.Postings[keep], voucher.Postings[i] = voucher.Postings[i], voucher.Postings[keep]
-			keep++
-		}
+	if keep(voucher, moves) == 0 {
+		keep(voucher, func(p *Posting) bool { return p.Kind == ExpensePosting })
 	}
-	if keep == 0 {
-		keep = len(voucher.Postings) - 1 // all but the offset
-	}
-	voucher.Postings = voucher.Postings[:keep]
 }
 
-// empty reports whether a posting moves nothing. An expense that is all tax is kept: its tax posting refers to it.
-func empty(p *Posting) bool {
-	return p.Amount == 0 && p.BaseAmount == 0 && p.TaxAmount == 0
+// keep leaves out the postings that are not wanted, if any are, and returns how many are.
+func keep(voucher *Voucher, wanted func(*Posting) bool) (kept int) {
+	for i := range voucher.Postings {
+		if wanted(&voucher.Postings[i]) {
+			// Exchanged, not overwritten: each place keeps memory of its own for dimensions.
+			voucher.Postings[kept], voucher.Postings[i] = voucher.Postings[i], voucher.Postings[kept]
+			kept++
+		}
+	}
+	if kept > 0 {
+		voucher.Postings = voucher.Postings[:kept]
+	}
+	return kept
+}
+
+// moves reports whether a posting moves something. An expense that is all tax is kept: its tax posting refers to it.
+func moves(p *Posting) bool {
+	return p.Amount != 0 || p.BaseAmount != 0 || p.TaxAmount != 0
+}
+
+// checkSize bounds what a voucher moves, so that nothing that sums its postings overflows.
+func checkSize(claim *Claim, voucher *Voucher) (err error) {
+	var debit, credit [2]Amount
+	for i := range voucher.Postings {
+		p := &voucher.Postings[i]
+		for currency, amount := range [...]Amount{p.Amount, p.BaseAmount} {
+			if amount > 0 {
+				debit[currency], err = AddAmounts(debit[currency], amount)
+			} else {
+				credit[currency], err = AddAmounts(credit[currency], amount)
+			}
+			if err != nil {
+				return hold(claim, HoldInvalidAmount, "what the claim's postings move is %s", ErrTooLarge)
+			}
+		}
+	}
+	return nil
 }
 
 func hold(claim *Claim, reason HoldReason, format string, args ...any) *Hold {

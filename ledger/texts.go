@@ -41,6 +41,8 @@ func lineTextProblem(line *Line) (field, problem string) {
 	for _, field := range [...]struct{ name, text string }{
 		{"category", line.Category}, {"description", line.Description}, {"tax_code", line.TaxCode},
 		{"quantity", line.Quantity}, {"unit", line.Unit}, {"receipt_uri", line.ReceiptURI},
+		{"payment_method", line.PaymentMethod}, {"payment_reference", line.PaymentReference}, {"merchant", line.Merchant},
+		{"country", line.Country}, {"document_number", line.DocumentNumber},
 	} {
 		if problem := textProblem(field.text); problem != "" {
 			return field.name, problem

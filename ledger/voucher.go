@@ -13,11 +13,24 @@ const (
 	ExpensePosting PostingKind = "Expense"
 	// TaxPosting takes the deductible tax of one line. It follows its line's expense posting.
 	TaxPosting PostingKind = "Tax"
+	// NonDeductiblePosting takes the tax of one line that is not deducted, where only a part is.
+	NonDeductiblePosting PostingKind = "NonDeductible"
+	// ReverseChargePosting takes tax of one line that the organisation owes itself: it is credited with all of it, and debited with
+	// what is deducted of it and, without a tax code, with the rest. These follow their expense posting, and sum to zero.
+	ReverseChargePosting PostingKind = "ReverseCharge"
+	// PaidPosting takes the gross amount of one line that somebody else than the claimant has paid, such as with a company card: the
+	// other side of the line's postings, which it follows.
+	PaidPosting PostingKind = "Paid"
 	// RoundingPosting takes what is left after conversion to the books' currency.
 	RoundingPosting PostingKind = "Rounding"
-	// OffsetPosting balances the voucher: the debt to the claimant.
+	// AdvancePosting settles what the claimant was paid before.
+	AdvancePosting PostingKind = "Advance"
+	// OffsetPosting balances the voucher: the debt to the claimant, which alone is to be paid. A voucher that owes nothing has none.
 	OffsetPosting PostingKind = "Offset"
 )
+
+// MaxPostings of a voucher.
+const MaxPostings = 3 * MaxLines
 
 // Voucher is one balanced accounting entry, made from one claim. Its postings sum to zero in the books' currency and in
 // the claim's.
@@ -47,7 +60,7 @@ type Voucher struct {
 	Reverses string
 	// Currency is the claim's, BaseCurrency the books'. They may be the same.
 	Currency, BaseCurrency Currency
-	// Postings in the order of the claim's lines; rounding and offset come last.
+	// Postings in the order of the claim's lines; rounding, advance and offset come last.
 	Postings []Posting
 }
 
@@ -58,33 +71,79 @@ type Posting struct {
 	AccountName string
 	// Amount in the voucher's currency and BaseAmount in the books': positive is debit, negative is credit.
 	Amount, BaseAmount Amount
-	// TaxCode of an expense posting whose tax is split off, and of its tax posting; empty otherwise. The tax posting
-	// follows its expense posting.
+	// TaxCode of an expense posting whose tax is split off or owed by reverse charge, and of its tax postings; empty otherwise. The
+	// tax postings follow their expense posting.
 	TaxCode string
 	// TaxRate of the tax code in per cent, as the chart has it.
 	TaxRate string
 	// TaxAmount and BaseTaxAmount are, on an expense posting with a tax code, the tax that its tax posting carries, so
-	// that Amount + TaxAmount is the gross amount on the receipt.
+	// that Amount + TaxAmount is the gross amount on the receipt, but for tax that is not deducted.
 	TaxAmount, BaseTaxAmount Amount
-	// Subledger is the claimant's id on the offset posting, if the chart has subledger.
+	// Subledger is the claimant's id, or on a paid posting the payment reference, if the chart says so.
 	Subledger string
 	// Dimensions of the posting, sorted by name.
 	Dimensions []Dimension
 	// Text describes the posting. One line, no control characters.
 	Text string
-	// LineNumber, ExpenseDate, Category, Quantity, Unit and ReceiptURI come from the claim's line. They are zero on
-	// rounding and offset postings.
-	LineNumber  int
-	ExpenseDate time.Time
-	Category    string
-	Quantity    string
-	Unit        string
-	ReceiptURI  string
+	// LineNumber and what is behind it come from the claim's line. They are zero on rounding, advance and offset postings.
+	LineNumber                        int
+	ExpenseDate                       time.Time
+	Category                          string
+	Quantity                          string
+	Unit                              string
+	ReceiptURI                        string
+	PaymentMethod, PaymentReference   string
+	Merchant, Country, DocumentNumber string
 }
 
 // Dimension is one analytical attribute of a posting, such as a cost centre.
 type Dimension struct {
 	Name, Value string
+}
+
+// SettledBy returns the posting that is the other side of the postings of a line: its paid posting, or nil if the claimant has paid
+// the line. The place is that of a posting of the line.
+func (v *Voucher) SettledBy(place int) *Posting {
+	for i := place; i < len(v.Postings) && v.Postings[i].LineNumber == v.Postings[place].LineNumber; i++ {
+		switch v.Postings[i].Kind {
+		case PaidPosting:
+			return &v.Postings[i]
+		case RoundingPosting, AdvancePosting, OffsetPosting: // of no line
+			return nil
+		}
+	}
+	return nil
+}
+
+// IsReverseCharge reports whether the posting is an expense whose tax the organisation owes itself: it has a code, and the receipt no
+// tax.
+func (p *Posting) IsReverseCharge() bool {
+	return p.Kind == ExpensePosting && p.TaxCode != "" && p.TaxAmount == 0 && p.BaseTaxAmount == 0
+}
+
+// SelfAssessed returns the tax that is owed for the expense at a place, and whether all of it is deducted.
+func (v *Voucher) SelfAssessed(place int) (tax, base Amount, whole bool) {
+	whole = true
+	for i := place + 1; i < len(v.Postings) && v.Postings[i].Kind == ReverseChargePosting; i++ {
+		p := &v.Postings[i]
+		if owed := p.BaseAmount < 0 != (v.Postings[place].BaseAmount < 0); owed {
+			tax, base = tax-p.Amount, base-p.BaseAmount
+		} else if p.TaxCode == "" {
+			whole = false
+		}
+	}
+	return tax, base, whole
+}
+
+// Payable returns what the voucher owes the claimant, in its currency and in the books'.
+func (v *Voucher) Payable() (amount, base Amount) {
+	for i := range v.Postings {
+		if v.Postings[i].Kind == OffsetPosting {
+			amount -= v.Postings[i].Amount
+			base -= v.Postings[i].BaseAmount
+		}
+	}
+	return amount, base
 }
 
 // ID returns series, fiscal year and number in one string, such as E/2026/17.

@@ -21,7 +21,7 @@ type ApprovedFilter struct {
 }
 
 // ClaimsTable describes the table with one row per claim.
-// +kubebuilder:validation:XValidation:rule="!has(self.columns) || self.columns.all(c, c in ['id','organizationID','claimantID','claimantName','claimantIBAN','claimantBIC','claimantAddress','approvedAt','approvedBy','currency','description'])",message="columns may rename id, organizationID, claimantID, claimantName, claimantIBAN, claimantBIC, claimantAddress, approvedAt, approvedBy, currency and description only"
+// +kubebuilder:validation:XValidation:rule="!has(self.columns) || self.columns.all(c, c in ['id','organizationID','claimantID','claimantName','claimantIBAN','claimantBIC','claimantAddress','approvedAt','approvedBy','currency','description','advanceAmount','baseAdvanceAmount'])",message="columns may rename id, organizationID, claimantID, claimantName, claimantIBAN, claimantBIC, claimantAddress, approvedAt, approvedBy, currency, description, advanceAmount and baseAdvanceAmount only"
 type ClaimsTable struct {
 	// Table, as schema.table, or as table of the schema public. Quoted as an identifier, never as SQL.
 	// +optional
@@ -31,7 +31,8 @@ type ClaimsTable struct {
 	Table string `json:"table,omitempty"`
 	// Columns renames columns: the name of the contract, such as approvedAt, to the name in the table. Where it
 	// says nothing the column is called id, organization_id, claimant_id, claimant_name, claimant_iban,
-	// claimant_bic, claimant_address, approved_at, approved_by, currency or description.
+	// claimant_bic, claimant_address, approved_at, approved_by, currency, description, advance_amount or
+	// base_advance_amount.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=20
 	Columns map[string]ColumnName `json:"columns,omitempty"`
@@ -42,7 +43,7 @@ type ClaimsTable struct {
 }
 
 // LinesTable describes the table with one row per expense line.
-// +kubebuilder:validation:XValidation:rule="!has(self.columns) || self.columns.all(c, c in ['claimID','lineNo','expenseDate','category','description','grossAmount','taxAmount','taxCode','currency','baseGrossAmount','baseTaxAmount','dimensions','quantity','unit','receiptURI'])",message="columns may rename claimID, lineNo, expenseDate, category, description, grossAmount, taxAmount, taxCode, currency, baseGrossAmount, baseTaxAmount, dimensions, quantity, unit and receiptURI only"
+// +kubebuilder:validation:XValidation:rule="!has(self.columns) || self.columns.all(c, c in ['claimID','lineNo','expenseDate','category','description','grossAmount','taxAmount','taxCode','currency','baseGrossAmount','baseTaxAmount','dimensions','quantity','unit','receiptURI','paymentMethod','paymentReference','merchant','country','documentNumber'])",message="columns may rename claimID, lineNo, expenseDate, category, description, grossAmount, taxAmount, taxCode, currency, baseGrossAmount, baseTaxAmount, dimensions, quantity, unit, receiptURI, paymentMethod, paymentReference, merchant, country and documentNumber only"
 type LinesTable struct {
 	// Table, as schema.table, or as table of the schema public. Quoted as an identifier, never as SQL.
 	// +optional
@@ -52,7 +53,8 @@ type LinesTable struct {
 	Table string `json:"table,omitempty"`
 	// Columns renames columns: the name of the contract, such as grossAmount, to the name in the table. Where it says
 	// nothing the column is called claim_id, line_no, expense_date, category, description, gross_amount, tax_amount,
-	// tax_code, currency, base_gross_amount, base_tax_amount, dimensions, quantity, unit or receipt_uri.
+	// tax_code, currency, base_gross_amount, base_tax_amount, dimensions, quantity, unit, receipt_uri, payment_method,
+	// payment_reference, merchant, country or document_number.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=20
 	Columns map[string]ColumnName `json:"columns,omitempty"`

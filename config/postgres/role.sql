@@ -23,8 +23,8 @@ DECLARE
 BEGIN
   FOR t IN
     SELECT c.oid, c.oid::regclass AS name, c.relkind, c.relrowsecurity, wanted.columns
-    FROM (VALUES ('"public"."claims"', ARRAY['id', 'organization_id', 'claimant_id', 'claimant_name', 'claimant_iban', 'claimant_bic', 'claimant_address', 'currency', 'approved_at', 'approved_by', 'description', 'status']),
-                 ('"public"."claim_lines"', ARRAY['claim_id', 'line_no', 'expense_date', 'category', 'description', 'gross_amount', 'tax_amount', 'tax_code', 'currency', 'base_gross_amount', 'base_tax_amount', 'dimensions', 'quantity', 'unit', 'receipt_uri'])) AS wanted (name, columns)
+    FROM (VALUES ('"public"."claims"', ARRAY['id', 'organization_id', 'claimant_id', 'claimant_name', 'claimant_iban', 'claimant_bic', 'claimant_address', 'currency', 'approved_at', 'approved_by', 'description', 'advance_amount', 'base_advance_amount', 'status']),
+                 ('"public"."claim_lines"', ARRAY['claim_id', 'line_no', 'expense_date', 'category', 'description', 'gross_amount', 'tax_amount', 'tax_code', 'currency', 'base_gross_amount', 'base_tax_amount', 'dimensions', 'quantity', 'unit', 'receipt_uri', 'payment_method', 'payment_reference', 'merchant', 'country', 'document_number'])) AS wanted (name, columns)
     JOIN pg_class c ON c.oid = wanted.name::regclass
   LOOP
     EXECUTE format('REVOKE SELECT ON %s FROM %I', t.name, 'ledgerport_operator');

@@ -123,9 +123,12 @@ func externalDocument(claimID string) string {
 	return claimID
 }
 
-// comment is the way back to the claim, and what the receipt says in another currency.
+// comment is the way back to the claim, the card or account that has paid, and what the receipt says in another currency.
 func comment(v *ledger.Voucher, posting *ledger.Posting) string {
 	text := "Claim " + v.ClaimID
+	if posting.Subledger != "" && exporters.IsPaymentReference(v, posting) {
+		text = "Payment " + posting.Subledger + "; " + text
+	}
 	if v.Currency != v.BaseCurrency {
 		text = posting.Amount.Decimal(v.Currency) + " " + v.Currency.Code() + "; " + text
 	}

@@ -99,7 +99,8 @@ func ReadBack(read Reader) Setting { return func(s *suite) { s.read = read } }
 type suite struct {
 	exporter exporters.Exporter
 	options  []byte
-	read     Reader // may be nil
+	read     Reader   // may be nil
+	lacks    []string // kinds of vouchers
 }
 
 // Test runs the suite on an exporter with options that it accepts. TestMemory is the other half of it.
@@ -136,6 +137,7 @@ func (s *suite) testBooks(t *testing.T, currency string) {
 	t.Run("the totals are those of the batch", func(t *testing.T) { s.testTotals(t, whole) })
 	t.Run("the same vouchers render to the same bytes, also at the same time", func(t *testing.T) { s.testSameBytes(t, batch, vouchers, whole) })
 	t.Run("a held voucher says why and leaves no trace", func(t *testing.T) { s.testHeld(t, batch, vouchers, whole) })
+	t.Run("every kind of voucher is in the files or held", func(t *testing.T) { s.testKinds(t, currency) })
 	t.Run("reversing vouchers are rendered like others", func(t *testing.T) { s.testRendered(t, batch, Reversals(whole.Written)) })
 	t.Run("no vouchers make an artifact too", func(t *testing.T) { s.testRendered(t, batch, nil) })
 	t.Run("credentials appear in no file", func(t *testing.T) {

@@ -42,7 +42,8 @@ var guid = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{1
 
 const guidLength = 36
 
-// bookings turns a voucher into rows. Each row is one pair of accounts: a posting against the voucher's offset.
+// bookings turns a voucher into rows. Each row is one pair of accounts: a posting against what settles it, which is the voucher's
+// offset or the paid posting of its line.
 type bookings struct {
 	options   *options
 	offset    string // account of the chart
@@ -82,11 +83,22 @@ func (b *bookings) read(voucher *ledger.Voucher) error {
 	gross := false // the tax posting that follows is within the row before it
 	for i := range voucher.Postings {
 		posting := &voucher.Postings[i]
-		if posting.Kind == ledger.OffsetPosting || posting.Kind == ledger.TaxPosting && gross {
-			continue // the offset is the contra account of every row
+		switch {
+		case posting.Kind == ledger.OffsetPosting, posting.Kind == ledger.PaidPosting:
+			continue // it is the contra account of rows
+		case posting.Kind == ledger.ReverseChargePosting, posting.Kind == ledger.TaxPosting && gross:
+			continue // DATEV computes it
 		}
 		row := booking{voucher: voucher, posting: posting, contra: contra, amount: posting.Amount, base: posting.BaseAmount}
-		if row.taxKey, gross = b.taxKey(posting); gross {
+		if paid := voucher.SettledBy(i); paid != nil {
+			row.contra = paid.Account
+		}
+		if posting.IsReverseCharge() {
+			if row.taxKey, err = b.reverseChargeKey(voucher, i); err != nil {
+				return err
+			}
+			gross = false
+		} else if row.taxKey, gross = b.taxKey(posting); gross {
 			row.amount += posting.TaxAmount
 			row.base += posting.BaseTaxAmount
 		}
@@ -103,7 +115,7 @@ func (b *bookings) read(voucher *ledger.Voucher) error {
 	return nil
 }
 
-// contraAccount is the account that every row of a voucher is against.
+// contraAccount is the account that the rows of a voucher are against, but those of lines that somebody else has paid.
 func (b *bookings) contraAccount(voucher *ledger.Voucher) (string, error) {
 	account, offsets := b.offset, 0
 	for i := range voucher.Postings {
@@ -141,6 +153,22 @@ func (b *bookings) taxKey(posting *ledger.Posting) (key string, gross bool) {
 		return withoutAutomatic, false
 	}
 	return "", false
+}
+
+// reverseChargeKey returns the BU key by which DATEV computes the tax that is owed for the net expense at a place, and deducts it.
+func (b *bookings) reverseChargeKey(voucher *ledger.Voucher, place int) (string, error) {
+	posting := &voucher.Postings[place]
+	_, _, whole := voucher.SelfAssessed(place)
+	key, mapped := b.options.TaxKeys[posting.TaxCode]
+	switch {
+	case !mapped:
+		return "", exporters.Unsupported(voucher, "the tax code %q of %s is reverse charge and has no BU key; add it to the option taxKeys, such as 506", posting.TaxCode, exporters.Where(posting))
+	case b.automatic[posting.Account]:
+		return "", exporters.Unsupported(voucher, "the account %s of %s is an Automatikkonto, which refuses the BU key of reverse charge; post it to another account", posting.Account, exporters.Where(posting))
+	case !whole:
+		return "", exporters.Unsupported(voucher, "the tax of %s is owed by reverse charge and deducted in part, and a BU key deducts all of it; post the line by a rule of its own", exporters.Where(posting))
+	}
+	return key, nil
 }
 
 // append adds a row.

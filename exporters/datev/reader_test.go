@@ -285,7 +285,9 @@ func readBack(files []conformance.File) (found []conformance.Found, err error) {
 			}
 			last := &found[len(found)-1]
 			last.Amounts = append(last.Amounts, amount, -amount)
-			last.Owed += amount
+			if f[7] == "2890" || len(f[7]) == 5 { // the offset account of conformance.Books, or a personal account
+				last.Owed += amount
+			}
 		}
 	}
 	return found, nil

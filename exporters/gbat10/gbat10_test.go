@@ -25,7 +25,30 @@ const (
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	for _, options := range []string{norwegian, unicode} {
-		t.Run(options, func(t *testing.T) { conformance.Test(t, New(), []byte(options), conformance.ReadBack(readBack)) })
+		t.Run(options, func(t *testing.T) {
+			conformance.Test(t, New(), []byte(options), conformance.ReadBack(readBack), conformance.Lacks("reverse charge, half"))
+		})
+	}
+}
+
+// TestSoftwareFromAbroadHasItsCode has the receipt of a case from practice: 100.00 without VAT, a service from abroad with the right to
+// deduct (mval § 3-30; standard tax code 86). The importing system makes the tax from the code, and ignores the rows with F.
+func TestSoftwareFromAbroadHasItsCode(t *testing.T) {
+	t.Parallel()
+	books := conformance.EveryKind("NOK")
+	claim := conformance.Kind("reverse charge", "NOK")
+	claim.Lines = claim.Lines[:1]
+	artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(norwegian)), conformance.Map(t, books, []*ledger.Claim{claim}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, row := range mustRead(t, artifact.Files[0].Content)[0].rows {
+		got = append(got, strings.Join([]string{row[6], row[7], row[8], row[26], row[27]}, ";"))
+	}
+	want := []string{"0990;86;100.00;T;100.00", "2645;0;25.00;F;0.00", "2614;0;-25.00;F;0.00", "2890;0;-100.00;T;-100.00"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 

@@ -62,7 +62,7 @@ func (o *options) checkBooks(books *v1alpha1.ChartOfAccountsSpec) error {
 		if !mapped {
 			code = tax.Code
 		}
-		if !vatCode.MatchString(code) && tax.Account != "" {
+		if !vatCode.MatchString(code) && exporters.IsPosted(&tax) {
 			return &exporters.OptionError{Field: "vatCodes", Problem: fmt.Sprintf("the tax code %.20q of the chart of accounts is not a number of one to five digits; say here which VAT code it is", tax.Code)}
 		}
 		codes[tax.Code] = code

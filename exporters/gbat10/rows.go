@@ -55,12 +55,18 @@ func (r *rows) read(voucher *ledger.Voucher) error {
 		posting := &voucher.Postings[i]
 		row := amounts{net: posting.BaseAmount, gross: posting.BaseAmount, vatCode: r.options.NoVATCode, taken: 'T'}
 		switch {
+		case posting.IsReverseCharge():
+			if _, _, whole := voucher.SelfAssessed(i); !whole {
+				return exporters.Unsupported(voucher, "the tax of %s is owed by reverse charge and deducted in part, and a VAT code of GBAT10 deducts all of it; post the line by a rule of its own",
+					exporters.Where(posting))
+			}
+			row.vatCode = r.options.VATCodes[posting.TaxCode]
 		case posting.Kind == ledger.ExpensePosting:
 			if computed = exporters.ComputesTax(posting); computed {
 				row.gross += posting.BaseTaxAmount
 				row.vatCode = r.options.VATCodes[posting.TaxCode]
 			}
-		case posting.Kind == ledger.TaxPosting && computed:
+		case posting.Kind == ledger.ReverseChargePosting, posting.Kind == ledger.TaxPosting && computed:
 			row.gross, row.taken = 0, 'F'
 		}
 		net += row.net
@@ -92,11 +98,15 @@ func (r *rows) appendHead(to []byte, voucher *ledger.Voucher) []byte {
 // append adds a row, in the order of the columns.
 func (r *rows) append(voucher *ledger.Voucher, posting *ledger.Posting, row amounts) error {
 	subledger, invoice := "", ""
-	if posting.Kind == ledger.OffsetPosting && r.options.Subledger != toNobody && posting.Subledger != "" {
+	if r.options.Subledger != toNobody && posting.Subledger != "" {
 		subledger, invoice = posting.Subledger, voucher.ID()
 	}
+	name, whose := voucher.ClaimantName, "the claimant's id"
+	if exporters.IsPaymentReference(voucher, posting) {
+		name, whose = "", "the payment reference of "+exporters.Where(posting)
+	}
 	if subledger != "" && (len(subledger) > maxSubledger || !exporters.IsDigits(subledger)) {
-		return exporters.Unsupported(voucher, "the claimant's id is not a number of at most %d digits; see the option subledger", maxSubledger)
+		return exporters.Unsupported(voucher, "%s is not a number of at most %d digits; see the option subledger", whose, maxSubledger)
 	}
 	c := cells{rows: r, bytes: append(r.bytes, r.head...)}
 	c.code(posting.Account)
@@ -104,7 +114,7 @@ func (r *rows) append(voucher *ledger.Voucher, posting *ledger.Posting, row amou
 	c.amount(row.net, voucher.BaseCurrency)
 	c.code(only(subledger, r.options.Subledger == toCustomer))
 	c.code(only(subledger, r.options.Subledger == toSupplier))
-	c.text(only(voucher.ClaimantName, subledger != ""), maxName, "the claimant's name")
+	c.text(only(name, subledger != ""), maxName, "the claimant's name")
 	c.empty(3) // address, postcode, place
 	c.text(invoice, maxInvoice, "the voucher id")
 	c.empty(4) // KID, due date, one that is not used, bank account

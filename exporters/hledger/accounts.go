@@ -38,10 +38,14 @@ func (o *options) topLevel(number string, books *v1alpha1.ChartOfAccountsSpec) (
 		return "", &exporters.OptionError{Field: "topLevel", Problem: fmt.Sprintf("has no prefix of the account %s of the chart", number)}
 	}
 	isTax := func(code v1alpha1.TaxCode) bool { return code.Account == number }
+	isOwed := func(code v1alpha1.TaxCode) bool {
+		return code.ReverseCharge != nil && code.ReverseCharge.Account == number
+	}
+	isPaid := func(paid v1alpha1.PaidPosting) bool { return paid.Account == number }
 	switch {
-	case number == books.Offset.Account:
+	case number == books.Offset.Account, slices.ContainsFunc(books.Offsets, isPaid), slices.ContainsFunc(books.TaxCodes, isOwed):
 		return liabilities, nil
-	case slices.ContainsFunc(books.TaxCodes, isTax):
+	case slices.ContainsFunc(books.TaxCodes, isTax), books.Advances != nil && number == books.Advances.Account:
 		return assets, nil
 	}
 	return expenses, nil
@@ -68,7 +72,7 @@ func dimensionsOf(d dialect, books *v1alpha1.ChartOfAccountsSpec) ([]string, err
 	sorted := slices.Sorted(maps.Keys(names))
 	for _, name := range sorted {
 		problem := d.tagProblem(name)
-		if slices.Contains([]string{claimTag, claimantTag, reversesTag, textTag}, name) {
+		if slices.Contains([]string{claimTag, claimantTag, paymentTag, reversesTag, textTag}, name) {
 			problem = "is a tag that the exporter uses itself"
 		}
 		if problem != "" {

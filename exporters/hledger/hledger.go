@@ -57,6 +57,7 @@ const (
 const (
 	claimTag    = "claim"
 	claimantTag = "claimant"
+	paymentTag  = "payment" // card or account that has paid
 	reversesTag = "reverses"
 	textTag     = "text"
 )

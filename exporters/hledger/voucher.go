@@ -57,8 +57,12 @@ func (w *writer) appendPosting(to []byte, voucher *ledger.Voucher, posting *ledg
 		}
 	}
 	if posting.Subledger != "" {
-		if to, err = w.appendCode(to, ofPosting, claimantTag, posting.Subledger); err != nil {
-			return to, exporters.Unsupported(voucher, "the claimant's id %s; use another", err)
+		tag, what := claimantTag, "the claimant's id"
+		if exporters.IsPaymentReference(voucher, posting) {
+			tag, what = paymentTag, "the payment reference of "+exporters.Where(posting)
+		}
+		if to, err = w.appendCode(to, ofPosting, tag, posting.Subledger); err != nil {
+			return to, exporters.Unsupported(voucher, "%s %s; use another", what, err)
 		}
 	}
 	return to, nil

@@ -1,5 +1,5 @@
 // Package pain001 writes vouchers as a credit transfer initiation, ISO 20022 pain.001.001.09: the file by which a bank pays
-// the claimants. Each voucher is one payment of what it owes, in the claim's currency.
+// the claimants. Each voucher is one payment of what it owes, in the claim's currency, or none if all of it was paid otherwise.
 package pain001
 
 import (
@@ -57,6 +57,9 @@ type writer struct {
 func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if isSettled(voucher) {
+		return nil // the claim is exported, and is not a payment
 	}
 	p, err := w.pay(voucher)
 	if err != nil {

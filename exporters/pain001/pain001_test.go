@@ -138,6 +138,26 @@ func TestThePaymentsAreWhatTheVouchersOwe(t *testing.T) {
 	}
 }
 
+// TestWhatIsSettledIsNotAPayment exports claims that owe nothing: they are not held, so that they do not come again and again.
+func TestWhatIsSettledIsNotAPayment(t *testing.T) {
+	t.Parallel()
+	books := conformance.EveryKind("SEK")
+	paid := conformance.Map(t, books, []*ledger.Claim{conformance.Kind("card alone", "SEK"), conformance.Kind("advance of all", "SEK")})
+	artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(acme)), append(paid, conformance.Reversals(paid)...))
+	if err != nil || len(artifact.Written) != 4 || len(artifact.Files) != 0 {
+		t.Errorf("%d vouchers are taken and %d files written (%v), want 4 and none; held %v", len(artifact.Written), len(artifact.Files), err, artifact.Held)
+	}
+	part := conformance.Map(t, books, []*ledger.Claim{conformance.Kind("card", "SEK"), conformance.Kind("advance", "SEK")})
+	artifact, err = conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(acme)), append(part, paid...))
+	if err != nil || len(artifact.Written) != 4 || len(artifact.Files) != 1 {
+		t.Fatalf("%d vouchers, %d files (%v)", len(artifact.Written), len(artifact.Files), err)
+	}
+	d := mustRead(t, artifact.Files[0].Content)
+	if transfers := d.Initiation.Groups[0].Transfers; len(transfers) != 2 || transfers[0].Amount.Decimal != "112.00" || transfers[1].Amount.Decimal != "12.00" {
+		t.Errorf("the payments are %+v, want 112.00 beside the card and 12.00 beside the advance", transfers)
+	}
+}
+
 func TestTheBankIsToldWhatTheOptionsSay(t *testing.T) {
 	t.Parallel()
 	file := conformance.Sample(t, New(), "SEK", norwegian).Files[0]

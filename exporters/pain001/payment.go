@@ -2,6 +2,7 @@ package pain001
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/ledgerport/ledgerport/exporters"
@@ -25,7 +26,8 @@ const maxSEPA ledger.Amount = 99_999_999_999
 
 // pay says what is to be paid for a voucher, or why nothing can be.
 func (w *writer) pay(voucher *ledger.Voucher) (p payment, err error) {
-	p = payment{id: voucher.ID(), amount: payable(voucher), currency: voucher.Currency}
+	p = payment{id: voucher.ID(), currency: voucher.Currency}
+	p.amount, _ = voucher.Payable()
 	sepa := w.options.ServiceLevel == sepaLevel
 	switch {
 	case voucher.Reverses != "":
@@ -87,14 +89,12 @@ func (w *writer) route(voucher *ledger.Voucher, p *payment) error {
 	return nil
 }
 
-// payable is the debt to the claimant in the claim's currency.
-func payable(voucher *ledger.Voucher) (owed ledger.Amount) {
-	for i := range voucher.Postings {
-		if voucher.Postings[i].Kind == ledger.OffsetPosting {
-			owed -= voucher.Postings[i].Amount
-		}
-	}
-	return owed
+// isSettled reports whether a voucher owes nothing because others have paid, or because the claimant was paid before.
+func isSettled(voucher *ledger.Voucher) bool {
+	owed, _ := voucher.Payable()
+	return owed == 0 && slices.ContainsFunc(voucher.Postings, func(p ledger.Posting) bool {
+		return p.Kind == ledger.PaidPosting || p.Kind == ledger.AdvancePosting
+	})
 }
 
 func (w *writer) remittance(voucher *ledger.Voucher) (string, error) {

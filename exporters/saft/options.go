@@ -68,9 +68,6 @@ const (
 	maxLong    = 256
 )
 
-// subledgerDimension is the dimension of ours that the claimant's id is, on a posting that has it as subledger.
-const subledgerDimension = "employee"
-
 func decodeOptions(raw []byte) (*options, error) {
 	o := &options{}
 	return o, exporters.DecodeOptions(raw, o)

@@ -31,7 +31,7 @@ const (
 			{"accounts": "5", "category": "annenDriftskostnad", "code": "7165"},
 			{"accounts": "6", "category": "annenDriftskostnad", "code": "7350"}
 		],
-		"standardTaxCodes": {"01": "1", "06": "13", "00": "0"}}`
+		"standardTaxCodes": {"01": "1", "06": "13", "00": "0", "14": "1", "86": "86", "87": "86"}}`
 )
 
 // other has every option, and other values.
@@ -44,6 +44,30 @@ func TestConformance(t *testing.T) {
 		t.Run(options[:80], func(t *testing.T) {
 			conformance.Test(t, New(), []byte(options), conformance.ReadBack(readBack))
 		})
+	}
+}
+
+// TestSoftwareFromAbroadHasItsCode has the receipt of a case from practice: 100.00 without VAT, a service from abroad with the right to
+// deduct. The list of standard tax codes (Skatteetaten, Standard_Tax_Codes.csv) has 86 for it.
+func TestSoftwareFromAbroadHasItsCode(t *testing.T) {
+	t.Parallel()
+	books := conformance.EveryKind("NOK")
+	claim := conformance.Kind("reverse charge", "NOK")
+	claim.Lines = claim.Lines[:1]
+	artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(kystlinje)), conformance.Map(t, books, []*ledger.Claim{claim}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	schemas.Validate(t, schema, artifact.Files[0].Content)
+	content := strings.Join(strings.Fields(string(artifact.Files[0].Content)), "")
+	for _, want := range []string{
+		"<AccountID>0990</AccountID>", "<DebitAmount><Amount>100.00</Amount></DebitAmount><TaxInformation><TaxType>MVA</TaxType><TaxCode>86</TaxCode>" +
+			"<TaxPercentage>25</TaxPercentage><Country>NO</Country><TaxBase>100.00</TaxBase><DebitTaxAmount><Amount>25.00</Amount></DebitTaxAmount></TaxInformation>",
+		"<AccountID>2645</AccountID>", "<AccountID>2614</AccountID>",
+	} {
+		if !strings.Contains(content, want) {
+			t.Errorf("the file lacks %s", want)
+		}
 	}
 }
 

@@ -64,16 +64,16 @@ func (w *writer) makeLine(voucher *ledger.Voucher, index int, document string) e
 	p.Open("Line")
 	p.Text("RecordID", strconv.Itoa(index+1))
 	p.Text("AccountID", posting.Account)
-	subledger := posting.Subledger
+	subledger := exporters.SubledgerDimension(voucher, posting)
 	for _, dimension := range posting.Dimensions {
 		if err := w.makeAnalysis(voucher, posting, dimension); err != nil {
 			return err
 		}
-		if dimension.Name == subledgerDimension {
-			subledger = ""
+		if dimension.Name == subledger.Name {
+			subledger.Value = ""
 		}
 	}
-	if err := w.makeAnalysis(voucher, posting, ledger.Dimension{Name: subledgerDimension, Value: subledger}); err != nil {
+	if err := w.makeAnalysis(voucher, posting, subledger); err != nil {
 		return err
 	}
 	p.Optional("SourceDocumentID", document)
@@ -86,7 +86,11 @@ func (w *writer) makeLine(voucher *ledger.Voucher, index int, document string) e
 		p.Text("TaxPercentage", posting.TaxRate)
 		p.Text("Country", country)
 		p.Text("TaxBase", max(posting.BaseAmount, -posting.BaseAmount).Decimal(w.base))
-		w.makeAmount("DebitTaxAmount", "CreditTaxAmount", voucher, posting.BaseTaxAmount, posting.TaxAmount)
+		tax, base := posting.TaxAmount, posting.BaseTaxAmount
+		if posting.IsReverseCharge() {
+			tax, base, _ = voucher.SelfAssessed(index)
+		}
+		w.makeAmount("DebitTaxAmount", "CreditTaxAmount", voucher, base, tax)
 		p.Close()
 	}
 	if posting.Kind == ledger.ExpensePosting && posting.Quantity != "" {

@@ -34,9 +34,6 @@ type options struct {
 
 const numbersOfRun = "run"
 
-// subledgerDimension is the dimension of ours that the claimant's id is, on a posting that has it as subledger.
-const subledgerDimension = "employee"
-
 // Numbers of dimensions that the specification defines. It reserves the others below 20.
 var standardDimensions = map[int]string{
 	1: "Kostnadsställe", 2: "Kostnadsbärare", 6: "Projekt", 7: "Anställd", 8: "Kund", 9: "Leverantör", 10: "Faktura",

@@ -71,20 +71,19 @@ func (w *writer) appendPosting(to []byte, voucher *ledger.Voucher, posting *ledg
 	return append(to, newline...), nil
 }
 
-// appendObjects appends {dimension "object" …} and the spaces around it. The claimant's id, where the posting has it as
-// subledger, is an object too.
+// appendObjects appends {dimension "object" …} and the spaces around it. What the posting has as subledger is an object too.
 func (w *writer) appendObjects(to []byte, voucher *ledger.Voucher, posting *ledger.Posting) (_ []byte, err error) {
 	to = append(to, " {"...)
-	start, subledger := len(to), posting.Subledger
+	start, subledger := len(to), exporters.SubledgerDimension(voucher, posting)
 	for _, dimension := range posting.Dimensions {
 		if to, err = w.appendObject(to, start, voucher, posting, dimension); err != nil {
 			return to, err
 		}
-		if dimension.Name == subledgerDimension {
-			subledger = ""
+		if dimension.Name == subledger.Name {
+			subledger.Value = ""
 		}
 	}
-	to, err = w.appendObject(to, start, voucher, posting, ledger.Dimension{Name: subledgerDimension, Value: subledger})
+	to, err = w.appendObject(to, start, voucher, posting, subledger)
 	return append(to, "} "...), err
 }
 
@@ -118,7 +117,7 @@ type namedObject struct {
 // find notes an object of the voucher, and what it is called.
 func (w *writer) find(voucher *ledger.Voucher, found object, dimension ledger.Dimension) error {
 	name := dimension.Value
-	if dimension.Name == subledgerDimension && dimension.Value == voucher.ClaimantID && voucher.ClaimantName != "" {
+	if dimension.Name == exporters.EmployeeDimension && dimension.Value == voucher.ClaimantID && voucher.ClaimantName != "" {
 		name = voucher.ClaimantName
 	}
 	encoded, err := encode(nil, name)

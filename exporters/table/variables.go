@@ -94,6 +94,11 @@ var variables = map[string]*variable{
 	"line.quantity":          {number: func(r *row) string { return r.posting.Quantity }},
 	"line.unit":              {text: func(r *row) string { return r.posting.Unit }},
 	"line.receipt_uri":       {text: func(r *row) string { return r.posting.ReceiptURI }},
+	"line.payment_method":    {text: func(r *row) string { return r.posting.PaymentMethod }},
+	"line.payment_reference": {text: func(r *row) string { return r.posting.PaymentReference }},
+	"line.merchant":          {text: func(r *row) string { return r.posting.Merchant }},
+	"line.country":           {text: func(r *row) string { return r.posting.Country }},
+	"line.document_number":   {text: func(r *row) string { return r.posting.DocumentNumber }},
 }
 
 func (r *row) money(amount ledger.Amount) money { return money{amount, r.voucher.Currency} }

@@ -59,12 +59,20 @@ func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 	gross := false // the tax posting that follows is within the one before it
 	for i := range voucher.Postings {
 		posting := voucher.Postings[i]
-		if posting.Kind == ledger.TaxPosting && gross {
-			continue
+		if posting.Kind == ledger.ReverseChargePosting || posting.Kind == ledger.TaxPosting && gross {
+			continue // Xledger computes it
 		}
 		rule, mapped := w.taxRules[posting.TaxCode]
+		owed := posting.IsReverseCharge()
+		if _, _, whole := voucher.SelfAssessed(i); owed && !(mapped && whole) {
+			return exporters.Unsupported(voucher, "the tax of %s is owed by reverse charge, and its tax code has no rule in the option taxRules, or is deducted in part; add the rule, or post the line by a rule of its own",
+				exporters.Where(&posting))
+		}
 		gross = mapped && posting.Kind == ledger.ExpensePosting && exporters.ComputesTax(&posting)
 		posting.TaxCode = w.noTaxRule
+		if owed {
+			posting.TaxCode = rule
+		}
 		if gross {
 			posting.TaxCode = rule
 			posting.Amount += posting.TaxAmount

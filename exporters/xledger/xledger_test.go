@@ -26,9 +26,19 @@ const (
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	for _, options := range []string{plain, full} {
-		t.Run(options, func(t *testing.T) { conformance.Test(t, New(), []byte(options), conformance.ReadBack(readBack)) })
+		t.Run(options, func(t *testing.T) {
+			conformance.Test(t, New(), []byte(options), conformance.ReadBack(readBack), withoutRules)
+		})
 	}
-	t.Run("columns of a tenant", func(t *testing.T) { conformance.Test(t, New(), []byte(custom)) })
+	t.Run("columns of a tenant", func(t *testing.T) { conformance.Test(t, New(), []byte(custom), withoutRules) })
+}
+
+// withoutRules are the kinds of vouchers that need a tax rule for reverse charge.
+var withoutRules = conformance.Lacks("reverse charge", "reverse charge, card", "reverse charge abroad", "reverse charge, half")
+
+func TestConformance_ReverseCharge(t *testing.T) {
+	t.Parallel()
+	conformance.TestKinds(t, New(), []byte(`{"taxRules": {"01": "1", "86": "33"}}`), conformance.ReadBack(readBack), conformance.Lacks("reverse charge, half"))
 }
 
 func TestMemory(t *testing.T) { conformance.TestMemory(t, New(), []byte(full)) }

@@ -146,9 +146,9 @@ func (s *Sum) post(kind ledger.PostingKind, amount ledger.Amount) (err error) {
 	switch kind {
 	case ledger.OffsetPosting:
 		s.Payable, err = ledger.AddAmounts(s.Payable, -amount)
-	case ledger.ExpensePosting, ledger.TaxPosting:
+	case ledger.ExpensePosting, ledger.TaxPosting, ledger.NonDeductiblePosting:
 		s.Gross, err = ledger.AddAmounts(s.Gross, amount)
-	case ledger.RoundingPosting: // neither spent nor owed
+	case ledger.ReverseChargePosting, ledger.PaidPosting, ledger.RoundingPosting, ledger.AdvancePosting: // neither spent nor owed
 	}
 	if err != nil {
 		return err

@@ -122,13 +122,13 @@ var hostileNames = []string{
 // TestColumnsMayHaveAnyName runs the queries over tables whose columns have hostile names, each column many of them.
 func TestColumnsMayHaveAnyName(t *testing.T) {
 	t.Parallel()
-	claimKeys := []string{"id", "organizationID", "claimantID", "claimantName", "claimantIBAN", "claimantBIC", "claimantAddress", "currency", "approvedAt", "approvedBy", "description"}
-	claimTypes := []string{"text", "text", "text", "text", "text", "text", "jsonb", "text", "timestamptz", "text", "text", "text"} // and the status
+	claimKeys := []string{"id", "organizationID", "claimantID", "claimantName", "claimantIBAN", "claimantBIC", "claimantAddress", "currency", "approvedAt", "approvedBy", "description", "advanceAmount", "baseAdvanceAmount"}
+	claimTypes := []string{"text", "text", "text", "text", "text", "text", "jsonb", "text", "timestamptz", "text", "text", "numeric", "numeric", "text"} // and the status
 	lineKeys := []string{
 		"claimID", "lineNo", "expenseDate", "category", "description", "grossAmount", "taxAmount", "taxCode", "currency", "baseGrossAmount", "baseTaxAmount", "dimensions",
-		"quantity", "unit", "receiptURI",
+		"quantity", "unit", "receiptURI", "paymentMethod", "paymentReference", "merchant", "country", "documentNumber",
 	}
-	lineTypes := []string{"text", "int", "date", "text", "text", "numeric", "numeric", "text", "text", "numeric", "numeric", "jsonb", "numeric", "text", "text"}
+	lineTypes := []string{"text", "int", "date", "text", "text", "numeric", "numeric", "text", "text", "numeric", "numeric", "jsonb", "numeric", "text", "text", "text", "text", "text", "text", "text"}
 	f := newFixture(t, "")
 	quote := func(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 	create := func(table string, types []string, from int) (names []string) {
@@ -155,8 +155,8 @@ func TestColumnsMayHaveAnyName(t *testing.T) {
 		for i, name := range create(layout.Lines.Table, lineTypes, from) {
 			layout.Lines.Columns[lineKeys[i]] = v1alpha1.ColumnName(name)
 		}
-		f.sql(`INSERT INTO ` + layout.Claims.Table + ` VALUES ('1', 'acme', 'E1', 'n', 'i', 'x', '{}', 'NOK', '2026-10-01', 'b', 'd', 'approved'), ('2', 'acme', 'E1', 'n', 'i', 'x', '{}', 'NOK', NULL, 'b', 'd', 'approved')`)
-		f.sql(`INSERT INTO ` + layout.Lines.Table + ` VALUES ('1', 1, '2026-10-01', 'travel', 'd', 100, 0, '', 'NOK', NULL, NULL, '{}', 1, 'u', 'r')`) //nolint:dupword // two columns
+		f.sql(`INSERT INTO ` + layout.Claims.Table + ` VALUES ('1', 'acme', 'E1', 'n', 'i', 'x', '{}', 'NOK', '2026-10-01', 'b', 'd', 0, NULL, 'approved'), ('2', 'acme', 'E1', 'n', 'i', 'x', '{}', 'NOK', NULL, 'b', 'd', NULL, NULL, 'approved')`) //nolint:dupword // two columns
+		f.sql(`INSERT INTO ` + layout.Lines.Table + ` VALUES ('1', 1, '2026-10-01', 'travel', 'd', 100, 0, '', 'NOK', NULL, NULL, '{}', 1, 'u', 'r', 'own', '', 'm', 'NO', '1')`)                                                                     //nolint:dupword // two columns
 		database := f.openSource("acme/claims", layout)
 		found, err := database.Inspect(t.Context())
 		f.must(err)

@@ -64,6 +64,8 @@ var claimRules = []columnRule{
 	{key: "approvedAt", name: "approved_at", content: instant},
 	{key: "approvedBy", name: "approved_by", content: text, optional: true},
 	{key: "description", name: "description", content: text, optional: true},
+	{key: "advanceAmount", name: "advance_amount", content: decimal, optional: true},
+	{key: "baseAdvanceAmount", name: "base_advance_amount", content: decimal, optional: true},
 }
 
 var lineRules = []columnRule{
@@ -82,6 +84,11 @@ var lineRules = []columnRule{
 	{key: "quantity", name: "quantity", content: decimal, optional: true},
 	{key: "unit", name: "unit", content: text, optional: true},
 	{key: "receiptURI", name: "receipt_uri", content: text, optional: true},
+	{key: "paymentMethod", name: "payment_method", content: text, optional: true},
+	{key: "paymentReference", name: "payment_reference", content: text, optional: true},
+	{key: "merchant", name: "merchant", content: text, optional: true},
+	{key: "country", name: "country", content: text, optional: true},
+	{key: "documentNumber", name: "document_number", content: text, optional: true},
 }
 
 // statusKey is the status column among the others; the resource does not rename it like them.

@@ -41,11 +41,14 @@ var streamFields = [...]field{
 	claimantIBAN: {"c", "claimantIBAN", false}, claimantBIC: {"c", "claimantBIC", false}, claimantAddress: {"c", "claimantAddress", false},
 	claimCurrency: {"c", "currency", false}, approvedAt: {"c", "approvedAt", true},
 	approvedBy: {"c", "approvedBy", false}, claimDescription: {"c", "description", false},
+	advanceAmount: {"c", "advanceAmount", false}, baseAdvanceAmount: {"c", "baseAdvanceAmount", false},
 	lineExists: {"l", "claimID", false}, lineNo: {"l", "lineNo", false}, expenseDate: {"l", "expenseDate", true},
 	category: {"l", "category", false}, lineDescription: {"l", "description", false}, grossAmount: {"l", "grossAmount", false},
 	taxAmount: {"l", "taxAmount", false}, taxCode: {"l", "taxCode", false}, lineCurrency: {"l", "currency", false},
 	baseGrossAmount: {"l", "baseGrossAmount", false}, baseTaxAmount: {"l", "baseTaxAmount", false},
 	dimensions: {"l", "dimensions", false}, quantity: {"l", "quantity", false}, unit: {"l", "unit", false}, receiptURI: {"l", "receiptURI", false},
+	paymentMethod: {"l", "paymentMethod", false}, paymentReference: {"l", "paymentReference", false}, merchant: {"l", "merchant", false},
+	country: {"l", "country", false}, documentNumber: {"l", "documentNumber", false},
 }
 
 // selectList returns the columns of the stream; one that a table lacks is NULL.

@@ -35,6 +35,8 @@ const (
 	approvedAt
 	approvedBy
 	claimDescription
+	advanceAmount
+	baseAdvanceAmount
 	lineExists
 	lineNo
 	expenseDate
@@ -50,6 +52,11 @@ const (
 	quantity
 	unit
 	receiptURI
+	paymentMethod
+	paymentReference
+	merchant
+	country
+	documentNumber
 )
 
 // stream turns ordered rows of claims with their lines into claims. It reuses one Claim, and decodes what rows of a claim
@@ -175,7 +182,7 @@ func (s *stream) tooLarge(format string, args ...any) {
 
 // What a claim takes in memory beside its texts, about, in bytes.
 const (
-	lineSize   = 256
+	lineSize   = 320
 	memberSize = 64 // of dimensions
 )
 
@@ -208,6 +215,8 @@ func (s *stream) decodeClaim() {
 		ApprovedAt:      decodeInstant(row[approvedAt]),
 		ApprovedBy:      s.words.text(row[approvedBy]),
 		Description:     string(row[claimDescription]),
+		Advance:         string(row[advanceAmount]),
+		BaseAdvance:     string(row[baseAdvanceAmount]),
 		Lines:           s.claim.Lines[:0],
 	}
 	s.claim.Held = fault(string(row[claimFault]), s.claim.ID)
@@ -230,20 +239,25 @@ func (s *stream) decodeLine() {
 		return
 	}
 	s.claim.Lines = append(s.claim.Lines, ledger.Line{
-		Number:      number,
-		ExpenseDate: decodeDate(row[expenseDate]),
-		Category:    s.words.text(row[category]),
-		Description: string(row[lineDescription]),
-		Gross:       string(row[grossAmount]),
-		Tax:         string(row[taxAmount]),
-		TaxCode:     s.words.text(row[taxCode]),
-		Currency:    s.words.text(row[lineCurrency]),
-		BaseGross:   string(row[baseGrossAmount]),
-		BaseTax:     string(row[baseTaxAmount]),
-		Dimensions:  members,
-		Quantity:    s.words.text(row[quantity]),
-		Unit:        s.words.text(row[unit]),
-		ReceiptURI:  string(row[receiptURI]),
+		Number:           number,
+		ExpenseDate:      decodeDate(row[expenseDate]),
+		Category:         s.words.text(row[category]),
+		Description:      string(row[lineDescription]),
+		Gross:            string(row[grossAmount]),
+		Tax:              string(row[taxAmount]),
+		TaxCode:          s.words.text(row[taxCode]),
+		Currency:         s.words.text(row[lineCurrency]),
+		BaseGross:        string(row[baseGrossAmount]),
+		BaseTax:          string(row[baseTaxAmount]),
+		Dimensions:       members,
+		Quantity:         s.words.text(row[quantity]),
+		Unit:             s.words.text(row[unit]),
+		ReceiptURI:       string(row[receiptURI]),
+		PaymentMethod:    s.words.text(row[paymentMethod]),
+		PaymentReference: s.words.text(row[paymentReference]),
+		Merchant:         s.words.text(row[merchant]),
+		Country:          s.words.text(row[country]),
+		DocumentNumber:   string(row[documentNumber]),
 	})
 }
 

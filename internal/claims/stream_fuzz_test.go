@@ -87,7 +87,7 @@ func (r *fuzzedRows) NextRow() bool {
 			r.values[i] = r.one("t", "t", "t", "f")
 		case lineNo:
 			r.values[i] = r.one("1", "2", "3", "-1", "NULL", "9223372036854775807", "-9223372036854775808")
-		case grossAmount, taxAmount, baseGrossAmount, baseTaxAmount, quantity:
+		case grossAmount, taxAmount, baseGrossAmount, baseTaxAmount, quantity, advanceAmount, baseAdvanceAmount:
 			r.values[i] = r.one("1", "0", "0.00", "-5.25", "1e400", "99999999999999999999", "NaN", "Infinity", "-Infinity", "NULL", "0.001")
 		case dimensions:
 			r.values[i] = r.one("NULL", "{}", `{"a": 1, "b": null, "c": "d"}`, `[]`, `"x"`, `{"a": {"b": 1}}`)
@@ -114,8 +114,13 @@ func FuzzRows(f *testing.F) {
 	f.Add([]byte{255, 1, 0, 7, 7, 7, 3, 'a', 27, 'b', 9, 9, 9, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6})
 	mapper, err := ledger.NewMapper(&v1alpha1.ChartOfAccountsSpec{
 		Currency: "NOK", Accounts: []v1alpha1.Account{{Number: "7140"}, {Number: "2910"}},
-		Rules:  []v1alpha1.MappingRule{{Match: v1alpha1.RuleMatch{Expression: "true"}, Account: "7140"}},
-		Offset: v1alpha1.OffsetPosting{Account: "2910", Subledger: v1alpha1.SubledgerNone},
+		Rules: []v1alpha1.MappingRule{{Match: v1alpha1.RuleMatch{Expression: "true"}, Account: "7140"}},
+		Offsets: []v1alpha1.PaidPosting{{
+			Match:   v1alpha1.PaymentMatch{Expression: "line.payment_method < line.merchant"},
+			Account: "2910", Subledger: v1alpha1.SubledgerPaymentReference,
+		}},
+		Offset:   v1alpha1.OffsetPosting{Account: "2910", Subledger: v1alpha1.SubledgerNone},
+		Advances: &v1alpha1.AdvancePosting{Account: "2910"},
 	}, ledger.VoucherPolicy{Series: "E", Cutoff: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)})
 	if err != nil {
 		f.Fatal(err)

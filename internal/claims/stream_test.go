@@ -14,11 +14,12 @@ import (
 
 func TestReserve_GivesEveryFieldOfAClaimAsStored(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, applicationTables)
-	f.sql(`ALTER TABLE claims ADD claimant_bic text, ADD claimant_address jsonb`)
-	f.sql(`INSERT INTO claims VALUES ($1, $2, '007', 'Kari Nordmann', 'NO9386011117947', 'approved', '2026-10-31 12:00:00.123456+02', 'boss', 'JPY', 'a trip', 'DNBANOKK',
+	f := newFixture(t, applicationTables+`ALTER TABLE claims ADD advance_amount numeric, ADD base_advance_amount numeric, ADD claimant_bic text, ADD claimant_address jsonb;
+		ALTER TABLE claim_lines ADD payment_method text, ADD payment_reference text, ADD merchant text, ADD country char(3), ADD document_number text;`)
+	f.sql(`INSERT INTO claims VALUES ($1, $2, '007', 'Kari Nordmann', 'NO9386011117947', 'approved', '2026-10-31 12:00:00.123456+02', 'boss', 'JPY', 'a trip', 50.0, 3.5, 'DNBANOKK',
 		'{"street": "Storgata", "building": 7, "post_code": "0155", "town": "Oslo", "country": "NO", "floor": 3, "region": null}')`, id(1), acme)
-	f.sql(`INSERT INTO claim_lines VALUES ($1, 2, '1999-12-31', 'hotel', 'night', -100.5000, 0, '1', 7.123456789, 1.1, '{"project": "P1"}', 2.50, 'nights', 's3://r/1')`, id(1))
+	f.sql(`INSERT INTO claim_lines VALUES ($1, 2, '1999-12-31', 'hotel', 'night', -100.5000, 0, '1', 7.123456789, 1.1, '{"project": "P1"}', 2.50, 'nights', 's3://r/1',
+		'company_card', '4571 1234', 'Grand Hotel', 'NO', '2026-17')`, id(1))
 	f.sql(`INSERT INTO claim_lines (claim_id, line_no, expense_date, category) VALUES ($1, 1, 'infinity', 'other')`, id(1))
 	database := f.open(v1alpha1.PostgresSource{})
 	reservation := f.reserve(database, f.start(database, attemptOf("1")))
@@ -29,12 +30,14 @@ func TestReserve_GivesEveryFieldOfAClaimAsStored(t *testing.T) {
 		ID: id(1), ClaimantID: "007", ClaimantName: "Kari Nordmann", ClaimantIBAN: "NO9386011117947", ClaimantBIC: "DNBANOKK",
 		ClaimantAddress: ledger.Address{Street: "Storgata", Building: "7", PostCode: "0155", Town: "Oslo", Country: "NO"}, Currency: "JPY",
 		ApprovedAt: time.Date(2026, time.October, 31, 10, 0, 0, 123456000, time.UTC), ApprovedBy: "boss", Description: "a trip",
+		Advance: "50.0", BaseAdvance: "3.5",
 		Lines: []ledger.Line{
 			{Number: 1, Category: "other"},
 			{
 				Number: 2, ExpenseDate: time.Date(1999, time.December, 31, 0, 0, 0, 0, time.UTC), Category: "hotel", Description: "night",
 				Gross: "-100.5000", Tax: "0.0000", TaxCode: "1", BaseGross: "7.123456789", BaseTax: "1.1",
 				Dimensions: map[string]string{"project": "P1"}, Quantity: "2.50", Unit: "nights", ReceiptURI: "s3://r/1",
+				PaymentMethod: "company_card", PaymentReference: "4571 1234", Merchant: "Grand Hotel", Country: "NO", DocumentNumber: "2026-17",
 			},
 		},
 	}

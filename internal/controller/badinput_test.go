@@ -264,6 +264,21 @@ func TestManifestsThatCanNotBeRightAreRefusedByTheAPIServer(t *testing.T) {
 			c.Spec.Currency = "EU"
 			return c
 		}(), "spec.currency"},
+		{"an offset that matches every line", func() client.Object {
+			c := w.chart()
+			c.Spec.Offsets = []v1alpha1.PaidPosting{{Account: c.Spec.Offset.Account}}
+			return c
+		}(), "paymentMethods or expression is required"},
+		{"a debt to a card", func() client.Object {
+			c := w.chart()
+			c.Spec.Offset.Subledger = v1alpha1.SubledgerPaymentReference
+			return c
+		}(), "what the offset takes is owed to the claimant"},
+		{"an advance to a card", func() client.Object {
+			c := w.chart()
+			c.Spec.Advances = &v1alpha1.AdvancePosting{Account: c.Spec.Offset.Account, Subledger: v1alpha1.SubledgerPaymentReference}
+			return c
+		}(), "an advance was paid to the claimant"},
 		{"a column of the contract that does not exist", func() client.Object {
 			s := w.source()
 			s.Spec.Postgres.Claims.Columns = map[string]v1alpha1.ColumnName{"approved_at": "x"}

@@ -14,7 +14,8 @@ import (
 
 // version is the first byte of a block. Blocks stay recorded for as long as the books do: a newer version reads older ones.
 // Version 1 had no document date, and neither BIC nor address of the claimant.
-const version = 2
+// Version 2 did not say how a line was paid, nor what else its receipt says.
+const version = 3
 
 // Writer fills a block.
 type Writer struct {
@@ -89,6 +90,11 @@ func (w *Writer) posting(p *ledger.Posting) {
 	w.text(p.Quantity)
 	w.text(p.Unit)
 	w.text(p.ReceiptURI)
+	w.text(p.PaymentMethod)
+	w.text(p.PaymentReference)
+	w.text(p.Merchant)
+	w.text(p.Country)
+	w.text(p.DocumentNumber)
 }
 
 func (w *Writer) number(n int64) { w.block = binary.AppendVarint(w.block, n) }

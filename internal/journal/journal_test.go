@@ -54,6 +54,8 @@ func TestAnyVoucherComesBackAsItWas(t *testing.T) {
 			BaseTaxAmount: amount.Draw(t, "base tax"), Subledger: draw("subledger"), Text: draw("text"),
 			LineNumber: rapid.Int().Draw(t, "line"), ExpenseDate: date.Draw(t, "expense date"), Category: draw("category"),
 			Quantity: draw("quantity"), Unit: draw("unit"), ReceiptURI: draw("receipt"),
+			PaymentMethod: draw("method"), PaymentReference: draw("reference"), Merchant: draw("merchant"), Country: draw("country"),
+			DocumentNumber: draw("document"),
 		}
 		for range rapid.IntRange(0, 3).Draw(t, "dimensions") {
 			p.Dimensions = append(p.Dimensions, ledger.Dimension{Name: draw("dimension"), Value: draw("value")})
@@ -92,17 +94,34 @@ func TestABlockOfTheFirstVersionIsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	mustHold(t, block, []*ledger.Voucher{recorded(12)})
+}
+
+// TestABlockOfTheSecondVersionIsRead reads one whose postings do not say how they were paid.
+func TestABlockOfTheSecondVersionIsRead(t *testing.T) {
+	t.Parallel()
+	block, err := hex.DecodeString("02000145d41f0e9ca95a00045472697003632d3100023137000d4b617269204e6f72646d616e6e000f4e4f393338363031313131373934378080bfb8cbbb8fe3010004" +
+		"626f73730008452f323032362f36000345555208f6a85a00000909090909030007457870656e736500043430303009c801c8010909000009000004546178" +
+		"6902f8a85a0004746178690909090a0b0964640909000009000003427573" + "04f6a85a0d09090900064f66667365740004323030300" + "9ab02ab02090900000900020000" + "09090909")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustHold(t, block, []*ledger.Voucher{recorded(11)})
+}
+
+// recorded is the voucher in those blocks, of a document of October.
+func recorded(documentDay int) *ledger.Voucher {
 	euro, _ := ledger.ParseCurrency("EUR")
 	october := func(day int) time.Time { return time.Date(2026, time.October, day, 0, 0, 0, 0, time.UTC) }
-	mustHold(t, block, []*ledger.Voucher{{
-		Series: "E", FiscalYear: 2026, Number: 7, PostingDate: october(30), DocumentDate: october(12), Text: "Trip", ClaimID: "c-1", ClaimantID: "17",
+	return &ledger.Voucher{
+		Series: "E", FiscalYear: 2026, Number: 7, PostingDate: october(30), DocumentDate: october(documentDay), Text: "Trip", ClaimID: "c-1", ClaimantID: "17",
 		ClaimantName: "Kari Nordmann", ClaimantIBAN: "NO9386011117947", ApprovedAt: october(29), ApprovedBy: "boss", Reverses: "E/2026/6", Currency: euro, BaseCurrency: euro,
 		Postings: []ledger.Posting{
 			{Kind: ledger.ExpensePosting, Account: "4000", Amount: 100, BaseAmount: 100, Text: "Taxi", LineNumber: 1, ExpenseDate: october(12), Category: "taxi"},
 			{Kind: ledger.ExpensePosting, Account: "4000", Amount: 50, BaseAmount: 50, Text: "Bus", LineNumber: 2, ExpenseDate: october(11), Category: "taxi"},
 			{Kind: ledger.OffsetPosting, Account: "2000", Amount: -150, BaseAmount: -150, Text: "Trip"},
 		},
-	}})
+	}
 }
 
 func mustHold(t interface{ Fatalf(string, ...any) }, block []byte, vouchers []*ledger.Voucher) {
@@ -158,7 +177,7 @@ func TestABlockTakesNoMoreMemoryThanClaimsMay(t *testing.T) {
 	var (
 		first, again = []byte("\x00\x03EUR"), []byte{1}                             // a text, and its place
 		dimensions   = slices.Concat(count(1000), bytes.Repeat([]byte{1, 1}, 1000)) // of one posting
-		end          = []byte{1, 0, 0, 1, 1, 1, 1}                                  // of a posting behind its dimensions
+		end          = []byte{1, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1}                   // of a posting behind its dimensions
 		texts        = slices.Concat(bytes.Repeat([]byte{0, 0}, 3), []byte{0, 0}, bytes.Repeat([]byte{0, 0}, 2), []byte{0, 0}, []byte{0, 0}, count(0), end)
 		posting      = slices.Concat([]byte{1, 1, 1, 0, 0, 1, 1, 0, 0, 1}, count(0), end)
 		wide         = slices.Concat([]byte{1, 1, 1, 0, 0, 1, 1, 0, 0, 1}, dimensions, end)
@@ -187,7 +206,7 @@ func TestABlockTakesNoMoreMemoryThanClaimsMay(t *testing.T) {
 }
 
 // version of the blocks that are written.
-const version = 2
+const version = 3
 
 // FuzzReader finds out that no bytes make the reader panic, hang or take more memory than they are worth.
 func FuzzReader(f *testing.F) {

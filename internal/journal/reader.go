@@ -87,12 +87,16 @@ func (r *Reader) posting() ledger.Posting {
 	}
 	p.Text, p.LineNumber, p.ExpenseDate, p.Category = r.text(), int(r.number()), r.date(), r.text()
 	p.Quantity, p.Unit, p.ReceiptURI = r.text(), r.text(), r.text()
+	if r.version > 2 {
+		p.PaymentMethod, p.PaymentReference = r.text(), r.text()
+		p.Merchant, p.Country, p.DocumentNumber = r.text(), r.text(), r.text()
+	}
 	return p
 }
 
 // Bounds of a block, above what claims within their own bounds come to. Two bytes of it may become some hundred in memory.
 const (
-	mostPostings   = 3 * ledger.MaxLines                        // of a voucher: each line has an expense and a tax
+	mostPostings   = ledger.MaxPostings                         // of a voucher
 	mostDimensions = ledger.MaxClaimSize / ledger.DimensionSize // of a voucher
 	mostTextMemory = 32 << 20                                   // of a block, for texts that differ
 	textSize       = 64                                         // of a text in memory beside its bytes, about

@@ -58,7 +58,7 @@ func inputsOf(run claims.Run) (recorded inputs, err error) {
 	if err := run.ReadInputs(&recorded); err != nil {
 		return recorded, err
 	}
-	if chart := &recorded.Chart; max(len(chart.Accounts), len(chart.TaxCodes), len(chart.Rules)) > mostEntries {
+	if chart := &recorded.Chart; max(len(chart.Accounts), len(chart.TaxCodes), len(chart.Rules), len(chart.Offsets)) > mostEntries {
 		return recorded, claims.RecordInvalid("runs", run.ID, errors.New("a list in the chart of inputs is too long"))
 	}
 	for field, text := range map[string]string{

@@ -32,13 +32,9 @@ func (n *Notes) Add(position int64, voucher *ledger.Voucher, lines int64) error 
 		Position: position, ClaimID: voucher.ClaimID, FiscalYear: voucher.FiscalYear, Number: voucher.Number,
 		Lines: lines, Currency: voucher.Currency.Code(), BaseDebit: voucher.Debit(),
 	}
+	noted.Payable, noted.BasePayable = voucher.Payable()
 	for i := range voucher.Postings {
-		posting := &voucher.Postings[i]
-		noted.Debit += max(0, posting.Amount)
-		if posting.Kind == ledger.OffsetPosting {
-			noted.Payable -= posting.Amount
-			noted.BasePayable -= posting.BaseAmount
-		}
+		noted.Debit += max(0, voucher.Postings[i].Amount)
 	}
 	return n.encoder.Encode(noted)
 }
