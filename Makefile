@@ -14,7 +14,7 @@ VALE          := go tool -modfile=hack/tools/vale/go.mod vale --no-global
 GOLANGCI_LINT := go tool -modfile=hack/tools/golangci-lint/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate manifests fmt lint test demo fuzz bench bench-apply bench-hostile chaos nightly image deploy undeploy e2e
+.PHONY: help build generate manifests fmt lint test demo balance fuzz bench bench-apply bench-hostile chaos nightly image deploy undeploy e2e
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ test: ## Run all tests, against real servers of all that the operator speaks to;
 
 demo: ## Do the main job once on real parts (EXPORTER=type shows that one, KEEP=1 keeps everything running)
 	go run ./hack/demo $(if $(EXPORTER),-exporter=$(EXPORTER)) $(if $(KEEP),-keep)
+
+balance: ## Check that random vouchers sum to zero in every currency (VOUCHERS=n)
+	go test -count=1 -timeout=2h ./ledger -run TestRandomVouchersSumToZero -v -vouchers=$(or $(VOUCHERS),200000)
 
 fuzz: ## Run every fuzz target, DURATION=10m each, JOBS=1 at once (TARGET=regexp for some of them)
 	go run ./hack/fuzz -duration=$(or $(DURATION),10m) -jobs=$(or $(JOBS),1) $(if $(TARGET),-target='$(TARGET)')

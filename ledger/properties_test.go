@@ -75,6 +75,8 @@ func checkVoucher(t *rapid.T, claim *ledger.Claim, v *ledger.Voucher) {
 				expense.TaxCode != p.TaxCode || expense.LineNumber != p.LineNumber {
 				t.Fatalf("the tax posting %d does not say what the receipt and its expense posting say:\n%s", i, text(v))
 			}
+		case ledger.NonDeductiblePosting, ledger.ReverseChargePosting, ledger.PaidPosting, ledger.AdvancePosting:
+			t.Fatalf("the chart makes no posting of the kind %s:\n%s", p.Kind, text(v))
 		case ledger.RoundingPosting:
 			if p.Amount != 0 || i != len(v.Postings)-2 {
 				t.Fatalf("the rounding posting is in the claim's currency, or not before the offset:\n%s", text(v))

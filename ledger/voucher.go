@@ -79,7 +79,7 @@ type Posting struct {
 	// TaxAmount and BaseTaxAmount are, on an expense posting with a tax code, the tax that its tax posting carries, so
 	// that Amount + TaxAmount is the gross amount on the receipt, but for tax that is not deducted.
 	TaxAmount, BaseTaxAmount Amount
-	// Subledger is the claimant's id, or on a paid posting the payment reference, if the chart says so.
+	// Subledger is the claimant's id, or on a paid posting the payment reference, if the chart names it.
 	Subledger string
 	// Dimensions of the posting, sorted by name.
 	Dimensions []Dimension
@@ -105,10 +105,11 @@ type Dimension struct {
 // the line. The place is that of a posting of the line.
 func (v *Voucher) SettledBy(place int) *Posting {
 	for i := place; i < len(v.Postings) && v.Postings[i].LineNumber == v.Postings[place].LineNumber; i++ {
-		switch v.Postings[i].Kind {
-		case PaidPosting:
-			return &v.Postings[i]
-		case RoundingPosting, AdvancePosting, OffsetPosting: // of no line
+		p := &v.Postings[i]
+		if p.Kind == PaidPosting {
+			return p
+		}
+		if p.Kind == RoundingPosting || p.Kind == AdvancePosting || p.Kind == OffsetPosting { // of no line
 			return nil
 		}
 	}

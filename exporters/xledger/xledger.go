@@ -64,7 +64,7 @@ func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 		}
 		rule, mapped := w.taxRules[posting.TaxCode]
 		owed := posting.IsReverseCharge()
-		if _, _, whole := voucher.SelfAssessed(i); owed && !(mapped && whole) {
+		if _, _, whole := voucher.SelfAssessed(i); owed && (!mapped || !whole) {
 			return exporters.Unsupported(voucher, "the tax of %s is owed by reverse charge, and its tax code has no rule in the option taxRules, or is deducted in part; add the rule, or post the line by a rule of its own",
 				exporters.Where(&posting))
 		}
