@@ -141,6 +141,7 @@ func newManager(ctx context.Context, options managerOptions, registry *exporters
 	}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                  scheme,
+		NewClient:               controller.NewClient,
 		Client:                  clientOptions(options),
 		Cache:                   cacheOptions(options),
 		Metrics:                 metricsOptions(options),

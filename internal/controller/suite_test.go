@@ -179,6 +179,7 @@ func (w *world) startOperator(namespaces ...string) {
 	})
 	mgr, err := ctrl.NewManager(counting, ctrl.Options{
 		Scheme:                  newScheme(),
+		NewClient:               controller.NewClient,
 		Client:                  client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: ptr.To(true)}},
 		Cache:                   cache.Options{DefaultNamespaces: watched},
 		Metrics:                 metricsserver.Options{BindAddress: "0"},

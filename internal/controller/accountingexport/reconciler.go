@@ -221,8 +221,7 @@ func (r *Reconciler) letGo(ctx context.Context, export *v1alpha1.AccountingExpor
 	}
 	for i := range runs {
 		if runs[i].DeletionTimestamp.IsZero() && !runs[i].Status.Phase.Finished() {
-			gone := client.IgnoreNotFound(r.Client.Delete(ctx, &runs[i]))
-			err = errors.Join(err, report.Refusal("delete ExportRun "+runs[i].Name+", whose AccountingExport is being deleted", gone))
+			err = errors.Join(err, r.delete(ctx, &runs[i], "whose AccountingExport is being deleted"))
 		}
 	}
 	if err != nil {
@@ -264,11 +263,19 @@ func (r *Reconciler) runs(ctx context.Context, export *v1alpha1.AccountingExport
 func (r *Reconciler) prune(ctx context.Context, export *v1alpha1.AccountingExport, runs []v1alpha1.ExportRun) (time.Duration, error) {
 	excess, wait := superfluous(export.Spec.History, runs, r.Clock.Now())
 	for i := range excess {
-		err := r.Client.Delete(ctx, &excess[i], client.PropagationPolicy(metav1.DeletePropagationBackground))
-		if err := client.IgnoreNotFound(err); err != nil {
-			return wait, report.Refusal("delete ExportRun "+excess[i].Name+", which is beyond the limits of history", err)
+		if err := r.delete(ctx, &excess[i], "which is beyond the limits of history"); err != nil {
+			return wait, err
 		}
 		ctrl.LoggerFrom(ctx).Info("a run beyond the limits of history was deleted", "exportRun", excess[i].Name)
 	}
 	return wait, nil
+}
+
+// delete deletes a run. One that is gone by now, or was made again under its name, is no error.
+func (r *Reconciler) delete(ctx context.Context, run *v1alpha1.ExportRun, why string) error {
+	err := r.Client.Delete(ctx, run, client.PropagationPolicy(metav1.DeletePropagationBackground))
+	if err = report.Refusal("delete ExportRun "+run.Name+", "+why, err); apierrors.IsNotFound(err) || report.Conflicts(err) {
+		return nil
+	}
+	return err
 }

@@ -14,7 +14,6 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
-	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
 // Object is an object of this API.
@@ -86,8 +85,7 @@ func ending(result ctrl.Result, err, unrecorded error) (ctrl.Result, error) {
 
 // stale reports whether an error, if there is one, says only that an object has changed since it was read.
 func stale(err error) bool {
-	var refused *failure.Error // which may have a conflict for its cause: webhooks deny with any code
-	return err == nil || apierrors.IsConflict(err) && !errors.As(err, &refused)
+	return err == nil || Conflicts(err)
 }
 
 // Afterwards are effects of a reconcile that wait until its status is recorded. If that fails the next reconcile decides

@@ -44,6 +44,13 @@ func Refusal(doing string, err error) error {
 	return failure.Transient(v1alpha1.ReasonRequestRefused, err, "the API server refuses to %s: %s", doing, texts.Printable(said.Message, longestRefusal))
 }
 
+// Conflicts reports whether a write failed because the object is not as it was read. What Refusal has made of it may have a conflict for
+// its cause: webhooks deny with any code.
+func Conflicts(err error) bool {
+	var refused *failure.Error
+	return apierrors.IsConflict(err) && !errors.As(err, &refused)
+}
+
 // RefusedWait is how long to wait before what was refused is tried again: as long as it has been refused already, within
 // bounds. It follows from the status, so that an operator that was restarted goes on with it.
 func RefusedWait(conditions []metav1.Condition, kind string, now time.Time, shortest time.Duration) time.Duration {

@@ -17,6 +17,8 @@ const (
 	checksPerNamespace = 2
 	// CheckTimeout bounds one look at a database or destination.
 	CheckTimeout = 10 * time.Second
+	// reconcileTimeout bounds every reconcile: one that waits for something that never comes is tried again, and frees its worker.
+	reconcileTimeout = 5 * time.Minute
 )
 
 // Workers are the options of a controller whose reconciles wait for nothing but the API server. What some thirty runs take is
@@ -36,5 +38,5 @@ func Checkers() controller.Options {
 }
 
 func options(limits fairqueue.Limits) controller.Options {
-	return controller.Options{MaxConcurrentReconciles: limits.Workers, NewQueue: fairqueue.New(limits)}
+	return controller.Options{MaxConcurrentReconciles: limits.Workers, NewQueue: fairqueue.New(limits), ReconciliationTimeout: reconcileTimeout}
 }

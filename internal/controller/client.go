@@ -1,0 +1,33 @@
+package controller
+
+import (
+	"context"
+
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// NewClient returns the client of the reconcilers. If it reads its own writes, a Get of an object waits until the cache has what this
+// process last wrote to it, which saves a reconcile that works with what it has just changed itself. Nothing relies on that: every write
+// of a status is refused if the object has changed since it was read.
+//
+// A List does not wait. It would wait for every write to any object of its kind, and so make each tenant wait for all others.
+func NewClient(config *rest.Config, options client.Options) (client.Client, error) {
+	c, err := client.New(config, options)
+	return patient{c}, err
+}
+
+// patient waits for no write but those to the one object that it reads.
+type patient struct{ client.Client }
+
+// List lists what the cache has.
+func (c patient) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
+	return c.Client.List(ctx, list, append(options, client.DisableReadYourWritesConsistency)...)
+}
+
+// Delete deletes the object that was read, and not one that was made again under its name. Nothing waits for its end: the cache may
+// have seen it before the deletion is noted, and nobody would ever take the note away.
+func (c patient) Delete(ctx context.Context, object client.Object, options ...client.DeleteOption) error {
+	uid := object.GetUID()
+	return c.Client.Delete(ctx, object, append(options, client.Preconditions{UID: &uid}, client.DisableReadYourWritesConsistency)...)
+}
