@@ -280,6 +280,31 @@ func TestDatabaseThatWasRestored(t *testing.T) {
 	})
 }
 
+// TestLedgerThatIsNotAccepted has a tenant's own database say that it is a ledger, and that a run stands far ahead in it.
+func TestLedgerThatIsNotAccepted(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	c := newCluster(s, "here")
+	if _, err := c.attempt(c.create("monthly", "first"), approvedUntil.AddDate(0, 0, -20), nil); err != nil {
+		t.Fatal(err)
+	}
+	forged := c.create("monthly", "forged")
+	s.sql(func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, `insert into ledgerport.runs (id, namespace, export, name, organization_id, series, state, attempt, holder, deadline, cutoff, inputs, cluster, sequence)
+			select $1, 'acme', 'monthly', 'forged', $2, 'E', 'started', 1, 'x', now(), current_timestamp, '{}', 'here', 9000000000000000000`, string(forged.UID), organization)
+		return err
+	})
+	s.sql(func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, `update ledgerport.ledger set system_identifier = '4711'`)
+		return err
+	})
+	outcome, err := c.attempt(forged, approvedUntil, nil)
+	refusedWith(t, err, v1alpha1.ReasonLedgerMoved)
+	if outcome.Ledger != nil {
+		t.Errorf("the attempt tells of the ledger %+v, which other runs would go by", outcome.Ledger)
+	}
+}
+
 func TestDatabaseOfAnotherCluster(t *testing.T) {
 	t.Parallel()
 	for _, point := range []failpoint.Point{failpoint.Record.After(), failpoint.MarkDelivered.After(), failpoint.Commit.After()} {

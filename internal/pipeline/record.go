@@ -64,7 +64,10 @@ func (a *attempt) checkLedger(ctx context.Context, known bool) (err error) {
 	if known || a.task.Type == v1alpha1.RunReversal {
 		export = nil
 	}
-	a.ledger, err = a.Resolver.CheckLedger(ctx, a.database, source, export) // whether or not it still admits the namespace
+	ledger, err := a.Resolver.CheckLedger(ctx, a.database, source, export) // whether or not it still admits the namespace
+	if err == nil {                                                        // else nothing is told of it: other runs would go by that
+		a.ledger = ledger
+	}
 	return err
 }
 

@@ -40,6 +40,9 @@ func begin(run *v1alpha1.ExportRun, holder string, source v1alpha1.NamespacedRef
 		status.StartedAt = &metav1.MicroTime{Time: now}
 	}
 	if status.SourceRef == nil || !newest.MayHoldClaims {
+		if status.SourceRef != nil && *status.SourceRef != source {
+			status.Ledger = nil // that was what the former source said, and others believe what a source has said
+		}
 		status.SourceRef = &source
 	}
 	status.Attempts++

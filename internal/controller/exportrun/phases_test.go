@@ -161,9 +161,13 @@ func TestRunStaysWithTheSourceThatMayHaveItsClaims(t *testing.T) {
 			if test.was != "" {
 				run.Status.SourceRef = &v1alpha1.NamespacedReference{Name: test.was}
 			}
+			run.Status.Ledger = &v1alpha1.RunLedger{ID: "what " + test.was + " said"}
 			begin(run, "this process", v1alpha1.NamespacedReference{Name: "new"}, noon)
 			if got := run.Status.SourceRef; got == nil || got.Name != test.want {
 				t.Errorf("the source is %v, want %s", got, test.want)
+			}
+			if left := test.was != "" && test.was != test.want; left != (run.Status.Ledger == nil) {
+				t.Errorf("the ledger is %+v; want one unless the source that reported it was left", run.Status.Ledger)
 			}
 		})
 	}
