@@ -8,29 +8,30 @@ type Reported struct {
 	Conditions         *[]metav1.Condition
 	ObservedGeneration *int64
 	Undecoded          string
+	Status             any // a pointer to all of it
 }
 
 // Reported returns what the operator reports of the export.
 func (o *AccountingExport) Reported() Reported {
-	return Reported{&o.Status.Conditions, &o.Status.ObservedGeneration, o.Undecoded.Spec}
+	return Reported{&o.Status.Conditions, &o.Status.ObservedGeneration, o.Undecoded.Spec, &o.Status}
 }
 
 // Reported returns what the operator reports of the run.
 func (o *ExportRun) Reported() Reported {
-	return Reported{&o.Status.Conditions, &o.Status.ObservedGeneration, o.Undecoded.Spec}
+	return Reported{&o.Status.Conditions, &o.Status.ObservedGeneration, o.Undecoded.Spec, &o.Status}
 }
 
 // Reported returns what the operator reports of the chart.
 func (o *ChartOfAccounts) Reported() Reported {
-	return Reported{&o.Status.Conditions, &o.Status.ObservedGeneration, o.Undecoded.Spec}
+	return Reported{&o.Status.Conditions, &o.Status.ObservedGeneration, o.Undecoded.Spec, &o.Status}
 }
 
 // Reported returns what the operator reports of the source.
 func (o *ClaimSource) Reported() Reported {
-	return Reported{&o.Status.Conditions, &o.Status.ObservedGeneration, o.Undecoded.Spec}
+	return Reported{&o.Status.Conditions, &o.Status.ObservedGeneration, o.Undecoded.Spec, &o.Status}
 }
 
 // Reported returns what the operator reports of the destination.
 func (o *ExportDestination) Reported() Reported {
-	return Reported{&o.Status.Conditions, &o.Status.ObservedGeneration, o.Undecoded.Spec}
+	return Reported{&o.Status.Conditions, &o.Status.ObservedGeneration, o.Undecoded.Spec, &o.Status}
 }

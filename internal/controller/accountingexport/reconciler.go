@@ -236,7 +236,7 @@ func (r *Reconciler) letGo(ctx context.Context, export *v1alpha1.AccountingExpor
 	}
 	free := export.DeepCopy()
 	controllerutil.RemoveFinalizer(free, v1alpha1.ExportFinalizer)
-	err = client.IgnoreNotFound(r.Client.Patch(ctx, free, client.MergeFrom(export)))
+	err = client.IgnoreNotFound(r.Client.Patch(ctx, free, report.UnchangedSince(export)))
 	return report.Refusal("remove the finalizer of AccountingExport "+export.Name, err)
 }
 

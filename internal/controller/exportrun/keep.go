@@ -85,7 +85,7 @@ func (r *Reconciler) letGo(ctx context.Context, run *v1alpha1.ExportRun) error {
 	if !controllerutil.RemoveFinalizer(free, v1alpha1.RunFinalizer) {
 		return nil
 	}
-	err := client.IgnoreNotFound(r.Client.Patch(ctx, free, client.MergeFrom(run)))
+	err := client.IgnoreNotFound(r.Client.Patch(ctx, free, report.UnchangedSince(run)))
 	err = report.Refusal("remove the finalizer of ExportRun "+run.Name, err)
 	report.WarnRefused(r.Events, run, err)
 	if err == nil {

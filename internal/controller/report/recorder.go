@@ -103,17 +103,12 @@ func (a *Afterwards) happen() {
 
 // Patch writes the status of an object once, and only if it differs from what was read. The API server refuses it
 // if the object has changed since: an operator that was stopped and wakes up must not write what it knew before.
-func Patch(ctx context.Context, c client.Client, before, after client.Object) error {
-	if equality.Semantic.DeepEqual(before, after) {
+func Patch(ctx context.Context, c client.Client, before, after Object) error {
+	if equality.Semantic.DeepEqual(before.Reported().Status, after.Reported().Status) {
 		return nil
 	}
 	before.SetResourceVersion(after.GetResourceVersion()) // where this reconcile has changed the object itself
-	return client.IgnoreNotFound(c.Status().Patch(ctx, after, UnchangedSince(before)))
-}
-
-// UnchangedSince makes a patch that only applies to what was read.
-func UnchangedSince(before client.Object) client.Patch {
-	return client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	return client.IgnoreNotFound(c.Status().Patch(ctx, after, statusSince(before)))
 }
 
 // unlessUndecodable returns what a write of a status ended with, but for one that the API server refuses because of the very field
