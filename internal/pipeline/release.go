@@ -61,6 +61,11 @@ func (a *attempt) findRecord(ctx context.Context) (known bool, err error) {
 		return false, err
 	}
 	_, denied := a.cluster.source()
+	if denied != nil {
+		if err := a.Resolver.Visit(ctx, a.task.Namespace); err != nil {
+			return false, err
+		}
+	}
 	if err = a.reopenDatabase(ctx); err == nil {
 		known, err = a.lookUp(ctx)
 	}

@@ -162,14 +162,21 @@ func (a *attempt) discreet(err error) error {
 }
 
 func (a *attempt) ofSource(err error) error {
-	return a.of(err, "ClaimSource", references.SourceKey(a.cluster.export))
+	return a.of(err, v1alpha1.ConditionSourceReady, "ClaimSource", references.SourceKey(a.cluster.export))
 }
 
 func (a *attempt) ofDestination(err error) error {
-	return a.of(err, "ExportDestination", references.DestinationKey(a.cluster.export))
+	return a.of(err, v1alpha1.ConditionDestinationReady, "ExportDestination", references.DestinationKey(a.cluster.export))
 }
 
-func (a *attempt) of(err error, kind string, object types.NamespacedName) error {
+// of blames an object for an error, also for one of the credentials that it is opened with: those on CredentialsReady are the export's own.
+func (a *attempt) of(err error, condition, kind string, object types.NamespacedName) error {
+	var failed *failure.Error
+	if errors.As(err, &failed) && failed.Condition == v1alpha1.ConditionCredentialsReady {
+		blamed := *failed
+		blamed.Condition = condition
+		err = &blamed
+	}
 	if a.Candid {
 		return err
 	}

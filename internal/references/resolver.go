@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -42,6 +43,7 @@ type Resolver struct {
 	Restrictions Restrictions
 
 	validated validations
+	visits    sync.Map // of namespaces, and when each may make the next one
 }
 
 // Export returns the AccountingExport of a run.

@@ -131,7 +131,7 @@ func (r *Reconciler) recheck(run *v1alpha1.ExportRun, export *v1alpha1.Accountin
 }
 
 // concerned reports whether an attempt found something wrong with the source or the destination. That these do not admit the namespace
-// is no reason to look at them: anybody could have what is another's looked at as often as they like.
+// is no reason to look at them, nor are the export's own credentials: anybody could have what is another's looked at as often as they like.
 func concerned(err error) (ofSource, ofDestination bool) {
 	if err == nil {
 		return false, false
@@ -140,8 +140,7 @@ func concerned(err error) (ofSource, ofDestination bool) {
 	if failed.Reason == v1alpha1.ReasonAccessDenied {
 		return false, false
 	}
-	credentials := failed.Condition == v1alpha1.ConditionCredentialsReady
-	return credentials || failed.Condition == v1alpha1.ConditionSourceReady, credentials || failed.Condition == v1alpha1.ConditionDestinationReady
+	return failed.Condition == v1alpha1.ConditionSourceReady, failed.Condition == v1alpha1.ConditionDestinationReady
 }
 
 // task is the attempt that a run needs next.

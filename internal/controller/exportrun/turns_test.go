@@ -160,7 +160,7 @@ func TestWhatIsLookedAtWhenAnAttemptFails(t *testing.T) {
 		"nothing for what neither is to blame for":          {errors.New("why"), false, false},
 		"the source for what it is to blame for":            {on(v1alpha1.ConditionSourceReady, v1alpha1.ReasonDatabaseUnreachable), true, false},
 		"the destination for what it is to blame for":       {on(v1alpha1.ConditionDestinationReady, v1alpha1.ReasonNotWritable), false, true},
-		"both for credentials":                              {on(v1alpha1.ConditionCredentialsReady, v1alpha1.ReasonSecretNotFound), true, true},
+		"neither for credentials of the export itself":      {on(v1alpha1.ConditionCredentialsReady, v1alpha1.ReasonSecretNotFound), false, false},
 		"not a source that does not admit the namespace":    {on(v1alpha1.ConditionSourceReady, v1alpha1.ReasonAccessDenied), false, false},
 		"not a destination that does not admit it, neither": {on(v1alpha1.ConditionDestinationReady, v1alpha1.ReasonAccessDenied), false, false},
 	} {
