@@ -64,7 +64,7 @@ func Setup(mgr ctrl.Manager, parts Parts) error {
 	if err := errors.Join(parts.Metrics.Register(counted), parts.Metrics.Register(stuck), parts.Metrics.Register(overdue)); err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
-	events := mgr.GetEventRecorder("ledgerport")
+	events := report.Budget(mgr.GetEventRecorder("ledgerport"))
 	recorder := func(step failpoint.Step) *report.Recorder {
 		return &report.Recorder{Client: mgr.GetClient(), Events: events, Failpoints: parts.Failpoints, Step: step}
 	}
