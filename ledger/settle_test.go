@@ -112,10 +112,10 @@ func TestAClaimIsHeldForHowItWasPaid(t *testing.T) {
 		reason ledger.HoldReason
 		words  string
 	}{
-		{"without the card's number", func(c *ledger.Claim, _ *v1alpha1.ChartOfAccountsSpec) {
+		{"without the number of the card", func(c *ledger.Claim, _ *v1alpha1.ChartOfAccountsSpec) {
 			c.Lines[0].PaymentMethod, c.Lines[0].PaymentReference = "card", " "
 		}, ledger.HoldNoPaymentReference, "payment_reference of line 1 is empty, and spec.offsets[0]"},
-		{"with a card's number on two lines", func(c *ledger.Claim, _ *v1alpha1.ChartOfAccountsSpec) {
+		{"with a number of a card on two lines", func(c *ledger.Claim, _ *v1alpha1.ChartOfAccountsSpec) {
 			c.Lines[0].PaymentMethod, c.Lines[0].PaymentReference = "card", "4571\n1234"
 		}, ledger.HoldInvalidText, "payment_reference of line 1"},
 		{"without the claimant of an offset", func(c *ledger.Claim, chart *v1alpha1.ChartOfAccountsSpec) {

@@ -81,7 +81,7 @@ func TestAClaimIsHeldForItsTax(t *testing.T) {
 		{"above the rate", lines(ledger.Line{Category: "meals", TaxCode: "1", Gross: "100.00", Tax: "20.11"}), ledger.HoldTaxExceedsRate,
 			`line 1 has 20.11 of tax in 100.00 NOK, and the tax code "1" with its 25 % gives 20.00`},
 		{"of a refund above the rate", lines(ledger.Line{Category: "meals", TaxCode: "1", Gross: "-100.00", Tax: "-20.11"}), ledger.HoldTaxExceedsRate, "gives -20.00"},
-		{"above the rate in the books' currency", rounded, ledger.HoldTaxExceedsRate, "20.11 of tax in 100.00 NOK"},
+		{"above the rate in the currency of the books", rounded, ledger.HoldTaxExceedsRate, "20.11 of tax in 100.00 NOK"},
 		{"above the rate of a part", lines(ledger.Line{Category: "dinner", TaxCode: "11", Gross: "100.00", Tax: "21.00"}), ledger.HoldTaxExceedsRate, "21.00 of tax in 100.00"},
 		{"that a foreign supplier does not charge", lines(ledger.Line{Category: "meals", TaxCode: "86", Gross: "100.00", Tax: "0.01"}), ledger.HoldTaxExceedsRate, "for receipts without"},
 		{"that its code is about", lines(ledger.Line{Category: "meals", TaxCode: "1", Gross: "100.00", Tax: "0"}), ledger.HoldTaxMissing, "reverseCharge"},

@@ -28,7 +28,8 @@ var shapes = []shape{
 	{kind: "AccountingExport", without: []string{"spec.credentials.secretRef"}},
 	{kind: "ExportRun", without: []string{"spec.reverses"}},
 	{kind: "ExportRun", without: []string{"spec.claims", "spec.cutoff", "spec.slot"}, with: map[string]any{"spec.type": "Reversal"}},
-	{kind: "ChartOfAccounts"},
+	{kind: "ChartOfAccounts", without: []string{"spec.rules[].split"}},
+	{kind: "ChartOfAccounts", without: []string{"spec.rules[].account"}, with: map[string]any{"spec.rules[].split": []any{half(), half()}}},
 	{
 		kind: "ClaimSource", without: []string{"spec.postgres.connectionExternalSecretRef", "spec.access[].organizationIDs"},
 		with: map[string]any{"spec.postgres.claims.columns": map[string]any{"id": "id"}, "spec.postgres.lines.columns": map[string]any{"unit": "unit"}},
@@ -42,6 +43,11 @@ var shapes = []shape{
 	{kind: "ExportDestination", without: []string{"spec.filesystem", "spec.sftp", "spec.s3.credentialsExternalSecretRef"}},
 	{kind: "ExportDestination", without: []string{"spec.filesystem", "spec.s3", "spec.sftp.credentialsSecretRef"}},
 	{kind: "ExportDestination", without: []string{"spec.filesystem", "spec.s3", "spec.sftp.credentialsExternalSecretRef"}},
+}
+
+// half is a part of a line that a rule splits.
+func half() map[string]any {
+	return map[string]any{"percent": "50", "account": "4670", "taxCode": "1", "dimensions": map[string]any{"key": "'x'"}}
 }
 
 // shape is an object with a value for every field, and the places of those values.
