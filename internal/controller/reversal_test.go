@@ -57,7 +57,7 @@ func TestReversalCancelsARunOutWhateverItsClaimsHaveBecome(t *testing.T) {
 	w := newWorld(t)
 	first := w.exported(50)
 	// The claims were wrong and have been corrected, two were withdrawn, and the chart has changed.
-	w.exec(`update claim_lines set gross_amount = gross_amount + 7, description = 'corrected'`)
+	w.exec(`update claim_lines set gross_amount = gross_amount + 7 * sign(gross_amount), description = 'corrected'`)
 	w.exec(`update claims set status = 'withdrawn' where id in (select id from claims order by id limit 2)`)
 	chart := w.chart()
 	chart.Namespace = w.namespace
@@ -164,7 +164,7 @@ func TestReversalThatIsInterruptedGoesOnAsItWas(t *testing.T) {
 	if n := w.count(`select count(*) from ledgerport.exported_claims`); n != 40 {
 		t.Errorf("%d claims are bound to their run before its reversal is committed, want 40", n)
 	}
-	w.exec(`update claim_lines set gross_amount = gross_amount + 7`)
+	w.exec(`update claim_lines set gross_amount = gross_amount + 7 * sign(gross_amount)`)
 	w.stopOperator()
 	w.enlargeVolume()
 	w.startOperator(w.namespace)
