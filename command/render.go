@@ -56,6 +56,9 @@ EXPORT-SLOT, where SLOT is the time of the slot in unix minutes. With --limit it
 				result := outcomes[name].Result
 				line := fmt.Sprintf("%s: %d claims, %d held, %s, %s", name, result.Claims, result.Held, result.Total, cmp.Or(result.Location, "nothing to deliver"))
 				fmt.Fprintln(command.OutOrStdout(), texts.Printable(line, texts.Message))
+				for _, held := range outcomes[name].Held { // the manifest has all, if there is something to deliver
+					fmt.Fprintln(command.OutOrStdout(), texts.Printable(fmt.Sprintf("  held %s (%s): %s", held.ID, held.Reason, held.Message), texts.Message))
+				}
 			}
 			return err
 		},

@@ -42,6 +42,11 @@ func TestRenderWritesWhatItIsAskedFor(t *testing.T) {
 		OrganizationID: "3f2c9a1e-0000-4000-8000-000000000001", Claims: 20, Seed: 3, ApprovedFrom: november.AddDate(0, -1, 0), ApprovedTo: november,
 	})
 	must(t, err)
+	december := november.AddDate(0, 1, 0)
+	_, err = application.Fill(t.Context(), conn, application.Content{
+		OrganizationID: "3f2c9a1e-0000-4000-8000-000000000004", Claims: 1, Seed: 4, UnmappedEvery: 1, Currency: "NOK", ApprovedFrom: november, ApprovedTo: december,
+	})
+	must(t, err)
 	must(t, conn.Close(t.Context()))
 	opened, err := claims.Open(t.Context(), claims.Options{URL: database, Allowed: claims.Allowances{Insecure: true}})
 	must(t, err)
@@ -56,6 +61,8 @@ func TestRenderWritesWhatItIsAskedFor(t *testing.T) {
 		{samples + "--export acme/monthly --limit 7", "acme/monthly: 7 claims, 0 held, ", "", "acme/monthly/monthly/monthly.csv"},
 		{samples + "--export monthly --run-name monthly-29691000", "acme/monthly: 20 claims, ", "", "acme/monthly/monthly-29691000/monthly-29691000.csv"},
 		{samples + "--cutoff 2026-10-01T00:00:00Z", "acme/monthly: 0 claims, 0 held, 0.00 EUR, nothing to deliver", "", ""},
+		// docs/cli.md: render writes what the next run would deliver. Where that is nothing it says why.
+		{"-f ../config/samples/10_claims.yaml -f ../config/samples/50_fjelltopp_gbat10.yaml --cutoff 2026-12-01T00:00:00Z", `(Unmapped): line 1 with category "gifts" matches no rule; add a rule to the chart of accounts`, "", ""},
 		{samples + "--cutoff yesterday", "", `--cutoff is "yesterday"; give a time such as`, ""},
 		{samples + "--export yearly", "", "there is no such AccountingExport in the files", ""},
 		{"-f ../config/samples/20_acme_csv.yaml", "spec.sourceRef: ClaimSource expenses/claims is not among the files", "1 problems in ", ""},

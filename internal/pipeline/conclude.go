@@ -43,7 +43,7 @@ func (a *attempt) conclude() error {
 	if len(a.run.Files) > 0 {
 		a.outcome.Result.SHA256 = a.run.Files[0].SHA256
 	}
-	a.outcome.Held = firstHeld(manifest.Held)
+	a.outcome.Held = firstHeld(manifest.Held, a.Candid)
 	if manifest.Submission != nil {
 		a.outcome.Submitted = &manifest.Submission.Submitted
 	}
@@ -53,8 +53,9 @@ func (a *attempt) conclude() error {
 // statusHeld bounds the list of held claims in a status.
 const statusHeld = 20
 
-// firstHeld names held claims: first those whose vouchers the accounting system rejected, with its words.
-func firstHeld(all []artifact.HeldClaim) (first []v1alpha1.HeldClaim) {
+// firstHeld names held claims: first those whose vouchers the accounting system rejected, with its words. Others have their
+// messages where everything may be told.
+func firstHeld(all []artifact.HeldClaim, candid bool) (first []v1alpha1.HeldClaim) {
 	for _, held := range all {
 		if held.Reason == ledger.HoldRejected && len(first) < statusHeld {
 			first = append(first, shownHold(held, held.Detail))
@@ -62,7 +63,11 @@ func firstHeld(all []artifact.HeldClaim) (first []v1alpha1.HeldClaim) {
 	}
 	for _, held := range all {
 		if held.Reason != ledger.HoldRejected && len(first) < statusHeld {
-			first = append(first, shownHold(held, ""))
+			shown := shownHold(held, "")
+			if candid {
+				shown.Message = texts.Printable(held.Detail, texts.Message)
+			}
+			first = append(first, shown)
 		}
 	}
 	return first

@@ -25,7 +25,7 @@ func TestHeldClaims_AreShownHarmlessAndRecordedExactly(t *testing.T) {
 			if err := json.Unmarshal(encoded, &read); err != nil || read[0].Claim != "c-"+text {
 				t.Errorf("%q came back as %q (%v)", text, read[0].Claim, err)
 			}
-			shown := firstHeld(read)[0]
+			shown := firstHeld(read, false)[0]
 			for _, said := range []string{shown.ID, shown.Message} {
 				if len(said) > 300 || strings.ContainsFunc(said, func(r rune) bool { return !unicode.IsPrint(r) }) {
 					t.Errorf("%q is shown as %q", text, said)
