@@ -26,21 +26,22 @@ func (e *ChartError) Error() string { return e.Field + ": " + e.Problem }
 
 // chart is a compiled ChartOfAccounts.
 type chart struct {
-	base       Currency
-	fiscalYear FiscalYearStart
-	accounts   map[string]string // number → name
-	taxCodes   map[string]*taxCode
-	tolerance  Amount // of tax above its rate
-	rules      ruleSet
-	offsets    ruleSet // for payment methods
-	offset     v1alpha1.OffsetPosting
-	advances   *v1alpha1.AdvancePosting // nil: a claim that settles one is held
-	rounding   *rounding                // nil: a claim that leaves a residue is held
-	suspense   string                   // account for unmatched lines; empty where they are held
-	problems   []error
-	compiled   map[compiledKey]*expression.Program // of the chart's rules, each once
-	sources    int                                 // bytes of those
-	tooMany    bool                                // of them, which was said
+	base          Currency
+	fiscalYear    FiscalYearStart
+	accounts      map[string]string // number → name
+	taxCodes      map[string]*taxCode
+	tolerance     Amount // of tax above its rate
+	rules         ruleSet
+	offsets       ruleSet // for payment methods
+	offset        v1alpha1.OffsetPosting
+	advances      *v1alpha1.AdvancePosting // nil: a claim that settles one is held
+	rounding      *rounding                // nil: a claim that leaves a residue is held
+	suspense      string                   // account for unmatched lines; empty where they are held
+	transliterate bool                     // descriptions
+	problems      []error
+	compiled      map[compiledKey]*expression.Program // of the chart's rules, each once
+	sources       int                                 // bytes of those
+	tooMany       bool                                // of them, which was said
 }
 
 type compiledKey struct{ source, result string }
@@ -61,7 +62,8 @@ const defaultRoundingLimit = "1.00"
 
 // compileChart compiles a chart, and finds everything that is wrong with it.
 func compileChart(spec *v1alpha1.ChartOfAccountsSpec) (*chart, error) {
-	c := &chart{compiled: map[compiledKey]*expression.Program{}, accounts: map[string]string{}, taxCodes: map[string]*taxCode{}, offset: spec.Offset, advances: spec.Advances}
+	c := &chart{compiled: map[compiledKey]*expression.Program{}, accounts: map[string]string{}, taxCodes: map[string]*taxCode{}, offset: spec.Offset, advances: spec.Advances,
+		transliterate: spec.Texts == v1alpha1.TextsTransliterate}
 	c.compileBooks(spec)
 	c.compileSettlement(spec)
 	if spec.Rounding != nil {

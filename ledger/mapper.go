@@ -80,7 +80,7 @@ func (m *Mapper) begin(claim *Claim, voucher *Voucher) error {
 	m.sum, m.given = claimSum{currency: currency, base: m.chart.base}, 0
 	*voucher = Voucher{
 		Series: m.series, FiscalYear: m.chart.fiscalYear.Year(date), PostingDate: date, DocumentDate: latestExpense(claim),
-		Text: texts.OneLine(claim.Description), ClaimID: claim.ID,
+		Text: m.free(claim.Description), ClaimID: claim.ID,
 		ClaimantID: claim.ClaimantID, ClaimantName: claim.ClaimantName, ClaimantIBAN: claim.ClaimantIBAN,
 		ClaimantBIC: claim.ClaimantBIC, ClaimantAddress: claim.ClaimantAddress,
 		ApprovedAt: claim.ApprovedAt, ApprovedBy: claim.ApprovedBy,

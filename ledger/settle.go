@@ -16,7 +16,7 @@ func (m *Mapper) settle(ctx context.Context, claim *Claim, line *Line, amounts l
 	if found == nil {
 		return m.sum.owe(claim, amounts)
 	}
-	posting := ofLine(voucher, line, PaidPosting)
+	posting := m.ofLine(voucher, line, PaidPosting)
 	where := &found.parts[0]
 	posting.Account, posting.AccountName = where.account, m.chart.accounts[where.account]
 	posting.Amount, posting.BaseAmount = -amounts.gross, -amounts.baseGross

@@ -56,7 +56,7 @@ func (m *Mapper) spendPart(ctx context.Context, claim *Claim, line *Line, where 
 // expense adds an expense posting of gross amounts. The quantity of a line is on the first.
 func (m *Mapper) expense(voucher *Voucher, line *Line, account string, amounts lineAmounts) *Posting {
 	first := len(voucher.Postings) == 0 || voucher.Postings[len(voucher.Postings)-1].LineNumber != line.Number
-	posting := ofLine(voucher, line, ExpensePosting)
+	posting := m.ofLine(voucher, line, ExpensePosting)
 	posting.Account, posting.AccountName = account, m.chart.accounts[account]
 	posting.Amount, posting.BaseAmount = amounts.gross, amounts.baseGross
 	if !first {
@@ -66,10 +66,10 @@ func (m *Mapper) expense(voucher *Voucher, line *Line, account string, amounts l
 }
 
 // ofLine returns a posting at the end of the voucher that has what the line says.
-func ofLine(voucher *Voucher, line *Line, kind PostingKind) *Posting {
+func (m *Mapper) ofLine(voucher *Voucher, line *Line, kind PostingKind) *Posting {
 	posting := next(voucher)
 	*posting = Posting{
-		Kind: kind, Text: texts.OneLine(line.Description), Dimensions: posting.Dimensions[:0],
+		Kind: kind, Text: m.free(line.Description), Dimensions: posting.Dimensions[:0],
 		LineNumber: line.Number, ExpenseDate: line.ExpenseDate, Category: line.Category,
 		Quantity: line.Quantity, Unit: line.Unit, ReceiptURI: line.ReceiptURI,
 		PaymentMethod: line.PaymentMethod, PaymentReference: line.PaymentReference,

@@ -81,5 +81,13 @@ func textProblem(text string) string {
 	return ""
 }
 
+// free puts a description on one line, in characters that every format has where the chart says so.
+func (m *Mapper) free(text string) string {
+	if m.chart.transliterate {
+		text = transliterate(text)
+	}
+	return texts.OneLine(text)
+}
+
 // quotable cuts a code for a message.
 func quotable(code string) string { return texts.Short(code, 100) }

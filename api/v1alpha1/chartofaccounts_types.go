@@ -2,6 +2,17 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+// TextPolicy says what becomes of descriptions with characters that a format may lack.
+// +kubebuilder:validation:Enum=Hold;Transliterate
+type TextPolicy string
+
+const (
+	// TextsHold leaves descriptions as they are: a format that lacks a character holds the claim.
+	TextsHold TextPolicy = "Hold"
+	// TextsTransliterate writes other scripts in Latin letters, and leaves out what has none.
+	TextsTransliterate TextPolicy = "Transliterate"
+)
+
 // UnmappedPolicy says what happens to a claim with a line that no rule matches.
 // +kubebuilder:validation:Enum=Hold;Fail;Suspense
 type UnmappedPolicy string
@@ -276,6 +287,12 @@ type ChartOfAccountsSpec struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=20
 	SuspenseAccount string `json:"suspenseAccount,omitempty"`
+	// Texts says what becomes of descriptions with characters that a format may lack, such as an emoji or another script: Hold
+	// leaves that to the format, which holds the claim; Transliterate writes them in Latin letters, or leaves them out. Codes,
+	// ids and names are never changed.
+	// +optional
+	// +kubebuilder:default=Hold
+	Texts TextPolicy `json:"texts,omitempty"`
 }
 
 // ChartOfAccountsStatus reports whether the chart can be used.
