@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
-	"github.com/ledgerport/ledgerport/texts"
 )
 
 // Mapper makes vouchers from claims by the rules of one chart. One goroutine at a time may use it.

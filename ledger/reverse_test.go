@@ -32,7 +32,7 @@ func TestReversingVoucher(t *testing.T) {
 			}
 			var original ledger.Voucher
 			claim := expense()
-			claim.Lines[0].Category, claim.Lines[0].Tax = "hotel", "25.00"
+			claim.Lines[0].Category, claim.Lines[0].Tax, claim.Lines[0].Quantity = "hotel", "25.00", "75.5"
 			if err := mapper.Map(t.Context(), claim, &original); err != nil {
 				t.Fatal(err)
 			}
@@ -49,12 +49,19 @@ func TestReversingVoucher(t *testing.T) {
 			if reversing.Reverses != "E/2026/17" || reversing.PostingDate != day(test.date) || reversing.FiscalYear != test.year || !reversing.Balanced() {
 				t.Errorf("the reversing voucher is %+v", reversing)
 			}
+			if reversing.Text != "Reverses E/2026/17: "+original.Text || reversing.ItemID() != original.ItemID() || reversing.DocumentDate != original.DocumentDate {
+				t.Errorf("it says %q, and is item %s of %s", reversing.Text, reversing.ItemID(), reversing.DocumentDate)
+			}
 			for i, p := range reversing.Postings {
 				was := original.Postings[i]
 				if p.Amount+was.Amount != 0 || p.BaseAmount+was.BaseAmount != 0 || p.TaxAmount+was.TaxAmount != 0 || p.BaseTaxAmount+was.BaseTaxAmount != 0 {
 					t.Errorf("posting %d does not cancel %+v out: %+v", i, was, p)
 				}
+				if p.Text != "Reverses E/2026/17: "+was.Text || was.Quantity != "" && p.Quantity != "-"+was.Quantity {
+					t.Errorf("posting %d says %q of %q", i, p.Text, p.Quantity)
+				}
 				p.Amount, p.BaseAmount, p.TaxAmount, p.BaseTaxAmount = was.Amount, was.BaseAmount, was.TaxAmount, was.BaseTaxAmount
+				p.Text, p.Quantity = was.Text, was.Quantity
 				if !reflect.DeepEqual(p, was) {
 					t.Errorf("more than the signs of posting %d changed: %+v, was %+v", i, p, was)
 				}
@@ -82,6 +89,19 @@ func TestNothingIsPostedInTheFutureBecauseThePeriodsBeforeAreClosed(t *testing.T
 		err = m.Reverse(&voucher)
 		if held != errors.As(err, &hold) || held && !voucher.PostingDate.Equal(before) || !held && voucher.PostingDate.Format(time.DateOnly) != openFrom {
 			t.Errorf("open from %s: the reversal is posted on %s (%v)", openFrom, voucher.PostingDate.Format(time.DateOnly), err)
+		}
+	}
+}
+
+// TestAReversalUndoesQuantities: 75 km and 75 km back are none.
+func TestAReversalUndoesQuantities(t *testing.T) {
+	t.Parallel()
+	for quantity, want := range map[string]string{"75": "-75", "-2.50": "2.50", "0": "0", "0.00": "0.00", "": "", "0.5": "-0.5"} {
+		var voucher ledger.Voucher
+		m, claim := mapper(t, books(), ledger.VoucherPolicy{Series: "E"}), expense()
+		claim.Lines[0].Quantity = quantity
+		if err := errors.Join(m.Map(t.Context(), claim, &voucher), m.Reverse(&voucher)); err != nil || voucher.Postings[0].Quantity != want {
+			t.Errorf("%q becomes %q (%v), want %q", quantity, voucher.Postings[0].Quantity, err, want)
 		}
 	}
 }

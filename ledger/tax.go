@@ -116,7 +116,7 @@ func (m *Mapper) postTax(voucher *Voucher, line *Line, kind PostingKind, tax *ta
 	if amount == 0 && base == 0 {
 		return
 	}
-	posting := ofLine(voucher, line, kind) // may move the others
+	posting := m.ofLine(voucher, line, kind) // may move the others
 	posting.Account, posting.AccountName = account, m.chart.accounts[account]
 	posting.Amount, posting.BaseAmount = amount, base
 	posting.TaxCode, posting.TaxRate = tax.code, tax.rate
@@ -127,7 +127,7 @@ func (m *Mapper) postRest(voucher *Voucher, line *Line, kind PostingKind, place 
 	if amount == 0 && base == 0 {
 		return
 	}
-	posting := ofLine(voucher, line, kind) // may move the others
+	posting := m.ofLine(voucher, line, kind) // may move the others
 	expense := &voucher.Postings[place]
 	posting.Account = cmp.Or(tax.nonDeductible, expense.Account)
 	posting.AccountName = m.chart.accounts[posting.Account]

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"strconv"
 	"time"
 )
@@ -151,6 +152,10 @@ func (v *Voucher) Payable() (amount, base Amount) {
 func (v *Voucher) ID() string {
 	return v.Series + "/" + strconv.Itoa(v.FiscalYear) + "/" + strconv.FormatInt(v.Number, 10)
 }
+
+// ItemID is the id by which the open item of the voucher is known in a subledger: its own, or that of the voucher which it
+// reverses, so that both clear each other.
+func (v *Voucher) ItemID() string { return cmp.Or(v.Reverses, v.ID()) }
 
 // Debit is the sum of the debit postings in the books' currency. The credit is the same.
 func (v *Voucher) Debit() Amount {

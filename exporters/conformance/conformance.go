@@ -138,7 +138,7 @@ func (s *suite) testBooks(t *testing.T, currency string) {
 	t.Run("the same vouchers render to the same bytes, also at the same time", func(t *testing.T) { s.testSameBytes(t, batch, vouchers, whole) })
 	t.Run("a held voucher says why and leaves no trace", func(t *testing.T) { s.testHeld(t, batch, vouchers, whole) })
 	t.Run("every kind of voucher is in the files or held", func(t *testing.T) { s.testKinds(t, currency) })
-	t.Run("reversing vouchers are rendered like others", func(t *testing.T) { s.testRendered(t, batch, Reversals(whole.Written)) })
+	t.Run("reversing vouchers are rendered like others", func(t *testing.T) { s.testRendered(t, batch, Reversals(t, whole.Written)) })
 	t.Run("no vouchers make an artifact too", func(t *testing.T) { s.testRendered(t, batch, nil) })
 	t.Run("credentials appear in no file", func(t *testing.T) {
 		for _, file := range whole.Files {

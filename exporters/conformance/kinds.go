@@ -120,7 +120,7 @@ func (s *suite) testKinds(t *testing.T, currency string) {
 		})
 	}
 	whole := s.testKind(t, batch, all)
-	s.testKind(t, batch, Reversals(whole.Written))
+	s.testKind(t, batch, Reversals(t, whole.Written))
 }
 
 func (s *suite) testKind(t *testing.T, batch exporters.Batch, vouchers []*ledger.Voucher) Artifact {

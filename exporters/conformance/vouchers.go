@@ -136,16 +136,19 @@ func taxes(base string) *ledger.Claim {
 		line("travel", "Tåg utan moms", 100, 0), line("dinner", "Middag åter", -125, -25), line("book", "Bok åter", -30, 0))
 }
 
-// Reversals are vouchers that reverse others: the same with the signs changed, by the numbers that the others have.
-func Reversals(of []*ledger.Voucher) []*ledger.Voucher {
+// Reversals are vouchers that reverse others, as the ledger makes them, by the numbers that the others have.
+func Reversals(t testing.TB, of []*ledger.Voucher) []*ledger.Voucher {
+	t.Helper()
+	mapper, err := ledger.NewMapper(Books("SEK"), ledger.VoucherPolicy{Series: "E"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	reversals := make([]*ledger.Voucher, len(of))
 	for i, voucher := range of {
 		reversal := *voucher
-		reversal.Reverses, reversal.Number = voucher.ID(), 0
 		reversal.Postings = slices.Clone(voucher.Postings)
-		for j := range reversal.Postings {
-			p := &reversal.Postings[j]
-			p.Amount, p.BaseAmount, p.TaxAmount, p.BaseTaxAmount = -p.Amount, -p.BaseAmount, -p.TaxAmount, -p.BaseTaxAmount
+		if err := mapper.Reverse(&reversal); err != nil {
+			t.Fatal(err)
 		}
 		reversals[i] = &reversal
 	}

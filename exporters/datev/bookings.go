@@ -2,6 +2,8 @@ package datev
 
 import (
 	"bytes"
+	"fmt"
+	"maps"
 	"math/bits"
 	"regexp"
 	"slices"
@@ -17,12 +19,17 @@ const (
 	maxText    = 60
 	maxVoucher = 36
 	maxKost    = 36
+	maxContent = 210
 	// maxWhole is the first amount, in whole units, that has more than ten digits.
 	maxWhole = 10_000_000_000
 	// withoutAutomatic is the BU key that suspends the tax of an Automatikkonto for one booking.
 	withoutAutomatic = "40"
 	// foreignAmount is the kind of information "Fremdwährung", in Windows-1252.
 	foreignAmount = "\"Fremdw\xe4hrung\""
+	// employeeNumber and ownVoucher are such kinds, too.
+	employeeNumber = `"Personalnummer"`
+	ownVoucher     = `"Stornobeleg"`
+	nothing        = `"";""`
 	// rateDecimals of an exchange rate, which is 1 to 9999.
 	rateDecimals = 6
 )
@@ -33,7 +40,7 @@ var (
 	betweenTextAndReceipt       = empty(columnText, columnReceipt)
 	betweenReceiptAndCostCenter = empty(columnReceipt, columnCostCenter)
 	betweenCostObjectAndMore    = empty(columnCostObject, columnInformation)
-	betweenMoreAndLocked        = empty(columnInformation+1, columnLocked)
+	betweenMoreAndLocked        = empty(columnInformation+5, columnLocked)
 	betweenLockedAndReversal    = empty(columnLocked, columnReversal)
 	afterReversal               = empty(columnReversal, columnCount+1) + newline
 )
@@ -46,18 +53,20 @@ const guidLength = 36
 // offset or the paid posting of its line.
 type bookings struct {
 	options   *options
-	offset    string // account of the chart
-	automatic map[string]bool
+	offset    string            // account of the chart
+	automatic map[string]string // the tax code whose tax DATEV computes on an account; empty where that is not known
 	bytes     []byte
 	rows      int
-	reference []byte // the columns from the date to before the text, which all rows of a voucher share
+	// What all rows of a voucher share: the columns from the date to before the text, and additional information.
+	reference, information []byte
 }
 
 func newBookings(o *options, offset string) *bookings {
-	b := &bookings{options: o, offset: offset, automatic: map[string]bool{}}
+	b := &bookings{options: o, offset: offset, automatic: map[string]string{}}
 	for _, account := range o.AutomaticAccounts {
-		b.automatic[account] = true
+		b.automatic[account] = ""
 	}
+	maps.Copy(b.automatic, o.AutomaticTaxCodes)
 	return b
 }
 
@@ -78,6 +87,9 @@ func (b *bookings) read(voucher *ledger.Voucher) error {
 		return err
 	}
 	if b.reference, err = appendReference(b.reference[:0], voucher); err != nil {
+		return err
+	}
+	if b.information, err = appendInformation(b.information[:0], voucher); err != nil {
 		return err
 	}
 	gross := false // the tax posting that follows is within the row before it
@@ -102,8 +114,12 @@ func (b *bookings) read(voucher *ledger.Voucher) error {
 			row.amount += posting.TaxAmount
 			row.base += posting.BaseTaxAmount
 		}
-		if row.base == 0 {
-			continue // DATEV has no booking of nothing
+		toItself := posting.Account == row.contra
+		if toItself && (gross || posting.IsReverseCharge()) {
+			return exporters.Unsupported(voucher, "%s is on the account %s that it is against, with tax; change the rule in the chart of accounts", exporters.Where(posting), row.contra)
+		}
+		if row.base == 0 || toItself {
+			continue // DATEV has no booking of nothing, and none from an account to itself
 		}
 		if err := b.append(&row); err != nil {
 			return err
@@ -139,18 +155,18 @@ func (b *bookings) contraAccount(voucher *ledger.Voucher) (string, error) {
 }
 
 // taxKey returns the BU key of a posting, and reports whether its row is gross, so that DATEV computes the tax in it: only where
-// what DATEV computes is the tax on the receipt.
+// what DATEV computes is the tax on the receipt. An Automatikkonto computes the tax of one code alone, without a key, and
+// refuses another key than that which suspends it.
 func (b *bookings) taxKey(posting *ledger.Posting) (key string, gross bool) {
-	automatic := b.automatic[posting.Account]
+	computes, automatic := b.automatic[posting.Account]
 	key, mapped := b.options.TaxKeys[posting.TaxCode]
-	if mapped && posting.Kind == ledger.ExpensePosting && exporters.ComputesTax(posting) {
-		if automatic {
-			return "", true // an Automatikkonto has its own key, and refuses another
-		}
-		return key, true
-	}
-	if automatic {
+	switch computed := posting.Kind == ledger.ExpensePosting && exporters.ComputesTax(posting); {
+	case automatic && computed && posting.TaxCode == computes:
+		return "", true
+	case automatic:
 		return withoutAutomatic, false
+	case mapped && computed:
+		return key, true
 	}
 	return "", false
 }
@@ -160,10 +176,11 @@ func (b *bookings) reverseChargeKey(voucher *ledger.Voucher, place int) (string,
 	posting := &voucher.Postings[place]
 	_, _, whole := voucher.SelfAssessed(place)
 	key, mapped := b.options.TaxKeys[posting.TaxCode]
+	_, automatic := b.automatic[posting.Account]
 	switch {
 	case !mapped:
 		return "", exporters.Unsupported(voucher, "the tax code %q of %s is reverse charge and has no BU key; add it to the option taxKeys, such as 506", posting.TaxCode, exporters.Where(posting))
-	case b.automatic[posting.Account]:
+	case automatic:
 		return "", exporters.Unsupported(voucher, "the account %s of %s is an Automatikkonto, which refuses the BU key of reverse charge; post it to another account", posting.Account, exporters.Where(posting))
 	case !whole:
 		return "", exporters.Unsupported(voucher, "the tax of %s is owed by reverse charge and deducted in part, and a BU key deducts all of it; post the line by a rule of its own", exporters.Where(posting))
@@ -201,6 +218,8 @@ func (b *bookings) append(row *booking) error {
 	}
 	to = append(to, betweenCostObjectAndMore...)
 	to = append(to, information...)
+	to = append(to, delimiter)
+	to = append(to, b.information...)
 	to = append(to, betweenMoreAndLocked...)
 	to = append(to, digit(b.options.Locked)...)
 	to = append(to, betweenLockedAndReversal...)
@@ -233,13 +252,13 @@ func (row *booking) appendAmounts(to []byte) (_ []byte, information string) {
 		to = appendAmount(to, row.base, voucher.BaseCurrency)
 		to = append(to, delimiter, '"')
 		to = append(to, voucher.BaseCurrency.Code()...)
-		return append(to, '"', delimiter), `"";""`
+		return append(to, '"', delimiter), nothing
 	}
 	to = append(to, delimiter, delimiter, '"', '"', delimiter)
 	if foreign {
 		return to, foreignAmount + string(delimiter) + quote(voucher.Currency.Code()+" "+string(max(row.amount, -row.amount).AppendDecimal(nil, voucher.Currency, ',')))
 	}
-	return to, `"";""`
+	return to, nothing
 }
 
 func isTooLarge(amount ledger.Amount, currency ledger.Currency) bool {
@@ -297,23 +316,49 @@ func appendRate(to []byte, millionths uint64) []byte {
 	return append(to, fraction[1:]...)
 }
 
-// appendReference appends the date, what leads back to the voucher (Belegfeld 1, whose characters are those that DATEV admits
-// there), and the columns between that and the text.
+// appendReference appends the date, by what open items are cleared (Belegfeld 1, whose characters are those that DATEV admits
+// there): the voucher, or the one that it reverses, and the columns between that and the text.
 func appendReference(to []byte, voucher *ledger.Voucher) ([]byte, error) {
 	to = voucher.PostingDate.AppendFormat(to, "0201")
-	to = append(to, delimiter)
-	start := len(to)
-	to = append(to, '"')
-	to = append(to, voucher.Series...)
-	to = append(to, '/')
-	to = strconv.AppendInt(to, int64(voucher.FiscalYear), 10)
-	to = append(to, '/')
-	to = strconv.AppendInt(to, voucher.Number, 10)
-	if len(to)-start-1 > maxVoucher || bytes.ContainsFunc(to[start+1:], func(r rune) bool { return !isWord(r) && !strings.ContainsRune("$&%*+-/", r) }) {
+	to = append(to, delimiter, '"')
+	item := voucher.ItemID()
+	if len(item) > maxVoucher || strings.ContainsFunc(item, func(r rune) bool { return !isWord(r) && !strings.ContainsRune("$&%*+-/", r) }) {
 		return to, exporters.Unsupported(voucher, "the voucher series has other characters than letters, digits and $ & %% * + - /, or is too long")
 	}
+	to = append(to, item...)
 	to = append(to, '"')
 	return append(to, betweenVoucherAndText...), nil
+}
+
+// appendInformation appends the employee's number, by which the account of what is owed can be reconciled, and the own number of
+// a voucher that reverses another.
+func appendInformation(to []byte, voucher *ledger.Voucher) (_ []byte, err error) {
+	if voucher.ClaimantID == "" {
+		to = append(to, nothing...)
+	} else {
+		to = append(to, employeeNumber...)
+		if to, err = appendContent(append(to, delimiter), voucher.ClaimantID); err != nil {
+			return to, exporters.Unsupported(voucher, "the claimant's id %s; use another", err)
+		}
+	}
+	to = append(to, delimiter)
+	if voucher.Reverses == "" {
+		return append(to, nothing...), nil
+	}
+	to = append(to, ownVoucher...)
+	if to, err = appendContent(append(to, delimiter), voucher.ID()); err != nil {
+		return to, exporters.Unsupported(voucher, "the voucher series %s", err)
+	}
+	return to, nil
+}
+
+// appendContent appends a code between quotes.
+func appendContent(to []byte, code string) ([]byte, error) {
+	if len(code) > maxContent || charset.GuardFormulas(code) != code {
+		return to, fmt.Errorf("has more than %d bytes, or begins a formula in a spreadsheet", maxContent)
+	}
+	to, err := charset.Windows1252.AppendCode(append(to, '"'), strings.ReplaceAll(code, `"`, `""`))
+	return append(to, '"'), err
 }
 
 func isWord(r rune) bool {

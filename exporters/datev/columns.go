@@ -13,7 +13,7 @@ const (
 	columnReceipt     = 20
 	columnCostCenter  = 37
 	columnCostObject  = 38
-	columnInformation = 48 // its kind, and in the next column what it says
+	columnInformation = 48 // three kinds, each with what it says in the next column
 	columnLocked      = 114
 	columnReversal    = 118
 	columnCount       = 125

@@ -20,7 +20,7 @@ type exporter struct{}
 func (exporter) Type() string { return "datev" }
 
 // Version implements exporters.Exporter.
-func (exporter) Version() string { return "2" }
+func (exporter) Version() string { return "3" }
 
 // Validate implements exporters.Exporter.
 func (exporter) Validate(raw []byte) error {

@@ -25,7 +25,7 @@ const (
 	plain = `{"consultantNumber": 1001, "clientNumber": 42}`
 	full  = `{"consultantNumber": 29098, "clientNumber": 55003, "fiscalYearStart": "2026-05-01", "chart": "03", "label": "Spesen 11/2026",
 		"initials": "LP", "taxKeys": {"01": "9", "06": "0008"}}`
-	strict = `{"consultantNumber": 1001, "clientNumber": 42, "locked": true, "taxKeys": {"01": "9"}, "automaticAccounts": ["5800", "6071"],
+	strict = `{"consultantNumber": 1001, "clientNumber": 42, "locked": true, "taxKeys": {"01": "9"}, "automaticAccounts": ["5800"], "automaticTaxCodes": {"6071": "01"},
 		"employeeAccounts": 70000, "costCenter": "", "fileName": "EXTF_Spesen.csv"}`
 )
 
@@ -220,6 +220,80 @@ func TestTheTaxOfAnAutomatikkontoIsSuspendedUnlessItIsThatOfTheReceipt(t *testin
 	}
 }
 
+// TestAnAutomatikkontoComputesOneRate has receipts of two rates on one account that computes 19 %: of 107.00 it would make 17.08.
+// That an Automatikkonto has one fixed tax function is DATEV's (nicolettas-muggelbude/RechnungsFee#165 met it).
+func TestAnAutomatikkontoComputesOneRate(t *testing.T) {
+	t.Parallel()
+	books := twoRates()
+	vouchers := conformance.Map(t, books, []*ledger.Claim{{
+		ID: "c-1", ClaimantID: "1044", ClaimantName: "Test Testsson", Currency: "EUR", ApprovedAt: november, Lines: []ledger.Line{
+			{Number: 1, ExpenseDate: november, Category: "meals", Description: "Dinner 19 %", Gross: "119.00", Tax: "19.00", TaxCode: "19"},
+			{Number: 2, ExpenseDate: november, Category: "meals", Description: "Dinner 7 %", Gross: "107.00", Tax: "7.00", TaxCode: "7"},
+		},
+	}})
+	for options, want := range map[string]string{
+		`, "automaticTaxCodes": {"4650": "19"}`: "[119,00 100,00 7,00] [4650 4650 1571] [ 40 ]",
+		`, "automaticAccounts": ["4650"]`:       "[100,00 19,00 100,00 7,00] [4650 1576 4650 1571] [40  40 ]",
+	} {
+		options = `{"consultantNumber": 1001, "clientNumber": 42, "taxKeys": {"7": "8", "19": "9"}` + options + `}`
+		artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(options)), vouchers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := mustRead(t, artifact.Files[0].Content)
+		if got := fmt.Sprint(b.column(1), b.column(7), b.column(9)); got != want {
+			t.Errorf("%s: amounts, accounts and BU keys are %s, want %s", options, got, want)
+		}
+		// Account 1740 cannot be reconciled by employee without the number.
+		if got := fmt.Sprint(slices.Compact(b.column(50)), slices.Compact(b.column(51))); got != "[Personalnummer] [1044]" {
+			t.Errorf("the employee is %s", got)
+		}
+	}
+}
+
+var november = time.Date(2026, 11, 3, 0, 0, 0, 0, time.UTC)
+
+// twoRates are books by SKR03.
+func twoRates() *v1alpha1.ChartOfAccountsSpec {
+	return &v1alpha1.ChartOfAccountsSpec{
+		Currency: "EUR", FiscalYearStart: "01-01",
+		Accounts: []v1alpha1.Account{{Number: "4650", Name: "Bewirtung"}, {Number: "1571", Name: "Vorsteuer 7 %"}, {Number: "1576", Name: "Vorsteuer 19 %"}, {Number: "1740", Name: "Löhne"}},
+		TaxCodes: []v1alpha1.TaxCode{{Code: "7", Rate: "7", Account: "1571"}, {Code: "19", Rate: "19", Account: "1576"}},
+		Rules: []v1alpha1.MappingRule{
+			{Match: v1alpha1.RuleMatch{Categories: []string{"meals"}}, Account: "4650"},
+			{Match: v1alpha1.RuleMatch{Categories: []string{"advance"}}, Account: "1740"},
+		},
+		Offset: v1alpha1.OffsetPosting{Account: "1740", Subledger: v1alpha1.SubledgerClaimant},
+	}
+}
+
+// TestNoBookingIsFromAnAccountToItself has an advance on the account that claims are owed on: it moves nothing.
+func TestNoBookingIsFromAnAccountToItself(t *testing.T) {
+	t.Parallel()
+	books := twoRates()
+	line := func(number int, category, gross, tax, code string) ledger.Line {
+		return ledger.Line{Number: number, ExpenseDate: november, Category: category, Description: category, Gross: gross, Tax: tax, TaxCode: code}
+	}
+	claim := func(id string, lines ...ledger.Line) *ledger.Claim {
+		return &ledger.Claim{ID: id, ClaimantID: "1044", Currency: "EUR", ApprovedAt: november, Lines: lines}
+	}
+	vouchers := conformance.Map(t, books, []*ledger.Claim{
+		claim("c-1", line(1, "meals", "100.00", "0", ""), line(2, "advance", "-40.00", "0", "")),
+		claim("c-2", line(1, "advance", "10.00", "0", "")), claim("c-3", line(1, "advance", "119.00", "19.00", "19")),
+	})
+	artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(`{"consultantNumber": 1001, "clientNumber": 42, "taxKeys": {"19": "9"}}`)), vouchers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := mustRead(t, artifact.Files[0].Content)
+	if got := fmt.Sprint(b.column(1), b.column(7), b.column(8)); got != "[100,00] [4650] [1740]" {
+		t.Errorf("amounts and accounts are %s", got)
+	}
+	if len(artifact.Held) != 2 || !strings.HasPrefix(artifact.Held[0].Message, "the claim moves nothing") || !strings.HasPrefix(artifact.Held[1].Message, "line 1 is on the account 1740 that it is against") {
+		t.Errorf("held are %v", artifact.Held)
+	}
+}
+
 func TestBookingsAreAgainstThePersonalAccountOfTheEmployee(t *testing.T) {
 	t.Parallel()
 	b := mustRead(t, conformance.Sample(t, New(), "EUR", strict, conformance.Ordinary).Files[0].Content)
@@ -325,15 +399,18 @@ const int64Max = ledger.MaxAmount
 
 func TestAReversalIsAGeneralumkehr(t *testing.T) {
 	t.Parallel()
-	reversed := conformance.Sample(t, New(), "EUR", full, func(v *ledger.Voucher) bool {
-		v.Reverses = "E/2026/7"
-		for i := range v.Postings {
-			p := &v.Postings[i]
-			p.Amount, p.BaseAmount, p.TaxAmount, p.BaseTaxAmount = -p.Amount, -p.BaseAmount, -p.TaxAmount, -p.BaseTaxAmount
-		}
-		return conformance.Ordinary(v)
-	})
+	books := conformance.Books("EUR")
+	original := conformance.Vouchers(t, books)[0]
+	original.Number = 7
+	reversed, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(full)), conformance.Reversals(t, []*ledger.Voucher{original}))
+	if err != nil {
+		t.Fatal(err)
+	}
 	b := mustRead(t, reversed.Files[0].Content)
+	// It names what it reverses (GoBD, Rz. 64), and Belegfeld 1 clears the open item of that (format description, field 11).
+	if got := fmt.Sprint(slices.Compact(b.column(11)), slices.Compact(b.column(52)), slices.Compact(b.column(53)), b.column(14)[:1]); got != "[E/2026/7] [Stornobeleg] [E/2026/1] [Reverses E/2026/7: Tåg Malmö–Göteborg]" {
+		t.Errorf("Belegfeld 1, its own voucher and the text are %s", got)
+	}
 	if got := fmt.Sprint(b.column(1), b.column(9), b.column(118), slices.Compact(b.column(2))); got != "[1000,00 120,00 500,00 80,00] [  9 ] [1 1 1 1] [H]" {
 		t.Errorf("amounts, sides, BU keys, Generalumkehr and sides are %s", got)
 	}
@@ -416,6 +493,8 @@ func TestBooksThatDATEVCanNotHaveAreRefused(t *testing.T) {
 		{full, func(b *v1alpha1.ChartOfAccountsSpec) { b.FiscalYearStart = "01-01" }, `fiscalYearStart: is not a 1 January`},
 		{full, func(b *v1alpha1.ChartOfAccountsSpec) { b.TaxCodes = b.TaxCodes[1:] }, `taxKeys.01: is not a tax code of the chart`},
 		{strict, func(b *v1alpha1.ChartOfAccountsSpec) { b.Accounts = b.Accounts[1:] }, `automaticAccounts[0]: "5800" is not an account`},
+		{strict, func(b *v1alpha1.ChartOfAccountsSpec) { b.Accounts[1].Number = "6072" }, `automaticTaxCodes.6071: is not an account`},
+		{strict, func(b *v1alpha1.ChartOfAccountsSpec) { b.TaxCodes = b.TaxCodes[1:] }, `automaticTaxCodes.6071.01: is not a tax code`},
 	}
 	for _, test := range tests {
 		conformance.RefusesBooks(t, New(), "EUR", test.options, test.spoil, test.want)

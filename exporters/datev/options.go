@@ -3,7 +3,9 @@ package datev
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,8 +31,11 @@ type options struct {
 	Chart string `json:"chart" absent:"not said" form:"^([0-9]{2})?$" otherwise:"is not two digits, such as 03 or 04"`
 	// BU key of DATEV for each tax code of the chart of accounts that has one, such as `{"19": "9"}`. See below.
 	TaxKeys map[string]string `json:"taxKeys" absent:"none" form:"^[0-9]{1,4}$" otherwise:"is not a BU key of one to four digits"`
-	// Accounts of the chart that are *Automatikkonten* in DATEV: it computes tax on them without a BU key. See below.
+	// Accounts of the chart that are *Automatikkonten* in DATEV: it computes tax on them without a BU key. That is suspended
+	// for every booking. See below.
 	AutomaticAccounts []string `json:"automaticAccounts" absent:"none"`
+	// The tax code of the chart whose tax DATEV computes on an *Automatikkonto*, such as `{"4650": "19"}`: each has one rate.
+	AutomaticTaxCodes map[string]string `json:"automaticTaxCodes" absent:"none"`
 	// Dimension whose value is KOST1; empty: none.
 	CostCenter string `json:"costCenter" default:"costCenter"`
 	// Dimension whose value is KOST2; empty: none.
@@ -83,6 +88,14 @@ func (o *options) checkBooks(books *v1alpha1.ChartOfAccountsSpec, yearStart ledg
 	for i, account := range o.AutomaticAccounts {
 		if !known[account] {
 			return &exporters.OptionError{Field: fmt.Sprintf("automaticAccounts[%d]", i), Problem: fmt.Sprintf("%.20q is not an account of the chart of accounts", account)}
+		}
+	}
+	for _, account := range slices.Sorted(maps.Keys(o.AutomaticTaxCodes)) {
+		if !known[account] {
+			return &exporters.OptionError{Field: "automaticTaxCodes." + account, Problem: "is not an account of the chart of accounts"}
+		}
+		if err := exporters.CheckTaxCodes("automaticTaxCodes."+account, map[string]string{o.AutomaticTaxCodes[account]: ""}, books); err != nil {
+			return err
 		}
 	}
 	return exporters.CheckTaxCodes("taxKeys", o.TaxKeys, books)

@@ -21,7 +21,7 @@ type exporter struct{}
 func (exporter) Type() string { return "gbat10" }
 
 // Version implements exporters.Exporter.
-func (exporter) Version() string { return "2" }
+func (exporter) Version() string { return "3" }
 
 // Validate implements exporters.Exporter.
 func (exporter) Validate(raw []byte) error {
@@ -36,7 +36,7 @@ const (
 )
 
 // Begin implements exporters.Exporter.
-func (exporter) Begin(ctx context.Context, batch exporters.Batch, sink exporters.Sink) (exporters.Writer, error) {
+func (exporter) Begin(_ context.Context, batch exporters.Batch, sink exporters.Sink) (exporters.Writer, error) {
 	o, err := decodeOptions(batch.Options)
 	if err != nil {
 		return nil, err
@@ -49,17 +49,19 @@ func (exporter) Begin(ctx context.Context, batch exporters.Batch, sink exporters
 		return nil, err
 	}
 	set, _ := charset.ByName(o.Encoding) // one of the choices
-	file, err := exporters.CreateFile(ctx, sink, cmp.Or(o.FileName, batch.Run+".csv"), "text/csv; charset="+set.Name()+"; header=absent")
-	if err != nil {
-		return nil, err
-	}
-	return &writer{rows: rows{options: o, charset: set, yearStart: yearStart}, file: file}, nil
+	return &writer{
+		rows: rows{options: o, charset: set, yearStart: yearStart}, batch: batch, sink: sink,
+		files: exporters.NewYears[*exporters.File](&batch, yearStart),
+	}, nil
 }
 
-// writer writes one file.
+// writer writes one file for each fiscal year: systems ignore the columns of period and year (Tripletex), and take the whole
+// file for one journal (Mamut).
 type writer struct {
-	rows rows
-	file *exporters.File
+	rows  rows
+	batch exporters.Batch
+	sink  exporters.Sink
+	files *exporters.Years[*exporters.File]
 }
 
 // Write implements exporters.Writer.
@@ -67,11 +69,24 @@ func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if err := w.files.Check(voucher); err != nil {
+		return err
+	}
 	if err := w.rows.read(voucher); err != nil {
 		return err
 	}
-	_, err := w.file.Write(w.rows.bytes)
+	file, err := w.files.Get(voucher.FiscalYear, func() (*exporters.File, error) { return w.open(ctx, voucher.FiscalYear) })
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(w.rows.bytes)
 	return err
+}
+
+// open begins the file of a fiscal year.
+func (w *writer) open(ctx context.Context, year int) (*exporters.File, error) {
+	name := w.files.FileName(cmp.Or(w.rows.options.FileName, w.batch.Run+".csv"), year, 1)
+	return exporters.CreateFile(ctx, w.sink, name, "text/csv; charset="+w.rows.charset.Name()+"; header=absent")
 }
 
 // Close implements exporters.Writer.
@@ -79,5 +94,10 @@ func (w *writer) Close(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return w.file.Close()
+	for _, file := range w.files.Opened() {
+		if err := file.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -63,9 +63,10 @@ func FuzzTexts(f *testing.F) {
 // The golden file is also what docs/exporters/gbat10.md shows.
 func TestFilesAreAsReviewed(t *testing.T) {
 	t.Parallel()
-	file := conformance.Sample(t, New(), "NOK", norwegian).Files[0]
-	golden := filepath.Join("testdata", file.Name)
-	conformance.Golden(t, golden, file.Content, *update)
+	for _, file := range conformance.Sample(t, New(), "NOK", norwegian).Files {
+		golden := filepath.Join("testdata", file.Name)
+		conformance.Golden(t, golden, file.Content, *update)
+	}
 }
 
 func TestEachPostingIsARow(t *testing.T) {
@@ -85,6 +86,39 @@ func TestEachPostingIsARow(t *testing.T) {
 		if got := strings.Join(row, ";"); i >= len(want) || got != want[i] {
 			t.Errorf("row %d is\n%s", i+1, got)
 		}
+	}
+}
+
+// Mamut takes a file for one journal ("used to separate journals from each other", of column 1), and Tripletex ignores the columns
+// of period and year (article 4411155692945).
+func TestEachFiscalYearHasAFile(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{}
+	for _, file := range conformance.Sample(t, New(), "NOK", norwegian).Files {
+		for _, journal := range mustRead(t, file.Content) {
+			for _, row := range journal.rows {
+				files[row[5]+" in "+file.Name] = file.Name
+			}
+		}
+	}
+	if got := slices.Sorted(maps.Keys(files)); !slices.Equal(got, []string{"2025 in monthly-29934120-2025.csv", "2026 in monthly-29934120.csv"}) {
+		t.Errorf("the years are %q", got)
+	}
+}
+
+// TestAReversalClearsTheItemThatItReverses: the item of a supplier is known by its invoice number.
+func TestAReversalClearsTheItemThatItReverses(t *testing.T) {
+	t.Parallel()
+	books := conformance.Books("NOK")
+	original := conformance.Vouchers(t, books)[0]
+	original.Number = 7
+	artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(norwegian)), conformance.Reversals(t, []*ledger.Voucher{original}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := mustRead(t, artifact.Files[0].Content)[0].rows
+	if last := rows[len(rows)-1]; last[15] != "E/2026/7" || last[20] != "Reverses E/2026/7: Kundbesök i Göteborg" || last[1] != "1" {
+		t.Errorf("the last row is %q", last)
 	}
 }
 

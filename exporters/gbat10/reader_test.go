@@ -1,6 +1,7 @@
 package gbat10
 
 import (
+	"bytes"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -84,14 +85,18 @@ func hundredths(cell string) ledger.Amount {
 	return ledger.Amount(value)
 }
 
-// readBack returns the vouchers of an artifact to the suite that every exporter must pass. A file does not say its currency:
+// readBack returns the vouchers of an artifact to the suite that every exporter must pass. Files do not say their currency:
 // among the suite's vouchers, those with hotels have fractions, but not in books in yen.
 func readBack(files []conformance.File) (found []conformance.Found, err error) {
+	var all []byte
 	for _, file := range files {
-		currency, unit := "SEK", ledger.Amount(1)
-		if strings.Contains(string(file.Content), "Hotell") && !fraction.Match(file.Content) {
-			currency, unit = "JPY", 100
-		}
+		all = append(all, file.Content...)
+	}
+	currency, unit := "SEK", ledger.Amount(1)
+	if bytes.Contains(all, []byte("Hotell")) && !fraction.Match(all) {
+		currency, unit = "JPY", 100
+	}
+	for _, file := range files {
 		vouchers, err := readBackIn(currency, unit, file)
 		if err != nil {
 			return nil, err

@@ -99,7 +99,7 @@ func (r *rows) appendHead(to []byte, voucher *ledger.Voucher) []byte {
 func (r *rows) append(voucher *ledger.Voucher, posting *ledger.Posting, row amounts) error {
 	subledger, invoice := "", ""
 	if r.options.Subledger != toNobody && posting.Subledger != "" {
-		subledger, invoice = posting.Subledger, voucher.ID()
+		subledger, invoice = posting.Subledger, voucher.ItemID()
 	}
 	name, whose := voucher.ClaimantName, "the claimant's id"
 	if exporters.IsPaymentReference(voucher, posting) {

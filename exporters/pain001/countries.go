@@ -2,7 +2,7 @@ package pain001
 
 import "strings"
 
-// ibanLengths are the countries of the IBAN registry (ISO 13616, release 99), and how many characters an IBAN has in each.
+// ibanLengths are the countries of the IBAN registry (ISO 13616), and how many characters an IBAN has in each.
 var ibanLengths = map[string]int{
 	"AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BI": 27, "BR": 29, "BY": 28, "CH": 21, "CR": 22, "CY": 28,
 	"CZ": 24, "DE": 22, "DJ": 27, "DK": 18, "DO": 28, "EE": 20, "EG": 29, "ES": 24, "FI": 18, "FK": 18, "FO": 18, "FR": 27, "GB": 22, "GE": 22, "GI": 23,
@@ -34,7 +34,7 @@ func (a account) country() string {
 }
 
 // needsDebtorAddress reports whether the payer's address must be with a payment between two accounts: where one of them is outside
-// the European Economic Area, and the payment crosses a border (Regulation (EU) 2023/1113, articles 4 and 5; EPC132-08, AT-P005).
+// the European Economic Area, and the payment crosses a border (Regulation (EU) 2023/1113, articles 4 and 5; EPC132-08).
 func needsDebtorAddress(from, to account) bool {
 	a, b := from.country(), to.country()
 	return a != "" && b != "" && a != b && (!inEconomicArea(a) || !inEconomicArea(b))

@@ -143,7 +143,7 @@ func TestWhatIsSettledIsNotAPayment(t *testing.T) {
 	t.Parallel()
 	books := conformance.EveryKind("SEK")
 	paid := conformance.Map(t, books, []*ledger.Claim{conformance.Kind("card alone", "SEK"), conformance.Kind("advance of all", "SEK")})
-	artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(acme)), append(paid, conformance.Reversals(paid)...))
+	artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(acme)), append(paid, conformance.Reversals(t, paid)...))
 	if err != nil || len(artifact.Written) != 4 || len(artifact.Files) != 0 {
 		t.Errorf("%d vouchers are taken and %d files written (%v), want 4 and none; held %v", len(artifact.Written), len(artifact.Files), err, artifact.Held)
 	}

@@ -39,7 +39,7 @@ type options struct {
 	// the longest beginning counts
 	Groupings []grouping `json:"groupings" required:"true"`
 	// Standard tax code (`0`, `1`, `11` …) of each tax code of the chart; `NA` if there is none
-	StandardTaxCodes map[string]string `json:"standardTaxCodes" absent:"none, for a chart without tax codes" form:"^[0-9anAN]{1,2}$" otherwise:"is not a standard tax code: one or two digits, or NA"`
+	StandardTaxCodes map[string]string `json:"standardTaxCodes" absent:"none, for a chart without tax codes"`
 	// Analysis type of each dimension that is exported, at most 9 characters; `employee` is the claimant, where the chart's
 	// `offset.subledger` is `Claimant`. Dimensions without a type are left out.
 	AnalysisTypes map[string]string `json:"analysisTypes" default:"{\"costCenter\": \"A\", \"project\": \"P\", \"employee\": \"E\"}"`
@@ -79,7 +79,7 @@ func (o *options) Check() error {
 	if !isRegistrationNumber(o.RegistrationNumber) {
 		number = &exporters.OptionError{Field: "registrationNumber", Problem: "is not 9 digits with a right check digit"}
 	}
-	return errors.Join(number, o.checkTexts(), o.checkGroupings(), o.checkAnalysisTypes())
+	return errors.Join(number, o.checkTexts(), o.checkGroupings(), o.checkTaxCodes(), o.checkAnalysisTypes())
 }
 
 // isRegistrationNumber checks the last digit, modulus 11 with the weights 3 2 7 6 5 4 3 2 1.
@@ -140,8 +140,24 @@ func (o *options) checkGroupings() error {
 			wrong("accounts", fmt.Sprintf("%.40q occurs twice", g.Accounts))
 		}
 		known[g.Accounts] = true
-		wrong("category", textProblem(g.Category, maxLong))
-		wrong("code", textProblem(g.Code, maxMiddle1))
+		switch codes, listed := groupingCodes[g.Category]; {
+		case g.Category == "": // required
+		case !listed:
+			wrong("category", fmt.Sprintf("%.40q is not a grouping category of the tax authority, such as annenDriftskostnad; NA is for accounts without one", g.Category))
+		case g.Code != "" && !codes[g.Code]:
+			wrong("code", fmt.Sprintf("%.40q is not a grouping code of the category %s", g.Code, g.Category))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+func (o *options) checkTaxCodes() error {
+	var problems []error
+	for _, code := range slices.Sorted(maps.Keys(o.StandardTaxCodes)) {
+		if standard := o.StandardTaxCodes[code]; !standardTaxCodes[standard] {
+			problems = append(problems, &exporters.OptionError{Field: "standardTaxCodes." + code,
+				Problem: fmt.Sprintf("%.40q is not a standard tax code of the tax authority, such as 1 or 13; NA is for codes without one", standard)})
+		}
 	}
 	return errors.Join(problems...)
 }

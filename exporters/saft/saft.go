@@ -21,7 +21,7 @@ type exporter struct{}
 func (exporter) Type() string { return "saft" }
 
 // Version implements exporters.Exporter.
-func (exporter) Version() string { return "1" }
+func (exporter) Version() string { return "2" }
 
 // Validate implements exporters.Exporter.
 func (exporter) Validate(raw []byte) error {

@@ -91,7 +91,7 @@ func TestFilesAreValid(t *testing.T) {
 				t.Parallel()
 				books := conformance.Books(currency)
 				vouchers := conformance.Vouchers(t, books)
-				for _, voucher := range conformance.Reversals(vouchers) {
+				for _, voucher := range conformance.Reversals(t, vouchers) {
 					voucher.ClaimID = "0b8f7d5e-6f3a-4f0e-9a53-0e4c1d2b3a49"
 					vouchers = append(vouchers, voucher)
 				}
@@ -255,6 +255,29 @@ func TestBooksThatTheFileCanNotHaveAreRefused(t *testing.T) {
 	}
 }
 
+func TestAnythingMayHaveNoCode(t *testing.T) {
+	t.Parallel()
+	options := strings.ReplaceAll(strings.ReplaceAll(kystlinje, `annenDriftskostnad", "code": "7350"`, `NA", "code": "NA"`), `"00": "0"`, `"00": "NA"`)
+	if err := New().Validate([]byte(options)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestATransactionHasTheDateOfItsDocument: the schema says of TransactionDate "The date of the accounting document/voucher", and of
+// GLPostingDate "Date posting to the general ledger account".
+func TestATransactionHasTheDateOfItsDocument(t *testing.T) {
+	t.Parallel()
+	file := conformance.Sample(t, New(), "NOK", kystlinje, func(v *ledger.Voucher) bool {
+		v.PostingDate = v.DocumentDate.AddDate(0, 0, 20)
+		return conformance.Ordinary(v)
+	}).Files[0]
+	for _, want := range []string{"<TransactionDate>2026-11-03</TransactionDate>", "<GLPostingDate>2026-11-23</GLPostingDate>"} {
+		if !strings.Contains(string(file.Content), want) {
+			t.Errorf("there is no %s in the file", want)
+		}
+	}
+}
+
 func TestOptionsThatCanNotWorkAreRefused(t *testing.T) {
 	t.Parallel()
 	with := func(field, value string) string {
@@ -267,7 +290,13 @@ func TestOptionsThatCanNotWorkAreRefused(t *testing.T) {
 		{strings.ReplaceAll(kystlinje, `"Kari"`, `"`+strings.Repeat("K", 36)+`"`), `contactFirstName: has more than 35 characters`},
 		{strings.ReplaceAll(kystlinje, `"accounts": "26"`, `"accounts": "2"`), `groupings[2].accounts: "2" occurs twice`},
 		{strings.ReplaceAll(kystlinje, `"code": "7350"`, `"code": ""`), `groupings[5].code: is required`},
-		{strings.ReplaceAll(kystlinje, `"00": "0"`, `"00": "x"`), `standardTaxCodes.00: is not a standard tax code`},
+		{strings.ReplaceAll(kystlinje, `"00": "0"`, `"00": "x"`), `standardTaxCodes.00: "x" is not a standard tax code`},
+		// The lists are the tax authority's: github.com/Skatteetaten/saf-t, naeringsspesifikasjon.csv and Standard_Tax_Codes.csv.
+		{strings.ReplaceAll(kystlinje, `"code": "7350"`, `"code": "9999"`), `groupings[5].code: "9999" is not a grouping code of the category annenDriftskostnad`},
+		{strings.ReplaceAll(kystlinje, `kortsiktigGjeld", "code": "2740"`, `nonsense", "code": "1"`), `groupings[1].category: "nonsense" is not a grouping category`},
+		{strings.ReplaceAll(kystlinje, `"00": "0"`, `"00": "99"`), `standardTaxCodes.00: "99" is not a standard tax code`},
+		{strings.ReplaceAll(kystlinje, `"00": "0"`, `"00": "aN"`), `standardTaxCodes.00: "aN" is not a standard tax code`},
+		{strings.ReplaceAll(kystlinje, `"00": "0"`, `"00": "2"`), `standardTaxCodes.00: "2" is not a standard tax code`},
 		{with("analysisTypes", `{"project": "P", "order": "P"}`), `analysisTypes.project: has the type of "order"`},
 		{with("analysisTypes", `{"project": ""}`), `analysisTypes.project: is empty`},
 		{with("analysisTypes", `{"project": "PROJECT-NO"}`), `analysisTypes.project: has more than 9 characters`},

@@ -35,7 +35,7 @@ func (w *writer) makeTransaction(voucher *ledger.Voucher) error {
 	p.Text("TransactionID", voucher.ID())
 	p.Text("Period", strconv.Itoa(w.yearStart.Period(voucher.PostingDate)))
 	p.Text("PeriodYear", strconv.Itoa(voucher.FiscalYear))
-	p.Text("TransactionDate", date)
+	p.Text("TransactionDate", voucher.DocumentDate.Format(time.DateOnly)) // of the document, by the schema
 	p.Text("SourceID", texts.CutCharacters(w.batch.Program, maxMiddle1))
 	p.Text("VoucherType", w.options.VoucherType)
 	p.Text("Description", texts.CutCharacters(voucher.Text, maxLong))

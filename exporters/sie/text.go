@@ -27,13 +27,13 @@ func encode(to []byte, text string) ([]byte, error) {
 	return escape(to, start), nil
 }
 
-var errBackslash = errors.New("has a backslash, which importing systems read in different ways")
+var errMisread = errors.New("has a backslash or a brace, which importing systems read in different ways")
 
 // encodeCode appends the code of something, such as a project, as it stands between quotes. Nothing in it is cut or
 // replaced, for it would be another code then: it fits, or is a *charset.MissingError.
 func encodeCode(to []byte, code string) ([]byte, error) {
-	if strings.ContainsRune(code, '\\') {
-		return to, errBackslash
+	if strings.ContainsAny(code, `\{}`) {
+		return to, errMisread
 	}
 	start := len(to)
 	to, err := charset.CodePage437.AppendCode(to, code)

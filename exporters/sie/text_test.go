@@ -52,7 +52,7 @@ func TestCodesAreWrittenExactlyOrNotAtAll(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]string{
 		"010": "010", "P 1": "P 1", "Åre-1": "Åre-1", `1"2`: `1\"2`, strings.Repeat("9", 300): strings.Repeat("9", 300),
-		"Ø1": "", "5€": "", `a\b`: "", "a\tb": "", "a\x7f": "",
+		"Ø1": "", "5€": "", `a\b`: "", "{c} d": "", "c}": "", "a\tb": "", "a\x7f": "",
 	} {
 		got, err := encodeCode(nil, code)
 		if (err == nil) != (want != "") || err == nil && decode(t, got) != want {

@@ -28,6 +28,9 @@ type MissingError rune
 
 // Error returns the character's code point, never the text around it.
 func (c MissingError) Error() string {
+	if rune(c) == utf8.RuneError {
+		return "has the character U+FFFD, which stands for one that was lost before it came here"
+	}
 	return fmt.Sprintf("has the character U+%04X, which XML lacks", rune(c))
 }
 

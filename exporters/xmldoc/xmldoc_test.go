@@ -62,6 +62,14 @@ func TestACharacterThatXMLLacksIsAnError(t *testing.T) {
 	}
 }
 
+// XML has U+FFFD (production 2, Char), which is refused because of what it stands for.
+func TestAReplacementCharacterIsRefusedForWhatWasLost(t *testing.T) {
+	t.Parallel()
+	if err := Check("a\ufffdb"); err == nil || err.Error() != "has the character U+FFFD, which stands for one that was lost before it came here" {
+		t.Errorf("%v", err)
+	}
+}
+
 func FuzzTextsSurviveTheDocument(f *testing.F) {
 	for _, seed := range []string{"", "a", "]]>", "<!--", "&amp;", "\r\n\t", "\ufffe", "\xff", "\u0085", "👩‍💻", `"'`} {
 		f.Add(seed)

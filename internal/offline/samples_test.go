@@ -10,6 +10,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters/builtin"
+	destinationtypes "github.com/ledgerport/ledgerport/internal/destinations/builtin"
 	"github.com/ledgerport/ledgerport/internal/offline"
 	"github.com/ledgerport/ledgerport/ledger"
 )
@@ -57,7 +58,7 @@ func TestTheSamplesPostAsTheLawOfTheirCountrySays(t *testing.T) {
 func chartOf(t *testing.T, sample string) (chart v1alpha1.ChartOfAccounts) {
 	t.Helper()
 	directory := filepath.Join("..", "..", "config", "samples")
-	valid, err := offline.Validate(t.Context(), builtin.Registry(), []string{filepath.Join(directory, sample+".yaml"), filepath.Join(directory, "10_claims.yaml")}, nil, false)
+	valid, err := offline.Validate(t.Context(), builtin.Registry(), destinationtypes.Registry(destinationtypes.Settings{}), []string{filepath.Join(directory, sample+".yaml"), filepath.Join(directory, "10_claims.yaml")}, nil, false)
 	must(t, err)
 	if len(valid.Findings) > 0 {
 		t.Fatalf("the sample is refused: %v", valid.Findings)
