@@ -81,7 +81,7 @@ func textProblem(text string) string {
 	return ""
 }
 
-// free puts a description on one line, in characters that every format has where the chart says so.
+// free puts a description on one line, in characters that every format has where the chart reports it.
 func (m *Mapper) free(text string) string {
 	if m.chart.transliterate {
 		text = transliterate(text)

@@ -26,7 +26,7 @@ func transliterate(text string) string {
 	return strings.Join(strings.Fields(latin.String()), " ")
 }
 
-// isForeign says whether a character is neither ASCII nor a letter of Latin-1 or Latin Extended-A that all formats know.
+// isForeign reports whether a character is neither ASCII nor a letter of Latin-1 or Latin Extended-A that all formats know.
 func isForeign(character rune) bool {
 	switch {
 	case character < 0x7f:

@@ -15,7 +15,7 @@ func TestDescriptionsAreTransliteratedWhereTheChartSaysSo(t *testing.T) {
 		chart, claim := books(), expense()
 		claim.Description = description
 		if v := voucherOf(t, chart, ledger.VoucherPolicy{Series: "E"}, claim); description != "🍜" && v.Text != description {
-			t.Errorf("%q becomes %q in a chart that does not say so", description, v.Text)
+			t.Errorf("%q becomes %q in a chart that has no such policy", description, v.Text)
 		}
 		chart.Texts = v1alpha1.TextsTransliterate
 		if v := voucherOf(t, chart, ledger.VoucherPolicy{Series: "E"}, claim); v.Text != want {
