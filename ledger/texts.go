@@ -81,7 +81,7 @@ func textProblem(text string) string {
 	return ""
 }
 
-// free puts a description on one line, in characters that every format has where the chart reports it.
+// free puts a description on one line, in characters that every format has if the chart asks for that.
 func (m *Mapper) free(text string) string {
 	if m.chart.transliterate {
 		text = transliterate(text)

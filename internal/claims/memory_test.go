@@ -80,7 +80,7 @@ func TestReserve_OfTheLargestClaimsTakesWhatAnAttemptMay(t *testing.T) {
 	for i := range n {
 		f.claim(i+1, 1)
 		f.sql(`INSERT INTO claim_lines (claim_id, line_no, expense_date, category, gross_amount, tax_amount, description)
-			SELECT $1, i, '2026-10-20', 'travel', 1, 0, i || repeat(md5(i::text), 16) FROM generate_series(10, 10008) i`, id(i+1))
+			SELECT $1, i, '2026-10-20', 'travel', 1, 0, i || repeat(md5(i::text), 14) FROM generate_series(10, 10008) i`, id(i+1))
 	}
 	database := f.open(v1alpha1.PostgresSource{})
 	reservation := f.reserve(database, f.start(database, attemptOf("1")))
