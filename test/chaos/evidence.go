@@ -275,8 +275,11 @@ func readSIE(content []byte) (all []voucher, err error) {
 		switch {
 		case len(fields) > 2 && fields[0] == "#RAR" && fields[1] == "0":
 			year = fields[2][:4]
-		case len(fields) > 4 && fields[0] == "#VER": // series, number, date, text: the claim's id
+		case len(fields) > 4 && fields[0] == "#VER": // series, number, date, text: the claim's id, perhaps behind "Reverses E/2026/17: "
 			v := voucher{year: year, claim: fields[4]}
+			if len(fields) > 6 && fields[4] == "Reverses" {
+				v.claim = fields[6]
+			}
 			if v.number, err = strconv.ParseInt(fields[2], 10, 64); err != nil {
 				return nil, err
 			}
