@@ -176,3 +176,11 @@ func TestMoneyIsReadExactly(t *testing.T) {
 		t.Errorf("read %+v (%v)", inFile, err)
 	}
 }
+
+func TestTheClaimOfAReversalIsReadFromSIE(t *testing.T) {
+	t.Parallel()
+	content := strings.Replace(siePart, `"c"`, `"Reverses E/2026/4: c"`, 1)
+	if found, err := readSIE([]byte(content)); err != nil || len(found) != 1 || found[0].claim != "c" || found[0].number != 5 {
+		t.Errorf("got %+v (%v)", found, err)
+	}
+}
