@@ -186,7 +186,9 @@ func (c *cluster) available(namespace, name string) {
 			return missing
 		}
 		status := deployment.Status
-		if status.ObservedGeneration != deployment.Generation || status.UpdatedReplicas != *deployment.Spec.Replicas || status.AvailableReplicas != *deployment.Spec.Replicas {
+		// Replicas counts those of the former generation, too: one of them may be available, and become the leader.
+		if status.ObservedGeneration != deployment.Generation || status.Replicas != *deployment.Spec.Replicas ||
+			status.UpdatedReplicas != *deployment.Spec.Replicas || status.AvailableReplicas != *deployment.Spec.Replicas {
 			return fmt.Sprintf("%d of %d replicas of %s are available", status.AvailableReplicas, *deployment.Spec.Replicas, name)
 		}
 		return ""
