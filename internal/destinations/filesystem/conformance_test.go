@@ -36,8 +36,6 @@ var (
 
 const key, markerName = conformance.Key, destinations.MarkerName
 
-type callReader = conformance.CallReader
-
 func onFilesystem(t *testing.T) conformance.Subject {
 	root := t.TempDir()
 	return conformance.Subject{Destination: open(t, here, root), Listing: func() []string {

@@ -3,7 +3,6 @@ package filesystem_test
 import (
 	"context"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,22 +59,7 @@ func TestALivingWriterIsWaitedForAsLongAsTheContextLasts(t *testing.T) {
 
 func TestAWriterThatWasStoppedInTheMiddlePublishesNothingLater(t *testing.T) {
 	t.Parallel()
-	s := onFilesystem(t)
-	begun, wake, late := make(chan struct{}), make(chan struct{}), make(chan error)
-	stopped := callReader(func() { close(begun); <-wake })
-	go func() {
-		late <- s.Put(context.Background(), key, describe("late"), io.MultiReader(stopped, strings.NewReader("late")))
-	}()
-	<-begun
-	s.PutText(t, key, "content")
-	if err := s.Remove(t.Context(), key, describe("content")); err != nil {
-		t.Fatal(err)
-	}
-	close(wake)
-	if err := <-late; err == nil {
-		t.Error("the writer that woke up says that its file is there")
-	}
-	s.Holds(t)
+	conformance.TestStopped(t, onFilesystem(t))
 }
 
 // leave makes what a writer that died would have left of the object.

@@ -43,8 +43,6 @@ var (
 
 const key, markerName = conformance.Key, destinations.MarkerName
 
-type callReader = conformance.CallReader
-
 // onSFTP is on a server that has every extension.
 func onSFTP(t *testing.T) conformance.Subject { return subjectOf(t, testsftp.New(t)) }
 

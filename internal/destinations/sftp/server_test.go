@@ -431,20 +431,7 @@ const hiddenPart = "acme/monthly/monthly-1/.monthly-1.csv.OTHER"
 
 func TestAWriterToAnSFTPServerThatWasStoppedPublishesNothingLater(t *testing.T) {
 	t.Parallel()
-	s := onSFTP(t)
-	begun, wake, late := make(chan struct{}), make(chan struct{}), make(chan error)
-	stopped := callReader(func() { close(begun); <-wake })
-	go func() {
-		late <- s.Put(context.Background(), key, describe("late"), io.MultiReader(stopped, strings.NewReader("late")))
-	}()
-	<-begun
-	s.PutText(t, key, "content")
-	must(t, s.Remove(t.Context(), key, describe("content")))
-	close(wake)
-	if err := <-late; err == nil {
-		t.Error("the writer that woke up says that its file is there")
-	}
-	s.Holds(t)
+	conformance.TestStopped(t, onSFTP(t))
 }
 
 func TestACheckOfAnSFTPServerRemovesWhatADeadOneLeft(t *testing.T) {
