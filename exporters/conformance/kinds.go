@@ -42,13 +42,14 @@ func EveryKind(currency string) *v1alpha1.ChartOfAccountsSpec {
 	return books
 }
 
-// kinds are claims for EveryKind, by what is peculiar to them.
+// kinds are claims for EveryKind, by what is peculiar to them. Their texts are ASCII, so that a format
+// without other characters is judged by the kinds alone.
 func kinds(base string) map[string]*ledger.Claim {
-	advance := claim("advance", base, "Med förskott", line("travel", "Tåg", 112, 12))
+	advance := claim("advance", base, "Advance", line("travel", "Train", 112, 12))
 	advance.Advance = "100"
-	settled := claim("settled", base, "Förskott för allt", line("travel", "Tåg", 112, 12))
+	settled := claim("settled", base, "Advance of all", line("travel", "Train", 112, 12))
 	settled.Advance = "112"
-	abroad := converted("advance-abroad", base, "KWD", "Förskott i Kuwait", "31.337", "1085.5049")
+	abroad := converted("advance-abroad", base, "KWD", "Advance in Kuwait", "31.337", "1085.5049")
 	abroad.Advance, abroad.BaseAdvance = "20", "692.79"
 	if base == "KWD" {
 		abroad.BaseAdvance = ""
@@ -57,20 +58,20 @@ func kinds(base string) map[string]*ledger.Claim {
 		l.TaxCode = code
 		return l
 	}
-	software := func(gross int) ledger.Line { return line("software", "Programvara", gross, 0) }
-	softwareAbroad := converted("reverse-abroad", base, "KWD", "Programvara", "31.337", "1085.5049")
+	software := func(gross int) ledger.Line { return line("software", "Software", gross, 0) }
+	softwareAbroad := converted("reverse-abroad", base, "KWD", "Software", "31.337", "1085.5049")
 	softwareAbroad.Lines[1].Category, softwareAbroad.Lines[1].TaxCode = "software", "86"
 	return map[string]*ledger.Claim{
-		"reverse charge":        claim("reverse", base, "Omvänd skattskyldighet", coded("86", software(100)), line("travel", "Tåg", 112, 12), coded("86", software(-50))),
-		"reverse charge, card":  claim("reverse-card", base, "Omvänd på kort", onCard(coded("86", software(100)))),
+		"reverse charge":        claim("reverse", base, "Reverse charge", coded("86", software(100)), line("travel", "Train", 112, 12), coded("86", software(-50))),
+		"reverse charge, card":  claim("reverse-card", base, "Reverse charge, card", onCard(coded("86", software(100)))),
 		"reverse charge abroad": softwareAbroad,
-		"reverse charge, half":  claim("reverse-half", base, "Omvänd till hälften", coded("87", software(101))),
-		"deducted in part":      claim("in-part", base, "Delvis avdragsgill", coded("14", line("lunch", "Lunch", 101, 20)), coded("14", line("lunch", "Åter", -51, -10))),
-		"split":                 claim("split", base, "Uppdelad", line("entertainment", "Middag", 250, 50), line("entertainment", "Utan moms", 7, 0)),
-		"split on a card":       claim("split-card", base, "Uppdelad på kort", onCard(line("entertainment", "Middag", 251, 50))),
-		"card":                  claim("card", base, "Med företagskort", onCard(line("dinner", "Middag", 500, 100)), line("travel", "Tåg", 112, 12)),
-		"card alone":            claim("card-alone", base, "Bara företagskort", onCard(line("travel", "Hotell", 1120, 120)), onCard(line("book", "Åter", -50, 0))),
-		"card and cash":         claim("card-cash", base, "Kort och kassa", onCard(line("travel", "Tåg", 112, 12)), inCash(line("parking", "", 10, 0)), line("parking", "", 7, 0)),
+		"reverse charge, half":  claim("reverse-half", base, "Reverse charge, half", coded("87", software(101))),
+		"deducted in part":      claim("in-part", base, "Deducted in part", coded("14", line("lunch", "Lunch", 101, 20)), coded("14", line("lunch", "Refund", -51, -10))),
+		"split":                 claim("split", base, "Split", line("entertainment", "Dinner", 250, 50), line("entertainment", "Without tax", 7, 0)),
+		"split on a card":       claim("split-card", base, "Split on a card", onCard(line("entertainment", "Dinner", 251, 50))),
+		"card":                  claim("card", base, "Company card", onCard(line("dinner", "Dinner", 500, 100)), line("travel", "Train", 112, 12)),
+		"card alone":            claim("card-alone", base, "Company card alone", onCard(line("travel", "Hotel", 1120, 120)), onCard(line("book", "Refund", -50, 0))),
+		"card and cash":         claim("card-cash", base, "Card and cash", onCard(line("travel", "Train", 112, 12)), inCash(line("parking", "", 10, 0)), line("parking", "", 7, 0)),
 		"advance":               advance,
 		"advance of all":        settled,
 		"advance abroad":        abroad,
@@ -84,7 +85,7 @@ func KindNames() []string { return slices.Sorted(maps.Keys(kinds("SEK"))) }
 func Kind(name, currency string) *ledger.Claim { return kinds(currency)[name] }
 
 func onCard(l ledger.Line) ledger.Line {
-	l.PaymentMethod, l.PaymentReference, l.Merchant, l.Country, l.DocumentNumber = "company_card", "45711234", "Grand Hôtel", "SE", "2026-17"
+	l.PaymentMethod, l.PaymentReference, l.Merchant, l.Country, l.DocumentNumber = "company_card", "45711234", "Grand Hotel", "SE", "2026-17"
 	l.Dimensions = map[string]string{"project": "11"}
 	return l
 }
