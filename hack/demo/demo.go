@@ -107,34 +107,42 @@ func (d *demo) fillDatabase(ctx context.Context) error {
 	if err := application.CreateTables(ctx, conn); err != nil {
 		return err
 	}
-	for seed, object := range d.ofKind("AccountingExport") {
-		organization, _, err := unstructured.NestedString(object.Object, "spec", "organizationID")
+	filled := map[string]bool{}
+	for seed, export := range d.ofKind("AccountingExport") {
+		organization, _, err := unstructured.NestedString(export.Object, "spec", "organizationID")
 		if err != nil {
 			return err
 		}
-		filled, err := application.Fill(ctx, conn, application.Content{
+		if filled[organization] {
+			continue // another book of the same claims
+		}
+		filled[organization] = true
+		currency, everyKind := d.booksOf(export)
+		made, err := application.Fill(ctx, conn, application.Content{
 			OrganizationID: organization, Claims: d.claims, Seed: uint64(seed) + 1,
 			ApprovedFrom: time.Now().Add(-40 * 24 * time.Hour), ApprovedTo: time.Now().Add(-time.Hour),
-			Currency: d.currencyOf(object), ForeignEvery: 20, UnmappedEvery: 100,
+			Currency: currency, ForeignEvery: 20, UnmappedEvery: 100, EveryKind: everyKind,
 		})
 		if err != nil {
 			return err
 		}
-		fmt.Printf("    %s: %+v\n", organization, filled)
+		fmt.Printf("    %s: %+v\n", organization, made)
 	}
 	return nil
 }
 
-// currencyOf returns the currency of the books that an export is for.
-func (d *demo) currencyOf(export *unstructured.Unstructured) string {
+// booksOf returns the currency of the books that an export is for, and whether they have accounts for what others than the claimant
+// have paid.
+func (d *demo) booksOf(export *unstructured.Unstructured) (currency string, everyKind bool) {
 	name, _, _ := unstructured.NestedString(export.Object, "spec", "chartOfAccountsRef", "name")
 	for _, chart := range d.ofKind("ChartOfAccounts") {
 		if chart.GetNamespace() == export.GetNamespace() && chart.GetName() == name {
 			currency, _, _ := unstructured.NestedString(chart.Object, "spec", "currency")
-			return currency
+			_, everyKind, _ := unstructured.NestedSlice(chart.Object, "spec", "offsets")
+			return currency, everyKind
 		}
 	}
-	return "" // the operator will say that there is no chart
+	return "", false // the operator will say that there is no chart
 }
 
 func (d *demo) ofKind(kind string) []*unstructured.Unstructured {

@@ -27,6 +27,9 @@ type Content struct {
 	ForeignEvery int
 	// UnmappedEvery gives every n-th claim a line of the category "gifts", which no sample maps; 0 is for none.
 	UnmappedEvery int
+	// EveryKind makes also what few charts of accounts have: every third line is paid with a company card unless it is mileage, every seventh is
+	// entertainment, every eleventh is software from abroad whose receipt has no tax, and every fifth claim has an advance.
+	EveryKind bool
 }
 
 // Summary counts what was made.
@@ -49,6 +52,12 @@ var kinds = []kind{
 	{"mileage", "Own car", 0, 0, 0, "km"},
 	{"phone", "Mobile subscription", 25, 25, 19, ""},
 }
+
+// Kinds of expenses that only content of every kind has.
+var (
+	entertainment = kind{"entertainment", "Dinner with a customer", 25, 25, 19, ""}
+	software      = kind{"software", "Cloud storage from abroad", 0, 0, 0, "month"}
+)
 
 // rate of the receipts where the books are in a currency.
 func (k kind) rate(currency string) int64 {
@@ -107,9 +116,11 @@ func Fill(ctx context.Context, conn *pgx.Conn, content Content) (Summary, error)
 }
 
 var (
-	claimColumns = []string{"id", "organization_id", "claimant_id", "claimant_name", "claimant_iban", "status", "approved_at", "approved_by", "currency", "description"}
-	lineColumns  = []string{"claim_id", "line_no", "expense_date", "category", "description", "gross_amount", "tax_amount", "tax_code",
-		"base_gross_amount", "base_tax_amount", "dimensions", "quantity", "unit", "receipt_uri"}
+	claimColumns = []string{"id", "organization_id", "claimant_id", "claimant_name", "claimant_iban", "status", "approved_at", "approved_by", "currency", "description",
+		"advance_amount", "base_advance_amount", "claimant_address"}
+	lineColumns = []string{"claim_id", "line_no", "expense_date", "category", "description", "gross_amount", "tax_amount", "tax_code",
+		"base_gross_amount", "base_tax_amount", "dimensions", "quantity", "unit", "receipt_uri",
+		"payment_method", "payment_reference", "merchant", "country", "document_number"}
 )
 
 // maker makes claims in a row.
@@ -147,6 +158,7 @@ func (m *maker) claim(i int) (claim []any, lines [][]any) {
 		pgtype.UUID{Bytes: id, Valid: true}, m.OrganizationID, fmt.Sprint(employee), fmt.Sprintf("Employee %d", employee), IBAN(employee),
 		"approved", approved, "manager-7", currency, fmt.Sprintf("Expenses of week %d", 1+m.random.IntN(52)),
 	}
+	claim = append(claim, m.advance(i, currency)...)
 	for number := 1; number <= m.LinesPerClaim; number++ {
 		lines = append(lines, m.line(id, number, approved, currency, every(m.UnmappedEvery, i) && number == 1))
 	}
@@ -156,9 +168,14 @@ func (m *maker) claim(i int) (claim []any, lines [][]any) {
 
 func (m *maker) line(claim uuid.UUID, number int, approved time.Time, currency string, unmapped bool) []any {
 	expense := kinds[m.random.IntN(len(kinds))]
-	if unmapped {
+	switch ofLine := m.made.Lines; {
+	case unmapped:
 		expense = kind{"gifts", "Flowers", 25, 25, 19, ""}
 		m.made.Unmapped++
+	case m.EveryKind && every(7, ofLine):
+		expense = entertainment
+	case m.EveryKind && every(11, ofLine):
+		expense = software
 	}
 	gross := 500 + m.random.Int64N(200_000) // minor units
 	if m.random.IntN(50) == 0 {
@@ -179,12 +196,46 @@ func (m *maker) line(claim uuid.UUID, number int, approved time.Time, currency s
 	dimensions, _ := json.Marshal(map[string]string{ // texts can always be written
 		"project": fmt.Sprintf("P%d", 1+m.random.IntN(9)), "cost_center": fmt.Sprint(10 * (1 + m.random.IntN(9))),
 	})
-	m.made.Lines++
-	return []any{
+	line := []any{
 		pgtype.UUID{Bytes: claim, Valid: true}, number, approved.AddDate(0, 0, -m.random.IntN(20)), expense.category, expense.description,
 		decimal(gross, 2), decimal(tax, 2), taxCode, baseGross, baseTax, dimensions, int64(1 + m.random.IntN(5)), unit,
 		fmt.Sprintf("s3://receipts/%s/%d", claim, number),
 	}
+	line = append(line, m.payment(expense)...)
+	m.made.Lines++
+	return line
+}
+
+// advance returns the advance of a claim, in its currency and in the books', and where the claimant lives.
+func (m *maker) advance(claim int, currency string) []any {
+	if !m.EveryKind {
+		return []any{nil, nil, nil}
+	}
+	address := []byte(`{"street": "Beispielweg", "building": "7", "post_code": "10115", "town": "Berlin", "country": "DE"}`)
+	if !every(5, claim) {
+		return []any{nil, nil, address}
+	}
+	const advance = 10000
+	if currency != m.Currency {
+		return []any{decimal(advance, 2), decimal(advance*dollar(m.Currency), 6), address}
+	}
+	return []any{decimal(advance, 2), nil, address}
+}
+
+// payment returns how a line was paid, with what, and what its receipt says of itself.
+func (m *maker) payment(expense kind) []any {
+	if !m.EveryKind {
+		return []any{nil, nil, nil, nil, nil}
+	}
+	country := "DE"
+	if expense == software {
+		country = "IE"
+	}
+	number := fmt.Sprintf("R-%d", m.made.Lines+1)
+	if every(3, m.made.Lines) && expense.unit != "km" {
+		return []any{"company_card", fmt.Sprint(4571_0000 + m.made.Lines%7), "Beispiel & Co", country, number}
+	}
+	return []any{"private", nil, "Beispiel & Co", country, number}
 }
 
 // included is the tax in a gross amount, rounded to the minor unit as on a receipt.

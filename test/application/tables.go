@@ -20,7 +20,11 @@ CREATE TABLE public.claims (
     approved_at     timestamptz,
     approved_by     text,
     currency        char(3) NOT NULL,
-    description     text
+    description     text,
+    advance_amount      numeric,
+    base_advance_amount numeric,
+    claimant_address    jsonb,
+    claimant_bic        text
 );
 CREATE TABLE public.claim_lines (
     claim_id          uuid NOT NULL REFERENCES public.claims,
@@ -37,6 +41,11 @@ CREATE TABLE public.claim_lines (
     quantity          numeric,
     unit              text,
     receipt_uri       text,
+    payment_method    text,
+    payment_reference text,
+    merchant          text,
+    country           text,
+    document_number   text,
     PRIMARY KEY (claim_id, line_no)
 );
 CREATE INDEX claims_approved ON public.claims (organization_id, status, approved_at);`
