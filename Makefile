@@ -55,8 +55,8 @@ balance: ## Check that random vouchers sum to zero in every currency (VOUCHERS=n
 fuzz: ## Run every fuzz target, DURATION=10m each, JOBS=1 at once (TARGET=regexp for some of them)
 	go run ./hack/fuzz -duration=$(or $(DURATION),10m) -jobs=$(or $(JOBS),1) $(if $(TARGET),-target='$(TARGET)')
 
-bench: ## Measure the pipeline against a plain COPY (CLAIMS=n, EXPORTER=type, MAX_SECONDS=s, ROW_SECURITY=1 for a second time under it)
-	@go run ./hack/bench -claims=$(CLAIMS) $(if $(EXPORTER),-exporter=$(EXPORTER)) $(if $(MAX_SECONDS),-max-seconds=$(MAX_SECONDS)) $(if $(ROW_SECURITY),-row-security)
+bench: ## Measure the pipeline against a plain COPY (CLAIMS=n, EXPORTER=type, MAX_SECONDS=s, ROW_SECURITY=1 for a second time under it, EVERY_KIND=1 for a second time with cards, splits and reverse charge)
+	@go run ./hack/bench -claims=$(CLAIMS) $(if $(EXPORTER),-exporter=$(EXPORTER)) $(if $(MAX_SECONDS),-max-seconds=$(MAX_SECONDS)) $(if $(ROW_SECURITY),-row-security) $(if $(EVERY_KIND),-every-kind)
 
 chaos: ## Kill, stop and cut off everything while claims are exported, then check (KILLS=n, SEED=s, DURATION=d)
 	@go run ./test/chaos -kills=$(KILLS) -seed=$(SEED) $(if $(DURATION),-duration=$(DURATION))

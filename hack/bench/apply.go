@@ -147,7 +147,7 @@ func applyAll(ctx context.Context, api client.WithWatch, url string, claims, exp
 }
 
 func shared(namespace, url string) []client.Object {
-	spec := chart()
+	spec := chart(false)
 	meta := metav1.ObjectMeta{Namespace: namespace, Name: "bench"}
 	return []client.Object{
 		&corev1.Secret{ObjectMeta: meta, StringData: map[string]string{"url": url}},

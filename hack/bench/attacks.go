@@ -168,7 +168,7 @@ func (s *siege) heavyOptions(ctx context.Context, namespace string) error {
 		export.Spec.Exporter = v1alpha1.ExporterSpec{Type: exporter, Options: options}
 		err = errors.Join(err, s.create(ctx, export))
 	}
-	heavy := &v1alpha1.ChartOfAccounts{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "heavy"}, Spec: chart()}
+	heavy := &v1alpha1.ChartOfAccounts{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "heavy"}, Spec: chart(false)}
 	for range 200 {
 		expression := strings.ReplaceAll(nested, "voucher.number > 0", "line.category == 'x'")
 		heavy.Spec.Rules = append([]v1alpha1.MappingRule{{Match: v1alpha1.RuleMatch{Expression: expression}, Account: "4671"}}, heavy.Spec.Rules...)

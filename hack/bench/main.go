@@ -30,25 +30,27 @@ func main() {
 	only := flag.String("exporter", "", "measure this exporter alone")
 	maxSeconds := flag.Float64("max-seconds", 0, "fail if a pipeline takes longer; 0 is no limit")
 	rowSecurity := flag.Bool("row-security", false, "measure each exporter a second time, as the least-privileged role that row-level security binds")
+	everyKind := flag.Bool("every-kind", false, "measure each exporter a second time, with a chart of company cards, splits and reverse charge; the claims have those")
 	apply := flag.Int("apply", 0, "measure instead the time from applying an export to its success, over this many exports")
 	hostile := flag.Duration("hostile", 0, "measure instead how much longer requests of one tenant take while eight hostile ones attack for so long")
 	requests := flag.Int("requests", 20, "of the tenant that is measured, before the attack and, at least, during it")
 	child := flag.String("measure", "", "measure one exporter in this process (for the command itself)")
 	database := flag.String("database-url", "", "the database of the measuring process")
 	bound := flag.Bool("bound", false, "let the measuring process have the pipeline log in as the least-privileged role")
+	fullChart := flag.Bool("full-chart", false, "let the measuring process have the chart of every kind")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	var err error
 	switch {
 	case *child != "":
-		err = measureHere(ctx, *child, *database, *claims, *bound)
+		err = measureHere(ctx, *child, *database, *claims, variant{bound: *bound, everyKind: *fullChart})
 	case *hostile > 0:
 		err = measureHostile(ctx, *claims, *requests, *hostile)
 	case *apply > 0:
 		err = measureApply(ctx, *claims, *apply)
 	default:
-		err = measureAll(ctx, *claims, *only, *maxSeconds, *rowSecurity)
+		err = measureAll(ctx, *claims, *only, *maxSeconds, variant{bound: *rowSecurity, everyKind: *everyKind})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -56,8 +58,14 @@ func main() {
 	}
 }
 
+// variant is how an exporter is measured a second time.
+type variant struct {
+	bound     bool // the pipeline logs in as the role that row-level security binds
+	everyKind bool // the chart has company cards, splits and reverse charge
+}
+
 // measureAll fills a database and measures each exporter in a process of its own, so that its peak memory is its own.
-func measureAll(ctx context.Context, claims int, only string, maxSeconds float64, rowSecurity bool) error {
+func measureAll(ctx context.Context, claims int, only string, maxSeconds float64, second variant) error {
 	directory, err := os.MkdirTemp("", "ledgerport-bench-")
 	if err != nil {
 		return err
@@ -68,7 +76,7 @@ func measureAll(ctx context.Context, claims int, only string, maxSeconds float64
 		return err
 	}
 	defer postgres.Stop()
-	if err := fill(ctx, postgres.URL, claims); err != nil {
+	if err := fill(ctx, postgres.URL, claims, second.everyKind); err != nil {
 		return err
 	}
 	for _, exporter := range builtin.Exporters() {
@@ -79,12 +87,12 @@ func measureAll(ctx context.Context, claims int, only string, maxSeconds float64
 			fmt.Fprintf(os.Stderr, "bench: %s speaks to a system of its own, and is left out\n", exporter.Type())
 			continue
 		}
-		measurements := []bool{false}
-		if rowSecurity {
-			measurements = append(measurements, true)
+		variants := []variant{{}}
+		if second != (variant{}) {
+			variants = append(variants, second)
 		}
-		for _, bound := range measurements {
-			result, err := measureInChild(ctx, exporter.Type(), postgres.URL, claims, bound)
+		for _, v := range variants {
+			result, err := measureInChild(ctx, exporter.Type(), postgres.URL, claims, v)
 			if err != nil {
 				return fmt.Errorf("exporter %s: %w", exporter.Type(), err)
 			}
@@ -96,7 +104,7 @@ func measureAll(ctx context.Context, claims int, only string, maxSeconds float64
 	return nil
 }
 
-func fill(ctx context.Context, url string, claims int) error {
+func fill(ctx context.Context, url string, claims int, everyKind bool) error {
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
 		return err
@@ -108,17 +116,19 @@ func fill(ctx context.Context, url string, claims int) error {
 	_, err = application.Fill(ctx, conn, application.Content{
 		OrganizationID: organization, Claims: claims, LinesPerClaim: 3, Seed: 1,
 		ApprovedFrom: time.Now().Add(-40 * 24 * time.Hour), ApprovedTo: time.Now().Add(-time.Hour),
+		EveryKind: everyKind,
 	})
 	return err
 }
 
-func measureInChild(ctx context.Context, exporter, url string, claims int, bound bool) (result, error) {
+func measureInChild(ctx context.Context, exporter, url string, claims int, v variant) (result, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return result{}, err
 	}
 	var out bytes.Buffer
-	command := exec.CommandContext(ctx, self, "-measure="+exporter, "-database-url="+url, fmt.Sprintf("-claims=%d", claims), fmt.Sprintf("-bound=%t", bound)) // #nosec G204 -- this program itself
+	command := exec.CommandContext(ctx, self, "-measure="+exporter, "-database-url="+url, fmt.Sprintf("-claims=%d", claims),
+		fmt.Sprintf("-bound=%t", v.bound), fmt.Sprintf("-full-chart=%t", v.everyKind)) // #nosec G204 -- this program itself
 	command.Stdout, command.Stderr = &out, os.Stderr
 	if err := command.Run(); err != nil {
 		return result{}, err

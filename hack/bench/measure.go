@@ -40,6 +40,7 @@ type result struct {
 	Bench       string             `json:"bench"`
 	Exporter    string             `json:"exporter"`
 	RowSecurity bool               `json:"rowSecurity,omitempty"`
+	EveryKind   bool               `json:"everyKind,omitempty"`
 	Claims      int64              `json:"claims"`
 	Lines       int64              `json:"lines"`
 	Seconds     float64            `json:"seconds"`
@@ -56,8 +57,8 @@ const sameRows = `COPY (
 
 // measureHere measures one exporter: a COPY, the pipeline, a COPY again. The COPY is that of the tables' owner, also where the
 // pipeline is bound by row-level security.
-func measureHere(ctx context.Context, exporter, database string, count int, bound bool) error {
-	login, err := reset(ctx, database, bound)
+func measureHere(ctx context.Context, exporter, database string, count int, v variant) error {
+	login, err := reset(ctx, database, v.bound)
 	if err != nil {
 		return err
 	}
@@ -68,7 +69,7 @@ func measureHere(ctx context.Context, exporter, database string, count int, boun
 	if err != nil {
 		return err
 	}
-	outcome, seconds, err := timePipeline(ctx, exporter, login)
+	outcome, seconds, err := timePipeline(ctx, exporter, login, chart(v.everyKind))
 	if err != nil {
 		return err
 	}
@@ -90,7 +91,7 @@ func measureHere(ctx context.Context, exporter, database string, count int, boun
 		stages[strings.ToLower(string(stage))] = round(took)
 	}
 	return json.NewEncoder(os.Stdout).Encode(result{
-		Bench: "pipeline", Exporter: exporter, RowSecurity: bound, Claims: outcome.Result.Claims, Lines: outcome.Result.Lines,
+		Bench: "pipeline", Exporter: exporter, RowSecurity: v.bound, EveryKind: v.everyKind, Claims: outcome.Result.Claims, Lines: outcome.Result.Lines,
 		Seconds: round(seconds), CopySeconds: round(copySeconds), Ratio: round(seconds / copySeconds),
 		PeakRSSMiB: round(float64(peak) / (1 << 20)), Stages: stages,
 	})
@@ -142,13 +143,13 @@ func timeCopy(ctx context.Context, database string) (float64, error) {
 	return took, errors.Join(err, conn.Close(ctx))
 }
 
-func timePipeline(ctx context.Context, exporter, login string) (outcome pipeline.Outcome, seconds float64, err error) {
+func timePipeline(ctx context.Context, exporter, login string, books v1alpha1.ChartOfAccountsSpec) (outcome pipeline.Outcome, seconds float64, err error) {
 	directory, err := os.MkdirTemp("", "ledgerport-bench-files-")
 	if err != nil {
 		return outcome, 0, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(directory)) }()
-	objects, err := resources(exporter, login)
+	objects, err := resources(exporter, login, books)
 	if err != nil {
 		return outcome, 0, err
 	}
@@ -173,7 +174,7 @@ func timePipeline(ctx context.Context, exporter, login string) (outcome pipeline
 }
 
 // resources are those of one export, for the pipeline to find.
-func resources(exporter, login string) (client.Reader, error) {
+func resources(exporter, login string, books v1alpha1.ChartOfAccountsSpec) (client.Reader, error) {
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return nil, err
@@ -200,18 +201,20 @@ func resources(exporter, login string) (client.Reader, error) {
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "bench"}},
 		&corev1.Secret{ObjectMeta: meta, Data: map[string][]byte{"url": []byte(login)}},
 		export, source,
-		&v1alpha1.ChartOfAccounts{ObjectMeta: meta, Spec: chart()},
+		&v1alpha1.ChartOfAccounts{ObjectMeta: meta, Spec: books},
 		&v1alpha1.ExportDestination{ObjectMeta: meta, Spec: v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "files"}}},
 	).Build(), nil
 }
 
-// chart has a few rules of the usual kinds: by category, by a CEL expression, and for the rest.
-func chart() v1alpha1.ChartOfAccountsSpec {
-	return v1alpha1.ChartOfAccountsSpec{
+// chart has a few rules of the usual kinds: by category, by a CEL expression, and for the rest; that of every kind also what others
+// have paid, a split and reverse charge.
+func chart(everyKind bool) v1alpha1.ChartOfAccountsSpec {
+	books := v1alpha1.ChartOfAccountsSpec{
 		Currency: "EUR", FiscalYearStart: "01-01",
 		Accounts: []v1alpha1.Account{
 			{Number: "4670", Name: "Travel"}, {Number: "4671", Name: "Travel for projects"}, {Number: "4900", Name: "Other"},
 			{Number: "1576", Name: "Input tax"}, {Number: "1740", Name: "Owed to employees"}, {Number: "2150", Name: "Rounding"},
+			{Number: "1530", Name: "Advances"},
 		},
 		TaxCodes: []v1alpha1.TaxCode{{Code: "9", Rate: "19", Account: "1576"}},
 		Rules: []v1alpha1.MappingRule{
@@ -221,8 +224,27 @@ func chart() v1alpha1.ChartOfAccountsSpec {
 		},
 		Offset:   v1alpha1.OffsetPosting{Account: "1740", Subledger: v1alpha1.SubledgerClaimant},
 		Rounding: &v1alpha1.RoundingPosting{Account: "2150", Limit: "1.00"},
+		Advances: &v1alpha1.AdvancePosting{Account: "1530", Subledger: v1alpha1.SubledgerClaimant},
 		Unmapped: v1alpha1.UnmappedHold,
 	}
+	if !everyKind {
+		return books
+	}
+	for _, number := range []string{"4650", "4654", "1577", "1787", "1730"} {
+		books.Accounts = append(books.Accounts, v1alpha1.Account{Number: number, Name: "Account " + number})
+	}
+	books.TaxCodes = append(books.TaxCodes, v1alpha1.TaxCode{Code: "13b", Rate: "19", Account: "1577", ReverseCharge: &v1alpha1.ReverseCharge{Account: "1787"}})
+	books.Rules = append([]v1alpha1.MappingRule{
+		{
+			Match: v1alpha1.RuleMatch{Categories: []string{"entertainment"}}, TaxCode: "9",
+			Split: []v1alpha1.SplitPart{{Percent: "70", Account: "4650"}, {Percent: "30", Account: "4654"}},
+		},
+		{Match: v1alpha1.RuleMatch{Categories: []string{"software"}, Expression: "line.country != 'DE'"}, Account: "4900", TaxCode: "13b"},
+	}, books.Rules...)
+	books.Offsets = []v1alpha1.PaidPosting{{
+		Match: v1alpha1.PaymentMatch{PaymentMethods: []string{"company_card"}}, Account: "1730", Subledger: v1alpha1.SubledgerPaymentReference,
+	}}
+	return books
 }
 
 func round(x float64) float64 { return math.Round(x*1000) / 1000 }
