@@ -21,6 +21,7 @@ const version = 3
 type Writer struct {
 	block []byte
 	known map[string]uint64 // text → place, from 1
+	empty uint64            // place of the empty text, which most fields of most postings have; 0 if the block has had none
 }
 
 // Append adds a voucher to the block.
@@ -65,6 +66,7 @@ func (w *Writer) Block() []byte { return w.block }
 func (w *Writer) Reset() {
 	w.block = w.block[:0]
 	clear(w.known)
+	w.empty = 0
 }
 
 func (w *Writer) posting(p *ledger.Posting) {
@@ -103,11 +105,19 @@ func (w *Writer) count(n int) { w.block = binary.AppendUvarint(w.block, uint64(n
 
 // text writes the place of a known text, or 0 and a new one.
 func (w *Writer) text(s string) {
-	if place, known := w.known[s]; known {
+	place := w.empty
+	if s != "" {
+		place = w.known[s]
+	}
+	if place > 0 {
 		w.block = binary.AppendUvarint(w.block, place)
 		return
 	}
-	w.known[s] = uint64(len(w.known)) + 1
+	place = uint64(len(w.known)) + 1
+	w.known[s] = place
+	if s == "" {
+		w.empty = place
+	}
 	w.block = append(w.block, 0)
 	w.newText(s)
 }
