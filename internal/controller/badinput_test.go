@@ -264,6 +264,26 @@ func TestManifestsThatCanNotBeRightAreRefusedByTheAPIServer(t *testing.T) {
 			c.Spec.Currency = "EU"
 			return c
 		}(), "spec.currency"},
+		{"a split of more than all", func() client.Object {
+			c := w.chart()
+			c.Spec.Rules = []v1alpha1.MappingRule{{Split: []v1alpha1.SplitPart{{Percent: "70", Account: "4660"}, {Percent: "31", Account: "4660"}}}}
+			return c
+		}(), "the percentages of split must sum to 100"},
+		{"a split of one part", func() client.Object {
+			c := w.chart()
+			c.Spec.Rules = []v1alpha1.MappingRule{{Split: []v1alpha1.SplitPart{{Percent: "99", Account: "4660"}}}}
+			return c
+		}(), "should have at least 2 items"},
+		{"a rule with an account and a split", func() client.Object {
+			c := w.chart()
+			c.Spec.Rules = []v1alpha1.MappingRule{{Account: "4660", Split: []v1alpha1.SplitPart{{Percent: "70", Account: "4660"}, {Percent: "30", Account: "4660"}}}}
+			return c
+		}(), "exactly one of account and split"},
+		{"a tax deducted to nowhere", w.chartWith(v1alpha1.TaxCode{Code: "x", Rate: "19", Deductible: "50"}), "deductible needs an account"},
+		{"a tax deducted more than all", w.chartWith(v1alpha1.TaxCode{Code: "x", Rate: "19", Account: "4660", Deductible: "101"}), "deductible"},
+		{"a rest of tax that there is not", w.chartWith(v1alpha1.TaxCode{Code: "x", Rate: "19", Account: "4660", NonDeductibleAccount: "4660"}), "nonDeductibleAccount is for codes with deductible"},
+		{"a reverse charge without a rate", w.chartWith(v1alpha1.TaxCode{Code: "x", Rate: "0", Account: "4660", ReverseCharge: &v1alpha1.ReverseCharge{Account: "4660"}}), "reverseCharge needs a rate"},
+		{"a reverse charge deducted to nowhere", w.chartWith(v1alpha1.TaxCode{Code: "x", Rate: "19", ReverseCharge: &v1alpha1.ReverseCharge{Account: "4660"}}), "reverseCharge needs an account"},
 		{"an offset that matches every line", func() client.Object {
 			c := w.chart()
 			c.Spec.Offsets = []v1alpha1.PaidPosting{{Account: c.Spec.Offset.Account}}
@@ -310,6 +330,13 @@ func TestManifestsThatCanNotBeRightAreRefusedByTheAPIServer(t *testing.T) {
 			}
 		})
 	}
+}
+
+// chartWith returns the chart with one tax code more.
+func (w *world) chartWith(code v1alpha1.TaxCode) client.Object {
+	c := w.chart()
+	c.Spec.TaxCodes = append(c.Spec.TaxCodes, code)
+	return c
 }
 
 func (w *world) createParts(p *parts) {
