@@ -45,10 +45,11 @@ type resource struct {
 	v1alpha1.ExportRun
 }
 
-// approvedClaim with the gross amount of its lines in cents. One that has a line number twice is held.
+// approvedClaim with the gross amount of its lines in cents, and of those that a company card has paid. One that has a line number
+// twice is held.
 type approvedClaim struct {
 	id, organization string
-	cents            int64
+	cents, card      int64
 	held             bool
 }
 
@@ -77,11 +78,11 @@ type numbering struct {
 	next   int64
 }
 
-// voucher as a file has it, with the sum of its debits and credits in cents.
+// voucher as a file has it, with the sum of its debits and credits in cents, and what is credited to the company cards.
 type voucher struct {
-	year, claim   string
-	number        int64
-	debit, credit int64
+	year, claim         string
+	number              int64
+	debit, credit, card int64
 }
 
 // gather collects the evidence without the operators' help.
@@ -122,10 +123,11 @@ func (w *world) gather(ctx context.Context) (*evidence, error) {
 }
 
 func (e *evidence) readDatabase(ctx context.Context, conn *pgx.Conn) (err error) {
-	e.claims, err = rows(ctx, conn, `SELECT c.id::text, c.organization_id::text, (sum(l.gross_amount) * 100)::bigint, count(*) > count(DISTINCT l.line_no)
+	e.claims, err = rows(ctx, conn, `SELECT c.id::text, c.organization_id::text, (sum(l.gross_amount) * 100)::bigint,
+		coalesce(sum(l.gross_amount) FILTER (WHERE l.payment_method = 'company_card') * 100, 0)::bigint, count(*) > count(DISTINCT l.line_no)
 		FROM public.claims c JOIN public.claim_lines l ON l.claim_id = c.id WHERE c.status = 'approved' GROUP BY c.id`,
 		func(row pgx.CollectableRow) (c approvedClaim, err error) {
-			return c, row.Scan(&c.id, &c.organization, &c.cents, &c.held)
+			return c, row.Scan(&c.id, &c.organization, &c.cents, &c.card, &c.held)
 		})
 	if err != nil {
 		return err
@@ -264,6 +266,9 @@ func readCSV(content []byte) ([]voucher, error) {
 			return nil, err
 		}
 		v.debit, v.credit = v.debit+debit, v.credit+credit
+		if record[column["account"]] == cardAccount {
+			v.card += credit - debit
+		}
 	}
 	return all, nil
 }
@@ -290,10 +295,10 @@ func readSIE(content []byte) (all []voucher, err error) {
 			if err != nil || len(all) == 0 {
 				return nil, errors.Join(err, errors.New("a transaction outside of a voucher"))
 			}
-			if v := &all[len(all)-1]; amount > 0 {
-				v.debit += amount
-			} else {
-				v.credit -= amount
+			v := &all[len(all)-1]
+			v.debit, v.credit = v.debit+max(amount, 0), v.credit-min(amount, 0)
+			if fields[1] == cardAccount {
+				v.card -= amount
 			}
 		}
 	}

@@ -16,7 +16,7 @@ type damage struct {
 	Lost int `json:"lost"`
 	// Duplicated claims are in more than one artifact, or twice in one, and were not reversed in between.
 	Duplicated int `json:"duplicated"`
-	// Unbalanced vouchers do not sum to zero, or have another amount than the claim's lines, to the cent.
+	// Unbalanced vouchers do not sum to zero, or have another amount than the claim's lines, to the cent, in all or on company cards.
 	Unbalanced int `json:"unbalanced"`
 	// Gaps are voucher numbers that are neither used nor voided, or more than once.
 	Gaps int `json:"gaps"`
@@ -158,6 +158,13 @@ func (j *judgement) judgeVoucher(run *recordedRun, location string, v voucher) {
 	series := run.organization + "/" + run.book + "/" + run.series + "/" + v.year
 	j.numbers[series] = append(j.numbers[series], v.number)
 	claim, approved := j.claims[v.claim]
+	card := claim.card
+	if run.reverses != "" {
+		card = -card
+	}
+	if v.card != card {
+		j.note(&j.found.Unbalanced, "%s, voucher %d of claim %s: %d on company cards, which have paid %d", location, v.number, v.claim, v.card, card)
+	}
 	if !approved || claim.organization != run.organization || v.debit != v.credit || v.debit != claim.cents {
 		j.note(&j.found.Unbalanced, "%s, voucher %d of claim %s: debit %d, credit %d, the claim comes to %d", location, v.number, v.claim, v.debit, v.credit, claim.cents)
 	}

@@ -44,7 +44,7 @@ func sound() *evidence {
 	first, second := record("1", "first", "first.csv", firstFile, 2), record("2", "second", "second.si", siePart, 1)
 	released := recordedRun{id: "3", namespace: "acme", name: "third", organization: "org", book: "main", series: "E", state: "released"}
 	return &evidence{
-		claims:    []approvedClaim{{"a", "org", 1000, false}, {"b", "org", 50, false}, {"c", "org", 705, false}},
+		claims:    []approvedClaim{{"a", "org", 1000, 0, false}, {"b", "org", 50, 0, false}, {"c", "org", 705, 0, false}},
 		runs:      []recordedRun{first, second, released},
 		voided:    []numberRange{{"org/main/E/2026", 3, 4}},
 		numbering: []numbering{{"org/main/E/2026", 6}},
@@ -97,7 +97,7 @@ func TestEveryKindOfDamageIsFound(t *testing.T) {
 		spoil func(*evidence)
 		want  damage
 	}{
-		"a claim in no file": {func(e *evidence) { e.claims = append(e.claims, approvedClaim{"d", "org", 1, false}) }, damage{Lost: 1}},
+		"a claim in no file": {func(e *evidence) { e.claims = append(e.claims, approvedClaim{"d", "org", 1, 0, false}) }, damage{Lost: 1}},
 		"a claim twice": {func(e *evidence) {
 			rewrite(e, "file:///books/second.si", `"c"`, `"a"`)
 			e.claims[2].id, e.claims[0].cents = "a", 1000
@@ -125,6 +125,8 @@ func TestEveryKindOfDamageIsFound(t *testing.T) {
 		}, damage{Duplicated: 1}},
 		"a voucher that does not balance":                    {func(e *evidence) { rewrite(e, "file:///books/first.csv", ",,0.50", ",,0.49") }, damage{Unbalanced: 1}},
 		"a cent too much on both sides":                      {func(e *evidence) { rewrite(e, "file:///books/first.csv", "10.00", "10.01") }, damage{Unbalanced: 1}},
+		"a company card's line that is owed to the claimant": {func(e *evidence) { e.claims[1].card = 50 }, damage{Unbalanced: 1}},
+		"a claimant's line that is owed to a company card":   {func(e *evidence) { rewrite(e, "file:///books/second.si", "#TRANS 1740", "#TRANS 1730") }, damage{Unbalanced: 1}},
 		"a number that nobody used":                          {func(e *evidence) { e.voided = nil }, damage{Gaps: 1}},
 		"a number that was used and voided":                  {func(e *evidence) { e.voided[0].first = 2 }, damage{Gaps: 1}},
 		"a series that stands elsewhere":                     {func(e *evidence) { e.numbering[0].next = 7 }, damage{Gaps: 1}},
@@ -137,7 +139,7 @@ func TestEveryKindOfDamageIsFound(t *testing.T) {
 		"a resource that denies success":                     {func(e *evidence) { e.resources[0].Status.Phase = v1alpha1.RunCancelled }, damage{Disagree: 1}},
 		"a resource that tells of another number":            {func(e *evidence) { e.resources[0].Status.Claims = 3 }, damage{Disagree: 1}},
 		"a claim with a line number twice that was exported": {func(e *evidence) { e.claims[0].held = true }, damage{Unheld: 1}},
-		"a claim with a line number twice that was held":     {func(e *evidence) { e.claims = append(e.claims, approvedClaim{"d", "org", 2, true}) }, damage{}},
+		"a claim with a line number twice that was held":     {func(e *evidence) { e.claims = append(e.claims, approvedClaim{"d", "org", 2, 0, true}) }, damage{}},
 		"a claim that a restored database exported again":    {func(e *evidence) { e.forgotten = []string{"a"} }, damage{Forgotten: 1}},
 		"a record of another cluster under the name of a run that failed": {func(e *evidence) {
 			e.runs[1].cluster, e.resources[1].UID = "another", "4"

@@ -39,6 +39,9 @@ func bookOf(export string) string {
 	return claims.MainBook
 }
 
+// cardAccount takes what company cards have paid.
+const cardAccount = "1730"
+
 // attemptDeadline is that of an attempt of a run.
 const attemptDeadline = 10 * time.Second
 
@@ -141,9 +144,12 @@ func (t tenant) export(name string) *v1alpha1.AccountingExport {
 func chart() v1alpha1.ChartOfAccountsSpec {
 	return v1alpha1.ChartOfAccountsSpec{
 		Currency: "EUR", FiscalYearStart: "01-01",
-		Accounts: []v1alpha1.Account{{Number: "4670", Name: "Travel"}, {Number: "1576", Name: "Input tax"}, {Number: "1740", Name: "Owed to employees"}},
+		Accounts: []v1alpha1.Account{{Number: "4670", Name: "Travel"}, {Number: "1576", Name: "Input tax"}, {Number: "1740", Name: "Owed to employees"},
+			{Number: cardAccount, Name: "Company cards"}, {Number: "1530", Name: "Advances"}},
 		TaxCodes: []v1alpha1.TaxCode{{Code: "9", Rate: "19", Account: "1576"}},
 		Rules:    []v1alpha1.MappingRule{{Account: "4670", TaxCode: "9"}},
+		Offsets:  []v1alpha1.PaidPosting{{Match: v1alpha1.PaymentMatch{PaymentMethods: []string{"company_card"}}, Account: cardAccount, Subledger: v1alpha1.SubledgerPaymentReference}},
+		Advances: &v1alpha1.AdvancePosting{Account: "1530", Subledger: v1alpha1.SubledgerClaimant},
 		Offset:   v1alpha1.OffsetPosting{Account: "1740", Subledger: v1alpha1.SubledgerClaimant},
 		Unmapped: v1alpha1.UnmappedHold,
 	}

@@ -65,21 +65,28 @@ func (w *world) analyze(ctx context.Context) {
 // duplicateEvery is how many claims there are for one that has a line number twice.
 const duplicateEvery = 50
 
+// leastGross amount of a line, in cents; an advance is less.
+const leastGross = 100
+
 // insertClaim approves one claim with its lines in one transaction that outlives the server. Its description is its id, so
 // that a format without claim ids has it.
 func insertClaim(ctx context.Context, conn *pgx.Conn, t tenant, random *rand.Rand) error {
 	id, employee := uuid.New(), 1000+random.IntN(50)
 	batch := &pgx.Batch{}
 	batch.Queue(`SET LOCAL synchronous_commit = on`)
-	batch.Queue(`INSERT INTO public.claims (id, organization_id, claimant_id, claimant_name, claimant_iban, status, approved_at, currency, description)
-		VALUES ($1, $2, $3::text, 'Employee ' || $3::text, $4, 'approved', clock_timestamp(), 'EUR', $5)`,
-		id, t.organization, fmt.Sprint(employee), application.IBAN(employee), id.String())
+	batch.Queue(`INSERT INTO public.claims (id, organization_id, claimant_id, claimant_name, claimant_iban, status, approved_at, currency, description, advance_amount)
+		VALUES ($1, $2, $3::text, 'Employee ' || $3::text, $4, 'approved', clock_timestamp(), 'EUR', $5, $6::bigint / 100.0)`,
+		id, t.organization, fmt.Sprint(employee), application.IBAN(employee), id.String(), random.Int64N(leastGross))
 	lines := 1 + random.IntN(3)
 	for number := range lines {
-		gross := 100 + random.Int64N(500_000)
+		gross := leastGross + random.Int64N(500_000)
 		tax := gross * 19 / 119
-		batch.Queue(`INSERT INTO public.claim_lines (claim_id, line_no, expense_date, category, gross_amount, tax_amount, tax_code)
-			VALUES ($1, $2, current_date, 'travel', $3::bigint / 100.0, $4::bigint / 100.0, '19')`, id, number+1, gross, tax)
+		paid := "private" // the first line: so that an advance is never more than what is owed
+		if number > 0 && random.IntN(2) == 0 {
+			paid = "company_card"
+		}
+		batch.Queue(`INSERT INTO public.claim_lines (claim_id, line_no, expense_date, category, gross_amount, tax_amount, tax_code, payment_method, payment_reference)
+			VALUES ($1, $2, current_date, 'travel', $3::bigint / 100.0, $4::bigint / 100.0, '19', $5, $6::text)`, id, number+1, gross, tax, paid, fmt.Sprint(4571_0000+number))
 	}
 	if random.IntN(duplicateEvery) == 0 { // such a claim is held: it would be paid twice
 		batch.Queue(`INSERT INTO public.claim_lines SELECT * FROM public.claim_lines WHERE claim_id = $1 AND line_no = $2`, id, lines)
