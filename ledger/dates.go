@@ -25,55 +25,73 @@ const firstYear, lastYear = 1900, 2999
 
 func plausible(date time.Time) bool { return date.Year() >= firstYear && date.Year() <= lastYear }
 
+// PeriodError says that the open period begins after the day of the run, so that nothing can be posted in it.
+type PeriodError struct{ OpenFrom, Cutoff time.Time }
+
+// Error says which field to correct.
+func (e *PeriodError) Error() string {
+	return fmt.Sprintf("spec.posting.openFrom: the open period begins on %s, after the run's cutoff of %s; correct it, or leave the claims to a run after that day",
+		e.OpenFrom.Format(time.DateOnly), e.Cutoff.Format(time.DateOnly))
+}
+
 // postingDates turns claims into posting dates.
 type postingDates struct {
 	policy   v1alpha1.PostingDatePolicy
 	location *time.Location
 	runDate  time.Time
 	openFrom time.Time // zero where every period is open
+	closed   v1alpha1.ClosedPeriodPolicy
 }
 
 func newPostingDates(policy VoucherPolicy) (postingDates, error) {
 	location := cmp.Or(policy.Location, time.UTC)
-	dates := postingDates{policy: policy.Posting.Date, location: location, runDate: dateIn(policy.Cutoff, location)}
+	dates := postingDates{policy: policy.Posting.Date, location: location, runDate: dateIn(policy.Cutoff, location), closed: policy.Posting.Closed}
 	if open := policy.Posting.OpenFrom; open != "" {
 		var err error
 		if dates.openFrom, err = time.Parse(time.DateOnly, open); err != nil || !plausible(dates.openFrom) {
 			return dates, &ChartError{Field: "spec.posting.openFrom", Problem: fmt.Sprintf("%q is not a date such as 2026-10-01", open)}
 		}
+		if dates.inFuture(dates.openFrom) {
+			return dates, &PeriodError{OpenFrom: dates.openFrom, Cutoff: dates.runDate}
+		}
 	}
 	return dates, nil
 }
 
-// of returns the posting date of a claim: the policy's, but never in a closed period.
-func (d postingDates) of(claim *Claim) (time.Time, error) {
+// check refuses a claim with a date that no books have.
+func (d postingDates) check(claim *Claim) error {
 	if !plausible(claim.ApprovedAt) {
-		return time.Time{}, hold(claim, HoldNotDated, "approved_at is missing, infinite, or not in the years %d to %d, so that the claim belongs to no run; correct it in the application",
+		return hold(claim, HoldNotDated, "approved_at is missing, infinite, or not in the years %d to %d, so that the claim belongs to no run; correct it in the application",
 			firstYear, lastYear)
 	}
 	for i := range claim.Lines {
 		if !plausible(claim.Lines[i].ExpenseDate) {
-			return time.Time{}, hold(claim, HoldInvalidDate, "expense_date of line %d is missing or not in the years %d to %d; correct it in the application",
+			return hold(claim, HoldInvalidDate, "expense_date of line %d is missing or not in the years %d to %d; correct it in the application",
 				claim.Lines[i].Number, firstYear, lastYear)
 		}
 	}
+	return nil
+}
+
+// of returns the posting date of a claim: the policy's, but never in a closed period, nor in the future.
+func (d postingDates) of(claim *Claim) (time.Time, error) {
 	date := d.wanted(claim)
 	if !plausible(date) {
 		return time.Time{}, hold(claim, HoldInvalidDate, "the date that the claim would be posted on (%s) is not in the years %d to %d",
 			d.policy, firstYear, lastYear)
 	}
+	if date.Before(d.openFrom) {
+		if d.closed == v1alpha1.ClosedHold {
+			return time.Time{}, hold(claim, HoldClosedPeriod, "the claim would be posted on %s, and the open period begins on %s (spec.posting.openFrom of the export); "+
+				"correct its expense dates, open the period, or set spec.posting.closed to NextOpenDay", date.Format(time.DateOnly), d.openFrom.Format(time.DateOnly))
+		}
+		date = d.openFrom
+	}
 	if d.inFuture(date) {
 		return time.Time{}, hold(claim, HoldFutureDate, "the claim would be posted on %s, after the run's cutoff; correct its expense dates, or leave it to a run after that day",
 			date.Format(time.DateOnly))
 	}
-	if !date.Before(d.openFrom) {
-		return date, nil
-	}
-	if d.inFuture(d.openFrom) {
-		return time.Time{}, hold(claim, HoldFutureDate, "the claim would be posted on %s, the first day of the open period (spec.posting.openFrom), which is after the run's cutoff; correct openFrom, or leave the claim to a run after that day",
-			d.openFrom.Format(time.DateOnly))
-	}
-	return d.openFrom, nil
+	return date, nil
 }
 
 // inFuture reports whether a date lies after the day of the cutoff in every time zone.

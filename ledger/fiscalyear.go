@@ -47,3 +47,20 @@ func (s FiscalYearStart) Period(date time.Time) int {
 	}
 	return period + 1
 }
+
+// oneYear holds a claim with expenses of several fiscal years: they belong to the year in which they were made (ÅRL 2:4, HGB §252 (1)
+// No. 5, rskl §4-1), and one voucher has one posting date.
+func (c *chart) oneYear(claim *Claim) error {
+	if c.acrossYears {
+		return nil
+	}
+	first := &claim.Lines[0]
+	for i := range claim.Lines {
+		line := &claim.Lines[i]
+		if c.fiscalYear.Year(line.ExpenseDate) != c.fiscalYear.Year(first.ExpenseDate) {
+			return hold(claim, HoldSeveralYears, "line %d is of %s and line %d of %s, which are two fiscal years; divide the claim in the application, or set spec.vouchers of the chart of accounts",
+				first.Number, first.ExpenseDate.Format(time.DateOnly), line.Number, line.ExpenseDate.Format(time.DateOnly))
+		}
+	}
+	return nil
+}

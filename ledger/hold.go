@@ -56,6 +56,10 @@ const (
 	HoldInvalidDate HoldReason = "InvalidDate"
 	// HoldFutureDate: the claim would be posted after the run's cutoff.
 	HoldFutureDate HoldReason = "FutureDate"
+	// HoldClosedPeriod: the claim would be posted in a closed period.
+	HoldClosedPeriod HoldReason = "ClosedPeriod"
+	// HoldSeveralYears: a voucher of the claim would have expenses of several fiscal years.
+	HoldSeveralYears HoldReason = "SeveralFiscalYears"
 	// HoldInvalidText: a text is longer than MaxTextLength or has control characters.
 	HoldInvalidText HoldReason = "InvalidText"
 	// HoldExpressionFailed: an expression of the chart could not be evaluated for a line.

@@ -72,6 +72,12 @@ func (m *Mapper) begin(claim *Claim, voucher *Voucher) error {
 	if err := checkLines(claim); err != nil {
 		return err
 	}
+	if err := m.dates.check(claim); err != nil {
+		return err
+	}
+	if err := m.chart.oneYear(claim); err != nil {
+		return err
+	}
 	date, err := m.dates.of(claim)
 	if err != nil {
 		return err

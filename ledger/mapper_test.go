@@ -203,7 +203,7 @@ func TestAVoucherIsPostedOnTheDateOfThePolicy(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			chart := books()
-			chart.FiscalYearStart = test.start
+			chart.FiscalYearStart, chart.Vouchers.AcrossFiscalYears = test.start, v1alpha1.FiscalYearsPost
 			claim := lines(ledger.Line{Category: "meals", Gross: "1"}, ledger.Line{Category: "meals", Gross: "1"}, ledger.Line{Category: "meals", Gross: "1"})
 			claim.Lines[1].ExpenseDate = day("2026-10-14")
 			v := voucherOf(t, chart, ledger.VoucherPolicy{Posting: test.policy, Location: test.location, Cutoff: cutoff}, claim)

@@ -1,22 +1,15 @@
 package ledger
 
-import (
-	"strings"
-	"time"
-)
+import "strings"
 
 // Reverse turns a voucher into the one that reverses it: the same postings with the signs changed, in the mapper's series,
 // on the same date, or where that period is closed on the first day of the open one. Every text names the voucher that is
 // reversed: the law wants that of a correction (GoBD, Rz. 64; BFL 5 kap. 5 §; bokføringsloven § 9), and not every format has a
-// field for it. Its number is left to the caller. The error is a *Hold: the open period begins after the day of the run.
-func (m *Mapper) Reverse(voucher *Voucher) error {
+// field for it. Its number is left to the caller.
+func (m *Mapper) Reverse(voucher *Voucher) {
 	voucher.Reverses = voucher.ID()
 	voucher.Series, voucher.Number = m.series, 0
 	if voucher.PostingDate.Before(m.dates.openFrom) {
-		if m.dates.inFuture(m.dates.openFrom) {
-			return &Hold{ClaimID: voucher.ClaimID, Reason: HoldFutureDate, Message: "it would be posted on " + m.dates.openFrom.Format(time.DateOnly) +
-				", the first day of the open period (spec.posting.openFrom), which is after the run's cutoff; correct openFrom, or reverse the run after that day"}
-		}
 		voucher.PostingDate = m.dates.openFrom
 		voucher.FiscalYear = m.chart.fiscalYear.Year(voucher.PostingDate)
 	}
@@ -28,7 +21,6 @@ func (m *Mapper) Reverse(voucher *Voucher) error {
 		p.Amount, p.BaseAmount = -p.Amount, -p.BaseAmount
 		p.TaxAmount, p.BaseTaxAmount = -p.TaxAmount, -p.BaseTaxAmount
 	}
-	return nil
 }
 
 // negated returns a decimal, or nothing, with the other sign.

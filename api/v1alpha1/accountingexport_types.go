@@ -68,6 +68,17 @@ const (
 	PostOnRunDate PostingDatePolicy = "RunDate"
 )
 
+// ClosedPeriodPolicy says what becomes of vouchers of a period that is closed.
+// +kubebuilder:validation:Enum=Hold;NextOpenDay
+type ClosedPeriodPolicy string
+
+const (
+	// ClosedHold holds the claim.
+	ClosedHold ClosedPeriodPolicy = "Hold"
+	// ClosedNextOpenDay posts the voucher on the first day of the open period.
+	ClosedNextOpenDay ClosedPeriodPolicy = "NextOpenDay"
+)
+
 // PostingPolicy says which date vouchers are posted on.
 type PostingPolicy struct {
 	// Date is ExpenseDate (the latest expense date of the claim's lines), ApprovalDate (the day the claim was approved) or
@@ -75,12 +86,18 @@ type PostingPolicy struct {
 	// +optional
 	// +kubebuilder:default=ExpenseDate
 	Date PostingDatePolicy `json:"date,omitempty"`
-	// OpenFrom is the first day of the open period, as YYYY-MM-DD. Vouchers dated earlier are posted on this day.
+	// OpenFrom is the first day of the open period, as YYYY-MM-DD; closed says what becomes of vouchers dated earlier. A run is
+	// refused where it is after the run's cutoff.
 	// +optional
 	// +kubebuilder:validation:Format=date
 	// +kubebuilder:validation:MaxLength=10
 	// +kubebuilder:validation:Pattern=`^(19[7-9][0-9]|2[0-9]{3})-[0-9]{2}-[0-9]{2}$`
 	OpenFrom string `json:"openFrom,omitempty"`
+	// Closed says what becomes of a claim with a voucher dated before openFrom: NextOpenDay posts the voucher on that day, Hold holds
+	// the claim. Default: NextOpenDay.
+	// +optional
+	// +kubebuilder:default=NextOpenDay
+	Closed ClosedPeriodPolicy `json:"closed,omitempty"`
 }
 
 // HistoryLimits says how many finished ExportRuns of each type are kept.

@@ -231,6 +231,26 @@ type RoundingPosting struct {
 	Limit string `json:"limit,omitempty"`
 }
 
+// FiscalYearsPolicy says what becomes of a voucher with expenses of several fiscal years.
+// +kubebuilder:validation:Enum=Hold;Post
+type FiscalYearsPolicy string
+
+const (
+	// FiscalYearsHold holds the claim.
+	FiscalYearsHold FiscalYearsPolicy = "Hold"
+	// FiscalYearsPost posts the voucher as any other, in the year of its posting date.
+	FiscalYearsPost FiscalYearsPolicy = "Post"
+)
+
+// ClaimVouchers says what vouchers a claim becomes.
+type ClaimVouchers struct {
+	// AcrossFiscalYears says what becomes of a voucher with expenses of several fiscal years: Hold holds the claim, Post posts all of
+	// it in the year of its posting date. Default: Hold.
+	// +optional
+	// +kubebuilder:default=Hold
+	AcrossFiscalYears FiscalYearsPolicy `json:"acrossFiscalYears,omitempty"`
+}
+
 // ChartOfAccountsSpec describes the books of one organisation and how claims are posted to them.
 // +kubebuilder:validation:XValidation:rule="self.unmapped != 'Suspense' || has(self.suspenseAccount)",message="suspenseAccount is required where unmapped is Suspense"
 type ChartOfAccountsSpec struct {
@@ -242,6 +262,9 @@ type ChartOfAccountsSpec struct {
 	// +kubebuilder:default="01-01"
 	// +kubebuilder:validation:Pattern=`^(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])$`
 	FiscalYearStart string `json:"fiscalYearStart,omitempty"`
+	// Vouchers say what vouchers a claim becomes.
+	// +optional
+	Vouchers ClaimVouchers `json:"vouchers,omitempty"`
 	// Accounts of the books that the rules may use.
 	// +listType=map
 	// +listMapKey=number

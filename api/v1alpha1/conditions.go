@@ -99,6 +99,8 @@ const (
 	ReasonInvalidSelection Reason = "InvalidSelection"
 	// ReasonInvalidTimeZone: spec.timeZone is not a zone of the tz database.
 	ReasonInvalidTimeZone Reason = "InvalidTimeZone"
+	// ReasonPeriodNotOpen: spec.posting.openFrom is after the cutoff of the run.
+	ReasonPeriodNotOpen Reason = "PeriodNotOpen"
 	// ReasonInvalidSpec: another field has a value that can never work.
 	ReasonInvalidSpec Reason = "InvalidSpec"
 	// ReasonLastRunFailed: the export is sound, and its newest run failed.

@@ -103,11 +103,9 @@ func (a *attempt) renderReversal(ctx context.Context, reversal *claims.Reversal)
 
 // reverseVoucher turns one voucher into the one that reverses it.
 func (a *attempt) reverseVoucher(ctx context.Context, r *rendering, reversal *claims.Reversal) error {
-	err := a.books.mapper.Reverse(&r.voucher)
-	if err == nil {
-		r.voucher.Number = reversal.NextNumber(r.voucher.FiscalYear)
-		err = a.write(ctx, r, 0)
-	}
+	a.books.mapper.Reverse(&r.voucher)
+	r.voucher.Number = reversal.NextNumber(r.voucher.FiscalYear)
+	err := a.write(ctx, r, 0)
 	var hold *ledger.Hold
 	if errors.As(err, &hold) {
 		return failure.OnMapping.Stalled(v1alpha1.ReasonExporterFailed, hold,

@@ -158,6 +158,9 @@ func keyOf(export *v1alpha1.AccountingExport, ref v1alpha1.NamespacedReference) 
 // Mapper compiles a chart for an export. A failure is stalled: the chart or the export must change.
 func Mapper(chart *v1alpha1.ChartOfAccountsSpec, policy ledger.VoucherPolicy) (*ledger.Mapper, error) {
 	mapper, err := ledger.NewMapper(chart, policy)
+	if period := (*ledger.PeriodError)(nil); errors.As(err, &period) {
+		return nil, failure.OnMapping.Stalled(v1alpha1.ReasonPeriodNotOpen, err, "%s", period)
+	}
 	if err != nil {
 		return nil, failure.OnMapping.Stalled(v1alpha1.ReasonInvalidChart, err, "the chart of accounts cannot be used: %s", listing(err))
 	}

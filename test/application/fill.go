@@ -196,8 +196,12 @@ func (m *maker) line(claim uuid.UUID, number int, approved time.Time, currency s
 	dimensions, _ := json.Marshal(map[string]string{ // texts can always be written
 		"project": fmt.Sprintf("P%d", 1+m.random.IntN(9)), "cost_center": fmt.Sprint(10 * (1 + m.random.IntN(9))),
 	})
+	date := approved.AddDate(0, 0, -m.random.IntN(20))
+	if date.Year() < approved.Year() { // a claim of two fiscal years is held
+		date = time.Date(approved.Year(), time.January, 1, 0, 0, 0, 0, time.UTC)
+	}
 	line := []any{
-		pgtype.UUID{Bytes: claim, Valid: true}, number, approved.AddDate(0, 0, -m.random.IntN(20)), expense.category, expense.description,
+		pgtype.UUID{Bytes: claim, Valid: true}, number, date, expense.category, expense.description,
 		decimal(gross, 2), decimal(tax, 2), taxCode, baseGross, baseTax, dimensions, int64(1 + m.random.IntN(5)), unit,
 		fmt.Sprintf("s3://receipts/%s/%d", claim, number),
 	}
