@@ -8,19 +8,16 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"net"
 	"net/netip"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -28,7 +25,6 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
-	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -139,9 +135,8 @@ func newManager(ctx context.Context, options managerOptions, registry *exporters
 	if err != nil {
 		return nil, err
 	}
-	mgr, err := ctrl.NewManager(config, ctrl.Options{
+	mgr, err := controller.NewManager(config, ctrl.Options{
 		Scheme:                  scheme,
-		NewClient:               controller.NewClient,
 		Client:                  clientOptions(options),
 		Cache:                   cacheOptions(options),
 		Metrics:                 metricsOptions(options),
@@ -168,19 +163,16 @@ func newScheme() (*runtime.Scheme, error) {
 	return scheme, errors.Join(credentials.AddToScheme(scheme), v1alpha1.AddToScheme(scheme))
 }
 
-// clientOptions let a reconcile see what the one before it wrote. With --namespaces a Namespace is read by its name where
-// it is needed: a Role lets nobody list or watch those.
-func clientOptions(options managerOptions) client.Options {
-	cached := &client.CacheOptions{EnableReadYourWritesConsistency: ptr.To(true)}
+// clientOptions read a Namespace by its name where it is needed, with --namespaces: a Role lets nobody list or watch those.
+func clientOptions(options managerOptions) (read client.Options) {
 	if len(options.namespaces) > 0 {
-		cached.DisableFor = []client.Object{&corev1.Namespace{}}
+		read.Cache = &client.CacheOptions{DisableFor: []client.Object{&corev1.Namespace{}}}
 	}
-	return client.Options{Cache: cached}
+	return read
 }
 
-// cacheOptions keep of each object what is read.
+// cacheOptions are of the namespaces that are watched: all, if none is named.
 func cacheOptions(options managerOptions) (cached cache.Options) {
-	cached.DefaultTransform = lean
 	for _, namespace := range options.namespaces {
 		if cached.DefaultNamespaces == nil {
 			cached.DefaultNamespaces = map[string]cache.Config{}
@@ -188,20 +180,6 @@ func cacheOptions(options managerOptions) (cached cache.Options) {
 		cached.DefaultNamespaces[namespace] = cache.Config{}
 	}
 	return cached
-}
-
-// lean leaves out of an object what the operator does not read, and that would be in its memory, once more for each object: who has
-// set which field, and what others have noted, such as all of it by kubectl. What is written is the difference to what was read.
-func lean(object any) (any, error) {
-	described, err := meta.Accessor(object)
-	if err != nil {
-		return object, nil //nolint:nilerr // a mark of the cache's own
-	}
-	described.SetManagedFields(nil)
-	annotations := described.GetAnnotations()
-	maps.DeleteFunc(annotations, func(name, _ string) bool { return !strings.HasPrefix(name, v1alpha1.GroupVersion.Group+"/") })
-	described.SetAnnotations(annotations)
-	return object, nil
 }
 
 func metricsOptions(options managerOptions) metricsserver.Options {

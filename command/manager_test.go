@@ -7,10 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
-	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters/builtin"
 	"github.com/ledgerport/ledgerport/test/testdb"
 )
@@ -27,27 +25,6 @@ func TestFlagsThatCanNotWorkAreRefused(t *testing.T) {
 		if err := command.ExecuteContext(t.Context()); err == nil || strings.HasPrefix(flag, "--") && !strings.Contains(err.Error(), flag) {
 			t.Errorf("%q: %v, want an error about it", arguments, err)
 		}
-	}
-}
-
-func TestTheCacheKeepsWhatIsRead(t *testing.T) {
-	t.Parallel()
-	source := &v1alpha1.ClaimSource{ObjectMeta: metav1.ObjectMeta{
-		Name: "claims", Labels: map[string]string{"team": "books"},
-		ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl"}},
-		Annotations:   map[string]string{"kubectl.kubernetes.io/last-applied-configuration": strings.Repeat("x", 200_000), v1alpha1.AcceptedLedgerAnnotation: "id"},
-	}}
-	kept, err := lean(source)
-	must(t, err)
-	if kept != source || source.Name != "claims" || len(source.Labels) != 1 || len(source.ManagedFields) != 0 ||
-		len(source.Annotations) != 1 || source.Annotations[v1alpha1.AcceptedLedgerAnnotation] != "id" {
-		t.Errorf("it is %+v", source.ObjectMeta)
-	}
-	if kept, err := lean("no object"); kept != "no object" || err != nil {
-		t.Errorf("of what is no object comes %v (%v)", kept, err)
-	}
-	if cacheOptions(managerOptions{}).DefaultTransform == nil {
-		t.Error("the cache keeps everything")
 	}
 }
 

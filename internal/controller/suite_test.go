@@ -177,10 +177,8 @@ func (w *world) startOperator(namespaces ...string) {
 		w.writes.next = next
 		return w.writes
 	})
-	mgr, err := ctrl.NewManager(counting, ctrl.Options{
+	mgr, err := controller.NewManager(counting, ctrl.Options{
 		Scheme:                  newScheme(),
-		NewClient:               controller.NewClient,
-		Client:                  client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: ptr.To(true)}},
 		Cache:                   cache.Options{DefaultNamespaces: watched},
 		Metrics:                 metricsserver.Options{BindAddress: "0"},
 		Controller:              config.Controller{SkipNameValidation: ptr.To(true)},

@@ -2,8 +2,12 @@ package controller_test
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"net/http"
 	"path"
 	"strings"
 	"testing"
@@ -13,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
@@ -184,4 +189,54 @@ func (w *world) definitions() (definitions []*apiextensionsv1.CustomResourceDefi
 		definitions = append(definitions, &definition)
 	}
 	return definitions
+}
+
+// TestAnObjectThatIsNestedTooDeepForAListStopsNobody stores options as deep as the API server takes: a list has them two levels deeper,
+// which no decoder of JSON reads.
+func TestAnObjectThatIsNestedTooDeepForAListStopsNobody(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.insertClaim(application.Claim{})
+	w.create(w.secret(), w.source(), w.chart(), w.destination())
+	deep := w.storeDeepest()
+	w.create(w.export(), w.run("first"))
+
+	eventually(w, w.run("first"), runIs(v1alpha1.RunSucceeded))
+	eventually(w, deep, func(export *v1alpha1.AccountingExport) string {
+		return condition(export.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonInvalidOptions)
+	})
+	w.must(api.client.Delete(t.Context(), deep))
+	w.gone(deep)
+}
+
+// storeDeepest stores an export whose options are as deep as the API server takes.
+func (w *world) storeDeepest() *v1alpha1.AccountingExport {
+	w.Helper()
+	deep := w.export()
+	deep.Name, deep.Namespace = "deep", w.namespace
+	deep.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("AccountingExport"))
+	deep.Spec.Exporter.Options = &apiextensionsv1.JSON{Raw: []byte(`"options"`)}
+	manifest, err := json.Marshal(deep)
+	w.must(err)
+	connection, err := rest.HTTPClientFor(api.config)
+	w.must(err)
+	address := fmt.Sprintf("%s/apis/%s/namespaces/%s/accountingexports", strings.TrimSuffix(api.config.Host, "/"), v1alpha1.GroupVersion, w.namespace)
+	for levels := 10_000; levels > 9_900; levels-- {
+		options := `{"a":` + strings.Repeat("[", levels) + strings.Repeat("]", levels) + `}`
+		body := strings.Replace(string(manifest), `"options":"options"`, `"options":`+options, 1)
+		request, err := http.NewRequestWithContext(w.Context(), http.MethodPost, address, strings.NewReader(body))
+		w.must(err)
+		request.Header.Set("Content-Type", "application/json")
+		response, err := connection.Do(request)
+		w.must(err)
+		answer, err := io.ReadAll(response.Body)
+		w.must(errors.Join(err, response.Body.Close()))
+		if response.StatusCode == http.StatusCreated {
+			return deep
+		}
+		if levels == 9_901 {
+			w.Fatalf("the API server takes no options of %d levels: %.500s", levels, answer)
+		}
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package references
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"sync"
 
 	"k8s.io/utils/lru"
@@ -9,6 +10,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/nesting"
 )
 
 const (
@@ -33,7 +35,7 @@ func (v *validations) validate(exporter exporters.Exporter, options []byte) *fai
 		return known.(*failure.Error)
 	}
 	var failed *failure.Error
-	if err := exporter.Validate(options); err != nil {
+	if err := check(exporter, options); err != nil {
 		failed = failure.Stalled(v1alpha1.ReasonInvalidOptions, err, "spec.exporter.options of the exporter %s: %s", exporter.Type(), err)
 		failed.Condition = v1alpha1.ConditionMappingReady
 	}
@@ -44,4 +46,16 @@ func (v *validations) validate(exporter exporters.Exporter, options []byte) *fai
 	}
 	v.known.Add(key, kept)
 	return failed
+}
+
+// mostLevels bounds how many lists and objects are within each other in options. What is nested much deeper is not read from the API
+// server at all.
+const mostLevels = 100
+
+// check asks the exporter about options that it can read.
+func check(exporter exporters.Exporter, options []byte) error {
+	if nesting.Depth(options) > mostLevels {
+		return &exporters.OptionError{Problem: fmt.Sprintf("the options are nested deeper than %d levels", mostLevels)}
+	}
+	return exporter.Validate(options)
 }

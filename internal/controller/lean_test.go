@@ -1,0 +1,33 @@
+package controller
+
+import (
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+)
+
+func TestTheCacheKeepsWhatIsRead(t *testing.T) {
+	t.Parallel()
+	of := metav1.ObjectMeta{
+		Name: "claims", Labels: map[string]string{"team": "books"},
+		ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl"}},
+		Annotations:   map[string]string{"kubectl.kubernetes.io/last-applied-configuration": strings.Repeat("x", 200_000), v1alpha1.AcceptedLedgerAnnotation: "id"},
+	}
+	source := &v1alpha1.ClaimSource{ObjectMeta: *of.DeepCopy()}
+	kept, err := lean(source)
+	if kept != source || err != nil || source.Name != "claims" || len(source.Labels) != 0 || len(source.ManagedFields) != 0 ||
+		len(source.Annotations) != 1 || source.Annotations[v1alpha1.AcceptedLedgerAnnotation] != "id" {
+		t.Errorf("it is %+v (%v)", source.ObjectMeta, err)
+	}
+	namespace := &corev1.Namespace{ObjectMeta: *of.DeepCopy()}
+	if _, err := lean(namespace); err != nil || namespace.Labels["team"] != "books" {
+		t.Errorf("a namespace is %+v (%v): a ClaimSource may admit it by its labels", namespace.ObjectMeta, err)
+	}
+	if kept, err := lean("no object"); kept != "no object" || err != nil {
+		t.Errorf("of what is no object comes %v (%v)", kept, err)
+	}
+}
