@@ -11,7 +11,8 @@ import (
 // process last wrote to it, which saves a reconcile that works with what it has just changed itself. Nothing relies on that: every write
 // of a status is refused if the object has changed since it was read.
 //
-// A List does not wait. It would wait for every write to any object of its kind, and so make each tenant wait for all others.
+// A List does not wait. It would wait for every write to any object of its kind, and so make each tenant wait for all others. What it
+// returns is the cache's own, and only to be read: a copy of all that one tenant has is made by nobody, least of all at each event.
 func NewClient(config *rest.Config, options client.Options) (client.Client, error) {
 	c, err := client.New(config, options)
 	return patient{c}, err
@@ -22,7 +23,7 @@ type patient struct{ client.Client }
 
 // List lists what the cache has.
 func (c patient) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
-	return c.Client.List(ctx, list, append(options, client.DisableReadYourWritesConsistency)...)
+	return c.Client.List(ctx, list, append(options, client.DisableReadYourWritesConsistency, client.UnsafeDisableDeepCopy)...)
 }
 
 // Delete deletes the object that was read, and not one that was made again under its name. Nothing waits for its end: the cache may

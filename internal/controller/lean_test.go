@@ -1,11 +1,13 @@
 package controller
 
 import (
+	"context"
 	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 )
@@ -30,4 +32,31 @@ func TestTheCacheKeepsWhatIsRead(t *testing.T) {
 	if kept, err := lean("no object"); kept != "no object" || err != nil {
 		t.Errorf("of what is no object comes %v (%v)", kept, err)
 	}
+}
+
+// TestAListCopiesNothingAndWaitsForNobody looks at what the cache is asked for.
+func TestAListCopiesNothingAndWaitsForNobody(t *testing.T) {
+	t.Parallel()
+	asked := &listing{}
+	if err := (patient{asked}).List(t.Context(), &v1alpha1.ExportRunList{}, client.InNamespace("acme")); err != nil {
+		t.Fatal(err)
+	}
+	var options client.ListOptions
+	options.ApplyOptions(asked.options)
+	if options.Namespace != "acme" || options.UnsafeDisableDeepCopy == nil || !*options.UnsafeDisableDeepCopy ||
+		!options.DisableReadYourWritesConsistency {
+		t.Errorf("the options are %+v", options)
+	}
+}
+
+// listing remembers the options of a list.
+type listing struct {
+	client.Client
+	options []client.ListOption
+}
+
+// List implements client.Reader.
+func (l *listing) List(_ context.Context, _ client.ObjectList, options ...client.ListOption) error {
+	l.options = options
+	return nil
 }

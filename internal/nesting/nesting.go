@@ -47,7 +47,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 // RoundTrip implements http.RoundTripper.
 func (f roundTripper) RoundTrip(request *http.Request) (*http.Response, error) { return f(request) }
 
-// limited leaves out what is nested too deep. What follows one value, as in the answer to a watch, is another.
+// limited leaves out what is nested too deep. The answer to a watch has one value after the other.
 type limited struct {
 	io.ReadCloser
 	most    int

@@ -168,6 +168,6 @@ func concerns(run *v1alpha1.ExportRun, source *v1alpha1.ClaimSource, export *v1a
 // recordedRuns returns the ExportRuns of a scope. They must not be changed.
 func (r *Resolver) recordedRuns(ctx context.Context, scope string) ([]v1alpha1.ExportRun, error) {
 	var runs v1alpha1.ExportRunList
-	err := r.Objects.List(ctx, &runs, client.MatchingFields{LedgerIndex: scope}, client.UnsafeDisableDeepCopy)
+	err := r.Objects.List(ctx, &runs, client.MatchingFields{LedgerIndex: scope})
 	return runs.Items, err
 }

@@ -252,7 +252,7 @@ func waitForRuns(export *v1alpha1.AccountingExport, waiting []string) {
 // runs returns the runs that belong to an export, oldest first. They are the cache's own, to be read only: there may be very many.
 func (r *Reconciler) runs(ctx context.Context, export *v1alpha1.AccountingExport) ([]v1alpha1.ExportRun, error) {
 	var runs v1alpha1.ExportRunList
-	if err := r.Client.List(ctx, &runs, client.InNamespace(export.Namespace), client.MatchingFields{watch.ExportIndex: export.Name}, client.UnsafeDisableDeepCopy); err != nil {
+	if err := r.Client.List(ctx, &runs, client.InNamespace(export.Namespace), client.MatchingFields{watch.ExportIndex: export.Name}); err != nil {
 		return nil, err
 	}
 	return controlledBy(export, runs.Items), nil

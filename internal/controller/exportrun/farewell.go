@@ -36,7 +36,7 @@ func (f *farewell) Start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewellTimeout)
 	defer cancel()
 	var runs v1alpha1.ExportRunList
-	if err := f.objects.List(ctx, &runs, client.UnsafeDisableDeepCopy); err != nil {
+	if err := f.objects.List(ctx, &runs); err != nil {
 		return err
 	}
 	for i := range runs.Items {

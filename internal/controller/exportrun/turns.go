@@ -76,7 +76,7 @@ func lostForGood(run *v1alpha1.ExportRun) bool {
 
 func (r *Reconciler) turn(ctx context.Context, run *v1alpha1.ExportRun) (turn, error) {
 	var runs v1alpha1.ExportRunList
-	err := r.Client.List(ctx, &runs, client.InNamespace(run.Namespace), client.MatchingFields{watch.ExportIndex: run.Spec.ExportRef.Name}, client.UnsafeDisableDeepCopy)
+	err := r.Client.List(ctx, &runs, client.InNamespace(run.Namespace), client.MatchingFields{watch.ExportIndex: run.Spec.ExportRef.Name})
 	return turnOf(run, runs.Items), err
 }
 

@@ -32,7 +32,7 @@ func enqueueRunsOfExport(c client.Client) handler.EventHandler {
 // runsOf returns the runs of an export. They are the cache's own, to be read only.
 func runsOf(ctx context.Context, c client.Client, namespace, export string) []v1alpha1.ExportRun {
 	var runs v1alpha1.ExportRunList
-	err := c.List(ctx, &runs, client.InNamespace(namespace), client.MatchingFields{watch.ExportIndex: export}, client.UnsafeDisableDeepCopy)
+	err := c.List(ctx, &runs, client.InNamespace(namespace), client.MatchingFields{watch.ExportIndex: export})
 	if err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listing the runs of an export")
 	}
