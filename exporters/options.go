@@ -26,7 +26,8 @@ const (
 //   - default: the value where the option is left out, such as `default:";"` on a string, `default:"true"` on a bool,
 //     `default:"4"` on an int, or JSON on a list or a map, which hold where the option is null, too;
 //   - required: `required:"true"` makes an option that is left out, or empty, an *OptionError;
-//   - absent: in words, what holds where the option is left out and no default says it. Only the page reads it.
+//   - absent: in words, what holds where the option is left out and no default says it. Only the page reads it;
+//   - posts: `posts:"true"` where the option decides what is posted, and a reversal has it as the reversed run had it.
 //
 // Fields of an object within the options may have the same tags; those of the elements of a list may be required, but have
 // no defaults. Other tags say what a value may be (rules.go). What no tag can say a struct checks itself, as Checked.

@@ -30,19 +30,19 @@ type options struct {
 	// *Sachkontenrahmen*: `03` or `04` for SKR03 and SKR04; others have two digits, too.
 	Chart string `json:"chart" absent:"not said" form:"^([0-9]{2})?$" otherwise:"is not two digits, such as 03 or 04"`
 	// BU key of DATEV for each tax code of the chart of accounts that has one, such as `{"19": "9"}`. See below.
-	TaxKeys map[string]string `json:"taxKeys" absent:"none" form:"^[0-9]{1,4}$" otherwise:"is not a BU key of one to four digits"`
+	TaxKeys map[string]string `json:"taxKeys" posts:"true" absent:"none" form:"^[0-9]{1,4}$" otherwise:"is not a BU key of one to four digits"`
 	// Accounts of the chart that are *Automatikkonten* in DATEV: it computes tax on them without a BU key. That is suspended
 	// for every booking. See below.
-	AutomaticAccounts []string `json:"automaticAccounts" absent:"none"`
+	AutomaticAccounts []string `json:"automaticAccounts" posts:"true" absent:"none"`
 	// The tax code of the chart whose tax DATEV computes on an *Automatikkonto*, such as `{"4650": "19"}`: each has one rate.
-	AutomaticTaxCodes map[string]string `json:"automaticTaxCodes" absent:"none"`
+	AutomaticTaxCodes map[string]string `json:"automaticTaxCodes" posts:"true" absent:"none"`
 	// Dimension whose value is KOST1; empty: none.
-	CostCenter string `json:"costCenter" default:"costCenter"`
+	CostCenter string `json:"costCenter" posts:"true" default:"costCenter"`
 	// Dimension whose value is KOST2; empty: none.
-	CostObject string `json:"costObject" default:"project"`
+	CostObject string `json:"costObject" posts:"true" default:"project"`
 	// Personal account of the employee number 0, such as 70000: bookings are against the personal account that is this plus
 	// the employee number, not against the offset account of the chart.
-	EmployeeAccounts int `json:"employeeAccounts" absent:"the offset account"`
+	EmployeeAccounts int `json:"employeeAccounts" posts:"true" absent:"the offset account"`
 	// *Bezeichnung* of the batch: at most 30 letters, digits, spaces and `. - / _`.
 	Label string `json:"label" absent:"the export's name" form:"^[0-9A-Za-z_./ -]{0,30}$" otherwise:"is not at most 30 letters, digits, spaces and . - / _"`
 	// *Diktatkürzel*: two capital letters.

@@ -16,16 +16,16 @@ type options struct {
 	VoucherType int `json:"voucherType" default:"10" range:"0 to 999"`
 	// VAT code of the accounting system for each tax code of the chart of accounts that it is not the same for, such as
 	// `{"1": "101"}`. A number of at most five digits.
-	VATCodes map[string]string `json:"vatCodes" absent:"the chart's tax codes" form:"^[0-9]{1,5}$" otherwise:"is not a number of one to five digits"`
+	VATCodes map[string]string `json:"vatCodes" posts:"true" absent:"the chart's tax codes" form:"^[0-9]{1,5}$" otherwise:"is not a number of one to five digits"`
 	// VAT code of what has none.
-	NoVATCode string `json:"noVatCode" default:"0" form:"^[0-9]{1,5}$" otherwise:"is not a number of one to five digits"`
+	NoVATCode string `json:"noVatCode" posts:"true" default:"0" form:"^[0-9]{1,5}$" otherwise:"is not a number of one to five digits"`
 	// Where the claimant's id goes on the offset, if the chart's `offset.subledger` is `Claimant`: `supplier`, `customer` or
 	// `none`.
-	Subledger string `json:"subledger" default:"supplier" choices:"supplier|customer|none"`
+	Subledger string `json:"subledger" posts:"true" default:"supplier" choices:"supplier|customer|none"`
 	// Dimension whose value is the project, a number of at most six digits; empty: none.
-	Project string `json:"project" default:"project"`
+	Project string `json:"project" posts:"true" default:"project"`
 	// Dimension whose value is the department, a number of at most four digits; empty: none.
-	Department string `json:"department" default:"costCenter"`
+	Department string `json:"department" posts:"true" default:"costCenter"`
 	// The claimant's IBAN is on the offset, so that the accounting system can pay.
 	IBAN bool `json:"iban"`
 	// `.` or `,`

@@ -16,10 +16,10 @@ type options struct {
 	Format string `json:"format" default:"hledger" choices:"hledger|beancount"`
 	// Top-level account of the accounts whose number begins with a prefix, such as `{"1": Assets, "29": Liabilities}`; the
 	// longest prefix counts. Beancount knows `Assets`, `Liabilities`, `Equity`, `Income` and `Expenses`.
-	TopLevel map[string]string `json:"topLevel" absent:"by what the chart uses an account for: accounts of the offset, of what others have paid and of reverse charge are below Liabilities, those of tax codes and of advances below Assets, all others below Expenses"`
+	TopLevel map[string]string `json:"topLevel" posts:"true" absent:"by what the chart uses an account for: accounts of the offset, of what others have paid and of reverse charge are below Liabilities, those of tax codes and of advances below Assets, all others below Expenses"`
 	// Name of an account below its top-level account, with `{number}` and `{name}` for those of the chart; a colon begins an
 	// account further down
-	AccountName string `json:"accountName" default:"{number} {name}" form:"{(number|name)}" otherwise:"has neither {number} nor {name}, so that all accounts would be one"`
+	AccountName string `json:"accountName" posts:"true" default:"{number} {name}" form:"{(number|name)}" otherwise:"has neither {number} nor {name}, so that all accounts would be one"`
 	// Whether the file declares its accounts, currencies and tags. Say `false` if the books that include the file do.
 	Declarations bool `json:"declarations" default:"true"`
 	// A name without a path.

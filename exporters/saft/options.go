@@ -39,10 +39,10 @@ type options struct {
 	// the longest beginning counts
 	Groupings []grouping `json:"groupings" required:"true"`
 	// Standard tax code (`0`, `1`, `11` …) of each tax code of the chart; `NA` if there is none
-	StandardTaxCodes map[string]string `json:"standardTaxCodes" absent:"none, for a chart without tax codes"`
+	StandardTaxCodes map[string]string `json:"standardTaxCodes" posts:"true" absent:"none, for a chart without tax codes"`
 	// Analysis type of each dimension that is exported, at most 9 characters; `employee` is the claimant, where the chart's
 	// `offset.subledger` is `Claimant`. Dimensions without a type are left out.
-	AnalysisTypes map[string]string `json:"analysisTypes" default:"{\"costCenter\": \"A\", \"project\": \"P\", \"employee\": \"E\"}"`
+	AnalysisTypes map[string]string `json:"analysisTypes" posts:"true" default:"{\"costCenter\": \"A\", \"project\": \"P\", \"employee\": \"E\"}"`
 	// Voucher type of all transactions.
 	VoucherType string `json:"voucherType" default:"Expense claim"`
 	// A name without a path.

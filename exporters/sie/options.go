@@ -24,7 +24,7 @@ type options struct {
 	Numbering string `json:"numbering" default:"run" choices:"run|importer"`
 	// Number in SIE of each dimension that is exported: 1 cost centre, 2 cost unit, 6 project, 7 employee, 8 customer, 9
 	// supplier, 10 invoice, 20 to 9999 free. Dimensions without a number are left out.
-	Dimensions map[string]int `json:"dimensions" default:"{\"costCenter\": 1, \"project\": 6, \"employee\": 7}"`
+	Dimensions map[string]int `json:"dimensions" posts:"true" default:"{\"costCenter\": 1, \"project\": 6, \"employee\": 7}"`
 	// The file declares the objects of its vouchers (`#OBJEKT`), for systems that refuse one that they do not know: an employee
 	// by the claimant's name, any other by its code. Systems that know it may rename it.
 	Objects bool `json:"objects"`

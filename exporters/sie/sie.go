@@ -20,6 +20,9 @@ func (exporter) Type() string { return "sie" }
 // Version implements exporters.Exporter.
 func (exporter) Version() string { return "1" }
 
+// PostingOptions implements exporters.Posts.
+func (exporter) PostingOptions() []string { return exporters.PostingOptions(&options{}) }
+
 // Validate implements exporters.Exporter.
 func (exporter) Validate(raw []byte) error {
 	_, err := decodeOptions(raw)

@@ -18,9 +18,9 @@ type options struct {
 	// Voucher type of the import definition, at most eight characters.
 	VoucherType string `json:"voucherType" default:"GL"`
 	// Tax rule of Xledger for each tax code of the chart of accounts that has one, such as `{"1": "1"}`. See below.
-	TaxRules map[string]string `json:"taxRules" absent:"none"`
+	TaxRules map[string]string `json:"taxRules" posts:"true" absent:"none"`
 	// Tax rule of every row that has none, where accounts of the tenant have a rule of their own which would be taken instead.
-	NoTaxRule string `json:"noTaxRule" absent:"empty"`
+	NoTaxRule string `json:"noTaxRule" posts:"true" absent:"empty"`
 	// The columns of the tenant's import definition, in order, where they are not the default ones.
 	Columns []column `json:"columns" absent:"below"`
 	// The first row has the columns' names.

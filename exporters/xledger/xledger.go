@@ -22,6 +22,9 @@ func (exporter) Type() string { return "xledger" }
 // Version implements exporters.Exporter.
 func (exporter) Version() string { return "3" }
 
+// PostingOptions implements exporters.Posts.
+func (exporter) PostingOptions() []string { return exporters.PostingOptions(&options{}) }
+
 // Validate implements exporters.Exporter.
 func (exporter) Validate(raw []byte) error {
 	_, err := decodeOptions(raw)

@@ -35,7 +35,7 @@ func TestTheTableIsWrittenBetweenTheMarkers(t *testing.T) {
 	exporters, pages := exporter(t, "type options struct {\n"+
 		"\t// The company's name,\n\t// as the system has it.\n\tCompany string `json:\"company\" required:\"true\"`\n"+
 		"\t// `;` or `|`.\n\tMark mark `json:\"mark\" default:\"|\"`\n"+
-		"\t// A name.\n\tFile string `json:\"fileName\" absent:\"<run>.txt\"`\n"+
+		"\t// A name.\n\tFile string `json:\"fileName\" absent:\"<run>.txt\" posts:\"true\"`\n"+
 		"\t// Whether.\n\tGuard bool `json:\"guard\"`\n"+
 		"\t// Where to.\n\tBank struct {\n\t\t// Its number.\n\t\tNumber int `json:\"number\" default:\"4\"`\n\t} `json:\"bank\"`\n"+
 		"\t// The columns.\n\tColumns []column `json:\"columns\"`\n"+
@@ -54,7 +54,7 @@ func TestTheTableIsWrittenBetweenTheMarkers(t *testing.T) {
 |---|---|---|---|
 | §company§ | string | required | The company's name, as the system has it. |
 | §mark§ | string | §\|§ | §;§ or §\|§. |
-| §fileName§ | string | \<run>.txt | A name. |
+| §fileName§ | string | \<run>.txt | A name. A reversal has it as the reversed run had it. |
 | §guard§ | boolean | §false§ | Whether. |
 | §bank§ | object |  | Where to. |
 | §bank.number§ | integer | §4§ | Its number. |

@@ -98,6 +98,9 @@ func (r *reader) field(field *ast.Field, prefix string, inList bool) ([]row, err
 	case inList && hasDefault:
 		return nil, fmt.Errorf("the option %s is in the elements of a list, where a default does not hold", name)
 	}
+	if tag.Get("posts") == "true" {
+		meaning += " A reversal has it as the reversed run had it."
+	}
 	rows := []row{{name: prefix + name, kind: kind, standard: standard(tag, kind), meaning: meaning}}
 	if inner == nil {
 		return rows, nil

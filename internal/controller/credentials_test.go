@@ -60,8 +60,9 @@ func digest(password string) string {
 func registry() *exporters.Registry {
 	csv, _ := builtin.Registry().Get("csv")
 	sie, _ := builtin.Registry().Get("sie")
+	gbat10, _ := builtin.Registry().Get("gbat10")
 	businessCentral, _ := builtin.Registry().Get("businesscentral")
-	all, err := exporters.NewRegistry(csv, sie, businessCentral, portal{csv}, faulty{csv})
+	all, err := exporters.NewRegistry(csv, sie, gbat10, businessCentral, portal{csv}, faulty{csv})
 	if err != nil {
 		panic(err) // the types differ
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -275,6 +276,32 @@ func TestRunTypesAreCheckedByTheAPIServer(t *testing.T) {
 	for _, patch := range []string{`{"spec":{"type":"Export","reverses":null}}`, `{"spec":{"reverses":{"name":"second"}}}`} {
 		if err := api.client.Patch(t.Context(), run, client.RawPatch("application/merge-patch+json", []byte(patch))); err == nil || !strings.Contains(err.Error(), "cannot be changed") {
 			t.Errorf("%s: %v, want that the spec cannot be changed", patch, err)
+		}
+	}
+}
+
+func TestAReversalPostsWithTheTaxCodesThatItsRunHad(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.insertClaim(application.Claim{Lines: []application.Line{{Gross: "119.00", Tax: "19.00"}}})
+	export := w.export()
+	withVATCode := func(code string) *apiextensionsv1.JSON {
+		return &apiextensionsv1.JSON{Raw: fmt.Appendf(nil, `{"vatCodes":{"9":%q},"subledger":"none"}`, code)}
+	}
+	export.Spec.Exporter = v1alpha1.ExporterSpec{Type: "gbat10", Options: withVATCode("99")}
+	w.create(w.secret(), w.source(), w.chart(), w.destination(), export, w.run("first"))
+	eventually(w, w.run("first"), runIs(v1alpha1.RunSucceeded))
+
+	patch := client.MergeFrom(export.DeepCopy())
+	export.Spec.Exporter.Options = withVATCode("1") // what was wrong is corrected, as the page says, and the run reversed
+	w.must(api.client.Patch(t.Context(), export, patch))
+	w.create(w.reversal("back", "first"))
+	eventually(w, w.run("back"), runIs(v1alpha1.RunSucceeded))
+	w.create(w.run("second"))
+	eventually(w, w.run("second"), runIs(v1alpha1.RunSucceeded))
+	for run, want := range map[string]string{"first": ";4000;99;100.00;", "back": ";4000;99;-100.00;", "second": ";4000;1;100.00;"} {
+		if content := w.file(run); !strings.Contains(string(content), want) {
+			t.Errorf("the file of the run %s lacks %s:\n%s", run, want, content)
 		}
 	}
 }

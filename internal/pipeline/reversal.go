@@ -5,11 +5,15 @@ import (
 	"errors"
 	"io"
 
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/internal/artifact"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/references"
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
@@ -18,8 +22,8 @@ func (a *attempt) reverse(ctx context.Context) error {
 	return a.forward(ctx, a.startReversal, a.reverseAndRender)
 }
 
-// startReversal begins the reversal of a run. Its vouchers were made by the recorded chart, so the reversal has that one, too;
-// exporter, options, destination and closed periods are the present ones.
+// startReversal begins the reversal of a run. Its vouchers were made by the recorded chart, so the reversal has that one, too, and the
+// recorded options that decide what is posted; exporter, other options, destination and closed periods are the present ones.
 func (a *attempt) startReversal(ctx context.Context) error {
 	present, err := a.present(ctx)
 	if err != nil {
@@ -38,6 +42,9 @@ func (a *attempt) startReversal(ctx context.Context) error {
 		return err
 	}
 	present.Chart, present.ChartName, present.ChartGeneration = then.Chart, then.ChartName, then.ChartGeneration
+	if present.Exporter, err = a.postingAs(then.Exporter, present.Exporter); err != nil {
+		return err
+	}
 	present.Reverses = &artifact.Reversed{Name: source.Name, UID: source.ID}
 	if a.books, err = compile(a.Resolver, present, source.Series); err != nil {
 		return err
@@ -47,6 +54,22 @@ func (a *attempt) startReversal(ctx context.Context) error {
 			"the exporter %s sends vouchers to its system, which may take some vouchers and reject others; reverse them there", a.books.exporter.Type())
 	}
 	return a.start(ctx, source.Book, source.Series, source.ID)
+}
+
+// postingAs returns the exporter of a reversal: the present one, which posts as it did then. Another type cannot.
+func (a *attempt) postingAs(then, present v1alpha1.ExporterSpec) (v1alpha1.ExporterSpec, error) {
+	exporter, known := a.Resolver.Exporters.Get(present.Type)
+	if !known || then.Type != present.Type {
+		return present, nil
+	}
+	options, err := exporters.ReversalOptions(exporter, references.Options(present), references.Options(then))
+	if err != nil {
+		return present, failure.OnMapping.Stalled(v1alpha1.ReasonInvalidOptions, err, "the options of the exporter %s: %s", present.Type, err)
+	}
+	if len(options) > 0 {
+		present.Options = &apiextensionsv1.JSON{Raw: options}
+	}
+	return present, nil
 }
 
 // reverseAndRender goes through the vouchers of the reversed run once: each gets one that reverses it in the spool.
