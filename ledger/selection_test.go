@@ -2,6 +2,8 @@ package ledger_test
 
 import (
 	"errors"
+	"fmt"
+	"runtime"
 	"testing"
 
 	"github.com/ledgerport/ledgerport/ledger"
@@ -48,5 +50,30 @@ func TestSelection(t *testing.T) {
 		if _, err := ledger.NewSelection(source); err == nil {
 			t.Errorf("%q is taken", source)
 		}
+	}
+}
+
+// TestAnExpressionThatAsksForTheCategoriesAgainAndAgainMakesThemOnce has as many lines as a claim may have: a list for each of them
+// would be more memory than the operator has.
+func TestAnExpressionThatAsksForTheCategoriesAgainAndAgainMakesThemOnce(t *testing.T) {
+	const lines = 10_000 // of a claim, at most
+	claim := &ledger.Claim{ID: "c1", Currency: "NOK"}
+	for i := range lines {
+		claim.Lines = append(claim.Lines, ledger.Line{Category: fmt.Sprint("c", i)})
+	}
+	selection, err := ledger.NewSelection(`claim.categories.map(c, claim.categories).size() > 0`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err = selection.Includes(t.Context(), claim)
+	runtime.ReadMemStats(&after)
+	var hold *ledger.Hold
+	if err != nil && !errors.As(err, &hold) {
+		t.Fatal(err)
+	}
+	if allocated := after.TotalAlloc - before.TotalAlloc; allocated > 64<<20 {
+		t.Errorf("%d MiB were allocated for one claim (%v)", allocated>>20, err)
 	}
 }

@@ -104,3 +104,32 @@ func TestEachClaimIsExportedOnceToEachBook(t *testing.T) {
 		}
 	})
 }
+
+// TestTheBooksOfOneTenantAreReadByNobodyElse has more books in a database than any check could read.
+func TestTheBooksOfOneTenantAreReadByNobodyElse(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, applicationTables)
+	f.claimRange(3)
+	database := f.open(v1alpha1.PostgresSource{})
+	run, taken := f.reserveAll(database, inBook("1", claims.MainBook), year2026)
+	f.must(database.MarkDelivered(f.ctx, run.Fence(), ""))
+	f.must(database.Commit(f.ctx, run.Fence()))
+	f.sql(`INSERT INTO ledgerport.claim_tables (id, book, schema_name, table_name, relation, server, id_column, id_type, source)
+		SELECT n, 'a-book-of-thirty-characters-' || n, schema_name, table_name, relation, server, id_column, id_type, source
+		FROM ledgerport.claim_tables, generate_series(2, 40000) n WHERE id = 1`)
+
+	database = f.open(v1alpha1.PostgresSource{})
+	if _, err := database.Inspect(f.ctx); err != nil {
+		t.Errorf("inspecting: %s", err)
+	}
+	if _, err := database.Check(f.ctx); err != nil {
+		t.Errorf("checking: %s", err)
+	}
+	f.oneMore(id(77))
+	if _, again := f.reserveAll(database, inBook("2", claims.MainBook), year2026); len(taken) != 3 || len(again) != 1 {
+		t.Errorf("%q and then %q were exported, want three claims and the new one", taken, again)
+	}
+	if _, paid := f.reserveAll(database, inBook("3", "payments"), year2026); len(paid) != 4 {
+		t.Errorf("%q went to another book, want all four", paid)
+	}
+}

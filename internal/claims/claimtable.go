@@ -287,6 +287,7 @@ func (d *Database) identity(ctx context.Context, l *layout, book string) (found 
 	return found, err
 }
 
+// identityIn reads the rows of one book: there are as many books as all tenants of the database have thought of.
 func (d *Database) identityIn(ctx context.Context, tx pgx.Tx, l *layout, book, system string) (identity, error) {
 	seen, view, err := d.sight(ctx, tx, l.claims, system)
 	if err != nil {
@@ -296,19 +297,18 @@ func (d *Database) identityIn(ctx context.Context, tx pgx.Tx, l *layout, book, s
 			coalesce(id_column, ''), coalesce(id_type, ''), coalesce(source, ''),
 			EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = t.relation AND c.relkind IN ('r', 'p', 'v', 'm', 'f')),
 			EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1 AND a.attname = t.id_column AND a.attnum > 0 AND NOT a.attisdropped)
-		FROM ledgerport.claim_tables t ORDER BY id`
-	rows, _ := tx.Query(ctx, query, seen.Relation) // the error comes with the rows
+		FROM ledgerport.claim_tables t WHERE book = $2 ORDER BY id`
+	rows, _ := tx.Query(ctx, query, seen.Relation, book) // the error comes with the rows
 	recorded, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (t claimTable, err error) {
 		return t, row.Scan(&t.ID, &t.PartOf, &t.Book, &t.Schema, &t.Name, &t.Relation, &t.Server, &t.IDColumn, &t.IDType, &t.Source, &t.Live, &t.ColumnLive)
 	})
 	if err != nil {
 		return identity{}, classify(ctx, "looking up the tables that claims were exported from", err)
 	}
-	next := int32(1)
-	if len(recorded) > 0 {
-		next = recorded[len(recorded)-1].ID + 1
+	var next int32
+	if err := tx.QueryRow(ctx, `SELECT coalesce(max(id), 0) + 1 FROM ledgerport.claim_tables`).Scan(&next); err != nil {
+		return identity{}, classify(ctx, "looking up the tables that claims were exported from", err)
 	}
-	recorded = slices.DeleteFunc(recorded, func(t claimTable) bool { return t.Book != book })
 	return identify(recorded, seen, view, d.options.Source, book, next)
 }
 

@@ -194,6 +194,9 @@ func (p *Program) Result() *cel.Type { return p.result }
 // Eval evaluates the expression. An expression that is one variable costs no more than looking it up. The error names the
 // place in the expression, and never quotes a value: values are texts of claims.
 func (p *Program) Eval(ctx context.Context, variables Variables) (ref.Val, error) {
+	if ctx.Err() != nil { // each may be quick, and there be very many
+		return nil, ctx.Err()
+	}
 	if p.variable != "" {
 		if value, ok := variables.Variable(p.variable); ok {
 			return value, nil
@@ -202,9 +205,6 @@ func (p *Program) Eval(ctx context.Context, variables Variables) (ref.Val, error
 	var value ref.Val
 	var err error
 	if p.metered {
-		if ctx.Err() != nil { // there may be many that cost much
-			return nil, ctx.Err()
-		}
 		value, _, err = p.program.ContextEval(ctx, activation{variables})
 	} else {
 		value, _, err = p.program.Eval(activation{variables})
