@@ -21,8 +21,10 @@ type ExporterSpec struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	Type string `json:"type"`
-	// Options of the exporter; its page in the documentation lists them. An unknown option is refused.
+	// Options of the exporter; its page in the documentation lists them. An unknown option is refused. They are one value: who applies
+	// them owns all of them.
 	// +optional
+	// +mapType=atomic
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +kubebuilder:validation:Type=object
 	Options *apiextensionsv1.JSON `json:"options,omitempty"`

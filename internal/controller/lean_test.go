@@ -6,10 +6,12 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/exporters"
 )
 
 func TestTheCacheKeepsWhatIsRead(t *testing.T) {
@@ -28,6 +30,11 @@ func TestTheCacheKeepsWhatIsRead(t *testing.T) {
 	namespace := &corev1.Namespace{ObjectMeta: *of.DeepCopy()}
 	if _, err := lean(namespace); err != nil || namespace.Labels["team"] != "books" {
 		t.Errorf("a namespace is %+v (%v): a ClaimSource may admit it by its labels", namespace.ObjectMeta, err)
+	}
+	export := &v1alpha1.AccountingExport{}
+	export.Spec.Exporter.Options = &apiextensionsv1.JSON{Raw: []byte(`{"a":"` + strings.Repeat("x", 1<<20) + `"}`)}
+	if _, err := lean(export); err != nil || cap(export.Spec.Exporter.Options.Raw) > 2*exporters.MaxOptionsSize || len(export.Spec.Exporter.Options.Raw) <= exporters.MaxOptionsSize {
+		t.Errorf("%d bytes of options are kept (%v), want just more than may be", len(export.Spec.Exporter.Options.Raw), err)
 	}
 	if kept, err := lean("no object"); kept != "no object" || err != nil {
 		t.Errorf("of what is no object comes %v (%v)", kept, err)

@@ -198,22 +198,25 @@ func TestAnObjectThatIsNestedTooDeepForAListStopsNobody(t *testing.T) {
 	w := newWorld(t)
 	w.insertClaim(application.Claim{})
 	w.create(w.secret(), w.source(), w.chart(), w.destination())
-	deep := w.storeDeepest()
+	lists, objects := w.storeDeepest("lists", "[", "]"), w.storeDeepest("objects", `{"a":`, "}")
 	w.create(w.export(), w.run("first"))
 
 	eventually(w, w.run("first"), runIs(v1alpha1.RunSucceeded))
-	eventually(w, deep, func(export *v1alpha1.AccountingExport) string {
-		return condition(export.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonInvalidOptions)
-	})
-	w.must(api.client.Delete(t.Context(), deep))
-	w.gone(deep)
+	for _, deep := range []*v1alpha1.AccountingExport{lists, objects} {
+		eventually(w, deep, func(export *v1alpha1.AccountingExport) string {
+			return condition(export.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonInvalidOptions)
+		})
+		w.must(api.client.Delete(t.Context(), deep))
+		w.gone(deep)
+	}
 }
 
-// storeDeepest stores an export whose options are as deep as the API server takes.
-func (w *world) storeDeepest() *v1alpha1.AccountingExport {
+// storeDeepest stores an export whose options are as deep as the API server takes. Were each of them a field of its own, as those of
+// objects would be, it could not read back who set them.
+func (w *world) storeDeepest(name, opening, closing string) *v1alpha1.AccountingExport {
 	w.Helper()
 	deep := w.export()
-	deep.Name, deep.Namespace = "deep", w.namespace
+	deep.Name, deep.Namespace = name, w.namespace
 	deep.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("AccountingExport"))
 	deep.Spec.Exporter.Options = &apiextensionsv1.JSON{Raw: []byte(`"options"`)}
 	manifest, err := json.Marshal(deep)
@@ -222,7 +225,7 @@ func (w *world) storeDeepest() *v1alpha1.AccountingExport {
 	w.must(err)
 	address := fmt.Sprintf("%s/apis/%s/namespaces/%s/accountingexports", strings.TrimSuffix(api.config.Host, "/"), v1alpha1.GroupVersion, w.namespace)
 	for levels := 10_000; levels > 9_900; levels-- {
-		options := `{"a":` + strings.Repeat("[", levels) + strings.Repeat("]", levels) + `}`
+		options := `{"a":` + strings.Repeat(opening, levels) + "1" + strings.Repeat(closing, levels) + `}`
 		body := strings.Replace(string(manifest), `"options":"options"`, `"options":`+options, 1)
 		request, err := http.NewRequestWithContext(w.Context(), http.MethodPost, address, strings.NewReader(body))
 		w.must(err)

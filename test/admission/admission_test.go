@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -15,6 +16,7 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -151,7 +153,8 @@ func TestWhatTheAPIServerRefusesAndWhatPeopleMayDo(t *testing.T) {
 	for name, test := range map[string]func(*cluster){
 		"an export is of the organisation of its namespace": (*cluster).exportsAreOfTheirNamespacesOrganisation,
 		"only who may assign organisations sets the label":  (*cluster).labelsAreSetByWhoMayAssign,
-		"roles of people": (*cluster).rolesOfPeople,
+		"what would cost all others":                        (*cluster).boundsHold,
+		"roles of people":                                   (*cluster).rolesOfPeople,
 	} {
 		t.Run(name, func(t *testing.T) { test(&cluster{T: t, admin: c.admin, config: c.config}) })
 	}
@@ -170,6 +173,44 @@ func (c *cluster) exportsAreOfTheirNamespacesOrganisation() {
 		if err := create(namespace, acme)(); err != nil {
 			c.Errorf("in %s: %v", namespace, err)
 		}
+	}
+}
+
+func (c *cluster) boundsHold() {
+	c.namespace("bounded", map[string]string{label: acme})
+	try := func(change func(*v1alpha1.AccountingExport)) func() error {
+		return func() error {
+			changed := export("bounded", acme)
+			change(changed)
+			return c.admin.Create(c.Context(), changed, client.DryRunAll)
+		}
+	}
+	nested := func(levels int) func(*v1alpha1.AccountingExport) {
+		return func(e *v1alpha1.AccountingExport) {
+			raw := `{"a":` + strings.Repeat(`[{"b":`, levels/2) + "1" + strings.Repeat("}]", levels/2) + `}`
+			e.Spec.Exporter.Options = &apiextensionsv1.JSON{Raw: []byte(raw)}
+		}
+	}
+	c.refusedWith("nested deeper than 7 levels", try(nested(8)))
+	c.refusedWith("at most 100 labels", try(func(e *v1alpha1.AccountingExport) {
+		e.Labels = map[string]string{}
+		for i := range 101 {
+			e.Labels[fmt.Sprint("l", i)] = ""
+		}
+	}))
+	c.refusedWith("20 finalizers", try(func(e *v1alpha1.AccountingExport) {
+		for i := range 21 {
+			e.Finalizers = append(e.Finalizers, fmt.Sprintf("example.com/f%d", i))
+		}
+	}))
+	if err := try(nested(6))(); err != nil {
+		c.Errorf("options of seven levels: %v", err)
+	}
+	chart := &v1alpha1.ChartOfAccounts{ObjectMeta: metav1.ObjectMeta{Name: "books", Namespace: "bounded"}, Spec: v1alpha1.ChartOfAccountsSpec{
+		Currency: "EUR", Accounts: []v1alpha1.Account{{Number: "1740", Name: "Owed"}}, Offset: v1alpha1.OffsetPosting{Account: "1740"},
+	}}
+	if err := c.admin.Create(c.Context(), chart, client.DryRunAll); err != nil {
+		c.Errorf("a kind without options: %v", err)
 	}
 }
 
