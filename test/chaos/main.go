@@ -71,6 +71,7 @@ func run(ctx context.Context, kills int, seed uint64, duration time.Duration) (r
 	say("%d organisations, two operators and one of another cluster, seed %d, %d kills", len(w.tenants), seed, kills)
 	told, err := w.torment(ctx, kills, duration)
 	if err != nil {
+		w.keep() // the logs say why
 		return result{}, err
 	}
 	say("no more faults; waiting for rest")
