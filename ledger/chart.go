@@ -38,7 +38,8 @@ type chart struct {
 	rounding      *rounding                // nil: a claim that leaves a residue is held
 	suspense      string                   // account for unmatched lines; empty where they are held
 	transliterate bool                     // descriptions
-	acrossYears   bool                     // a voucher may have expenses of several fiscal years
+	splitBy       []v1alpha1.VoucherSplit
+	acrossYears   bool // a voucher may have expenses of several fiscal years
 	problems      []error
 	compiled      map[compiledKey]*expression.Program // of the chart's rules, each once
 	sources       int                                 // bytes of those
@@ -64,7 +65,8 @@ const defaultRoundingLimit = "1.00"
 // compileChart compiles a chart, and finds everything that is wrong with it.
 func compileChart(spec *v1alpha1.ChartOfAccountsSpec) (*chart, error) {
 	c := &chart{compiled: map[compiledKey]*expression.Program{}, accounts: map[string]string{}, taxCodes: map[string]*taxCode{}, offset: spec.Offset, advances: spec.Advances,
-		transliterate: spec.Texts == v1alpha1.TextsTransliterate, acrossYears: spec.Vouchers.AcrossFiscalYears == v1alpha1.FiscalYearsPost}
+		transliterate: spec.Texts == v1alpha1.TextsTransliterate, splitBy: spec.Vouchers.SplitBy,
+		acrossYears: spec.Vouchers.AcrossFiscalYears == v1alpha1.FiscalYearsPost}
 	c.compileBooks(spec)
 	c.compileSettlement(spec)
 	if spec.Rounding != nil {

@@ -113,7 +113,7 @@ func TestMap_EndsWithItsContext(t *testing.T) {
 	repeatLine(claim, ledger.MaxLines)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := mapper(t, books(), ledger.VoucherPolicy{}).Map(ctx, claim, &ledger.Voucher{}); !errors.Is(err, context.Canceled) {
+	if err := mapInto(ctx, mapper(t, books(), ledger.VoucherPolicy{}), claim, &ledger.Voucher{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want that the context has ended", err)
 	}
 }

@@ -106,7 +106,7 @@ func TestEveryVariableOfAnExpressionHasItsValue(t *testing.T) {
 		chart := books()
 		chart.Rules = []v1alpha1.MappingRule{{Match: v1alpha1.RuleMatch{Expression: expression}, Account: "7140"}}
 		var voucher ledger.Voucher
-		if err := mapper(t, chart, ledger.VoucherPolicy{}).Map(t.Context(), claim, &voucher); err != nil {
+		if err := mapInto(t.Context(), mapper(t, chart, ledger.VoucherPolicy{}), claim, &voucher); err != nil {
 			t.Errorf("%s: %v", expression, err)
 		}
 	}

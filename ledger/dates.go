@@ -73,9 +73,8 @@ func (d postingDates) check(claim *Claim) error {
 	return nil
 }
 
-// of returns the posting date of a claim: the policy's, but never in a closed period, nor in the future.
-func (d postingDates) of(claim *Claim) (time.Time, error) {
-	date := d.wanted(claim)
+// open returns the date on which a voucher is posted that wants a date: never in a closed period, nor in the future.
+func (d postingDates) open(claim *Claim, date time.Time) (time.Time, error) {
 	if !plausible(date) {
 		return time.Time{}, hold(claim, HoldInvalidDate, "the date that the claim would be posted on (%s) is not in the years %d to %d",
 			d.policy, firstYear, lastYear)
@@ -99,22 +98,22 @@ func (d postingDates) inFuture(date time.Time) bool {
 	return plausible(d.runDate) && date.After(d.runDate.AddDate(0, 0, 1))
 }
 
-func (d postingDates) wanted(claim *Claim) time.Time {
+// wanted is the date that the policy says for lines of a claim.
+func (d postingDates) wanted(claim *Claim, lines []*Line) time.Time {
 	switch d.policy {
 	case v1alpha1.PostOnApprovalDate:
 		return dateIn(claim.ApprovedAt, d.location)
 	case v1alpha1.PostOnRunDate:
 		return d.runDate
 	default:
-		return latestExpense(claim)
+		return latestExpense(lines)
 	}
 }
 
-func latestExpense(claim *Claim) time.Time {
-	var latest time.Time
-	for i := range claim.Lines {
-		if claim.Lines[i].ExpenseDate.After(latest) {
-			latest = claim.Lines[i].ExpenseDate
+func latestExpense(lines []*Line) (latest time.Time) {
+	for _, line := range lines {
+		if line.ExpenseDate.After(latest) {
+			latest = line.ExpenseDate
 		}
 	}
 	return latest

@@ -28,7 +28,7 @@ func TestAClosedPeriodHoldsAClaimOrMovesIt(t *testing.T) {
 			t.Parallel()
 			policy := ledger.VoucherPolicy{Posting: v1alpha1.PostingPolicy{OpenFrom: test.openFrom, Closed: test.closed}}
 			var voucher ledger.Voucher
-			err := mapper(t, books(), policy).Map(t.Context(), expense(), &voucher)
+			err := mapInto(t.Context(), mapper(t, books(), policy), expense(), &voucher)
 			var hold *ledger.Hold
 			switch {
 			case test.posted == "" && (!errors.As(err, &hold) || hold.Reason != ledger.HoldClosedPeriod):
@@ -66,7 +66,7 @@ func TestAClaimOfTwoFiscalYearsIsHeldUnlessTheChartPostsIt(t *testing.T) {
 			chart.FiscalYearStart, chart.Vouchers.AcrossFiscalYears = test.yearStart, test.policy
 			claim := lines(ledger.Line{Category: "meals", Gross: "400.00"}, ledger.Line{Category: "meals", Gross: "50.00"})
 			claim.Lines[0].ExpenseDate, claim.Lines[1].ExpenseDate = day(test.first), day(test.last)
-			err := mapper(t, chart, ledger.VoucherPolicy{Posting: v1alpha1.PostingPolicy{Date: test.date}}).Map(t.Context(), claim, &ledger.Voucher{})
+			err := mapInto(t.Context(), mapper(t, chart, ledger.VoucherPolicy{Posting: v1alpha1.PostingPolicy{Date: test.date}}), claim, &ledger.Voucher{})
 			var hold *ledger.Hold
 			if errors.As(err, &hold) != test.held || test.held && hold.Reason != ledger.HoldSeveralYears || !test.held && err != nil {
 				t.Errorf("got %v, held: %t", err, test.held)

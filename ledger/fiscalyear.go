@@ -48,17 +48,16 @@ func (s FiscalYearStart) Period(date time.Time) int {
 	return period + 1
 }
 
-// oneYear holds a claim with expenses of several fiscal years: they belong to the year in which they were made (ÅRL 2:4, HGB §252 (1)
-// No. 5, rskl §4-1), and one voucher has one posting date.
-func (c *chart) oneYear(claim *Claim) error {
+// oneYear holds a claim if a voucher of it would have expenses of several fiscal years: they belong to the year in which they were made
+// (ÅRL 2:4, HGB §252 (1) No. 5, rskl §4-1), and a voucher has one posting date.
+func (c *chart) oneYear(claim *Claim, lines []*Line) error {
 	if c.acrossYears {
 		return nil
 	}
-	first := &claim.Lines[0]
-	for i := range claim.Lines {
-		line := &claim.Lines[i]
+	first := lines[0]
+	for _, line := range lines {
 		if c.fiscalYear.Year(line.ExpenseDate) != c.fiscalYear.Year(first.ExpenseDate) {
-			return hold(claim, HoldSeveralYears, "line %d is of %s and line %d of %s, which are two fiscal years; divide the claim in the application, or set spec.vouchers of the chart of accounts",
+			return hold(claim, HoldSeveralYears, "line %d is of %s and line %d of %s, which are two fiscal years; split the claim by spec.vouchers.splitBy of the chart of accounts, or divide it in the application",
 				first.Number, first.ExpenseDate.Format(time.DateOnly), line.Number, line.ExpenseDate.Format(time.DateOnly))
 		}
 	}

@@ -1,7 +1,9 @@
 package ledger_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -62,7 +64,10 @@ func day(text string) time.Time {
 	return date
 }
 
-func mapper(t testing.TB, chart *v1alpha1.ChartOfAccountsSpec, policy ledger.VoucherPolicy) *ledger.Mapper {
+func mapper(t interface {
+	Helper()
+	Fatal(args ...any)
+}, chart *v1alpha1.ChartOfAccountsSpec, policy ledger.VoucherPolicy) *ledger.Mapper {
 	t.Helper()
 	m, err := ledger.NewMapper(chart, policy)
 	if err != nil {
@@ -71,11 +76,24 @@ func mapper(t testing.TB, chart *v1alpha1.ChartOfAccountsSpec, policy ledger.Vou
 	return m
 }
 
+// mapInto maps a claim that becomes one voucher.
+func mapInto(ctx context.Context, m *ledger.Mapper, claim *ledger.Claim, voucher *ledger.Voucher) error {
+	vouchers, err := m.Map(ctx, claim)
+	if err != nil {
+		return err
+	}
+	if len(vouchers) != 1 {
+		return fmt.Errorf("%d vouchers", len(vouchers))
+	}
+	*voucher = vouchers[0]
+	return nil
+}
+
 // voucherOf maps a claim that must map.
 func voucherOf(t testing.TB, chart *v1alpha1.ChartOfAccountsSpec, policy ledger.VoucherPolicy, claim *ledger.Claim) *ledger.Voucher {
 	t.Helper()
 	var voucher ledger.Voucher
-	if err := mapper(t, chart, policy).Map(t.Context(), claim, &voucher); err != nil {
+	if err := mapInto(t.Context(), mapper(t, chart, policy), claim, &voucher); err != nil {
 		t.Fatal(err)
 	}
 	if !voucher.Balanced() {
@@ -88,7 +106,7 @@ func voucherOf(t testing.TB, chart *v1alpha1.ChartOfAccountsSpec, policy ledger.
 func wantHold(t *testing.T, chart *v1alpha1.ChartOfAccountsSpec, claim *ledger.Claim, reason ledger.HoldReason, words string) {
 	t.Helper()
 	var hold *ledger.Hold
-	err := mapper(t, chart, ledger.VoucherPolicy{}).Map(t.Context(), claim, &ledger.Voucher{})
+	err := mapInto(t.Context(), mapper(t, chart, ledger.VoucherPolicy{}), claim, &ledger.Voucher{})
 	if !errors.As(err, &hold) {
 		t.Fatalf("got %v, want a hold for %s", err, reason)
 	}

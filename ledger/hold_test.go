@@ -163,10 +163,10 @@ func TestOneHeldClaimLeavesNothingBehindForTheNext(t *testing.T) {
 	m := mapper(t, books(), ledger.VoucherPolicy{})
 	held := abroad("1.004", "1.004", "")
 	var voucher ledger.Voucher
-	if err := m.Map(t.Context(), held, &voucher); err == nil {
+	if err := mapInto(t.Context(), m, held, &voucher); err == nil {
 		t.Fatal("want a hold")
 	}
-	if err := m.Map(t.Context(), expense(), &voucher); err != nil || len(voucher.Postings) != 2 || !voucher.Balanced() {
+	if err := mapInto(t.Context(), m, expense(), &voucher); err != nil || len(voucher.Postings) != 2 || !voucher.Balanced() {
 		t.Errorf("the next claim: %v, %+v", err, voucher.Postings)
 	}
 }
@@ -178,7 +178,7 @@ func TestAClaimIsNotPostedAfterTheCutoffOfItsRun(t *testing.T) {
 		claim := expense()
 		claim.Lines[0].ExpenseDate = day(date)
 		var why *ledger.Hold
-		err := mapper(t, books(), ledger.VoucherPolicy{Series: "E", Cutoff: cutoff}).Map(t.Context(), claim, &ledger.Voucher{})
+		err := mapInto(t.Context(), mapper(t, books(), ledger.VoucherPolicy{Series: "E", Cutoff: cutoff}), claim, &ledger.Voucher{})
 		if errors.As(err, &why) != held || held && why.Reason != ledger.HoldFutureDate {
 			t.Errorf("an expense of %s returns %v, want held=%t", date, err, held)
 		}

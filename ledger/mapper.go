@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
@@ -15,9 +16,22 @@ type Mapper struct {
 	dates      postingDates
 	series     string
 	currencies map[string]Currency // of the claims so far
-	sum        claimSum
-	given      int // bytes of the dimensions that rules gave to the claim so far
-	variables  lineVariables
+	claimState
+	// Memory that is used again.
+	vouchers []Voucher
+	parts    [][]*Line
+	room     []Posting
+}
+
+// claimState is what the vouchers of one claim have in common while they are made.
+type claimState struct {
+	currency Currency
+	// advance is what of it is not settled yet, and baseAdvance the same in the books' currency.
+	advance, baseAdvance Amount
+	sum                  claimSum // of the voucher
+	given                int      // bytes of the dimensions that rules gave to the claim so far
+	postings             int      // of its vouchers before
+	variables            lineVariables
 }
 
 // NewMapper compiles a chart. The error joins a *ChartError for everything that is wrong with the chart or the policy.
@@ -30,29 +44,32 @@ func NewMapper(spec *v1alpha1.ChartOfAccountsSpec, policy VoucherPolicy) (*Mappe
 	return &Mapper{chart: compiled, dates: dates, series: policy.Series, currencies: map[string]Currency{}}, nil
 }
 
-// Map makes the voucher of a claim into voucher, whose memory is used again. Its number is left to the caller. A *Hold
-// says that this claim has to wait, and why; the voucher is then of no use. Any other error is the context's.
-func (m *Mapper) Map(ctx context.Context, claim *Claim, voucher *Voucher) error {
-	if err := m.begin(claim, voucher); err != nil {
-		return err
+// Map makes the vouchers of a claim, which are valid until the next call. Their numbers are left to the caller. A *Hold says that this
+// claim has to wait, and why. Any other error is the context's.
+func (m *Mapper) Map(ctx context.Context, claim *Claim) ([]Voucher, error) {
+	if err := m.begin(claim); err != nil {
+		return nil, err
 	}
-	for i := range claim.Lines {
-		if err := ctx.Err(); err != nil { // a claim of many lines and rules takes a while
-			return err
+	m.vouchers = slices.Grow(m.vouchers[:0], len(m.parts))[:len(m.parts)]
+	room := m.room
+	for i, lines := range m.parts {
+		voucher := &m.vouchers[i]
+		voucher.Postings = room[:0]
+		if err := m.voucher(ctx, claim, lines, i == len(m.parts)-1, voucher); err != nil {
+			return nil, err
 		}
-		if err := m.post(ctx, claim, &claim.Lines[i], voucher); err != nil {
-			return err
+		if cap(voucher.Postings) > cap(m.room) {
+			m.room = voucher.Postings[:0]
 		}
+		m.postings += len(voucher.Postings)
+		room = voucher.Postings[len(voucher.Postings):]
+		voucher.Postings = slices.Clip(voucher.Postings)
 	}
-	if err := m.balance(claim, voucher); err != nil {
-		return err
-	}
-	dropEmpty(voucher)
-	return checkSize(claim, voucher)
+	return m.vouchers, checkSize(claim, m.vouchers)
 }
 
-// begin checks what concerns the whole claim, and fills the voucher's head.
-func (m *Mapper) begin(claim *Claim, voucher *Voucher) error {
+// begin checks what concerns the whole claim, and divides its lines among vouchers.
+func (m *Mapper) begin(claim *Claim) (err error) {
 	if claim.Held != nil {
 		return claim.Held
 	}
@@ -62,34 +79,56 @@ func (m *Mapper) begin(claim *Claim, voucher *Voucher) error {
 	if m.chart.offset.Subledger == v1alpha1.SubledgerClaimant && strings.TrimSpace(claim.ClaimantID) == "" {
 		return noClaimant(claim, "spec.offset")
 	}
-	currency, err := m.currency(claim)
+	m.claimState = claimState{}
+	if m.currency, err = m.currencyOf(claim); err != nil {
+		return err
+	}
+	for _, check := range [...]func(*Claim) error{checkTexts, checkLines, m.dates.check, m.readAdvance} {
+		if err := check(claim); err != nil {
+			return err
+		}
+	}
+	m.parts, err = m.chart.split(claim, m.parts)
+	return err
+}
+
+// voucher makes the voucher of some lines of a claim, with the memory of its postings.
+func (m *Mapper) voucher(ctx context.Context, claim *Claim, lines []*Line, last bool, voucher *Voucher) error {
+	if err := m.head(claim, lines, voucher); err != nil {
+		return err
+	}
+	for _, line := range lines {
+		if err := ctx.Err(); err != nil { // a claim of many lines and rules takes a while
+			return err
+		}
+		if err := m.post(ctx, claim, line, voucher); err != nil {
+			return err
+		}
+	}
+	if err := m.balance(claim, last, voucher); err != nil {
+		return err
+	}
+	dropEmpty(voucher)
+	return nil
+}
+
+// head fills all of a voucher but its postings.
+func (m *Mapper) head(claim *Claim, lines []*Line, voucher *Voucher) error {
+	if err := m.chart.oneYear(claim, lines); err != nil {
+		return err
+	}
+	date, err := m.dates.open(claim, m.chart.within(m.dates.wanted(claim, lines), lines))
 	if err != nil {
 		return err
 	}
-	if err := checkTexts(claim); err != nil {
-		return err
-	}
-	if err := checkLines(claim); err != nil {
-		return err
-	}
-	if err := m.dates.check(claim); err != nil {
-		return err
-	}
-	if err := m.chart.oneYear(claim); err != nil {
-		return err
-	}
-	date, err := m.dates.of(claim)
-	if err != nil {
-		return err
-	}
-	m.sum, m.given = claimSum{currency: currency, base: m.chart.base}, 0
+	m.sum = claimSum{currency: m.currency, base: m.chart.base}
 	*voucher = Voucher{
-		Series: m.series, FiscalYear: m.chart.fiscalYear.Year(date), PostingDate: date, DocumentDate: latestExpense(claim),
+		Series: m.series, FiscalYear: m.chart.fiscalYear.Year(date), PostingDate: date, DocumentDate: latestExpense(lines),
 		Text: m.free(claim.Description), ClaimID: claim.ID,
 		ClaimantID: claim.ClaimantID, ClaimantName: claim.ClaimantName, ClaimantIBAN: claim.ClaimantIBAN,
 		ClaimantBIC: claim.ClaimantBIC, ClaimantAddress: claim.ClaimantAddress,
 		ApprovedAt: claim.ApprovedAt, ApprovedBy: claim.ApprovedBy,
-		Currency: currency, BaseCurrency: m.chart.base, Postings: voucher.Postings[:0],
+		Currency: m.currency, BaseCurrency: m.chart.base, Postings: voucher.Postings[:0],
 	}
 	if voucher.Text == "" {
 		voucher.Text = "Claim " + claim.ID
@@ -97,7 +136,7 @@ func (m *Mapper) begin(claim *Claim, voucher *Voucher) error {
 	return nil
 }
 
-func (m *Mapper) currency(claim *Claim) (Currency, error) {
+func (m *Mapper) currencyOf(claim *Claim) (Currency, error) {
 	if currency, known := m.currencies[claim.Currency]; known {
 		return currency, nil
 	}
@@ -122,7 +161,7 @@ func (m *Mapper) post(ctx context.Context, claim *Claim, line *Line, voucher *Vo
 	if err := m.settle(ctx, claim, line, amounts, voucher); err != nil {
 		return err
 	}
-	if len(voucher.Postings) > MaxPostings {
+	if m.postings+len(voucher.Postings) > MaxPostings {
 		return hold(claim, HoldTooLarge, "its lines and the chart's rules make more than %d postings; divide it in the application", MaxPostings)
 	}
 	return nil
@@ -155,19 +194,21 @@ func moves(p *Posting) bool {
 	return p.Amount != 0 || p.BaseAmount != 0 || p.TaxAmount != 0
 }
 
-// checkSize bounds what a voucher moves, so that nothing that sums its postings overflows.
-func checkSize(claim *Claim, voucher *Voucher) (err error) {
+// checkSize bounds what the vouchers of a claim move, so that nothing that sums their postings overflows.
+func checkSize(claim *Claim, vouchers []Voucher) (err error) {
 	var debit, credit [2]Amount
-	for i := range voucher.Postings {
-		p := &voucher.Postings[i]
-		for currency, amount := range [...]Amount{p.Amount, p.BaseAmount} {
-			if amount > 0 {
-				debit[currency], err = AddAmounts(debit[currency], amount)
-			} else {
-				credit[currency], err = AddAmounts(credit[currency], amount)
-			}
-			if err != nil {
-				return hold(claim, HoldInvalidAmount, "what the claim's postings move is %s", ErrTooLarge)
+	for i := range vouchers {
+		for j := range vouchers[i].Postings {
+			p := &vouchers[i].Postings[j]
+			for currency, amount := range [...]Amount{p.Amount, p.BaseAmount} {
+				if amount > 0 {
+					debit[currency], err = AddAmounts(debit[currency], amount)
+				} else {
+					credit[currency], err = AddAmounts(credit[currency], amount)
+				}
+				if err != nil {
+					return hold(claim, HoldInvalidAmount, "what the claim's postings move is %s", ErrTooLarge)
+				}
 			}
 		}
 	}

@@ -219,7 +219,7 @@ func TestAClaimWithoutApprovalIsNotPostedOnIt(t *testing.T) {
 	claim := expense()
 	claim.ApprovedAt = time.Time{}
 	m := mapper(t, books(), ledger.VoucherPolicy{Posting: v1alpha1.PostingPolicy{Date: v1alpha1.PostOnApprovalDate, OpenFrom: "2026-10-01"}})
-	if err := m.Map(t.Context(), claim, &ledger.Voucher{}); err == nil || !strings.Contains(err.Error(), "NotDated") {
+	if err := mapInto(t.Context(), m, claim, &ledger.Voucher{}); err == nil || !strings.Contains(err.Error(), "NotDated") {
 		t.Errorf("got %v, want a hold for NotDated", err)
 	}
 }
@@ -241,7 +241,7 @@ func BenchmarkMap(b *testing.B) {
 			var voucher ledger.Voucher
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := m.Map(b.Context(), claim, &voucher); err != nil {
+				if err := mapInto(b.Context(), m, claim, &voucher); err != nil {
 					b.Fatal(err)
 				}
 			}

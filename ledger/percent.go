@@ -30,8 +30,8 @@ func ParsePercent(text string) (tenThousandths uint64, ok bool) {
 	return value, true
 }
 
-// share returns amount × part / whole, rounded half away from zero. The part is less than 2²⁴ and the whole at least a half of it, and
-// not 0.
+// share returns amount × part / whole, rounded half away from zero. The whole is not 0. Either the part is less than 2²⁴ and the whole at
+// least a half of it, or both are amounts and the part is not more than the whole.
 func share(amount Amount, part, whole uint64) Amount {
 	// ⌊(2 × amount × part + whole) / (2 × whole)⌋ needs more than 64 bits.
 	high, low := bits.Mul64(uint64(magnitude(amount)), 2*part)

@@ -33,7 +33,7 @@ func TestReversingVoucher(t *testing.T) {
 			var original ledger.Voucher
 			claim := expense()
 			claim.Lines[0].Category, claim.Lines[0].Tax, claim.Lines[0].Quantity = "hotel", "25.00", "75.5"
-			if err := mapper.Map(t.Context(), claim, &original); err != nil {
+			if err := mapInto(t.Context(), mapper, claim, &original); err != nil {
 				t.Fatal(err)
 			}
 			original.Number = 17
@@ -98,7 +98,7 @@ func TestAReversalUndoesQuantities(t *testing.T) {
 		var voucher ledger.Voucher
 		m, claim := mapper(t, books(), ledger.VoucherPolicy{Series: "E"}), expense()
 		claim.Lines[0].Quantity = quantity
-		err := m.Map(t.Context(), claim, &voucher)
+		err := mapInto(t.Context(), m, claim, &voucher)
 		m.Reverse(&voucher)
 		if err != nil || voucher.Postings[0].Quantity != want {
 			t.Errorf("%q becomes %q (%v), want %q", quantity, voucher.Postings[0].Quantity, err, want)

@@ -48,27 +48,42 @@ func noClaimant(claim *Claim, field string) error {
 	return hold(claim, HoldNoClaimant, "claimant_id is empty, and %s of the chart of accounts posts per claimant; add it in the application, or set its subledger to None", field)
 }
 
+// readAdvance reads what the claimant was paid before.
+func (m *Mapper) readAdvance(claim *Claim) (err error) {
+	m.sum = claimSum{currency: m.currency, base: m.chart.base}
+	m.advance, m.baseAdvance, err = m.sum.advance(claim)
+	if err == nil && m.advance != 0 && m.chart.advances == nil {
+		err = hold(claim, HoldNoAdvanceAccount, "the claim settles an advance, and the chart of accounts has no account of advances; add spec.advances")
+	}
+	return err
+}
+
+// takeAdvance returns how much of the advance a voucher settles: no more than it owes, unless it is the last.
+func (m *Mapper) takeAdvance(last bool) (amount, base Amount) {
+	amount, base = m.advance, m.baseAdvance
+	if owed := max(m.sum.gross, 0); !last && owed < amount {
+		amount, base = owed, share(base, uint64(owed), uint64(amount)) // neither is negative
+	}
+	m.advance -= amount
+	m.baseAdvance -= base
+	return amount, base
+}
+
 // balance adds what makes the voucher sum to zero: the residue of conversion, what the claimant was paid before, and the debt to
 // the claimant.
-func (m *Mapper) balance(claim *Claim, voucher *Voucher) error {
+func (m *Mapper) balance(claim *Claim, last bool, voucher *Voucher) error {
 	baseOwed, err := m.sum.owed()
 	if err != nil {
 		return hold(claim, HoldInvalidAmount, "the sum of the claim is %s", ErrTooLarge)
 	}
-	advance, baseAdvance, err := m.sum.advance(claim)
-	if err != nil {
-		return err
-	}
-	if advance != 0 && m.chart.advances == nil {
-		return hold(claim, HoldNoAdvanceAccount, "the claim settles an advance, and the chart of accounts has no account of advances; add spec.advances")
-	}
+	advance, baseAdvance := m.takeAdvance(last)
 	payable, basePayable := m.sum.gross-advance, baseOwed-baseAdvance
 	if advance != 0 && payable == 0 {
 		basePayable = 0 // the advance was converted at another rate: nothing is owed in either currency
 	}
 	if advance != 0 && contradicts(basePayable, payable) {
 		return hold(claim, HoldMixedCurrencies, "after its advance the claim owes %s and %s; correct advance_amount or base_advance_amount in the application",
-			quoteAmount(payable, m.sum.currency), quoteAmount(basePayable, m.sum.base))
+			quoteAmount(payable, m.currency), quoteAmount(basePayable, m.chart.base))
 	}
 	if err := m.round(claim, basePayable+baseAdvance-m.sum.baseGross, voucher); err != nil {
 		return err

@@ -242,8 +242,29 @@ const (
 	FiscalYearsPost FiscalYearsPolicy = "Post"
 )
 
+// VoucherSplit is what the lines of one voucher have in common, where a claim becomes several.
+// +kubebuilder:validation:Enum=PaymentMethod;FiscalYear;Month;Line
+type VoucherSplit string
+
+const (
+	// SplitByPaymentMethod makes a voucher for each payment method.
+	SplitByPaymentMethod VoucherSplit = "PaymentMethod"
+	// SplitByFiscalYear makes a voucher for each fiscal year of the expenses.
+	SplitByFiscalYear VoucherSplit = "FiscalYear"
+	// SplitByMonth makes a voucher for each month of the expenses.
+	SplitByMonth VoucherSplit = "Month"
+	// SplitByLine makes a voucher for each line.
+	SplitByLine VoucherSplit = "Line"
+)
+
 // ClaimVouchers says what vouchers a claim becomes.
 type ClaimVouchers struct {
+	// SplitBy makes several vouchers of a claim: one for the lines that have all of these in common. They are exported together, held
+	// together and reversed together. Default: a claim becomes one voucher.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=4
+	SplitBy []VoucherSplit `json:"splitBy,omitempty"`
 	// AcrossFiscalYears says what becomes of a voucher with expenses of several fiscal years: Hold holds the claim, Post posts all of
 	// it in the year of its posting date. Default: Hold.
 	// +optional

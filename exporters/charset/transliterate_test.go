@@ -31,12 +31,13 @@ func TestEverySetHasWhatTheLedgerTransliterates(t *testing.T) {
 		ID: "1", ClaimantID: "1", Currency: "SEK", ApprovedAt: day,
 		Lines: []ledger.Line{{Number: 1, ExpenseDate: day, Category: "travel", Gross: "1"}},
 	}
-	var voucher ledger.Voucher
 	check := func(characters []rune) (missing bool) {
 		claim.Description = "a" + string(characters) + "b"
-		if err := mapper.Map(t.Context(), claim, &voucher); err != nil {
+		vouchers, err := mapper.Map(t.Context(), claim)
+		if err != nil {
 			t.Fatal(err)
 		}
+		voucher := &vouchers[0]
 		for _, set := range sets {
 			if _, err := set.Transliterate(voucher.Text); err != nil {
 				missing = true

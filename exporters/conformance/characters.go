@@ -92,8 +92,11 @@ func (s *sampler) sample(text string) (sample, error) {
 	c.ClaimantAddress = ledger.Address{Street: text, Building: text, PostCode: text, Town: text, Country: text}
 	l := &c.Lines[0]
 	l.Unit, l.ReceiptURI, l.Dimensions = text, text, map[string]string{"cost_center": text, "project": text, "region": text}
-	made := sample{text: text, voucher: new(ledger.Voucher), replaced: replaces(text)}
-	return made, s.mapper.Map(context.Background(), c, made.voucher)
+	vouchers, err := s.mapper.Map(context.Background(), c)
+	if err != nil {
+		return sample{}, err
+	}
+	return sample{text: text, voucher: keep(&vouchers[0]), replaced: replaces(text)}, nil
 }
 
 const (

@@ -120,8 +120,25 @@ func (s *suite) testKinds(t *testing.T, currency string) {
 			}
 		})
 	}
+	t.Run("several vouchers of a claim", func(t *testing.T) { s.testSeveral(t, currency, all[0]) })
 	whole := s.testKind(t, batch, all)
 	s.testKind(t, batch, Reversals(t, whole.Written))
+}
+
+// testSeveral renders a claim that becomes a voucher for each fiscal year and payment method: each is in the files, with its own date.
+func (s *suite) testSeveral(t *testing.T, currency string, first *ledger.Voucher) {
+	books := EveryKind(currency)
+	books.Vouchers.SplitBy = []v1alpha1.VoucherSplit{v1alpha1.SplitByPaymentMethod, v1alpha1.SplitByFiscalYear}
+	c := claim("several", currency, "Several", line("travel", "Train", 112, 12), onCard(line("dinner", "Dinner", 500, 100)), line("travel", "Train before", 56, 6), line("parking", "", 20, 0))
+	c.Advance, c.Lines[2].ExpenseDate = "100", date("2026-04-30")
+	vouchers := Map(t, books, []*ledger.Claim{c})
+	if len(vouchers) != 3 || vouchers[0].FiscalYear == vouchers[2].FiscalYear {
+		t.Fatalf("the claim becomes %d vouchers", len(vouchers))
+	}
+	artifact := s.testKind(t, Batch(books, s.options), append([]*ledger.Voucher{first}, vouchers...))
+	if len(artifact.Held) > 0 {
+		t.Errorf("held: %v", artifact.Held)
+	}
 }
 
 func (s *suite) testKind(t *testing.T, batch exporters.Batch, vouchers []*ledger.Voucher) Artifact {

@@ -75,13 +75,25 @@ func Map(t testing.TB, books *v1alpha1.ChartOfAccountsSpec, claims []*ledger.Cla
 	}
 	var vouchers []*ledger.Voucher
 	for _, claim := range claims {
-		voucher := new(ledger.Voucher)
-		if err := mapper.Map(context.Background(), claim, voucher); err != nil {
+		made, err := mapper.Map(context.Background(), claim)
+		if err != nil {
 			t.Fatal(err)
 		}
-		vouchers = append(vouchers, voucher)
+		for i := range made {
+			vouchers = append(vouchers, keep(&made[i]))
+		}
 	}
 	return vouchers
+}
+
+// keep copies a voucher, whose memory the mapper uses again.
+func keep(voucher *ledger.Voucher) *ledger.Voucher {
+	kept := *voucher
+	kept.Postings = slices.Clone(kept.Postings)
+	for i := range kept.Postings {
+		kept.Postings[i].Dimensions = slices.Clone(kept.Postings[i].Dimensions)
+	}
+	return &kept
 }
 
 func claims(base string) []*ledger.Claim {

@@ -27,6 +27,8 @@ type Figures struct {
 	// Held are the first of the claims that were left out, and HeldTotal is how many they are.
 	Held      []HeldClaim `json:"held"`
 	HeldTotal int64       `json:"heldTotal"`
+
+	claim string // whose voucher was added last
 }
 
 // MostRanges bounds the unbroken ranges of voucher numbers in figures; the receipt has every voucher.
@@ -66,7 +68,7 @@ func NewFigures(base ledger.Currency) Figures {
 	return Figures{Base: Sum{Currency: base}, Currencies: []Sum{}, Held: []HeldClaim{}}
 }
 
-// Add counts the voucher of a claim with so many lines, from its postings themselves.
+// Add counts a voucher with so many lines, from its postings themselves. The vouchers of a claim come one after another.
 func (f *Figures) Add(voucher *ledger.Voucher, lines int64) error {
 	of := f.of(voucher.Currency)
 	for i := range voucher.Postings {
@@ -75,11 +77,16 @@ func (f *Figures) Add(voucher *ledger.Voucher, lines int64) error {
 			return err
 		}
 	}
+	claims := int64(1)
+	if f.Claims > 0 && voucher.ClaimID == f.claim {
+		claims = 0 // it has been counted
+	}
+	f.claim = voucher.ClaimID
 	for _, sum := range []*Sum{of, &f.Base} {
-		sum.Claims++
+		sum.Claims += claims
 		sum.Lines += lines
 	}
-	f.Claims++
+	f.Claims += claims
 	f.Lines += lines
 	f.number(voucher)
 	return nil

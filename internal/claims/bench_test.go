@@ -61,7 +61,7 @@ func (f *fixture) reserveOnce(b *testing.B, runID string) time.Duration {
 			break
 		}
 		f.must(err)
-		f.must(reservation.Take(f.ctx, voucher(claim, 2026, reservation.NextNumber(2026))))
+		f.must(reservation.Take(f.ctx, one(voucher(claim, 2026, reservation.NextNumber(2026)))))
 	}
 	streamed := time.Since(start)
 	totals, err := reservation.Totals(f.ctx)

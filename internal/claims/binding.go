@@ -24,13 +24,14 @@ func newBinding(run Run, fence Fence) binding {
 	return binding{run: run, fence: fence, numbers: numbers{}}
 }
 
-// take records a voucher, whose number is NextNumber of its fiscal year.
-func (b *binding) take(ctx context.Context, voucher *ledger.Voucher) error {
+// take records a voucher, whose number is NextNumber of its fiscal year, at the next position in the run.
+func (b *binding) take(ctx context.Context, voucher *ledger.Voucher, at voucherPlace) error {
 	if err := b.use(voucher); err != nil {
 		return err
 	}
 	b.position++
-	return b.recorder.take(ctx, b.position, voucher)
+	at.position = b.position
+	return b.recorder.take(ctx, at, voucher)
 }
 
 // commit makes all that was taken true, if the attempt is still the run's newest.

@@ -253,7 +253,7 @@ func TestReserve_RowsThatAreNotWhatWasAskedFor(t *testing.T) {
 			var claim *ledger.Claim
 			for err == nil {
 				if claim, err = reservation.Next(t.Context()); err == nil {
-					err = reservation.Take(t.Context(), voucher(claim, 2026, reservation.NextNumber(2026)))
+					err = reservation.Take(t.Context(), one(voucher(claim, 2026, reservation.NextNumber(2026))))
 				}
 			}
 			if errors.Is(err, io.EOF) {

@@ -158,7 +158,7 @@ func (f *fixture) takeAll(reservation *claims.Reservation, year func(*ledger.Cla
 			err = reservation.Hold(f.ctx, &ledger.Hold{ClaimID: claim.ID, Reason: ledger.HoldUnmapped, Message: "map it"})
 		} else {
 			ids = append(ids, claim.ID)
-			err = reservation.Take(f.ctx, voucher(claim, in, reservation.NextNumber(in)))
+			err = reservation.Take(f.ctx, one(voucher(claim, in, reservation.NextNumber(in))))
 		}
 		if err != nil {
 			f.Fatal(err)
@@ -177,6 +177,9 @@ func voucher(claim *ledger.Claim, year int, number int64) *ledger.Voucher {
 		},
 	}
 }
+
+// one is all that a claim becomes.
+func one(v *ledger.Voucher) []ledger.Voucher { return []ledger.Voucher{*v} }
 
 // rendered is what a run records of an artifact in these tests.
 func rendered(taken []string, held int64) claims.Rendered {
@@ -249,7 +252,6 @@ func (f *fixture) pass(reservation *claims.Reservation) (taken []string, held ma
 	f.must(err)
 	held = map[string]string{}
 	var total ledger.Totals
-	var voucher ledger.Voucher
 	for {
 		claim, err := reservation.Next(f.ctx)
 		if errors.Is(err, io.EOF) {
@@ -259,7 +261,8 @@ func (f *fixture) pass(reservation *claims.Reservation) (taken []string, held ma
 			return nil, nil, err
 		}
 		var hold *ledger.Hold
-		if err := mapper.Map(f.ctx, claim, &voucher); errors.As(err, &hold) {
+		vouchers, err := mapper.Map(f.ctx, claim)
+		if errors.As(err, &hold) {
 			held[hold.ClaimID] = string(hold.Reason)
 			if err := reservation.Hold(f.ctx, hold); err != nil {
 				return nil, nil, err
@@ -267,15 +270,15 @@ func (f *fixture) pass(reservation *claims.Reservation) (taken []string, held ma
 			continue
 		}
 		var gross ledger.Amount
-		for _, posting := range voucher.Postings {
+		for _, posting := range vouchers[0].Postings {
 			if posting.Amount > 0 && posting.Kind == ledger.ExpensePosting || posting.Kind == ledger.TaxPosting {
 				gross += posting.Amount
 			}
 		}
 		taken = append(taken, claim.ID)
-		f.must(total.Add(voucher.Currency.Code(), int64(len(claim.Lines)), gross))
-		voucher.Number = reservation.NextNumber(voucher.FiscalYear)
-		if err := reservation.Take(f.ctx, &voucher); err != nil {
+		f.must(total.Add(claim.Currency, int64(len(claim.Lines)), gross))
+		reservation.Number(vouchers)
+		if err := reservation.Take(f.ctx, vouchers); err != nil {
 			return nil, nil, err
 		}
 	}

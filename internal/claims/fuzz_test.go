@@ -34,7 +34,7 @@ func exportOnce(ctx context.Context, options claims.Options) (taken int, err err
 		if err != nil {
 			return taken, err
 		}
-		if err := reservation.Take(ctx, voucher(claim, 2026, reservation.NextNumber(2026))); err != nil {
+		if err := reservation.Take(ctx, one(voucher(claim, 2026, reservation.NextNumber(2026)))); err != nil {
 			return taken, err
 		}
 		taken++

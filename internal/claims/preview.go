@@ -76,8 +76,15 @@ func (p *Preview) Next(ctx context.Context) (*ledger.Claim, error) {
 	return claim, err
 }
 
-// Take uses the number of a voucher, which is NextNumber of its fiscal year, up.
-func (p *Preview) Take(_ context.Context, voucher *ledger.Voucher) error { return p.use(voucher) }
+// Take uses up the numbers of the vouchers of a claim, which Number has given them.
+func (p *Preview) Take(_ context.Context, vouchers []ledger.Voucher) error {
+	for i := range vouchers {
+		if err := p.use(&vouchers[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // Hold leaves a claim out, and records nothing of it.
 func (p *Preview) Hold(context.Context, *ledger.Hold) error { return nil }

@@ -41,7 +41,8 @@ type recorder struct {
 // batch of claims in the order in which they were decided.
 type batch struct {
 	size     int
-	taken    []byte // rows in the binary format of COPY
+	taken    []byte // rows of the target in the binary format of COPY
+	further  []byte // rows of reversal_vouchers: vouchers behind the first one of their claim
 	vouchers journal.Writer
 	held     struct{ claims, reasons, messages []string }
 	heldSize int // bytes of those
@@ -75,14 +76,25 @@ func (r *recorder) writeAll(ctx context.Context, conn *pgx.Conn) (err error) {
 	return nil
 }
 
-func (r *recorder) take(ctx context.Context, position int64, voucher *ledger.Voucher) error {
+// take records a voucher, of which the place says more.
+func (r *recorder) take(ctx context.Context, at voucherPlace, voucher *ledger.Voucher) error {
 	if err := r.room(ctx); err != nil {
 		return err
 	}
 	r.filling.size++
-	r.filling.taken = r.appendCopyRow(r.filling.taken, position, voucher)
+	into := &r.filling.taken
+	if at.further {
+		into = &r.filling.further
+	}
+	*into = r.appendCopyRow(*into, at, voucher)
 	r.filling.vouchers.Append(voucher)
 	return nil
+}
+
+// voucherPlace is where a voucher is in its run.
+type voucherPlace struct {
+	position int64
+	further  bool // it is not the first of its claim, which binds the claim to the run
 }
 
 func (r *recorder) hold(ctx context.Context, claimID string, hold *ledger.Hold) error {
@@ -130,26 +142,28 @@ func (r *recorder) flush() error {
 }
 
 func (b *batch) reset() {
-	b.size, b.heldSize, b.taken = 0, 0, b.taken[:0]
+	b.size, b.heldSize, b.taken, b.further = 0, 0, b.taken[:0], b.further[:0]
 	b.vouchers.Reset()
 	b.held.claims, b.held.reasons, b.held.messages = b.held.claims[:0], b.held.reasons[:0], b.held.messages[:0]
 }
 
 func (r *recorder) write(ctx context.Context, conn *pgx.Conn, b *batch) error {
-	if len(b.taken) > 0 {
-		columns := "organization_id, claim_id, run_id, position, fiscal_year, voucher_number"
-		if r.claims > 0 {
-			columns = "claim_table, " + columns
-		}
-		copyRows := `COPY ledgerport.` + r.target + ` (` + columns + `) FROM STDIN (FORMAT binary)`
-		_, err := conn.PgConn().CopyFrom(ctx, bytes.NewReader(append(b.taken, copyTrailer...)), copyRows)
-		if sqlState(err) == stateUniqueViolation {
-			r.bound.Store(true)
-			return conflict(err)
-		}
-		if err != nil {
-			return err
-		}
+	columns := ""
+	if r.claims > 0 {
+		columns = ", claim_table"
+	}
+	err := copyRows(ctx, conn, r.target, columns, b.taken)
+	if sqlState(err) == stateUniqueViolation {
+		r.bound.Store(true)
+		return conflict(err)
+	}
+	if err == nil {
+		err = copyRows(ctx, conn, "reversal_vouchers", "", b.further)
+	}
+	if err != nil {
+		return err
+	}
+	if len(b.vouchers.Block()) > 0 {
 		if _, err := conn.Exec(ctx, `INSERT INTO ledgerport.run_vouchers (run_id, block, body) VALUES ($1, $2, $3)`,
 			r.run.ID, r.blocks, b.vouchers.Block()); err != nil {
 			return err
@@ -160,10 +174,20 @@ func (r *recorder) write(ctx context.Context, conn *pgx.Conn, b *batch) error {
 		return nil
 	}
 	writable(conn, b.held.messages)
-	_, err := conn.Exec(ctx, `INSERT INTO ledgerport.held_claims AS h (organization_id, claim_table, claim_id, run_id, reason, message)
+	_, err = conn.Exec(ctx, `INSERT INTO ledgerport.held_claims AS h (organization_id, claim_table, claim_id, run_id, reason, message)
 		SELECT DISTINCT ON (held.claim_id) $1, $6::integer, held.* FROM (SELECT unnest($3::text[]) AS claim_id, $2, unnest($4::text[]), unnest($5::text[])) AS held
 		ON CONFLICT (organization_id, claim_table, claim_id) DO UPDATE SET run_id = excluded.run_id, reason = excluded.reason, message = excluded.message`,
 		r.run.OrganizationID, r.run.ID, b.held.claims, b.held.reasons, b.held.messages, r.claims)
+	return err
+}
+
+// copyRows writes rows, if there are any, that have some columns beside those of every voucher.
+func copyRows(ctx context.Context, conn *pgx.Conn, into, columns string, rows []byte) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	_, err := conn.PgConn().CopyFrom(ctx, bytes.NewReader(append(rows, copyTrailer...)),
+		`COPY ledgerport.`+into+` (organization_id, claim_id, run_id, position, fiscal_year, voucher_number`+columns+`) FROM STDIN (FORMAT binary)`)
 	return err
 }
 
@@ -189,22 +213,26 @@ var (
 	copyTrailer = []byte{0xff, 0xff}
 )
 
-func (r *recorder) appendCopyRow(to []byte, position int64, voucher *ledger.Voucher) []byte {
+func (r *recorder) appendCopyRow(to []byte, at voucherPlace, voucher *ledger.Voucher) []byte {
 	if len(to) == 0 {
 		to = append(to, copyHeader...)
 	}
-	if r.claims > 0 {
-		to = binary.BigEndian.AppendUint16(to, 7)
-		to = appendInt32(to, r.claims)
-	} else {
-		to = binary.BigEndian.AppendUint16(to, 6)
+	binds := r.claims > 0 && !at.further
+	columns := uint16(6)
+	if binds {
+		columns = 7
 	}
+	to = binary.BigEndian.AppendUint16(to, columns)
 	to = appendText(to, r.run.OrganizationID)
 	to = appendText(to, claimKey(voucher.ClaimID))
 	to = appendText(to, r.run.ID)
-	to = appendInt64(to, position)
+	to = appendInt64(to, at.position)
 	to = appendInt32(to, int32(voucher.FiscalYear)) // a year
-	return appendInt64(to, voucher.Number)
+	to = appendInt64(to, voucher.Number)
+	if binds {
+		to = appendInt32(to, r.claims)
+	}
+	return to
 }
 
 func appendText(to []byte, text string) []byte {

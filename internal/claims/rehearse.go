@@ -113,7 +113,10 @@ func (d *Database) rehearse(ctx context.Context, r *Reservation, attempt Attempt
 		}
 	}
 	claim := ledger.Claim{ID: r.tables.none("id")}
-	if err := r.take(ctx, &ledger.Voucher{Series: run.Series, FiscalYear: 1, Number: r.NextNumber(1), ClaimID: claim.ID}); err != nil {
+	vouchers := []ledger.Voucher{{Series: run.Series, FiscalYear: 1, ClaimID: claim.ID}, {Series: run.Series, FiscalYear: 1, ClaimID: claim.ID}}
+	r.Number(vouchers)
+	r.current = &claim
+	if err := r.Take(ctx, vouchers); err != nil {
 		return err
 	}
 	if err := r.recorder.hold(ctx, claim.ID, &ledger.Hold{ClaimID: claim.ID, Reason: ledger.HoldUnmapped, Message: "-"}); err != nil {

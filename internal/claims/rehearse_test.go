@@ -30,6 +30,7 @@ func TestCheck_FailsWhereARunWould(t *testing.T) {
 		"a role that only reads":       {`ALTER ROLE %r SET default_transaction_read_only = on`, v1alpha1.ReasonReadOnlyDatabase, []string{"default_transaction_read_only"}},
 		"no right to begin a run":      {`REVOKE INSERT ON ledgerport.runs FROM %r`, v1alpha1.ReasonPermissionDenied, []string{"runs"}},
 		"no right to go on with a run": {`REVOKE UPDATE ON ledgerport.runs FROM %r`, v1alpha1.ReasonPermissionDenied, []string{"runs"}},
+		"no right to further vouchers": {`REVOKE INSERT ON ledgerport.reversal_vouchers FROM %r`, v1alpha1.ReasonPermissionDenied, []string{"reversal_vouchers"}},
 		"no right to take claims":      {`REVOKE INSERT ON ledgerport.exported_claims FROM %r`, v1alpha1.ReasonPermissionDenied, []string{"exported_claims"}},
 		"no right to keep vouchers":    {`REVOKE INSERT ON ledgerport.run_vouchers FROM %r`, v1alpha1.ReasonPermissionDenied, []string{"run_vouchers"}},
 		"no right to hold claims":      {`REVOKE INSERT ON ledgerport.held_claims FROM %r`, v1alpha1.ReasonPermissionDenied, []string{"held_claims"}},
@@ -55,7 +56,7 @@ func TestCheck_FailsWhereARunWould(t *testing.T) {
 					}
 				}
 			}
-			for _, table := range []string{"runs", "exported_claims", "run_vouchers", "held_claims", "voucher_numbers", "voided_vouchers"} {
+			for _, table := range []string{"runs", "exported_claims", "reversal_vouchers", "run_vouchers", "held_claims", "voucher_numbers", "voided_vouchers"} {
 				if n := f.count(`SELECT count(*) FROM ledgerport.` + table); n != 0 {
 					t.Errorf("%d rows are left in %s", n, table)
 				}

@@ -136,12 +136,17 @@ func (r *Reservation) Next(ctx context.Context) (claim *ledger.Claim, err error)
 	return r.current, err
 }
 
-// Take binds the current claim to the run, with its voucher: its number is NextNumber of its fiscal year.
-func (r *Reservation) Take(ctx context.Context, voucher *ledger.Voucher) error {
+// Take binds the current claim to the run, with its vouchers, which Number has given their numbers.
+func (r *Reservation) Take(ctx context.Context, vouchers []ledger.Voucher) error {
 	if _, err := r.decide(); err != nil {
 		return err
 	}
-	return r.take(ctx, voucher)
+	for i := range vouchers {
+		if err := r.take(ctx, &vouchers[i], voucherPlace{further: i > 0}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Hold leaves the current claim out and records why in ledgerport.held_claims.

@@ -105,11 +105,11 @@ func TestReserve_SaysTheNumberBeforeItIsTaken(t *testing.T) {
 	if got := reservation.NextNumber(2026); got != 17 {
 		t.Errorf("the next number is %d, want 17", got)
 	}
-	f.must(reservation.Take(t.Context(), voucher(claim, 2026, 17)))
+	f.must(reservation.Take(t.Context(), one(voucher(claim, 2026, 17))))
 	if got := []int64{reservation.NextNumber(2026), reservation.NextNumber(2025)}; !slices.Equal(got, []int64{18, 1}) {
 		t.Errorf("the next numbers are %d, want 18 and, in a new year, 1", got)
 	}
-	if err := reservation.Take(t.Context(), voucher(claim, 2026, 18)); err == nil {
+	if err := reservation.Take(t.Context(), one(voucher(claim, 2026, 18))); err == nil {
 		t.Error("a claim was taken twice")
 	}
 }
@@ -319,7 +319,7 @@ func TestReserve_WhenTheContextEndsLeavesNoBackendAndNoRows(t *testing.T) {
 				}
 				var claim *ledger.Claim
 				if claim, err = reservation.Next(ctx); err == nil {
-					err = reservation.Take(ctx, voucher(claim, 2026, reservation.NextNumber(2026)))
+					err = reservation.Take(ctx, one(voucher(claim, 2026, reservation.NextNumber(2026))))
 				}
 			}
 			if _, err := reservation.Next(ctx); !errors.Is(err, ctx.Err()) {

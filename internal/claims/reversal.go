@@ -131,7 +131,7 @@ func (r *Reversal) Next(ctx context.Context, voucher *ledger.Voucher) error {
 
 // Take records the reversing voucher: its number is NextNumber of its fiscal year.
 func (r *Reversal) Take(ctx context.Context, voucher *ledger.Voucher) error {
-	return r.take(ctx, voucher)
+	return r.take(ctx, voucher, voucherPlace{})
 }
 
 // Commit makes the reversal's vouchers, its numbers and the artifact's hashes true in one transaction, if the attempt is still

@@ -72,7 +72,7 @@ func TestASessionRunsNothingThatOthersHaveMade(t *testing.T) {
 			if claim.Description != "Reisekosten für Zürich – Ærø" {
 				t.Errorf("the description is %q", claim.Description)
 			}
-			f.must(reservation.Take(t.Context(), voucher(claim, 2026, reservation.NextNumber(2026))))
+			f.must(reservation.Take(t.Context(), one(voucher(claim, 2026, reservation.NextNumber(2026)))))
 			taken, held := f.takeAll(reservation, year2026)
 			_, err = reservation.Totals(t.Context())
 			f.must(err)

@@ -128,7 +128,6 @@ func FuzzRows(f *testing.F) {
 	f.Fuzz(func(t *testing.T, input []byte) {
 		source := &fuzzedRows{input: input, claims: map[string]int{}}
 		s := &stream{rows: source, meter: &meter{}, words: words{}, objects: objects{}}
-		var voucher ledger.Voucher
 		for {
 			claim, err := s.next()
 			if errors.Is(err, io.EOF) {
@@ -141,7 +140,8 @@ func FuzzRows(f *testing.F) {
 				t.Errorf("claim %q has an id that cannot be printed", claim.ID)
 			}
 			var hold *ledger.Hold
-			if err := mapper.Map(t.Context(), claim, &voucher); errors.As(err, &hold) {
+			vouchers, err := mapper.Map(t.Context(), claim)
+			if errors.As(err, &hold) {
 				if hold.ClaimID != claim.ID || hold.Reason == "" || hold.Message == "" {
 					t.Errorf("claim %q is held as %+v", claim.ID, hold)
 				}
@@ -149,6 +149,7 @@ func FuzzRows(f *testing.F) {
 			} else if err != nil {
 				t.Fatal(err)
 			}
+			voucher := &vouchers[0]
 			numbers := map[int]bool{}
 			for _, line := range claim.Lines {
 				if numbers[line.Number] {

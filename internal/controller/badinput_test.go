@@ -264,6 +264,18 @@ func TestManifestsThatCanNotBeRightAreRefusedByTheAPIServer(t *testing.T) {
 			c.Spec.Currency = "EU"
 			return c
 		}(), "spec.currency"},
+		{"vouchers split by what there is not", w.chartInVouchers("Week"), "spec.vouchers.splitBy[0]"},
+		{"vouchers split twice by the same", w.chartInVouchers(v1alpha1.SplitByLine, v1alpha1.SplitByLine), "spec.vouchers.splitBy[1]"},
+		{"fiscal years that are neither held nor posted", func() client.Object {
+			c := w.chart()
+			c.Spec.Vouchers.AcrossFiscalYears = "Perhaps"
+			return c
+		}(), "spec.vouchers.acrossFiscalYears"},
+		{"a closed period that is neither held nor moved", func() client.Object {
+			e := w.export()
+			e.Spec.Posting.Closed = "Ignore"
+			return e
+		}(), "spec.posting.closed"},
 		{"a split of more than all", func() client.Object {
 			c := w.chart()
 			c.Spec.Rules = []v1alpha1.MappingRule{{Split: []v1alpha1.SplitPart{{Percent: "70", Account: "4660"}, {Percent: "31", Account: "4660"}}}}
@@ -330,6 +342,13 @@ func TestManifestsThatCanNotBeRightAreRefusedByTheAPIServer(t *testing.T) {
 			}
 		})
 	}
+}
+
+// chartInVouchers returns the chart with claims that become several vouchers.
+func (w *world) chartInVouchers(by ...v1alpha1.VoucherSplit) client.Object {
+	c := w.chart()
+	c.Spec.Vouchers.SplitBy = by
+	return c
 }
 
 // chartWith returns the chart with one tax code more.

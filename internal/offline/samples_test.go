@@ -42,8 +42,9 @@ func TestTheSamplesPostAsTheLawOfTheirCountrySays(t *testing.T) {
 			claim := &ledger.Claim{ID: "1", ClaimantID: "1044", Currency: chart.Spec.Currency, ApprovedAt: approved, Lines: []ledger.Line{
 				{Number: 1, ExpenseDate: approved, Category: test.category, Gross: test.gross, Tax: test.tax, TaxCode: test.code},
 			}}
-			var voucher ledger.Voucher
-			must(t, mapper.Map(t.Context(), claim, &voucher))
+			vouchers, err := mapper.Map(t.Context(), claim)
+			must(t, err)
+			voucher := &vouchers[0]
 			var got []string
 			for _, posting := range voucher.Postings[:len(voucher.Postings)-1] {
 				got = append(got, fmt.Sprint(posting.Account, " ", posting.BaseAmount.Decimal(voucher.BaseCurrency)))

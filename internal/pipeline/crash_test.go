@@ -50,6 +50,7 @@ var approvedUntil = time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)
 type dying struct {
 	Database, Exports string
 	Options           json.RawMessage `json:",omitempty"` // of the exporter that sends vouchers; none where files are delivered
+	SplitBy           []v1alpha1.VoucherSplit
 	Task              pipeline.Task
 	Point             failpoint.Point
 }
@@ -82,6 +83,10 @@ func die(text string) int {
 			return 1
 		}
 	}
+	if err := splitVouchers(context.Background(), p.Resolver.Objects.(client.Client), d.SplitBy); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	_, err := p.Run(context.Background(), d.Task, &pipeline.Progress{})
 	fmt.Fprintf(os.Stderr, "the attempt never came to %s (%v)\n", d.Point, err)
 	return 1
@@ -92,6 +97,7 @@ type stage struct {
 	*testing.T
 	database, exports string
 	options           json.RawMessage // of the exporter that sends vouchers; none where files are delivered
+	splitBy           []v1alpha1.VoucherSplit
 }
 
 func newStage(t *testing.T) *stage {
@@ -134,13 +140,15 @@ func (s *stage) text(query string, args ...any) (text string) {
 // attempt makes one in this process.
 func (s *stage) attempt(task pipeline.Task, hook failpoint.Hook) (pipeline.Outcome, error) {
 	s.Helper()
-	return newPipeline(s.database, s.exports, "living", hook).Run(s.Context(), task, &pipeline.Progress{})
+	p := newPipeline(s.database, s.exports, "living", hook)
+	s.must(splitVouchers(s.Context(), p.Resolver.Objects.(client.Client), s.splitBy))
+	return p.Run(s.Context(), task, &pipeline.Progress{})
 }
 
 // crash makes an attempt in a process that is killed at a point.
 func (s *stage) crash(task pipeline.Task, point failpoint.Point) {
 	s.Helper()
-	text, err := json.Marshal(dying{Database: s.database, Exports: s.exports, Options: s.options, Task: task, Point: point})
+	text, err := json.Marshal(dying{Database: s.database, Exports: s.exports, Options: s.options, SplitBy: s.splitBy, Task: task, Point: point})
 	s.must(err)
 	command := exec.Command(os.Args[0])
 	command.Env = append(os.Environ(), dyingVariable+"="+string(text))

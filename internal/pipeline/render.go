@@ -21,8 +21,10 @@ import (
 // rendering collects what was rendered in one pass.
 type rendering struct {
 	writer  exporters.Writer
-	voucher ledger.Voucher
-	figures artifact.Figures
+	voucher ledger.Voucher // that is read from a record
+	// rehearsal takes each voucher before the writer does, where a claim may become several; nil where it may not.
+	rehearsal exporters.Writer
+	figures   artifact.Figures
 	// notes are kept of each voucher that will be sent; nil if none are.
 	notes *submission.Notes
 }
@@ -64,8 +66,8 @@ func (a *attempt) reserveOnce(ctx context.Context) error {
 // pass is one pass over the claims that a run takes: a reservation, or a preview of one.
 type pass interface {
 	Next(ctx context.Context) (*ledger.Claim, error)
-	NextNumber(fiscalYear int) int64
-	Take(ctx context.Context, voucher *ledger.Voucher) error
+	Number(vouchers []ledger.Voucher)
+	Take(ctx context.Context, vouchers []ledger.Voucher) error
 	Hold(ctx context.Context, hold *ledger.Hold) error
 }
 
@@ -95,23 +97,24 @@ func (a *attempt) renderClaims(ctx context.Context, from pass) (*rendering, erro
 	}
 }
 
-// take makes the voucher of one claim and binds the claim to the run, or leaves it out.
+// take makes the vouchers of one claim and binds the claim to the run, or leaves it out.
 func (a *attempt) take(ctx context.Context, r *rendering, from pass, claim *ledger.Claim) error {
 	selected, err := a.books.selection.Includes(ctx, claim)
 	if err == nil && !selected {
 		return nil // it is not for this export, and stays as it was
 	}
+	var vouchers []ledger.Voucher
 	if err == nil {
-		err = a.books.mapper.Map(ctx, claim, &r.voucher)
+		vouchers, err = a.books.mapper.Map(ctx, claim)
 	}
 	if err == nil {
-		r.voucher.Number = from.NextNumber(r.voucher.FiscalYear)
-		err = a.write(ctx, r, len(claim.Lines))
+		from.Number(vouchers)
+		err = a.writeAll(ctx, r, vouchers, int64(len(claim.Lines)))
 	}
 	var hold *ledger.Hold
 	switch {
 	case err == nil:
-		return from.Take(ctx, &r.voucher)
+		return from.Take(ctx, vouchers)
 	case !errors.As(err, &hold):
 		return err
 	case hold.Reason == ledger.HoldUnmapped && a.books.Chart.Unmapped == v1alpha1.UnmappedFail:
@@ -149,25 +152,70 @@ func (a *attempt) batch() exporters.Batch {
 	}
 }
 
-// write adds the voucher of a claim with so many lines to the artifact and counts what was written, from the postings
+// write adds a voucher with so many lines to the artifact and counts what was written, from the postings
 // themselves.
-func (a *attempt) write(ctx context.Context, r *rendering, lines int) error {
-	voucher := &r.voucher
+func (a *attempt) write(ctx context.Context, r *rendering, voucher *ledger.Voucher, lines int64) error {
 	if !voucher.Balanced() {
 		return failure.Stalled(v1alpha1.ReasonTotalsMismatch, nil, "the voucher of claim %s does not balance; nothing was delivered", voucher.ClaimID)
 	}
 	if err := r.writer.Write(ctx, voucher); err != nil {
 		return a.exporterFailure(ctx, err)
 	}
-	if err := r.figures.Add(voucher, int64(lines)); err != nil {
+	if err := r.figures.Add(voucher, lines); err != nil {
 		return failure.Stalled(v1alpha1.ReasonTotalsMismatch, err, "the run is too large: %s", err)
 	}
 	if r.notes != nil {
-		if err := r.notes.Add(r.figures.Claims, voucher, int64(lines)); err != nil {
+		if err := r.notes.Add(r.figures.Claims, voucher, lines); err != nil {
 			return err
 		}
 	}
 	a.progress.claims.Store(r.figures.Claims)
+	return nil
+}
+
+// writeAll adds the vouchers of a claim with so many lines to the artifact, or none of them.
+func (a *attempt) writeAll(ctx context.Context, r *rendering, vouchers []ledger.Voucher, lines int64) error {
+	if err := a.rehearse(ctx, r, vouchers); err != nil {
+		return err
+	}
+	for i := range vouchers {
+		err := a.write(ctx, r, &vouchers[i], lines)
+		if hold := (*ledger.Hold)(nil); i > 0 && errors.As(err, &hold) { // or the claim would be held, and a part of it exported
+			return failure.OnMapping.Stalled(v1alpha1.ReasonExporterFailed, hold,
+				"the exporter %s refuses a voucher of claim %s that it took before; nothing was delivered: %s", a.books.exporter.Type(), hold.ClaimID, hold.Message)
+		}
+		if err != nil {
+			return err
+		}
+		lines = 0 // they have been counted
+	}
+	return nil
+}
+
+// rehearse finds out whether the format can represent every voucher of a claim, before the first of them is in a file. Where a claim
+// may become several, all vouchers are rehearsed, so that what a format says of a file that is full is said here first. A system that
+// vouchers are sent to answers for each: it could take one of a claim and reject another.
+func (a *attempt) rehearse(ctx context.Context, r *rendering, vouchers []ledger.Voucher) (err error) {
+	if len(a.books.Chart.Vouchers.SplitBy) == 0 {
+		return nil
+	}
+	if a.books.sends() {
+		if len(vouchers) > 1 {
+			return exporters.Unsupported(&vouchers[0], "the claim becomes %d vouchers, and the exporter %s sends each by itself, so that its system could take one and reject another; "+
+				"use a chart of accounts without spec.vouchers.splitBy", len(vouchers), a.books.exporter.Type())
+		}
+		return nil
+	}
+	if r.rehearsal == nil {
+		if r.rehearsal, err = a.books.exporter.Begin(ctx, a.batch(), artifact.Nowhere{}); err != nil {
+			return a.exporterFailure(ctx, err)
+		}
+	}
+	for i := range vouchers {
+		if err := r.rehearsal.Write(ctx, &vouchers[i]); err != nil {
+			return a.exporterFailure(ctx, err)
+		}
+	}
 	return nil
 }
 
@@ -261,7 +309,7 @@ func (a *attempt) renderAgain(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := a.write(ctx, r, 0); err != nil { // the recorded manifest counts the lines
+		if err := a.write(ctx, r, &r.voucher, 0); err != nil { // the recorded manifest counts the lines
 			return a.voucherRefused(err)
 		}
 	}

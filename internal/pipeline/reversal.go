@@ -128,7 +128,7 @@ func (a *attempt) renderReversal(ctx context.Context, reversal *claims.Reversal)
 func (a *attempt) reverseVoucher(ctx context.Context, r *rendering, reversal *claims.Reversal) error {
 	a.books.mapper.Reverse(&r.voucher)
 	r.voucher.Number = reversal.NextNumber(r.voucher.FiscalYear)
-	err := a.write(ctx, r, 0)
+	err := a.write(ctx, r, &r.voucher, 0)
 	var hold *ledger.Hold
 	if errors.As(err, &hold) {
 		return failure.OnMapping.Stalled(v1alpha1.ReasonExporterFailed, hold,

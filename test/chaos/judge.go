@@ -145,18 +145,33 @@ func (j *judgement) judgeRun(run *recordedRun) {
 		if err != nil {
 			j.note(&j.found.Partial, "%s cannot be read: %s", location, err)
 		}
-		for _, v := range inFile {
-			j.judgeVoucher(run, location, v)
+		for len(inFile) > 0 {
+			several := 1
+			for several < len(inFile) && inFile[several].claim == inFile[0].claim {
+				several++
+			}
+			j.judgeVouchers(run, location, inFile[:several])
+			inFile = inFile[several:]
 		}
 	}
 }
 
-// judgeVoucher compares a voucher in a file with its claim, and keeps it for the claim's history and its series.
-func (j *judgement) judgeVoucher(run *recordedRun, location string, v voucher) {
+// judgeVouchers compares the vouchers of a claim in a file, which come one after another, with the claim, and keeps them for its history
+// and their series.
+func (j *judgement) judgeVouchers(run *recordedRun, location string, vouchers []voucher) {
+	v := vouchers[0]
 	of := bookedClaim{run.book, v.claim}
 	j.histories[of] = append(j.histories[of], entry{v.year, v.number, run.id, run.reverses})
-	series := run.organization + "/" + run.book + "/" + run.series + "/" + v.year
-	j.numbers[series] = append(j.numbers[series], v.number)
+	for i, one := range vouchers {
+		series := run.organization + "/" + run.book + "/" + run.series + "/" + one.year
+		j.numbers[series] = append(j.numbers[series], one.number)
+		if one.debit != one.credit {
+			j.note(&j.found.Unbalanced, "%s, voucher %d of claim %s: debit %d, credit %d", location, one.number, one.claim, one.debit, one.credit)
+		}
+		if i > 0 {
+			v.debit, v.card = v.debit+one.debit, v.card+one.card
+		}
+	}
 	claim, approved := j.claims[v.claim]
 	card := claim.card
 	if run.reverses != "" {
@@ -165,8 +180,8 @@ func (j *judgement) judgeVoucher(run *recordedRun, location string, v voucher) {
 	if v.card != card {
 		j.note(&j.found.Unbalanced, "%s, voucher %d of claim %s: %d on company cards, which have paid %d", location, v.number, v.claim, v.card, card)
 	}
-	if !approved || claim.organization != run.organization || v.debit != v.credit || v.debit != claim.cents {
-		j.note(&j.found.Unbalanced, "%s, voucher %d of claim %s: debit %d, credit %d, the claim comes to %d", location, v.number, v.claim, v.debit, v.credit, claim.cents)
+	if !approved || claim.organization != run.organization || v.debit != claim.cents {
+		j.note(&j.found.Unbalanced, "%s, vouchers from %d of claim %s: debit %d, the claim comes to %d", location, v.number, v.claim, v.debit, claim.cents)
 	}
 }
 

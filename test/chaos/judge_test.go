@@ -76,6 +76,7 @@ func TestEveryKindOfDamageIsFound(t *testing.T) {
 		e.numbering[0].next = 10
 	}
 	const third = "E/2026/3,c,7.05,\r\nE/2026/3,c,,7.05\r\n"
+	const twoOfOne = "voucher,claim,debit,credit\r\nE/2026/1,a,4.00,\r\nE/2026/1,a,,4.00\r\nE/2026/2,a,6.00,\r\nE/2026/2,a,,6.00\r\nE/2026/4,b,0.50,\r\nE/2026/4,b,,0.50\r\n"
 	inAnotherBook := func(e *evidence, content string, claims int64) {
 		run := record("4", "paid", "paid.csv", content, claims)
 		run.book = payments
@@ -109,8 +110,14 @@ func TestEveryKindOfDamageIsFound(t *testing.T) {
 			e.runs, e.resources, e.numbering[0].next = e.runs[:4], e.resources[:4], 8
 			delete(e.files, "file:///books/again.csv")
 		}, damage{Lost: 2}},
-		"claims that a second book has, too":                 {func(e *evidence) { inAnotherBook(e, firstFile+third, 3) }, damage{}},
-		"a claim that a second book does not have":           {func(e *evidence) { inAnotherBook(e, firstFile, 2) }, damage{Lost: 1}},
+		"claims that a second book has, too":       {func(e *evidence) { inAnotherBook(e, firstFile+third, 3) }, damage{}},
+		"a claim that a second book does not have": {func(e *evidence) { inAnotherBook(e, firstFile, 2) }, damage{Lost: 1}},
+		"a claim of two vouchers":                  {func(e *evidence) { inAnotherBook(e, twoOfOne+third, 3); e.numbering[1].next = 5 }, damage{}},
+		"a claim of which a voucher is missing": {func(e *evidence) {
+			inAnotherBook(e, strings.ReplaceAll(twoOfOne, "E/2026/1,a,4.00,\r\nE/2026/1,a,,4.00\r\n", "")+third, 3)
+			e.voided = append(e.voided, numberRange{"org/payments/E/2026", 1, 1})
+			e.numbering[1].next = 5
+		}, damage{Unbalanced: 1}},
 		"a claim that was exported again and never reversed": {func(e *evidence) { reversed(e); e.runs[3].reverses = "" }, damage{Duplicated: 2}},
 		"a claim that was exported again before it was reversed": {func(e *evidence) {
 			reversed(e)

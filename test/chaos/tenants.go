@@ -152,6 +152,7 @@ func chart() v1alpha1.ChartOfAccountsSpec {
 		Advances: &v1alpha1.AdvancePosting{Account: "1530", Subledger: v1alpha1.SubledgerClaimant},
 		Offset:   v1alpha1.OffsetPosting{Account: "1740", Subledger: v1alpha1.SubledgerClaimant},
 		Unmapped: v1alpha1.UnmappedHold,
+		Vouchers: v1alpha1.ClaimVouchers{SplitBy: []v1alpha1.VoucherSplit{v1alpha1.SplitByPaymentMethod}},
 	}
 }
 
