@@ -72,7 +72,7 @@ func dimensionsOf(d dialect, books *v1alpha1.ChartOfAccountsSpec) ([]string, err
 	sorted := slices.Sorted(maps.Keys(names))
 	for _, name := range sorted {
 		problem := d.tagProblem(name)
-		if slices.Contains([]string{claimTag, claimantTag, paymentTag, reversesTag, textTag}, name) {
+		if slices.Contains([]string{claimTag, claimantTag, documentTag, paymentTag, reversesTag, textTag}, name) {
 			problem = "is a tag that the exporter uses itself"
 		}
 		if problem != "" {

@@ -19,7 +19,7 @@ type exporter struct{}
 func (exporter) Type() string { return "hledger" }
 
 // Version implements exporters.Exporter.
-func (exporter) Version() string { return "1" }
+func (exporter) Version() string { return "2" }
 
 // PostingOptions implements exporters.Posts.
 func (exporter) PostingOptions() []string { return exporters.PostingOptions(&options{}) }
@@ -60,6 +60,7 @@ const (
 const (
 	claimTag    = "claim"
 	claimantTag = "claimant"
+	documentTag = "document_date"
 	paymentTag  = "payment" // card or account that has paid
 	reversesTag = "reverses"
 	textTag     = "text"

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -299,3 +300,21 @@ func FuzzTextsForBeancount(f *testing.F) {
 }
 
 func BenchmarkWrite(b *testing.B) { conformance.Benchmark(b, New(), nil) }
+
+// TestADocumentOfAnotherDayThanThePostingIsDated: a posting that was moved into an open period loses no date.
+func TestADocumentOfAnotherDayThanThePostingIsDated(t *testing.T) {
+	t.Parallel()
+	books := conformance.EveryKind("SEK")
+	vouchers := conformance.Map(t, books, []*ledger.Claim{conformance.Kind("advance", "SEK")})
+	moved := *vouchers[0]
+	moved.PostingDate = moved.DocumentDate.AddDate(0, 1, 0)
+	for format, says := range map[string]string{"hledger": "; document_date: ", "beancount": "document_date: \""} {
+		artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(`{"format": "`+format+`"}`)), []*ledger.Voucher{vouchers[0], &moved})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if content := string(artifact.Files[0].Content); strings.Count(content, says+moved.DocumentDate.Format(time.DateOnly)) != 1 {
+			t.Errorf("%s has %s not once:\n%s", format, says, content)
+		}
+	}
+}

@@ -44,7 +44,7 @@ func (journal) appendHead(to []byte, w *writer) []byte {
 		to = fmt.Appendf(to, "account %s\n", w.accounts[account.Number])
 	}
 	to = append(to, '\n')
-	for _, tag := range append([]string{claimTag, claimantTag, reversesTag, textTag}, w.dimensions...) {
+	for _, tag := range append([]string{claimTag, claimantTag, documentTag, reversesTag, textTag}, w.dimensions...) {
 		to = fmt.Appendf(to, "tag %s\n", tag)
 	}
 	return to

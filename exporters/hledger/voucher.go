@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/ledger"
@@ -19,6 +20,9 @@ func (w *writer) appendVoucher(to []byte, voucher *ledger.Voucher) ([]byte, erro
 	to, err := w.appendCode(to, ofVoucher, claimTag, voucher.ClaimID)
 	if err != nil {
 		return to, exporters.Unsupported(voucher, "the claim's id %s", err)
+	}
+	if !voucher.DocumentDate.Equal(voucher.PostingDate) {
+		to = w.dialect.appendText(to, ofVoucher, documentTag, voucher.DocumentDate.Format(time.DateOnly))
 	}
 	if voucher.Reverses != "" {
 		if to, err = w.appendCode(to, ofVoucher, reversesTag, voucher.Reverses); err != nil {
