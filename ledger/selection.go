@@ -31,7 +31,7 @@ func (s Selection) Includes(ctx context.Context, claim *Claim) (bool, error) {
 	if s.program == nil {
 		return true, nil
 	}
-	value, err := s.program.Eval(ctx, &claimVariables{claim: claim})
+	value, err := s.program.Eval(ctx, claimVariables{claim})
 	switch {
 	case err == nil:
 		return value == types.True, nil
@@ -58,26 +58,19 @@ var claimScope = sync.OnceValue(func() *expression.Scope {
 	return scope
 })
 
-// claimVariables are the variables of a claim as a whole, for one evaluation.
-type claimVariables struct {
-	claim *Claim
-	// listed are the categories, once an expression has asked for them. It may ask for each of ten thousand lines, at the price of a look.
-	listed ref.Val
-}
+// claimVariables are the variables of a claim as a whole.
+type claimVariables struct{ claim *Claim }
 
 // Variable implements expression.Variables.
-func (v *claimVariables) Variable(name string) (ref.Val, bool) {
+func (v claimVariables) Variable(name string) (ref.Val, bool) {
 	if name == "claim.categories" {
-		if v.listed == nil {
-			v.listed = expression.NewStrings(v.categories())
-		}
-		return v.listed, true
+		return expression.NewStrings(v.categories()), true
 	}
 	return (&lineVariables{claim: v.claim, line: &Line{}}).Variable(name)
 }
 
 // categories returns the categories of the claim's lines, each once, in the order of the lines.
-func (v *claimVariables) categories() (found []string) {
+func (v claimVariables) categories() (found []string) {
 	known := map[string]bool{}
 	for i := range v.claim.Lines {
 		if category := v.claim.Lines[i].Category; !known[category] {

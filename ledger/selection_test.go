@@ -61,7 +61,7 @@ func TestAnExpressionThatAsksForTheCategoriesAgainAndAgainMakesThemOnce(t *testi
 	for i := range lines {
 		claim.Lines = append(claim.Lines, ledger.Line{Category: fmt.Sprint("c", i)})
 	}
-	selection, err := ledger.NewSelection(`claim.categories.map(c, claim.categories).size() > 0`)
+	selection, err := ledger.NewSelection(`claim.categories.all(c, claim.categories.size() > 0)`)
 	if err != nil {
 		t.Fatal(err)
 	}

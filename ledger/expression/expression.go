@@ -18,7 +18,6 @@ import (
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/common/types/traits"
-	"github.com/google/cel-go/ext"
 	"github.com/google/cel-go/interpreter"
 )
 
@@ -62,10 +61,11 @@ func NewScope(variables map[string]*cel.Type, options ...cel.EnvOption) (*Scope,
 	all := []cel.EnvOption{
 		// All macros but has(), which would be true of every key of Texts: "in" is the test that works.
 		cel.ClearMacros(), cel.Macros(cel.AllMacro, cel.ExistsMacro, cel.ExistsOneMacro, cel.MapMacro, cel.MapFilterMacro, cel.FilterMacro),
-		ext.Strings(ext.StringsVersion(5)),
+		cel.EnableHiddenAccumulatorName(true), // so that what a macro makes is known from what an author writes
 		cel.ASTValidators(cel.ValidateRegexLiterals(), cel.ValidateTimestampLiterals()),
-		cel.CostEstimatorOptions(checker.OverloadCostEstimate(quote, unlimited), checker.OverloadCostEstimate(format, unlimited)),
+		cel.CostEstimatorOptions(checker.OverloadCostEstimate(quote, unlimited)),
 	}
+	all = append(all, functions()...)
 	for name, kind := range variables {
 		all = append(all, cel.Variable(name, kind))
 	}
@@ -104,6 +104,9 @@ func (s *Scope) Compile(source string, results ...*cel.Type) (*Program, error) {
 	if !slices.ContainsFunc(results, checked.OutputType().IsExactType) {
 		return nil, fmt.Errorf("the expression returns a value of type %s, not %s", checked.OutputType(), names(results))
 	}
+	if err := checkTypes(checked.NativeRep()); err != nil {
+		return nil, err
+	}
 	p := &Program{ast: checked.NativeRep(), result: checked.OutputType(), variable: soleVariable(checked.NativeRep())}
 	cost, err := s.env.EstimateCost(checked, sizes{})
 	if err != nil {
@@ -112,7 +115,7 @@ func (s *Scope) Compile(source string, results ...*cel.Type) (*Program, error) {
 	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
 	if p.metered = cost.Max > CostLimit || loops(p.ast); p.metered {
 		options = append(options, cel.CostLimit(CostLimit), cel.CostTracking(texted{}), cel.InterruptCheckFrequency(interruptCheckFrequency),
-			cel.CostTrackerOptions(interpreter.OverloadCostTracker(quote, made), interpreter.OverloadCostTracker(format, made)))
+			cel.CostTrackerOptions(interpreter.OverloadCostTracker(quote, made)))
 	}
 	if p.program, err = s.env.Program(checked, options...); err != nil {
 		return nil, fmt.Errorf("the expression does not compile: %s", withoutDrawing(err))
@@ -120,12 +123,8 @@ func (s *Scope) Compile(source string, results ...*cel.Type) (*Program, error) {
 	return p, nil
 }
 
-// The overloads of strings.quote and format make texts on which CEL puts no cost: the one can double a text, and what the other puts
-// together is counted by the length of its pattern, whatever the arguments are.
-const (
-	quote  = "strings_quote"
-	format = "string_format"
-)
+// quote is the overload of strings.quote, which can double a text, and on which CEL puts no cost.
+const quote = "strings_quote"
 
 func unlimited(checker.CostEstimator, *checker.AstNode, []checker.AstNode) *checker.CallEstimate { //nolint:gocritic // CEL's signature
 	return &checker.CallEstimate{CostEstimate: checker.UnknownCostEstimate()}
@@ -205,9 +204,9 @@ func (p *Program) Eval(ctx context.Context, variables Variables) (ref.Val, error
 	var value ref.Val
 	var err error
 	if p.metered {
-		value, _, err = p.program.ContextEval(ctx, activation{variables})
+		value, _, err = p.program.ContextEval(ctx, &activation{variables: variables})
 	} else {
-		value, _, err = p.program.Eval(activation{variables})
+		value, _, err = p.program.Eval(&activation{variables: variables})
 	}
 	switch {
 	case err == nil:
@@ -235,14 +234,30 @@ func (p *Program) explain(err error) error {
 	return errors.New(problem)
 }
 
-// activation lets CEL look variables up.
-type activation struct{ variables Variables }
+// activation lets CEL look variables up in one evaluation. Lists and maps are made once, however often an expression asks for them: it
+// may ask in a loop, at the price of a look.
+type activation struct {
+	variables Variables
+	made      map[string]ref.Val
+}
 
 // ResolveName implements cel.Activation.
-func (a activation) ResolveName(name string) (any, bool) { return a.variables.Variable(name) }
+func (a *activation) ResolveName(name string) (any, bool) {
+	if value, again := a.made[name]; again {
+		return value, true
+	}
+	value, found := a.variables.Variable(name)
+	if _, many := value.(traits.Sizer); many && value.Type() != types.StringType {
+		if a.made == nil {
+			a.made = map[string]ref.Val{}
+		}
+		a.made[name] = value
+	}
+	return value, found
+}
 
 // Parent implements cel.Activation.
-func (a activation) Parent() cel.Activation { return nil }
+func (a *activation) Parent() cel.Activation { return nil }
 
 var undeclared = regexp.MustCompile(`undeclared reference to '([^']+)' \(in container ''\)`)
 

@@ -3,6 +3,7 @@ package expression
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -89,6 +90,16 @@ func TestExpressionsThatCanNotWorkAreRefusedInOneLine(t *testing.T) {
 		{"line.number", "of type int, not bool"},
 		{"line.category.matches('(')", "matches"},
 		{strings.Repeat("x", MaxLength+1), "more than"},
+		// What takes time without a bound within one step.
+		{"'%s'.format(['a']) == ''", "format is not available"},
+		{"[[1]] == [[1]]", "a value of type list(list(int))"},
+		{"[1].map(x, [x]).size() == 1", "a value of type list(list(int))"},
+		{"[1, 'a'].size() == 2", "all of one type"},
+		{"[dyn([1])].size() == 1", "all of one type"},
+		{"[{'a': 1}] == []", "a value of type list(map(string, int))"},
+		{"([1] + [2]).size() == 2", "adds lists"},
+		{"[1].exists(x, [x] + [x] == [x])", "adds lists"},
+		{"[[1,2,3]]" + strings.Repeat(".map(x, x"+strings.Repeat("+x", 60)+")", 5) + ".exists(x, x == x)", "a value of type"},
 	}
 	for _, test := range tests {
 		_, err := scope(t).Compile(test.source, Bool)
@@ -114,10 +125,10 @@ func TestEvaluationIsBounded(t *testing.T) {
 		"loops":                     nested,
 		"concat":                    doubled + "[0] == ''",
 		"quote":                     strings.Repeat("strings.quote(", 60) + "line.category" + strings.Repeat(")", 60) + " == ''",
-		"format":                    `"` + long + `".split("").map(x, "%s%s".format(["` + long + `", "` + long + `"])).size() == 0`,
-		"errors":                    `"` + long + `".split("").exists(x, "%s%d".format([dyn("` + long + `"), dyn("` + long + `")]) == "")`,
 		"functions that others add": `"` + long + `".split("").map(x, copied("` + long + `")).size() == 0`,
 		"replace":                   "line.category" + strings.Repeat(".replace('', line.category)", 60) + " == ''",
+		"replace within one call":   "('" + long + "' + '" + long + "').replace('', '" + long + "') == ''",
+		"join within one call":      "'" + long + long + "'.split('').join('" + long + "') == ''",
 	} {
 		added := cel.Function("copied", cel.Overload("copied_string", []*cel.Type{String}, String,
 			cel.UnaryBinding(func(text ref.Val) ref.Val { return text })))
@@ -206,4 +217,54 @@ func BenchmarkEval(b *testing.B) {
 			}
 		})
 	}
+}
+
+// TestOneStepMakesNoLongText has calls that multiply texts: what CEL counts when they have ended would be there by then.
+func TestOneStepMakesNoLongText(t *testing.T) {
+	const most = 64 << 20
+	long := types.String(strings.Repeat("x", 10_000)) // as a text of a claim may be
+	for _, source := range []string{
+		"line.category.replace('', line.category) == ''",
+		"(line.category + line.category).replace('x', line.category + line.category + line.category) == ''",
+		"line.category.split('').join(line.category) == ''",
+		"[line.category" + strings.Repeat(", line.category", 200) + "].join() == ''",
+	} {
+		program, err := scope(t).Compile(source, Bool)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err = program.Eval(t.Context(), values{"line.category": long})
+		runtime.ReadMemStats(&after)
+		if err == nil || !strings.Contains(err.Error(), "cost limit exceeded") || after.TotalAlloc-before.TotalAlloc > most {
+			t.Errorf("%.60s: %v, and %d MiB were allocated", source, err, (after.TotalAlloc-before.TotalAlloc)>>20)
+		}
+	}
+}
+
+// TestAListIsMadeOnce looks up a list of a variable in a loop.
+func TestAListIsMadeOnce(t *testing.T) {
+	t.Parallel()
+	asked := &counting{values: values{"line.category": types.String("abcdefgh"), "line.dimensions": NewTexts(map[string]string{"a": "b"})}}
+	program, err := scope(t).Compile("line.category.split('').all(c, line.dimensions['a'] == 'b' && line.dimensions.exists(d, d == 'a'))", Bool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if value, err := program.Eval(t.Context(), asked); err != nil || value != types.True || asked.dimensions != 1 {
+		t.Errorf("%v (%v), and the dimensions were made %d times", value, err, asked.dimensions)
+	}
+}
+
+type counting struct {
+	values
+	dimensions int
+}
+
+// Variable implements Variables.
+func (c *counting) Variable(name string) (ref.Val, bool) {
+	if name == "line.dimensions" {
+		c.dimensions++
+	}
+	return c.values.Variable(name)
 }

@@ -6,8 +6,10 @@ import (
 	"regexp/syntax"
 
 	celast "github.com/google/cel-go/common/ast"
+	"github.com/google/cel-go/common/operators"
 	"github.com/google/cel-go/common/overloads"
 	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/parser"
 )
 
 const (
@@ -23,6 +25,9 @@ func checkForm(ast *celast.AST) error {
 	root := celast.NavigateAST(ast)
 	if deep := nesting(root); deep > maxNesting {
 		return fmt.Errorf("the expression has lists, maps or macros in each other, %d deep, more than %d", deep, maxNesting)
+	}
+	if len(celast.MatchDescendants(root, celast.FunctionMatcher("format"))) > 0 {
+		return errors.New("the function format is not available; put texts together with +")
 	}
 	for _, call := range celast.MatchDescendants(root, celast.FunctionMatcher(overloads.Matches)) {
 		if err := checkPattern(call.AsCall().Args()); err != nil {
@@ -73,4 +78,38 @@ func patternSize(pattern *syntax.Regexp) int {
 		size *= max(1, pattern.Min, pattern.Max)
 	}
 	return size
+}
+
+// checkTypes refuses what takes time without a bound within one step, which neither a deadline nor the limit of cost ends: lists that
+// are doubled again and again, and comparisons of lists of such lists. Its error is for the author of the expression.
+func checkTypes(ast *celast.AST) error {
+	for _, kind := range ast.TypeMap() {
+		for _, inner := range kind.Parameters() {
+			if !scalar(inner) && kind.Kind() != types.TypeKind {
+				return fmt.Errorf("the expression has a value of type %s; lists and maps may have texts, numbers, times and truth values, and all of one type", kind)
+			}
+		}
+	}
+	for _, call := range celast.MatchDescendants(celast.NavigateAST(ast), celast.FunctionMatcher(operators.Add)) {
+		if ast.GetType(call.ID()).Kind() == types.ListKind && !collects(call.AsCall()) {
+			return errors.New("the expression adds lists; use the macros map and filter")
+		}
+	}
+	return nil
+}
+
+// collects reports whether an addition is the one that a macro makes of its list and the next element.
+func collects(addition celast.CallExpr) bool {
+	list := addition.Args()[0]
+	return list.Kind() == celast.IdentKind && list.AsIdent() == parser.HiddenAccumulatorName
+}
+
+// scalar reports whether a value of a type has no parts.
+func scalar(kind *types.Type) bool {
+	switch kind.Kind() {
+	case types.BoolKind, types.IntKind, types.UintKind, types.DoubleKind, types.StringKind, types.BytesKind, types.TimestampKind, types.DurationKind:
+		return true
+	default:
+		return false
+	}
 }

@@ -37,8 +37,6 @@ func TestAMemberOfAVariableIsKnownAsSuch(t *testing.T) {
 		"line.dimensions['project'] + ''":    "-",
 		"{'project': 'P1'}['project']":       "-",
 		"line.category":                      "-",
-		"{'a': line.dimensions}['a']['b']":   "-",
-		"[line.dimensions][0]['project']":    "-",
 		"line.dimensions['a'].upperAscii()":  "-",
 		"line.category.charAt(line.number)":  "-",
 		"true ? line.dimensions['a'] : 'no'": "-",
