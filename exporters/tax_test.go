@@ -2,10 +2,14 @@ package exporters_test
 
 import (
 	"math/big"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/ledger"
 )
@@ -60,6 +64,84 @@ func TestComputedTaxIsExact(t *testing.T) {
 			t.Fatalf("%d of %d at %s %% is computed", tax+1, gross, rate)
 		}
 	})
+}
+
+// TestTheTaxOfEachPartOfAReceiptIsComputed divides receipts of which a system computes the tax: it computes that of their parts, too, so
+// that they keep their tax code. The parts are within a few minor units of their percentages.
+func TestTheTaxOfEachPartOfAReceiptIsComputed(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		rate  string
+		share []string
+		most  ledger.Amount
+	}{
+		{"7", []string{"70", "30"}, 9}, {"12", []string{"70", "30"}, 6}, {"19", []string{"70", "30"}, 5}, {"25", []string{"70", "30"}, 4},
+		{"25", []string{"33.3", "33.3", "33.4"}, 4},
+	} {
+		t.Run(test.rate+" per cent in "+strings.Join(test.share, ", "), func(t *testing.T) {
+			t.Parallel()
+			mapper := dividing(t, test.rate, test.share)
+			percent, _ := ledger.ParsePercent(test.rate)
+			first, _ := ledger.ParsePercent(test.share[0])
+			for gross := ledger.Amount(500); gross < 30_000; gross += 7 {
+				tax := (2*gross*ledger.Amount(percent) + 1_000_000 + ledger.Amount(percent)) / (2 * (1_000_000 + ledger.Amount(percent)))
+				if gross%2 == 1 {
+					gross, tax = -gross, -tax // a refund
+				}
+				parts := divided(t, mapper, gross, tax)
+				var sum, taxes ledger.Amount
+				for i := range parts {
+					if !exporters.ComputesTax(&parts[i]) {
+						t.Fatalf("%d of %d: the tax of part %d, %d of %d, is not what %s %% compute", tax, gross, i+1, parts[i].TaxAmount, parts[i].Amount, test.rate)
+					}
+					sum, taxes = sum+parts[i].Amount+parts[i].TaxAmount, taxes+parts[i].TaxAmount
+				}
+				if sum != gross || taxes != tax || len(parts) != len(test.share) {
+					t.Fatalf("%d of %d: %d parts sum up to %d of %d", tax, gross, len(parts), taxes, sum)
+				}
+				if off := (parts[0].Amount + parts[0].TaxAmount - gross*ledger.Amount(first)/1_000_000); max(off, -off) > test.most {
+					t.Fatalf("%d of %d: the first part is off by %d", tax, gross, off)
+				}
+				gross = max(gross, -gross)
+			}
+		})
+	}
+}
+
+// dividing is a mapper for claims of one line, which it divides.
+func dividing(t *testing.T, rate string, share []string) *ledger.Mapper {
+	t.Helper()
+	parts := make([]v1alpha1.SplitPart, len(share))
+	for i := range share {
+		parts[i] = v1alpha1.SplitPart{Percent: share[i], Account: "4650"}
+	}
+	mapper, err := ledger.NewMapper(&v1alpha1.ChartOfAccountsSpec{
+		Currency: "EUR", Accounts: []v1alpha1.Account{{Number: "4650", Name: "Entertainment"}, {Number: "1576", Name: "Input tax"}, {Number: "1740", Name: "Owed"}},
+		TaxCodes: []v1alpha1.TaxCode{{Code: "1", Rate: rate, Account: "1576"}},
+		Rules:    []v1alpha1.MappingRule{{TaxCode: "1", Split: parts}}, Offset: v1alpha1.OffsetPosting{Account: "1740"},
+	}, ledger.VoucherPolicy{Series: "E"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mapper
+}
+
+// divided returns the expense postings of a line.
+func divided(t *testing.T, mapper *ledger.Mapper, gross, tax ledger.Amount) []ledger.Posting {
+	t.Helper()
+	euro, err := ledger.ParseCurrency("EUR")
+	if err != nil {
+		t.Fatal(err)
+	}
+	date := time.Date(2026, 11, 14, 0, 0, 0, 0, time.UTC)
+	claim := &ledger.Claim{ID: "c-1", ClaimantID: "17", Currency: "EUR", ApprovedAt: date, Lines: []ledger.Line{
+		{Number: 1, ExpenseDate: date, Category: "entertainment", Gross: gross.Decimal(euro), Tax: tax.Decimal(euro)},
+	}}
+	vouchers, err := mapper.Map(t.Context(), claim)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(slices.Clone(vouchers[0].Postings), func(p ledger.Posting) bool { return p.Kind != ledger.ExpensePosting })
 }
 
 func expense(gross, tax ledger.Amount, rate string) *ledger.Posting {

@@ -25,19 +25,11 @@ type lineAmounts struct {
 	gross, tax, baseGross, baseTax Amount
 }
 
-// share returns a percentage of the amounts, but not more than is left of them. Net and tax are rounded, so that the net amount of a
-// share never has another sign than that of the line.
-func (a lineAmounts) share(percent uint64, left lineAmounts) lineAmounts {
-	part := func(amount, left Amount) Amount {
-		if taken := share(amount, percent, wholePercent); magnitude(taken) <= magnitude(left) {
-			return taken
-		}
-		return left
-	}
-	taken := lineAmounts{tax: part(a.tax, left.tax), baseTax: part(a.baseTax, left.baseTax)}
-	taken.gross = taken.tax + part(a.gross-a.tax, left.gross-left.tax)
-	taken.baseGross = taken.baseTax + part(a.baseGross-a.baseTax, left.baseGross-left.baseTax)
-	return taken
+// share returns a percentage of the amounts, but not more than is left of them. The rate is that of their tax, or 0.
+func (a lineAmounts) share(percent, rate uint64, left lineAmounts) lineAmounts {
+	taken := taxed{a.gross, a.tax}.share(percent, rate, taxed{left.gross, left.tax})
+	base := taxed{a.baseGross, a.baseTax}.share(percent, rate, taxed{left.baseGross, left.baseTax})
+	return lineAmounts{gross: taken.gross, tax: taken.tax, baseGross: base.gross, baseTax: base.tax}
 }
 
 func (a lineAmounts) minus(b lineAmounts) lineAmounts {

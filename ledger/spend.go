@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/ledgerport/ledgerport/texts"
@@ -19,11 +20,11 @@ func (m *Mapper) spend(ctx context.Context, claim *Claim, line *Line, amounts li
 		m.expense(voucher, line, m.chart.suspense, amounts)
 		return nil
 	}
-	rest := amounts
+	rest, rate := amounts, m.rateOf(line, found.parts)
 	for i := range found.parts {
 		taken := rest
 		if i < len(found.parts)-1 {
-			taken = amounts.share(found.parts[i].percent, rest)
+			taken = amounts.share(found.parts[i].percent, rate, rest)
 		}
 		if err := m.spendPart(ctx, claim, line, &found.parts[i], amounts, taken, voucher); err != nil {
 			return err
@@ -31,6 +32,20 @@ func (m *Mapper) spend(ctx context.Context, claim *Claim, line *Line, amounts li
 		rest = rest.minus(taken)
 	}
 	return nil
+}
+
+// rateOf returns the rate at which tax of every part of a line is split off, or 0 if the parts differ in their tax codes.
+func (m *Mapper) rateOf(line *Line, parts []part) uint64 {
+	code := cmp.Or(parts[0].taxCode, line.TaxCode)
+	for i := range parts {
+		if cmp.Or(parts[i].taxCode, line.TaxCode) != code {
+			return 0
+		}
+	}
+	if tax := m.chart.taxCodes[code]; tax != nil && tax.account != "" {
+		return tax.percent
+	}
+	return 0
 }
 
 // spendPart adds the postings of one part of a line, which takes some of its amounts.
