@@ -34,9 +34,12 @@ type options struct {
 	InitiatingPartyScheme string `json:"initiatingPartyScheme" default:"CUST" form:"^[A-Z0-9]{0,4}$" otherwise:"is not a code of at most four capitals and digits"`
 	// Days from the run to the requested execution date. A Saturday or Sunday becomes the Monday after it.
 	ExecutionDays int `json:"executionDays" default:"1" range:"0 to 366"`
-	// `SEPA`, `NURG`, `URGP` or another code of the ISO list of service levels. With `SEPA`, claims in other currencies than
-	// EUR are held.
+	// `SEPA`, `NURG`, `URGP` or another code of the ISO list of service levels. With `SEPA`, payments in other currencies
+	// than EUR are held.
 	ServiceLevel string `json:"serviceLevel" absent:"none: as agreed with the bank" form:"^[A-Z0-9]{0,4}$" otherwise:"is not a code of at most four capitals and digits"`
+	// In which currency claims are paid: `claim`: each in its own; `books`: all in that of the books, at the application's rate, which is
+	// what the books owe
+	PayIn string `json:"payIn" default:"claim" choices:"claim|books"`
 	// Category purpose, such as `SUPP` or `SALA`.
 	CategoryPurpose string `json:"categoryPurpose" absent:"none" form:"^[A-Z0-9]{0,4}$" otherwise:"is not a code of at most four capitals and digits"`
 	// Who pays the charges: `SLEV` (as the service level says), `SHAR`, `DEBT` or `CRED`.
@@ -63,6 +66,8 @@ const (
 	anyDomestic       = "any"
 
 	sepaLevel = "SEPA"
+
+	payInBooks = "books"
 
 	requiredAddresses = "required"
 	noAddresses       = "none"

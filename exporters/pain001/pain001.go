@@ -1,5 +1,6 @@
 // Package pain001 writes vouchers as a credit transfer initiation, ISO 20022 pain.001.001.09: the file by which a bank pays
-// the claimants. Each voucher is one payment of what it owes, in the claim's currency, or none if all of it was paid otherwise.
+// the claimants. Each voucher is one payment of what it owes, in the currency of the claim or of the books, or none if all of it was paid
+// otherwise.
 package pain001
 
 import (
@@ -65,7 +66,7 @@ func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 	if err != nil {
 		return err
 	}
-	total, err := w.total.plus(p.amount, voucher.Currency)
+	total, err := w.total.plus(p.amount, p.currency)
 	if err != nil {
 		return exporters.Unsupported(voucher, "%s; a later run can pay it", err)
 	}
@@ -73,7 +74,7 @@ func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 	if err := w.payment.Err(); err != nil { // every text has been checked
 		return fmt.Errorf("the payment of claim %s: %w", voucher.ClaimID, err)
 	}
-	g, err := w.group(ctx, voucher.Currency)
+	g, err := w.group(ctx, p.currency)
 	if err != nil {
 		return err
 	}

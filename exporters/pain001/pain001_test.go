@@ -113,6 +113,30 @@ func TestThePageOfTheExporterIsTrue(t *testing.T) {
 	conformance.PageShows(t, "../../docs/exporters/pain001.md", head)
 }
 
+// TestClaimsArePaidInTheCurrencyOfTheBooks has claims in three currencies and books in euro, which SEPA alone pays: what the books owe.
+func TestClaimsArePaidInTheCurrencyOfTheBooks(t *testing.T) {
+	t.Parallel()
+	options := strings.TrimSuffix(sepa, "}") + `, "payIn": "books"}`
+	artifact := conformance.Sample(t, New(), "EUR", options, func(v *ledger.Voucher) bool {
+		return conformance.Ordinary(v) || v.ClaimID == "claim-dinars" || v.ClaimID == "claim-yen"
+	})
+	if len(artifact.Files) != 1 || len(artifact.Held) != 0 {
+		t.Fatalf("%d files, held %v", len(artifact.Files), artifact.Held)
+	}
+	schemas.Validate(t, schema, artifact.Files[0].Content)
+	d := mustRead(t, artifact.Files[0].Content)
+	if len(d.Initiation.Groups) != 1 {
+		t.Fatalf("there are %d groups of payments", len(d.Initiation.Groups))
+	}
+	got := []string{d.Initiation.Groups[0].Sum}
+	for _, transfer := range d.Initiation.Groups[0].Transfers {
+		got = append(got, transfer.Amount.Decimal+" "+transfer.Amount.Currency)
+	}
+	if want := []string{"5499.68", "1700.00 EUR", "2171.01 EUR", "1628.67 EUR"}; !slices.Equal(got, want) {
+		t.Errorf("sum and payments are %q, want %q", got, want)
+	}
+}
+
 func TestThePaymentsAreWhatTheVouchersOwe(t *testing.T) {
 	t.Parallel()
 	d := mustRead(t, conformance.Sample(t, New(), "SEK", acme).Files[0].Content)
@@ -240,7 +264,7 @@ func TestAVoucherThatCanNotBePaidIsHeld(t *testing.T) {
 		{"a name that banks cannot read", acme, func(v *ledger.Voucher) { v.ClaimantName = "Ян" }, "claimant_name of the claim has the character U+042F"},
 		{"a text that banks cannot read", acme, func(v *ledger.Voucher) { v.Text = "🍜" }, "the text for the claimant has the character U+1F35C"},
 		{"a character that XML lacks", norwegian, func(v *ledger.Voucher) { v.ClaimantName = "a\ufffe" }, "claimant_name of the claim has the character U+FFFE"},
-		{"a foreign currency by SEPA", sepa, func(*ledger.Voucher) {}, "the claim is in SEK, and SEPA pays in EUR"},
+		{"a foreign currency by SEPA", sepa, func(*ledger.Voucher) {}, "the claim would be paid in SEK, and SEPA pays in EUR; if the books are in EUR, set the option payIn"},
 		{"more than SEPA pays", sepa, func(v *ledger.Voucher) { v.Currency = euro; owes(100_000_000_000)(v) }, "the claim is larger than the largest payment of SEPA"},
 		{"a series that is no identifier", acme, func(v *ledger.Voucher) { v.Series = "/" }, "the voucher's id cannot identify a payment"},
 		{"more than the format counts", acme, owes(1_000_000_000_000_000_000), "with this claim the file would pay more than its format can count"},

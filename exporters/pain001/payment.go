@@ -27,17 +27,22 @@ const maxSEPA ledger.Amount = 99_999_999_999
 // pay says what is to be paid for a voucher, or why nothing can be.
 func (w *writer) pay(voucher *ledger.Voucher) (p payment, err error) {
 	p = payment{id: voucher.ID(), currency: voucher.Currency}
-	p.amount, _ = voucher.Payable()
+	amount, base := voucher.Payable()
+	p.amount = amount
+	if w.options.PayIn == payInBooks {
+		p.amount, p.currency = base, voucher.BaseCurrency
+	}
 	sepa := w.options.ServiceLevel == sepaLevel
 	switch {
 	case voucher.Reverses != "":
 		return p, exporters.Unsupported(voucher, "the voucher reverses %s, and a payment cannot be taken back by a file; if it was paid, settle it with the claimant", voucher.Reverses)
-	case p.amount == 0:
+	case amount == 0, p.amount == 0:
 		return p, exporters.Unsupported(voucher, "nothing is payable")
 	case p.amount < 0:
 		return p, exporters.Unsupported(voucher, "the claimant owes, and a payment file collects nothing; settle the claim with the claimant or with another claim")
 	case sepa && p.currency.Code() != "EUR":
-		return p, exporters.Unsupported(voucher, "the claim is in %s, and SEPA pays in EUR; use an export without serviceLevel SEPA", p.currency.Code())
+		return p, exporters.Unsupported(voucher, "the claim would be paid in %s, and SEPA pays in EUR; if the books are in EUR, set the option payIn to books, else use an export without serviceLevel SEPA",
+			p.currency.Code())
 	case sepa && p.amount > maxSEPA:
 		return p, exporters.Unsupported(voucher, "the claim is larger than the largest payment of SEPA")
 	case !isIdentifier(p.id):
