@@ -123,18 +123,36 @@ func (p *Posting) IsReverseCharge() bool {
 	return p.Kind == ExpensePosting && p.TaxCode != "" && p.TaxAmount == 0 && p.BaseTaxAmount == 0
 }
 
-// SelfAssessed returns the tax that is owed for the expense at a place, and whether all of it is deducted.
-func (v *Voucher) SelfAssessed(place int) (tax, base Amount, whole bool) {
-	whole = true
+// Deduction is how much of a tax is deducted.
+type Deduction string
+
+// Deductions.
+const (
+	DeductedInFull Deduction = "Full"
+	DeductedInPart Deduction = "Part"
+	NotDeducted    Deduction = "None"
+)
+
+// SelfAssessed returns the tax that is owed for the expense at a place, and how much of it is deducted.
+func (v *Voucher) SelfAssessed(place int) (tax, base Amount, deduction Deduction) {
+	deducted, rest := false, false
 	for i := place + 1; i < len(v.Postings) && v.Postings[i].Kind == ReverseChargePosting; i++ {
 		p := &v.Postings[i]
 		if owed := p.BaseAmount < 0 != (v.Postings[place].BaseAmount < 0); owed {
 			tax, base = tax-p.Amount, base-p.BaseAmount
 		} else if p.TaxCode == "" {
-			whole = false
+			rest = true
+		} else {
+			deducted = true
 		}
 	}
-	return tax, base, whole
+	switch {
+	case !rest:
+		return tax, base, DeductedInFull
+	case deducted:
+		return tax, base, DeductedInPart
+	}
+	return tax, base, NotDeducted
 }
 
 // Payable returns what the voucher owes the claimant, in its currency and in the books'.

@@ -32,7 +32,8 @@ func EveryKind(currency string) *v1alpha1.ChartOfAccountsSpec {
 	owed := &v1alpha1.ReverseCharge{Account: "2614"}
 	books.TaxCodes = append(books.TaxCodes,
 		v1alpha1.TaxCode{Code: "86", Rate: "25", Account: "2645", ReverseCharge: owed},
-		v1alpha1.TaxCode{Code: "87", Rate: "25", Account: "2645", Deductible: "50", ReverseCharge: owed},
+		v1alpha1.TaxCode{Code: "87", Rate: "25", Deductible: "0", ReverseCharge: owed},
+		v1alpha1.TaxCode{Code: "187", Rate: "25", Account: "2645", Deductible: "50", ReverseCharge: owed},
 		v1alpha1.TaxCode{Code: "14", Rate: "25", Account: "2641", Deductible: "33.3", NonDeductibleAccount: "6072"})
 	books.Rules = append([]v1alpha1.MappingRule{{
 		Match: v1alpha1.RuleMatch{Categories: []string{"entertainment"}}, TaxCode: "01",
@@ -65,7 +66,8 @@ func kinds(base string) map[string]*ledger.Claim {
 		"reverse charge":        claim("reverse", base, "Reverse charge", coded("86", software(100)), line("travel", "Train", 112, 12), coded("86", software(-50))),
 		"reverse charge, card":  claim("reverse-card", base, "Reverse charge, card", onCard(coded("86", software(100)))),
 		"reverse charge abroad": softwareAbroad,
-		"reverse charge, half":  claim("reverse-half", base, "Reverse charge, half", coded("87", software(101))),
+		"reverse charge, half":  claim("reverse-half", base, "Reverse charge, half", coded("187", software(101))),
+		"reverse charge, none":  claim("reverse-none", base, "Reverse charge, none", coded("87", software(101)), coded("87", software(-50))),
 		"deducted in part":      claim("in-part", base, "Deducted in part", coded("14", line("lunch", "Lunch", 101, 20)), coded("14", line("lunch", "Refund", -51, -10))),
 		"split":                 claim("split", base, "Split", line("entertainment", "Dinner", 250, 50), line("entertainment", "Without tax", 7, 0)),
 		"split on a card":       claim("split-card", base, "Split on a card", onCard(line("entertainment", "Dinner", 251, 50))),

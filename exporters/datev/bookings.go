@@ -1,17 +1,11 @@
 package datev
 
 import (
-	"bytes"
-	"fmt"
 	"maps"
 	"math/bits"
-	"regexp"
-	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/ledgerport/ledgerport/exporters"
-	"github.com/ledgerport/ledgerport/exporters/charset"
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
@@ -26,10 +20,13 @@ const (
 	withoutAutomatic = "40"
 	// foreignAmount is the kind of information "Fremdwährung", in Windows-1252.
 	foreignAmount = "\"Fremdw\xe4hrung\""
-	// employeeNumber and ownVoucher are such kinds, too.
+	// employeeNumber, ownVoucher and expenseClaim are such kinds, too.
 	employeeNumber = `"Personalnummer"`
 	ownVoucher     = `"Stornobeleg"`
+	expenseClaim   = `"Spesenabrechnung"`
 	nothing        = `"";""`
+	// dayMonthYear is the layout of a date that has its year.
+	dayMonthYear = "02012006"
 	// rateDecimals of an exchange rate, which is 1 to 9999.
 	rateDecimals = 6
 )
@@ -40,14 +37,10 @@ var (
 	betweenTextAndReceipt       = empty(columnText, columnReceipt)
 	betweenReceiptAndCostCenter = empty(columnReceipt, columnCostCenter)
 	betweenCostObjectAndMore    = empty(columnCostObject, columnInformation)
-	betweenMoreAndLocked        = empty(columnInformation+5, columnLocked)
-	betweenLockedAndReversal    = empty(columnLocked, columnReversal)
+	betweenMoreAndLocked        = empty(columnInformation+7, columnLocked)
+	betweenPeriodAndReversal    = empty(columnTaxPeriod, columnReversal)
 	afterReversal               = empty(columnReversal, columnCount+1) + newline
 )
-
-var guid = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
-
-const guidLength = 36
 
 // bookings turns a voucher into rows. Each row is one pair of accounts: a posting against what settles it, which is the voucher's
 // offset or the paid posting of its line.
@@ -171,19 +164,21 @@ func (b *bookings) taxKey(posting *ledger.Posting) (key string, gross bool) {
 	return "", false
 }
 
-// reverseChargeKey returns the BU key by which DATEV computes the tax that is owed for the net expense at a place, and deducts it.
+// reverseChargeKey returns the BU key by which DATEV computes the tax that is owed for the net expense at a place, and deducts all of it
+// or nothing.
 func (b *bookings) reverseChargeKey(voucher *ledger.Voucher, place int) (string, error) {
 	posting := &voucher.Postings[place]
-	_, _, whole := voucher.SelfAssessed(place)
+	_, _, deduction := voucher.SelfAssessed(place)
 	key, mapped := b.options.TaxKeys[posting.TaxCode]
 	_, automatic := b.automatic[posting.Account]
 	switch {
 	case !mapped:
-		return "", exporters.Unsupported(voucher, "the tax code %q of %s is reverse charge and has no BU key; add it to the option taxKeys, such as 506", posting.TaxCode, exporters.Where(posting))
+		return "", exporters.Unsupported(voucher, "the tax code %q of %s is reverse charge and has no BU key; add the client's key for it to the option taxKeys", posting.TaxCode, exporters.Where(posting))
 	case automatic:
 		return "", exporters.Unsupported(voucher, "the account %s of %s is an Automatikkonto, which refuses the BU key of reverse charge; post it to another account", posting.Account, exporters.Where(posting))
-	case !whole:
-		return "", exporters.Unsupported(voucher, "the tax of %s is owed by reverse charge and deducted in part, and a BU key deducts all of it; post the line by a rule of its own", exporters.Where(posting))
+	case deduction == ledger.DeductedInPart:
+		return "", exporters.Unsupported(voucher, "the tax of %s is owed by reverse charge and deducted in part, and a BU key deducts all of it or nothing; "+
+			"let its rule split the line into a part with a tax code that deducts all, and one with a tax code of deductible 0", exporters.Where(posting))
 	}
 	return key, nil
 }
@@ -222,7 +217,8 @@ func (b *bookings) append(row *booking) error {
 	to = append(to, b.information...)
 	to = append(to, betweenMoreAndLocked...)
 	to = append(to, digit(b.options.Locked)...)
-	to = append(to, betweenLockedAndReversal...)
+	to = b.appendServiceDate(append(to, delimiter), row)
+	to = append(to, betweenPeriodAndReversal...)
 	to = append(to, '"')
 	to = append(to, digit(voucher.Reverses != "")...)
 	to = append(to, '"')
@@ -314,98 +310,4 @@ func appendRate(to []byte, millionths uint64) []byte {
 	to = append(to, ',')
 	fraction := strconv.FormatUint(1_000_000+millionths%1_000_000, 10)
 	return append(to, fraction[1:]...)
-}
-
-// appendReference appends the date, by what open items are cleared (Belegfeld 1, whose characters are those that DATEV admits
-// there): the voucher, or the one that it reverses, and the columns between that and the text.
-func appendReference(to []byte, voucher *ledger.Voucher) ([]byte, error) {
-	to = voucher.PostingDate.AppendFormat(to, "0201")
-	to = append(to, delimiter, '"')
-	item := voucher.ItemID()
-	if len(item) > maxVoucher || strings.ContainsFunc(item, func(r rune) bool { return !isWord(r) && !strings.ContainsRune("$&%*+-/", r) }) {
-		return to, exporters.Unsupported(voucher, "the voucher series has other characters than letters, digits and $ & %% * + - /, or is too long")
-	}
-	to = append(to, item...)
-	to = append(to, '"')
-	return append(to, betweenVoucherAndText...), nil
-}
-
-// appendInformation appends the employee's number, by which the account of what is owed can be reconciled, and the own number of
-// a voucher that reverses another.
-func appendInformation(to []byte, voucher *ledger.Voucher) (_ []byte, err error) {
-	if voucher.ClaimantID == "" {
-		to = append(to, nothing...)
-	} else {
-		to = append(to, employeeNumber...)
-		if to, err = appendContent(append(to, delimiter), voucher.ClaimantID); err != nil {
-			return to, exporters.Unsupported(voucher, "the claimant's id %s; use another", err)
-		}
-	}
-	to = append(to, delimiter)
-	if voucher.Reverses == "" {
-		return append(to, nothing...), nil
-	}
-	to = append(to, ownVoucher...)
-	if to, err = appendContent(append(to, delimiter), voucher.ID()); err != nil {
-		return to, exporters.Unsupported(voucher, "the voucher series %s", err)
-	}
-	return to, nil
-}
-
-// appendContent appends a code between quotes.
-func appendContent(to []byte, code string) ([]byte, error) {
-	if len(code) > maxContent || charset.GuardFormulas(code) != code {
-		return to, fmt.Errorf("has more than %d bytes, or begins a formula in a spreadsheet", maxContent)
-	}
-	to, err := charset.Windows1252.AppendCode(append(to, '"'), strings.ReplaceAll(code, `"`, `""`))
-	return append(to, '"'), err
-}
-
-func isWord(r rune) bool {
-	return r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r == '_'
-}
-
-// appendText appends a text between quotes, with quotes doubled, guarded against spreadsheets.
-func appendText(to []byte, text string, limit int) ([]byte, error) {
-	to = append(to, '"')
-	start := len(to)
-	to, err := charset.Windows1252.AppendText(to, charset.GuardFormulas(text), limit)
-	if err != nil {
-		return to, err
-	}
-	for at := start; ; at += 2 {
-		next := bytes.IndexByte(to[at:], '"')
-		if next < 0 {
-			return append(to, '"'), nil
-		}
-		at += next
-		to = slices.Insert(to, at, '"')
-	}
-}
-
-// appendReceipt appends the link to a document in DATEV Unternehmen online, which knows documents by GUID.
-func appendReceipt(to []byte, uri string) []byte {
-	text := strings.TrimPrefix(uri, "urn:uuid:")
-	if len(text) != guidLength || !guid.MatchString(text) {
-		return append(to, '"', '"')
-	}
-	to = append(to, `"BEDI ""`...)
-	to = append(to, text...)
-	return append(to, `"""`...)
-}
-
-// appendKost appends the value of a dimension.
-func appendKost(to []byte, voucher *ledger.Voucher, posting *ledger.Posting, dimension string) ([]byte, error) {
-	to = append(to, '"')
-	for _, d := range posting.Dimensions {
-		if d.Name != dimension {
-			continue
-		}
-		if len(d.Value) > maxKost || strings.ContainsFunc(d.Value, func(r rune) bool { return !isWord(r) && r != ' ' }) {
-			return to, exporters.Unsupported(voucher, "the dimension %s of %s is longer than %d characters or has others than letters, digits, spaces and _; use another code",
-				dimension, exporters.Where(posting), maxKost)
-		}
-		to = append(to, d.Value...)
-	}
-	return append(to, '"'), nil
 }

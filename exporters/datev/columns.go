@@ -13,8 +13,9 @@ const (
 	columnReceipt     = 20
 	columnCostCenter  = 37
 	columnCostObject  = 38
-	columnInformation = 48 // three kinds, each with what it says in the next column
+	columnInformation = 48 // four kinds, each with what it says in the next column
 	columnLocked      = 114
+	columnTaxPeriod   = 116 // behind the service date
 	columnReversal    = 118
 	columnCount       = 125
 )

@@ -20,7 +20,7 @@ type exporter struct{}
 func (exporter) Type() string { return "datev" }
 
 // Version implements exporters.Exporter.
-func (exporter) Version() string { return "3" }
+func (exporter) Version() string { return "4" }
 
 // PostingOptions implements exporters.Posts.
 func (exporter) PostingOptions() []string { return exporters.PostingOptions(&options{}) }

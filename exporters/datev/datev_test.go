@@ -40,14 +40,14 @@ func TestConformance(t *testing.T) {
 
 // lacking are the kinds of vouchers that DATEV cannot have: reverse charge without a BU key, and such that is deducted in part.
 func lacking(options string) []string {
-	if strings.Contains(options, `"86": "506"`) {
+	if strings.Contains(options, `"86": "801"`) {
 		return []string{"reverse charge, half"}
 	}
-	return []string{"reverse charge", "reverse charge, card", "reverse charge abroad", "reverse charge, half"}
+	return []string{"reverse charge", "reverse charge, card", "reverse charge abroad", "reverse charge, half", "reverse charge, none"}
 }
 
-// withReverseCharge has a BU key for a code that only conformance.EveryKind has.
-const withReverseCharge = `{"consultantNumber": 1001, "clientNumber": 42, "taxKeys": {"01": "9", "86": "506"}}`
+// withReverseCharge has BU keys for codes that only conformance.EveryKind has. The keys are inventions.
+const withReverseCharge = `{"consultantNumber": 1001, "clientNumber": 42, "taxKeys": {"01": "9", "86": "801", "87": "802"}}`
 
 func TestConformance_ReverseCharge(t *testing.T) {
 	t.Parallel()
@@ -55,30 +55,36 @@ func TestConformance_ReverseCharge(t *testing.T) {
 }
 
 // TestSoftwareFromAbroadHasItsBUKey has the receipt of a case from practice: 100.00 without VAT on the invoice. The recipient owes the
-// tax (UStG § 13b (2) No. 1, (5)); DATEV books it by a BU key on the net amount.
+// tax (UStG § 13b); DATEV books it by a BU key on the net amount: with the input tax, or without, as the key says.
 func TestSoftwareFromAbroadHasItsBUKey(t *testing.T) {
 	t.Parallel()
 	books := &v1alpha1.ChartOfAccountsSpec{
 		Currency: "EUR",
 		Accounts: []v1alpha1.Account{{Number: "4930", Name: "Bürobedarf"}, {Number: "1577", Name: "Vorsteuer § 13b"}, {Number: "1787", Name: "Umsatzsteuer § 13b"}, {Number: "1740", Name: "Verbindlichkeiten"}},
-		TaxCodes: []v1alpha1.TaxCode{{Code: "RC", Rate: "19", Account: "1577", ReverseCharge: &v1alpha1.ReverseCharge{Account: "1787"}}},
-		Rules:    []v1alpha1.MappingRule{{Match: v1alpha1.RuleMatch{Categories: []string{"office"}}, Account: "4930"}},
-		Offset:   v1alpha1.OffsetPosting{Account: "1740", Subledger: v1alpha1.SubledgerClaimant},
+		TaxCodes: []v1alpha1.TaxCode{
+			{Code: "RC", Rate: "19", Account: "1577", ReverseCharge: &v1alpha1.ReverseCharge{Account: "1787"}},
+			{Code: "RC0", Rate: "19", Deductible: "0", ReverseCharge: &v1alpha1.ReverseCharge{Account: "1787"}},
+		},
+		Rules:  []v1alpha1.MappingRule{{Match: v1alpha1.RuleMatch{Categories: []string{"office"}}, Account: "4930"}},
+		Offset: v1alpha1.OffsetPosting{Account: "1740", Subledger: v1alpha1.SubledgerClaimant},
 	}
 	claim := conformance.Kind("reverse charge", "EUR")
-	claim.Lines = claim.Lines[:1]
+	claim.Lines = slices.Repeat(claim.Lines[:1], 2)
 	claim.Lines[0].Category, claim.Lines[0].TaxCode = "office", "RC"
-	options := `{"consultantNumber": 1001, "clientNumber": 42, "chart": "03", "taxKeys": {"RC": "506"}}`
+	claim.Lines[1].Number, claim.Lines[1].Category, claim.Lines[1].TaxCode = 2, "office", "RC0"
+	options := `{"consultantNumber": 1001, "clientNumber": 42, "chart": "03", "taxKeys": {"RC": "801", "RC0": "802"}}`
 	artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(options)), conformance.Map(t, books, []*ledger.Claim{claim}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	b, err := read(artifact.Files[0].Content)
-	if err != nil || len(b.bookings) != 1 {
-		t.Fatalf("%d bookings (%v), want one; held %v", len(b.bookings), err, artifact.Held)
+	if err != nil || len(b.bookings) != 2 {
+		t.Fatalf("%d bookings (%v), want two; held %v", len(b.bookings), err, artifact.Held)
 	}
-	if f := b.bookings[0]; f[0] != "100,00" || f[1] != "S" || f[6] != "4930" || f[7] != "1740" || f[8] != "506" {
-		t.Errorf("the booking is %q, want 100,00 S 4930 1740 506", f[:10])
+	for i, want := range []string{"100,00 S 4930 1740 801", "100,00 S 4930 1740 802"} {
+		if f := b.bookings[i]; strings.Join([]string{f[0], f[1], f[6], f[7], f[8]}, " ") != want {
+			t.Errorf("the booking is %q, want %s", f[:10], want)
+		}
 	}
 	automatic := strings.Replace(options, `"taxKeys"`, `"automaticAccounts": ["4930"], "taxKeys"`, 1)
 	artifact, err = conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(automatic)), conformance.Map(t, books, []*ledger.Claim{claim}))
@@ -413,6 +419,51 @@ func TestAReversalIsAGeneralumkehr(t *testing.T) {
 	}
 	if got := fmt.Sprint(b.column(1), b.column(9), b.column(118), slices.Compact(b.column(2))); got != "[1000,00 120,00 500,00 80,00] [  9 ] [1 1 1 1] [H]" {
 		t.Errorf("amounts, sides, BU keys, Generalumkehr and sides are %s", got)
+	}
+}
+
+// TestTheDateOfTheReceiptIsTheServiceDate has a receipt of August that is posted in November: the date of a receipt is a mandatory item
+// (GoBD, Rz. 77), and Belegdatum is the posting date.
+func TestTheDateOfTheReceiptIsTheServiceDate(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ options, date, want string }{
+		{plain, "2026-08-30", "[30082026    ] [03112026    ]"},
+		{plain, "2026-11-03", "[    ] [    ]"},
+		{plain, "1999-12-31", "[    ] [    ]"}, // DATEV has no such date
+		{strings.TrimSuffix(plain, "}") + `, "serviceDate": false}`, "2026-08-30", "[    ] [    ]"},
+	} {
+		for _, reverses := range []string{"", "E/2026/7"} {
+			artifact := conformance.Sample(t, New(), "EUR", test.options, func(v *ledger.Voucher) bool {
+				date, err := time.Parse(time.DateOnly, test.date)
+				if err != nil {
+					t.Fatal(err)
+				}
+				v.Postings[0].ExpenseDate, v.Reverses = date, reverses
+				return conformance.Ordinary(v)
+			})
+			b := mustRead(t, artifact.Files[0].Content)
+			if got := fmt.Sprint(b.column(115), b.column(116)); got != test.want {
+				t.Errorf("%s with %s, reversing %q: columns 115 and 116 are %s, want %s", test.date, test.options, reverses, got, test.want)
+			}
+		}
+	}
+}
+
+// TestTheClaimIsInEveryRow lets a payment whose reference is the claim's id be found by it.
+func TestTheClaimIsInEveryRow(t *testing.T) {
+	t.Parallel()
+	for id, want := range map[string]string{
+		"claim-ordinary": "[Spesenabrechnung] [claim-ordinary]", strings.Repeat("x", maxContent+1): "[] []", "=1+1": "[] []", "заявка": "[] []", "": "[Spesenabrechnung] []",
+	} {
+		artifact := conformance.Sample(t, New(), "EUR", plain, func(v *ledger.Voucher) bool {
+			ordinary := conformance.Ordinary(v)
+			v.ClaimID = id
+			return ordinary
+		})
+		b := mustRead(t, artifact.Files[0].Content)
+		if got := fmt.Sprint(slices.Compact(b.column(54)), slices.Compact(b.column(55))); got != want {
+			t.Errorf("the claim %q: Zusatzinformation 4 is %s, want %s", id, got, want)
+		}
 	}
 }
 

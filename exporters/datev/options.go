@@ -47,6 +47,9 @@ type options struct {
 	Label string `json:"label" absent:"the export's name" form:"^[0-9A-Za-z_./ -]{0,30}$" otherwise:"is not at most 30 letters, digits, spaces and . - / _"`
 	// *Diktatkürzel*: two capital letters.
 	Initials string `json:"initials" absent:"none" form:"^([A-Z]{2})?$" otherwise:"is not two capital letters"`
+	// *Leistungsdatum* of bookings whose expense has another date than the posting date, with the *Datum Zuordnung Steuerperiode*. The
+	// tax consultant has to agree: see below.
+	ServiceDate bool `json:"serviceDate" default:"true"`
 	// *Festschreibung*: the bookings cannot be changed once DATEV has imported them.
 	Locked bool `json:"locked"`
 	// A name without a path that begins with `EXTF_` and ends with `.csv`.

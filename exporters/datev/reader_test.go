@@ -55,8 +55,12 @@ var officialHead = []string{
 var officialExpressions = map[int]string{
 	1: `\d{1,10},\d{2}`, 2: `"(S|H)"`, 3: `"[A-Z]{3}"`, 4: `([1-9]\d{0,3},\d{2,6})?`, 5: `(\d{1,10},\d{2})?`, 6: `"([A-Z]{3})?"`,
 	7: `\d{1,9}`, 8: `\d{1,9}`, 9: `"(\d{1,4})?"`, 10: `(0[1-9]|[12]\d|3[01])(0[1-9]|1[0-2])`, 11: `"[\w$&%*+\-/]{0,36}"`, 14: `"([^"]|""){0,60}"`,
-	20: `"(BEDI ""[0-9A-Fa-f-]{36}"")?"`, 37: `"[\w ]{0,36}"`, 38: `"[\w ]{0,36}"`, 48: `".{0,20}"`, 49: `".{0,210}"`, 50: `".{0,20}"`, 51: `".{0,210}"`, 52: `".{0,20}"`, 53: `".{0,210}"`, 114: `0|1`, 118: `"(0|1)"`,
+	20: `"(BEDI ""[0-9A-Fa-f-]{36}"")?"`, 37: `"[\w ]{0,36}"`, 38: `"[\w ]{0,36}"`, 48: `".{0,20}"`, 49: `".{0,210}"`, 50: `".{0,20}"`, 51: `".{0,210}"`, 52: `".{0,20}"`, 53: `".{0,210}"`,
+	54: `".{0,20}"`, 55: `".{0,210}"`, 114: `0|1`, 115: officialDate, 116: officialDate, 118: `"(0|1)"`,
 }
+
+// officialDate is that of a date with its year, or nothing. Its year is 20xx.
+const officialDate = `((0[1-9]|[12]\d|3[01])(0[1-9]|1[0-2])20\d{2})?`
 
 // officialTexts are the columns that the format description calls Text: always between quotes.
 var officialTexts = func() map[int]bool {
@@ -183,6 +187,10 @@ func (b *batch) readBooking(line string) ([]string, error) {
 	}
 	if foreign := fields[2] != b.head[21]; foreign != (fields[3] != "") || foreign != (fields[4] != "") || foreign != (fields[5] == b.head[21]) {
 		return nil, fmt.Errorf("the currencies %q", fields[2:6])
+	}
+	// "Beim Import des Leistungsdatums muss das Feld 116 Datum Zuord. Steuerperiode gefüllt sein", of column 115.
+	if (fields[114] == "") != (fields[115] == "") {
+		return nil, fmt.Errorf("the service date is %q, and the period of the tax %q", fields[114], fields[115])
 	}
 	if date := b.date(fields[9]); date < b.head[14] || date > b.head[15] {
 		return nil, fmt.Errorf("the date %s is not from %s to %s", date, b.head[14], b.head[15])

@@ -32,12 +32,13 @@ func TestConformance(t *testing.T) {
 }
 
 // TestSoftwareFromAbroadHasItsCode has the receipt of a case from practice: 100.00 without VAT, a service from abroad with the right to
-// deduct (mval § 3-30; standard tax code 86). The importing system makes the tax from the code, and ignores the rows with F.
+// deduct (mval § 3-30; standard tax code 86), and one without (87). The importing system makes the tax from the code, and ignores the rows with F.
 func TestSoftwareFromAbroadHasItsCode(t *testing.T) {
 	t.Parallel()
 	books := conformance.EveryKind("NOK")
 	claim := conformance.Kind("reverse charge", "NOK")
-	claim.Lines = claim.Lines[:1]
+	claim.Lines = append(claim.Lines[:1], conformance.Kind("reverse charge, none", "NOK").Lines[0])
+	claim.Lines[1].Number = 2
 	artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(norwegian)), conformance.Map(t, books, []*ledger.Claim{claim}))
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +47,10 @@ func TestSoftwareFromAbroadHasItsCode(t *testing.T) {
 	for _, row := range mustRead(t, artifact.Files[0].Content)[0].rows {
 		got = append(got, strings.Join([]string{row[6], row[7], row[8], row[26], row[27]}, ";"))
 	}
-	want := []string{"0990;86;100.00;T;100.00", "2645;0;25.00;F;0.00", "2614;0;-25.00;F;0.00", "2890;0;-100.00;T;-100.00"}
+	want := []string{
+		"0990;86;100.00;T;100.00", "2645;0;25.00;F;0.00", "2614;0;-25.00;F;0.00",
+		"0990;87;101.00;T;101.00", "0990;0;25.25;F;0.00", "2614;0;-25.25;F;0.00", "2890;0;-201.00;T;-201.00",
+	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -103,6 +107,30 @@ func TestEachFiscalYearHasAFile(t *testing.T) {
 	}
 	if got := slices.Sorted(maps.Keys(files)); !slices.Equal(got, []string{"2025 in monthly-29934120-2025.csv", "2026 in monthly-29934120.csv"}) {
 		t.Errorf("the years are %q", got)
+	}
+}
+
+// TestAnAdvanceIsNotInTheItemOfTheClaim has a claim of 112.00 of which 100.00 were paid before: 12.00 are open under its number.
+func TestAnAdvanceIsNotInTheItemOfTheClaim(t *testing.T) {
+	t.Parallel()
+	books := conformance.EveryKind("NOK")
+	vouchers := conformance.Map(t, books, []*ledger.Claim{conformance.Kind("advance", "NOK")})
+	vouchers[0].Number = 1
+	artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(norwegian)), append(vouchers, conformance.Reversals(t, vouchers)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, journal := range mustRead(t, artifact.Files[0].Content) {
+		for _, row := range journal.rows {
+			if row[10] != "" {
+				got = append(got, strings.Join([]string{row[6], row[8], row[10], row[15]}, ";"))
+			}
+		}
+	}
+	want := []string{"2898;-100.00;0042;", "2890;-12.00;0042;E/2026/1", "2898;100.00;0042;", "2890;12.00;0042;E/2026/1"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 

@@ -56,9 +56,9 @@ func (r *rows) read(voucher *ledger.Voucher) error {
 		row := amounts{net: posting.BaseAmount, gross: posting.BaseAmount, vatCode: r.options.NoVATCode, taken: 'T'}
 		switch {
 		case posting.IsReverseCharge():
-			if _, _, whole := voucher.SelfAssessed(i); !whole {
-				return exporters.Unsupported(voucher, "the tax of %s is owed by reverse charge and deducted in part, and a VAT code of GBAT10 deducts all of it; post the line by a rule of its own",
-					exporters.Where(posting))
+			if _, _, deduction := voucher.SelfAssessed(i); deduction == ledger.DeductedInPart {
+				return exporters.Unsupported(voucher, "the tax of %s is owed by reverse charge and deducted in part, and a VAT code of GBAT10 deducts all of it or nothing; "+
+					"let its rule split the line into a part with a tax code that deducts all, and one with a tax code of deductible 0", exporters.Where(posting))
 			}
 			row.vatCode = r.options.VATCodes[posting.TaxCode]
 		case posting.Kind == ledger.ExpensePosting:
@@ -99,7 +99,10 @@ func (r *rows) appendHead(to []byte, voucher *ledger.Voucher) []byte {
 func (r *rows) append(voucher *ledger.Voucher, posting *ledger.Posting, row amounts) error {
 	subledger, invoice := "", ""
 	if r.options.Subledger != toNobody && posting.Subledger != "" {
-		subledger, invoice = posting.Subledger, voucher.ItemID()
+		subledger = posting.Subledger
+		if posting.Kind != ledger.AdvancePosting { // which was paid under another number
+			invoice = voucher.ItemID()
+		}
 	}
 	name, whose := voucher.ClaimantName, "the claimant's id"
 	if exporters.IsPaymentReference(voucher, posting) {

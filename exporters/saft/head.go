@@ -145,7 +145,7 @@ func (w *writer) appendTaxTable(p *xmldoc.Piece) {
 		p.Text("TaxPercentage", code.Rate)
 		p.Text("Country", country)
 		p.Text("StandardTaxCode", w.options.StandardTaxCodes[code.Code])
-		p.Text("BaseRate", "100")
+		p.Text("BaseRate", cmp.Or(code.Deductible, "100"))
 		p.Close()
 	}
 	p.Close()

@@ -21,7 +21,7 @@ type exporter struct{}
 func (exporter) Type() string { return "saft" }
 
 // Version implements exporters.Exporter.
-func (exporter) Version() string { return "2" }
+func (exporter) Version() string { return "3" }
 
 // PostingOptions implements exporters.Posts.
 func (exporter) PostingOptions() []string { return exporters.PostingOptions(&options{}) }

@@ -31,7 +31,7 @@ const (
 			{"accounts": "5", "category": "annenDriftskostnad", "code": "7165"},
 			{"accounts": "6", "category": "annenDriftskostnad", "code": "7350"}
 		],
-		"standardTaxCodes": {"01": "1", "06": "13", "00": "0", "14": "1", "86": "86", "87": "86"}}`
+		"standardTaxCodes": {"01": "1", "06": "13", "00": "0", "14": "1", "86": "86", "87": "87", "187": "86"}}`
 )
 
 // other has every option, and other values.
@@ -64,6 +64,32 @@ func TestSoftwareFromAbroadHasItsCode(t *testing.T) {
 		"<AccountID>0990</AccountID>", "<DebitAmount><Amount>100.00</Amount></DebitAmount><TaxInformation><TaxType>MVA</TaxType><TaxCode>86</TaxCode>" +
 			"<TaxPercentage>25</TaxPercentage><Country>NO</Country><TaxBase>100.00</TaxBase><DebitTaxAmount><Amount>25.00</Amount></DebitTaxAmount></TaxInformation>",
 		"<AccountID>2645</AccountID>", "<AccountID>2614</AccountID>",
+	} {
+		if !strings.Contains(content, want) {
+			t.Errorf("the file lacks %s", want)
+		}
+	}
+}
+
+// TestTheBaseRateIsWhatIsDeducted lets an auditor compute the tax again: base, rate and base rate make the tax that is deducted. By the
+// schema, a base rate is "60 if only 60% of the total amount is tax deductible".
+func TestTheBaseRateIsWhatIsDeducted(t *testing.T) {
+	t.Parallel()
+	books := conformance.EveryKind("NOK")
+	claim := conformance.Kind("deducted in part", "NOK")
+	claim.Lines = claim.Lines[:1]
+	claim.Lines[0].Gross, claim.Lines[0].Tax = "125", "25"
+	artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(kystlinje)), conformance.Map(t, books, []*ledger.Claim{claim}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	schemas.Validate(t, schema, artifact.Files[0].Content)
+	content := strings.Join(strings.Fields(string(artifact.Files[0].Content)), "")
+	for _, want := range []string{
+		"<TaxCode>14</TaxCode><TaxPercentage>25</TaxPercentage><Country>NO</Country><StandardTaxCode>1</StandardTaxCode><BaseRate>33.3</BaseRate>",
+		"<TaxCode>87</TaxCode><TaxPercentage>25</TaxPercentage><Country>NO</Country><StandardTaxCode>87</StandardTaxCode><BaseRate>0</BaseRate>",
+		"<TaxCode>86</TaxCode><TaxPercentage>25</TaxPercentage><Country>NO</Country><StandardTaxCode>86</StandardTaxCode><BaseRate>100</BaseRate>",
+		"<TaxBase>100.00</TaxBase><DebitTaxAmount><Amount>8.33</Amount></DebitTaxAmount>", // 100.00 × 25 % × 33.3 %
 	} {
 		if !strings.Contains(content, want) {
 			t.Errorf("the file lacks %s", want)

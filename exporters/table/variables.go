@@ -62,6 +62,7 @@ var variables = map[string]*variable{
 	"voucher.currency":      {text: func(r *row) string { return r.voucher.Currency.Code() }},
 	"voucher.base_currency": {text: func(r *row) string { return r.voucher.BaseCurrency.Code() }},
 	"voucher.reverses":      {text: func(r *row) string { return r.voucher.Reverses }},
+	"voucher.item_id":       {text: func(r *row) string { return r.voucher.ItemID() }},
 	"voucher.claim_id":      {text: func(r *row) string { return r.voucher.ClaimID }},
 	"voucher.claimant_id":   {text: func(r *row) string { return r.voucher.ClaimantID }},
 	"voucher.claimant_name": {text: func(r *row) string { return r.voucher.ClaimantName }},

@@ -29,7 +29,10 @@ func defaultColumns(o *options) []column {
 		{"XGL", "''", 0},
 		{"SubledgerNo", "line.subledger", 0},
 	}...)
-	columns = append(columns, empty("SubledgerName", "InvoiceDate", "InvoiceNo", "KID", "DueDate", "BankAccount", "PaymentTerms")...)
+	columns = append(columns, empty("SubledgerName", "InvoiceDate")...)
+	// An advance was paid under another number than the claim's.
+	columns = append(columns, column{"InvoiceNo", "line.subledger != '' && line.kind != 'Advance' ? voucher.item_id : ''", 0})
+	columns = append(columns, empty("KID", "DueDate", "BankAccount", "PaymentTerms")...)
 	columns = append(columns, []column{
 		{"Text", "line.text", maxText},
 		{"TaxRule", "line.tax_code", 0},

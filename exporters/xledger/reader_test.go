@@ -19,7 +19,7 @@ import (
 var documented = []struct{ name, cell string }{
 	{"ImpSystem", `.{1,25}`}, {"ImpSystemRef", `.{1,25}`}, {"VoucherType", `\S{1,8}`}, {"VoucherNo", `\d{1,8}`}, {"FiscalYear", `\d{4}`},
 	{"PeriodNo", `[1-9]|1[0-2]`}, {"VoucherDate", `\d{8}`}, {"Account", `\S+`}, {"AccountLedger", ``}, {"Posting1", `.*`}, {"Posting2", `.*`},
-	{"XGL", ``}, {"SubledgerNo", `.*`}, {"SubledgerName", ``}, {"InvoiceDate", ``}, {"InvoiceNo", ``}, {"KID", ``}, {"DueDate", ``},
+	{"XGL", ``}, {"SubledgerNo", `.*`}, {"SubledgerName", ``}, {"InvoiceDate", ``}, {"InvoiceNo", `.*`}, {"KID", ``}, {"DueDate", ``},
 	{"BankAccount", ``}, {"PaymentTerms", ``}, {"Text", `.{0,255}`}, {"TaxRule", `\S*`}, {"Currency", `[A-Z]{3}`},
 	{"CurrencyAmount", `-?\d+(\.\d+)?`}, {"Amount", `-?\d+(\.\d+)?`}, {"UpdateSubledger", ``},
 	{"SubledgerGroup", ``}, {"CompanyNo", ``}, {"StreetAddressL1", ``}, {"StreetAddressL2", ``}, {"ZipCode", ``}, {"Place", ``}, {"State", ``},

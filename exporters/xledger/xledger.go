@@ -20,7 +20,7 @@ type exporter struct{}
 func (exporter) Type() string { return "xledger" }
 
 // Version implements exporters.Exporter.
-func (exporter) Version() string { return "3" }
+func (exporter) Version() string { return "4" }
 
 // PostingOptions implements exporters.Posts.
 func (exporter) PostingOptions() []string { return exporters.PostingOptions(&options{}) }
@@ -67,9 +67,9 @@ func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 		}
 		rule, mapped := w.taxRules[posting.TaxCode]
 		owed := posting.IsReverseCharge()
-		if _, _, whole := voucher.SelfAssessed(i); owed && (!mapped || !whole) {
-			return exporters.Unsupported(voucher, "the tax of %s is owed by reverse charge, and its tax code has no rule in the option taxRules, or is deducted in part; add the rule, or post the line by a rule of its own",
-				exporters.Where(&posting))
+		if _, _, deduction := voucher.SelfAssessed(i); owed && (!mapped || deduction == ledger.DeductedInPart) {
+			return exporters.Unsupported(voucher, "the tax of %s is owed by reverse charge, and its tax code has no rule in the option taxRules, or is deducted in part; add the rule, or "+
+				"let the chart split the line into a part with a tax code that deducts all, and one with a tax code of deductible 0", exporters.Where(&posting))
 		}
 		gross = mapped && posting.Kind == ledger.ExpensePosting && exporters.ComputesTax(&posting)
 		posting.TaxCode = w.noTaxRule

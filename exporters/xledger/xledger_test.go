@@ -34,11 +34,11 @@ func TestConformance(t *testing.T) {
 }
 
 // withoutRules are the kinds of vouchers that need a tax rule for reverse charge.
-var withoutRules = conformance.Lacks("reverse charge", "reverse charge, card", "reverse charge abroad", "reverse charge, half")
+var withoutRules = conformance.Lacks("reverse charge", "reverse charge, card", "reverse charge abroad", "reverse charge, half", "reverse charge, none")
 
 func TestConformance_ReverseCharge(t *testing.T) {
 	t.Parallel()
-	conformance.TestKinds(t, New(), []byte(`{"taxRules": {"01": "1", "86": "33"}}`), conformance.ReadBack(readBack), conformance.Lacks("reverse charge, half"))
+	conformance.TestKinds(t, New(), []byte(`{"taxRules": {"01": "1", "86": "33", "87": "34"}}`), conformance.ReadBack(readBack), conformance.Lacks("reverse charge, half"))
 }
 
 func TestMemory(t *testing.T) { conformance.TestMemory(t, New(), []byte(full)) }
@@ -92,6 +92,34 @@ func TestForeignAmountsAreBesideThoseOfTheBooks(t *testing.T) {
 	}
 	if want := "[KWD 31.337 1085.50  KWD 31.337 1085.50  KWD 0.000 0.01  KWD -62.674 -2171.01 0042]"; fmt.Sprint(got) != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// TestTheItemsOfASubledgerHaveTheirNumber: a reversal has that of the voucher which it reverses, so that both clear each other. An advance
+// was paid under another.
+func TestTheItemsOfASubledgerHaveTheirNumber(t *testing.T) {
+	t.Parallel()
+	books := conformance.EveryKind("SEK")
+	vouchers := conformance.Map(t, books, []*ledger.Claim{conformance.Kind("advance", "SEK")})
+	vouchers[0].Number = 1
+	artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(full)), append(vouchers, conformance.Reversals(t, vouchers)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := read(artifact.Files[0].Content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, row := range rows {
+		got = append(got, strings.Join([]string{row["Account"], row["Amount"], row["SubledgerNo"], row["InvoiceNo"]}, " "))
+	}
+	want := []string{
+		"5800 100.00  ", "2641 12.00  ", "2898 -100.00 0042 ", "2890 -12.00 0042 E/2026/1",
+		"5800 -100.00  ", "2641 -12.00  ", "2898 100.00 0042 ", "2890 12.00 0042 E/2026/1",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 
