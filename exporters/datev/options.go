@@ -49,7 +49,7 @@ type options struct {
 	Initials string `json:"initials" absent:"none" form:"^([A-Z]{2})?$" otherwise:"is not two capital letters"`
 	// *Leistungsdatum* of bookings whose expense has another date than the posting date, with the *Datum Zuordnung Steuerperiode*. The
 	// tax consultant has to agree: see below.
-	ServiceDate bool `json:"serviceDate" default:"true"`
+	ServiceDate bool `json:"serviceDate" posts:"true" default:"true"`
 	// *Festschreibung*: the bookings cannot be changed once DATEV has imported them.
 	Locked bool `json:"locked"`
 	// A name without a path that begins with `EXTF_` and ends with `.csv`.
