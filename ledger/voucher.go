@@ -166,6 +166,18 @@ func (v *Voucher) Payable() (amount, base Amount) {
 	return amount, base
 }
 
+// LineCount is how many lines of the claim are in the voucher.
+func (v *Voucher) LineCount() int64 {
+	var count, last int64
+	for i := range v.Postings {
+		p := &v.Postings[i]
+		if number := int64(p.LineNumber); p.Kind == ExpensePosting && (count == 0 || number != last) {
+			count, last = count+1, number
+		}
+	}
+	return count
+}
+
 // ID returns series, fiscal year and number in one string, such as E/2026/17.
 func (v *Voucher) ID() string {
 	return v.Series + "/" + strconv.Itoa(v.FiscalYear) + "/" + strconv.FormatInt(v.Number, 10)

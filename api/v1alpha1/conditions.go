@@ -292,8 +292,14 @@ const (
 	ReasonNothingToReverse Reason = "NothingToReverse"
 	// ReasonNotReversible: the exporter sends vouchers to an accounting system; they are reversed there.
 	ReasonNotReversible Reason = "NotReversible"
-	// ReasonAlreadyReversed: the run that a reversal names is reversed, or being reversed, by another.
+	// ReasonClaimNotExported: the run that a reversal names did not export a claim that it names.
+	ReasonClaimNotExported Reason = "ClaimNotExported"
+	// ReasonAlreadyReversed: the run that a reversal names, or a claim of it that it names, is reversed by another.
 	ReasonAlreadyReversed Reason = "AlreadyReversed"
+	// ReasonRedelivered: the redelivery put the artifact of another run at its destination.
+	ReasonRedelivered Reason = "Redelivered"
+	// ReasonNotRedeliverable: the run that a redelivery names delivered nothing, or its bytes cannot be made again.
+	ReasonNotRedeliverable Reason = "NotRedeliverable"
 	// ReasonTooManyRuns: the export has as many unfinished runs as the operator allows.
 	ReasonTooManyRuns Reason = "TooManyRuns"
 	// ReasonAttemptLost: attempts ended with the operator's process, which was killed, ran out of memory or crashed.

@@ -67,17 +67,23 @@ func (s RunStage) Beyond(other RunStage) bool {
 }
 
 // RunType says what a run does.
-// +kubebuilder:validation:Enum=Export;Reversal;Preview
+// +kubebuilder:validation:Enum=Export;Reversal;Preview;Redeliver
 type RunType string
 
 const (
 	// RunExport exports approved claims.
 	RunExport RunType = "Export"
-	// RunReversal reverses the vouchers of a committed run and frees its claims for the next run.
+	// RunReversal reverses the vouchers of a committed run, or those of some of its claims, and frees the claims for the next run.
 	RunReversal RunType = "Reversal"
 	// RunPreview delivers under _preview/ what an export would deliver now, and records nothing.
 	RunPreview RunType = "Preview"
+	// RunRedeliver delivers the artifact of a committed run again, and exports nothing.
+	RunRedeliver RunType = "Redeliver"
 )
+
+// TakesTurns reports whether runs of the type wait for those of their export that come before them, and let others wait: what holds
+// no claims and no voucher numbers stands in nobody's way.
+func (t RunType) TakesTurns() bool { return t != RunPreview && t != RunRedeliver }
 
 // RunReference names a recorded run of the same export, whether or not its ExportRun still exists.
 type RunReference struct {
@@ -101,23 +107,34 @@ type NamedClaims struct {
 // ExportRunSpec says what to run. It cannot be changed, except that cancel may be set.
 // +kubebuilder:validation:XValidation:rule="has(self.reverses) == (self.type == 'Reversal')",message="reverses names the run to be reversed: a run of type Reversal needs it, and no other may have it"
 // +kubebuilder:validation:XValidation:rule="self.type != 'Reversal' || !has(self.cutoff)",message="a run of type Reversal has no cutoff: it reverses what another run exported"
-// +kubebuilder:validation:XValidation:rule="self.type != 'Reversal' || !has(self.claims)",message="a run of type Reversal names no claims: it reverses all that another run exported"
+// +kubebuilder:validation:XValidation:rule="has(self.redelivers) == (self.type == 'Redeliver')",message="redelivers names the run whose artifact is delivered again: a run of type Redeliver needs it, and no other may have it"
+// +kubebuilder:validation:XValidation:rule="self.type != 'Redeliver' || !has(self.cutoff) && !has(self.claims)",message="a run of type Redeliver has neither cutoff nor claims: it delivers what another run exported"
+// +kubebuilder:validation:XValidation:rule="self.type == 'Redeliver' || !has(self.destinationRef)",message="only a run of type Redeliver names a destination: all others deliver to that of their export"
 // +kubebuilder:validation:XValidation:rule="self.type == 'Export' || !has(self.slot)",message="only a run of type Export has a slot"
-// +kubebuilder:validation:XValidation:rule="self.exportRef == oldSelf.exportRef && self.type == oldSelf.type && has(self.reverses) == has(oldSelf.reverses) && (!has(self.reverses) || self.reverses == oldSelf.reverses) && has(self.cutoff) == has(oldSelf.cutoff) && (!has(self.cutoff) || self.cutoff == oldSelf.cutoff) && has(self.slot) == has(oldSelf.slot) && (!has(self.slot) || self.slot == oldSelf.slot) && has(self.claims) == has(oldSelf.claims) && (!has(self.claims) || self.claims == oldSelf.claims)",message="the spec of a run cannot be changed; create another ExportRun"
+// +kubebuilder:validation:XValidation:rule="self.exportRef == oldSelf.exportRef && self.type == oldSelf.type && has(self.reverses) == has(oldSelf.reverses) && (!has(self.reverses) || self.reverses == oldSelf.reverses) && has(self.cutoff) == has(oldSelf.cutoff) && (!has(self.cutoff) || self.cutoff == oldSelf.cutoff) && has(self.slot) == has(oldSelf.slot) && (!has(self.slot) || self.slot == oldSelf.slot) && has(self.redelivers) == has(oldSelf.redelivers) && (!has(self.redelivers) || self.redelivers == oldSelf.redelivers) && has(self.destinationRef) == has(oldSelf.destinationRef) && (!has(self.destinationRef) || self.destinationRef == oldSelf.destinationRef) && has(self.claims) == has(oldSelf.claims) && (!has(self.claims) || self.claims == oldSelf.claims)",message="the spec of a run cannot be changed; create another ExportRun"
 // +kubebuilder:validation:XValidation:rule="!(has(oldSelf.cancel) && oldSelf.cancel) || (has(self.cancel) && self.cancel)",message="a cancellation cannot be taken back; create another ExportRun"
 type ExportRunSpec struct {
 	// ExportRef names the AccountingExport in this namespace.
 	ExportRef LocalReference `json:"exportRef"`
-	// Type says what the run does. Export: export approved claims. Reversal: write the reversing vouchers of a committed run
-	// and free its claims for the next run. Preview: deliver under _preview/ what an export would deliver now, with the voucher
-	// numbers that it would take, and record nothing. Default: Export.
+	// Type says what the run does. Export: export approved claims. Reversal: write the reversing vouchers of a committed run, or of
+	// some of its claims, and free the claims for the next run. Preview: deliver under _preview/ what an export would deliver now, with the voucher
+	// numbers that it would take, and record nothing. Redeliver: deliver the artifact of a committed run again, with the same bytes, and
+	// export nothing. Default: Export.
 	// +optional
 	// +kubebuilder:default=Export
 	Type RunType `json:"type,omitempty"`
 	// Reverses names the committed run of the same export that a Reversal reverses.
 	// +optional
 	Reverses *RunReference `json:"reverses,omitempty"`
+	// Redelivers names the committed run of the same export whose artifact a Redeliver delivers.
+	// +optional
+	Redelivers *RunReference `json:"redelivers,omitempty"`
+	// DestinationRef names the ExportDestination that a Redeliver delivers to. Without it, the export's.
+	// +optional
+	DestinationRef *NamespacedReference `json:"destinationRef,omitempty"`
 	// Claims: these alone are exported, if they are approved, selected by the export and not exported yet. Without it, all that are.
+	// A Reversal reverses the vouchers of these alone: of all of them or, if the other run did not export one or it is reversed
+	// already, of none. Without it, of all that are not reversed yet.
 	// +optional
 	Claims *NamedClaims `json:"claims,omitempty"`
 	// Cutoff: claims approved before this instant are exported. Without it, the time the run was created.
@@ -180,6 +197,27 @@ type HeldClaim struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=300
 	Message string `json:"message,omitempty"`
+}
+
+// RunReversed says how much of a run was reversed.
+// +kubebuilder:validation:Enum=Partly;Wholly
+type RunReversed string
+
+const (
+	// PartlyReversed runs have claims that are still exported by them.
+	PartlyReversed RunReversed = "Partly"
+	// WhollyReversed runs have none.
+	WhollyReversed RunReversed = "Wholly"
+)
+
+// Reversing is a run that reversed claims of another.
+type Reversing struct {
+	// Name of the ExportRun, which may be gone.
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+	// Claims whose vouchers it reversed.
+	// +kubebuilder:validation:Minimum=0
+	Claims int64 `json:"claims"`
 }
 
 // RunProgress says how far the attempt under way has come.
@@ -333,6 +371,18 @@ type ExportRunStatus struct {
 	// LastVoucher number of the run, with series and fiscal year.
 	// +optional
 	LastVoucher string `json:"lastVoucher,omitempty"`
+	// Reversed reports whether the run was reversed since, Partly or Wholly. It is absent if it was not.
+	// +optional
+	Reversed RunReversed `json:"reversed,omitempty"`
+	// ReversedClaims is how many claims of the run were reversed since.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	ReversedClaims int64 `json:"reversedClaims,omitempty"`
+	// ReversedBy names the first runs that reversed claims of this one; the view ledgerport.vouchers names all.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=100
+	ReversedBy []Reversing `json:"reversedBy,omitempty"`
 	// HeldClaims names the first of the held claims; the manifest and the table ledgerport.held_claims name all.
 	// +optional
 	// +listType=atomic
@@ -348,6 +398,7 @@ type ExportRunStatus struct {
 // +kubebuilder:printcolumn:name="EXPORT",type=string,JSONPath=`.spec.exportRef.name`
 // +kubebuilder:printcolumn:name="TYPE",type=string,JSONPath=`.spec.type`
 // +kubebuilder:printcolumn:name="PHASE",type=string,JSONPath=`.status.phase`
+// +kubebuilder:printcolumn:name="REVERSED",type=string,JSONPath=`.status.reversed`
 // +kubebuilder:printcolumn:name="STAGE",type=string,JSONPath=`.status.stage`
 // +kubebuilder:printcolumn:name="CLAIMS",type=integer,JSONPath=`.status.claims`
 // +kubebuilder:printcolumn:name="HELD",type=integer,JSONPath=`.status.held`

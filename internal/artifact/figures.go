@@ -168,6 +168,14 @@ func (s *Sum) post(kind ledger.PostingKind, amount ledger.Amount) (err error) {
 	return err
 }
 
+// SameSums reports whether the figures come to the same as others, in every currency.
+func (f *Figures) SameSums(other *Figures) bool {
+	same := func(s, t Sum) bool {
+		return s.Currency == t.Currency && s.Claims == t.Claims && s.Debit == t.Debit && s.Credit == t.Credit && s.Payable == t.Payable
+	}
+	return f.Claims == other.Claims && same(f.Base, other.Base) && slices.EqualFunc(f.Currencies, other.Currencies, same)
+}
+
 // Reverses reports whether the figures are those of a reversal of others: debit and credit exchanged, in every currency.
 func (f *Figures) Reverses(other *Figures) bool {
 	exchanged := func(s, t Sum) bool {

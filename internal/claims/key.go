@@ -18,6 +18,15 @@ func claimKey(id string) string {
 	return id
 }
 
+// claimKeys are the keys of claims by their ids.
+func claimKeys(ids []string) []string {
+	keys := make([]string, len(ids))
+	for i, id := range ids {
+		keys[i] = claimKey(id)
+	}
+	return keys
+}
+
 const (
 	uuidDigits = 32
 	// longestInteger bounds the integers that are read by their value.

@@ -116,11 +116,7 @@ func (l *layout) named(q *query, run Run) string {
 	if len(run.Selection.IDs) == 0 {
 		return ""
 	}
-	keys := make([]string, len(run.Selection.IDs))
-	for i, id := range run.Selection.IDs {
-		keys[i] = claimKey(id)
-	}
-	return fmt.Sprintf(` AND %s = ANY(%s::text[])`, l.keyOf(), q.parameter(arrayOf(keys)))
+	return fmt.Sprintf(` AND %s = ANY(%s::text[])`, l.keyOf(), q.parameter(arrayOf(claimKeys(run.Selection.IDs))))
 }
 
 // arrayOf writes texts as an array of PostgreSQL.

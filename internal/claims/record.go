@@ -39,7 +39,7 @@ const (
 
 var (
 	sha256Text = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	runTypes   = []RunType{TypeExport, TypeReversal}
+	runTypes   = []RunType{TypeExport, TypeReversal, TypeRedelivery}
 )
 
 // RecordInvalid says that a row is not one that this program writes. The row is named by a literal of ours and by its key.
@@ -157,7 +157,7 @@ func (r *Run) validate() error {
 		i.unless(ValidFileName(name), "%s is not the name of a resource", column)
 	}
 	for column, text := range map[string]string{
-		"id": r.ID, "holder": r.Holder, "book": r.Book, "series": r.Series, "reverses": r.Reverses, "cluster": r.Cluster,
+		"id": r.ID, "holder": r.Holder, "book": r.Book, "series": r.Series, "reverses": r.Reverses, "redelivers": r.Redelivers, "cluster": r.Cluster,
 		"first_voucher": r.FirstVoucher, "last_voucher": r.LastVoucher, "release_reason": r.ReleaseReason,
 	} {
 		i.text(column, text, maxShortText)

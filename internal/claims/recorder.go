@@ -27,7 +27,7 @@ const blockSize = 4 << 20
 type recorder struct {
 	run     Run
 	target  string // table that binds claims to the run
-	claims  int32  // the table that the claims are of; 0 where that is not recorded
+	claims  int32  // the table that the claims are of; 0 of a reversal, which takes none
 	blocks  int    // of vouchers, written so far
 	filling *batch
 	full    chan *batch // to the goroutine
@@ -94,7 +94,8 @@ func (r *recorder) take(ctx context.Context, at voucherPlace, voucher *ledger.Vo
 // voucherPlace is where a voucher is in its run.
 type voucherPlace struct {
 	position int64
-	further  bool // it is not the first of its claim, which binds the claim to the run
+	further  bool  // it is not the first of its claim, which binds the claim to the run
+	reverses int64 // the position of the voucher that it reverses, in its run
 }
 
 func (r *recorder) hold(ctx context.Context, claimID string, hold *ledger.Hold) error {
@@ -148,9 +149,9 @@ func (b *batch) reset() {
 }
 
 func (r *recorder) write(ctx context.Context, conn *pgx.Conn, b *batch) error {
-	columns := ""
-	if r.claims > 0 {
-		columns = ", claim_table"
+	columns := ", claim_table"
+	if r.run.Reverses != "" {
+		columns = ", reverses, reverses_position"
 	}
 	err := copyRows(ctx, conn, r.target, columns, b.taken)
 	if sqlState(err) == stateUniqueViolation {
@@ -217,10 +218,12 @@ func (r *recorder) appendCopyRow(to []byte, at voucherPlace, voucher *ledger.Vou
 	if len(to) == 0 {
 		to = append(to, copyHeader...)
 	}
-	binds := r.claims > 0 && !at.further
-	columns := uint16(6)
-	if binds {
-		columns = 7
+	columns := uint16(7)
+	switch {
+	case r.run.Reverses != "":
+		columns = 8
+	case at.further:
+		columns = 6
 	}
 	to = binary.BigEndian.AppendUint16(to, columns)
 	to = appendText(to, r.run.OrganizationID)
@@ -229,10 +232,13 @@ func (r *recorder) appendCopyRow(to []byte, at voucherPlace, voucher *ledger.Vou
 	to = appendInt64(to, at.position)
 	to = appendInt32(to, int32(voucher.FiscalYear)) // a year
 	to = appendInt64(to, voucher.Number)
-	if binds {
-		to = appendInt32(to, r.claims)
+	switch {
+	case r.run.Reverses != "":
+		return appendInt64(appendText(to, r.run.Reverses), at.reverses)
+	case at.further:
+		return to
 	}
-	return to
+	return appendInt32(to, r.claims)
 }
 
 func appendText(to []byte, text string) []byte {

@@ -2,90 +2,31 @@ package claims
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"slices"
+	"io"
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/ledgerport/ledgerport/api/v1alpha1"
-	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
-// Reversal is one pass over the vouchers of a committed run, each of which gets one that reverses it. Commit makes all of
-// it true at once; until then nobody sees anything of it.
+// Reversal is one pass over the vouchers of a committed run. Each that is to be reversed gets one that reverses it. Commit makes all
+// of it true at once; until then nobody sees anything of it.
 type Reversal struct {
 	binding
 	cancel   context.CancelFunc
 	reader   *pgx.Conn
 	vouchers *Vouchers
+	bound    *boundVouchers
+	named    map[string]bool // keys of the only claims that are reversed; nil for all
+	current  int64           // position of the voucher that was read last, in its run
 }
 
-// Reversible returns the run that a reversal names, or says why it cannot be reversed.
-func (d *Database) Reversible(ctx context.Context, by RunIdentity, name string) (Run, error) {
-	const doing = "looking up the run to be reversed"
-	var source Run
-	var reversed bool
-	err := d.transact(ctx, pgx.ReadOnly, by.OrganizationID, by.ID, func(tx pgx.Tx) error {
-		rows, _ := tx.Query(ctx, `SELECT `+runColumns+` FROM ledgerport.runs
-			WHERE organization_id = $1 AND namespace = $2 AND name = $3 ORDER BY started_at`,
-			by.OrganizationID, by.Namespace, name) // the error comes with the rows
-		found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Run, error) { return scanRun(row) })
-		if err != nil {
-			return classify(ctx, doing, err)
-		}
-		if source, err = reversible(by, name, found); err != nil {
-			return err
-		}
-		return tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM ledgerport.runs WHERE reverses = $1 AND state <> 'released' AND id <> $2)`,
-			source.ID, by.ID).Scan(&reversed)
-	})
-	if err == nil && reversed {
-		err = d.alreadyReversed(ctx, by, source.ID)
-	}
-	return source, classify(ctx, doing, err)
-}
-
-// reversible chooses among the recorded runs of one name the one that can be reversed.
-func reversible(by RunIdentity, name string, found []Run) (Run, error) {
-	refused := func(reason v1alpha1.Reason, format string, args ...any) (Run, error) {
-		return Run{}, failure.OnSource.Stalled(reason, nil, format, args...)
-	}
-	if len(found) == 0 {
-		return refused(v1alpha1.ReasonRunNotFound, "spec.reverses: no run %s/%s of organisation %s is recorded", by.Namespace, name, by.OrganizationID)
-	}
-	own := slices.DeleteFunc(slices.Clone(found), func(run Run) bool { return run.Export != by.Export })
-	if len(own) == 0 {
-		return refused(v1alpha1.ReasonReversesOtherExport, "spec.reverses: run %s is of the export %s; reverse it with a run of that export", name, found[0].Export)
-	}
-	run := own[len(own)-1] // those before it were released
-	switch {
-	case run.State != StateCommitted:
-		return refused(v1alpha1.ReasonRunNotCommitted, "spec.reverses: run %s is %s; only a committed run has vouchers to reverse", name, run.State)
-	case run.Type == TypeReversal:
-		return refused(v1alpha1.ReasonReversesReversal, "spec.reverses: run %s is a reversal itself; the claims that it freed are exported by the next run", name)
-	case run.Claims == 0:
-		return refused(v1alpha1.ReasonNothingToReverse, "spec.reverses: run %s exported nothing", name)
-	}
-	return run, nil
-}
-
-// alreadyReversed names the reversal that a run has.
-func (d *Database) alreadyReversed(ctx context.Context, by RunIdentity, source string) error {
-	var of, name, state string
-	err := d.transact(ctx, pgx.ReadOnly, by.OrganizationID, by.ID, func(tx pgx.Tx) error {
-		return tx.QueryRow(ctx, `SELECT source.name, r.name, r.state FROM ledgerport.runs r JOIN ledgerport.runs source ON source.id = r.reverses
-			WHERE r.reverses = $1 AND r.state <> 'released'`, source).Scan(&of, &name, &state)
-	})
-	if err != nil {
-		return classify(ctx, "looking up the reversal", err)
-	}
-	return failure.OnSource.Stalled(v1alpha1.ReasonAlreadyReversed, nil, "spec.reverses: run %s is reversed by run %s (%s)", of, name, state)
-}
-
-// Reverse reads the vouchers of the run that a reversal reverses, to be reversed one after another. The reversal must be
-// started, by this attempt. Rollback must be called in the end, in any case; the Database serves nothing else meanwhile.
-func (d *Database) Reverse(ctx context.Context, fence Fence) (*Reversal, error) {
+// Reverse reads the vouchers of the run that a reversal reverses, all of them or those of claims by their ids, to be reversed one
+// after another. The reversal must be started, by this attempt. Rollback must be called in the end, in any case; the Database
+// serves nothing else meanwhile.
+func (d *Database) Reverse(ctx context.Context, fence Fence, ids []string) (*Reversal, error) {
 	run, err := d.guarded(ctx, fence, StateStarted)
 	if err != nil {
 		return nil, err
@@ -99,6 +40,12 @@ func (d *Database) Reverse(ctx context.Context, fence Fence) (*Reversal, error) 
 	}
 	whole, cancel := context.WithCancel(ctx)
 	r := &Reversal{binding: newBinding(run, fence), cancel: cancel}
+	for _, key := range claimKeys(ids) {
+		if r.named == nil {
+			r.named = map[string]bool{}
+		}
+		r.named[key] = true
+	}
 	if err := r.begin(whole, d, source); err != nil {
 		r.Rollback() //nolint:contextcheck // it must work after the context's end
 		return nil, classify(ctx, "beginning to reverse vouchers", err)
@@ -111,6 +58,9 @@ func (r *Reversal) begin(ctx context.Context, d *Database, source Run) (err erro
 		return err
 	}
 	r.vouchers = &Vouchers{conn: r.reader, run: source}
+	if r.bound, err = readBound(ctx, r.reader, source); err != nil {
+		return err
+	}
 	if r.tx, err = begin(ctx, d.conn, pgx.RepeatableRead, ""); err != nil {
 		return err
 	}
@@ -124,14 +74,27 @@ func (r *Reversal) begin(ctx context.Context, d *Database, source Run) (err erro
 	return nil
 }
 
-// Next reads the next voucher of the reversed run, to be turned into the one that reverses it, or returns io.EOF.
-func (r *Reversal) Next(ctx context.Context, voucher *ledger.Voucher) error {
-	return r.vouchers.Next(ctx, voucher)
+// Next reads the next voucher of the run that is reversed, or returns io.EOF. It reports whether that is to be turned into the one
+// that reverses it: it is not reversed yet, and its claim is among those that are named, if any are.
+func (r *Reversal) Next(ctx context.Context, voucher *ledger.Voucher) (reverse bool, err error) {
+	err = r.vouchers.Next(ctx, voucher)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	bound, more, failed := r.bound.next(ctx)
+	if failed != nil {
+		return false, classify(ctx, "reading which vouchers are reversed", failed)
+	}
+	if more != (err == nil) || more && bound.Claim != claimKey(voucher.ClaimID) {
+		return false, RecordInvalid("run_vouchers", r.run.Reverses, errors.New("its vouchers are not those that exported_claims and reversal_vouchers have of the run"))
+	}
+	r.current = bound.Position
+	return bound.Open && (r.named == nil || r.named[bound.Claim]), err
 }
 
-// Take records the reversing voucher: its number is NextNumber of its fiscal year.
+// Take records the voucher that reverses the one that was read last: its number is NextNumber of its fiscal year.
 func (r *Reversal) Take(ctx context.Context, voucher *ledger.Voucher) error {
-	return r.take(ctx, voucher, voucherPlace{})
+	return r.take(ctx, voucher, voucherPlace{reverses: r.current})
 }
 
 // Commit makes the reversal's vouchers, its numbers and the artifact's hashes true in one transaction, if the attempt is still
@@ -147,4 +110,50 @@ func (r *Reversal) Rollback() {
 	if r.reader != nil {
 		closeConnection(r.reader)
 	}
+}
+
+// boundVoucher is where a voucher of a run is recorded.
+type boundVoucher struct {
+	Position int64
+	Claim    string // its key
+	Open     bool   // it is not reversed
+}
+
+// boundVouchers goes through the places of the vouchers of a committed run, in their order. It holds some of them at a time.
+type boundVouchers struct {
+	tx    pgx.Tx
+	ahead []boundVoucher
+}
+
+// boundAhead is how many places are held, each with the id of a claim.
+const boundAhead = 1024
+
+// readBound begins to read in a transaction that ends with its connection.
+func readBound(ctx context.Context, conn *pgx.Conn, run Run) (*boundVouchers, error) {
+	tx, err := begin(ctx, conn, pgx.RepeatableRead, pgx.ReadOnly)
+	if err != nil {
+		return nil, err
+	}
+	if err := bind(ctx, tx, run.OrganizationID, run.ID); err != nil {
+		return nil, err
+	}
+	_, err = tx.Exec(ctx, `DECLARE bound NO SCROLL CURSOR FOR
+		SELECT b.position, b.claim_id, w.run_id IS NULL FROM (
+			SELECT position, claim_id FROM ledgerport.exported_claims WHERE organization_id = $1 AND run_id = $2
+			UNION ALL SELECT position, claim_id FROM ledgerport.reversal_vouchers WHERE organization_id = $1 AND run_id = $2) b
+		LEFT JOIN ledgerport.reversal_vouchers w ON w.reverses = $2 AND w.reverses_position = b.position
+		ORDER BY b.position`, run.OrganizationID, run.ID)
+	return &boundVouchers{tx: tx}, err
+}
+
+// next returns the next place, and whether there is one.
+func (b *boundVouchers) next(ctx context.Context) (voucher boundVoucher, more bool, err error) {
+	if len(b.ahead) == 0 {
+		rows, _ := b.tx.Query(ctx, fmt.Sprintf(`FETCH %d FROM bound`, boundAhead)) // the error comes with the rows
+		if b.ahead, err = pgx.CollectRows(rows, pgx.RowToStructByPos[boundVoucher]); err != nil || len(b.ahead) == 0 {
+			return voucher, false, err
+		}
+	}
+	voucher, b.ahead = b.ahead[0], b.ahead[1:]
+	return voucher, true, nil
 }

@@ -27,6 +27,8 @@ const (
 	TypeExport RunType = "export"
 	// TypeReversal reverses the vouchers of another run.
 	TypeReversal RunType = "reversal"
+	// TypeRedelivery delivers again what another run has delivered.
+	TypeRedelivery RunType = "redelivery"
 )
 
 // RunIdentity says which run it is.
@@ -54,8 +56,21 @@ type Attempt struct {
 	Cutoff time.Time
 	// Inputs is a JSON document of everything but the claims that decides the bytes of the artifact.
 	Inputs []byte
-	// Reverses is the ID of the run that a reversal reverses, which Reversible gave; empty for an export.
+	// Reverses is the ID of the run that a reversal reverses, which Reversible gave; empty for all others.
 	Reverses string
+	// Redelivers is the ID of the run whose artifact a redelivery delivers, which Redeliverable gave; empty for all others.
+	Redelivers string
+}
+
+// kind of the run.
+func (a *Attempt) kind() RunType {
+	switch {
+	case a.Reverses != "":
+		return TypeReversal
+	case a.Redelivers != "":
+		return TypeRedelivery
+	}
+	return TypeExport
 }
 
 // Selection narrows the claims that a run may take.
@@ -110,8 +125,9 @@ type Run struct {
 	Book, Series string
 	Cutoff       time.Time
 	Type         RunType
-	// Reverses is the ID of the run that a reversal reverses; empty for an export.
-	Reverses string
+	// Reverses is the ID of the run that a reversal reverses, and Redelivers of the one whose artifact a redelivery delivers; empty for
+	// all others.
+	Reverses, Redelivers string
 	// Inputs are those of the attempt that reserved the claims; before that, those of the newest.
 	Inputs []byte
 	// Selection of a run that reads claims. It is not recorded.
@@ -131,12 +147,12 @@ func (r Run) Fence() Fence {
 }
 
 const runColumns = `id, namespace, export, name, organization_id, cluster, sequence, state, attempt, holder, deadline, book, series, cutoff, inputs,
-	type, coalesce(reverses, ''), claims, lines, held, first_voucher, last_voucher, files, manifest, location, release_reason,
+	type, coalesce(reverses, ''), coalesce(redelivers, ''), claims, lines, held, first_voucher, last_voucher, files, manifest, location, release_reason,
 	started_at, rendered_at, delivered_at, committed_at, released_at, artifact_removed_at`
 
 func scanRun(row pgx.Row) (r Run, err error) {
 	err = row.Scan(&r.ID, &r.Namespace, &r.Export, &r.Name, &r.OrganizationID, &r.Cluster, &r.Sequence, &r.State, &r.Attempt, &r.Holder, &r.Deadline, &r.Book, &r.Series, &r.Cutoff, &r.Inputs,
-		&r.Type, &r.Reverses, &r.Claims, &r.Lines, &r.Held, &r.FirstVoucher, &r.LastVoucher, fileList{&r.Files}, &r.Manifest, &r.Location, &r.ReleaseReason,
+		&r.Type, &r.Reverses, &r.Redelivers, &r.Claims, &r.Lines, &r.Held, &r.FirstVoucher, &r.LastVoucher, fileList{&r.Files}, &r.Manifest, &r.Location, &r.ReleaseReason,
 		&r.StartedAt, &r.RenderedAt, &r.DeliveredAt, &r.CommittedAt, &r.ReleasedAt, &r.ArtifactRemovedAt)
 	if err == nil {
 		err = r.validate()
@@ -185,16 +201,18 @@ func (d *Database) RunNamed(ctx context.Context, identity RunIdentity) (Run, boo
 // A finished run is given as it is. Identity, book, series, cutoff and inputs are recorded anew while the run holds nothing;
 // later those recorded stand.
 //
-// Two unfinished runs of an organisation cannot have the same series of a book: the second fails with ReasonSeriesBusy. A run that
-// holds nothing and whose deadline has passed does not stand in the way: it is released, unless another cluster began it. The
-// second reversal of a run fails with ReasonAlreadyReversed, and a run of another cluster with ReasonOtherCluster.
+// Two unfinished runs of an organisation, but for redeliveries, cannot have the same series of a book: the second fails with ReasonSeriesBusy. A run that
+// holds nothing and whose deadline has passed does not stand in the way: it is released, unless another cluster began it. A run of
+// another cluster fails with ReasonOtherCluster.
 func (d *Database) StartAttempt(ctx context.Context, attempt Attempt) (Run, error) {
 	run, err := committed(ctx, d, attempt.OrganizationID, attempt.ID, func(tx pgx.Tx) (run Run, err error) {
 		if err := disown(ctx, tx, attempt.ID); err != nil {
 			return run, err
 		}
-		if err := supersede(ctx, tx, attempt); err != nil {
-			return run, err
+		if attempt.kind() != TypeRedelivery {
+			if err := supersede(ctx, tx, attempt); err != nil {
+				return run, err
+			}
 		}
 		if run, err = start(ctx, tx, attempt); err != nil || run.State.Finished() {
 			return run, err
@@ -202,11 +220,8 @@ func (d *Database) StartAttempt(ctx context.Context, attempt Attempt) (Run, erro
 		run.Sequence, err = raise(ctx, tx, attempt.ID)
 		return run, err
 	})
-	switch violatedConstraint(err) {
-	case "runs_unfinished_series":
+	if violatedConstraint(err) == "runs_unfinished_series" {
 		return Run{}, d.seriesBusy(ctx, attempt, err)
-	case "runs_reversal":
-		return Run{}, d.alreadyReversed(ctx, attempt.RunIdentity, attempt.Reverses)
 	}
 	return run, classify(ctx, "recording the attempt", err)
 }
@@ -253,15 +268,15 @@ func unchanged(ctx context.Context, tx pgx.Tx, id, cluster string) (Run, error) 
 // supersede releases what began in the same series and cluster, holds nothing and is past its deadline.
 func supersede(ctx context.Context, tx pgx.Tx, attempt Attempt) error {
 	_, err := tx.Exec(ctx, `UPDATE ledgerport.runs SET state = 'released', release_reason = $4, released_at = now()
-		WHERE organization_id = $1 AND book = $6 AND series = $2 AND id <> $3 AND state = 'started' AND deadline < clock_timestamp() AND cluster IN ('', $5)`,
+		WHERE organization_id = $1 AND book = $6 AND series = $2 AND id <> $3 AND type <> 'redelivery' AND state = 'started' AND deadline < clock_timestamp() AND cluster IN ('', $5)`,
 		attempt.OrganizationID, attempt.Series, attempt.ID, ReleasedSuperseded, attempt.Cluster, attempt.Book)
 	return err
 }
 
 func start(ctx context.Context, tx pgx.Tx, attempt Attempt) (Run, error) {
 	upsert := `
-		INSERT INTO ledgerport.runs AS r (id, namespace, export, name, organization_id, series, state, attempt, holder, deadline, cutoff, inputs, type, reverses, cluster, book)
-		VALUES ($1, $2, $3, $4, $5, $6, 'started', 1, $7, ` + after("$8") + `, $9, $10, $11, nullif($12, ''), $13, $14)
+		INSERT INTO ledgerport.runs AS r (id, namespace, export, name, organization_id, series, state, attempt, holder, deadline, cutoff, inputs, type, reverses, cluster, book, redelivers)
+		VALUES ($1, $2, $3, $4, $5, $6, 'started', 1, $7, ` + after("$8") + `, $9, $10, $11, nullif($12, ''), $13, $14, nullif($15, ''))
 		ON CONFLICT (id) DO UPDATE SET
 			attempt = r.attempt + 1, holder = excluded.holder, deadline = excluded.deadline, cluster = excluded.cluster,
 			organization_id = CASE r.state WHEN 'started' THEN excluded.organization_id ELSE r.organization_id END,
@@ -269,15 +284,12 @@ func start(ctx context.Context, tx pgx.Tx, attempt Attempt) (Run, error) {
 			series = CASE r.state WHEN 'started' THEN excluded.series ELSE r.series END,
 			cutoff = CASE r.state WHEN 'started' THEN excluded.cutoff ELSE r.cutoff END,
 			inputs = CASE r.state WHEN 'started' THEN excluded.inputs ELSE r.inputs END,
-			reverses = CASE r.state WHEN 'started' THEN excluded.reverses ELSE r.reverses END
+			reverses = CASE r.state WHEN 'started' THEN excluded.reverses ELSE r.reverses END,
+			redelivers = CASE r.state WHEN 'started' THEN excluded.redelivers ELSE r.redelivers END
 		WHERE r.` + unfinished + ` AND r.cluster IN ('', excluded.cluster)
 		RETURNING ` + runColumns
-	kind := TypeExport
-	if attempt.Reverses != "" {
-		kind = TypeReversal
-	}
 	run, err := scanRun(tx.QueryRow(ctx, upsert, attempt.ID, attempt.Namespace, attempt.Export, attempt.Name, attempt.OrganizationID,
-		attempt.Series, attempt.Holder, attempt.Deadline.Seconds(), attempt.Cutoff.Truncate(time.Microsecond), attempt.Inputs, kind, attempt.Reverses, attempt.Cluster, attempt.Book))
+		attempt.Series, attempt.Holder, attempt.Deadline.Seconds(), attempt.Cutoff.Truncate(time.Microsecond), attempt.Inputs, attempt.kind(), attempt.Reverses, attempt.Cluster, attempt.Book, attempt.Redelivers))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return unchanged(ctx, tx, attempt.ID, attempt.Cluster)
 	}
@@ -289,7 +301,7 @@ func (d *Database) seriesBusy(ctx context.Context, attempt Attempt, cause error)
 	other := "another run"
 	err := d.transact(ctx, pgx.ReadOnly, attempt.OrganizationID, attempt.ID, func(tx pgx.Tx) error {
 		busy, err := scanRun(tx.QueryRow(ctx, `SELECT `+runColumns+` FROM ledgerport.runs
-			WHERE organization_id = $1 AND book = $2 AND series = $3 AND `+unfinished, attempt.OrganizationID, attempt.Book, attempt.Series))
+			WHERE organization_id = $1 AND book = $2 AND series = $3 AND type <> 'redelivery' AND `+unfinished, attempt.OrganizationID, attempt.Book, attempt.Series))
 		if err == nil {
 			other = fmt.Sprintf("run %s/%s (%s)", busy.Namespace, busy.Name, busy.State)
 			if busy.BelongsTo(attempt.Cluster) != nil {

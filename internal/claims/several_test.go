@@ -46,13 +46,13 @@ func (f *fixture) conclude(database *claims.Database, run claims.Run) {
 func (f *fixture) reverseRun(database *claims.Database, attempt claims.Attempt) claims.Run {
 	f.Helper()
 	run := f.start(database, attempt)
-	reversal, err := database.Reverse(f.ctx, run.Fence())
+	reversal, err := database.Reverse(f.ctx, run.Fence(), nil)
 	f.must(err)
 	defer reversal.Rollback()
 	var voucher ledger.Voucher
 	var taken []string
 	for {
-		err := reversal.Next(f.ctx, &voucher)
+		_, err := reversal.Next(f.ctx, &voucher)
 		if errors.Is(err, io.EOF) {
 			break
 		}

@@ -8,6 +8,13 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
+// MarkRedelivery records what a redelivery delivers, which another run has rendered: started → rendered.
+func (d *Database) MarkRedelivery(ctx context.Context, fence Fence, rendered Rendered) error {
+	return d.step(ctx, fence, "recording what is delivered again", func(tx pgx.Tx) error {
+		return recordRendered(ctx, tx, fence, StateRendered, rendered)
+	})
+}
+
 // MarkDelivered records where the artifact is: rendered or submitted → delivered. The location is empty where a run exports nothing.
 func (d *Database) MarkDelivered(ctx context.Context, fence Fence, location string) error {
 	return d.step(ctx, fence, "recording the delivery", func(tx pgx.Tx) error {
@@ -16,8 +23,8 @@ func (d *Database) MarkDelivered(ctx context.Context, fence Fence, location stri
 	})
 }
 
-// Commit records the claims as exported: delivered → committed. With a reversal the claims of the run that it reverses
-// become free for the next run; their vouchers stay recorded in reversal_vouchers.
+// Commit records the claims as exported: delivered → committed. With a reversal the claims whose vouchers it reverses become free for
+// the next run; these vouchers stay recorded in reversal_vouchers.
 func (d *Database) Commit(ctx context.Context, fence Fence) error {
 	return d.step(ctx, fence, "recording the claims as exported", func(tx pgx.Tx) error {
 		var organizationID, reverses string
@@ -28,14 +35,25 @@ func (d *Database) Commit(ctx context.Context, fence Fence) error {
 			return fenced()
 		}
 		if err == nil && reverses != "" {
-			_, err = tx.Exec(ctx, `WITH reversed AS (
-					DELETE FROM ledgerport.exported_claims WHERE organization_id = $1 AND run_id = $2
-					RETURNING organization_id, claim_id, run_id, position, fiscal_year, voucher_number)
-				INSERT INTO ledgerport.reversal_vouchers (organization_id, claim_id, run_id, position, fiscal_year, voucher_number)
-				SELECT organization_id, claim_id, run_id, position, fiscal_year, voucher_number FROM reversed`, organizationID, reverses)
+			err = free(ctx, tx, fence.RunID, organizationID, reverses)
 		}
 		return err
 	})
+}
+
+// free moves the vouchers that a reversal reverses to the history. Nobody has counted the rows of either run, so that the planner may
+// take them for few, and look for each of the others.
+func free(ctx context.Context, tx pgx.Tx, reversal, organizationID, reverses string) error {
+	if _, err := tx.Exec(ctx, `SET LOCAL enable_nestloop = off`); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `WITH reversed AS (
+			DELETE FROM ledgerport.exported_claims e USING ledgerport.reversal_vouchers v
+			WHERE e.organization_id = $1 AND e.run_id = $2 AND v.run_id = $3 AND v.reverses = e.run_id AND v.reverses_position = e.position
+			RETURNING e.organization_id, e.claim_id, e.run_id, e.position, e.fiscal_year, e.voucher_number)
+		INSERT INTO ledgerport.reversal_vouchers (organization_id, claim_id, run_id, position, fiscal_year, voucher_number)
+		SELECT organization_id, claim_id, run_id, position, fiscal_year, voucher_number FROM reversed`, organizationID, reverses, reversal)
+	return err
 }
 
 // MarkArtifactRemoved records that the artifact of a committed run is not at its destination any more.

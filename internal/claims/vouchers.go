@@ -30,6 +30,12 @@ func (d *Database) Vouchers(ctx context.Context, fence Fence) (*Vouchers, error)
 	return &Vouchers{conn: d.conn, run: run}, nil
 }
 
+// KeptVouchers reads the vouchers of a run that is committed.
+func (d *Database) KeptVouchers(ctx context.Context, run Run) (*Vouchers, error) {
+	conn, err := d.connection(ctx)
+	return &Vouchers{conn: conn, run: run}, err
+}
+
 // Next reads the next voucher into v, whose memory is used again, or returns io.EOF after the last.
 func (v *Vouchers) Next(ctx context.Context, into *ledger.Voucher) error {
 	for {

@@ -1,15 +1,18 @@
 package controller_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -123,6 +126,66 @@ func (w *world) auditable(first, back, second *v1alpha1.ExportRun) {
 			w.Errorf("%d rows, want %d: %s", n, want, query)
 		}
 	}
+}
+
+func TestReversalOfNamedClaimsFreesThemAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.exported(5)
+	named := []string{w.claimAt(2), w.claimAt(4)}
+	back := w.reversal("back", "first")
+	back.Spec.Claims = &v1alpha1.NamedClaims{IDs: named}
+	w.create(back)
+	eventually(w, back, func(run *v1alpha1.ExportRun) string {
+		return condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReversed, "2 vouchers of ExportRun first")
+	})
+	again := w.reversal("again", "first")
+	again.Spec.Claims = &v1alpha1.NamedClaims{IDs: []string{w.claimAt(1), named[0]}}
+	foreign := w.reversal("foreign", "first")
+	foreign.Spec.Claims = &v1alpha1.NamedClaims{IDs: []string{w.claimAt(1), "nobody-s"}}
+	w.create(again, foreign)
+	for run, want := range map[*v1alpha1.ExportRun][]string{
+		again: {v1alpha1.ReasonAlreadyReversed, named[0] + " (by run back)"}, foreign: {v1alpha1.ReasonClaimNotExported, "nobody-s"},
+	} {
+		refused := eventually(w, run, runIs(v1alpha1.RunFailed))
+		if problem := condition(refused.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, want[0], want[1]); problem != "" {
+			t.Error(problem)
+		}
+	}
+	eventually(w, w.run("first"), reversedIs(v1alpha1.PartlyReversed, v1alpha1.Reversing{Name: "back", Claims: 2}))
+	w.create(w.run("second"))
+	if second := eventually(w, w.run("second"), runIs(v1alpha1.RunSucceeded)); second.Status.Claims != 2 || second.Status.Reversed != "" {
+		t.Errorf("the next run exported %d claims and is reversed %q, want the two that were freed", second.Status.Claims, second.Status.Reversed)
+	}
+	// The rest is reversed while nobody looks: what is told of it is found in the runs.
+	w.create(w.reversal("rest", "first"))
+	eventually(w, w.run("rest"), runIs(v1alpha1.RunSucceeded))
+	first := eventually(w, w.run("first"), reversedIs(v1alpha1.WhollyReversed, v1alpha1.Reversing{Name: "back", Claims: 2}, v1alpha1.Reversing{Name: "rest", Claims: 3}))
+	w.stopOperator()
+	first.Status.Reversed, first.Status.ReversedClaims, first.Status.ReversedBy = "", 0, nil
+	w.must(api.client.Status().Update(t.Context(), first))
+	w.must(api.client.Delete(t.Context(), w.run("back")))
+	w.startOperator(w.namespace)
+	eventually(w, w.run("first"), reversedIs(v1alpha1.PartlyReversed, v1alpha1.Reversing{Name: "rest", Claims: 3}))
+}
+
+// reversedIs reports what is missing of what a run tells of its reversals.
+func reversedIs(want v1alpha1.RunReversed, by ...v1alpha1.Reversing) func(*v1alpha1.ExportRun) string {
+	return func(run *v1alpha1.ExportRun) string {
+		if status := run.Status; status.Reversed != want || !slices.Equal(status.ReversedBy, by) {
+			return fmt.Sprintf("it is reversed %q, by %v, want %q by %v", status.Reversed, status.ReversedBy, want, by)
+		}
+		return ""
+	}
+}
+
+// claimAt is the claim at a place of the first run.
+func (w *world) claimAt(place int) (claim string) {
+	w.Helper()
+	w.sql(func(ctx context.Context, conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, `select claim_id from ledgerport.vouchers where run = 'first' and position = $1`, place).Scan(&claim)
+	})
+	return claim
 }
 
 func TestReversalIsPostedInTheOpenPeriod(t *testing.T) {

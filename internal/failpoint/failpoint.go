@@ -77,6 +77,11 @@ func RemovalPoints() []Point { return points(Withdraw, MarkRemoved) }
 // PreviewPoints returns the places of an attempt that makes a preview.
 func PreviewPoints() []Point { return points(Render, Put) }
 
+// RedeliveryPoints returns the places of an attempt that delivers an artifact again, but for the middle of rendering it.
+func RedeliveryPoints() []Point {
+	return append(points(Attempt, Record, Put, MarkDelivered, Commit), Render.Before(), Render.After())
+}
+
 // ControllerPoints returns the places of the reconcilers.
 func ControllerPoints() []Point { return points(CreateRun, RunStatus, ExportStatus) }
 

@@ -26,8 +26,9 @@ import (
 var shapes = []shape{
 	{kind: "AccountingExport", without: []string{"spec.credentials.externalSecretRef"}},
 	{kind: "AccountingExport", without: []string{"spec.credentials.secretRef"}},
-	{kind: "ExportRun", without: []string{"spec.reverses"}},
-	{kind: "ExportRun", without: []string{"spec.claims", "spec.cutoff", "spec.slot"}, with: map[string]any{"spec.type": "Reversal"}},
+	{kind: "ExportRun", without: []string{"spec.reverses", "spec.redelivers", "spec.destinationRef"}},
+	{kind: "ExportRun", without: []string{"spec.cutoff", "spec.slot", "spec.redelivers", "spec.destinationRef"}, with: map[string]any{"spec.type": "Reversal"}},
+	{kind: "ExportRun", without: []string{"spec.claims", "spec.cutoff", "spec.slot", "spec.reverses"}, with: map[string]any{"spec.type": "Redeliver"}},
 	{kind: "ChartOfAccounts", without: []string{"spec.rules[].split"}},
 	{kind: "ChartOfAccounts", without: []string{"spec.rules[].account"}, with: map[string]any{"spec.rules[].split": []any{half(), half()}}},
 	{

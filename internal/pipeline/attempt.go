@@ -26,6 +26,7 @@ type attempt struct {
 	database    *claims.Database
 	ledger      claims.Ledger
 	run         claims.Run // as it is recorded, or would be for a preview
+	original    claims.Run // whose artifact a redelivery delivers, once it is known
 	books       books
 	destination destinations.Destination
 }

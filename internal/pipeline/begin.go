@@ -5,16 +5,19 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/references"
 )
 
-// openRest looks at the claims' tables, and opens the destination.
+// openRest looks at the claims' tables, if the run reads any, and opens the destination.
 func (a *attempt) openRest(ctx context.Context) error {
-	if _, err := a.database.Inspect(ctx); err != nil {
-		return err
+	if a.task.Type != v1alpha1.RunRedeliver {
+		if _, err := a.database.Inspect(ctx); err != nil {
+			return err
+		}
 	}
 	return a.openDestination(ctx)
 }
@@ -47,26 +50,18 @@ func (a *attempt) present(ctx context.Context) (inputs, error) {
 	}, nil
 }
 
-// start records the inputs that were compiled, with holder and deadline, before anything else happens. A reversal has the ID of the
-// run that it reverses.
-func (a *attempt) start(ctx context.Context, book, series, reverses string) error {
+// start records the inputs that were compiled, with holder and deadline, before anything else happens. What is given of the attempt is
+// where its vouchers are counted, and which run it reverses or delivers again.
+func (a *attempt) start(ctx context.Context, of claims.Attempt) error {
 	recorded, err := json.Marshal(a.books.inputs)
 	if err != nil {
 		return fmt.Errorf("recording the inputs of the run: %w", err)
 	}
-	attempt := claims.Attempt{
-		RunIdentity: a.task.identity(a.cluster.export.Spec.OrganizationID),
-		Holder:      a.Holder,
-		Cluster:     a.Cluster,
-		Deadline:    a.task.Deadline,
-		Book:        book,
-		Series:      series,
-		Cutoff:      a.task.Cutoff,
-		Inputs:      recorded,
-		Reverses:    reverses,
-	}
+	of.RunIdentity = a.task.identity(a.cluster.export.Spec.OrganizationID)
+	of.Holder, of.Cluster, of.Deadline = a.Holder, a.Cluster, a.task.Deadline
+	of.Cutoff, of.Inputs = a.task.Cutoff, recorded
 	a.outcome.Record = RecordUnknown // should there be no answer
-	if err := a.adopt(func() (claims.Run, error) { return a.database.StartAttempt(ctx, attempt) }); err != nil {
+	if err := a.adopt(func() (claims.Run, error) { return a.database.StartAttempt(ctx, of) }); err != nil {
 		return err
 	}
 	a.outcome.Record = RecordOpen

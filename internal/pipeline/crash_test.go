@@ -255,6 +255,10 @@ func resources(database string) client.Reader {
 			ConnectionSecretRef: &v1alpha1.SecretKeyReference{Name: "monthly", Key: "url"},
 		}}},
 		&v1alpha1.ExportDestination{ObjectMeta: meta, Spec: v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "books"}}},
+		&v1alpha1.ExportDestination{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "elsewhere"},
+			Spec:       v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "elsewhere"}},
+		},
 		&v1alpha1.ChartOfAccounts{ObjectMeta: meta, Spec: v1alpha1.ChartOfAccountsSpec{
 			Currency: "EUR", FiscalYearStart: "01-01",
 			Accounts: []v1alpha1.Account{{Number: "4670", Name: "Travel"}, {Number: "1576", Name: "Input tax"}, {Number: "1740", Name: "Owed"}},

@@ -63,6 +63,9 @@ func (a *attempt) deliver(ctx context.Context) error {
 
 // restore brings the recorded artifact back into the spool.
 func (a *attempt) restore(ctx context.Context) error {
+	if a.run.Type == claims.TypeRedelivery {
+		return a.restoreOriginal(ctx)
+	}
 	if a.run.State == claims.StateSubmitted {
 		if err := a.submission().Restore(ctx); err != nil {
 			return err

@@ -23,7 +23,7 @@ func (a *attempt) startExport(ctx context.Context) error {
 	if a.books, err = compile(a.Resolver, present, series); err != nil {
 		return err
 	}
-	return a.start(ctx, a.cluster.export.Spec.Book, series, "")
+	return a.start(ctx, claims.Attempt{Book: a.cluster.export.Spec.Book, Series: series})
 }
 
 // forward goes on where the run stands, to its end. What begins and what renders it is for the kind of the run to say.
@@ -43,7 +43,7 @@ func (a *attempt) forward(ctx context.Context, start, render func(context.Contex
 			return err
 		}
 	}
-	if a.run.State == claims.StateRendered {
+	if a.run.State == claims.StateRendered && a.run.Type != claims.TypeRedelivery {
 		if err := a.stage(ctx, v1alpha1.StageDeliver, a.submit); err != nil {
 			return err
 		}

@@ -2,7 +2,7 @@
 // commit. Every step is idempotent and guarded by the attempt number, so that an attempt may be cut off anywhere and
 // another process goes on where the database says it stopped.
 //
-// It flows down: pipeline.go chooses a walk (reversal.go, forward.go, preview.go, release.go, removal.go), a walk calls stages
+// It flows down: pipeline.go chooses a walk (reversal.go, redelivery.go, forward.go, preview.go, release.go, removal.go), a walk calls stages
 // (begin.go, conclude.go, deliver.go, submit.go, render.go), and stages use what an attempt knows (record.go, resolve.go, books.go,
 // attempt.go, task.go). No file calls one above it.
 package pipeline
@@ -78,6 +78,8 @@ func (a *attempt) walk() func(context.Context) error {
 		return a.preview
 	case a.task.Type == v1alpha1.RunReversal:
 		return a.reverse
+	case a.task.Type == v1alpha1.RunRedeliver:
+		return a.redeliver
 	}
 	return a.export
 }

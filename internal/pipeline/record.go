@@ -29,7 +29,7 @@ func (a *attempt) lookUp(ctx context.Context) (known bool, err error) {
 			return false, err
 		}
 	}
-	if known && (a.run.Type == claims.TypeReversal) != (a.task.Type == v1alpha1.RunReversal) {
+	if known && a.run.Type != a.task.recordedType() {
 		a.outcome.Record = RecordEmpty
 		return false, failure.Stalled(v1alpha1.ReasonRunNameTaken, nil, "a run of this name is recorded, and it is of type %s; give this one another name", a.run.Type)
 	}
@@ -50,7 +50,7 @@ func (a *attempt) lookUp(ctx context.Context) (known bool, err error) {
 }
 
 // checkLedger insists that the database has the ledger that this cluster knows, and all of it. A run that has ended only tells.
-// One that is recorded is where it belongs, and so is a reversal: what they do exports no claim again.
+// One that is recorded is where it belongs, and so are a reversal and a redelivery: what they do exports no claim again.
 func (a *attempt) checkLedger(ctx context.Context, known bool) (err error) {
 	if known && a.run.State.Finished() {
 		a.ledger, err = a.database.Ledger(ctx)
@@ -61,7 +61,7 @@ func (a *attempt) checkLedger(ctx context.Context, known bool) (err error) {
 		return err
 	}
 	export := a.cluster.export
-	if known || a.task.Type == v1alpha1.RunReversal {
+	if known || a.task.recordedType() != claims.TypeExport {
 		export = nil
 	}
 	ledger, err := a.Resolver.CheckLedger(ctx, a.database, source, export) // whether or not it still admits the namespace

@@ -138,12 +138,13 @@ func (a *attempt) begin(ctx context.Context) (*rendering, error) {
 
 // batch is what the exporter may know of the run.
 func (a *attempt) batch() exporters.Batch {
+	run := a.rendered()
 	return exporters.Batch{
-		RunID: a.run.ID, Namespace: a.task.Namespace, Export: a.task.Export, Run: a.task.Name,
-		OrganizationID: a.run.OrganizationID,
+		RunID: run.ID, Namespace: run.Namespace, Export: run.Export, Run: run.Name,
+		OrganizationID: run.OrganizationID,
 		CreatedAt:      a.books.CreatedAt.In(a.books.location),
 		Cutoff:         a.books.Cutoff.In(a.books.location),
-		Series:         a.run.Series,
+		Series:         run.Series,
 		Books:          &a.books.Chart,
 		Options:        references.Options(a.books.Exporter),
 		Credentials:    a.secrets(),
@@ -290,16 +291,33 @@ func (a *attempt) manifest(r *rendering) ([]byte, error) {
 	return m.Encode()
 }
 
+// rendered is the run whose artifact the attempt delivers: its own, but of a redelivery.
+func (a *attempt) rendered() *claims.Run {
+	if a.run.Type == claims.TypeRedelivery {
+		return &a.original
+	}
+	return &a.run
+}
+
 // renderAgain renders the vouchers of a run that is recorded, and insists on the same bytes.
 func (a *attempt) renderAgain(ctx context.Context) error {
 	vouchers, err := a.database.Vouchers(ctx, a.run.Fence())
 	if err != nil {
 		return err
 	}
-	a.progress.total.Store(a.run.Claims)
-	r, err := a.begin(ctx)
+	_, err = a.renderKept(ctx, vouchers)
 	if err != nil {
 		return err
+	}
+	return a.sameBytes()
+}
+
+// renderKept renders recorded vouchers behind which comes the recorded manifest, and returns how many they are.
+func (a *attempt) renderKept(ctx context.Context, vouchers *claims.Vouchers) (int64, error) {
+	a.progress.total.Store(a.rendered().Claims)
+	r, err := a.begin(ctx)
+	if err != nil {
+		return 0, err
 	}
 	for {
 		err := vouchers.Next(ctx, &r.voucher)
@@ -307,19 +325,16 @@ func (a *attempt) renderAgain(ctx context.Context) error {
 			break
 		}
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if err := a.write(ctx, r, &r.voucher, 0); err != nil { // the recorded manifest counts the lines
-			return a.voucherRefused(err)
+			return 0, a.voucherRefused(err)
 		}
 	}
 	if err := a.exporterFailure(ctx, r.writer.Close(ctx)); err != nil {
-		return err
+		return 0, err
 	}
-	if err := a.spool.AddManifest(a.run.Manifest); err != nil {
-		return err
-	}
-	return a.sameBytes()
+	return r.figures.Claims, a.spool.AddManifest(a.rendered().Manifest)
 }
 
 // voucherRefused is the failure of a run with a recorded voucher that the exporter of this operator holds.

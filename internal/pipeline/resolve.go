@@ -45,6 +45,9 @@ func (a *attempt) resolve(ctx context.Context) error {
 		export.Spec.SourceRef = a.task.Source
 		c.moved = named != references.SourceKey(export)
 	}
+	if a.task.Destination.Name != "" {
+		export.Spec.DestinationRef = a.task.Destination
+	}
 	c.chart = sync.OnceValues(func() (*v1alpha1.ChartOfAccounts, error) { return a.Resolver.Chart(ctx, export) })
 	c.source = sync.OnceValues(func() (*v1alpha1.ClaimSource, error) { return a.sourceOf(ctx, export.Spec.OrganizationID) })
 	c.destination = sync.OnceValues(func() (*v1alpha1.ExportDestination, error) { return a.Resolver.Destination(ctx, export) })

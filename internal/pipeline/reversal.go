@@ -30,7 +30,7 @@ func (a *attempt) startReversal(ctx context.Context) error {
 		return err
 	}
 	identity := a.task.identity(a.cluster.export.Spec.OrganizationID)
-	source, err := a.database.Reversible(ctx, identity, a.task.Reverses)
+	source, err := a.database.Reversible(ctx, identity, a.task.Reverses, a.task.Claims)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (a *attempt) startReversal(ctx context.Context) error {
 		return failure.Stalled(v1alpha1.ReasonNotReversible, nil,
 			"the exporter %s sends vouchers to its system, which may take some vouchers and reject others; reverse them there", a.books.exporter.Type())
 	}
-	return a.start(ctx, source.Book, source.Series, source.ID)
+	return a.start(ctx, claims.Attempt{Book: source.Book, Series: source.Series, Reverses: source.ID})
 }
 
 // postingAs returns the exporter of a reversal: the present one, which posts as it did then. Another type cannot.
@@ -72,8 +72,8 @@ func (a *attempt) postingAs(then, present v1alpha1.ExporterSpec) (v1alpha1.Expor
 	return present, nil
 }
 
-// reverseAndRender goes through the vouchers of the reversed run once: each gets one that reverses it in the spool.
-// Vouchers, numbers and hash are recorded together, or not at all.
+// reverseAndRender goes through the vouchers of the reversed run once: each that is to be reversed gets one that reverses it in the
+// spool. Vouchers, numbers and hash are recorded together, or not at all.
 func (a *attempt) reverseAndRender(ctx context.Context) error {
 	source, _, err := a.database.Run(ctx, a.run.Reverses)
 	if err != nil {
@@ -81,7 +81,7 @@ func (a *attempt) reverseAndRender(ctx context.Context) error {
 	}
 	var reversal *claims.Reversal
 	err = a.Failpoints.Around(failpoint.Reserve, func() (err error) {
-		reversal, err = a.database.Reverse(ctx, a.run.Fence())
+		reversal, err = a.database.Reverse(ctx, a.run.Fence(), a.books.NamedClaims)
 		return err
 	})
 	if err != nil {
@@ -89,46 +89,59 @@ func (a *attempt) reverseAndRender(ctx context.Context) error {
 	}
 	defer reversal.Rollback()
 	a.progress.total.Store(source.Claims)
-	var r *rendering
-	err = a.Failpoints.Around(failpoint.Render, func() (err error) {
-		r, err = a.renderReversal(ctx, reversal)
-		return err
-	})
+	if named := len(a.books.NamedClaims); named > 0 {
+		a.progress.total.Store(int64(named))
+	}
+	r := &reversing{Reversal: reversal}
+	err = a.Failpoints.Around(failpoint.Render, func() error { return a.renderReversal(ctx, r) })
 	if err != nil {
 		return err
 	}
-	r.figures.Lines = source.Lines
-	return a.recordReversal(ctx, source, r, reversal)
+	return a.recordReversal(ctx, source, r)
+}
+
+// reversing is what a reversal has come to.
+type reversing struct {
+	*claims.Reversal
+	*rendering
+	// whole are the figures of all vouchers of the reversed run, and taken those of the vouchers that are reversed.
+	whole, taken artifact.Figures
 }
 
 // renderReversal makes the reversing vouchers, one after the other.
-func (a *attempt) renderReversal(ctx context.Context, reversal *claims.Reversal) (*rendering, error) {
-	r, err := a.begin(ctx)
-	if err != nil {
-		return nil, err
+func (a *attempt) renderReversal(ctx context.Context, r *reversing) (err error) {
+	if r.rendering, err = a.begin(ctx); err != nil {
+		return err
 	}
+	r.whole, r.taken = artifact.NewFigures(r.figures.Base.Currency), artifact.NewFigures(r.figures.Base.Currency)
 	for {
-		err := reversal.Next(ctx, &r.voucher)
+		reverse, err := r.Next(ctx, &r.voucher)
 		if errors.Is(err, io.EOF) {
-			return r, nil
+			return nil
+		}
+		if err == nil {
+			err = r.whole.Add(&r.voucher, 0)
+		}
+		if err == nil && reverse {
+			err = a.reverseVoucher(ctx, r)
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if err := a.reverseVoucher(ctx, r, reversal); err != nil {
-			return nil, err
-		}
-		if r.figures.Claims == 1 {
+		if reverse && r.figures.Claims == 1 {
 			a.Failpoints.Reach(failpoint.Render.During())
 		}
 	}
 }
 
 // reverseVoucher turns one voucher into the one that reverses it.
-func (a *attempt) reverseVoucher(ctx context.Context, r *rendering, reversal *claims.Reversal) error {
-	a.books.mapper.Reverse(&r.voucher)
-	r.voucher.Number = reversal.NextNumber(r.voucher.FiscalYear)
-	err := a.write(ctx, r, &r.voucher, 0)
+func (a *attempt) reverseVoucher(ctx context.Context, r *reversing) error {
+	err := r.taken.Add(&r.voucher, 0)
+	if err == nil {
+		a.books.mapper.Reverse(&r.voucher)
+		r.voucher.Number = r.NextNumber(r.voucher.FiscalYear)
+		err = a.write(ctx, r.rendering, &r.voucher, r.voucher.LineCount())
+	}
 	var hold *ledger.Hold
 	if errors.As(err, &hold) {
 		return failure.OnMapping.Stalled(v1alpha1.ReasonExporterFailed, hold,
@@ -137,12 +150,13 @@ func (a *attempt) reverseVoucher(ctx context.Context, r *rendering, reversal *cl
 	if err != nil {
 		return err
 	}
-	return reversal.Take(ctx, &r.voucher)
+	return r.Take(ctx, &r.voucher)
 }
 
-// recordReversal completes the artifact, checks its totals, and records the reversal.
-func (a *attempt) recordReversal(ctx context.Context, source claims.Run, r *rendering, reversal *claims.Reversal) error {
-	rendered, err := a.complete(ctx, r)
+// recordReversal completes the artifact, checks its totals, and records the reversal: the vouchers of the reversed run must come to
+// what its manifest says, and the reversing ones to what those come to that they reverse.
+func (a *attempt) recordReversal(ctx context.Context, source claims.Run, r *reversing) error {
+	rendered, err := a.complete(ctx, r.rendering)
 	if err != nil {
 		return err
 	}
@@ -150,9 +164,9 @@ func (a *attempt) recordReversal(ctx context.Context, source claims.Run, r *rend
 	if err != nil {
 		return err
 	}
-	if r.figures.Claims != source.Claims || !r.figures.Reverses(&reversed.Figures) {
+	if r.whole.Claims != source.Claims || !r.whole.SameSums(&reversed.Figures) || !r.figures.Reverses(&r.taken) {
 		return failure.Stalled(v1alpha1.ReasonTotalsMismatch, nil,
 			"the recorded vouchers of run %s do not come to the totals of its manifest; nothing was delivered", source.Name)
 	}
-	return a.record(ctx, rendered, reversal.Commit)
+	return a.record(ctx, rendered, r.Commit)
 }

@@ -37,7 +37,7 @@ func (a *attempt) settle(receipt claims.Rendered, err error) error {
 // submission is the sending of the run's vouchers. Restoring a receipt needs no books.
 func (a *attempt) submission() *submission.Submission {
 	s := &submission.Submission{
-		Database: a.database, Run: a.run, Spool: a.spool, Exporter: a.books.exporter, Failpoints: a.Failpoints,
+		Database: a.database, Run: *a.rendered(), Spool: a.spool, Exporter: a.books.exporter, Failpoints: a.Failpoints,
 		Progress: func(answered, total int64) {
 			a.progress.claims.Store(answered)
 			a.progress.total.Store(total)

@@ -28,6 +28,10 @@ type Task struct {
 	Type   v1alpha1.RunType
 	// Reverses is the name of the run that a Reversal reverses.
 	Reverses string
+	// Redelivers is the name of the run whose artifact a Redeliver delivers.
+	Redelivers string
+	// Destination that the run delivers to. Without a name it is the export's.
+	Destination v1alpha1.NamespacedReference
 	// Number of the attempt as the ExportRun counts them.
 	Number int32
 	// Cutoff: claims approved before it are exported.
@@ -143,6 +147,18 @@ func (t Task) identity(organizationID string) claims.RunIdentity {
 	return claims.RunIdentity{
 		ID: t.RunID, Namespace: t.Namespace, Export: t.Export, Name: t.Name, OrganizationID: organizationID,
 	}
+}
+
+// recordedType is the type that a run of the task has in the database.
+func (t Task) recordedType() claims.RunType {
+	switch t.Type {
+	case v1alpha1.RunReversal:
+		return claims.TypeReversal
+	case v1alpha1.RunRedeliver:
+		return claims.TypeRedelivery
+	case v1alpha1.RunExport, v1alpha1.RunPreview:
+	}
+	return claims.TypeExport
 }
 
 // previews is the directory of previews at a destination. No namespace can have this name, because it is not a DNS label.

@@ -151,6 +151,14 @@ func DestinationKey(export *v1alpha1.AccountingExport) types.NamespacedName {
 	return keyOf(export, export.Spec.DestinationRef)
 }
 
+// RunDestinationKey is where the ExportDestination is that a run of an export delivers to.
+func RunDestinationKey(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) types.NamespacedName {
+	if own := run.Spec.DestinationRef; own != nil {
+		return keyOf(export, *own)
+	}
+	return DestinationKey(export)
+}
+
 func keyOf(export *v1alpha1.AccountingExport, ref v1alpha1.NamespacedReference) types.NamespacedName {
 	return types.NamespacedName{Namespace: cmp.Or(ref.Namespace, export.Namespace), Name: ref.Name}
 }

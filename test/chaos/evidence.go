@@ -53,11 +53,11 @@ type approvedClaim struct {
 	held             bool
 }
 
-// recordedRun is a row of ledgerport.runs. A reversal has the id of the run that it reverses.
+// recordedRun is a row of ledgerport.runs. A reversal has the id of the run that it reverses, and a redelivery of the one that it delivers.
 type recordedRun struct {
-	id, cluster, namespace, name, organization, book, series, state, location, reverses string
-	claims                                                                              int64
-	files                                                                               []recordedFile
+	id, cluster, namespace, name, organization, book, series, state, location, reverses, redelivers string
+	claims                                                                                          int64
+	files                                                                                           []recordedFile
 }
 
 type recordedFile struct {
@@ -132,9 +132,9 @@ func (e *evidence) readDatabase(ctx context.Context, conn *pgx.Conn) (err error)
 	if err != nil {
 		return err
 	}
-	e.runs, err = rows(ctx, conn, `SELECT id, cluster, namespace, name, organization_id, book, series, state, location, coalesce(reverses, ''), claims, files FROM ledgerport.runs`,
+	e.runs, err = rows(ctx, conn, `SELECT id, cluster, namespace, name, organization_id, book, series, state, location, coalesce(reverses, ''), coalesce(redelivers, ''), claims, files FROM ledgerport.runs`,
 		func(row pgx.CollectableRow) (r recordedRun, err error) {
-			return r, row.Scan(&r.id, &r.cluster, &r.namespace, &r.name, &r.organization, &r.book, &r.series, &r.state, &r.location, &r.reverses, &r.claims, &r.files)
+			return r, row.Scan(&r.id, &r.cluster, &r.namespace, &r.name, &r.organization, &r.book, &r.series, &r.state, &r.location, &r.reverses, &r.redelivers, &r.claims, &r.files)
 		})
 	if err != nil {
 		return err
@@ -149,6 +149,16 @@ func (e *evidence) readDatabase(ctx context.Context, conn *pgx.Conn) (err error)
 	e.numbering, err = rows(ctx, conn, `SELECT organization_id || '/' || book || '/' || series || '/' || fiscal_year, next FROM ledgerport.voucher_numbers`,
 		func(row pgx.CollectableRow) (n numbering, err error) { return n, row.Scan(&n.series, &n.next) })
 	return err
+}
+
+// redeliveries counts the committed runs that delivered what another did.
+func (e *evidence) redeliveries() (n int) {
+	for _, run := range e.runs {
+		if run.redelivers != "" && run.state == "committed" {
+			n++
+		}
+	}
+	return n
 }
 
 // reversals counts the committed runs that reversed another.

@@ -133,6 +133,9 @@ func (j *judgement) judgeRun(run *recordedRun) {
 		}
 		return
 	}
+	if run.redelivers != "" {
+		j.judgeRedelivery(run)
+	}
 	for _, file := range run.files {
 		location := run.location[:strings.LastIndex(run.location, "/")+1] + file.Name
 		j.owned[location] = true
@@ -140,6 +143,9 @@ func (j *judgement) judgeRun(run *recordedRun) {
 		if !there || hashOf(content) != file.SHA256 || int64(len(content)) != file.Size {
 			j.note(&j.found.Partial, "run %s/%s: %s is missing or not what is recorded", run.namespace, run.name, location)
 			continue
+		}
+		if run.redelivers != "" {
+			continue // what is in it is the other run's
 		}
 		inFile, err := vouchers(file.Name, content)
 		if err != nil {
@@ -153,6 +159,14 @@ func (j *judgement) judgeRun(run *recordedRun) {
 			j.judgeVouchers(run, location, inFile[:several])
 			inFile = inFile[several:]
 		}
+	}
+}
+
+// judgeRedelivery insists that a run delivers exactly what another one does.
+func (j *judgement) judgeRedelivery(run *recordedRun) {
+	of := slices.IndexFunc(j.evidence.runs, func(other recordedRun) bool { return other.id == run.redelivers && other.state == "committed" })
+	if of < 0 || len(run.files) == 0 || !slices.Equal(run.files, j.evidence.runs[of].files) {
+		j.note(&j.found.Partial, "run %s/%s delivers %v again, which is not what run %q has delivered", run.namespace, run.name, run.files, run.redelivers)
 	}
 }
 

@@ -75,6 +75,16 @@ func TestEveryKindOfDamageIsFound(t *testing.T) {
 		}
 		e.numbering[0].next = 10
 	}
+	// redelivered lets a run deliver the files of the first one.
+	redelivered := func(e *evidence) {
+		run := record("5", "elsewhere", "first.csv", firstFile, e.runs[0].claims)
+		run.files, run.redelivers, run.location = slices.Clone(e.runs[0].files), e.runs[0].id, "file:///books/elsewhere/first.csv"
+		for _, file := range run.files {
+			e.files["file:///books/elsewhere/"+file.Name] = e.files["file:///books/"+file.Name]
+		}
+		e.runs = append(e.runs, run)
+		e.resources = append(e.resources, resourceOf(run, v1alpha1.RunSucceeded))
+	}
 	const third = "E/2026/3,c,7.05,\r\nE/2026/3,c,,7.05\r\n"
 	const twoOfOne = "voucher,claim,debit,credit\r\nE/2026/1,a,4.00,\r\nE/2026/1,a,,4.00\r\nE/2026/2,a,6.00,\r\nE/2026/2,a,,6.00\r\nE/2026/4,b,0.50,\r\nE/2026/4,b,,0.50\r\n"
 	inAnotherBook := func(e *evidence, content string, claims int64) {
@@ -105,6 +115,22 @@ func TestEveryKindOfDamageIsFound(t *testing.T) {
 			e.claims = e.claims[:2]
 		}, damage{Duplicated: 1, Unbalanced: 1}},
 		"a claim that was reversed and exported again": {reversed, damage{}},
+		"a claim that was reversed alone and exported again": {func(e *evidence) {
+			reversed(e)
+			for _, run := range e.runs[3:5] { // of two claims, the first
+				first, _, _ := strings.Cut(string(e.files[run.location]), "E/2026/"+map[string]string{"back": "7", "again": "9"}[run.name])
+				rewrite(e, run.location, string(e.files[run.location]), first)
+			}
+			rewrite(e, e.runs[4].location, "E/2026/8", "E/2026/7")
+			e.runs[3].claims, e.runs[4].claims, e.resources[3].Status.Claims, e.resources[4].Status.Claims, e.numbering[0].next = 1, 1, 1, 1, 8
+		}, damage{}},
+		"a run that was delivered again": {redelivered, damage{}},
+		"a run that was delivered again in other bytes": {func(e *evidence) {
+			redelivered(e)
+			e.files[e.runs[len(e.runs)-1].location] = []byte("other")
+			e.runs[len(e.runs)-1].files[0] = recordedFile{Name: "first.csv", Size: 5, SHA256: hashOf([]byte("other"))}
+			e.resources[len(e.resources)-1].Status.SHA256 = hashOf([]byte("other"))
+		}, damage{Partial: 1}},
 		"a claim that was reversed and not exported again": {func(e *evidence) {
 			reversed(e)
 			e.runs, e.resources, e.numbering[0].next = e.runs[:4], e.resources[:4], 8

@@ -91,7 +91,7 @@ func run(ctx context.Context, kills int, seed uint64, duration time.Duration) (r
 	}
 	evidence.forgotten, evidence.crashed = told.forgotten, append(evidence.crashed, crashed...)
 	damage, report := judge(evidence)
-	say("%d of %d runs reversed another; %d more were of the hostile tenant", evidence.reversals(), len(evidence.runs), evidence.hostile)
+	say("%d of %d runs reversed another, and %d delivered again; %d more were of the hostile tenant", evidence.reversals(), len(evidence.runs), evidence.redeliveries(), evidence.hostile)
 	for _, line := range report {
 		say("DAMAGE %s", line)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -172,14 +173,42 @@ func (w *world) reverse(ctx context.Context, run *v1alpha1.ExportRun) error {
 	})
 }
 
-// meddle does what a person might do to a run: cancel or delete one that is under way, delete and apply, or reverse one that
-// has succeeded; or to its destination, which is edited for a while.
+// reverseSome asks for the reversal of some claims of a run, once. They may be reversed already: then it is refused.
+func (w *world) reverseSome(ctx context.Context, run *v1alpha1.ExportRun, most int) error {
+	conn, err := pgx.Connect(ctx, w.postgres.URL)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	ids, err := rows(ctx, conn, fmt.Sprintf(`SELECT claim_id FROM ledgerport.vouchers WHERE run_id = '%s' LIMIT %d`, run.UID, 1+most%5), pgx.RowTo[string])
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	return w.api.Create(ctx, &v1alpha1.ExportRun{
+		ObjectMeta: metav1.ObjectMeta{Namespace: run.Namespace, Name: "some-" + run.Name},
+		Spec: v1alpha1.ExportRunSpec{
+			ExportRef: run.Spec.ExportRef, Type: v1alpha1.RunReversal, Reverses: &v1alpha1.RunReference{Name: run.Name}, Claims: &v1alpha1.NamedClaims{IDs: ids},
+		},
+	})
+}
+
+// redeliver asks for the artifact of a run to be delivered again, once.
+func (w *world) redeliver(ctx context.Context, run *v1alpha1.ExportRun) error {
+	return w.api.Create(ctx, &v1alpha1.ExportRun{
+		ObjectMeta: metav1.ObjectMeta{Namespace: run.Namespace, Name: "more-" + run.Name},
+		Spec:       v1alpha1.ExportRunSpec{ExportRef: run.Spec.ExportRef, Type: v1alpha1.RunRedeliver, Redelivers: &v1alpha1.RunReference{Name: run.Name}},
+	})
+}
+
+// meddle does what a person might do to a run: cancel or delete one that is under way; delete and apply one that has succeeded, reverse
+// it or some of its claims, or have it delivered again; or to its destination, which is edited for a while.
 func (w *world) meddle(ctx context.Context, t tenant, what, which int) error {
 	var list v1alpha1.ExportRunList
 	if err := w.api.List(ctx, &list, client.InNamespace(t.namespace)); err != nil || len(list.Items) == 0 {
 		return err
 	}
 	run := &list.Items[which%len(list.Items)]
+	delivered := run.Status.Phase == v1alpha1.RunSucceeded && run.Status.Claims > 0 && run.Spec.Type != v1alpha1.RunRedeliver
 	switch {
 	case what == 4:
 		if err := w.moveDestination(ctx, w.api, t); err != nil {
@@ -204,8 +233,12 @@ func (w *world) meddle(ctx context.Context, t tenant, what, which int) error {
 			}
 			pause(ctx, 100*time.Millisecond) // its finalizer is not gone yet
 		}
-	case what == 3 && run.Status.Phase == v1alpha1.RunSucceeded && run.Status.Claims > 0 && run.Spec.Type != v1alpha1.RunReversal:
+	case what == 3 && delivered && run.Spec.Type != v1alpha1.RunReversal:
 		return w.reverse(ctx, run)
+	case what == 5 && delivered && run.Spec.Type != v1alpha1.RunReversal:
+		return w.reverseSome(ctx, run, which)
+	case what == 6 && delivered:
+		return w.redeliver(ctx, run)
 	}
 	return nil
 }

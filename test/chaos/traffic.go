@@ -101,7 +101,7 @@ func (w *world) ask(ctx context.Context, t tenant, random *rand.Rand) {
 		limited, cancel := context.WithTimeout(ctx, 5*time.Second)
 		switch dice := random.IntN(18); {
 		case dice < 2:
-			_ = w.meddle(limited, t, random.IntN(5), random.IntN(1000)) // the API server may be away
+			_ = w.meddle(limited, t, random.IntN(7), random.IntN(1000)) // the API server may be away
 		case dice < 3 && w.staging != nil && w.staging.has(t):
 			_ = t.request(limited, w.staging.api, exportName, w.nextRequest())
 		case dice < 4 && w.staging != nil && w.staging.has(t):

@@ -22,7 +22,7 @@ const (
 // it is until there may be more of them. Limits count for each type of run: for those that exported something, those that
 // found nothing to export, and those that failed. Those that were applied again go before all others.
 func superfluous(limits v1alpha1.HistoryLimits, runs []v1alpha1.ExportRun, now time.Time) (excess []v1alpha1.ExportRun, wait time.Duration) {
-	for _, kind := range []v1alpha1.RunType{v1alpha1.RunExport, v1alpha1.RunReversal, v1alpha1.RunPreview} {
+	for _, kind := range []v1alpha1.RunType{v1alpha1.RunExport, v1alpha1.RunReversal, v1alpha1.RunPreview, v1alpha1.RunRedeliver} {
 		var exported, empty, failed []v1alpha1.ExportRun
 		for _, run := range recoveredFirst(runs) {
 			switch {

@@ -20,10 +20,10 @@ func controlledBy(export *v1alpha1.AccountingExport, runs []v1alpha1.ExportRun) 
 	return own
 }
 
-// unfinished returns the names of the runs that are not finished: an export has one at a time, previews not counted.
+// unfinished returns the names of the runs that are not finished: an export has one at a time, beside previews and redeliveries.
 func unfinished(runs []v1alpha1.ExportRun) (names []string) {
 	for i := range runs {
-		if !runs[i].Status.Phase.Finished() && runs[i].Spec.Type != v1alpha1.RunPreview && !exportrun.NeverBegins(&runs[i]) {
+		if !runs[i].Status.Phase.Finished() && runs[i].Spec.Type.TakesTurns() && !exportrun.NeverBegins(&runs[i]) {
 			names = append(names, runs[i].Name)
 		}
 	}
@@ -82,7 +82,7 @@ func newRun(export *v1alpha1.AccountingExport, name string) *v1alpha1.ExportRun 
 	}
 }
 
-// summarize tells of the newest export and the newest that succeeded; reversals and previews tell of themselves. What is
+// summarize tells of the newest export and the newest that succeeded; reversals, previews and redeliveries tell of themselves. What is
 // told already stays when its run is deleted. A run that has not ended takes the place of a success, which is told beside it,
 // and of no failure: it may turn out to be an old one that was applied again.
 func summarize(export *v1alpha1.AccountingExport, runs []v1alpha1.ExportRun) {
@@ -94,7 +94,7 @@ func summarize(export *v1alpha1.AccountingExport, runs []v1alpha1.ExportRun) {
 	for i := range runs {
 		run := &runs[i]
 		switch {
-		case run.Spec.Type == v1alpha1.RunReversal || run.Spec.Type == v1alpha1.RunPreview:
+		case run.Spec.Type == v1alpha1.RunReversal || !run.Spec.Type.TakesTurns():
 			continue
 		case run.Status.CompletedAt == nil:
 			underWay = run

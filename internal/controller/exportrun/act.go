@@ -1,6 +1,7 @@
 package exportrun
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -107,7 +108,7 @@ func await(step Step, in *Inputs) {
 	case AwaitSuspect:
 		awaitSuspect(run, in.Turn, in.suspectUntil())
 	case AwaitReadiness:
-		awaitReadiness(run, missing(export), in.Now)
+		awaitReadiness(run, missing(run, export), in.Now)
 	default: // AwaitBackoff: the status says when the next attempt begins
 	}
 }
@@ -150,19 +151,20 @@ func (r *Reconciler) begin(ctx context.Context, in *Inputs) error {
 	return nil
 }
 
-// source is where a run that holds nothing begins: where its export has its claims, or where the run is recorded that it
-// reverses.
+// source is where a run that holds nothing begins: where its export has its claims, or where the run is recorded that it reverses or
+// delivers again.
 func (r *Reconciler) source(ctx context.Context, run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) (v1alpha1.NamespacedReference, error) {
 	named := references.SourceKey(export)
 	at := v1alpha1.NamespacedReference{Namespace: named.Namespace, Name: named.Name}
-	if run.Spec.Reverses == nil {
+	of := cmp.Or(run.Spec.Reverses, run.Spec.Redelivers)
+	if of == nil {
 		return at, nil
 	}
-	var reversed v1alpha1.ExportRun
-	if err := r.Client.Get(ctx, types.NamespacedName{Namespace: run.Namespace, Name: run.Spec.Reverses.Name}, &reversed); err != nil {
+	var former v1alpha1.ExportRun
+	if err := r.Client.Get(ctx, types.NamespacedName{Namespace: run.Namespace, Name: of.Name}, &former); err != nil {
 		return at, client.IgnoreNotFound(err)
 	}
-	if its := reversed.Status.SourceRef; its != nil && reversed.Spec.ExportRef == run.Spec.ExportRef {
+	if its := former.Status.SourceRef; its != nil && former.Spec.ExportRef == run.Spec.ExportRef {
 		at = *its
 	}
 	return at, nil

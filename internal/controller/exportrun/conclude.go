@@ -100,9 +100,9 @@ func succeed(run *v1alpha1.ExportRun, state executor.State, now time.Time) {
 	finish(run, phase, reason, message, now)
 }
 
-// notExported is how many of the claims that a run names it neither exported nor held.
+// notExported is how many of the claims that a run names it neither exported nor held. A reversal reverses all of them or fails.
 func notExported(run *v1alpha1.ExportRun) int64 {
-	if run.Spec.Claims == nil {
+	if run.Spec.Claims == nil || run.Spec.Type == v1alpha1.RunReversal {
 		return 0
 	}
 	return int64(len(run.Spec.Claims.IDs)) - run.Status.Claims - run.Status.Held
@@ -115,6 +115,8 @@ func account(run *v1alpha1.ExportRun) (reason v1alpha1.Reason, message string) {
 	case run.Spec.Type == v1alpha1.RunReversal:
 		return v1alpha1.ReasonReversed, fmt.Sprintf("%d vouchers of ExportRun %s were reversed, %s in total; their claims go to the next run",
 			status.Claims, run.Spec.Reverses.Name, status.Total)
+	case run.Spec.Type == v1alpha1.RunRedeliver:
+		return v1alpha1.ReasonRedelivered, fmt.Sprintf("the artifact of ExportRun %s was delivered again; no claim was exported", run.Spec.Redelivers.Name)
 	case status.Claims == 0 && status.Held > 0:
 		reason, message = v1alpha1.ReasonAllHeld, "every approved claim was held; nothing was delivered"
 	case status.Claims == 0:

@@ -140,7 +140,7 @@ func Decide(in Inputs) Action {
 		return Action{Step: Lose}
 	case begun(run, in.Holder):
 		return Action{Step: Execute}
-	case missing(export) != nil && status.Phase == v1alpha1.RunRetrying && !ending(run):
+	case missing(run, export) != nil && status.Phase == v1alpha1.RunRetrying && !ending(run):
 		return Action{AwaitReadiness, longestBackoff}
 	case wait > 0:
 		return Action{AwaitBackoff, wait}

@@ -54,8 +54,18 @@ func givingBack(run *v1alpha1.ExportRun) {
 
 func deleted(object metav1.Object) { object.SetDeletionTimestamp(&metav1.Time{Time: noon}) }
 
-func unready(in *Inputs) {
-	in.Export.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionSourceReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonAccessDenied}}
+func unreadySource(in *Inputs) { unreadyOf(v1alpha1.ConditionSourceReady)(in) }
+
+func unreadyOf(kinds ...string) func(*Inputs) {
+	return func(in *Inputs) {
+		for _, kind := range kinds {
+			in.Export.Status.Conditions = append(in.Export.Status.Conditions, metav1.Condition{Type: kind, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonAccessDenied})
+		}
+	}
+}
+
+func redelivering(in *Inputs) {
+	in.Run.Spec.Type, in.Run.Spec.DestinationRef = v1alpha1.RunRedeliver, &v1alpha1.NamespacedReference{Name: "elsewhere"}
 }
 
 // decisionInputs are those of a run that is to begin, after changes.
@@ -142,9 +152,11 @@ func TestDecide(t *testing.T) {
 		{"an attempt that this process has announced is executed", Execute, 0, []func(*Inputs){attempted(unchanged)}},
 		{"and not if it was cancelled meanwhile", Begin, 0, []func(*Inputs){attempted(cancelling)}},
 		{"but one that gives claims back is", Execute, 0, []func(*Inputs){attempted(func(run *v1alpha1.ExportRun) { cancelling(run); givingBack(run) })}},
-		{"a run that failed waits while its export is not ready", AwaitReadiness, longestBackoff, []func(*Inputs){attempted(retrying(0)), unready}},
-		{"unless it is to end", Begin, 0, []func(*Inputs){attempted(func(run *v1alpha1.ExportRun) { retrying(0)(run); cancelling(run) }), unready}},
-		{"a new run does not wait for that: its first attempt says what is missing", Begin, 0, []func(*Inputs){unready}},
+		{"a run that failed waits while its export is not ready", AwaitReadiness, longestBackoff, []func(*Inputs){attempted(retrying(0)), unreadySource}},
+		{"unless it is to end", Begin, 0, []func(*Inputs){attempted(func(run *v1alpha1.ExportRun) { retrying(0)(run); cancelling(run) }), unreadySource}},
+		{"a redelivery waits for its source, too", AwaitReadiness, longestBackoff, []func(*Inputs){attempted(retrying(0)), redelivering, unreadySource}},
+		{"but not for a chart, nor for a destination that is not its own", Begin, 0, []func(*Inputs){attempted(retrying(0)), redelivering, unreadyOf(v1alpha1.ConditionMappingReady, v1alpha1.ConditionDestinationReady)}},
+		{"a new run does not wait for that: its first attempt says what is missing", Begin, 0, []func(*Inputs){unreadySource}},
 		{"the next attempt is not due", AwaitBackoff, time.Minute, []func(*Inputs){attempted(retrying(time.Minute))}},
 		{"then it is", Begin, 0, []func(*Inputs){attempted(retrying(0))}},
 		{"a run that is cancelled between attempts gives its claims back at once", Begin, 0, []func(*Inputs){attempted(func(run *v1alpha1.ExportRun) { retrying(time.Minute)(run); cancelling(run) })}},

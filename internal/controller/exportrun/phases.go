@@ -90,14 +90,27 @@ func interrupted(state executor.State) bool {
 // ending says that a person wants the run to end.
 func ending(run *v1alpha1.ExportRun) bool { return run.Spec.Cancel || !run.DeletionTimestamp.IsZero() }
 
-// missing returns the condition of an export that keeps its runs from beginning; nil where nothing does.
-func missing(export *v1alpha1.AccountingExport) *metav1.Condition {
+// unready returns the conditions that say that something an export refers to is not ready.
+func unready(export *v1alpha1.AccountingExport) (conditions []metav1.Condition) {
 	for _, kind := range []string{
 		v1alpha1.ConditionCredentialsReady, v1alpha1.ConditionSourceReady, v1alpha1.ConditionMappingReady, v1alpha1.ConditionDestinationReady,
 	} {
 		if found := meta.FindStatusCondition(export.Status.Conditions, kind); found != nil && found.Status == metav1.ConditionFalse {
-			return found
+			conditions = append(conditions, *found)
 		}
+	}
+	return conditions
+}
+
+// missing returns the condition of an export that keeps a run of it from beginning; nil where nothing does. A redelivery maps nothing,
+// and the export does not look at a destination that a run names itself.
+func missing(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) *metav1.Condition {
+	for _, condition := range unready(export) {
+		mapping, destination := condition.Type == v1alpha1.ConditionMappingReady, condition.Type == v1alpha1.ConditionDestinationReady
+		if mapping && run.Spec.Type == v1alpha1.RunRedeliver || destination && run.Spec.DestinationRef != nil {
+			continue
+		}
+		return &condition
 	}
 	return nil
 }

@@ -57,6 +57,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.ExportRun{}).
 		Watches(&v1alpha1.ExportRun{}, enqueueNextRun(mgr.GetClient())).
+		Watches(&v1alpha1.ExportRun{}, enqueueReversed()).
 		Watches(&v1alpha1.AccountingExport{}, enqueueRunsOfExport(mgr.GetClient()),
 			builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, readinessChanged))).
 		Watches(&v1alpha1.ExportDestination{}, enqueueRunsAt(mgr.GetClient()), builder.WithPredicates(retentionChanged)).
@@ -84,6 +85,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	case err != nil:
 		return ctrl.Result{}, err
 	case Decide(in).Step == Retire:
+		if result, err := r.tellReversed(ctx, &run); err != nil || !result.IsZero() {
+			return result, err
+		}
 		return r.retire(ctx, &run)
 	}
 	return r.Record(ctx, before, &run, func(after *report.Afterwards) (ctrl.Result, error) {
@@ -109,8 +113,8 @@ func (r *Reconciler) countEnd(ctx context.Context, run *v1alpha1.ExportRun) {
 	var export v1alpha1.AccountingExport // without it the exporter is not known
 	_ = r.Client.Get(ctx, types.NamespacedName{Namespace: run.Namespace, Name: run.Spec.ExportRef.Name}, &export)
 	exported := run.Status.RunResult
-	if run.Spec.Type == v1alpha1.RunPreview || run.Spec.Type == v1alpha1.RunReversal {
-		exported = v1alpha1.RunResult{} // a preview exports nothing, and what a reversal takes back was counted before
+	if run.Spec.Type == v1alpha1.RunReversal || !run.Spec.Type.TakesTurns() {
+		exported = v1alpha1.RunResult{} // what a reversal takes back was counted before, and others export nothing
 	}
 	r.Metrics.RunEnded(export.Spec.Exporter.Type, run.Status.Phase, ReadyReason(run), exported)
 }
@@ -126,7 +130,7 @@ func (r *Reconciler) recheck(run *v1alpha1.ExportRun, export *v1alpha1.Accountin
 		r.Sources.Ask(claims)
 	}
 	if ofDestination {
-		r.Destinations.Ask(references.DestinationKey(export))
+		r.Destinations.Ask(references.RunDestinationKey(run, export))
 	}
 }
 
@@ -163,6 +167,12 @@ func task(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, limits Lim
 	}
 	if run.Spec.Reverses != nil {
 		t.Reverses = run.Spec.Reverses.Name
+	}
+	if run.Spec.Redelivers != nil {
+		t.Redelivers = run.Spec.Redelivers.Name
+	}
+	if run.Spec.DestinationRef != nil {
+		t.Destination = *run.Spec.DestinationRef
 	}
 	if run.Status.SourceRef != nil {
 		t.Source = *run.Status.SourceRef

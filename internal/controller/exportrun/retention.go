@@ -107,7 +107,7 @@ func (r *Reconciler) removingExport(ctx context.Context, run *v1alpha1.ExportRun
 		return nil, client.IgnoreNotFound(err)
 	}
 	var destination v1alpha1.ExportDestination
-	if err := r.Client.Get(ctx, references.DestinationKey(&export), &destination); err != nil {
+	if err := r.Client.Get(ctx, references.RunDestinationKey(run, &export), &destination); err != nil {
 		return nil, client.IgnoreNotFound(err)
 	}
 	if destination.Spec.Retention.Artifacts != v1alpha1.DeleteArtifacts {

@@ -26,8 +26,8 @@ type turn struct {
 	lost   int
 }
 
-// turnOf finds the turn of a run among the runs of its export, in one pass. Runs of an export take turns; a preview holds
-// nothing, so that it neither waits nor keeps others waiting. A run that waits for the voucher series may wait for this one,
+// turnOf finds the turn of a run among the runs of its export, in one pass. Runs of an export take turns; a preview and a redelivery
+// hold nothing, so that they neither wait nor keep others waiting. A run that waits for the voucher series may wait for this one,
 // which has it recorded and was applied again.
 func turnOf(run *v1alpha1.ExportRun, runs []v1alpha1.ExportRun) (t turn) {
 	var sound *v1alpha1.ExportRun // the newest that ended otherwise
@@ -37,16 +37,16 @@ func turnOf(run *v1alpha1.ExportRun, runs []v1alpha1.ExportRun) (t turn) {
 		if lostForGood(other) {
 			lost = append(lost, other)
 		}
-		preview := other.Spec.Type == v1alpha1.RunPreview
+		aside := !other.Spec.Type.TakesTurns()
 		switch {
 		case other.UID == run.UID, NeverBegins(other):
 		case other.Status.Phase.Finished():
-			if !preview && !other.Status.Recovered && !lostForGood(other) && (sound == nil || OlderFirst(*sound, *other) < 0) {
+			if !aside && !other.Status.Recovered && !lostForGood(other) && (sound == nil || OlderFirst(*sound, *other) < 0) {
 				sound = other
 			}
 		case OlderFirst(*other, *run) < 0:
 			t.unfinished++
-			if preview || run.Spec.Type == v1alpha1.RunPreview || other.Status.WaitsForSeries {
+			if aside || !run.Spec.Type.TakesTurns() || other.Status.WaitsForSeries {
 				continue
 			}
 			t.before++
@@ -110,7 +110,7 @@ func runsAre(n int) string {
 // keepsWaiting reports whether runs of the export that come after a run wait for it.
 func keepsWaiting(run *v1alpha1.ExportRun) bool {
 	run = current(run)
-	return !run.Status.Phase.Finished() && run.Spec.Type != v1alpha1.RunPreview && !run.Status.WaitsForSeries && !NeverBegins(run)
+	return !run.Status.Phase.Finished() && run.Spec.Type.TakesTurns() && !run.Status.WaitsForSeries && !NeverBegins(run)
 }
 
 // nextOf is the run whose turn it is.

@@ -39,11 +39,21 @@ func runsOf(ctx context.Context, c client.Client, namespace, export string) []v1
 	return runs.Items
 }
 
-// enqueueRunsAt enqueues the finished runs of the exports that deliver to a destination: whether their artifacts go with them
-// is for the destination to say.
+// enqueueRunsAt enqueues the finished runs of the exports that deliver to a destination, and the redeliveries to it: whether their
+// artifacts go with them is for the destination to say.
 func enqueueRunsAt(c client.Client) handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, destination client.Object) (requests []reconcile.Request) {
-		for _, export := range watch.ExportRequests(ctx, c, client.MatchingFields{watch.DestinationIndex: client.ObjectKeyFromObject(destination).String()}) {
+		var redeliveries v1alpha1.ExportRunList
+		key := client.ObjectKeyFromObject(destination).String()
+		if err := c.List(ctx, &redeliveries, client.MatchingFields{watch.RunDestinationIndex: key}, client.UnsafeDisableDeepCopy); err != nil {
+			ctrl.LoggerFrom(ctx).Error(err, "listing the redeliveries to a destination")
+		}
+		for i := range redeliveries.Items {
+			if redeliveries.Items[i].Status.Phase.Finished() {
+				requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&redeliveries.Items[i])})
+			}
+		}
+		for _, export := range watch.ExportRequests(ctx, c, client.MatchingFields{watch.DestinationIndex: key}) {
 			runs := runsOf(ctx, c, export.Namespace, export.Name)
 			for i := range runs {
 				if runs[i].Status.Phase.Finished() {
@@ -84,7 +94,7 @@ func enqueueNextRun(c client.Client) handler.EventHandler {
 var readinessChanged = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 	before, was := e.ObjectOld.(*v1alpha1.AccountingExport)
 	after, is := e.ObjectNew.(*v1alpha1.AccountingExport)
-	return was && is && !equality.Semantic.DeepEqual(missing(before), missing(after))
+	return was && is && !equality.Semantic.DeepEqual(unready(before), unready(after))
 }}
 
 // retentionChanged passes on edits of whether artifacts go with their runs.

@@ -2,6 +2,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -16,15 +17,36 @@ import (
 	"github.com/ledgerport/ledgerport/internal/references"
 )
 
-// Indexes of the cache: exports by what they refer to, and runs by their export.
+// Indexes of the cache: exports by what they refer to, runs by their export, and reversals by the run that they reverse.
 const (
 	SourceIndex      = "spec.sourceRef"
 	ChartIndex       = "spec.chartOfAccountsRef"
 	DestinationIndex = "spec.destinationRef"
 	ExportIndex      = "spec.exportRef"
+	ReversesIndex    = "spec.reverses"
+	// RunDestinationIndex has runs that name a destination themselves.
+	RunDestinationIndex = "spec.destinationRef"
 )
 
-// Index makes the cache find exports by what they refer to, runs by their export, and resources by their ExternalSecrets.
+func exportOf(run *v1alpha1.ExportRun) []string { return []string{run.Spec.ExportRef.Name} }
+
+func reversedBy(run *v1alpha1.ExportRun) []string {
+	if run.Spec.Reverses == nil {
+		return nil
+	}
+	return []string{run.Spec.Reverses.Name}
+}
+
+func destinationOf(run *v1alpha1.ExportRun) []string {
+	own := run.Spec.DestinationRef
+	if own == nil {
+		return nil
+	}
+	return []string{types.NamespacedName{Namespace: cmp.Or(own.Namespace, run.Namespace), Name: own.Name}.String()}
+}
+
+// Index makes the cache find exports by what they refer to, runs by their export and by what they reverse, and resources by their
+// ExternalSecrets.
 func Index(ctx context.Context, mgr ctrl.Manager, resolver *references.Resolver) error {
 	exports := map[string]func(*v1alpha1.AccountingExport) types.NamespacedName{
 		SourceIndex: references.SourceKey,
@@ -44,10 +66,11 @@ func Index(ctx context.Context, mgr ctrl.Manager, resolver *references.Resolver)
 	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.ExportRun{}, references.LedgerIndex, references.LedgerKeys); err != nil {
 		return err
 	}
-	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.ExportRun{}, ExportIndex, func(object client.Object) []string {
-		return []string{object.(*v1alpha1.ExportRun).Spec.ExportRef.Name}
-	}); err != nil {
-		return err
+	for index, extract := range map[string]func(*v1alpha1.ExportRun) []string{ExportIndex: exportOf, ReversesIndex: reversedBy, RunDestinationIndex: destinationOf} {
+		extract := func(object client.Object) []string { return extract(object.(*v1alpha1.ExportRun)) }
+		if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.ExportRun{}, index, extract); err != nil {
+			return err
+		}
 	}
 	return indexExternalSecrets(ctx, mgr, resolver)
 }
