@@ -45,6 +45,6 @@ func New(registry *exporters.Registry) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	command.AddCommand(managerCommand(registry), migrateCommand(), ledgerCommand(), grantsCommand(registry), validateCommand(registry), renderCommand(registry), versionCommand())
+	command.AddCommand(managerCommand(registry), migrateCommand(), ledgerCommand(), adoptCommand(registry), grantsCommand(registry), validateCommand(registry), renderCommand(registry), versionCommand())
 	return command
 }

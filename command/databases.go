@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"errors"
 	"os"
 
@@ -24,14 +25,20 @@ func (d *databaseFlags) add(flags *pflag.FlagSet) {
 	allowDatabases(flags, &d.allowed)
 }
 
+// given returns the URL of the flags, or else of the environment.
+func (d *databaseFlags) given() (string, error) {
+	url := cmp.Or(d.url, os.Getenv(databaseURLVariable))
+	if url == "" {
+		return "", errors.New("give the database with --database-url or in " + databaseURLVariable)
+	}
+	return url, nil
+}
+
 // open opens the database of the flags, or else of the environment.
 func (d *databaseFlags) open(command *cobra.Command) (*claims.Database, error) {
-	url := d.url
-	if url == "" {
-		url = os.Getenv(databaseURLVariable)
-	}
-	if url == "" {
-		return nil, errors.New("give the database with --database-url or in " + databaseURLVariable)
+	url, err := d.given()
+	if err != nil {
+		return nil, err
 	}
 	return claims.Open(command.Context(), claims.Options{URL: url, Allowed: d.allowed})
 }

@@ -7,8 +7,6 @@ import (
 
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/internal/claims"
-	destinationtypes "github.com/ledgerport/ledgerport/internal/destinations/builtin"
-	"github.com/ledgerport/ledgerport/internal/offline"
 )
 
 func grantsCommand(registry *exporters.Registry) *cobra.Command {
@@ -23,15 +21,9 @@ roles. With manageSchema: true it also makes the schema "ledgerport", which the 
 		Example: `  ledgerport grants -f claimsource.yaml | psql "$ADMIN_URL" -v ON_ERROR_STOP=1 -f - -c '\password ledgerport_operator'`,
 		Args:    cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			found, err := offline.Validate(command.Context(), registry, destinationtypes.Registry(destinationtypes.Settings{}), paths, command.InOrStdin(), true)
+			found, err := validated(command, registry, paths)
 			if err != nil {
 				return err
-			}
-			for _, finding := range found.Findings {
-				fmt.Fprintln(command.ErrOrStderr(), finding)
-			}
-			if len(found.Findings) > 0 {
-				return fmt.Errorf("%d problems in %d resources", len(found.Findings), found.Checked)
 			}
 			source, err := found.Source(named)
 			if err != nil {

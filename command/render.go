@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"time"
 
@@ -20,6 +19,7 @@ import (
 func renderCommand(registry *exporters.Registry) *cobra.Command {
 	var paths []string
 	var output, cutoff, created string
+	var at databaseFlags
 	rendering := offline.Rendering{Registry: registry, ProgramVersion: buildVersion()}
 	command := &cobra.Command{
 		Use:   "render -f PATH… --output DIR",
@@ -29,12 +29,12 @@ The bytes are those of the run with the same name, UID, cutoff and time of creat
 EXPORT-SLOT, where SLOT is the time of the slot in unix minutes. With --limit it is only the beginning.`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			rendering.DatabaseURL = cmp.Or(rendering.DatabaseURL, os.Getenv(databaseURLVariable))
-			if rendering.DatabaseURL == "" {
-				return errors.New("give the database with --database-url or in " + databaseURLVariable)
-			}
-			rendering.Destinations = destinationtypes.Directory(output)
 			var err error
+			if rendering.DatabaseURL, err = at.given(); err != nil {
+				return err
+			}
+			rendering.Databases = at.allowed
+			rendering.Destinations = destinationtypes.Directory(output)
 			if rendering.Cutoff, err = instant("cutoff", cutoff, time.Now()); err != nil {
 				return err
 			}
@@ -65,8 +65,7 @@ EXPORT-SLOT, where SLOT is the time of the slot in unix minutes. With --limit it
 	}
 	flags := command.Flags()
 	flags.StringSliceVarP(&paths, "filename", "f", nil, "files, directories with all that is below them, or - for standard input")
-	flags.StringVar(&rendering.DatabaseURL, "database-url", "", "connection URL; better given in "+databaseURLVariable)
-	allowDatabases(flags, &rendering.Databases)
+	at.add(flags)
 	flags.StringVarP(&output, "output", "o", "", "directory for the files")
 	flags.StringVar(&rendering.Export, "export", "", "one export, as NAME or NAMESPACE/NAME; empty is all of them")
 	flags.StringVar(&cutoff, "cutoff", "", "claims approved before this time, as RFC 3339; empty is now")

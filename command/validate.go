@@ -47,3 +47,18 @@ exporters, accounts and expressions. It prints FILE:LINE: RESOURCE: FIELD: PROBL
 	_ = command.MarkFlagRequired("filename") // it is defined above
 	return command
 }
+
+// validated reads resources from files, which may refer to others that are elsewhere, and prints what is wrong with them.
+func validated(command *cobra.Command, registry *exporters.Registry, paths []string) (*offline.Validation, error) {
+	found, err := offline.Validate(command.Context(), registry, destinationtypes.Registry(destinationtypes.Settings{}), paths, command.InOrStdin(), true)
+	if err != nil {
+		return nil, err
+	}
+	for _, finding := range found.Findings {
+		fmt.Fprintln(command.ErrOrStderr(), finding)
+	}
+	if len(found.Findings) > 0 {
+		return nil, fmt.Errorf("%d problems in %d resources", len(found.Findings), found.Checked)
+	}
+	return found, nil
+}

@@ -290,7 +290,7 @@ const (
 	ReasonReversesReversal Reason = "ReversesReversal"
 	// ReasonNothingToReverse: the run that a reversal names has no vouchers.
 	ReasonNothingToReverse Reason = "NothingToReverse"
-	// ReasonNotReversible: the exporter sends vouchers to an accounting system; they are reversed there.
+	// ReasonNotReversible: the exporter sends vouchers to an accounting system, and they are reversed there; or the run has adopted claims.
 	ReasonNotReversible Reason = "NotReversible"
 	// ReasonClaimNotExported: the run that a reversal names did not export a claim that it names.
 	ReasonClaimNotExported Reason = "ClaimNotExported"

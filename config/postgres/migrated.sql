@@ -6,7 +6,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ledgerport TO ledge
 REVOKE INSERT, UPDATE, DELETE ON ledgerport.schema_version FROM ledgerport_operator;
 REVOKE INSERT, UPDATE, DELETE ON ledgerport.ledger FROM ledgerport_operator;
 GRANT UPDATE (sequence) ON ledgerport.ledger TO ledgerport_operator; -- its identity is an administrator's
-REVOKE DELETE ON ledgerport.runs, ledgerport.voucher_numbers, ledgerport.voided_vouchers, ledgerport.claim_tables FROM ledgerport_operator;
+REVOKE DELETE ON ledgerport.runs, ledgerport.voucher_numbers, ledgerport.voided_vouchers, ledgerport.claim_tables, ledgerport.adopted_vouchers FROM ledgerport_operator;
 REVOKE ALL ON ledgerport.vouchers, ledgerport.claim_status FROM ledgerport_operator; -- views for people and the application, which policies do not bind
 
 -- A transaction sees the rows of its organisation; and, to learn whose a run is, the one run that it names.

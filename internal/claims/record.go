@@ -39,7 +39,7 @@ const (
 
 var (
 	sha256Text = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	runTypes   = []RunType{TypeExport, TypeReversal, TypeRedelivery}
+	runTypes   = []RunType{TypeExport, TypeReversal, TypeRedelivery, TypeAdoption}
 )
 
 // RecordInvalid says that a row is not one that this program writes. The row is named by a literal of ours and by its key.

@@ -58,6 +58,8 @@ func reversible(by RunIdentity, name string, found []Run) (Run, error) {
 		return refused(v1alpha1.ReasonRunNotCommitted, "spec.reverses: run %s is %s; only a committed run has vouchers to reverse", name, run.State)
 	case run.Type == TypeReversal:
 		return refused(v1alpha1.ReasonReversesReversal, "spec.reverses: run %s is a reversal itself; the claims that it freed are exported by the next run", name)
+	case run.Type == TypeAdoption:
+		return refused(v1alpha1.ReasonNotReversible, "spec.reverses: run %s has adopted claims that were booked elsewhere, and has no vouchers to reverse; take it back with: ledgerport adopt --reverse %s", name, name)
 	case run.Claims == 0, run.Type == TypeRedelivery:
 		return refused(v1alpha1.ReasonNothingToReverse, "spec.reverses: run %s exported nothing", name)
 	}

@@ -29,6 +29,8 @@ const (
 	TypeReversal RunType = "reversal"
 	// TypeRedelivery delivers again what another run has delivered.
 	TypeRedelivery RunType = "redelivery"
+	// TypeAdoption records claims that were booked elsewhere. It is no ExportRun: see Adopt.
+	TypeAdoption RunType = "adoption"
 )
 
 // RunIdentity says which run it is.
@@ -189,7 +191,7 @@ func (d *Database) RunNamed(ctx context.Context, identity RunIdentity) (Run, boo
 		run, err = scanRun(row)
 		return err
 	}, `SELECT `+runColumns+` FROM ledgerport.runs
-		WHERE namespace = $1 AND export = $2 AND name = $3 AND organization_id = $4
+		WHERE namespace = $1 AND export = $2 AND name = $3 AND organization_id = $4 AND type <> 'adoption'
 		ORDER BY started_at DESC LIMIT 1`, identity.Namespace, identity.Export, identity.Name, identity.OrganizationID)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Run{}, false, nil

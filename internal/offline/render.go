@@ -46,25 +46,16 @@ const secretName = "ledgerport-render"
 // Render writes what the next run of each export would deliver, and reserves nothing. It returns the outcomes by
 // NAMESPACE/NAME. The resources must be valid.
 func (v *Validation) Render(ctx context.Context, r Rendering) (map[string]pipeline.Outcome, error) {
-	// The user who runs the command may reach anything.
-	policy, err := outbound.New([]string{outbound.AnyHost, "127.0.0.0/8", "::1/128"})
+	resolver, err := v.resolver(r.Registry, r.Databases)
 	if err != nil {
 		return nil, err
 	}
-	p := &pipeline.Pipeline{
-		Resolver: &references.Resolver{
-			Objects: v.Objects, Secrets: credentials.Secrets{API: v.Objects}, Outbound: policy,
-			Databases: r.Databases, Destinations: r.Destinations, Exporters: r.Registry,
-		},
-		Holder: "render", Program: "Ledgerport", ProgramVersion: r.ProgramVersion, Candid: true,
-	}
+	resolver.Destinations = r.Destinations
+	p := &pipeline.Pipeline{Resolver: resolver, Holder: "render", Program: "Ledgerport", ProgramVersion: r.ProgramVersion, Candid: true}
 	outcomes := map[string]pipeline.Outcome{}
-	for _, export := range v.Exports {
+	for _, export := range v.named(r.Export) {
 		name := export.Namespace + "/" + export.Name
-		if r.Export != "" && r.Export != export.Name && r.Export != name {
-			continue
-		}
-		if err := v.prepare(ctx, export, r); err != nil {
+		if err := v.prepare(ctx, export, r.DatabaseURL); err != nil {
 			return outcomes, fmt.Errorf("%s: %w", name, err)
 		}
 		run := r.RunName
@@ -85,9 +76,25 @@ func (v *Validation) Render(ctx context.Context, r Rendering) (map[string]pipeli
 	return outcomes, nil
 }
 
+// named returns the exports of a name, as NAME or NAMESPACE/NAME; all of them if it is empty.
+func (v *Validation) named(name string) (exports []*v1alpha1.AccountingExport) {
+	for _, export := range v.Exports {
+		if name == "" || name == export.Name || name == export.Namespace+"/"+export.Name {
+			exports = append(exports, export)
+		}
+	}
+	return exports
+}
+
+// resolver finds resources among the files, and databases at any host: the user who runs the command may reach it.
+func (v *Validation) resolver(registry *exporters.Registry, databases claims.Allowances) (*references.Resolver, error) {
+	policy, err := outbound.New([]string{outbound.AnyHost, "127.0.0.0/8", "::1/128"})
+	return &references.Resolver{Objects: v.Objects, Secrets: credentials.Secrets{API: v.Objects}, Outbound: policy, Databases: databases, Exporters: registry}, err
+}
+
 // prepare puts the given database and destination in place of those of the cluster. Who has the URL of the database needs no
 // access rule.
-func (v *Validation) prepare(ctx context.Context, export *v1alpha1.AccountingExport, r Rendering) error {
+func (v *Validation) prepare(ctx context.Context, export *v1alpha1.AccountingExport, databaseURL string) error {
 	var source v1alpha1.ClaimSource
 	if err := v.Objects.Get(ctx, references.SourceKey(export), &source); err != nil {
 		return err
@@ -98,7 +105,7 @@ func (v *Validation) prepare(ctx context.Context, export *v1alpha1.AccountingExp
 	source.Spec.Postgres.ConnectionSecretRef = &v1alpha1.SecretKeyReference{Name: secretName, Key: "url"}
 	source.Spec.Access = []v1alpha1.AccessRule{{OrganizationIDs: []string{export.Spec.OrganizationID}}}
 	v.Objects.Put(&source)
-	v.Objects.Put(secret(source.Namespace, map[string][]byte{"url": []byte(r.DatabaseURL)}))
+	v.Objects.Put(secret(source.Namespace, map[string][]byte{"url": []byte(databaseURL)}))
 	destination := &v1alpha1.ExportDestination{Spec: v1alpha1.ExportDestinationSpec{Access: []v1alpha1.DestinationAccessRule{{}}}}
 	key := references.DestinationKey(export)
 	destination.Namespace, destination.Name = key.Namespace, key.Name
