@@ -185,7 +185,7 @@ func TestAReversalRefusesVouchersThatAreNotThoseOfItsRun(t *testing.T) {
 	for name, damage := range map[string]string{
 		"one too few":      `DELETE FROM ledgerport.exported_claims WHERE position = 3`,
 		"the last missing": `DELETE FROM ledgerport.exported_claims WHERE position = 4`,
-		"of another claim":  `UPDATE ledgerport.exported_claims SET claim_id = 'x' WHERE position = 2`,
+		"of another claim": `UPDATE ledgerport.exported_claims SET claim_id = 'x' WHERE position = 2`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
