@@ -344,7 +344,7 @@ func TestDeletedExportKeepsWhatItsRunsRecorded(t *testing.T) {
 	// No garbage collector runs here, so the run of the old export still has the name.
 	eventually(w, w.export(), exportIs(metav1.ConditionFalse, v1alpha1.ReasonRunNameTaken))
 	w.must(api.client.Delete(t.Context(), w.run(first)))
-	w.annotate(map[string]string{"example.com/note": "look again"})
+	w.touch(w.export())
 	last := eventually(w, w.export(), lastRunIs(v1alpha1.RunSucceeded)).Status.LastRun
 	if last.Claims != 5 || last.Name != first {
 		t.Errorf("the run of the new export tells %+v, want what the earlier run of its name exported", last)

@@ -150,7 +150,7 @@ func TestDueSlotRunsAndIsNamedByItsMinute(t *testing.T) {
 	w.must(err)
 	newest := first.In(berlin).AddDate(0, 0, 2)
 	w.clock.ahead.Store(int64(time.Until(newest.Add(time.Hour)))) // two more slots are missed
-	w.annotate(map[string]string{"example.com/note": "look again"})
+	w.touch(w.export())
 	last := eventually(w, w.export(), lastRunIs(v1alpha1.RunSucceeded))
 	if want := fmt.Sprintf("monthly-%d", newest.Unix()/60); last.Status.LastRun.Name != want {
 		t.Errorf("the run is %s, want %s", last.Status.LastRun.Name, want)
@@ -182,7 +182,7 @@ func TestSlotMissedForTooLongIsSkippedAndSaidSoOnce(t *testing.T) {
 		return ""
 	}).Status.NextScheduleTime
 	w.clock.ahead.Store(int64(time.Until(first.Time) + 3*time.Hour))
-	w.annotate(map[string]string{"example.com/note": "look again"})
+	w.touch(w.export())
 	said := w.expectEvent("monthly", v1alpha1.ReasonSlotSkipped)
 	if said.Series != nil || conflicts.Load() <= 3 {
 		t.Errorf("after %d refusals it is said more than once: %v", conflicts.Load(), said)
@@ -269,7 +269,7 @@ func TestRequestedRunCostsAtMostSevenWritesInAllItsLife(t *testing.T) {
 		t.Errorf("the run cost %d writes to the API server, want at most 6 before it is deleted: %q", len(written), written)
 	}
 	// A change that asks for nothing makes every reconciler of the export look again.
-	w.annotate(map[string]string{"example.com/note": "look again"})
+	w.touch(w.export())
 	w.exec(`select pg_sleep(2.5)`) // the source and the destination are looked at again every second
 	if written := w.writes.take(); len(written) > 0 {
 		t.Errorf("looking again cost writes to the API server: %q", written)

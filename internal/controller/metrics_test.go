@@ -159,7 +159,7 @@ func (w *world) committed() (is bool) {
 
 // touch changes an object as somebody else would: what was read of it before cannot be written any more.
 func (w *world) touch(object client.Object) {
-	change := fmt.Appendf(nil, `{"metadata": {"annotations": {"example.com/changed": %q}}}`, rand.Text())
+	change := fmt.Appendf(nil, `{"metadata": {"annotations": {"accounting.ledgerport.dev/changed": %q}}}`, rand.Text()) // the cache keeps no others
 	if err := api.client.Patch(context.Background(), object, client.RawPatch(types.MergePatchType, change)); err != nil {
 		w.Error(err)
 	}

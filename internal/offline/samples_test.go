@@ -31,8 +31,8 @@ func TestTheSamplesPostAsTheLawOfTheirCountrySays(t *testing.T) {
 		// § 12 UStG: a taxi has 7 or 19 %, and the receipt says which.
 		{"a taxi in Germany of 19 % is not taxed as one of 7 %", "40_elbtal_datev", "travel", "119.00", "19.00", "19", "4660 100.00, 1576 19.00"},
 		{"nor one of 7 % as one of 19 %", "40_elbtal_datev", "travel", "107.00", "7.00", "7", "4660 100.00, 1571 7.00"},
-		// § 15 (1a) UStG: input VAT of entertainment is deducted in full.
-		{"a dinner with a customer in Germany has all of its input VAT", "40_elbtal_datev", "meals", "119.00", "19.00", "19", "4650 100.00, 1576 19.00"},
+		// § 4 (5) No. 2 EStG: 70 % is expense. § 15 (1a) UStG: input VAT of entertainment is deducted in full.
+		{"a dinner with a customer in Germany has all of its input VAT", "40_elbtal_datev", "meals", "119.00", "19.00", "19", "4650 70.00, 1576 13.30, 4654 30.00, 1576 5.70"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

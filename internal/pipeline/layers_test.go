@@ -13,8 +13,8 @@ import (
 // layers are the files of the package from the top: each calls what is in it or below it.
 var layers = []string{
 	"pipeline.go",
-	"reversal.go", "forward.go", "preview.go", "release.go", "removal.go", // walks
-	"begin.go", "conclude.go", "deliver.go", "submit.go", "render.go", // stages
+	"reversal.go", "redelivery.go", "forward.go", "preview.go", "release.go", "removal.go", // walks
+	"begin.go", "conclude.go", "deliver.go", "original.go", "submit.go", "render.go", // stages
 	"record.go", "resolve.go", "books.go", "attempt.go", "task.go", // what an attempt knows
 }
 

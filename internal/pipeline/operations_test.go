@@ -112,7 +112,7 @@ func TestAVoucherIsAuditedAsThePageAboutOperationsSays(t *testing.T) {
 	}
 	var history []string
 	for _, row := range answers[1].Rows {
-		history = append(history, fmt.Sprintf("%s %s %s %s", row[0], row[3], row[4], row[6]))
+		history = append(history, fmt.Sprintf("%s %s %s %s", row[0], row[3], row[5], row[7]))
 	}
 	if got, want := strings.Join(history, ", "), "main 17 export monthly-1, main 37 reversal back, main 57 export monthly-2"; got != want {
 		t.Errorf("the history of claim %s is %s, want %s", claim, got, want)

@@ -3,8 +3,8 @@
 // another process goes on where the database says it stopped.
 //
 // It flows down: pipeline.go chooses a walk (reversal.go, redelivery.go, forward.go, preview.go, release.go, removal.go), a walk calls stages
-// (begin.go, conclude.go, deliver.go, submit.go, render.go), and stages use what an attempt knows (record.go, resolve.go, books.go,
-// attempt.go, task.go). No file calls one above it.
+// (begin.go, conclude.go, deliver.go, original.go, submit.go, render.go), and stages use what an attempt knows (record.go, resolve.go,
+// books.go, attempt.go, task.go). No file calls one above it.
 package pipeline
 
 import (
