@@ -13,7 +13,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/ledgerport/ledgerport/exporters/builtin"
-	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/test/application"
 	"github.com/ledgerport/ledgerport/test/testdb"
 )
@@ -33,10 +32,7 @@ func TestAdoptCommand(t *testing.T) {
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	must(t, err)
 	must(t, conn.Close(t.Context()))
-	opened, err := claims.Open(t.Context(), claims.Options{URL: database, Allowed: claims.Allowances{Insecure: true}})
-	must(t, err)
-	must(t, opened.Migrate(t.Context()))
-	opened.Close()
+	migrate(t, database)
 
 	directory := t.TempDir()
 	run := func(name string, arguments ...string) (string, error) {

@@ -48,10 +48,7 @@ func TestRenderWritesWhatItIsAskedFor(t *testing.T) {
 	})
 	must(t, err)
 	must(t, conn.Close(t.Context()))
-	opened, err := claims.Open(t.Context(), claims.Options{URL: database, Allowed: claims.Allowances{Insecure: true}})
-	must(t, err)
-	must(t, opened.Migrate(t.Context()))
-	opened.Close()
+	migrate(t, database)
 
 	const samples = "-f ../config/samples/10_claims.yaml -f ../config/samples/20_acme_csv.yaml "
 	for _, test := range []struct {
@@ -105,4 +102,13 @@ func TestKubectlFindsTheCommandAsItsPlugin(t *testing.T) {
 	if err != nil || !strings.Contains(string(out), "resources are valid") {
 		t.Errorf("kubectl ledgerport ended with %v and printed\n%s", err, out)
 	}
+}
+
+// migrate makes the schema of the ledger in a database.
+func migrate(t *testing.T, database string) {
+	t.Helper()
+	opened, err := claims.Open(t.Context(), claims.Options{URL: database, Allowed: claims.Allowances{Insecure: true}})
+	must(t, err)
+	defer opened.Close()
+	must(t, opened.Migrate(t.Context()))
 }

@@ -15,7 +15,6 @@ import (
 	"golang.org/x/text/encoding/charmap"
 
 	"github.com/ledgerport/ledgerport/exporters/builtin"
-	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/test/application"
 	"github.com/ledgerport/ledgerport/test/testdb"
 )
@@ -32,10 +31,7 @@ func TestTheMonthInTwoBooksIsAsItsPageSays(t *testing.T) {
 	_, err = conn.Exec(t.Context(), block(t, page, "sql", 0))
 	must(t, err)
 	must(t, conn.Close(t.Context()))
-	opened, err := claims.Open(t.Context(), claims.Options{URL: database, Allowed: claims.Allowances{Insecure: true}})
-	must(t, err)
-	must(t, opened.Migrate(t.Context()))
-	opened.Close()
+	migrate(t, database)
 
 	output := t.TempDir()
 	arguments := strings.Fields(block(t, page, "sh", 0))[1:]

@@ -34,7 +34,7 @@ func (n numbers) read(ctx context.Context, tx pgx.Tx, run Run) error {
 // NextNumber is the number that the next voucher taken for a fiscal year gets.
 func (n numbers) NextNumber(fiscalYear int) int64 { return n.of(fiscalYear).next }
 
-// Number gives the vouchers of a claim the next numbers of their fiscal years, in their order. It uses none up.
+// Number numbers the vouchers of a claim with the next numbers of their fiscal years, in their order. It uses none up.
 func (n numbers) Number(vouchers []ledger.Voucher) {
 	ahead := map[int]int64{}
 	for i := range vouchers {

@@ -2,7 +2,6 @@ package claims
 
 import (
 	"context"
-	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -31,11 +30,10 @@ func redeliverable(by RunIdentity, name string, found []Run) (Run, error) {
 	if len(found) == 0 {
 		return refused(v1alpha1.ReasonRunNotFound, "spec.redelivers: no run %s/%s of organisation %s is recorded", by.Namespace, name, by.OrganizationID)
 	}
-	own := slices.DeleteFunc(slices.Clone(found), func(run Run) bool { return run.Export != by.Export })
-	if len(own) == 0 {
+	run, own := newestOf(by.Export, found)
+	if !own {
 		return refused(v1alpha1.ReasonNotRedeliverable, "spec.redelivers: run %s is of the export %s; deliver it again with a run of that export", name, found[0].Export)
 	}
-	run := own[len(own)-1] // those before it were released
 	switch {
 	case run.State != StateCommitted:
 		return refused(v1alpha1.ReasonRunNotCommitted, "spec.redelivers: run %s is %s; only what a committed run has delivered is delivered again", name, run.State)

@@ -40,6 +40,16 @@ func runsNamed(ctx context.Context, tx pgx.Tx, by RunIdentity, name string) ([]R
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Run, error) { return scanRun(row) })
 }
 
+// newestOf returns the last one that an export has made of the recorded runs of one name, if there is one: those before it were released.
+func newestOf(export string, found []Run) (run Run, own bool) {
+	for _, run := range slices.Backward(found) {
+		if run.Export == export {
+			return run, true
+		}
+	}
+	return Run{}, false
+}
+
 // reversible chooses among the recorded runs of one name the one that can be reversed.
 func reversible(by RunIdentity, name string, found []Run) (Run, error) {
 	refused := func(reason v1alpha1.Reason, format string, args ...any) (Run, error) {
@@ -48,11 +58,10 @@ func reversible(by RunIdentity, name string, found []Run) (Run, error) {
 	if len(found) == 0 {
 		return refused(v1alpha1.ReasonRunNotFound, "spec.reverses: no run %s/%s of organisation %s is recorded", by.Namespace, name, by.OrganizationID)
 	}
-	own := slices.DeleteFunc(slices.Clone(found), func(run Run) bool { return run.Export != by.Export })
-	if len(own) == 0 {
+	run, own := newestOf(by.Export, found)
+	if !own {
 		return refused(v1alpha1.ReasonReversesOtherExport, "spec.reverses: run %s is of the export %s; reverse it with a run of that export", name, found[0].Export)
 	}
-	run := own[len(own)-1] // those before it were released
 	switch {
 	case run.State != StateCommitted:
 		return refused(v1alpha1.ReasonRunNotCommitted, "spec.reverses: run %s is %s; only a committed run has vouchers to reverse", name, run.State)

@@ -26,7 +26,7 @@ func (r *Reconciler) tellReversed(ctx context.Context, run *v1alpha1.ExportRun) 
 		return ctrl.Result{}, nil
 	}
 	var reversals v1alpha1.ExportRunList
-	err := r.Client.List(ctx, &reversals, client.InNamespace(run.Namespace), client.MatchingFields{watch.ReversesIndex: run.Name}, client.UnsafeDisableDeepCopy)
+	err := r.Client.List(ctx, &reversals, client.InNamespace(run.Namespace), client.MatchingFields{watch.ReversesIndex: run.Name})
 	if err != nil || len(reversals.Items) == 0 {
 		return ctrl.Result{}, err
 	}

@@ -45,7 +45,7 @@ func enqueueRunsAt(c client.Client) handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, destination client.Object) (requests []reconcile.Request) {
 		var redeliveries v1alpha1.ExportRunList
 		key := client.ObjectKeyFromObject(destination).String()
-		if err := c.List(ctx, &redeliveries, client.MatchingFields{watch.RunDestinationIndex: key}, client.UnsafeDisableDeepCopy); err != nil {
+		if err := c.List(ctx, &redeliveries, client.MatchingFields{watch.RunDestinationIndex: key}); err != nil {
 			ctrl.LoggerFrom(ctx).Error(err, "listing the redeliveries to a destination")
 		}
 		for i := range redeliveries.Items {
