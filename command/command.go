@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -25,17 +26,37 @@ func Main(more ...exporters.Exporter) {
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "ledgerport:", texts.Printable(err.Error(), texts.Message))
-		os.Exit(1)
+		os.Exit(exitCode(err))
 	}
 }
+
+const (
+	// plugin is the name under which kubectl finds the command on the PATH.
+	plugin = "kubectl-ledgerport"
+	// completer is the name under which kubectl asks a plugin what its arguments may be.
+	completer = "kubectl_complete-ledgerport"
+)
 
 func run(ctx context.Context, more []exporters.Exporter) error {
 	registry, err := exporters.NewRegistry(append(builtin.Exporters(), more...)...)
 	if err != nil {
 		return err
 	}
-	return New(registry).ExecuteContext(ctx)
+	command := New(registry)
+	switch filepath.Base(os.Args[0]) {
+	case plugin:
+		command.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl ledgerport"}
+	case completer:
+		command.SetArgs(append([]string{cobra.ShellCompRequestCmd}, os.Args[1:]...))
+	}
+	return command.ExecuteContext(ctx)
 }
+
+// The groups of commands in the help.
+const (
+	onCluster = "cluster"
+	onFiles   = "files"
+)
 
 // New returns the command with these exporters and no others.
 func New(registry *exporters.Registry) *cobra.Command {
@@ -45,6 +66,16 @@ func New(registry *exporters.Registry) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	command.AddCommand(managerCommand(registry), migrateCommand(), ledgerCommand(), adoptCommand(registry), grantsCommand(registry), validateCommand(registry), renderCommand(registry), versionCommand())
+	command.AddGroup(&cobra.Group{ID: onCluster, Title: "On a cluster, as yourself:"}, &cobra.Group{ID: onFiles, Title: "On files and databases:"})
+	for group, members := range map[string][]*cobra.Command{
+		onCluster: {runCommand(), previewCommand(), reverseCommand(), redeliverCommand(), cancelCommand(), suspendCommand(), resumeCommand(), statusCommand(), runsCommand()},
+		onFiles:   {migrateCommand(), ledgerCommand(), adoptCommand(registry), grantsCommand(registry), validateCommand(registry), renderCommand(registry)},
+		"":        {managerCommand(registry), versionCommand()},
+	} {
+		for _, member := range members {
+			member.GroupID = group
+			command.AddCommand(member)
+		}
+	}
 	return command
 }

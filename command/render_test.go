@@ -20,11 +20,9 @@ import (
 	"github.com/ledgerport/ledgerport/test/testdb"
 )
 
-// plugin is what kubectl looks for on the PATH; under that name the program of these tests is the command.
-const plugin = "kubectl-ledgerport"
-
+// TestMain lets the program of these tests be the command under the names by which kubectl finds it on the PATH.
 func TestMain(m *testing.M) {
-	if filepath.Base(os.Args[0]) == plugin {
+	if name := filepath.Base(os.Args[0]); name == plugin || name == completer {
 		Main()
 		return
 	}

@@ -48,7 +48,7 @@ func TestTheOperatorWithTheRightsThatItIsInstalledWith(t *testing.T) {
 	i.binary, err = environment.BuildOperator(t.Context(), i.directory, "")
 	must(t, err)
 	// One after the other: roles that are granted for the cluster would do for its namespaces.
-	t.Run("exports in the namespaces that are named, and has no right beyond them", func(t *testing.T) { i.exportInNamespaces(t) })
+	t.Run("exports in the namespaces that are named, and has no right beyond them", func(t *testing.T) { i.exportInNamespaces(t, assets) })
 	t.Run("leads, and serves probes and authenticated metrics", func(t *testing.T) { i.leadAndServe(t) })
 	t.Run("is ready while the cluster has all of its kinds, and works when it gets them", func(t *testing.T) { i.missKinds(t) })
 	t.Run("is removed with all that it has made", func(t *testing.T) { i.undeploy(t, assets) })
@@ -118,7 +118,7 @@ func samples(t *testing.T, database string) (objects []*unstructured.Unstructure
 	return objects
 }
 
-func (i *installation) exportInNamespaces(t *testing.T) {
+func (i *installation) exportInNamespaces(t *testing.T, assets string) {
 	scheme, err := newScheme()
 	must(t, err)
 	cluster, err := client.New(i.controlPlane.Config, client.Options{Scheme: scheme})
@@ -156,6 +156,7 @@ func (i *installation) exportInNamespaces(t *testing.T) {
 			return ""
 		})
 	}
+	t.Run("and does what people ask for with the command", func(t *testing.T) { i.servePeople(t, cluster, database, assets) })
 }
 
 func (i *installation) leadAndServe(t *testing.T) {

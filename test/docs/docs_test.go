@@ -85,6 +85,16 @@ func TestTheTableOfFlagsIsThatOfTheManager(t *testing.T) {
 	}
 }
 
+func TestEveryCommandIsDocumented(t *testing.T) {
+	t.Parallel()
+	page := read(t, "../../docs/cli.md")
+	for _, child := range command.New(builtin.Registry()).Commands() {
+		if name := "ledgerport " + child.Name(); child.Runnable() && !strings.Contains(page, "`"+name) && !strings.Contains(page, "\n"+name) {
+			t.Errorf("docs/cli.md does not have `%s`", name)
+		}
+	}
+}
+
 func TestEveryFlagInConfigIsOneOfTheManager(t *testing.T) {
 	t.Parallel()
 	manager, _, err := command.New(builtin.Registry()).Find([]string{"manager"})
