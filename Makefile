@@ -14,7 +14,7 @@ VALE          := go tool -modfile=hack/tools/vale/go.mod vale --no-global
 GOLANGCI_LINT := go tool -modfile=hack/tools/golangci-lint/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate manifests fmt lint test demo balance fuzz bench bench-apply bench-hostile chaos nightly image deploy undeploy e2e
+.PHONY: help build generate manifests fmt lint test demo balance fuzz bench bench-apply bench-receipts bench-hostile chaos nightly image deploy undeploy e2e
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ chaos: ## Kill, stop and cut off everything while claims are exported, then chec
 
 bench-apply: ## Measure the time from applying a due export of 500 claims to its success
 	@go run ./hack/bench -claims=500 -apply=20
+
+bench-receipts: ## Measure an export with receipts of 200 kB from bucket to bucket against a plain parallel copy of them (RECEIPTS=n)
+	@go run ./hack/bench -receipts=$(or $(RECEIPTS),10000)
 
 bench-hostile: ## Measure requests of one tenant while eight hostile ones attack (DURATION=75s, REQUESTS=20): p95 at most 3 times the quiet one
 	@go run ./hack/bench -claims=500 -hostile=$(or $(DURATION),75s) $(if $(REQUESTS),-requests=$(REQUESTS))

@@ -29,7 +29,7 @@ roles. With manageSchema: true it also makes the schema "ledgerport", which the 
 			if err != nil {
 				return err
 			}
-			scripts, err := claims.GrantsFor(source.Spec.Postgres, role)
+			scripts, err := claims.GrantsFor(source.Spec, role)
 			if err != nil {
 				return err
 			}

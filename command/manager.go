@@ -58,6 +58,7 @@ type managerOptions struct {
 	destinations                 destinationtypes.Settings
 	spoolDirectory               string
 	spoolLimit, spoolTotalLimit  string
+	receiptLimit                 string
 	recheckInterval              time.Duration
 	environmentCredentials       bool
 	databases                    claims.Allowances
@@ -100,6 +101,7 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 	options.destinations.AddFlags(flags)
 	flags.StringVar(&options.spoolLimit, "spool-limit", "2Gi", "most that the artifact of one run may take in the spool directory, compressed")
 	flags.StringVar(&options.spoolTotalLimit, "spool-total-limit", "8Gi", "most that all artifacts together may take there")
+	flags.StringVar(&options.receiptLimit, "receipt-size-limit", "32Mi", "most bytes that one receipt may have; a larger one is not delivered")
 	flags.StringVar(&options.spoolDirectory, "spool-directory", "", "directory for artifacts while they are rendered; empty is the system's directory for temporary files")
 	flags.StringSliceVar(&options.allowedHosts, "allowed-hosts", []string{outbound.AnyHost},
 		"hosts that databases, destinations and accounting systems may be at: names, *.example.com, addresses, networks; addresses of loopback, link-local and metadata services only where a network of theirs is listed")
@@ -200,15 +202,20 @@ func setup(ctx context.Context, mgr ctrl.Manager, options managerOptions, regist
 	if err != nil {
 		return fmt.Errorf("--allowed-hosts: %w", err)
 	}
+	largest, err := bytesOf("receipt-size-limit", options.receiptLimit)
+	if err != nil {
+		return err
+	}
 	var environment func(string) (string, bool)
 	if options.environmentCredentials {
 		environment = os.LookupEnv
 	}
 	resolver := &references.Resolver{
-		Objects:      mgr.GetClient(),
-		Secrets:      credentials.Secrets{API: mgr.GetAPIReader(), Environment: environment},
-		Databases:    options.databases,
-		Destinations: destinationtypes.Registry(options.destinations),
+		Objects:       mgr.GetClient(),
+		Secrets:       credentials.Secrets{API: mgr.GetAPIReader(), Environment: environment},
+		Databases:     options.databases,
+		Destinations:  destinationtypes.Registry(options.destinations),
+		ReceiptStores: destinationtypes.Stores(options.destinations), LargestReceipt: largest, PlainReceipts: options.destinations.PlainHTTP(),
 		Outbound:     policy,
 		Exporters:    registry,
 		Restrictions: options.limits.restrictions(),
@@ -248,13 +255,22 @@ func spoolSpace(options managerOptions) (*artifact.Space, error) {
 		flag, text string
 		into       *int64
 	}{{"spool-limit", options.spoolLimit, &space.Attempt}, {"spool-total-limit", options.spoolTotalLimit, &space.Total}} {
-		quantity, err := resource.ParseQuantity(limit.text)
-		if err != nil || quantity.Sign() <= 0 {
-			return nil, fmt.Errorf("--%s is %q; write a number of bytes such as 2Gi", limit.flag, limit.text)
+		bytes, err := bytesOf(limit.flag, limit.text)
+		if err != nil {
+			return nil, err
 		}
-		*limit.into = quantity.Value()
+		*limit.into = bytes
 	}
 	return space, nil
+}
+
+// bytesOf reads a flag that is a number of bytes.
+func bytesOf(flag, text string) (int64, error) {
+	quantity, err := resource.ParseQuantity(text)
+	if err != nil || quantity.Sign() <= 0 {
+		return 0, fmt.Errorf("--%s is %q; write a number of bytes such as 2Gi", flag, text)
+	}
+	return quantity.Value(), nil
 }
 
 // apiServer returns the addresses of the API server, which nobody is to reach through the operator: all those that the name has

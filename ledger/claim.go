@@ -25,6 +25,8 @@ type Claim struct {
 	// as those of a line. Empty: none.
 	Advance, BaseAdvance string
 	Lines                []Line
+	// Receipts of the claim; none where they were not asked for.
+	Receipts []Receipt
 }
 
 // Address is where a claimant lives, in the parts by which banks know addresses. Any of them may be empty.
@@ -41,6 +43,8 @@ const (
 	MaxClaimSize = 8 << 20
 	// MaxDimensions of a line.
 	MaxDimensions = 100
+	// MaxReceipts of a claim.
+	MaxReceipts = 200
 	// DimensionSize is what a dimension takes in memory beside its value, in bytes.
 	DimensionSize = 32
 )

@@ -64,6 +64,8 @@ const (
 	HoldInvalidText HoldReason = "InvalidText"
 	// HoldExpressionFailed: an expression of the chart could not be evaluated for a line.
 	HoldExpressionFailed HoldReason = "ExpressionFailed"
+	// HoldReceiptMissing: the export requires receipts, and one that is listed is not in its store.
+	HoldReceiptMissing HoldReason = "ReceiptMissing"
 	// HoldUnsupportedByFormat: the exporter's format cannot represent the voucher.
 	HoldUnsupportedByFormat HoldReason = "UnsupportedByFormat"
 	// HoldRejected: the accounting system refused the voucher; the message is the system's own.

@@ -58,6 +58,7 @@ func (m *Mapper) Map(ctx context.Context, claim *Claim) ([]Voucher, error) {
 		if err := m.voucher(ctx, claim, lines, i == len(m.parts)-1, voucher); err != nil {
 			return nil, err
 		}
+		voucher.takeReceipts(claim, lines, i == 0)
 		if cap(voucher.Postings) > cap(m.room) {
 			m.room = voucher.Postings[:0]
 		}
@@ -129,6 +130,7 @@ func (m *Mapper) head(claim *Claim, lines []*Line, voucher *Voucher) error {
 		ClaimantBIC: claim.ClaimantBIC, ClaimantAddress: claim.ClaimantAddress,
 		ApprovedAt: claim.ApprovedAt, ApprovedBy: claim.ApprovedBy,
 		Currency: m.currency, BaseCurrency: m.chart.base, Postings: voucher.Postings[:0],
+		Receipts: voucher.Receipts[:0],
 	}
 	if voucher.Text == "" {
 		voucher.Text = "Claim " + claim.ID

@@ -9,6 +9,7 @@ import "strings"
 func (m *Mapper) Reverse(voucher *Voucher) {
 	voucher.Reverses = voucher.ID()
 	voucher.Series, voucher.Number = m.series, 0
+	voucher.Receipts = voucher.Receipts[:0] // they are where the reversed voucher is
 	if voucher.PostingDate.Before(m.dates.openFrom) {
 		voucher.PostingDate = m.dates.openFrom
 		voucher.FiscalYear = m.chart.fiscalYear.Year(voucher.PostingDate)

@@ -63,6 +63,8 @@ type Voucher struct {
 	Currency, BaseCurrency Currency
 	// Postings in the order of the claim's lines; rounding, advance and offset come last.
 	Postings []Posting
+	// Receipts of the claim that are delivered beside the artifact; none where they are not.
+	Receipts []Receipt
 }
 
 // Posting is one line of a voucher.

@@ -118,6 +118,19 @@ type HistoryLimits struct {
 	Failed *int32 `json:"failed,omitempty"`
 }
 
+// ReceiptPolicy says what becomes of the receipts of exported claims.
+// +kubebuilder:validation:Enum=Ignore;Include;Require
+type ReceiptPolicy string
+
+const (
+	// IgnoreReceipts delivers no receipts.
+	IgnoreReceipts ReceiptPolicy = "Ignore"
+	// IncludeReceipts delivers receipts beside the artifact, and lists those that are missing.
+	IncludeReceipts ReceiptPolicy = "Include"
+	// RequireReceipts delivers receipts beside the artifact, and holds claims of which one is missing.
+	RequireReceipts ReceiptPolicy = "Require"
+)
+
 // ClaimSelection says which approved claims an export is for. The others are not exported by it, nor held.
 type ClaimSelection struct {
 	// ApprovedFrom: claims approved before this instant are not for this export, because they were booked elsewhere. Without it,
@@ -152,6 +165,11 @@ type AccountingExportSpec struct {
 	// Claims says which approved claims of the organisation the export is for. Without it, all.
 	// +optional
 	Claims *ClaimSelection `json:"claims,omitempty"`
+	// Receipts is Ignore (none are delivered), Include (they are delivered beside the artifact, and those that are missing are listed)
+	// or Require (claims of which one is missing are held). The ClaimSource says where they are. Default: Ignore.
+	// +optional
+	// +kubebuilder:default=Ignore
+	Receipts ReceiptPolicy `json:"receipts,omitempty"`
 	// SourceRef names the ClaimSource. One in another namespace must admit this namespace and organisation.
 	SourceRef NamespacedReference `json:"sourceRef"`
 	// ChartOfAccountsRef names the ChartOfAccounts in this namespace.

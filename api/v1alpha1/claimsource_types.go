@@ -119,6 +119,9 @@ type AccessRule struct {
 type ClaimSourceSpec struct {
 	// Postgres holds the claims.
 	Postgres PostgresSource `json:"postgres"`
+	// Receipts says where the receipts of claims are. Without it no export can deliver them.
+	// +optional
+	Receipts *ReceiptsSource `json:"receipts,omitempty"`
 	// Access says which other namespaces may export which organisations. Without it only the source's own
 	// namespace may, and it may export every organisation.
 	// +optional

@@ -246,6 +246,14 @@ const (
 	ReasonArtifactConflict Reason = "ArtifactConflict"
 )
 
+// Reasons of receipts.
+const (
+	// ReasonReceiptsUnreadable: the store of the receipts cannot be reached, or does not let them be read.
+	ReasonReceiptsUnreadable Reason = "ReceiptsUnreadable"
+	// ReasonReceiptMissing: a receipt that an export requires is not in its store any more.
+	ReasonReceiptMissing Reason = "ReceiptMissing"
+)
+
 // Reasons of runs.
 const (
 	// ReasonUnmappedClaim: a line matches no rule, and the chart says Fail.

@@ -169,6 +169,14 @@ type RunResult struct {
 	// +kubebuilder:default=0
 	// +kubebuilder:validation:Minimum=0
 	Held int64 `json:"held"`
+	// Receipts delivered beside the artifact.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Receipts int64 `json:"receipts,omitempty"`
+	// ReceiptsMissing counts those that are listed and were not delivered: the artifact's receipts.csv says which, and why.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	ReceiptsMissing int64 `json:"receiptsMissing,omitempty"`
 	// Debit of all vouchers in the books' currency, an exact decimal. The credit is the same.
 	// +optional
 	Debit string `json:"debit,omitempty"`

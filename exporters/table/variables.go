@@ -70,6 +70,7 @@ var variables = map[string]*variable{
 	"voucher.claimant_bic":  {text: func(r *row) string { return r.voucher.ClaimantBIC }},
 	"voucher.approved_at":   {instant: func(r *row) time.Time { return r.voucher.ApprovedAt }},
 	"voucher.approved_by":   {text: func(r *row) string { return r.voucher.ApprovedBy }},
+	"voucher.receipts":      {text: func(r *row) string { return r.receipts(func(*ledger.Receipt) bool { return true }) }},
 
 	"line.number":            {integer: func(r *row) int64 { return int64(r.posting.LineNumber) }},
 	"line.kind":              {text: func(r *row) string { return string(r.posting.Kind) }},
@@ -95,6 +96,11 @@ var variables = map[string]*variable{
 	"line.quantity":          {number: func(r *row) string { return r.posting.Quantity }},
 	"line.unit":              {text: func(r *row) string { return r.posting.Unit }},
 	"line.receipt_uri":       {text: func(r *row) string { return r.posting.ReceiptURI }},
+	"line.receipts": {text: func(r *row) string {
+		return r.receipts(func(of *ledger.Receipt) bool {
+			return of.LineNumber == r.posting.LineNumber && r.posting.Kind == ledger.ExpensePosting
+		})
+	}},
 	"line.payment_method":    {text: func(r *row) string { return r.posting.PaymentMethod }},
 	"line.payment_reference": {text: func(r *row) string { return r.posting.PaymentReference }},
 	"line.merchant":          {text: func(r *row) string { return r.posting.Merchant }},
@@ -135,6 +141,17 @@ func (r *row) dimension(name string) string {
 		return ""
 	}
 	return r.posting.Dimensions[at].Value
+}
+
+// receipts are the names of files of the voucher's receipts, with a space between two.
+func (r *row) receipts(which func(*ledger.Receipt) bool) string {
+	var names []string
+	for i := range r.voucher.Receipts {
+		if of := &r.voucher.Receipts[i]; which(of) {
+			names = append(names, of.File)
+		}
+	}
+	return strings.Join(names, " ")
 }
 
 // zone is the export's, in which an instant is shown.

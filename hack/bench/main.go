@@ -38,6 +38,8 @@ func main() {
 	database := flag.String("database-url", "", "the database of the measuring process")
 	bound := flag.Bool("bound", false, "let the measuring process have the pipeline log in as the least-privileged role")
 	fullChart := flag.Bool("full-chart", false, "let the measuring process have the chart of every kind")
+	receipts := flag.Int("receipts", 0, "measure instead an export that delivers so many receipts of 200 kB from one bucket to another")
+	receiptsChild := flag.String("measure-receipts", "", "deliver receipts in this process (for the command itself)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -45,6 +47,10 @@ func main() {
 	switch {
 	case *child != "":
 		err = measureHere(ctx, *child, *database, *claims, variant{bound: *bound, everyKind: *fullChart})
+	case *receiptsChild != "":
+		err = measureReceiptsHere(ctx, *receiptsChild, *database)
+	case *receipts > 0:
+		err = measureReceipts(ctx, *receipts)
 	case *hostile > 0:
 		err = measureHostile(ctx, *claims, *requests, *hostile)
 	case *apply > 0:

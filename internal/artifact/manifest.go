@@ -35,6 +35,20 @@ type Manifest struct {
 	Figures
 	Files      []File      `json:"files"`
 	Submission *Submission `json:"submission,omitempty"`
+	Receipts   *Receipts   `json:"receipts,omitempty"`
+}
+
+// Receipts say what became of the receipts of the claims. Their names, sizes and hashes are in a file of the artifact.
+type Receipts struct {
+	Policy v1alpha1.ReceiptPolicy `json:"policy"`
+	// Listed by the application. A preview delivers none of them.
+	Listed int64 `json:"listed"`
+	// Delivered, and listed and not delivered. Bytes are what was delivered.
+	Delivered int64 `json:"delivered"`
+	Missing   int64 `json:"missing"`
+	Bytes     int64 `json:"bytes"`
+	// List is the name of the file that lists them; empty of a preview.
+	List string `json:"list,omitempty"`
 }
 
 // Run is the ExportRun that the artifact is of.
@@ -137,6 +151,9 @@ func (m *Manifest) Validate() error {
 	}
 	if m.Base.Currency.Code() == "" {
 		return errNoCurrency
+	}
+	if r := m.Receipts; r != nil && min(r.Listed, r.Delivered, r.Missing, r.Bytes) < 0 {
+		return errors.New("a number of receipts is negative")
 	}
 	for _, held := range m.Held {
 		if !oneWord.MatchString(string(held.Reason)) {

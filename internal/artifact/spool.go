@@ -194,6 +194,11 @@ func (s *Spool) Files() []File {
 	return records
 }
 
+// DropManifest takes the manifest away from the files of an artifact that is not complete yet.
+func (s *Spool) DropManifest() {
+	s.files = slices.DeleteFunc(s.files, func(f *spoolFile) bool { return f.Name == ManifestName })
+}
+
 // Discard frees the disk.
 func (s *Spool) Discard() {
 	for _, content := range s.contents {

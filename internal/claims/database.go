@@ -36,6 +36,8 @@ type Options struct {
 	Allowed Allowances
 	// Layout names tables and columns. What it leaves out has the defaults of the resource.
 	Layout v1alpha1.PostgresSource
+	// Receipts says which receipts claims have; nil if that is not known.
+	Receipts *v1alpha1.ReceiptsSource
 	// Dial connects to the server's host, which is given by name and port as in the URL. Where it is nil, any host is reached.
 	Dial pgconn.DialFunc
 	// ConnectTimeout bounds opening one connection, the server's first answer included. 5 s where it is zero.

@@ -34,31 +34,37 @@ var managedTemplate string
 type granted struct {
 	Role, RoleLiteral        string
 	Schemas                  []string
-	Claims, Lines            grantedTable
-	ID, ClaimID              string
+	Claims                   grantedTable
+	OfClaims                 []grantedTable // lines, and receipts where a table lists them
+	ID                       string
 	OrganizationLiteral, Tag string
 }
 
 type grantedTable struct {
 	Name, Literal string
 	Columns       string // literals, of the contract; those that the table lacks are left out when the script runs
+	ClaimID       string // the column that names the claim of a row
 }
 
 // GrantsFor returns the scripts for the tables of a source. Names come from the resource, and are quoted.
-func GrantsFor(spec v1alpha1.PostgresSource, role string) (Grants, error) {
+func GrantsFor(source v1alpha1.ClaimSourceSpec, role string) (Grants, error) {
+	spec := source.Postgres
 	claims := tableOf(cmp.Or(spec.Claims.Table, "public.claims"), spec.Claims.Columns, claimRules, cmp.Or(spec.Claims.Approved.Column, "status"))
-	lines := tableOf(cmp.Or(spec.Lines.Table, "public.claim_lines"), spec.Lines.Columns, lineRules)
+	ofClaims := []grantedTable{tableOf(cmp.Or(spec.Lines.Table, "public.claim_lines"), spec.Lines.Columns, lineRules)}
+	if receipts := source.Receipts; receipts != nil && receipts.Table != nil {
+		ofClaims = append(ofClaims, tableOf(cmp.Or(receipts.Table.Table, "public.receipts"), receipts.Table.Columns, receiptRules))
+	}
 	column := func(renamed map[string]v1alpha1.ColumnName, key, name string) string {
 		return cmp.Or(string(renamed[key]), name)
 	}
 	organization := column(spec.Claims.Columns, "organizationID", "organization_id")
 	g := granted{
-		Role: quoteName(role), RoleLiteral: literal(role), Claims: claims, Lines: lines,
-		ID: quoteName(column(spec.Claims.Columns, "id", "id")), ClaimID: quoteName(column(spec.Lines.Columns, "claimID", "claim_id")),
+		Role: quoteName(role), RoleLiteral: literal(role), Claims: claims, OfClaims: ofClaims,
+		ID:                  quoteName(column(spec.Claims.Columns, "id", "id")),
 		OrganizationLiteral: literal(organization),
 	}
-	for _, declared := range []string{claims.Name, lines.Name} {
-		schema, _, _ := strings.Cut(declared, `".`)
+	for _, table := range append(ofClaims, claims) {
+		schema, _, _ := strings.Cut(table.Name, `".`)
 		g.Schemas = append(g.Schemas, schema+`"`)
 	}
 	slices.Sort(g.Schemas)
@@ -91,7 +97,7 @@ func tableOf(declared string, renamed map[string]v1alpha1.ColumnName, rules []co
 		columns = append(columns, literal(name))
 	}
 	name := quoteTable(declared)
-	return grantedTable{Name: name, Literal: literal(name), Columns: strings.Join(columns, ", ")}
+	return grantedTable{Name: name, Literal: literal(name), Columns: strings.Join(columns, ", "), ClaimID: quoteName(cmp.Or(string(renamed["claimID"]), "claim_id"))}
 }
 
 func quoteName(name string) string { return pgx.Identifier{name}.Sanitize() }

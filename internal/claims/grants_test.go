@@ -19,7 +19,7 @@ import (
 // TestGrants_OfTheDefaultClaimSourceAreShipped compares config/postgres; with UPDATE it writes the files.
 func TestGrants_OfTheDefaultClaimSourceAreShipped(t *testing.T) {
 	t.Parallel()
-	scripts, err := claims.GrantsFor(v1alpha1.PostgresSource{}, claims.OperatorRole)
+	scripts, err := claims.GrantsFor(v1alpha1.ClaimSourceSpec{}, claims.OperatorRole)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestGrants_WorkForTheOwnerOfTheTables(t *testing.T) {
 
 			role := "op'erator \"%I\" " + strings.ToLower(rand.Text())
 			quoted := pgx.Identifier{role}.Sanitize()
-			scripts, err := claims.GrantsFor(test.layout, role)
+			scripts, err := claims.GrantsFor(v1alpha1.ClaimSourceSpec{Postgres: test.layout}, role)
 			f.must(err)
 			for _, script := range []string{scripts.Role, scripts.Managed, scripts.Role, scripts.Managed} {
 				if _, err := asOwner.Exec(t.Context(), script); err != nil {

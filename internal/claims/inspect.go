@@ -83,7 +83,7 @@ func (d *Database) Inspect(ctx context.Context) (Inspection, error) {
 // unprotected returns the tables of the application in which row-level security is not active for the role.
 func (d *Database) unprotected(ctx context.Context, l *layout) (tables []string, err error) {
 	err = d.reading(ctx, "looking up the policies", func(tx pgx.Tx) error {
-		for _, t := range []table{l.claims, l.lines} {
+		for _, t := range append([]table{l.claims}, l.ofClaims()...) {
 			var active bool
 			if err := tx.QueryRow(ctx, `SELECT row_security_active(to_regclass($1)::oid)`, t.name).Scan(&active); err != nil {
 				return err
@@ -124,11 +124,11 @@ func (d *Database) indexes(ctx context.Context, t table) (found []index, possibl
 	return found, len(found) > 0, err
 }
 
-// linesIndexed reports whether lines can be looked up by their claim. Of a view it is assumed.
-func (d *Database) linesIndexed(ctx context.Context, lines table) (bool, error) {
-	found, possible, err := d.indexes(ctx, lines)
+// indexedByClaim reports whether lines, or receipts, can be looked up by their claim. Of a view it is assumed.
+func (d *Database) indexedByClaim(ctx context.Context, t table) (bool, error) {
+	found, possible, err := d.indexes(ctx, t)
 	return !possible || slices.ContainsFunc(found, func(i index) bool {
-		return i.predicate == "" && len(i.keys) > 0 && i.keys[0] == lines.columns["claimID"].name
+		return i.predicate == "" && len(i.keys) > 0 && i.keys[0] == t.columns["claimID"].name
 	}), err
 }
 

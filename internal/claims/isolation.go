@@ -25,22 +25,29 @@ func (d *Database) foreign(ctx context.Context, l *layout) (string, error) {
 		return "", err
 	}
 	claims := `SELECT EXISTS (SELECT FROM ` + l.claims.name + `)`
-	lines := `SELECT EXISTS (SELECT FROM ` + l.lines.name + `)`
 	others := fmt.Sprintf(`SELECT EXISTS (SELECT FROM %s c WHERE c.%s::text COLLATE "C" <> current_setting('ledgerport.organization_id'))`, l.claims.name, l.claims.quoted("organizationID"))
-	stray := fmt.Sprintf(`SELECT EXISTS (SELECT FROM %s l WHERE NOT EXISTS (SELECT FROM %s c WHERE c.%s = l.%s))`,
-		l.lines.name, l.claims.name, l.claims.quoted("id"), l.lines.quoted("claimID"))
-	var seen []string
-	for _, probe := range []struct{ organization, query, sees string }{
+	type probe struct{ organization, query, sees string }
+	probes := []probe{
 		{"", claims, "a transaction that is bound to no organisation sees claims in " + l.claims.declared},
-		{"", lines, "a transaction that is bound to no organisation sees lines in " + l.lines.declared},
 		{l.nobody(), claims, "a transaction that is bound to an organisation that does not exist sees claims in " + l.claims.declared},
-		{l.nobody(), lines, "a transaction that is bound to an organisation that does not exist sees lines in " + l.lines.declared},
-		{sample, others, "a transaction that is bound to one organisation sees claims of another in " + l.claims.declared},
-		{sample, stray, "a transaction that is bound to one organisation sees lines of claims that it does not see in " + l.lines.declared},
-	} {
-		if probe.query == others && sample == "" || probe.query == stray && sample == "" {
-			continue // nothing has been exported yet
+	}
+	if sample != "" { // something has been exported
+		probes = append(probes, probe{sample, others, "a transaction that is bound to one organisation sees claims of another in " + l.claims.declared})
+	}
+	for i, t := range l.ofClaims() {
+		rows := []string{"lines", "receipts"}[i]
+		rowsOf := `SELECT EXISTS (SELECT FROM ` + t.name + `)`
+		probes = append(probes,
+			probe{"", rowsOf, "a transaction that is bound to no organisation sees " + rows + " in " + t.declared},
+			probe{l.nobody(), rowsOf, "a transaction that is bound to an organisation that does not exist sees " + rows + " in " + t.declared})
+		if sample != "" {
+			stray := fmt.Sprintf(`SELECT EXISTS (SELECT FROM %s l WHERE NOT EXISTS (SELECT FROM %s c WHERE c.%s = l.%s))`,
+				t.name, l.claims.name, l.claims.quoted("id"), t.quoted("claimID"))
+			probes = append(probes, probe{sample, stray, "a transaction that is bound to one organisation sees " + rows + " of claims that it does not see in " + t.declared})
 		}
+	}
+	var seen []string
+	for _, probe := range probes {
 		found, err := d.sees(ctx, probe.organization, probe.query)
 		if err != nil {
 			return "", err

@@ -91,12 +91,23 @@ var lineRules = []columnRule{
 	{key: "documentNumber", name: "document_number", content: text, optional: true},
 }
 
+var receiptRules = []columnRule{
+	{key: "claimID", name: "claim_id", content: identifier},
+	{key: "lineNo", name: "line_no", content: whole, optional: true},
+	{key: "key", name: "key", content: text},
+	{key: "name", name: "name", content: text, optional: true},
+	{key: "mediaType", name: "media_type", content: text, optional: true},
+	{key: "size", name: "size", content: whole, optional: true},
+	{key: "sha256", name: "sha256", content: text, optional: true},
+}
+
 // statusKey is the status column among the others; the resource does not rename it like them.
 const statusKey = "status"
 
 // layout is where the claims are, as declared by the resource and found in the catalog.
 type layout struct {
 	claims, lines table
+	receipts      *table   // nil where no table lists them
 	approved      []string // values of the status column
 	linesIndexed  bool     // lines can be looked up by their claim
 	idUnique      bool     // no two claims of the table have the same id
@@ -144,11 +155,16 @@ func (d *Database) layout(ctx context.Context) (*layout, error) {
 	if found.lines, more, err = d.table(ctx, cmp.Or(spec.Lines.Table, "public.claim_lines"), spec.Lines.Columns, lineRules); err != nil {
 		return nil, err
 	}
-	problems = append(append(append(problems, found.unknownStatuses()...), more...), found.otherIDs()...)
+	problems = append(append(append(problems, found.unknownStatuses()...), more...), found.otherIDs(found.lines)...)
+	more, err = d.receiptsTable(ctx, &found)
+	if err != nil {
+		return nil, err
+	}
+	problems = append(problems, more...)
 	if len(problems) > 0 {
 		return nil, failure.OnSource.Transient(v1alpha1.ReasonColumnMismatch, nil, "%s", strings.Join(problems, "; "))
 	}
-	if found.linesIndexed, err = d.linesIndexed(ctx, found.lines); err != nil {
+	if found.linesIndexed, err = d.indexedByClaim(ctx, found.lines); err != nil {
 		return nil, err
 	}
 	if found.idUnique, err = d.idUnique(ctx, found.claims); err != nil {
@@ -157,6 +173,37 @@ func (d *Database) layout(ctx context.Context) (*layout, error) {
 	found.keysUnique = found.idUnique && readByValue(found.claims.columns["id"].typeName)
 	d.tables = &found
 	return d.tables, nil
+}
+
+// receiptsTable finds the table that lists receipts, if there is one, and lists what is wrong with it. Claims have few receipts, and
+// other organisations have many: without an index all of them would be read.
+func (d *Database) receiptsTable(ctx context.Context, l *layout) ([]string, error) {
+	if d.options.Receipts == nil || d.options.Receipts.Table == nil {
+		return nil, nil
+	}
+	spec := d.options.Receipts.Table
+	found, problems, err := d.table(ctx, cmp.Or(spec.Table, "public.receipts"), spec.Columns, receiptRules)
+	if err != nil {
+		return nil, err
+	}
+	problems = append(problems, l.otherIDs(found)...)
+	l.receipts = &found
+	indexed := true
+	if len(problems) == 0 {
+		indexed, err = d.indexedByClaim(ctx, found)
+	}
+	if !indexed {
+		problems = append(problems, fmt.Sprintf("%s cannot be looked up by claim: CREATE INDEX CONCURRENTLY ON %s (%s);", found.declared, found.name, found.quoted("claimID")))
+	}
+	return problems, err
+}
+
+// ofClaims are the tables whose rows are of a claim.
+func (l *layout) ofClaims() []table {
+	if l.receipts == nil {
+		return []table{l.lines}
+	}
+	return []table{l.lines, *l.receipts}
 }
 
 // table finds a table and lists what is wrong with its columns.
@@ -212,13 +259,13 @@ func (l *layout) unknownStatuses() (problems []string) {
 	return problems
 }
 
-// otherIDs says where lines name their claim in another way than claims do.
-func (l *layout) otherIDs() []string {
-	id, of := l.claims.columns["id"], l.lines.columns["claimID"]
+// otherIDs says where lines, or receipts, name their claim in another way than claims do.
+func (l *layout) otherIDs(t table) []string {
+	id, of := l.claims.columns["id"], t.columns["claimID"]
 	if id.typeName == "" || of.typeName == "" || typeFamily(id.typeName) == typeFamily(of.typeName) {
 		return nil
 	}
-	return []string{fmt.Sprintf("column %s.%s is %s and must be as %s.%s, which is %s", l.lines.declared, of.name, of.declared, l.claims.declared, id.name, id.declared)}
+	return []string{fmt.Sprintf("column %s.%s is %s and must be as %s.%s, which is %s", t.declared, of.name, of.declared, l.claims.declared, id.name, id.declared)}
 }
 
 var integerBits = map[string]int{"int2": 16, "int4": 32, "int8": 64}

@@ -60,6 +60,7 @@ func (p *Preview) begin(ctx context.Context, conn *pgx.Conn, run Run, tables *la
 		return err
 	}
 	p.stream = openStream(ctx, conn, tables.candidates(run, known, true), resultFormats())
+	p.stream.named = run.Selection.Receipts && tables.receipts == nil
 	return nil
 }
 

@@ -3,6 +3,7 @@ package claims
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -176,12 +177,16 @@ func (l *layout) candidates(run Run, known identity, elsewhere bool) query {
 	// The primary key tells of a claim that is bound elsewhere when it is taken, but only of those in the table's own row.
 	exported, fault, kept := l.exportedBefore(&q, run, known, elsewhere || len(known.exported) > 1)
 	order := "c." + alias("approvedAt") + ", c." + alias("id")
+	list, joined := l.selectList(), l.linesOf("c")
+	if run.Selection.Receipts && l.receipts != nil {
+		list, joined = l.withReceipts("c")
+	}
 	q.sql = fmt.Sprintf(`WITH approved AS (%[1]s)
 		SELECT %[2]s FROM (
 			SELECT c.*, %[3]s AS claim_fault FROM approved c FULL JOIN (%[4]s) e ON e.claim_id = c.claim_key
 			WHERE %[5]s ORDER BY %[6]s OFFSET 0) c
 		LEFT JOIN %[7]s ORDER BY %[6]s`,
-		approved, l.selectList(), fault, exported, kept, order, l.linesOf("c"))
+		approved, list, fault, exported, kept, order, joined)
 	if l.rehearsal {
 		q.sql += " LIMIT 0"
 	}
@@ -314,6 +319,47 @@ func (l *layout) linesOf(claims string) string {
 		condition = "lower(l.%s::text) = lower(%s.claim_id::text)"
 	}
 	return fmt.Sprintf("%s l ON "+condition, l.lines.name, l.lines.quoted("claimID"), claims)
+}
+
+// receiptFields are the columns of lines in which a row that is a receipt has its own.
+var receiptFields = map[string]string{"lineNo": "lineNo", "description": "key", "merchant": "name", "category": "mediaType", "quantity": "size", "documentNumber": "sha256"}
+
+// withReceipts joins the rows of lines and those of receipts to claims, as rows of one table. Its columns are texts, but for what comes
+// in binary, so that both have the same types.
+func (l *layout) withReceipts(claims string) (list, joined string) {
+	var names, lines, receipts []string
+	for i, f := range &streamFields {
+		name := l.expression(f)
+		if f.table == "l" {
+			name = fmt.Sprintf("l.field_%d", i)
+			if i == lineExists {
+				name = "coalesce(" + name + ", 'f')" // of a claim without any
+			}
+			own, other := "'t'", "NULL::text"
+			switch of, shared := receiptFields[f.key]; {
+			case i == lineExists:
+				other = "'r'"
+			case f.binary:
+				own, other = l.lines.content("l", f.key)+"::date", "NULL::date"
+			default:
+				own = l.lines.content("l", f.key) + "::text"
+				if shared {
+					other = l.receipts.content("r", of) + "::text"
+				}
+			}
+			lines, receipts = append(lines, own+fmt.Sprintf(" AS field_%d", i)), append(receipts, other)
+		}
+		names = append(names, name)
+	}
+	all := fmt.Sprintf("(SELECT l.%s AS of_claim, %s FROM %s l UNION ALL SELECT r.%s, %s FROM %s r)",
+		l.lines.quoted("claimID"), strings.Join(lines, ", "), l.lines.name, l.receipts.quoted("claimID"), strings.Join(receipts, ", "), l.receipts.name)
+	condition := "l.of_claim = %s.claim_id"
+	if slices.ContainsFunc(append(l.ofClaims(), l.claims), func(t table) bool {
+		return t.columns["id"].typeName == "citext" || t.columns["claimID"].typeName == "citext"
+	}) {
+		condition = "lower(l.of_claim::text) = lower(%s.claim_id::text)"
+	}
+	return strings.Join(names, ", "), fmt.Sprintf("%s l ON "+condition, all, claims)
 }
 
 // manyClaims is from where on looking claims up one by one is never the best plan.

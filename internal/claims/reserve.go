@@ -119,6 +119,7 @@ func (r *Reservation) begin(ctx context.Context, d *Database) (err error) {
 		return err
 	}
 	r.stream = openStream(ctx, r.reader, r.tables.candidates(r.run, r.known, d.elsewhere), resultFormats())
+	r.stream.named = r.run.Selection.Receipts && r.tables.receipts == nil
 	r.recorder = newRecorder(ctx, r.tx.Conn(), r.run, "exported_claims", r.known.id)
 	return nil
 }

@@ -81,6 +81,8 @@ type Selection struct {
 	ApprovedFrom time.Time
 	// IDs of the only claims that the run may take; empty if it may take all.
 	IDs []string
+	// Receipts reads those of each claim, too.
+	Receipts bool
 }
 
 // Fence names one attempt of a run. A step with the fence of an older attempt fails with ReasonFenced and changes nothing.

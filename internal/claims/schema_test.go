@@ -29,6 +29,7 @@ var shippedMigrations = map[int64]string{
 	11: "fd525bba1b7c125534499d4040c7f6649a2bf92bf51e982abf5a5bc4f906b075",
 	12: "a5d3dc9da61193e39de95d26ace61784adac08f54b49d293e26c3882f126ea15",
 	13: "6f08cba49a97d70f0cb309771725bfaad5ee8a4bbe12d2cecdf08996d469b68f",
+	14: "fab0b8cbfdb81d36eeba443c1b022222e5fddfc84f78ff67a752ab3b8aa19ac1",
 }
 
 func TestMigrations(t *testing.T) {

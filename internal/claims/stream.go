@@ -70,6 +70,7 @@ type stream struct {
 	size    int    // of the claim in memory, about
 	lines   int    // of the claim, those that are not kept included
 	large   bool   // the claim is beyond a limit
+	named   bool   // receipts are those that lines name
 	meter   *meter
 	words   words
 	objects objects
@@ -112,9 +113,12 @@ func (s *stream) next() (*ledger.Claim, error) {
 	s.decodeClaim()
 	unnumbered := false
 	for len(s.row) > 0 && bytes.Equal(s.row[claimID], s.id) {
-		if s.row[lineExists][0] == 't' {
+		switch s.row[lineExists][0] {
+		case 't':
 			unnumbered = unnumbered || s.row[lineNo] == nil
 			s.readLine()
+		case 'r':
+			s.readReceipt()
 		}
 		if err := s.advance(); err != nil {
 			return nil, err
@@ -126,6 +130,10 @@ func (s *stream) next() (*ledger.Claim, error) {
 	if byNumber := func(a, b ledger.Line) int { return cmp.Compare(a.Number, b.Number) }; !slices.IsSortedFunc(s.claim.Lines, byNumber) {
 		slices.SortStableFunc(s.claim.Lines, byNumber)
 	}
+	if s.named {
+		s.claim.Receipts = namedReceipts(s.claim.Lines)
+	}
+	s.countReceipts()
 	if unnumbered && s.claim.Held == nil {
 		s.claim.Held = &ledger.Hold{ClaimID: s.claim.ID, Reason: ledger.HoldUnnumberedLine, Message: "a line has no line_no; give every line of the claim one of its own"}
 	}
@@ -218,6 +226,7 @@ func (s *stream) decodeClaim() {
 		Advance:         string(row[advanceAmount]),
 		BaseAdvance:     string(row[baseAdvanceAmount]),
 		Lines:           s.claim.Lines[:0],
+		Receipts:        s.claim.Receipts[:0],
 	}
 	s.claim.Held = fault(string(row[claimFault]), s.claim.ID)
 	if id := texts.ID(s.claim.ID, longestID); id != s.claim.ID || id == "" {

@@ -83,6 +83,7 @@ func (d *Database) Release(ctx context.Context, fence Fence, reason string) erro
 				WHERE r.id = $1 AND e.run_id = r.id AND e.organization_id = r.organization_id
 				RETURNING e.organization_id, r.book, r.series, e.fiscal_year, e.voucher_number),
 			vouchers AS (DELETE FROM ledgerport.run_vouchers WHERE run_id = $1),
+			receipts AS (DELETE FROM ledgerport.run_receipts WHERE run_id = $1),
 			returned AS (SELECT * FROM exported UNION ALL SELECT * FROM reversing)
 			INSERT INTO ledgerport.voided_vouchers (organization_id, book, series, fiscal_year, first, last, run_id, reason)
 			SELECT organization_id, book, series, fiscal_year, min(voucher_number), max(voucher_number), $1, $2

@@ -27,6 +27,12 @@ const (
 	Settle Step = "settle"
 	// Put: one file becomes visible at the destination.
 	Put Step = "put"
+	// CopyReceipts: a block of receipts becomes visible at the destination.
+	CopyReceipts Step = "copy-receipts"
+	// RecordReceipts: what became of a block of receipts is recorded.
+	RecordReceipts Step = "record-receipts"
+	// CompleteReceipts: the artifact is recorded with the list of its receipts.
+	CompleteReceipts Step = "complete-receipts"
 	// MarkDelivered: the delivery is recorded.
 	MarkDelivered Step = "mark-delivered"
 	// Commit: the claims are recorded as exported.
@@ -67,6 +73,9 @@ func ExportPoints() []Point {
 
 // PostingPoints returns those that an attempt has besides where vouchers are sent to an accounting system.
 func PostingPoints() []Point { return points(MarkSent, Send, Answer, Finish, Settle) }
+
+// ReceiptPoints returns those that an attempt has besides where receipts are delivered.
+func ReceiptPoints() []Point { return points(CopyReceipts, RecordReceipts, CompleteReceipts) }
 
 // ReleasePoints returns the places of an attempt that gives claims back.
 func ReleasePoints() []Point { return points(Attempt, Withdraw, Release) }

@@ -15,7 +15,8 @@ import (
 // version is the first byte of a block. Blocks stay recorded for as long as the books do: a newer version reads older ones.
 // Version 1 had no document date, and neither BIC nor address of the claimant.
 // Version 2 did not say how a line was paid, nor what else its receipt says.
-const version = 3
+// Version 3 had no receipts.
+const version = 4
 
 // Writer fills a block.
 type Writer struct {
@@ -57,6 +58,19 @@ func (w *Writer) Append(v *ledger.Voucher) {
 	for i := range v.Postings {
 		w.posting(&v.Postings[i])
 	}
+	w.count(len(v.Receipts))
+	for i := range v.Receipts {
+		w.receipt(&v.Receipts[i])
+	}
+}
+
+func (w *Writer) receipt(r *ledger.Receipt) {
+	w.newText(r.Key)
+	w.number(int64(r.LineNumber))
+	w.text(r.MediaType)
+	w.number(r.Size)
+	w.newText(r.SHA256)
+	w.newText(r.File)
 }
 
 // Block is what was appended since the last Reset; empty where there was nothing. It is valid until the next Reset.

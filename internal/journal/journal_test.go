@@ -62,6 +62,13 @@ func TestAnyVoucherComesBackAsItWas(t *testing.T) {
 		}
 		return p
 	})
+	receipt := rapid.Custom(func(t *rapid.T) ledger.Receipt {
+		draw := func(name string) string { return text.Draw(t, name) }
+		return ledger.Receipt{
+			Key: draw("key"), LineNumber: rapid.Int().Draw(t, "line"), MediaType: draw("type"), Size: rapid.Int64().Draw(t, "size"),
+			SHA256: draw("hash"), File: draw("file"),
+		}
+	})
 	voucher := rapid.Custom(func(t *rapid.T) *ledger.Voucher {
 		draw := func(name string) string { return text.Draw(t, name) }
 		currency := rapid.SampledFrom([]string{"EUR", "JPY", "KWD"})
@@ -73,6 +80,7 @@ func TestAnyVoucherComesBackAsItWas(t *testing.T) {
 			ApprovedAt:   time.UnixMicro(rapid.Int64Range(-1e15, 1e16).Draw(t, "approved")).UTC(), ApprovedBy: draw("by"), Reverses: draw("reverses"),
 			Currency: currencies[currency.Draw(t, "currency")], BaseCurrency: currencies[currency.Draw(t, "base")],
 			Postings: rapid.SliceOfN(posting, 0, 4).Draw(t, "postings"),
+			Receipts: rapid.SliceOfN(receipt, 0, 3).Draw(t, "receipts"),
 		}
 	})
 	rapid.Check(t, func(t *rapid.T) {
@@ -107,6 +115,16 @@ func TestABlockOfTheSecondVersionIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustHold(t, block, []*ledger.Voucher{recorded(11)})
+}
+
+// TestABlockOfTheThirdVersionIsRead reads one of a voucher without receipts, behind which it says nothing.
+func TestABlockOfTheThirdVersionIsRead(t *testing.T) {
+	t.Parallel()
+	var w journal.Writer
+	w.Append(recorded(12))
+	block := bytes.Clone(w.Block())
+	block[0] = 3
+	mustHold(t, block[:len(block)-1], []*ledger.Voucher{recorded(12)})
 }
 
 // recorded is the voucher in those blocks, of a document of October.
@@ -150,6 +168,9 @@ func normal(v ledger.Voucher) ledger.Voucher {
 		postings = append(postings, p)
 	}
 	v.Postings = postings
+	if len(v.Receipts) == 0 {
+		v.Receipts = nil
+	}
 	return v
 }
 
@@ -183,7 +204,7 @@ func TestABlockTakesNoMoreMemoryThanClaimsMay(t *testing.T) {
 		wide         = slices.Concat([]byte{1, 1, 1, 0, 0, 1, 1, 0, 0, 1}, dimensions, end)
 	)
 	voucher := func(series []byte, postings int, each []byte) []byte {
-		return slices.Concat(series, []byte{0, 0, 0, 1, 0, 1, 1, 1, 0, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1}, count(postings), bytes.Repeat(each, postings))
+		return slices.Concat(series, []byte{0, 0, 0, 1, 0, 1, 1, 1, 0, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1}, count(postings), bytes.Repeat(each, postings), count(0))
 	}
 	for name, test := range map[string]struct {
 		block    []byte
@@ -193,6 +214,7 @@ func TestABlockTakesNoMoreMemoryThanClaimsMay(t *testing.T) {
 		"more postings":                                  {voucher(first, 30_001, posting), 0},
 		"as many dimensions as a voucher may have":       {voucher(first, 262, wide), 1},
 		"more dimensions":                                {voucher(first, 263, wide), 0},
+		"more receipts than a claim may have":            {append(bytes.TrimSuffix(voucher(first, 1, posting), count(0)), slices.Concat(count(ledger.MaxReceipts+1), make([]byte, 6*(ledger.MaxReceipts+1)))...), 0},
 		"vouchers with more different texts than may be": {slices.Concat(voucher(first, 30_000, texts), slices.Repeat(voucher(again, 30_000, texts), 9)), 2},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -206,7 +228,7 @@ func TestABlockTakesNoMoreMemoryThanClaimsMay(t *testing.T) {
 }
 
 // version of the blocks that are written.
-const version = 3
+const version = 4
 
 // FuzzReader finds out that no bytes make the reader panic, hang or take more memory than they are worth.
 func FuzzReader(f *testing.F) {

@@ -44,7 +44,7 @@ func (r *Reader) Next(v *ledger.Voucher) error {
 		Series: r.text(), FiscalYear: int(r.number()), Number: r.number(), PostingDate: r.date(), Text: r.text(),
 		ClaimID: r.newText(), ClaimantID: r.text(), ClaimantName: r.text(), ClaimantIBAN: r.text(),
 		ApprovedAt: r.instant(), ApprovedBy: r.text(), Reverses: r.text(),
-		Currency: r.currency(), BaseCurrency: r.currency(), Postings: v.Postings[:0],
+		Currency: r.currency(), BaseCurrency: r.currency(), Postings: v.Postings[:0], Receipts: v.Receipts[:0],
 	}
 	if r.version > 1 {
 		v.DocumentDate, v.ClaimantBIC = r.date(), r.text()
@@ -59,7 +59,16 @@ func (r *Reader) Next(v *ledger.Voucher) error {
 	if r.version == 1 {
 		v.DocumentDate = latestExpense(v)
 	}
+	if r.version > 3 {
+		for receipts := r.atMost(ledger.MaxReceipts); receipts > 0 && r.err == nil; receipts-- {
+			v.Receipts = append(v.Receipts, r.receipt())
+		}
+	}
 	return r.err
+}
+
+func (r *Reader) receipt() ledger.Receipt {
+	return ledger.Receipt{Key: r.newText(), LineNumber: int(r.number()), MediaType: r.text(), Size: r.number(), SHA256: r.newText(), File: r.newText()}
 }
 
 // latestExpense is the document date of a voucher that was recorded without one.

@@ -32,12 +32,24 @@ var shapes = []shape{
 	{kind: "ChartOfAccounts", without: []string{"spec.rules[].split"}},
 	{kind: "ChartOfAccounts", without: []string{"spec.rules[].account"}, with: map[string]any{"spec.rules[].split": []any{half(), half()}}},
 	{
-		kind: "ClaimSource", without: []string{"spec.postgres.connectionExternalSecretRef", "spec.access[].organizationIDs"},
-		with: map[string]any{"spec.postgres.claims.columns": map[string]any{"id": "id"}, "spec.postgres.lines.columns": map[string]any{"unit": "unit"}},
+		kind: "ClaimSource", without: []string{"spec.postgres.connectionExternalSecretRef", "spec.access[].organizationIDs", "spec.receipts.filesystem", "spec.receipts.http", "spec.receipts.s3.credentialsSecretRef"},
+		with: map[string]any{"spec.receipts.table.columns": map[string]any{"key": "key"}, "spec.postgres.claims.columns": map[string]any{"id": "id"}, "spec.postgres.lines.columns": map[string]any{"unit": "unit"}},
 	},
 	{
-		kind: "ClaimSource", without: []string{"spec.postgres.connectionSecretRef", "spec.access[].organizationIDFromNamespaceLabel"},
-		with: map[string]any{"spec.postgres.claims.columns": map[string]any{"id": "id"}, "spec.postgres.lines.columns": map[string]any{"unit": "unit"}},
+		kind: "ClaimSource", without: []string{"spec.postgres.connectionSecretRef", "spec.access[].organizationIDFromNamespaceLabel", "spec.receipts.s3", "spec.receipts.http"},
+		with: map[string]any{"spec.receipts.table.columns": map[string]any{"key": "key"}, "spec.postgres.claims.columns": map[string]any{"id": "id"}, "spec.postgres.lines.columns": map[string]any{"unit": "unit"}},
+	},
+	{
+		kind: "ClaimSource", without: []string{"spec.postgres.connectionSecretRef", "spec.access[].organizationIDs", "spec.receipts.filesystem", "spec.receipts.http", "spec.receipts.s3.credentialsExternalSecretRef"},
+		with: map[string]any{"spec.receipts.table.columns": map[string]any{"key": "key"}, "spec.postgres.claims.columns": map[string]any{"id": "id"}, "spec.postgres.lines.columns": map[string]any{"unit": "unit"}},
+	},
+	{
+		kind: "ClaimSource", without: []string{"spec.postgres.connectionSecretRef", "spec.access[].organizationIDs", "spec.receipts.filesystem", "spec.receipts.s3", "spec.receipts.http.tokenSecretRef"},
+		with: map[string]any{"spec.receipts.table.columns": map[string]any{"key": "key"}, "spec.postgres.claims.columns": map[string]any{"id": "id"}, "spec.postgres.lines.columns": map[string]any{"unit": "unit"}},
+	},
+	{
+		kind: "ClaimSource", without: []string{"spec.postgres.connectionSecretRef", "spec.access[].organizationIDs", "spec.receipts.filesystem", "spec.receipts.s3", "spec.receipts.http.tokenExternalSecretRef"},
+		with: map[string]any{"spec.receipts.table.columns": map[string]any{"key": "key"}, "spec.postgres.claims.columns": map[string]any{"id": "id"}, "spec.postgres.lines.columns": map[string]any{"unit": "unit"}},
 	},
 	{kind: "ExportDestination", without: []string{"spec.s3", "spec.sftp"}},
 	{kind: "ExportDestination", without: []string{"spec.filesystem", "spec.sftp", "spec.s3.credentialsSecretRef"}},

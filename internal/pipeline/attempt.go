@@ -11,6 +11,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/artifact"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/destinations"
+	"github.com/ledgerport/ledgerport/internal/receipts"
 )
 
 // attempt is what one execution knows.
@@ -29,6 +30,10 @@ type attempt struct {
 	original    claims.Run // whose artifact a redelivery delivers, once it is known
 	books       books
 	destination destinations.Destination
+	// lacking says which claims lack receipts that are required, and what of them; nil where that is not known.
+	lacking map[string]string
+	// copied are the receipts that were copied last, and may not be recorded.
+	copied []receipts.Receipt
 }
 
 // stage runs a step that is reported as a stage of the run.

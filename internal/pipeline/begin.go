@@ -39,7 +39,12 @@ func (a *attempt) present(ctx context.Context) (inputs, error) {
 		return inputs{}, err
 	}
 	export := a.cluster.export
+	policy, err := a.receiptPolicy()
+	if err != nil {
+		return inputs{}, err
+	}
 	return inputs{
+		Receipts: policy,
 		Exporter: export.Spec.Exporter,
 		Chart:    chart.Spec, ChartName: chart.Name, ChartGeneration: chart.Generation,
 		Claims: export.Spec.Claims, NamedClaims: a.task.Claims,

@@ -31,6 +31,8 @@ type inputs struct {
 	// Claims says which claims the export is for; nil for all. NamedClaims are the only ones of the run; empty for all.
 	Claims      *v1alpha1.ClaimSelection `json:"claims,omitempty"`
 	NamedClaims []string                 `json:"namedClaims,omitempty"`
+	// Receipts says what becomes of those of the claims; empty for nothing.
+	Receipts v1alpha1.ReceiptPolicy `json:"receipts,omitempty"`
 	// Reverses is the run that a reversal reverses; nil for an export.
 	Reverses *artifact.Reversed `json:"reverses,omitempty"`
 	// ProgramVersion is in some formats; a newer operator that resumes the run writes the one that began it.
@@ -89,6 +91,9 @@ func compile(resolver *references.Resolver, from inputs, series string) (books, 
 	if err != nil {
 		return books{}, err
 	}
+	if err := references.ReceiptsWith(exporter, from.Receipts); err != nil {
+		return books{}, err
+	}
 	location, err := schedule.LoadZone(from.TimeZone)
 	if err != nil {
 		return books{}, failure.Stalled(v1alpha1.ReasonInvalidTimeZone, err, "spec.timeZone: %s", err)
@@ -108,7 +113,7 @@ func compile(resolver *references.Resolver, from inputs, series string) (books, 
 
 // selected narrows the claims that are read from the database.
 func (from *inputs) selected() claims.Selection {
-	selection := claims.Selection{IDs: from.NamedClaims}
+	selection := claims.Selection{IDs: from.NamedClaims, Receipts: from.Receipts != ""}
 	if from.Claims != nil && from.Claims.ApprovedFrom != nil {
 		selection.ApprovedFrom = from.Claims.ApprovedFrom.Time
 	}

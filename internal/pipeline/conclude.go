@@ -36,6 +36,9 @@ func (a *attempt) conclude() error {
 		Debit: manifest.Base.Debit.Decimal(manifest.Base.Currency), Currency: manifest.Base.Currency.Code(),
 		Location: a.run.Location,
 	}
+	if receipts := manifest.Receipts; receipts != nil {
+		a.outcome.Result.Receipts, a.outcome.Result.ReceiptsMissing = receipts.Delivered, receipts.Missing
+	}
 	a.outcome.Result.Total = a.outcome.Result.Debit + " " + a.outcome.Result.Currency
 	if a.run.ArtifactRemovedAt != nil { // with an ExportRun that was deleted, and applied again since
 		a.outcome.Result.Location = ""

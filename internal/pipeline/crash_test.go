@@ -51,6 +51,7 @@ type dying struct {
 	Database, Exports string
 	Options           json.RawMessage `json:",omitempty"` // of the exporter that sends vouchers; none where files are delivered
 	SplitBy           []v1alpha1.VoucherSplit
+	Receipts          v1alpha1.ReceiptPolicy
 	Task              pipeline.Task
 	Point             failpoint.Point
 }
@@ -87,6 +88,10 @@ func die(text string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	if err := askForReceipts(context.Background(), p.Resolver.Objects.(client.Client), d.Receipts); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	_, err := p.Run(context.Background(), d.Task, &pipeline.Progress{})
 	fmt.Fprintf(os.Stderr, "the attempt never came to %s (%v)\n", d.Point, err)
 	return 1
@@ -98,6 +103,7 @@ type stage struct {
 	database, exports string
 	options           json.RawMessage // of the exporter that sends vouchers; none where files are delivered
 	splitBy           []v1alpha1.VoucherSplit
+	receipts          v1alpha1.ReceiptPolicy
 }
 
 func newStage(t *testing.T) *stage {
@@ -142,13 +148,14 @@ func (s *stage) attempt(task pipeline.Task, hook failpoint.Hook) (pipeline.Outco
 	s.Helper()
 	p := newPipeline(s.database, s.exports, "living", hook)
 	s.must(splitVouchers(s.Context(), p.Resolver.Objects.(client.Client), s.splitBy))
+	s.must(askForReceipts(s.Context(), p.Resolver.Objects.(client.Client), s.receipts))
 	return p.Run(s.Context(), task, &pipeline.Progress{})
 }
 
 // crash makes an attempt in a process that is killed at a point.
 func (s *stage) crash(task pipeline.Task, point failpoint.Point) {
 	s.Helper()
-	text, err := json.Marshal(dying{Database: s.database, Exports: s.exports, Options: s.options, SplitBy: s.splitBy, Task: task, Point: point})
+	text, err := json.Marshal(dying{Database: s.database, Exports: s.exports, Options: s.options, SplitBy: s.splitBy, Receipts: s.receipts, Task: task, Point: point})
 	s.must(err)
 	command := exec.Command(os.Args[0])
 	command.Env = append(os.Environ(), dyingVariable+"="+string(text))
@@ -230,14 +237,16 @@ func released(t pipeline.Task) pipeline.Task {
 
 func newPipeline(database, exports, holder string, hook failpoint.Hook) *pipeline.Pipeline {
 	objects := resources(database)
+	settings := destinationtypes.Settings{
+		Filesystem: filesystem.Settings{Root: exports}, S3: s3.Settings{AllowPlainHTTP: true}, ReceiptsRoot: receiptsOf(exports),
+	}
 	policy, _ := outbound.New([]string{"127.0.0.0/8"}) // a literal that is right; where the test's PostgreSQL is
 	return &pipeline.Pipeline{
 		Resolver: &references.Resolver{
 			Objects: objects, Secrets: credentials.Secrets{API: objects},
-			Databases: claims.Allowances{Insecure: true}, // the server of a test speaks no TLS
-			Destinations: destinationtypes.Registry(destinationtypes.Settings{
-				Filesystem: filesystem.Settings{Root: exports}, S3: s3.Settings{AllowPlainHTTP: true},
-			}), Exporters: builtin.Registry(),
+			Databases:    claims.Allowances{Insecure: true}, // the server of a test speaks no TLS
+			Destinations: destinationtypes.Registry(settings), Exporters: builtin.Registry(),
+			ReceiptStores: destinationtypes.Stores(settings), LargestReceipt: largestReceipt,
 			Outbound: policy,
 		},
 		Holder: holder, Program: "Ledgerport", ProgramVersion: "test", Failpoints: hook,

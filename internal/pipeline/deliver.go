@@ -28,15 +28,16 @@ func (a *attempt) deliver(ctx context.Context) error {
 	if err := a.sameDestination(ctx); err != nil {
 		return err
 	}
-	have, err := a.delivered(ctx)
+	have, err := a.withoutConflict(ctx)
 	if err != nil {
 		return err
 	}
-	for _, file := range a.run.Files {
-		if have[file.Name] == foreign {
-			return failure.OnDestination.Stalled(v1alpha1.ReasonArtifactConflict, nil,
-				"%s holds another file than this run's; move it away, or start another run under a new name",
-				a.artifact().Location(file.Name))
+	if a.receiptsDue() && !a.whole(have) {
+		if err := a.deliverReceipts(ctx); err != nil {
+			return a.retract(ctx, err)
+		}
+		if have, err = a.withoutConflict(ctx); err != nil {
+			return err
 		}
 	}
 	if !a.whole(have) && a.spool.Empty() {
@@ -59,6 +60,19 @@ func (a *attempt) deliver(ctx context.Context) error {
 	}
 	a.run.State, a.run.Location = claims.StateDelivered, location
 	return nil
+}
+
+// withoutConflict is delivered, of a destination that has nothing else under the names of the run.
+func (a *attempt) withoutConflict(ctx context.Context) (map[string]presence, error) {
+	have, err := a.delivered(ctx)
+	for _, file := range a.run.Files {
+		if have[file.Name] == foreign {
+			return nil, failure.OnDestination.Stalled(v1alpha1.ReasonArtifactConflict, nil,
+				"%s holds another file than this run's; move it away, or start another run under a new name",
+				a.artifact().Location(file.Name))
+		}
+	}
+	return have, err
 }
 
 // restore brings the recorded artifact back into the spool.
@@ -84,12 +98,6 @@ func (a *attempt) put(ctx context.Context, file claims.File, from io.Reader, gua
 	return a.Failpoints.Around(failpoint.Put, func() error {
 		return a.artifact().Put(ctx, file.Name, object(file), content)
 	})
-}
-
-// stillOurs makes sure that the attempt still has the run: a process that was stopped must not deliver what was given back
-// meanwhile.
-func (a *attempt) stillOurs(ctx context.Context) error {
-	return a.database.Guard(ctx, a.run.Fence(), a.run.State)
 }
 
 // guardedReader asks its guard before it returns the first byte.
@@ -127,6 +135,9 @@ func (a *attempt) retract(ctx context.Context, failed error) error {
 		if have[file.Name] == present {
 			failed = errors.Join(failed, a.remove(ctx, file))
 		}
+	}
+	if err := a.withdrawReceipts(ctx, a.copied); err != nil {
+		failed = errors.Join(failed, err)
 	}
 	return failed
 }

@@ -12,13 +12,9 @@ import (
 
 // restoreOriginal makes the artifact of the other run again, in the spool, from what is recorded of that, and insists on the same
 // bytes.
-func (a *attempt) restoreOriginal(ctx context.Context) (err error) {
-	var known bool
-	if a.original, known, err = a.database.Run(ctx, a.run.Redelivers); err != nil {
+func (a *attempt) restoreOriginal(ctx context.Context) error {
+	if err := a.findOriginal(ctx); err != nil {
 		return err
-	}
-	if !known || a.original.State != claims.StateCommitted {
-		return claims.RecordInvalid("runs", a.run.ID, errors.New("redelivers is not the id of a committed run"))
 	}
 	manifest, err := a.original.ReadManifest()
 	if err != nil {
@@ -33,6 +29,18 @@ func (a *attempt) restoreOriginal(ctx context.Context) (err error) {
 		err = failure.Stalled(v1alpha1.ReasonBytesChanged, nil, "this version of the operator writes the vouchers in other bytes")
 	}
 	return notRedeliverable(&a.original, err)
+}
+
+// findOriginal reads the record of the other run.
+func (a *attempt) findOriginal(ctx context.Context) error {
+	original, known, err := a.database.Run(ctx, a.run.Redelivers)
+	if err == nil && (!known || original.State != claims.StateCommitted) {
+		err = claims.RecordInvalid("runs", a.run.ID, errors.New("redelivers is not the id of a committed run"))
+	}
+	if err == nil {
+		a.original = original
+	}
+	return err
 }
 
 // renderVouchers renders those of the other run.

@@ -55,6 +55,9 @@ func (a *attempt) preparePreview(ctx context.Context) error {
 }
 
 func (a *attempt) renderPreview(ctx context.Context) error {
+	if err := a.findLacking(ctx); err != nil {
+		return err
+	}
 	preview, err := a.database.Preview(ctx, a.run)
 	if err != nil {
 		return err

@@ -84,6 +84,20 @@ func (a *attempt) refresh(ctx context.Context) error {
 	return nil
 }
 
+// stillOurs makes sure that the attempt still has the run: a process that was stopped must not deliver what was given back
+// meanwhile.
+func (a *attempt) stillOurs(ctx context.Context) error {
+	return a.database.Guard(ctx, a.run.Fence(), a.run.State)
+}
+
+// rendered is the run whose artifact the attempt delivers: its own, but of a redelivery.
+func (a *attempt) rendered() *claims.Run {
+	if a.run.Type == claims.TypeRedelivery {
+		return &a.original
+	}
+	return &a.run
+}
+
 // ownRecord insists that a record is of the run of a task.
 func ownRecord(task Task, run claims.Run) error {
 	if own := run.RunIdentity; own.Namespace != task.Namespace || own.Export != task.Export || own.Name != task.Name {

@@ -159,5 +159,8 @@ func (a *attempt) withdraw(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := a.removeReceipts(ctx); err != nil && failure.From(err).Reason != v1alpha1.ReasonNotRemovable {
+		return err
+	}
 	return nil
 }

@@ -38,6 +38,9 @@ func (a *attempt) removeArtifact(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := a.removeReceipts(ctx); err != nil {
+		return err
+	}
 	return a.Failpoints.Around(failpoint.MarkRemoved, func() error {
 		return a.database.MarkArtifactRemoved(ctx, a.run.Fence())
 	})

@@ -25,6 +25,8 @@ type rendering struct {
 	// rehearsal takes each voucher before the writer does, where a claim may become several; nil where it may not.
 	rehearsal exporters.Writer
 	figures   artifact.Figures
+	// receipts that are listed of the vouchers.
+	receipts int64
 	// notes are kept of each voucher that will be sent; nil if none are.
 	notes *submission.Notes
 }
@@ -33,6 +35,9 @@ type rendering struct {
 // held. Reservation, numbers and hash are recorded together, or not at all. Where a claim turns out to be bound already, by
 // a run of another organisation that it belonged to, or by one that went on at the same time, a second pass leaves it out.
 func (a *attempt) reserveAndRender(ctx context.Context) error {
+	if err := a.findLacking(ctx); err != nil {
+		return err
+	}
 	err := a.reserveOnce(ctx)
 	if failed := (*failure.Error)(nil); errors.As(err, &failed) && failed.Reason == v1alpha1.ReasonReservationConflict && ctx.Err() == nil {
 		a.spool.Discard()
@@ -108,12 +113,21 @@ func (a *attempt) take(ctx context.Context, r *rendering, from pass, claim *ledg
 		vouchers, err = a.books.mapper.Map(ctx, claim)
 	}
 	if err == nil {
+		err = a.lacks(claim)
+	}
+	if err == nil {
 		from.Number(vouchers)
+		for i := range vouchers {
+			vouchers[i].NameReceipts()
+		}
 		err = a.writeAll(ctx, r, vouchers, int64(len(claim.Lines)))
 	}
 	var hold *ledger.Hold
 	switch {
 	case err == nil:
+		for i := range vouchers {
+			r.receipts += int64(len(vouchers[i].Receipts))
+		}
 		return from.Take(ctx, vouchers)
 	case !errors.As(err, &hold):
 		return err
@@ -288,15 +302,10 @@ func (a *attempt) manifest(r *rendering) ([]byte, error) {
 		Figures:        r.figures,
 		Files:          a.spool.Files(),
 	}
-	return m.Encode()
-}
-
-// rendered is the run whose artifact the attempt delivers: its own, but of a redelivery.
-func (a *attempt) rendered() *claims.Run {
-	if a.run.Type == claims.TypeRedelivery {
-		return &a.original
+	if a.books.Receipts != "" {
+		m.Receipts = &artifact.Receipts{Policy: a.books.Receipts, Listed: r.receipts}
 	}
-	return &a.run
+	return m.Encode()
 }
 
 // renderAgain renders the vouchers of a run that is recorded, and insists on the same bytes.
@@ -333,6 +342,11 @@ func (a *attempt) renderKept(ctx context.Context, vouchers *claims.Vouchers) (in
 	}
 	if err := a.exporterFailure(ctx, r.writer.Close(ctx)); err != nil {
 		return 0, err
+	}
+	if listsReceipts(a.rendered()) {
+		if _, err := a.spoolReceipts(ctx); err != nil {
+			return 0, err
+		}
 	}
 	return r.figures.Claims, a.spool.AddManifest(a.rendered().Manifest)
 }

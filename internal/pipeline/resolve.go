@@ -28,6 +28,8 @@ type cluster struct {
 	destination func() (*v1alpha1.ExportDestination, error)
 	// credentials are the accounting system's, sourceLogin and destinationLogin what the other two are opened with.
 	credentials, sourceLogin, destinationLogin func() (credentials.Credentials, error)
+	// receiptsLogin is what the store of the receipts is opened with.
+	receiptsLogin func() (credentials.Credentials, error)
 }
 
 // resolve finds the export, and what it refers to from there. The source is that of the run, which may hold claims there, whatever
@@ -60,6 +62,14 @@ func (a *attempt) resolve(ctx context.Context) error {
 		login, err = a.Resolver.SourceCredentials(ctx, source)
 		return login, a.ofSource(err)
 	})
+	c.receiptsLogin = sync.OnceValues(func() (login credentials.Credentials, err error) {
+		source, denied := c.source()
+		if source == nil {
+			return login, denied
+		}
+		login, err = a.Resolver.ReceiptCredentials(ctx, source)
+		return login, a.ofSource(err)
+	})
 	c.destinationLogin = sync.OnceValues(func() (login credentials.Credentials, err error) {
 		destination, denied := c.destination()
 		if destination == nil {
@@ -85,7 +95,13 @@ func (c *cluster) ready() error {
 	if _, err := c.destination(); err != nil {
 		return err
 	}
-	_, err := c.destinationLogin()
+	if _, err := c.destinationLogin(); err != nil {
+		return err
+	}
+	if policy := c.export.Spec.Receipts; policy == "" || policy == v1alpha1.IgnoreReceipts {
+		return nil
+	}
+	_, err := c.receiptsLogin()
 	return err
 }
 

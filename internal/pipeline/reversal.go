@@ -45,6 +45,7 @@ func (a *attempt) startReversal(ctx context.Context) error {
 	if present.Exporter, err = a.postingAs(then.Exporter, present.Exporter); err != nil {
 		return err
 	}
+	present.Receipts = "" // they are where the reversed run has delivered them
 	present.Reverses = &artifact.Reversed{Name: source.Name, UID: source.ID}
 	if a.books, err = compile(a.Resolver, present, source.Series); err != nil {
 		return err

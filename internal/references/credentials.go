@@ -74,21 +74,29 @@ func (r *Resolver) DestinationCredentials(ctx context.Context, destination *v1al
 	return r.Secrets.Find(ctx, *ref)
 }
 
-// ExternalSecret returns the ExternalSecret that a resource names; nil if it names none.
-func (r *Resolver) ExternalSecret(object client.Object) *v1alpha1.ExternalSecretReference {
+// ExternalSecrets are those that a resource names.
+func (r *Resolver) ExternalSecrets(object client.Object) (named []v1alpha1.ExternalSecretReference) {
+	add := func(ref *v1alpha1.ExternalSecretReference) {
+		if ref != nil {
+			named = append(named, *ref)
+		}
+	}
 	switch o := object.(type) {
 	case *v1alpha1.AccountingExport:
 		if o.Spec.Credentials != nil {
-			return o.Spec.Credentials.ExternalSecretRef
+			add(o.Spec.Credentials.ExternalSecretRef)
 		}
 	case *v1alpha1.ClaimSource:
 		if ref := o.Spec.Postgres.ConnectionExternalSecretRef; ref != nil {
-			return &ref.ExternalSecretReference
+			add(&ref.ExternalSecretReference)
+		}
+		if ref, err := r.receiptReference(o); err == nil && ref != nil {
+			add(ref.External)
 		}
 	case *v1alpha1.ExportDestination:
 		if ref, err := r.Destinations.Credentials(o); err == nil && ref != nil {
-			return ref.External
+			add(ref.External)
 		}
 	}
-	return nil
+	return named
 }

@@ -25,10 +25,23 @@ func TestTheExternalSecretOfADestinationIsFound(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := (&Resolver{Destinations: builtin.Registry(builtin.Settings{})}).ExternalSecret(&v1alpha1.ExportDestination{Spec: test.spec})
-			if (got == nil) != (test.want == "") || got != nil && got.Name != test.want {
+			got := (&Resolver{Destinations: builtin.Registry(builtin.Settings{})}).ExternalSecrets(&v1alpha1.ExportDestination{Spec: test.spec})
+			if (len(got) == 0) != (test.want == "") || len(got) > 0 && got[0].Name != test.want {
 				t.Errorf("%+v, want %q", got, test.want)
 			}
 		})
+	}
+}
+
+func TestBothExternalSecretsOfASourceAreFound(t *testing.T) {
+	t.Parallel()
+	source := &v1alpha1.ClaimSource{}
+	source.Spec.Postgres.ConnectionExternalSecretRef = &v1alpha1.ExternalSecretKeyReference{ExternalSecretReference: v1alpha1.ExternalSecretReference{Name: "database"}}
+	source.Spec.Receipts = &v1alpha1.ReceiptsSource{S3: &v1alpha1.S3Destination{
+		CredentialsExternalSecretRef: &v1alpha1.S3ExternalCredentials{ExternalSecretReference: v1alpha1.ExternalSecretReference{Name: "bucket"}},
+	}}
+	got := (&Resolver{ReceiptStores: builtin.Stores(builtin.Settings{})}).ExternalSecrets(source)
+	if len(got) != 2 || got[0].Name != "database" || got[1].Name != "bucket" {
+		t.Errorf("%+v, want those of the database and of the bucket", got)
 	}
 }

@@ -35,6 +35,11 @@ type Resolver struct {
 	Databases claims.Allowances
 	// Destinations are the types that are built in.
 	Destinations *destinations.Registry
+	// ReceiptStores are the types of stores that receipts can be in, and LargestReceipt is the most bytes that one may have.
+	ReceiptStores  *destinations.Registry
+	LargestReceipt int64
+	// PlainReceipts lets receipts be read without TLS.
+	PlainReceipts bool
 	// Outbound says which hosts tenants may name.
 	Outbound *outbound.Policy
 	// Exporters that are built in.

@@ -35,9 +35,9 @@ type plugins struct {
 }
 
 // exportersOf are not named by the ending of a file or the subtype of a media type, which formats of that kind share, but by a word or
-// a package. What was booked elsewhere is read as CSV, which has nothing to do with the exporter.
+// a package. What was booked elsewhere is read as CSV, and receipts are listed as such, which has nothing to do with the exporter.
 func exportersOf(names []string) plugins {
-	return plugins{what: "exporter", folder: "exporters/", names: names, before: `^|[^\w./-]|exporters/`, also: []string{"config/samples/", "command/adopt.go", "internal/offline/adopt.go", "internal/offline/booked.go"}}
+	return plugins{what: "exporter", folder: "exporters/", names: names, before: `^|[^\w./-]|exporters/`, also: []string{"config/samples/", "command/adopt.go", "internal/offline/adopt.go", "internal/offline/booked.go", "internal/receipts/list.go"}}
 }
 
 // destinationsOf are named by a word or a package, by a field of the API and by its types. They are fields of the API; the manifests
@@ -46,7 +46,7 @@ func destinationsOf(names []string) plugins {
 	return plugins{
 		what: "destination", folder: "internal/destinations/", names: names,
 		before: `^|[^\w/-]|destinations/`, after: `(?:Destination|Credential\w*|External\w*)?`,
-		also: []string{"api/v1alpha1/exportdestination_types.go", "api/v1alpha1/zz_generated.deepcopy.go", "config/", "hack/"},
+		also: []string{"api/v1alpha1/exportdestination_types.go", "api/v1alpha1/receipts_types.go", "api/v1alpha1/zz_generated.deepcopy.go", "config/", "hack/"},
 	}
 }
 

@@ -65,6 +65,9 @@ func (c *checks) checkSource(ctx context.Context, resolver *references.Resolver,
 	if err != nil {
 		return err
 	}
+	if err := references.ReceiptsFor(export, source); err != nil {
+		return err
+	}
 	if err := c.readiness("ClaimSource", source, export.Namespace, source.Status.Conditions); err != nil || source.Status.LedgerID == "" {
 		return err
 	}
@@ -72,7 +75,11 @@ func (c *checks) checkSource(ctx context.Context, resolver *references.Resolver,
 }
 
 func (c *checks) checkMapping(ctx context.Context, resolver *references.Resolver, export *v1alpha1.AccountingExport) error {
-	if _, err := resolver.Exporter(export.Spec.Exporter); err != nil {
+	exporter, err := resolver.Exporter(export.Spec.Exporter)
+	if err == nil {
+		err = references.ReceiptsWith(exporter, export.Spec.Receipts)
+	}
+	if err != nil {
 		return err
 	}
 	if _, err := references.Selection(export.Spec.Claims); err != nil {
@@ -104,7 +111,7 @@ func (c *checks) checkDestination(ctx context.Context, resolver *references.Reso
 
 func (c *checks) checkCredentials(ctx context.Context, r *Reconciler, export *v1alpha1.AccountingExport) (err error) {
 	c.own, err = r.Resolver.Credentials(ctx, export)
-	if err := r.external.Follow(r.Resolver.ExternalSecret(export), err); err != nil {
+	if err := r.external.Follow(r.Resolver.ExternalSecrets(export), err); err != nil {
 		return err
 	}
 	if err != nil {

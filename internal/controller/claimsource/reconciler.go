@@ -70,7 +70,7 @@ func (r *Reconciler) look(ctx context.Context, source *v1alpha1.ClaimSource) (ct
 	ctx, cancel := context.WithTimeout(ctx, watch.CheckTimeout)
 	defer cancel()
 	found, err := r.Resolver.SourceCredentials(ctx, source)
-	if err := r.external.Follow(r.Resolver.ExternalSecret(source), err); err != nil {
+	if err := r.external.Follow(r.Resolver.ExternalSecrets(source), err); err != nil {
 		return ctrl.Result{}, err
 	}
 	var inspection claims.Inspection
@@ -100,10 +100,11 @@ func (r *Reconciler) inspect(ctx context.Context, source *v1alpha1.ClaimSource, 
 		return inspection, err
 	}
 	ledger, err := r.Resolver.CheckLedger(ctx, database, source, nil)
-	if err == nil {
-		source.Status.LedgerID = ledger.ID
+	if err != nil {
+		return inspection, err
 	}
-	return inspection, err
+	source.Status.LedgerID = ledger.ID
+	return inspection, r.Resolver.CheckReceipts(ctx, source)
 }
 
 // describeSource puts what was found into the status.

@@ -64,7 +64,7 @@ func (r *Reconciler) look(ctx context.Context, destination *v1alpha1.ExportDesti
 	var notes []string
 	destination.Status.Refused = nil
 	found, err := r.Resolver.DestinationCredentials(ctx, destination)
-	if err := r.external.Follow(r.Resolver.ExternalSecret(destination), err); err != nil {
+	if err := r.external.Follow(r.Resolver.ExternalSecrets(destination), err); err != nil {
 		return ctrl.Result{}, err
 	}
 	if err == nil {

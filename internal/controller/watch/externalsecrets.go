@@ -46,8 +46,8 @@ func NewExternalSecrets(mgr ctrl.Manager, built controller.Controller, list clie
 
 // Follow begins the watch, unless it has begun. What was found out about the credentials of a resource reports whether the kind
 // is installed. A resource that waits for the kind is looked at again soon, and then the watch begins.
-func (e *ExternalSecrets) Follow(named *v1alpha1.ExternalSecretReference, found error) error {
-	if named == nil || found != nil && failure.From(found).Reason == v1alpha1.ReasonExternalSecretsNotInstalled {
+func (e *ExternalSecrets) Follow(named []v1alpha1.ExternalSecretReference, found error) error {
+	if len(named) == 0 || found != nil && failure.From(found).Reason == v1alpha1.ReasonExternalSecretsNotInstalled {
 		return nil
 	}
 	e.mu.Lock()
@@ -83,11 +83,11 @@ func (e *ExternalSecrets) naming(ctx context.Context, external *metav1.PartialOb
 // indexExternalSecrets makes the cache find resources by the ExternalSecret that they name.
 func indexExternalSecrets(ctx context.Context, mgr ctrl.Manager, resolver *references.Resolver) error {
 	for _, kind := range []client.Object{&v1alpha1.AccountingExport{}, &v1alpha1.ClaimSource{}, &v1alpha1.ExportDestination{}} {
-		err := mgr.GetFieldIndexer().IndexField(ctx, kind, externalSecretIndex, func(object client.Object) []string {
-			if named := resolver.ExternalSecret(object); named != nil {
-				return []string{named.Name}
+		err := mgr.GetFieldIndexer().IndexField(ctx, kind, externalSecretIndex, func(object client.Object) (names []string) {
+			for _, named := range resolver.ExternalSecrets(object) {
+				names = append(names, named.Name)
 			}
-			return nil
+			return names
 		})
 		if err != nil {
 			return err

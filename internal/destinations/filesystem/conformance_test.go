@@ -75,3 +75,8 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	conformance.TestStore(t, filesystem.New(filesystem.Settings{Root: t.TempDir()}), here, nil)
+}

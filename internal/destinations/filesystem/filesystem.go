@@ -46,8 +46,10 @@ func open(settings Settings, namespace, below string) (*filesystem, error) {
 		}
 		below = filepath.Join(namespace, below)
 	}
-	if err := outer.MkdirAll(below, 0o750); err != nil {
-		return nil, fileFailure(err, below)
+	if !settings.Existing {
+		if err := outer.MkdirAll(below, 0o750); err != nil {
+			return nil, fileFailure(err, below)
+		}
 	}
 	root, err := outer.OpenRoot(below)
 	if err != nil {

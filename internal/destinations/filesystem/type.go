@@ -19,6 +19,8 @@ type Settings struct {
 	Root string
 	// SharedPaths lets the path of a destination begin at Root, whichever namespace names it.
 	SharedPaths bool
+	// Existing directories are opened, and none is made.
+	Existing bool
 	// unmarked lets a destination have no marker.
 	unmarked bool
 }

@@ -111,3 +111,10 @@ func acceptAll(listener net.Listener, serve func(net.Conn)) {
 		go serve(connection)
 	}
 }
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	bucket := tests3.New(t)
+	spec, login := withSecret(s3Spec(bucket), keysOf(bucket))
+	conformance.TestStore(t, s3.New(s3.Settings{AllowPlainHTTP: true}), spec, login)
+}

@@ -1,0 +1,160 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/artifact"
+	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/receipts"
+	"github.com/ledgerport/ledgerport/internal/references"
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+// receiptPolicy is what the export says of receipts, as it is recorded: empty for Ignore.
+func (a *attempt) receiptPolicy() (v1alpha1.ReceiptPolicy, error) {
+	policy := a.cluster.export.Spec.Receipts
+	if policy == "" || policy == v1alpha1.IgnoreReceipts {
+		return "", nil
+	}
+	source, err := a.cluster.source()
+	if err != nil {
+		return "", err
+	}
+	return policy, references.ReceiptsFor(a.cluster.export, source)
+}
+
+// listsReceipts reports whether the recorded artifact has the list of its receipts: all of them are at the destination.
+func listsReceipts(run *claims.Run) bool {
+	return slices.ContainsFunc(run.Files, func(file claims.File) bool { return file.Name == receipts.ListName })
+}
+
+// lacks holds a claim that lacks a receipt that the export requires.
+func (a *attempt) lacks(claim *ledger.Claim) error {
+	if message, lacks := a.lacking[claim.ID]; lacks {
+		return &ledger.Hold{ClaimID: claim.ID, Reason: ledger.HoldReceiptMissing, Message: message}
+	}
+	return nil
+}
+
+// mostLacking bounds the claims that lack receipts.
+const mostLacking = 100_000
+
+// findLacking looks whether the store has the receipts of all claims that the run may take, where the export requires them. It is
+// a pass of its own: several are looked for together, and no claim is bound meanwhile. A receipt that goes missing after it ends the run.
+func (a *attempt) findLacking(ctx context.Context) error {
+	if a.books.Receipts != v1alpha1.RequireReceipts {
+		return nil
+	}
+	copier, err := a.copier(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = copier.From.Close() }() // only read
+	run := a.run
+	run.Selection = a.books.selected()
+	pass, err := a.database.Preview(ctx, run)
+	if err != nil {
+		return err
+	}
+	defer pass.Close()
+	a.lacking = map[string]string{}
+	var batch []receipts.Receipt
+	for {
+		claim, err := pass.Next(ctx)
+		ended := errors.Is(err, io.EOF)
+		if err != nil && !ended {
+			return err
+		}
+		if !ended {
+			for _, r := range claim.Receipts {
+				batch = append(batch, receipts.Receipt{Receipt: r, ClaimID: claim.ID})
+			}
+		}
+		if len(batch) >= receiptBlock || ended {
+			if err := a.noteLacking(ctx, copier, batch); err != nil || ended {
+				return err
+			}
+			batch = batch[:0]
+		}
+	}
+}
+
+// noteLacking notes which of some receipts are not there.
+func (a *attempt) noteLacking(ctx context.Context, copier *receipts.Copier, batch []receipts.Receipt) error {
+	err := receipts.Each(ctx, batch, func(ctx context.Context, r *receipts.Receipt) (err error) {
+		r.Problem, err = copier.LookAt(ctx, r)
+		return err
+	})
+	for i := range batch {
+		if r := &batch[i]; r.Problem != "" && a.lacking[r.ClaimID] == "" {
+			a.lacking[r.ClaimID] = fmt.Sprintf("%s is %s in the store of the receipts; put it there, or correct its entry", receiptOf(r), r.Problem)
+		}
+	}
+	if len(a.lacking) > mostLacking {
+		return failure.OnSource.Transient(v1alpha1.ReasonReceiptMissing, nil,
+			"more than %d claims lack receipts; is spec.receipts of ClaimSource %s right?", mostLacking, references.SourceKey(a.cluster.export))
+	}
+	return a.ofSource(err)
+}
+
+// receiptOf says which receipt of its claim one is.
+func receiptOf(r *receipts.Receipt) string {
+	if r.LineNumber == 0 {
+		return "a receipt of the claim"
+	}
+	return fmt.Sprintf("a receipt of line %d", r.LineNumber)
+}
+
+// copier opens the store of the receipts.
+func (a *attempt) copier(ctx context.Context) (*receipts.Copier, error) {
+	login, err := a.cluster.receiptsLogin()
+	if err != nil {
+		return nil, err
+	}
+	source, err := a.cluster.source()
+	if err != nil {
+		return nil, err
+	}
+	store, err := a.Resolver.OpenReceipts(ctx, source, login)
+	if err != nil {
+		return nil, a.ofSource(err)
+	}
+	var one sync.Mutex // the database serves one at a time
+	return &receipts.Copier{
+		From: store, To: a.destination, Run: a.task.directory(), Largest: a.Resolver.LargestReceipt,
+		Spool: func() *artifact.Spool {
+			return artifact.NewSpool(a.SpoolDirectory, a.SpoolSpace, a.task.Namespace, ctx.Err)
+		},
+		Guard: func() error {
+			one.Lock()
+			defer one.Unlock()
+			return a.stillOurs(ctx)
+		},
+		Look: a.run.Attempt > 1,
+	}, nil
+}
+
+// spoolReceipts puts the recorded list of the receipts behind the files of the artifact, and returns what they come to.
+func (a *attempt) spoolReceipts(ctx context.Context) (total claims.ReceiptBlock, err error) {
+	list, err := a.spool.Add(receipts.ListName, receipts.ListMediaType)
+	if err != nil {
+		return total, err
+	}
+	_, err = io.WriteString(list, receipts.ListHeader)
+	for place := 0; err == nil; place++ {
+		block, found, failed := a.database.Receipts(ctx, a.rendered().ID, place)
+		if err = failed; err != nil || !found {
+			break
+		}
+		total.Delivered, total.Missing, total.Bytes = total.Delivered+block.Delivered, total.Missing+block.Missing, total.Bytes+block.Bytes
+		_, err = list.Write(block.Rows)
+	}
+	return total, errors.Join(err, list.Close())
+}

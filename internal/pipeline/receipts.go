@@ -1,0 +1,290 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/artifact"
+	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/internal/destinations"
+	"github.com/ledgerport/ledgerport/internal/failpoint"
+	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/receipts"
+	"github.com/ledgerport/ledgerport/ledger"
+)
+
+// receiptBlock is about how many receipts are copied before what became of them is recorded.
+const receiptBlock = 256
+
+// receiptsDue reports whether the receipts of the run are still to be delivered, where the destination has not all of its files. A
+// redelivery has their list from the beginning: it may have to deliver them until its manifest is there.
+func (a *attempt) receiptsDue() bool {
+	if a.books.Receipts == "" || a.run.State != claims.StateRendered || a.run.Claims == 0 {
+		return false
+	}
+	return a.run.Type == claims.TypeRedelivery || !listsReceipts(&a.run)
+}
+
+// deliverReceipts copies the receipts of the recorded vouchers beside the artifact, block by block from where the record ends, and
+// records the artifact anew, with their list.
+func (a *attempt) deliverReceipts(ctx context.Context) error {
+	if a.run.Type == claims.TypeRedelivery {
+		return a.redeliverReceipts(ctx)
+	}
+	if err := a.copyReceipts(ctx); err != nil {
+		return err
+	}
+	if a.spool.Empty() {
+		if err := a.renderAgain(ctx); err != nil {
+			return err
+		}
+	}
+	if slices.ContainsFunc(a.spool.Files(), func(file claims.File) bool { return file.Name == receipts.ListName }) {
+		return failure.OnMapping.Stalled(v1alpha1.ReasonInvalidSpec, nil,
+			"the exporter %s writes a file %s, which is the name of the list of the receipts; give its file another name in spec.exporter.options", a.books.exporter.Type(), receipts.ListName)
+	}
+	manifest, err := a.run.ReadManifest()
+	if err != nil {
+		return err
+	}
+	a.spool.DropManifest()
+	total, err := a.spoolReceipts(ctx)
+	if err != nil {
+		return err
+	}
+	manifest.Files = a.spool.Files()
+	manifest.Receipts = &artifact.Receipts{
+		Policy: a.books.Receipts, Listed: total.Delivered + total.Missing, Delivered: total.Delivered, Missing: total.Missing,
+		Bytes: total.Bytes, List: receipts.ListName,
+	}
+	encoded, err := manifest.Encode()
+	if err == nil {
+		err = a.spool.AddManifest(encoded)
+	}
+	if err != nil {
+		return err
+	}
+	files := a.spool.Files()
+	err = a.Failpoints.Around(failpoint.CompleteReceipts, func() error { return a.database.CompleteReceipts(ctx, a.run.Fence(), files, encoded) })
+	if err == nil {
+		a.run.Files, a.run.Manifest = files, encoded
+	}
+	return err
+}
+
+// copyReceipts copies what is not recorded as copied.
+func (a *attempt) copyReceipts(ctx context.Context) error {
+	copier, err := a.copier(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = copier.From.Close() }() // only read
+	place, done, err := a.recordedReceipts(ctx)
+	if err != nil {
+		return err
+	}
+	vouchers, err := a.database.Vouchers(ctx, a.run.Fence())
+	if err != nil {
+		return err
+	}
+	for skip := done; ; place++ {
+		read, ended, err := a.nextReceipts(ctx, vouchers, skip)
+		if err != nil {
+			return err
+		}
+		if len(a.copied) > 0 {
+			done += read
+			if err := a.copyBlock(ctx, copier, place, done); err != nil {
+				return err
+			}
+		}
+		if ended {
+			return nil
+		}
+		skip, copier.Look = 0, false
+	}
+}
+
+// recordedReceipts returns how many blocks are recorded, and of how many vouchers.
+func (a *attempt) recordedReceipts(ctx context.Context) (place int, vouchers int64, err error) {
+	for ; ; place++ {
+		block, found, err := a.database.Receipts(ctx, a.run.ID, place)
+		if err != nil || !found {
+			return place, vouchers, err
+		}
+		vouchers = block.Vouchers
+	}
+}
+
+// nextReceipts reads vouchers, after so many that are skipped, until they have a block of receipts, and returns how many they are.
+func (a *attempt) nextReceipts(ctx context.Context, vouchers *claims.Vouchers, skip int64) (read int64, ended bool, err error) {
+	a.copied = a.copied[:0]
+	var voucher ledger.Voucher
+	for len(a.copied) < receiptBlock {
+		err := vouchers.Next(ctx, &voucher)
+		if errors.Is(err, io.EOF) {
+			return read, true, nil
+		}
+		if err != nil {
+			return read, false, err
+		}
+		if skip > 0 {
+			skip--
+			continue
+		}
+		read++
+		for _, r := range voucher.Receipts {
+			a.copied = append(a.copied, receipts.Receipt{Receipt: r, ClaimID: voucher.ClaimID, Voucher: voucher.FileName()})
+		}
+	}
+	return read, false, nil
+}
+
+// copyBlock copies a block of receipts, and records what became of them.
+func (a *attempt) copyBlock(ctx context.Context, copier *receipts.Copier, place int, vouchers int64) error {
+	err := a.Failpoints.Around(failpoint.CopyReceipts, func() error { return copier.Copy(ctx, a.copied) })
+	if err != nil {
+		return a.ofSource(err)
+	}
+	if a.books.Receipts == v1alpha1.RequireReceipts {
+		if err := a.problemOf("put it back, or cancel the run, and the next one holds the claim"); err != nil {
+			return err
+		}
+	}
+	block := receipts.Rows(a.copied)
+	block.Vouchers = vouchers
+	err = a.Failpoints.Around(failpoint.RecordReceipts, func() error { return a.database.RecordReceipts(ctx, a.run.Fence(), place, block) })
+	if err == nil {
+		a.copied = a.copied[:0]
+	}
+	return err
+}
+
+// redeliverReceipts copies what the other run has delivered, and nothing else.
+func (a *attempt) redeliverReceipts(ctx context.Context) error {
+	if err := a.findOriginal(ctx); err != nil || !listsReceipts(&a.original) {
+		return err
+	}
+	copier, err := a.copier(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = copier.From.Close() }() // only read
+	vouchers, err := a.database.KeptVouchers(ctx, a.original)
+	if err != nil {
+		return err
+	}
+	var done int64
+	return a.eachBlock(ctx, func(block claims.ReceiptBlock, delivered []receipts.Receipt) error {
+		a.copied, err = deliveredOf(ctx, vouchers, block.Vouchers-done, delivered)
+		if err != nil {
+			return err
+		}
+		done = block.Vouchers
+		if err := a.Failpoints.Around(failpoint.CopyReceipts, func() error { return copier.Copy(ctx, a.copied) }); err != nil {
+			return a.ofSource(err)
+		}
+		return a.problemOf("put it back, or copy it from where run " + a.original.Name + " delivered it")
+	})
+}
+
+// deliveredOf reads so many vouchers, and returns those of their receipts that were delivered, with the size and hash that they had.
+func deliveredOf(ctx context.Context, vouchers *claims.Vouchers, count int64, delivered []receipts.Receipt) (found []receipts.Receipt, err error) {
+	was := map[string]destinations.Object{}
+	for i := range delivered {
+		was[delivered[i].Path()] = delivered[i].Object
+	}
+	var voucher ledger.Voucher
+	for ; count > 0; count-- {
+		if err := vouchers.Next(ctx, &voucher); err != nil {
+			return nil, err
+		}
+		for _, r := range voucher.Receipts {
+			receipt := receipts.Receipt{Receipt: r, ClaimID: voucher.ClaimID, Voucher: voucher.FileName()}
+			if object, known := was[receipt.Path()]; known {
+				receipt.Size, receipt.SHA256 = object.Size, object.SHA256
+				found = append(found, receipt)
+			}
+		}
+	}
+	return found, nil
+}
+
+// eachBlock does something with each block that is recorded of the receipts of the run whose artifact this one delivers.
+func (a *attempt) eachBlock(ctx context.Context, do func(block claims.ReceiptBlock, delivered []receipts.Receipt) error) error {
+	of := a.rendered().ID
+	for place := 0; ; place++ {
+		block, found, err := a.database.Receipts(ctx, of, place)
+		if err != nil || !found {
+			return err
+		}
+		delivered, err := receipts.Delivered(block.Rows)
+		if err != nil {
+			return claims.RecordInvalid("run_receipts", of, err)
+		}
+		if err := do(block, delivered); err != nil {
+			return err
+		}
+	}
+}
+
+// problemOf is the failure of a run that cannot go without one of the receipts that were copied last.
+func (a *attempt) problemOf(action string) error {
+	for i := range a.copied {
+		if r := &a.copied[i]; r.Problem != "" {
+			return failure.OnSource.Transient(v1alpha1.ReasonReceiptMissing, nil, "claim %s: %s is %s in its store by now; %s", r.ClaimID, receiptOf(r), r.Problem, action)
+		}
+	}
+	return nil
+}
+
+// removeReceipts removes what the destination has of the receipts of the run: those that are recorded, and those that an attempt which
+// died may have delivered before it recorded them.
+func (a *attempt) removeReceipts(ctx context.Context) error {
+	recorded, err := inputsOf(a.run)
+	if err != nil || recorded.Receipts == "" {
+		return err
+	}
+	if a.run.Type == claims.TypeRedelivery {
+		if err := a.findOriginal(ctx); err != nil {
+			return err
+		}
+	}
+	var done int64
+	err = a.eachBlock(ctx, func(block claims.ReceiptBlock, delivered []receipts.Receipt) error {
+		done = block.Vouchers
+		return a.withdrawReceipts(ctx, delivered)
+	})
+	if err != nil || a.run.State != claims.StateRendered || listsReceipts(&a.run) {
+		return err
+	}
+	vouchers, err := a.database.Vouchers(ctx, a.run.Fence())
+	if err != nil {
+		return err
+	}
+	if _, _, err = a.nextReceipts(ctx, vouchers, done); err != nil {
+		return err
+	}
+	return a.withdrawReceipts(ctx, a.copied)
+}
+
+// withdrawReceipts removes receipts. Of one whose hash is not known goes what has its name: nobody else gives a file of the run's own
+// directory the name of a voucher.
+func (a *attempt) withdrawReceipts(ctx context.Context, delivered []receipts.Receipt) error {
+	return receipts.Each(ctx, delivered, func(ctx context.Context, r *receipts.Receipt) (err error) {
+		key, object := a.task.directory()+"/"+r.Path(), r.Object
+		if object.SHA256 == "" {
+			object, err = a.destination.Stat(ctx, key)
+		}
+		if errors.Is(err, destinations.ErrNotFound) || errors.Is(err, destinations.ErrOccupied) {
+			err = nil
+		}
+		if err != nil {
+			return err
+		}
+		return a.destination.Remove(ctx, key, object)
+	})
+}

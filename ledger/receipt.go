@@ -1,0 +1,72 @@
+package ledger
+
+import (
+	"mime"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Receipt is a document of a claim that the application keeps in a store.
+type Receipt struct {
+	// Key is where the store has it.
+	Key string
+	// LineNumber of the line that it is of; 0 for the whole claim.
+	LineNumber int
+	// Name that it had where it came from. It is only read for its extension.
+	Name string
+	// MediaType, such as application/pdf; empty if the application does not say.
+	MediaType string
+	// Size in bytes and SHA256 in hexadecimal, as the application has them; -1 and empty if it does not say.
+	Size   int64
+	SHA256 string
+	// File is the name that it is delivered under, once the voucher has its number.
+	File string
+}
+
+// extensions of media types that receipts have. Others keep the extension of their name.
+var extensions = map[string]string{
+	"application/pdf": "pdf", "image/jpeg": "jpg", "image/png": "png", "image/gif": "gif", "image/webp": "webp", "image/tiff": "tif",
+	"image/heic": "heic", "application/xml": "xml", "text/xml": "xml", "text/plain": "txt", "text/html": "html", "message/rfc822": "eml",
+}
+
+var plainExtension = regexp.MustCompile(`^\.[a-z0-9]{1,8}$`)
+
+// extension of the file of a receipt, with its dot: safe characters alone, whatever the application says.
+func (r *Receipt) extension() string {
+	kind, _, err := mime.ParseMediaType(r.MediaType)
+	if known := extensions[kind]; err == nil && known != "" {
+		return "." + known
+	}
+	for _, name := range []string{r.Name, r.Key} {
+		if own := strings.ToLower(path.Ext(name)); plainExtension.MatchString(own) {
+			return own
+		}
+	}
+	return ".bin"
+}
+
+// takeReceipts gives a voucher the receipts of its lines. Those of the claim as a whole, and of lines that it does not have, are the
+// first voucher's.
+func (v *Voucher) takeReceipts(claim *Claim, lines []*Line, first bool) {
+	for _, r := range claim.Receipts {
+		number := func(line *Line) bool { return line.Number == r.LineNumber }
+		if slices.ContainsFunc(lines, number) || first && !slices.ContainsFunc(claim.Lines, func(line Line) bool { return number(&line) }) {
+			v.Receipts = append(v.Receipts, r)
+		}
+	}
+}
+
+// FileName is the id of the voucher as part of the name of a file, such as E-2026-17.
+func (v *Voucher) FileName() string { return strings.ReplaceAll(v.ID(), "/", "-") }
+
+// NameReceipts gives the receipts of a voucher that has its number the names of their files: the voucher's own, and their place among
+// them, such as E-2026-17-1.pdf. No two receipts of an organisation and book have the same.
+func (v *Voucher) NameReceipts() {
+	for i := range v.Receipts {
+		r := &v.Receipts[i]
+		r.File = v.FileName() + "-" + strconv.Itoa(i+1) + r.extension()
+	}
+}
