@@ -28,6 +28,7 @@ import (
 // evidence is all that is left: what SQL says, what is at the destinations, and what the resources say.
 type evidence struct {
 	claims    []approvedClaim
+	receipts  map[string]receiptCount // by claim
 	runs      []recordedRun
 	voided    []numberRange
 	numbering []numbering
@@ -130,6 +131,9 @@ func (e *evidence) readDatabase(ctx context.Context, conn *pgx.Conn) (err error)
 			return c, row.Scan(&c.id, &c.organization, &c.cents, &c.card, &c.held)
 		})
 	if err != nil {
+		return err
+	}
+	if err := e.readReceipts(ctx, conn); err != nil {
 		return err
 	}
 	e.runs, err = rows(ctx, conn, `SELECT id, cluster, namespace, name, organization_id, book, series, state, location, coalesce(reverses, ''), coalesce(redelivers, ''), claims, files FROM ledgerport.runs`,

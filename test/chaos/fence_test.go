@@ -51,7 +51,7 @@ func TestTheJudgeFindsWhatABrokenFenceLetsThrough(t *testing.T) {
 			must(t, application.CreateTables(t.Context(), conn))
 			tenant, random := newTenants()[0], rand.New(rand.NewPCG(1, 1))
 			for range 5 {
-				must(t, insertClaim(t.Context(), conn, tenant, random))
+				must(t, insertClaim(t.Context(), conn, tenant, random, withoutReceipt))
 			}
 			stopped, wake, late := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 			first := pipelineOf(t, tenant, database, exports, func(point failpoint.Point) {
@@ -111,6 +111,7 @@ func pipelineOf(t *testing.T, of tenant, database, exports string, hook failpoin
 	for _, object := range (&world{}).resources(of, database) {
 		if export, is := object.(*v1alpha1.AccountingExport); is { // what the API server adds
 			export.Spec.TimeZone, export.Spec.VoucherSeries, export.Spec.Posting.Date = "UTC", "E", v1alpha1.PostOnExpenseDate
+			export.Spec.Receipts = v1alpha1.IgnoreReceipts
 		}
 		objects = objects.WithObjects(object)
 	}

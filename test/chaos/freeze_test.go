@@ -114,7 +114,7 @@ func (w *world) approveFive(t *testing.T, of tenant) {
 	must(t, err)
 	defer func() { _ = conn.Close(context.Background()) }()
 	for range 5 {
-		must(t, insertClaim(t.Context(), conn, of, rand.New(rand.NewPCG(1, 1))))
+		must(t, insertClaim(t.Context(), conn, of, rand.New(rand.NewPCG(1, 1)), withoutReceipt))
 	}
 }
 

@@ -200,7 +200,7 @@ func (w *world) provoke(ctx context.Context, random *rand.Rand) {
 		pause(ctx, time.Duration(500+random.IntN(1500))*time.Millisecond)
 		limited, cancel := context.WithTimeout(ctx, 5*time.Second)
 		if conn, err := pgx.Connect(limited, h.database); err == nil { // PostgreSQL may be away
-			_ = insertClaim(limited, conn, h.tenant, random)
+			_ = insertClaim(limited, conn, h.tenant, random, withoutReceipt)
 			_, _ = conn.Exec(limited, `UPDATE public.claims SET claimant_name = 'nobody', claimant_iban = NULL`)
 			_ = conn.Close(limited)
 		}

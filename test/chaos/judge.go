@@ -32,6 +32,8 @@ type damage struct {
 	Forgotten int `json:"forgotten"`
 	// Crashed are operators that ended though nobody ended them, or that a kubelet would end, and panics that they caught.
 	Crashed int `json:"crashed"`
+	// Receipts that are not beside their artifact, or are another's, or are not listed.
+	Receipts int `json:"receipts"`
 	// Leaked are passwords, bank accounts and names of claimants where nobody is to see them.
 	Leaked int `json:"leaked"`
 }
@@ -136,12 +138,18 @@ func (j *judgement) judgeRun(run *recordedRun) {
 	if run.redelivers != "" {
 		j.judgeRedelivery(run)
 	}
+	var list []byte // of the receipts
+	exported := map[string]bool{}
 	for _, file := range run.files {
 		location := run.location[:strings.LastIndex(run.location, "/")+1] + file.Name
 		j.owned[location] = true
 		content, there := j.evidence.files[location]
 		if !there || hashOf(content) != file.SHA256 || int64(len(content)) != file.Size {
 			j.note(&j.found.Partial, "run %s/%s: %s is missing or not what is recorded", run.namespace, run.name, location)
+			continue
+		}
+		if file.Name == receiptList {
+			list = content
 			continue
 		}
 		if run.redelivers != "" {
@@ -157,9 +165,11 @@ func (j *judgement) judgeRun(run *recordedRun) {
 				several++
 			}
 			j.judgeVouchers(run, location, inFile[:several])
+			exported[inFile[0].claim] = true
 			inFile = inFile[several:]
 		}
 	}
+	j.judgeReceipts(run, list, exported)
 }
 
 // judgeRedelivery insists that a run delivers exactly what another one does.

@@ -104,6 +104,18 @@ func TestEveryKindOfDamageIsFound(t *testing.T) {
 			}
 		}
 	}
+	// rewriteReceipt lets the one receipt of the first run have other bytes.
+	rewriteReceipt := func(e *evidence, content string) {
+		e.files[books+"receipts/E-2026-1/E-2026-1-1.pdf"] = []byte(content)
+		list := fmt.Sprintf("file,voucher,claim,line,media_type,size,sha256,problem\r\nreceipts/E-2026-1/E-2026-1-1.pdf,E-2026-1,a,1,,%d,%s,\r\n,E-2026-1,a,2,,,,missing\r\n", len(content), hashOf([]byte(content)))
+		e.files[books+receiptList] = []byte(list)
+		e.runs[0].files = append(e.runs[0].files[:1], recordedFile{receiptList, int64(len(list)), hashOf([]byte(list))})
+	}
+	// receipted lets the first claim have one receipt, and one that is lost.
+	receipted := func(e *evidence) {
+		e.receipts = map[string]receiptCount{"a": {2, 1}}
+		rewriteReceipt(e, contentOfReceipt("a", "1"))
+	}
 	for name, c := range map[string]struct {
 		spoil func(*evidence)
 		want  damage
@@ -181,6 +193,15 @@ func TestEveryKindOfDamageIsFound(t *testing.T) {
 		"a record of another cluster that a run tells as its own": {func(e *evidence) {
 			e.runs[1].cluster, e.resources[1].UID = "another", "4"
 		}, damage{Disagree: 1}},
+		"a receipt beside its artifact": {receipted, damage{}},
+		"a receipt that is missing":     {func(e *evidence) { receipted(e); delete(e.files, books+"receipts/E-2026-1/E-2026-1-1.pdf") }, damage{Receipts: 1}},
+		"a receipt of another claim": {func(e *evidence) {
+			receipted(e)
+			rewriteReceipt(e, contentOfReceipt("b", "1"))
+		}, damage{Receipts: 1}},
+		"a receipt that is not listed":     {func(e *evidence) { receipted(e); e.receipts["b"] = receiptCount{1, 0} }, damage{Receipts: 1}},
+		"a receipt that is listed as lost": {func(e *evidence) { receipted(e); e.receipts["a"] = receiptCount{2, 0} }, damage{Receipts: 1}},
+		"a receipt of a released run":      {func(e *evidence) { e.files[books+"receipts/E-2026-3/E-2026-3-1.pdf"] = []byte("x") }, damage{Partial: 1}},
 		"an operator that ended by itself": {func(e *evidence) { e.crashed = []string{"operator-1 ended"} }, damage{Crashed: 1}},
 		"a password in a log":              {func(e *evidence) { e.leaks = []string{"a password in log line"} }, damage{Leaked: 1}},
 	} {

@@ -85,17 +85,9 @@ const waitingClaims = `SELECT count(*) FROM public.claims c WHERE organization_i
 	AND NOT EXISTS (SELECT FROM ledgerport.exported_claims e JOIN ledgerport.claim_tables t ON t.id = e.claim_table WHERE e.claim_id = c.id::text AND t.book = $2)
 	AND NOT EXISTS (SELECT FROM public.claim_lines l WHERE l.claim_id = c.id GROUP BY l.line_no HAVING count(*) > 1)`
 
-// unrestOf says what has not ended of a tenant's runs in one cluster.
+// unrestOf says what has not ended of a tenant's runs in one cluster. Runs come first: a request waits for one whose destination has been
+// edited.
 func (w *world) unrestOf(ctx context.Context, api client.Client, t tenant) string {
-	for _, name := range t.exports {
-		export := t.export(name)
-		if err := api.Get(ctx, client.ObjectKeyFromObject(export), export); err != nil {
-			return err.Error()
-		}
-		if asked := export.Annotations[v1alpha1.RequestedAtAnnotation]; asked != export.Status.LastHandledRequest {
-			return fmt.Sprintf("%s/%s has no run yet for the request %q: %+v", t.namespace, name, asked, export.Status.Conditions)
-		}
-	}
 	var runs v1alpha1.ExportRunList
 	if err := api.List(ctx, &runs, client.InNamespace(t.namespace)); err != nil {
 		return err.Error()
@@ -112,6 +104,15 @@ func (w *world) unrestOf(ctx context.Context, api client.Client, t tenant) strin
 			pause(ctx, 2*time.Second)
 		}
 		return fmt.Sprintf("%s/%s is %s: %+v", run.Namespace, run.Name, run.Status.Phase, run.Status.Conditions)
+	}
+	for _, name := range t.exports {
+		export := t.export(name)
+		if err := api.Get(ctx, client.ObjectKeyFromObject(export), export); err != nil {
+			return err.Error()
+		}
+		if asked := export.Annotations[v1alpha1.RequestedAtAnnotation]; asked != export.Status.LastHandledRequest {
+			return fmt.Sprintf("%s/%s has no run yet for the request %q: %+v", t.namespace, name, asked, export.Status.Conditions)
+		}
 	}
 	return ""
 }

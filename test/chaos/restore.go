@@ -109,7 +109,7 @@ func (w *world) approveUnasked(ctx context.Context) error {
 	}
 	for _, t := range w.tenants {
 		for range 3 {
-			err = errors.Join(err, insertClaim(ctx, conn, t, w.random))
+			err = errors.Join(err, insertClaim(ctx, conn, t, w.random, w.keepReceipt))
 		}
 	}
 	return errors.Join(err, conn.Close(ctx))

@@ -102,7 +102,7 @@ func (w *world) resources(t tenant, database string) []client.Object {
 		secret,
 		&v1alpha1.ClaimSource{ObjectMeta: meta, Spec: v1alpha1.ClaimSourceSpec{Postgres: v1alpha1.PostgresSource{
 			ConnectionSecretRef: &v1alpha1.SecretKeyReference{Name: exportName, Key: "url"},
-		}}},
+		}, Receipts: w.receipts(t)}},
 		&v1alpha1.ChartOfAccounts{ObjectMeta: meta, Spec: chart()},
 		&v1alpha1.ExportDestination{ObjectMeta: meta, Spec: w.destination(t)},
 	}
@@ -130,6 +130,7 @@ func (t tenant) export(name string) *v1alpha1.AccountingExport {
 			OrganizationID: t.organization, Book: bookOf(name), SourceRef: v1alpha1.NamespacedReference{Name: exportName},
 			ChartOfAccountsRef: v1alpha1.LocalReference{Name: exportName}, DestinationRef: v1alpha1.NamespacedReference{Name: exportName},
 			Exporter: v1alpha1.ExporterSpec{Type: t.exporter},
+			Receipts: v1alpha1.IncludeReceipts,
 			Deadline: &metav1.Duration{Duration: attemptDeadline},
 			Retry:    v1alpha1.RetryPolicy{Limit: ptr.To[int32](3), InitialBackoff: &metav1.Duration{Duration: time.Second}},
 			History:  v1alpha1.HistoryLimits{Succeeded: ptr.To[int32](1000), Failed: ptr.To[int32](1000)},

@@ -41,7 +41,7 @@ func (w *world) approve(ctx context.Context, t tenant, random *rand.Rand) {
 			conn, _ = pgx.Connect(ctx, w.postgres.URL)
 		}
 		if conn != nil {
-			_ = insertClaim(ctx, conn, t, random) // whole or not at all
+			_ = insertClaim(ctx, conn, t, random, w.keepReceipt) // whole or not at all
 		}
 		pause(ctx, time.Duration(20+random.IntN(200))*time.Millisecond)
 	}
@@ -68,9 +68,9 @@ const duplicateEvery = 50
 // leastGross amount of a line, in cents; an advance is less.
 const leastGross = 100
 
-// insertClaim approves one claim with its lines in one transaction that outlives the server. Its description is its id, so
+// insertClaim approves one claim with its lines, whose receipts come first, in one transaction that outlives the server. Its description is its id, so
 // that a format without claim ids has it.
-func insertClaim(ctx context.Context, conn *pgx.Conn, t tenant, random *rand.Rand) error {
+func insertClaim(ctx context.Context, conn *pgx.Conn, t tenant, random *rand.Rand, keep receiptKeeper) error {
 	id, employee := uuid.New(), 1000+random.IntN(50)
 	batch := &pgx.Batch{}
 	batch.Queue(`SET LOCAL synchronous_commit = on`)
@@ -85,8 +85,12 @@ func insertClaim(ctx context.Context, conn *pgx.Conn, t tenant, random *rand.Ran
 		if number > 0 && random.IntN(2) == 0 {
 			paid = "company_card"
 		}
-		batch.Queue(`INSERT INTO public.claim_lines (claim_id, line_no, expense_date, category, gross_amount, tax_amount, tax_code, payment_method, payment_reference)
-			VALUES ($1, $2, current_date, 'travel', $3::bigint / 100.0, $4::bigint / 100.0, '19', $5, $6::text)`, id, number+1, gross, tax, paid, fmt.Sprint(4571_0000+number))
+		receipt, err := keep(ctx, t, id.String(), number+1, random)
+		if err != nil {
+			return err
+		}
+		batch.Queue(`INSERT INTO public.claim_lines (claim_id, line_no, expense_date, category, gross_amount, tax_amount, tax_code, payment_method, payment_reference, receipt_uri)
+			VALUES ($1, $2, current_date, 'travel', $3::bigint / 100.0, $4::bigint / 100.0, '19', $5, $6::text, $7)`, id, number+1, gross, tax, paid, fmt.Sprint(4571_0000+number), receipt)
 	}
 	if random.IntN(duplicateEvery) == 0 { // such a claim is held: it would be paid twice
 		batch.Queue(`INSERT INTO public.claim_lines SELECT * FROM public.claim_lines WHERE claim_id = $1 AND line_no = $2`, id, lines)

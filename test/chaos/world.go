@@ -66,7 +66,7 @@ func newWorld(ctx context.Context, seed uint64) (w *world, err error) {
 		return w, err
 	}
 	w.failpoints = filepath.Join(w.directory, "failpoints")
-	if err := errors.Join(os.Mkdir(w.failpoints, 0o750), os.MkdirAll(filepath.Join(w.directory, "exports"), 0o750)); err != nil {
+	if err := errors.Join(os.Mkdir(w.failpoints, 0o750), os.Mkdir(w.receiptsRoot(), 0o750), os.MkdirAll(filepath.Join(w.directory, "exports"), 0o750)); err != nil {
 		return w, err
 	}
 	built := make(chan error, 1)
@@ -76,7 +76,7 @@ func newWorld(ctx context.Context, seed uint64) (w *world, err error) {
 		built <- err
 	}()
 	untilBuilt := func(context.Context) error { return <-built }
-	for _, step := range []func(context.Context) error{w.startServers, w.createDatabase, w.startLines, w.prepareDatabase, w.prepareBucket, w.mountVolume, untilBuilt, w.startOperators, w.apply} {
+	for _, step := range []func(context.Context) error{w.startServers, w.createDatabase, w.startLines, w.prepareDatabase, w.prepareStores, w.mountVolume, untilBuilt, w.startOperators, w.apply} {
 		if err := step(ctx); err != nil {
 			return w, err
 		}
@@ -174,9 +174,18 @@ func (w *world) objects() *s3.Client {
 	})
 }
 
-func (w *world) prepareBucket(ctx context.Context) error {
-	_, err := w.objects().CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(bucket)})
-	return err
+func (w *world) prepareStores(ctx context.Context) error {
+	for _, name := range []string{bucket, receiptBucket} {
+		if _, err := w.objects().CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(name)}); err != nil {
+			return err
+		}
+	}
+	for _, t := range w.tenants {
+		if err := os.Mkdir(filepath.Join(w.receiptsRoot(), t.namespace), 0o750); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // nextRequest is a request that nobody has made before.
@@ -185,7 +194,7 @@ func (w *world) nextRequest() string { return fmt.Sprintf("request-%d", w.reques
 // mountVolume puts the destinations on a filesystem that can be filled.
 func (w *world) mountVolume(context.Context) error {
 	exports := filepath.Join(w.directory, "exports")
-	if err := syscall.Mount("tmpfs", exports, "tmpfs", 0, "size=64m"); err != nil {
+	if err := syscall.Mount("tmpfs", exports, "tmpfs", 0, "size=256m"); err != nil {
 		say("mounting a small volume needs root: the destination will not be filled (%s)", err)
 		return nil
 	}
@@ -218,6 +227,7 @@ func (w *world) flags() []string {
 	return []string{
 		"--leader-elect-lease-duration=2s", "--leader-elect-renew-deadline=1500ms", "--leader-elect-retry-period=300ms",
 		"--recheck-interval=2s", "--max-concurrent-runs=8", "--shutdown-grace-period=" + gracePeriod.String(), "--spool-directory=" + w.directory,
+		"--receipts-root=" + w.receiptsRoot(),
 	}
 }
 
@@ -288,7 +298,7 @@ func (w *world) stop() {
 
 // points are all failpoints, in the order of this seed.
 func (w *world) points() []failpoint.Point {
-	points := slices.Concat(failpoint.ExportPoints(), failpoint.ReleasePoints(), failpoint.ControllerPoints())
+	points := slices.Concat(failpoint.ExportPoints(), failpoint.ReceiptPoints(), failpoint.ReleasePoints(), failpoint.ControllerPoints())
 	w.random.Shuffle(len(points), func(i, j int) { points[i], points[j] = points[j], points[i] })
 	return points
 }
