@@ -50,6 +50,7 @@ func TestTheMonthInTwoBooksIsAsItsPageSays(t *testing.T) {
 	for i, written := range []string{
 		strings.ReplaceAll(out.String(), output, "/preview"),
 		datevRows(t, filepath.Join(output, "_preview/havelblick/monthly/monthly/EXTF_monthly.csv")),
+		documents(t, filepath.Join(output, "_preview/havelblick/monthly/monthly/document.xml")),
 		payments(t, filepath.Join(output, "_preview/havelblick/weekly-payments/weekly-payments/weekly-payments.xml")),
 	} {
 		if shown := block(t, page, "", i); shown != written {
@@ -90,6 +91,31 @@ func datevRows(t *testing.T, path string) string {
 		fmt.Fprintf(&table, "%7s %s  %s  %s  %-3s  %s  %s  %s\n", row[0], row[1], row[6], row[7], row[8], row[9], row[10], row[13])
 	}
 	return "Umsatz  S/H Konto Gegen BU  Datum  Beleg     Buchungstext\n" + table.String()
+}
+
+// documents returns the files of each document of a package.
+func documents(t *testing.T, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path) // #nosec G304 -- of the test
+	must(t, err)
+	var archive struct {
+		Documents []struct {
+			Voucher string `xml:"description"`
+			Files   []struct {
+				Name string `xml:"name,attr"`
+			} `xml:"extension"`
+		} `xml:"content>document"`
+	}
+	must(t, xml.Unmarshal(content, &archive))
+	var table strings.Builder
+	for _, document := range archive.Documents {
+		fmt.Fprintf(&table, "%s ", document.Voucher)
+		for _, file := range document.Files {
+			fmt.Fprintf(&table, " %s", file.Name)
+		}
+		table.WriteString("\n")
+	}
+	return table.String()
 }
 
 // payments returns the payments of a file, and their sum.

@@ -70,6 +70,12 @@ type Batch struct {
 	Program, ProgramVersion string
 }
 
+// LinksReceipts is implemented by an exporter whose files can refer to the receipts that are delivered beside them (Voucher.Receipts).
+type LinksReceipts interface {
+	// NeedsReceipts reports whether files with these valid options refer to receipts that must all be there.
+	NeedsReceipts(options []byte) bool
+}
+
 // Sink takes the files of an artifact.
 type Sink interface {
 	// Create begins a file. The name is a plain file name without a path, unique within the artifact. The file is

@@ -1,6 +1,7 @@
 package datev
 
 import (
+	"cmp"
 	"maps"
 	"math/bits"
 	"strconv"
@@ -50,6 +51,7 @@ type bookings struct {
 	automatic map[string]string // the tax code whose tax DATEV computes on an account; empty where that is not known
 	bytes     []byte
 	rows      int
+	document  string // GUID of that of the voucher; empty where it has none
 	// What all rows of a voucher share: the columns from the date to before the text, and additional information.
 	reference, information []byte
 }
@@ -72,9 +74,9 @@ type booking struct {
 	taxKey       string
 }
 
-// read makes the rows of a voucher.
-func (b *bookings) read(voucher *ledger.Voucher) error {
-	b.bytes, b.rows = b.bytes[:0], 0
+// read makes the rows of a voucher, which link to the document of a GUID, or, if that is empty, to the receipts of their lines.
+func (b *bookings) read(voucher *ledger.Voucher, document string) error {
+	b.bytes, b.rows, b.document = b.bytes[:0], 0, document
 	contra, err := b.contraAccount(voucher)
 	if err != nil {
 		return err
@@ -202,7 +204,7 @@ func (b *bookings) append(row *booking) error {
 		return exporters.Unsupported(voucher, "the text of %s %s; change it in the application", exporters.Where(posting), err)
 	}
 	to = append(to, betweenTextAndReceipt...)
-	to = appendReceipt(to, posting.ReceiptURI)
+	to = appendReceipt(to, cmp.Or(b.document, posting.ReceiptURI))
 	to = append(to, betweenReceiptAndCostCenter...)
 	if to, err = appendKost(to, voucher, posting, b.options.CostCenter); err != nil {
 		return err

@@ -25,6 +25,12 @@ func (exporter) Version() string { return "4" }
 // PostingOptions implements exporters.Posts.
 func (exporter) PostingOptions() []string { return exporters.PostingOptions(&options{}) }
 
+// NeedsReceipts implements exporters.LinksReceipts: a package in which a file is missing that its document names is refused by DATEV.
+func (exporter) NeedsReceipts(options []byte) bool {
+	o, err := decodeOptions(options)
+	return err == nil && o.Documents
+}
+
 // Validate implements exporters.Exporter.
 func (exporter) Validate(raw []byte) error {
 	o, err := decodeOptions(raw)
@@ -59,10 +65,14 @@ func (exporter) Begin(_ context.Context, batch exporters.Batch, sink exporters.S
 	if err := o.checkBooks(batch.Books, yearStart); err != nil {
 		return nil, err
 	}
-	return &writer{
+	w := &writer{
 		options: o, batch: batch, sink: sink, yearStart: yearStart, parts: exporters.NewYears[*part](&batch, yearStart),
 		bookings: newBookings(o, batch.Books.Offset.Account),
-	}, nil
+	}
+	if o.Documents {
+		w.documents = newDocuments(batch.RunID, sink)
+	}
+	return w, nil
 }
 
 // writer writes one file for each fiscal year, and more where a year has too many bookings.
@@ -74,6 +84,8 @@ type writer struct {
 
 	bookings *bookings
 	parts    *exporters.Years[*part] // that are being written
+	// documents that bookings link to; nil where they are none.
+	documents *documents
 }
 
 // Write implements exporters.Writer.
@@ -87,14 +99,20 @@ func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 	if year := voucher.PostingDate.Year(); year < firstYear || year > lastYear {
 		return exporters.Unsupported(voucher, "the posting date %s is not within the years %d to %d, which DATEV has", voucher.PostingDate.Format(time.DateOnly), firstYear, lastYear)
 	}
-	if err := w.bookings.read(voucher); err != nil {
+	if err := w.documents.check(voucher); err != nil {
+		return err
+	}
+	if err := w.bookings.read(voucher, w.documents.guid(voucher)); err != nil {
 		return err
 	}
 	into, err := w.part(ctx, voucher.FiscalYear, w.bookings.rows)
 	if err != nil {
 		return err
 	}
-	return into.write(voucher.PostingDate, w.bookings.bytes, w.bookings.rows)
+	if err := into.write(voucher.PostingDate, w.bookings.bytes, w.bookings.rows); err != nil {
+		return err
+	}
+	return w.documents.write(ctx, voucher)
 }
 
 // part returns the part of a fiscal year that has room for as many rows: those of a voucher stay together.
@@ -124,5 +142,5 @@ func (w *writer) Close(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return w.documents.finish(ctx, w)
 }

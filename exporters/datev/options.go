@@ -52,6 +52,9 @@ type options struct {
 	ServiceDate bool `json:"serviceDate" posts:"true" default:"true"`
 	// *Festschreibung*: the bookings cannot be changed once DATEV has imported them.
 	Locked bool `json:"locked"`
+	// `document.xml` beside the bookings, which link to it: with the receipts of the run it is a package for DATEV Unternehmen online. The
+	// export needs `receipts: Require`. See below.
+	Documents bool `json:"documents"`
 	// A name without a path that begins with `EXTF_` and ends with `.csv`.
 	FileName string `json:"fileName" absent:"EXTF_<run>.csv" fileName:"true"`
 }

@@ -104,9 +104,6 @@ func (v *Validation) prepare(ctx context.Context, export *v1alpha1.AccountingExp
 	source.Spec.Postgres.ConnectionExternalSecretRef = nil
 	source.Spec.Postgres.ConnectionSecretRef = &v1alpha1.SecretKeyReference{Name: secretName, Key: "url"}
 	source.Spec.Access = []v1alpha1.AccessRule{{OrganizationIDs: []string{export.Spec.OrganizationID}}}
-	if export.Spec.Receipts == v1alpha1.RequireReceipts { // no store is looked at
-		export.Spec.Receipts = v1alpha1.IncludeReceipts
-	}
 	v.Objects.Put(&source)
 	v.Objects.Put(secret(source.Namespace, map[string][]byte{"url": []byte(databaseURL)}))
 	destination := &v1alpha1.ExportDestination{Spec: v1alpha1.ExportDestinationSpec{Access: []v1alpha1.DestinationAccessRule{{}}}}

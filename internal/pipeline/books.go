@@ -91,8 +91,10 @@ func compile(resolver *references.Resolver, from inputs, series string) (books, 
 	if err != nil {
 		return books{}, err
 	}
-	if err := references.ReceiptsWith(exporter, from.Receipts); err != nil {
-		return books{}, err
+	if from.Reverses == nil { // a reversal has no receipts
+		if err := references.ReceiptsWith(exporter, references.Options(from.Exporter), from.Receipts); err != nil {
+			return books{}, err
+		}
 	}
 	location, err := schedule.LoadZone(from.TimeZone)
 	if err != nil {

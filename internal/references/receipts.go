@@ -25,13 +25,21 @@ func ReceiptsFor(export *v1alpha1.AccountingExport, source *v1alpha1.ClaimSource
 		"spec.receipts of the export is %s, and ClaimSource %s does not say where receipts are; add its spec.receipts, or say Ignore", policy, client.ObjectKeyFromObject(source))
 }
 
-// ReceiptsWith returns a failure if receipts are asked for with an exporter that delivers no files.
-func ReceiptsWith(exporter exporters.Exporter, policy v1alpha1.ReceiptPolicy) error {
-	if _, sends := exporter.(exporters.Submitter); !sends || policy == "" || policy == v1alpha1.IgnoreReceipts {
-		return nil
+// ReceiptsWith returns a failure if receipts are asked for with an exporter that delivers no files, or are not required by one whose files
+// refer to them.
+func ReceiptsWith(exporter exporters.Exporter, options []byte, policy v1alpha1.ReceiptPolicy) error {
+	refused := func(format string, args ...any) error {
+		return failure.OnMapping.Stalled(v1alpha1.ReasonInvalidSpec, nil, format, args...)
 	}
-	return failure.OnMapping.Stalled(v1alpha1.ReasonInvalidSpec, nil,
-		"spec.receipts is %s, and the exporter %s sends vouchers to its system, with which no receipts are delivered; say Ignore", policy, exporter.Type())
+	_, sends := exporter.(exporters.Submitter)
+	links, can := exporter.(exporters.LinksReceipts)
+	switch {
+	case sends && policy != "" && policy != v1alpha1.IgnoreReceipts:
+		return refused("spec.receipts is %s, and the exporter %s sends vouchers to its system, with which no receipts are delivered; say Ignore", policy, exporter.Type())
+	case can && links.NeedsReceipts(options) && policy != v1alpha1.RequireReceipts:
+		return refused("spec.exporter.options let the files of %s refer to receipts, all of which must be there; say spec.receipts: Require", exporter.Type())
+	}
+	return nil
 }
 
 // receiptStore is the store of the receipts of a ClaimSource that names one, as what would be written there.

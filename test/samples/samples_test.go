@@ -39,8 +39,8 @@ func TestTheAPIServerAcceptsWhatKustomizeRenders(t *testing.T) {
 				t.Errorf("%s: %s %s: %v", directory, object.GetKind(), object.GetName(), err)
 			}
 		}
-		if directory == "config/samples" && (kinds["ClaimSource"] != 1 || kinds["AccountingExport"] < 2) {
-			t.Errorf("the samples are %v: want one source for several exports", kinds)
+		if directory == "config/samples" && (kinds["ClaimSource"] != 2 || kinds["AccountingExport"] < 4) {
+			t.Errorf("the samples are %v: want one source for several organisations, and one that an organisation has alone", kinds)
 		}
 	}
 }

@@ -9,15 +9,30 @@ import (
 	"testing"
 )
 
-// Directory is the environment variable that names the directory with the XSDs.
-const Directory = "LEDGERPORT_SCHEMAS"
+const (
+	// Directory is the environment variable that names the directory with the XSDs of standards and authorities.
+	Directory = "LEDGERPORT_SCHEMAS"
+	// Vendors is that of those of vendors, each in a folder of its own.
+	Vendors = "LEDGERPORT_SPECS"
+)
 
 // Validate checks a document with xmllint of Debian's package libxml2-utils. The test is skipped where there are no XSDs.
 func Validate(t testing.TB, schema string, document []byte) {
 	t.Helper()
-	directory := os.Getenv(Directory)
+	validate(t, Directory, schema, document)
+}
+
+// ValidateVendor is Validate against the XSD of a vendor, such as datev-xml/Document_v060.xsd.
+func ValidateVendor(t testing.TB, schema string, document []byte) {
+	t.Helper()
+	validate(t, Vendors, schema, document)
+}
+
+func validate(t testing.TB, variable, schema string, document []byte) {
+	t.Helper()
+	directory := os.Getenv(variable)
 	if directory == "" {
-		t.Skipf("%s is not set: set it to a directory with %s, and the files are checked against it", Directory, schema)
+		t.Skipf("%s is not set: set it to a directory with %s, and the files are checked against it", variable, schema)
 	}
 	if _, err := exec.LookPath("xmllint"); err != nil {
 		if os.Getenv("CI") == "true" {

@@ -77,7 +77,7 @@ func (c *checks) checkSource(ctx context.Context, resolver *references.Resolver,
 func (c *checks) checkMapping(ctx context.Context, resolver *references.Resolver, export *v1alpha1.AccountingExport) error {
 	exporter, err := resolver.Exporter(export.Spec.Exporter)
 	if err == nil {
-		err = references.ReceiptsWith(exporter, export.Spec.Receipts)
+		err = references.ReceiptsWith(exporter, references.Options(export.Spec.Exporter), export.Spec.Receipts)
 	}
 	if err != nil {
 		return err
