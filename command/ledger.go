@@ -16,13 +16,13 @@ func ledgerCommand() *cobra.Command {
 	var at databaseFlags
 	command := &cobra.Command{
 		Use:   "ledger",
-		Short: "Show, accept or hand over what an application's database has recorded",
+		Short: "Show, accept, hand over or end what an application's database has recorded",
 		Long: `What was exported is recorded in the application's own database, in the schema "ledgerport". These commands are for a database
-that was restored or moved, and for runs of a cluster that is gone. The role of the URL must own the schema.`,
+that was restored or moved, and for runs whose cluster or ExportRun is gone. The role of the URL must own the schema.`,
 		Args: cobra.NoArgs,
 	}
 	at.add(command.PersistentFlags())
-	command.AddCommand(ledgerShowCommand(&at), ledgerAcceptCommand(&at), ledgerHandOverCommand(&at))
+	command.AddCommand(ledgerShowCommand(&at), ledgerAcceptCommand(&at), ledgerHandOverCommand(&at), ledgerReleaseCommand(&at), ledgerCommitCommand(&at))
 	return command
 }
 

@@ -15,8 +15,8 @@ import (
 	"github.com/ledgerport/ledgerport/test/testdb"
 )
 
-// ledger runs a command of the ledger and returns what it says.
-func ledger(t *testing.T, url string, arguments ...string) (string, error) {
+// ofLedger runs a command of the ledger and returns what it says.
+func ofLedger(t *testing.T, url string, arguments ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
 	command := New(builtin.Registry())
@@ -29,7 +29,7 @@ func ledger(t *testing.T, url string, arguments ...string) (string, error) {
 func TestLedgerCommand(t *testing.T) {
 	t.Parallel()
 	url := testdb.New(t)
-	if _, err := ledger(t, url, "show"); err == nil || !strings.Contains(err.Error(), "ledgerport migrate") {
+	if _, err := ofLedger(t, url, "show"); err == nil || !strings.Contains(err.Error(), "ledgerport migrate") {
 		t.Errorf("without a schema: %v", err)
 	}
 	database, err := claims.Open(t.Context(), claims.Options{URL: url, Allowed: claims.Allowances{Insecure: true}})
@@ -44,28 +44,28 @@ func TestLedgerCommand(t *testing.T) {
 	first, err := database.Ledger(t.Context())
 	must(t, err)
 
-	said, err := ledger(t, url, "show")
+	said, err := ofLedger(t, url, "show")
 	must(t, err)
 	for _, words := range []string{first.ID, "sequence", `"old"`, `acme/first`, `"started"`} {
 		if !strings.Contains(said, words) {
 			t.Errorf("show says %q, without %s", said, words)
 		}
 	}
-	if said, err := ledger(t, url, "accept"); err != nil || !strings.Contains(said, first.ID) {
+	if said, err := ofLedger(t, url, "accept"); err != nil || !strings.Contains(said, first.ID) {
 		t.Errorf("accept says %q, %v", said, err)
 	}
-	said, err = ledger(t, url, "accept", "--renew")
+	said, err = ofLedger(t, url, "accept", "--renew")
 	must(t, err)
 	if renewed, err := database.Ledger(t.Context()); err != nil || renewed.ID == first.ID ||
 		!strings.Contains(said, "accounting.ledgerport.dev/accepted-ledger: "+renewed.ID) {
 		t.Errorf("the ledger is %+v, %v; and accept says %q", renewed, err, said)
 	}
 	for _, arguments := range [][]string{{"hand-over"}, {"hand-over", "--run", "1"}, {"hand-over", "--to", "new"}} {
-		if _, err := ledger(t, url, arguments...); err == nil {
+		if _, err := ofLedger(t, url, arguments...); err == nil {
 			t.Errorf("%q was done", arguments)
 		}
 	}
-	if said, err := ledger(t, url, "hand-over", "--from", "old", "--to", "new"); err != nil || !strings.Contains(said, "handed over: 1") {
+	if said, err := ofLedger(t, url, "hand-over", "--from", "old", "--to", "new"); err != nil || !strings.Contains(said, "handed over: 1") {
 		t.Errorf("hand-over says %q, %v", said, err)
 	}
 	if run, _, err := database.Run(t.Context(), "1"); err != nil || run.Cluster != "new" {
