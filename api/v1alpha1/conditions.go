@@ -262,6 +262,8 @@ const (
 	ReasonTotalsMismatch Reason = "TotalsMismatch"
 	// ReasonArtifactRemoved: the run was deleted, and its artifact was removed with it.
 	ReasonArtifactRemoved Reason = "ArtifactRemoved"
+	// ReasonArtifactKept: the run is deleted, and goes when its artifact is as old as its destination wants.
+	ReasonArtifactKept Reason = "ArtifactKept"
 	// ReasonBytesChanged: a resumed run rendered other bytes than those recorded.
 	ReasonBytesChanged Reason = "BytesChanged"
 	// ReasonInputsRefused: this operator refuses what an earlier version recorded when the run began.

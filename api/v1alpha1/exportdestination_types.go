@@ -175,6 +175,11 @@ type RetentionPolicy struct {
 	// +optional
 	// +kubebuilder:default=Keep
 	Artifacts ArtifactRetention `json:"artifacts,omitempty"`
+	// MinimumAge: with Delete, an artifact stays at least for so long after its run has ended, and its ExportRun with it: the limits of
+	// spec.history wait, and one that a person deletes goes then. Default: no longer than the ExportRun.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('87600h')",message="minimumAge is at most 87600h, ten years"
+	MinimumAge *metav1.Duration `json:"minimumAge,omitempty"`
 }
 
 // ExportDestinationSpec says where artifacts go.

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -88,6 +89,34 @@ func TestArtifactIsRemovedWithItsRunAndTheLedgerStays(t *testing.T) {
 	w.expectEvent("monthly", v1alpha1.ReasonArtifactRemoved)
 	w.create(w.reversal("back", "first"))
 	eventually(w, w.run("back"), runIs(v1alpha1.RunSucceeded)) // the ledger needs no artifact
+}
+
+func TestArtifactStaysForItsMinimumAge(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	destination := w.destination()
+	destination.Spec.Retention = v1alpha1.RetentionPolicy{Artifacts: v1alpha1.DeleteArtifacts, MinimumAge: &metav1.Duration{Duration: 24 * time.Hour}}
+	first := w.history(destination)
+	w.nextRun("second")
+	w.hoursPass()
+	w.nextRun("third") // with which the export has looked at its history
+	if err := api.client.Get(t.Context(), client.ObjectKeyFromObject(first), first); err != nil || !first.DeletionTimestamp.IsZero() {
+		t.Errorf("the limits of history have deleted a run whose artifact is too young (%v)", err)
+	}
+	w.must(api.client.Delete(t.Context(), first))
+	w.expectEvent("first", v1alpha1.ReasonArtifactKept)
+	if kept := strings.Join(w.keptArtifacts(), " "); !strings.Contains(kept, "first/first.csv") {
+		t.Errorf("files %s, want those of the run that a person has deleted too early", kept)
+	}
+	destination = eventually(w, destination, func(*v1alpha1.ExportDestination) string { return "" })
+	destination.Spec.Retention.MinimumAge = &metav1.Duration{Duration: time.Minute}
+	w.must(api.client.Update(t.Context(), destination))
+	w.gone(first)
+	w.gone(w.run("second")) // by the limits of history
+	w.expectEvent("monthly", "RunDeleted")
+	if kept := strings.Join(w.keptArtifacts(), " "); kept != "third/manifest.json third/third.csv" {
+		t.Errorf("files %s", kept)
+	}
 }
 
 func TestRunWhoseArtifactCanNotBeRemovedWaitsAndSaysSo(t *testing.T) {

@@ -20,8 +20,9 @@ const (
 
 // superfluous returns the finished runs of an export that are to be deleted, given all of its runs, oldest first, and how long
 // it is until there may be more of them. Limits count for each type of run: for those that exported something, those that
-// found nothing to export, and those that failed. Those that were applied again go before all others.
-func superfluous(limits v1alpha1.HistoryLimits, runs []v1alpha1.ExportRun, now time.Time) (excess []v1alpha1.ExportRun, wait time.Duration) {
+// found nothing to export, and those that failed. Those that were applied again go before all others. A run whose artifact would go with
+// it stays until that is old enough.
+func superfluous(limits v1alpha1.HistoryLimits, runs []v1alpha1.ExportRun, keptUntil func(*v1alpha1.ExportRun) time.Time, now time.Time) (excess []v1alpha1.ExportRun, wait time.Duration) {
 	for _, kind := range []v1alpha1.RunType{v1alpha1.RunExport, v1alpha1.RunReversal, v1alpha1.RunPreview, v1alpha1.RunRedeliver} {
 		var exported, empty, failed []v1alpha1.ExportRun
 		for _, run := range recoveredFirst(runs) {
@@ -40,7 +41,21 @@ func superfluous(limits v1alpha1.HistoryLimits, runs []v1alpha1.ExportRun, now t
 		excess = append(excess, beyond(failed, limits.Failed, 5)...)
 	}
 	slices.SortStableFunc(excess, exportrun.OlderFirst)
-	return oldEnough(excess, now)
+	excess, untilArtifact := withoutYoungArtifacts(excess, keptUntil, now)
+	excess, wait = oldEnough(excess, now)
+	return excess, min(wait, untilArtifact)
+}
+
+// withoutYoungArtifacts leaves out the runs that are kept for their artifacts, however many there are.
+func withoutYoungArtifacts(excess []v1alpha1.ExportRun, keptUntil func(*v1alpha1.ExportRun) time.Time, now time.Time) (_ []v1alpha1.ExportRun, wait time.Duration) {
+	wait = longestWait
+	return slices.DeleteFunc(excess, func(run v1alpha1.ExportRun) bool {
+		left := keptUntil(&run).Sub(now)
+		if left > 0 {
+			wait = min(wait, left)
+		}
+		return left > 0
+	}), wait
 }
 
 // recoveredFirst puts the runs first that were applied again.

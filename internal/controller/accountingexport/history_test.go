@@ -10,6 +10,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/controller/exportrun"
 )
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -20,6 +21,19 @@ func endedRun(name string, phase v1alpha1.RunPhase, claims int64, minutes int) v
 	run.Status.Claims = claims
 	run.Status.CompletedAt = &metav1.Time{Time: noon.Add(-time.Duration(minutes) * time.Minute)}
 	return run
+}
+
+// artifact lets a run have delivered something.
+func artifact(run v1alpha1.ExportRun) v1alpha1.ExportRun {
+	run.Status.Location = "file:///exports/" + run.Name
+	return run
+}
+
+// keptUntil is what a destination says that removes artifacts, and none before it is three hours old.
+func keptUntil(run *v1alpha1.ExportRun) time.Time {
+	return exportrun.KeptUntil(run, &v1alpha1.ExportDestination{Spec: v1alpha1.ExportDestinationSpec{
+		Retention: v1alpha1.RetentionPolicy{Artifacts: v1alpha1.DeleteArtifacts, MinimumAge: &metav1.Duration{Duration: 3 * time.Hour}},
+	}})
 }
 
 func namesOf(runs []v1alpha1.ExportRun) (names []string) {
@@ -61,6 +75,10 @@ func TestHistory(t *testing.T) {
 			endedRun("f1", v1alpha1.RunFailed, 0, 61), endedRun("f2", v1alpha1.RunFailed, 0, 59),
 			of(v1alpha1.RunPreview, endedRun("p1", v1alpha1.RunFailed, 0, 58)), of(v1alpha1.RunPreview, endedRun("p2", v1alpha1.RunFailed, 0, 57)), endedRun("f3", v1alpha1.RunFailed, 0, 1),
 		}, []string{"f1"}, time.Minute},
+		{"keeps runs beyond the limits until their artifacts are old enough, and looks again then", limits, []v1alpha1.ExportRun{
+			artifact(endedRun("s1", v1alpha1.RunSucceeded, 1, 300)), artifact(endedRun("s2", v1alpha1.RunSucceeded, 1, 170)), endedRun("s3", v1alpha1.RunSucceeded, 1, 160),
+			artifact(endedRun("s4", v1alpha1.RunSucceeded, 1, 99)), endedRun("s5", v1alpha1.RunSucceeded, 1, 98),
+		}, []string{"s1", "s3"}, 10 * time.Minute},
 		{"keeps all within the default limits", v1alpha1.HistoryLimits{}, []v1alpha1.ExportRun{
 			endedRun("s1", v1alpha1.RunSucceeded, 1, 99), endedRun("f1", v1alpha1.RunFailed, 0, 98),
 		}, nil, longestWait},
@@ -68,7 +86,7 @@ func TestHistory(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			excess, wait := superfluous(test.limits, test.runs, noon)
+			excess, wait := superfluous(test.limits, test.runs, keptUntil, noon)
 			if got := namesOf(excess); !slices.Equal(got, test.want) || wait != test.wait {
 				t.Errorf("superfluous are %q, and more in %s; want %q in %s", got, wait, test.want, test.wait)
 			}
@@ -82,7 +100,7 @@ func TestHistoryIsBoundedHoweverManyRunsEndWithinAnHour(t *testing.T) {
 	for i := range 3000 {
 		runs = append(runs, endedRun(fmt.Sprintf("f%04d", i), v1alpha1.RunFailed, 0, 1))
 	}
-	excess, _ := superfluous(v1alpha1.HistoryLimits{}, runs, noon)
+	excess, _ := superfluous(v1alpha1.HistoryLimits{}, runs, keptUntil, noon)
 	if kept := len(runs) - len(excess); kept != mostRecent+5 || excess[0].Name != "f0000" {
 		t.Errorf("%d runs are kept, want %d", kept, mostRecent+5)
 	}

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -261,14 +262,34 @@ func (r *Reconciler) runs(ctx context.Context, export *v1alpha1.AccountingExport
 // prune deletes the oldest finished runs beyond the limits of history, and returns how long it is until more of them may be
 // deleted. What they recorded in the database stays.
 func (r *Reconciler) prune(ctx context.Context, export *v1alpha1.AccountingExport, runs []v1alpha1.ExportRun) (time.Duration, error) {
-	excess, wait := superfluous(export.Spec.History, runs, r.Clock.Now())
+	excess, wait := superfluous(export.Spec.History, runs, r.keptUntil(ctx, export), r.Clock.Now())
 	for i := range excess {
 		if err := r.delete(ctx, &excess[i], "which is beyond the limits of history"); err != nil {
 			return wait, err
 		}
 		ctrl.LoggerFrom(ctx).Info("a run beyond the limits of history was deleted", "exportRun", excess[i].Name)
+		r.Events.Eventf(export, &excess[i], corev1.EventTypeNormal, "RunDeleted", "History",
+			"deleted ExportRun %s, which is beyond the limits of spec.history; what it recorded in the database stays", excess[i].Name)
 	}
 	return wait, nil
+}
+
+// keptUntil returns until when each run is kept for its artifact. Of a destination that cannot be read nothing is kept here: the run
+// looks at it again before anything is removed.
+func (r *Reconciler) keptUntil(ctx context.Context, export *v1alpha1.AccountingExport) func(*v1alpha1.ExportRun) time.Time {
+	destinations := map[types.NamespacedName]*v1alpha1.ExportDestination{}
+	return func(run *v1alpha1.ExportRun) time.Time {
+		key := references.RunDestinationKey(run, export)
+		destination, known := destinations[key]
+		if !known {
+			destination = &v1alpha1.ExportDestination{}
+			if err := r.Client.Get(ctx, key, destination); err != nil {
+				destination = &v1alpha1.ExportDestination{}
+			}
+			destinations[key] = destination
+		}
+		return exportrun.KeptUntil(run, destination)
+	}
 }
 
 // delete deletes a run. One that is gone by now, or was made again under its name, is no error.

@@ -165,7 +165,7 @@ func TestRunsThatWereAppliedAgainTakeNoRealOnesPlace(t *testing.T) {
 		for i := range runs {
 			runs[i].Status.Claims = 1
 		}
-		if left, _ := superfluous(v1alpha1.HistoryLimits{Succeeded: &two}, runs, noon.Add(2*time.Hour)); len(left) != 1 || left[0].Name != "old" {
+		if left, _ := superfluous(v1alpha1.HistoryLimits{Succeeded: &two}, runs, keptUntil, noon.Add(2*time.Hour)); len(left) != 1 || left[0].Name != "old" {
 			t.Errorf("%d runs are superfluous, want the one that was applied again", len(left))
 		}
 	})

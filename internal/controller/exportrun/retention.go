@@ -3,6 +3,7 @@ package exportrun
 import (
 	"context"
 	"errors"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -28,7 +29,7 @@ func (r *Reconciler) retire(ctx context.Context, run *v1alpha1.ExportRun) (ctrl.
 	}
 	removed := state.Phase == executor.Ended && state.Task.RemoveArtifact
 	r.Executor.Forget(string(run.UID))
-	export, err := r.removingExport(ctx, run)
+	export, until, err := r.removingExport(ctx, run)
 	switch {
 	case err != nil:
 		return ctrl.Result{}, err
@@ -51,6 +52,10 @@ func (r *Reconciler) retire(ctx context.Context, run *v1alpha1.ExportRun) (ctrl.
 		r.Events.Eventf(run, nil, corev1.EventTypeWarning, failed.Reason, "Retention",
 			"the run is deleted when its artifact is removed, which does not work: %s", texts.Printable(failed.Message, report.MaxMessage))
 		return ctrl.Result{RequeueAfter: watch.Failing}, nil
+	case until.After(r.Clock.Now()):
+		r.Events.Eventf(run, nil, corev1.EventTypeNormal, v1alpha1.ReasonArtifactKept, "Retention",
+			"the run is deleted, and goes with its artifact at %s: spec.retention.minimumAge of the ExportDestination", until.UTC().Format(time.RFC3339))
+		return ctrl.Result{RequeueAfter: until.Sub(r.Clock.Now())}, nil
 	}
 	removal := task(run, export, r.Limits)
 	removal.RemoveArtifact = true
@@ -93,25 +98,39 @@ func (r *Reconciler) tellRemoved(ctx context.Context, run *v1alpha1.ExportRun, e
 	return nil
 }
 
-// removingExport returns the export of a run whose artifact is to be removed with it; nil where the artifact stays. It stays
-// as well where export or destination are gone, or go with their namespace.
-func (r *Reconciler) removingExport(ctx context.Context, run *v1alpha1.ExportRun) (*v1alpha1.AccountingExport, error) {
-	if !run.Status.Phase.Exported() || run.Spec.Type == v1alpha1.RunPreview || run.Status.Location == "" {
-		return nil, nil
+// removingExport returns the export of a run whose artifact is to be removed with it, and until when it is too young for that; nil where
+// the artifact stays. It stays as well where export or destination are gone, or go with their namespace.
+func (r *Reconciler) removingExport(ctx context.Context, run *v1alpha1.ExportRun) (_ *v1alpha1.AccountingExport, until time.Time, err error) {
+	if !hasArtifact(run) {
+		return nil, until, nil
 	}
 	if namespace, err := references.Namespace(ctx, r.Client, run.Namespace); err != nil || !namespace.DeletionTimestamp.IsZero() {
-		return nil, client.IgnoreNotFound(err)
+		return nil, until, client.IgnoreNotFound(err)
 	}
 	var export v1alpha1.AccountingExport
 	if err := r.Client.Get(ctx, types.NamespacedName{Namespace: run.Namespace, Name: run.Spec.ExportRef.Name}, &export); err != nil {
-		return nil, client.IgnoreNotFound(err)
+		return nil, until, client.IgnoreNotFound(err)
 	}
 	var destination v1alpha1.ExportDestination
 	if err := r.Client.Get(ctx, references.RunDestinationKey(run, &export), &destination); err != nil {
-		return nil, client.IgnoreNotFound(err)
+		return nil, until, client.IgnoreNotFound(err)
 	}
 	if destination.Spec.Retention.Artifacts != v1alpha1.DeleteArtifacts {
-		return nil, nil
+		return nil, until, nil
 	}
-	return &export, nil
+	return &export, KeptUntil(run, &destination), nil
+}
+
+// hasArtifact reports whether a run has delivered files that are recorded.
+func hasArtifact(run *v1alpha1.ExportRun) bool {
+	return run.Status.Phase.Exported() && run.Spec.Type != v1alpha1.RunPreview && run.Status.Location != ""
+}
+
+// KeptUntil is until when a run is kept for its artifact, which would go with it; zero if nothing keeps it.
+func KeptUntil(run *v1alpha1.ExportRun, destination *v1alpha1.ExportDestination) (until time.Time) {
+	retention := &destination.Spec.Retention
+	if retention.Artifacts != v1alpha1.DeleteArtifacts || retention.MinimumAge == nil || !hasArtifact(run) || run.Status.CompletedAt == nil {
+		return until
+	}
+	return run.Status.CompletedAt.Add(retention.MinimumAge.Duration)
 }
