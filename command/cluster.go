@@ -33,6 +33,7 @@ func (c *clusterFlags) add(command *cobra.Command) {
 // cluster is one that a person has a login for.
 type cluster struct {
 	client.WithWatch
+	config    *rest.Config
 	namespace string
 }
 
@@ -55,7 +56,7 @@ func (c *clusterFlags) connect(command *cobra.Command) (*cluster, error) {
 		return nil, err
 	}
 	api, err := client.NewWithWatch(config, client.Options{Scheme: scheme, FieldOwner: "ledgerport"})
-	return &cluster{WithWatch: api, namespace: namespace}, err
+	return &cluster{WithWatch: api, config: config, namespace: namespace}, err
 }
 
 // named is the key of a resource in the person's namespace.

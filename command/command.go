@@ -68,7 +68,7 @@ func New(registry *exporters.Registry) *cobra.Command {
 	}
 	command.AddGroup(&cobra.Group{ID: onCluster, Title: "On a cluster, as yourself:"}, &cobra.Group{ID: onFiles, Title: "On files and databases:"})
 	for group, members := range map[string][]*cobra.Command{
-		onCluster: {runCommand(), previewCommand(), reverseCommand(), redeliverCommand(), cancelCommand(), suspendCommand(), resumeCommand(), statusCommand(), runsCommand()},
+		onCluster: {runCommand(), previewCommand(), reverseCommand(), redeliverCommand(), cancelCommand(), suspendCommand(), resumeCommand(), statusCommand(), runsCommand(), reportCommand()},
 		onFiles:   {migrateCommand(), ledgerCommand(), adoptCommand(registry), grantsCommand(registry), validateCommand(registry), renderCommand(registry)},
 		"":        {managerCommand(registry), versionCommand()},
 	} {

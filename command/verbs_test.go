@@ -1,9 +1,14 @@
 package command
 
 import (
+	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +28,7 @@ import (
 	"github.com/ledgerport/ledgerport/exporters/builtin"
 	"github.com/ledgerport/ledgerport/test/application"
 	"github.com/ledgerport/ledgerport/test/environment"
+	"github.com/ledgerport/ledgerport/test/leaks"
 )
 
 // person is somebody with a role of config/rbac in the namespace acme, and nothing else.
@@ -155,6 +161,7 @@ func (i *installation) servePeople(t *testing.T, cluster client.Client, database
 			}
 		}
 	})
+	t.Run("a report has what others need, and nothing that is private", func(t *testing.T) { auditor.reports(t) })
 	t.Run("a shell completes names, alone and as the plugin of kubectl", func(t *testing.T) { clerk.completes(t, assets) })
 }
 
@@ -245,6 +252,45 @@ func (p *person) looks(t *testing.T) {
 	}
 	if out, _, err = p.does(t, "runs", "nothing"); err != nil || strings.Count(out, "\n") != 1 {
 		t.Errorf("the runs of nothing are (%v)\n%s", err, out)
+	}
+}
+
+func (p *person) reports(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "report.tar.gz")
+	_, told, err := p.does(t, "report", "--file", file)
+	if err != nil || !strings.Contains(told, "not read: claimsources expenses/claims: ") || !strings.Contains(told, "not read: pods of ledgerport-system: ") {
+		t.Fatalf("it ends with %v, and tells\n%s", err, told)
+	}
+	if _, _, err := p.does(t, "report", "--file", file); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("over a file that exists it ends with %v", err)
+	}
+	packed, err := os.Open(file)
+	must(t, err)
+	defer func() { _ = packed.Close() }()
+	unpacked, err := gzip.NewReader(packed)
+	must(t, err)
+	files := map[string]string{}
+	for archive := tar.NewReader(unpacked); ; {
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		must(t, err)
+		content, err := io.ReadAll(archive)
+		must(t, err)
+		files[header.Name] = string(content)
+		p.scan.Text("report", header.Name, content, leaks.BankAccount, leaks.Name)
+	}
+	for name, words := range map[string]string{
+		"about.txt": "API server: v", "acme/accountingexports/monthly.yaml": "type: csv", "acme/exportruns/october.yaml": "phase: Succeeded",
+		"acme/chartsofaccounts/acme.yaml": "currency: EUR", "acme/exportdestinations/finance.yaml": "path: finance", "acme/status/monthly.txt": "AccountingExport acme/monthly",
+	} {
+		if content := files["ledgerport-report/"+name]; !strings.Contains(content, words) {
+			t.Errorf("%s lacks %q:\n%s", name, words, content)
+		}
+	}
+	if found := p.scan.Found(); len(found) > 0 {
+		t.Errorf("the report has what nobody is to see: %q", found)
 	}
 }
 

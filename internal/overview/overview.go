@@ -45,8 +45,9 @@ type Node struct {
 
 // Note says why something is as it is, and what to do.
 type Note struct {
-	// About is a condition, or a held claim.
+	// About is a condition, or the id of a held claim.
 	About   string `json:"about,omitempty"`
+	OfClaim bool   `json:"ofClaim,omitempty"`
 	Reason  string `json:"reason,omitempty"`
 	Message string `json:"message,omitempty"`
 	Do      string `json:"do,omitempty"`

@@ -46,7 +46,11 @@ func (n *Node) details(text *strings.Builder, inner string) {
 	line(text, inner, n.Message)
 	labelled(text, inner, "do: ", n.Do)
 	for _, note := range n.Notes {
-		line(text, inner, strings.Join(present(note.About, note.Reason, note.Message), ": "))
+		about := note.About
+		if note.OfClaim {
+			about = "held claim " + about
+		}
+		line(text, inner, strings.Join(present(about, note.Reason, note.Message), ": "))
 		labelled(text, inner+"  ", "do: ", note.Do)
 	}
 	labelled(text, inner, "file: ", n.Location)
@@ -73,4 +77,18 @@ func line(text *strings.Builder, indent, content string) {
 	if content != "" {
 		text.WriteString(indent + texts.Printable(content, texts.Message) + "\n")
 	}
+}
+
+// Changed is a tree whose notes went through a function.
+func (n *Node) Changed(change func(Note) Note) *Node {
+	kept := *n
+	kept.Note = change(n.Note)
+	kept.Notes, kept.Children = nil, nil
+	for _, note := range n.Notes {
+		kept.Notes = append(kept.Notes, change(note))
+	}
+	for i := range n.Children {
+		kept.Children = append(kept.Children, *n.Children[i].Changed(change))
+	}
+	return &kept
 }

@@ -136,7 +136,7 @@ func runNode(run *v1alpha1.ExportRun) Node {
 		}
 	}
 	for _, held := range status.HeldClaims {
-		node.Notes = append(node.Notes, Note{About: "held claim " + held.ID, Reason: held.Reason, Message: held.Message, Do: remedy(chartOfAccounts, held.Reason)})
+		node.Notes = append(node.Notes, Note{About: held.ID, OfClaim: true, Reason: held.Reason, Message: held.Message, Do: remedy(chartOfAccounts, held.Reason)})
 	}
 	switch {
 	case !status.Phase.Finished():
