@@ -30,6 +30,7 @@ func TestEveryExporterIsWhole(t *testing.T) {
 var calls = map[string]*regexp.Regexp{
 	"has no run of conformance.Test":       regexp.MustCompile(`\bconformance\.Test\(`),
 	"has no run of conformance.TestMemory": regexp.MustCompile(`\bconformance\.TestMemory\(`),
+	"has no run of conformance.TestBounds": regexp.MustCompile(`\bconformance\.TestBounds\(`),
 	"has no comparison with golden files":  regexp.MustCompile(`\bconformance\.Golden\w*\(`),
 	"has no fuzz target func FuzzOptions":  regexp.MustCompile(`func FuzzOptions\(f \*testing\.F\) \{[^}]*conformance\.FuzzOptions\(`),
 	"has no fuzz target func FuzzTexts":    regexp.MustCompile(`func FuzzTexts\w*\(f \*testing\.F\) \{[^}]*conformance\.FuzzTexts\(`),

@@ -78,7 +78,7 @@ func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	rendered, err := w.render(voucher)
+	rendered, err := w.render(ctx, voucher)
 	if err != nil {
 		return err
 	}

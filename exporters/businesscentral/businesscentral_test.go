@@ -33,6 +33,8 @@ func TestConformance(t *testing.T) {
 
 func TestMemory(t *testing.T) { conformance.TestMemory(t, New(), []byte(full)) }
 
+func TestBounds(t *testing.T) { conformance.TestBounds(t, New(), full) }
+
 func FuzzOptions(f *testing.F) { conformance.FuzzOptions(f, New(), plain, full) }
 
 func FuzzTexts(f *testing.F) { conformance.FuzzTexts(f, New(), []byte(full)) }

@@ -1,6 +1,7 @@
 package businesscentral
 
 import (
+	"context"
 	"encoding/json"
 	"regexp"
 	"strings"
@@ -24,6 +25,8 @@ const (
 	// lineStep is between the numbers of two lines of a journal.
 	lineStep = 10
 	maxLines = 2_000_000_000 / lineStep // line numbers are Integer
+	// dimensionSize is the most that a dimension of a line takes, in bytes.
+	dimensionSize = 200
 )
 
 // renderedVoucher is what is recorded of one voucher before it is sent.
@@ -54,35 +57,48 @@ type dimensionSetLine struct {
 
 // render makes the lines of a voucher. Amounts are in the books' currency: the API has no other. A line of nothing is left
 // out, because Business Central posts none.
-func (w *writer) render(v *ledger.Voucher) (renderedVoucher, error) {
+func (w *writer) render(ctx context.Context, v *ledger.Voucher) (renderedVoucher, error) {
 	rendered := renderedVoucher{Voucher: v.ID()}
 	if length(v.ID()) > maxCode {
 		return rendered, exporters.Unsupported(v, "the voucher number %s has more than %d characters, which documentNumber has; give the export a shorter voucherSeries", v.ID(), maxCode)
 	}
+	switch lines := lineCount(v); {
+	case lines == 0:
+		return rendered, exporters.Unsupported(v, "the voucher nets to zero in %s, and Business Central posts no line of nothing; take the claim back", w.currency.Code())
+	case lines > maxOperations:
+		return rendered, exporters.Unsupported(v, "the voucher has %d lines, and Business Central takes at most %d at once; divide the claim", lines, maxOperations)
+	case w.lines+lines > maxLines:
+		return rendered, exporters.Unsupported(v, "the journal of the run is full; the next run takes the claim")
+	}
+	dimensions := 0
 	for i := range v.Postings {
 		posting := &v.Postings[i]
 		if posting.BaseAmount == 0 {
 			continue
 		}
-		line, err := w.line(v, posting)
+		line, err := w.line(ctx, v, posting, dimensions)
 		if err != nil {
 			return rendered, err
 		}
 		line.LineNumber = (w.lines + len(rendered.Lines) + 1) * lineStep
 		rendered.Lines = append(rendered.Lines, line)
-	}
-	switch {
-	case len(rendered.Lines) == 0:
-		return rendered, exporters.Unsupported(v, "the voucher nets to zero in %s, and Business Central posts no line of nothing; take the claim back", w.currency.Code())
-	case len(rendered.Lines) > maxOperations:
-		return rendered, exporters.Unsupported(v, "the voucher has %d lines, and Business Central takes at most %d at once; divide the claim", len(rendered.Lines), maxOperations)
-	case w.lines+len(rendered.Lines) > maxLines:
-		return rendered, exporters.Unsupported(v, "the journal of the run is full; the next run takes the claim")
+		dimensions += len(line.DimensionSetLines)
 	}
 	return rendered, nil
 }
 
-func (w *writer) line(v *ledger.Voucher, posting *ledger.Posting) (line journalLine, err error) {
+// lineCount is how many lines a voucher becomes.
+func lineCount(v *ledger.Voucher) (lines int) {
+	for i := range v.Postings {
+		if v.Postings[i].BaseAmount != 0 {
+			lines++
+		}
+	}
+	return lines
+}
+
+// line makes the line of a posting. The lines before it have so many dimensions.
+func (w *writer) line(ctx context.Context, v *ledger.Voucher, posting *ledger.Posting, dimensions int) (line journalLine, err error) {
 	line = journalLine{
 		AccountType: glAccount, AccountNumber: posting.Account,
 		PostingDate: v.PostingDate.Format(time.DateOnly), DocumentNumber: v.ID(), ExternalDocumentNumber: externalDocument(v.ClaimID),
@@ -98,6 +114,9 @@ func (w *writer) line(v *ledger.Voucher, posting *ledger.Posting) (line journalL
 		return line, exporters.Unsupported(v, "the number of the %s of %s is empty or has more than %d characters", line.AccountType, exporters.Where(posting), maxCode)
 	}
 	for _, dimension := range posting.Dimensions {
+		if err := exporters.CheckRendered(ctx, v, (dimensions+len(line.DimensionSetLines))*dimensionSize); err != nil {
+			return line, err
+		}
 		code, exported := w.options.Dimensions[dimension.Name]
 		if !exported {
 			continue

@@ -43,6 +43,19 @@ func TestConformance(t *testing.T) {
 
 func TestMemory(t *testing.T) { conformance.TestMemory(t, New(), nil) }
 
+// TestBounds has as many columns as options have room for, with as much of a voucher as each format can have.
+func TestBounds(t *testing.T) {
+	for name, test := range map[string]struct{ options, column string }{
+		"widest":   {`"format": "fixed", `, `{"name":"a","value":"line.category","width":10000},`},
+		"constant": {`"header": false, `, `{"value":"('x'+batch.run).replace('x', ['a', 'b'].join('c'))"},`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			columns := strings.Repeat(test.column, (exporters.MaxOptionsSize-100)/len(test.column))
+			conformance.TestBounds(t, New(), `{`+test.options+`"columns": [`+strings.TrimSuffix(columns, ",")+`]}`)
+		})
+	}
+}
+
 func FuzzOptions(f *testing.F) {
 	conformance.FuzzOptions(f, New(), `{"columns": [{"name": "a", "value": "date(voucher.date, 'YYYY')"}]}`, `{"delimiter": "\t", "encoding": "utf-16le"}`)
 }

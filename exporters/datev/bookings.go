@@ -2,6 +2,7 @@ package datev
 
 import (
 	"cmp"
+	"context"
 	"maps"
 	"math/bits"
 	"strconv"
@@ -75,7 +76,7 @@ type booking struct {
 }
 
 // read makes the rows of a voucher, which link to the document of a GUID, or, if that is empty, to the receipts of their lines.
-func (b *bookings) read(voucher *ledger.Voucher, document string) error {
+func (b *bookings) read(ctx context.Context, voucher *ledger.Voucher, document string) error {
 	b.bytes, b.rows, b.document = b.bytes[:0], 0, document
 	contra, err := b.contraAccount(voucher)
 	if err != nil {
@@ -89,6 +90,9 @@ func (b *bookings) read(voucher *ledger.Voucher, document string) error {
 	}
 	gross := false // the tax posting that follows is within the row before it
 	for i := range voucher.Postings {
+		if err := exporters.CheckRendered(ctx, voucher, len(b.bytes)); err != nil {
+			return err
+		}
 		posting := &voucher.Postings[i]
 		switch {
 		case posting.Kind == ledger.OffsetPosting, posting.Kind == ledger.PaidPosting:

@@ -102,7 +102,7 @@ func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 	if err := w.documents.check(voucher); err != nil {
 		return err
 	}
-	if err := w.bookings.read(voucher, w.documents.guid(voucher)); err != nil {
+	if err := w.bookings.read(ctx, voucher, w.documents.guid(voucher)); err != nil {
 		return err
 	}
 	into, err := w.part(ctx, voucher.FiscalYear, w.bookings.rows)

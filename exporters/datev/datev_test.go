@@ -95,6 +95,8 @@ func TestSoftwareFromAbroadHasItsBUKey(t *testing.T) {
 
 func TestMemory(t *testing.T) { conformance.TestMemory(t, New(), []byte(full)) }
 
+func TestBounds(t *testing.T) { conformance.TestBounds(t, New(), full) }
+
 func FuzzOptions(f *testing.F) { conformance.FuzzOptions(f, New(), plain, full, strict) }
 
 func FuzzTexts(f *testing.F) {

@@ -75,7 +75,7 @@ func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 	if err := w.files.Check(voucher); err != nil {
 		return err
 	}
-	if err := w.rows.read(voucher); err != nil {
+	if err := w.rows.read(ctx, voucher); err != nil {
 		return err
 	}
 	file, err := w.files.Get(voucher.FiscalYear, func() (*exporters.File, error) { return w.open(ctx, voucher.FiscalYear) })

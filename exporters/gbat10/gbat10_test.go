@@ -58,6 +58,8 @@ func TestSoftwareFromAbroadHasItsCode(t *testing.T) {
 
 func TestMemory(t *testing.T) { conformance.TestMemory(t, New(), []byte(norwegian)) }
 
+func TestBounds(t *testing.T) { conformance.TestBounds(t, New(), norwegian) }
+
 func FuzzOptions(f *testing.F) { conformance.FuzzOptions(f, New(), norwegian, unicode, `{}`) }
 
 func FuzzTexts(f *testing.F) {

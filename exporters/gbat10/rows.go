@@ -1,6 +1,7 @@
 package gbat10
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 
@@ -43,7 +44,7 @@ type amounts struct {
 }
 
 // read makes the rows of a voucher. Both the net and the gross amounts of a voucher sum to zero.
-func (r *rows) read(voucher *ledger.Voucher) error {
+func (r *rows) read(ctx context.Context, voucher *ledger.Voucher) error {
 	r.bytes = r.bytes[:0]
 	if voucher.Number > maxVoucher {
 		return exporters.Unsupported(voucher, "its voucher number has more than eight digits")
@@ -52,6 +53,9 @@ func (r *rows) read(voucher *ledger.Voucher) error {
 	var net, gross ledger.Amount
 	computed := false // the system makes the tax of the expense before
 	for i := range voucher.Postings {
+		if err := exporters.CheckRendered(ctx, voucher, len(r.bytes)); err != nil {
+			return err
+		}
 		posting := &voucher.Postings[i]
 		row := amounts{net: posting.BaseAmount, gross: posting.BaseAmount, vatCode: r.options.NoVATCode, taken: 'T'}
 		switch {

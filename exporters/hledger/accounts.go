@@ -19,6 +19,9 @@ func nameAccounts(o *options, d dialect, books *v1alpha1.ChartOfAccountsSpec) (m
 			return nil, err
 		}
 		name := top + ":" + accountName(o.AccountName, d, account)
+		if len(name) > maxAccountName {
+			return nil, &exporters.OptionError{Field: "accountName", Problem: fmt.Sprintf("makes a name of more than %d bytes of the account %s of the chart", maxAccountName, account.Number)}
+		}
 		if other, taken := numbers[name]; taken {
 			return nil, &exporters.OptionError{Field: "accountName", Problem: fmt.Sprintf("makes one account %q of the accounts %s and %s of the chart", name, other, account.Number)}
 		}

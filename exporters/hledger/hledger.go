@@ -70,6 +70,8 @@ const (
 	mediaType = "text/plain; charset=utf-8"
 	// maxText is how many bytes of a text or code are written: ledger reads no line of more than 4096.
 	maxText = 2000
+	// maxAccountName bounds the name of an account with those above it, in bytes: each posting has one.
+	maxAccountName = 500
 )
 
 // Begin implements exporters.Exporter.
@@ -121,7 +123,7 @@ func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 		return err
 	}
 	var err error
-	if w.voucher, err = w.appendVoucher(w.voucher[:0], voucher); err != nil {
+	if w.voucher, err = w.appendVoucher(ctx, w.voucher[:0], voucher); err != nil {
 		return err
 	}
 	w.declared[voucher.Currency.Code()] = true

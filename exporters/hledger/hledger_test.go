@@ -34,6 +34,13 @@ func TestConformance(t *testing.T) {
 
 func TestMemory(t *testing.T) { conformance.TestMemory(t, New(), nil) }
 
+// TestBounds has the longest names of accounts.
+func TestBounds(t *testing.T) {
+	for _, format := range []string{"hledger", beancountFormat} {
+		conformance.TestBounds(t, New(), `{"format": "`+format+`", "accountName": "{number} `+strings.Repeat("x", 400)+`"}`)
+	}
+}
+
 // The golden files are also what docs/exporters/hledger.md shows.
 func TestFilesAreAsReviewed(t *testing.T) {
 	t.Parallel()

@@ -18,7 +18,7 @@ type options struct {
 	// longest prefix counts. Beancount knows `Assets`, `Liabilities`, `Equity`, `Income` and `Expenses`.
 	TopLevel map[string]string `json:"topLevel" posts:"true" absent:"by what the chart uses an account for: accounts of the offset, of what others have paid and of reverse charge are below Liabilities, those of tax codes and of advances below Assets, all others below Expenses"`
 	// Name of an account below its top-level account, with `{number}` and `{name}` for those of the chart; a colon begins an
-	// account further down
+	// account further down. At most 500 bytes, as each name that it makes.
 	AccountName string `json:"accountName" posts:"true" default:"{number} {name}" form:"{(number|name)}" otherwise:"has neither {number} nor {name}, so that all accounts would be one"`
 	// Whether the file declares its accounts, currencies and tags. Say `false` if the books that include the file do.
 	Declarations bool `json:"declarations" default:"true"`
@@ -48,6 +48,9 @@ func decodeOptions(raw []byte) (*options, error) {
 // Check implements exporters.Checked.
 func (o *options) Check() error {
 	var problems []error
+	if len(o.AccountName) > maxAccountName {
+		problems = append(problems, &exporters.OptionError{Field: "accountName", Problem: fmt.Sprintf("has more than %d bytes", maxAccountName)})
+	}
 	for _, prefix := range slices.Sorted(maps.Keys(o.TopLevel)) {
 		top, field := o.TopLevel[prefix], "topLevel."+prefix
 		switch {

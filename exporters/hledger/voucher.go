@@ -1,6 +1,7 @@
 package hledger
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,7 +13,7 @@ import (
 )
 
 // appendVoucher appends a transaction, and before it the declaration of a currency that occurs for the first time.
-func (w *writer) appendVoucher(to []byte, voucher *ledger.Voucher) ([]byte, error) {
+func (w *writer) appendVoucher(ctx context.Context, to []byte, voucher *ledger.Voucher) ([]byte, error) {
 	if w.options.Declarations && !w.declared[voucher.Currency.Code()] {
 		to = w.dialect.appendCommodity(append(to, '\n'), voucher.Currency)
 	}
@@ -33,7 +34,10 @@ func (w *writer) appendVoucher(to []byte, voucher *ledger.Voucher) ([]byte, erro
 		return to, exporters.Unbalanced(voucher)
 	}
 	for i := range voucher.Postings {
-		if to, err = w.appendPosting(to, voucher, &voucher.Postings[i]); err != nil {
+		if err := exporters.CheckRendered(ctx, voucher, len(to)); err != nil {
+			return to, err
+		}
+		if to, err = w.appendPosting(ctx, to, voucher, &voucher.Postings[i]); err != nil {
 			return to, err
 		}
 	}
@@ -41,7 +45,7 @@ func (w *writer) appendVoucher(to []byte, voucher *ledger.Voucher) ([]byte, erro
 }
 
 // appendPosting appends account, amount and tags.
-func (w *writer) appendPosting(to []byte, voucher *ledger.Voucher, posting *ledger.Posting) ([]byte, error) {
+func (w *writer) appendPosting(ctx context.Context, to []byte, voucher *ledger.Voucher, posting *ledger.Posting) ([]byte, error) {
 	account, known := w.accounts[posting.Account]
 	if !known {
 		return to, fmt.Errorf("the voucher of claim %s has the account %s, which is not in the chart of accounts", voucher.ClaimID, posting.Account)
@@ -56,6 +60,9 @@ func (w *writer) appendPosting(to []byte, voucher *ledger.Voucher, posting *ledg
 	}
 	var err error
 	for _, dimension := range posting.Dimensions {
+		if err := exporters.CheckRendered(ctx, voucher, len(to)); err != nil {
+			return to, err
+		}
 		if to, err = w.appendCode(to, ofPosting, dimension.Name, dimension.Value); err != nil {
 			return to, exporters.Unsupported(voucher, "the dimension %s of %s %s; use another code", dimension.Name, exporters.Where(posting), err)
 		}

@@ -21,6 +21,9 @@ const (
 	depthOfPayment = 3
 )
 
+// maxGroups are as many as exporters.MaxKept has room for: the body of each has three buffers of 64 KiB.
+const maxGroups = exporters.MaxKept / (3 * 64 << 10)
+
 // group is the payments in one currency: a PmtInf.
 type group struct {
 	currency ledger.Currency
@@ -30,9 +33,12 @@ type group struct {
 }
 
 // group returns the payments in a currency.
-func (w *writer) group(ctx context.Context, currency ledger.Currency) (*group, error) {
+func (w *writer) group(ctx context.Context, voucher *ledger.Voucher, currency ledger.Currency) (*group, error) {
 	if g, known := w.groups[currency.Code()]; known {
 		return g, nil
+	}
+	if len(w.groups) == maxGroups {
+		return nil, exporters.Unsupported(voucher, "the file pays in %d currencies already; a later run can pay the claim", maxGroups)
 	}
 	body, err := exporters.NewBody(ctx, w.sink)
 	if err != nil {

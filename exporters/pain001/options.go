@@ -50,7 +50,7 @@ type options struct {
 	// numbers of 4 to 34 digits, which the bank alone checks
 	DomesticAccounts string `json:"domesticAccounts" default:"none" choices:"none|NO|any"`
 	// What the claimant reads on the statement, at most 140 characters, with `{voucher}`, `{claim}` and `{text}`, the text of
-	// the voucher
+	// the voucher. The option has at most 500 bytes
 	Remittance string `json:"remittance" default:"{voucher} {text}"`
 	// `sepa`: the letters, digits and signs that every bank takes, others are transliterated; `utf-8`: names and texts as they
 	// are, where the bank takes that
@@ -77,6 +77,8 @@ const (
 	maxName       = 70
 	maxIdentifier = 35
 	maxRemittance = 140
+	// maxTemplate bounds remittance with its names in braces, each of which may stand for a long text.
+	maxTemplate = 500
 )
 
 func decodeOptions(raw []byte) (*options, error) {
@@ -142,6 +144,9 @@ func (o *options) checkNames() error {
 	}{{"debtorName", &o.DebtorName, maxName}, {"initiatingParty", &o.InitiatingParty, maxName}, {"remittance", &o.Remittance, maxRemittance}} {
 		text := *option.value
 		if option.field == "remittance" {
+			if len(text) > maxTemplate {
+				return &exporters.OptionError{Field: option.field, Problem: fmt.Sprintf("has more than %d bytes", maxTemplate)}
+			}
 			text = strings.NewReplacer("{voucher}", "", "{claim}", "", "{text}", "").Replace(text)
 		}
 		converted, err := o.convert(text)

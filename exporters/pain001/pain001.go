@@ -74,7 +74,7 @@ func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 	if err := w.payment.Err(); err != nil { // every text has been checked
 		return fmt.Errorf("the payment of claim %s: %w", voucher.ClaimID, err)
 	}
-	g, err := w.group(ctx, p.currency)
+	g, err := w.group(ctx, voucher, p.currency)
 	if err != nil {
 		return err
 	}

@@ -42,6 +42,8 @@ func TestConformance(t *testing.T) {
 
 func TestMemory(t *testing.T) { conformance.TestMemory(t, New(), []byte(acme)) }
 
+func TestBounds(t *testing.T) { conformance.TestBounds(t, New(), acme) }
+
 // The golden file is also what docs/exporters/pain001.md shows.
 func TestFilesAreAsReviewed(t *testing.T) {
 	t.Parallel()

@@ -2,9 +2,9 @@ package saft
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
-	"maps"
-	"slices"
+	"io"
 	"strconv"
 	"time"
 
@@ -41,15 +41,20 @@ func (w *writer) checkBooks() error {
 	return nil
 }
 
-// head is everything before the first transaction.
-func (w *writer) head() ([]byte, error) {
+// writeHead writes everything before the first transaction.
+func (w *writer) writeHead(content io.Writer) error {
 	var p xmldoc.Piece
 	p.Open("AuditFile", "xmlns", "urn:StandardAuditFile-Taxation-Financial:NO")
 	w.appendHeader(&p)
 	p.Open("MasterFiles")
 	w.appendAccounts(&p)
 	w.appendTaxTable(&p)
-	w.appendAnalyses(&p)
+	if _, err := io.WriteString(content, xmldoc.Declaration); err != nil {
+		return err
+	}
+	if err := w.writeAnalyses(&p, content); err != nil {
+		return err
+	}
 	p.Close()
 	p.Open("GeneralLedgerEntries")
 	p.Text("NumberOfEntries", strconv.FormatInt(w.totals.entries, 10))
@@ -59,7 +64,7 @@ func (w *writer) head() ([]byte, error) {
 	p.Text("JournalID", w.batch.Series)
 	p.Text("Description", w.options.VoucherType)
 	p.Text("Type", "GL")
-	return append([]byte(xmldoc.Declaration), p.Bytes()...), p.Err()
+	return errors.Join(p.Flush(content), p.Err())
 }
 
 func (w *writer) appendHeader(p *xmldoc.Piece) {
@@ -152,25 +157,28 @@ func (w *writer) appendTaxTable(p *xmldoc.Piece) {
 	p.Close()
 }
 
-// appendAnalyses lists what the transactions refer to. The claims have codes alone, so that a code is its own description.
-func (w *writer) appendAnalyses(p *xmldoc.Piece) {
-	if len(w.analyses) == 0 {
-		return
+// writeAnalyses lists what the transactions refer to, one at a time: there may be many. The claims have codes alone, so that a code is
+// its own description.
+func (w *writer) writeAnalyses(p *xmldoc.Piece, content io.Writer) error {
+	if w.analyses.Empty() {
+		return nil
 	}
 	names := map[string]string{}
 	for name, kind := range w.options.AnalysisTypes {
 		names[kind] = name
 	}
 	p.Open("AnalysisTypeTable")
-	for _, a := range slices.SortedFunc(maps.Keys(w.analyses), func(a, b analysis) int {
-		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.id, b.id))
-	}) {
+	for a := range w.analyses.Sorted(func(a, b analysis) int { return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.id, b.id)) }) {
 		p.Open("AnalysisTypeTableEntry")
 		p.Text("AnalysisType", a.kind)
 		p.Text("AnalysisTypeDescription", names[a.kind])
 		p.Text("AnalysisID", a.id)
 		p.Text("AnalysisIDDescription", a.id)
 		p.Close()
+		if err := p.Flush(content); err != nil {
+			return err
+		}
 	}
 	p.Close()
+	return nil
 }

@@ -41,12 +41,15 @@ func (exporter) Begin(ctx context.Context, batch exporters.Batch, sink exporters
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{options: o, batch: batch, sink: sink, balances: map[string]ledger.Amount{}, analyses: map[analysis]bool{}}
+	w := &writer{options: o, batch: batch, sink: sink, balances: map[string]ledger.Amount{}}
 	if w.base, w.yearStart, err = exporters.ReadBooks(batch.Books, "SAF-T", maxDecimals); err != nil {
 		return nil, err
 	}
 	if err := w.checkBooks(); err != nil {
 		return nil, err
+	}
+	for _, account := range batch.Books.Accounts {
+		w.balances[account.Number] = 0
 	}
 	w.body, err = exporters.NewBody(ctx, sink)
 	return w, err
@@ -64,8 +67,7 @@ type writer struct {
 	body        *exporters.Body
 	totals      totals
 	balances    map[string]ledger.Amount // by account: debit less credit
-	analyses    map[analysis]bool
-	found       []analysis // in the voucher at hand
+	analyses    exporters.Kept[analysis, struct{}]
 	transaction xmldoc.Piece
 }
 
@@ -79,12 +81,8 @@ type totals struct {
 // analysis is a code of an analysis type.
 type analysis struct{ kind, id string }
 
-const (
-	// maxTotal has 18 digits, the most that a SAFmonetaryType has.
-	maxTotal ledger.Amount = 999_999_999_999_999_999
-	// maxAnalyses bounds the table of analyses, which is kept in memory.
-	maxAnalyses = 100_000
-)
+// maxTotal has 18 digits, the most that a SAFmonetaryType has.
+const maxTotal ledger.Amount = 999_999_999_999_999_999
 
 // Write implements exporters.Writer.
 func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
@@ -95,18 +93,14 @@ func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 	if err != nil {
 		return err
 	}
-	if err := w.makeTransaction(voucher); err != nil {
+	err = w.makeTransaction(ctx, voucher)
+	w.analyses.Settle(err == nil)
+	if err != nil {
 		return err
-	}
-	if len(w.analyses)+len(w.found) > maxAnalyses {
-		return exporters.Unsupported(voucher, "the file has %d cost centres, projects and employees already; a later run can take the claim", maxAnalyses)
 	}
 	w.totals = sums
 	for i := range voucher.Postings {
 		w.balances[voucher.Postings[i].Account] += voucher.Postings[i].BaseAmount
-	}
-	for _, a := range w.found {
-		w.analyses[a] = true
 	}
 	_, err = w.body.Write(w.transaction.Bytes())
 	return err
@@ -144,21 +138,17 @@ func (w *writer) Close(ctx context.Context) error {
 		return err
 	}
 	name := cmp.Or(w.options.FileName, "SAF-T Financial_"+w.options.RegistrationNumber+"_"+w.batch.CreatedAt.Format("20060102150405")+".xml")
-	content, err := w.sink.Create(ctx, name, xmldoc.MediaType)
+	content, err := exporters.CreateFile(ctx, w.sink, name, xmldoc.MediaType)
 	if err != nil {
 		return err
 	}
-	head, err := w.head()
-	if err != nil {
-		return err
-	}
-	if _, err := content.Write(head); err != nil {
+	if err := w.writeHead(content); err != nil {
 		return err
 	}
 	if _, err := w.body.WriteTo(content); err != nil {
 		return err
 	}
-	if _, err := content.Write([]byte("    </Journal>\n  </GeneralLedgerEntries>\n</AuditFile>\n")); err != nil {
+	if _, err := content.WriteString("    </Journal>\n  </GeneralLedgerEntries>\n</AuditFile>\n"); err != nil {
 		return err
 	}
 	return content.Close()

@@ -99,6 +99,8 @@ func TestTheBaseRateIsWhatIsDeducted(t *testing.T) {
 
 func TestMemory(t *testing.T) { conformance.TestMemory(t, New(), []byte(kystlinje)) }
 
+func TestBounds(t *testing.T) { conformance.TestBounds(t, New(), kystlinje) }
+
 // The golden files are also what docs/exporters/saft.md shows.
 func TestFilesAreAsReviewed(t *testing.T) {
 	t.Parallel()

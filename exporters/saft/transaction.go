@@ -1,6 +1,8 @@
 package saft
 
 import (
+	"context"
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -23,10 +25,9 @@ const (
 var quantity = regexp.MustCompile(`^-?\d{1,16}(\.\d{1,6})?$`)
 
 // makeTransaction makes a Transaction of a voucher, and notes the analyses in it.
-func (w *writer) makeTransaction(voucher *ledger.Voucher) error {
+func (w *writer) makeTransaction(ctx context.Context, voucher *ledger.Voucher) error {
 	p := &w.transaction
 	p.ResetCompact()
-	w.found = w.found[:0]
 	if voucher.FiscalYear < firstYear || voucher.FiscalYear > lastYear {
 		return exporters.Unsupported(voucher, "the fiscal year of the posting date %s is not in the years %d to %d", voucher.PostingDate.Format(time.DateOnly), firstYear, lastYear)
 	}
@@ -47,7 +48,7 @@ func (w *writer) makeTransaction(voucher *ledger.Voucher) error {
 		document = "" // the voucher leads back to the claim, too, by the manifest
 	}
 	for i := range voucher.Postings {
-		if err := w.makeLine(voucher, i, document); err != nil {
+		if err := w.makeLine(ctx, voucher, i, document); err != nil {
 			return err
 		}
 	}
@@ -59,21 +60,24 @@ func (w *writer) makeTransaction(voucher *ledger.Voucher) error {
 }
 
 // makeLine makes a Line of a posting. The document is the claim, if its id fits.
-func (w *writer) makeLine(voucher *ledger.Voucher, index int, document string) error {
+func (w *writer) makeLine(ctx context.Context, voucher *ledger.Voucher, index int, document string) error {
 	posting, p := &voucher.Postings[index], &w.transaction
+	if _, known := w.balances[posting.Account]; !known {
+		return fmt.Errorf("the voucher of claim %s has the account %s, which is not in the chart of accounts", voucher.ClaimID, posting.Account)
+	}
 	p.Open("Line")
 	p.Text("RecordID", strconv.Itoa(index+1))
 	p.Text("AccountID", posting.Account)
 	subledger := exporters.SubledgerDimension(voucher, posting)
 	for _, dimension := range posting.Dimensions {
-		if err := w.makeAnalysis(voucher, posting, dimension); err != nil {
+		if err := w.makeAnalysis(ctx, voucher, posting, dimension); err != nil {
 			return err
 		}
 		if dimension.Name == subledger.Name {
 			subledger.Value = ""
 		}
 	}
-	if err := w.makeAnalysis(voucher, posting, subledger); err != nil {
+	if err := w.makeAnalysis(ctx, voucher, posting, subledger); err != nil {
 		return err
 	}
 	p.Optional("SourceDocumentID", document)
@@ -110,7 +114,10 @@ func (w *writer) makeLine(voucher *ledger.Voucher, index int, document string) e
 }
 
 // makeAnalysis makes an Analysis of a dimension that has a type.
-func (w *writer) makeAnalysis(voucher *ledger.Voucher, posting *ledger.Posting, dimension ledger.Dimension) error {
+func (w *writer) makeAnalysis(ctx context.Context, voucher *ledger.Voucher, posting *ledger.Posting, dimension ledger.Dimension) error {
+	if err := exporters.CheckRendered(ctx, voucher, len(w.transaction.Bytes())); err != nil {
+		return err
+	}
 	kind, typed := w.options.AnalysisTypes[dimension.Name]
 	if !typed || dimension.Value == "" {
 		return nil
@@ -122,8 +129,11 @@ func (w *writer) makeAnalysis(voucher *ledger.Voucher, posting *ledger.Posting, 
 	w.transaction.Text("AnalysisType", kind)
 	w.transaction.Text("AnalysisID", dimension.Value)
 	w.transaction.Close()
-	if a := (analysis{kind, dimension.Value}); !w.analyses[a] {
-		w.found = append(w.found, a)
+	if w.analyses.Has(analysis{kind, dimension.Value}) {
+		return nil
+	}
+	if !w.analyses.Add(analysis{kind, strings.Clone(dimension.Value)}, struct{}{}, len(dimension.Value)) {
+		return exporters.Unsupported(voucher, "the cost centres, projects and employees of the file would take more than %d MiB; a later run can take the claim", exporters.MaxKept>>20)
 	}
 	return nil
 }

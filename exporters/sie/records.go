@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,16 +23,15 @@ const (
 type file struct {
 	name     string
 	year     int
-	vouchers io.Writer         // content, or body
-	content  *exporters.File   // nil until it is begun
-	body     *exporters.Body   // nil where no objects are declared
-	objects  map[object]string // and their names
+	vouchers io.Writer       // content, or body
+	content  *exporters.File // nil until it is begun
+	body     *exporters.Body // nil where no objects are declared
 }
 
-// object of a dimension.
+// object of a dimension, in the file of a year.
 type object struct {
-	dimension int
-	code      string
+	year, dimension int
+	code            string
 }
 
 // open begins the file of a fiscal year.
@@ -45,7 +43,7 @@ func (w *writer) open(ctx context.Context, year int) (*file, error) {
 		return f, err
 	}
 	body, err := exporters.NewBody(ctx, w.sink)
-	f.vouchers, f.body, f.objects = body, body, map[object]string{}
+	f.vouchers, f.body = body, body
 	return f, err
 }
 
@@ -69,7 +67,7 @@ func (w *writer) finish(ctx context.Context, f *file) error {
 		if err := w.begin(ctx, f); err != nil {
 			return err
 		}
-		if _, err := f.content.Write(declare(f.objects)); err != nil {
+		if err := w.declare(f); err != nil {
 			return err
 		}
 		if _, err := f.body.WriteTo(f.content); err != nil {
@@ -79,15 +77,19 @@ func (w *writer) finish(ctx context.Context, f *file) error {
 	return f.content.Close()
 }
 
-// declare returns #OBJEKT dimension "object" "name", in order. Objects and names are in the file's character set already.
-func declare(objects map[object]string) (records []byte) {
-	sorted := slices.SortedFunc(maps.Keys(objects), func(a, b object) int {
-		return cmp.Or(a.dimension-b.dimension, strings.Compare(a.code, b.code))
-	})
-	for _, o := range sorted {
-		records = fmt.Appendf(records, "#OBJEKT %d \"%s\" \"%s\"%s", o.dimension, o.code, objects[o], newline)
+// declare writes #OBJEKT dimension "object" "name", in order. Objects and names are in the file's character set already.
+func (w *writer) declare(f *file) error {
+	for o, name := range w.objects.Sorted(func(a, b object) int {
+		return cmp.Or(a.year-b.year, a.dimension-b.dimension, strings.Compare(a.code, b.code))
+	}) {
+		if o.year != f.year {
+			continue
+		}
+		if _, err := fmt.Fprintf(f.content, "#OBJEKT %d \"%s\" \"%s\"%s", o.dimension, o.code, name, newline); err != nil {
+			return err
+		}
 	}
-	return records
+	return nil
 }
 
 // header returns the records before and after #RAR, in the order of the specification.

@@ -49,8 +49,6 @@ const (
 	mediaType   = "text/plain; charset=cp437"
 	maxDecimals = 2
 	dateFormat  = "20060102"
-	// maxObjects that a file declares: they are in memory.
-	maxObjects = 20_000
 )
 
 // writer writes one file for each fiscal year.
@@ -63,8 +61,8 @@ type writer struct {
 	// identification comes before the fiscal years in a file, accounts after them.
 	identification, accounts []byte
 
-	voucher []byte        // is complete before any of it is written, so that a held voucher leaves no trace
-	found   []namedObject // of the voucher, where objects are declared
+	voucher []byte                         // is complete before any of it is written, so that a held voucher leaves no trace
+	objects exporters.Kept[object, string] // that are declared, and their names
 	files   *exporters.Years[*file]
 }
 
@@ -77,21 +75,14 @@ func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 		return err
 	}
 	var err error
-	w.found = w.found[:0]
-	if w.voucher, err = w.appendVoucher(w.voucher[:0], voucher); err != nil {
+	w.voucher, err = w.appendVoucher(ctx, w.voucher[:0], voucher)
+	w.objects.Settle(err == nil)
+	if err != nil {
 		return err
 	}
 	into, err := w.files.Get(voucher.FiscalYear, func() (*file, error) { return w.open(ctx, voucher.FiscalYear) })
 	if err != nil {
 		return err
-	}
-	if len(into.objects)+len(w.found) > maxObjects {
-		return exporters.Unsupported(voucher, "the file would declare more than %d objects; leave them out by the option objects", maxObjects)
-	}
-	for _, found := range w.found {
-		if _, known := into.objects[found.object]; !known {
-			into.objects[found.object] = found.name
-		}
 	}
 	_, err = into.vouchers.Write(w.voucher)
 	return err

@@ -32,6 +32,8 @@ func TestConformance(t *testing.T) {
 
 func TestMemory(t *testing.T) { conformance.TestMemory(t, New(), []byte(acme)) }
 
+func TestBounds(t *testing.T) { conformance.TestBounds(t, New(), withObjects) }
+
 func FuzzOptions(f *testing.F) {
 	conformance.FuzzOptions(f, New(), acme, `{"companyName": "A", "numbering": "importer", "dimensions": {"a": 1, "b": 20}}`)
 }

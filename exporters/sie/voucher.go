@@ -1,6 +1,7 @@
 package sie
 
 import (
+	"context"
 	"strconv"
 	"strings"
 
@@ -9,7 +10,7 @@ import (
 )
 
 // appendVoucher appends a #VER record and its #TRANS records.
-func (w *writer) appendVoucher(to []byte, voucher *ledger.Voucher) ([]byte, error) {
+func (w *writer) appendVoucher(ctx context.Context, to []byte, voucher *ledger.Voucher) ([]byte, error) {
 	series, text := voucher.Series, voucher.Text
 	if w.options.Series != "" {
 		series = w.options.Series
@@ -40,7 +41,10 @@ func (w *writer) appendVoucher(to []byte, voucher *ledger.Voucher) ([]byte, erro
 		return to, exporters.Unbalanced(voucher)
 	}
 	for i := range voucher.Postings {
-		if to, err = w.appendPosting(to, voucher, &voucher.Postings[i]); err != nil {
+		if err := exporters.CheckRendered(ctx, voucher, len(to)); err != nil {
+			return to, err
+		}
+		if to, err = w.appendPosting(ctx, to, voucher, &voucher.Postings[i]); err != nil {
 			return to, err
 		}
 	}
@@ -49,10 +53,10 @@ func (w *writer) appendVoucher(to []byte, voucher *ledger.Voucher) ([]byte, erro
 
 // appendPosting appends: #TRANS account {dimension "object" …} amount date text [quantity]. The date is left empty, which
 // means the voucher's: a date of its own could move the posting to another period.
-func (w *writer) appendPosting(to []byte, voucher *ledger.Voucher, posting *ledger.Posting) ([]byte, error) {
+func (w *writer) appendPosting(ctx context.Context, to []byte, voucher *ledger.Voucher, posting *ledger.Posting) ([]byte, error) {
 	to = append(to, "#TRANS "...)
 	to = append(to, posting.Account...)
-	to, err := w.appendObjects(to, voucher, posting)
+	to, err := w.appendObjects(ctx, to, voucher, posting)
 	if err != nil {
 		return to, err
 	}
@@ -72,10 +76,13 @@ func (w *writer) appendPosting(to []byte, voucher *ledger.Voucher, posting *ledg
 }
 
 // appendObjects appends {dimension "object" …} and the spaces around it. What the posting has as subledger is an object too.
-func (w *writer) appendObjects(to []byte, voucher *ledger.Voucher, posting *ledger.Posting) (_ []byte, err error) {
+func (w *writer) appendObjects(ctx context.Context, to []byte, voucher *ledger.Voucher, posting *ledger.Posting) (_ []byte, err error) {
 	to = append(to, " {"...)
 	start, subledger := len(to), exporters.SubledgerDimension(voucher, posting)
 	for _, dimension := range posting.Dimensions {
+		if err := exporters.CheckRendered(ctx, voucher, len(to)); err != nil {
+			return to, err
+		}
 		if to, err = w.appendObject(to, start, voucher, posting, dimension); err != nil {
 			return to, err
 		}
@@ -105,17 +112,14 @@ func (w *writer) appendObject(to []byte, start int, voucher *ledger.Voucher, pos
 	if !w.options.Objects {
 		return to, nil
 	}
-	return to, w.find(voucher, object{number, string(to[code : len(to)-1])}, dimension)
+	if w.objects.Has(object{voucher.FiscalYear, number, string(to[code : len(to)-1])}) {
+		return to, nil
+	}
+	return to, w.keep(voucher, object{voucher.FiscalYear, number, string(to[code : len(to)-1])}, dimension)
 }
 
-// namedObject is an object to be declared.
-type namedObject struct {
-	object
-	name string
-}
-
-// find notes an object of the voucher, and what it is called.
-func (w *writer) find(voucher *ledger.Voucher, found object, dimension ledger.Dimension) error {
+// keep notes an object, and what it is called.
+func (w *writer) keep(voucher *ledger.Voucher, found object, dimension ledger.Dimension) error {
 	name := dimension.Value
 	if dimension.Name == exporters.EmployeeDimension && dimension.Value == voucher.ClaimantID && voucher.ClaimantName != "" {
 		name = voucher.ClaimantName
@@ -124,7 +128,10 @@ func (w *writer) find(voucher *ledger.Voucher, found object, dimension ledger.Di
 	if err != nil {
 		return exporters.Unsupported(voucher, "the claimant's name %s; change it in the application, or leave objects out by an option", err)
 	}
-	w.found = append(w.found, namedObject{found, string(encoded)})
+	if !w.objects.Add(found, string(encoded), len(found.code)+len(encoded)) {
+		return exporters.Unsupported(voucher, "the objects that the files of the run declare would take more than %d MiB; a later run can take the claim, or leave objects out by the option objects",
+			exporters.MaxKept>>20)
+	}
 	return nil
 }
 

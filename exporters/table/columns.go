@@ -32,8 +32,6 @@ type compiledColumn struct {
 	align    string
 	pad      byte
 	key      string // in JSON, with its colon
-	// scratch is for a number on its way to a cell.
-	scratch []byte
 }
 
 func compileColumns(columns []Column) ([]compiledColumn, error) {
@@ -66,15 +64,19 @@ func compileColumns(columns []Column) ([]compiledColumn, error) {
 	return compiled, errors.Join(problems...)
 }
 
-// fix evaluates a column whose text is the same in all rows of a batch. One that fails is evaluated, and fails, for each voucher.
-func (c *compiledColumn) fix(ctx context.Context, r *row) {
+// fix evaluates a column whose text is the same in all rows of a batch, and keeps the text if there is room for it: it returns how many
+// bytes it takes. Any other column is evaluated for each voucher, as is one that fails.
+func (c *compiledColumn) fix(ctx context.Context, r *row, room int) int {
 	if c.variable != nil || !c.constant {
-		return
+		return 0
 	}
 	value, err := c.program.Eval(ctx, r)
-	if text, ok := value.(types.String); ok && err == nil {
-		c.variable = &variable{text: func(*row) string { return string(text) }}
+	text, ok := value.(types.String)
+	if !ok || err != nil || len(text) > room {
+		return 0
 	}
+	c.variable = &variable{text: func(*row) string { return string(text) }}
+	return len(text)
 }
 
 // freeTexts are the variables that are for people to read, so that the beginning of one says enough.
@@ -85,7 +87,7 @@ func (c *compiledColumn) appendCell(ctx context.Context, to []byte, r *row, cell
 	if c.variable == nil {
 		return c.evaluate(ctx, to, r, cells)
 	}
-	number := c.scratch[:0]
+	number := r.scratch[:0]
 	kind := decimalNumber
 	switch v := c.variable; {
 	case v.text != nil:
@@ -97,13 +99,13 @@ func (c *compiledColumn) appendCell(ctx context.Context, to []byte, r *row, cell
 	case v.date != nil:
 		number, kind = appendDateOnly(number, v.date(r)), dateNumber
 	case v.number != nil:
-		return appendDecimal(to, c, decimal{v.number(r), r.mark}, cells)
+		return appendDecimal(to, c, decimal{v.number(r), r.mark}, r, cells)
 	case v.integer != nil:
 		number, kind = strconv.AppendInt(number, v.integer(r), 10), wholeNumber
 	default:
 		number, kind = v.instant(r).In(r.zone()).AppendFormat(number, time.RFC3339), dateNumber
 	}
-	c.scratch = number
+	r.scratch = number
 	return cells.number(to, c, number, kind)
 }
 
@@ -116,7 +118,7 @@ func (c *compiledColumn) evaluate(ctx context.Context, to []byte, r *row, cells 
 	case types.String:
 		return cells.text(to, c, string(v))
 	case decimal:
-		return appendDecimal(to, c, v, cells)
+		return appendDecimal(to, c, v, r, cells)
 	case types.Int:
 		return cells.number(to, c, strconv.AppendInt(nil, int64(v), 10), wholeNumber)
 	case types.Timestamp:
@@ -127,11 +129,11 @@ func (c *compiledColumn) evaluate(ctx context.Context, to []byte, r *row, cells 
 }
 
 // appendDecimal appends a decimal, which is a text like any other unless it is a number as it should be.
-func appendDecimal(to []byte, c *compiledColumn, d decimal, cells format) ([]byte, error) {
+func appendDecimal(to []byte, c *compiledColumn, d decimal, r *row, cells format) ([]byte, error) {
 	text := d.String()
 	if text == "" || isNumber(text, d.mark) {
-		c.scratch = append(c.scratch[:0], text...)
-		return cells.number(to, c, c.scratch, decimalNumber)
+		r.scratch = append(r.scratch[:0], text...)
+		return cells.number(to, c, r.scratch, decimalNumber)
 	}
 	return cells.text(to, c, text)
 }

@@ -23,6 +23,7 @@ type row struct {
 	posting *ledger.Posting // of no meaning where only voucher and batch are asked for
 	mark    byte            // decimal mark
 	year    ledger.FiscalYearStart
+	scratch []byte // for a number on its way to a cell
 }
 
 // variable is one variable of expressions. Exactly one of the functions is set; it says which type the variable has.

@@ -71,8 +71,9 @@ func Begin(ctx context.Context, batch *exporters.Batch, l *Layout, sink exporter
 		columns: columns, cells: newFormat(l),
 		row: row{batch: batch, mark: l.DecimalMark[0], year: year}, runs: runsOf(columns), file: file,
 	}
+	room := exporters.MaxKept
 	for i := range columns {
-		columns[i].fix(ctx, &w.row)
+		room -= columns[i].fix(ctx, &w.row, room)
 	}
 	w.open(l.Encoding)
 	return w, w.writeHeader(l)
@@ -157,9 +158,13 @@ func (w *Writer) appendRow(ctx context.Context) (err error) {
 		if i > 0 {
 			w.rows = w.cells.between(w.rows)
 		}
-		if !r.perLine {
+		if r.perLine {
+			w.rows, err = w.appendCells(ctx, w.rows, r.columns)
+		} else {
 			w.rows = append(w.rows, w.cellsOfVoucher[r.from:r.to]...)
-		} else if w.rows, err = w.appendCells(ctx, w.rows, r.columns); err != nil {
+			err = w.check(ctx, w.rows)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -176,8 +181,16 @@ func (w *Writer) appendCells(ctx context.Context, to []byte, columns []compiledC
 		if to, err = columns[i].appendCell(ctx, to, &w.row, w.cells); err != nil {
 			return to, w.hold(ctx, &columns[i], err)
 		}
+		if err := w.check(ctx, to); err != nil {
+			return to, err
+		}
 	}
 	return to, nil
+}
+
+// check bounds what the writer has of the voucher. It counts the cells that all rows share twice while they are made: each row has them.
+func (w *Writer) check(ctx context.Context, made []byte) error {
+	return exporters.CheckRendered(ctx, w.row.voucher, len(w.cellsOfVoucher)+len(made))
 }
 
 // hold says why the voucher cannot be a part of the file.

@@ -5,6 +5,7 @@ package xledger
 import (
 	"cmp"
 	"context"
+	"slices"
 
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/exporters/table"
@@ -57,7 +58,7 @@ type writer struct {
 
 // Write implements exporters.Writer.
 func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
-	postings := w.voucher.Postings[:0]
+	postings := slices.Grow(w.voucher.Postings[:0], len(voucher.Postings))
 	w.voucher = *voucher
 	gross := false // the tax posting that follows is within the one before it
 	for i := range voucher.Postings {

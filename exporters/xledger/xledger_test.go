@@ -43,6 +43,12 @@ func TestConformance_ReverseCharge(t *testing.T) {
 
 func TestMemory(t *testing.T) { conformance.TestMemory(t, New(), []byte(full)) }
 
+// TestBounds has as many columns as options have room for.
+func TestBounds(t *testing.T) {
+	columns := strings.Repeat(`{"name":"a","value":"voucher.text"},`, 1_800)
+	conformance.TestBounds(t, New(), `{"columns": [`+strings.TrimSuffix(columns, ",")+`]}`)
+}
+
 func FuzzOptions(f *testing.F) { conformance.FuzzOptions(f, New(), plain, full, custom) }
 
 func FuzzTexts(f *testing.F) {

@@ -3,6 +3,7 @@ package xmldoc
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"unicode/utf8"
 )
@@ -48,6 +49,13 @@ func (p *Piece) ResetCompact() {
 
 // Bytes of the piece so far, until Reset.
 func (p *Piece) Bytes() []byte { return p.bytes }
+
+// Flush writes the piece so far, which goes on behind that.
+func (p *Piece) Flush(to io.Writer) error {
+	_, err := to.Write(p.bytes)
+	p.bytes = p.bytes[:0]
+	return err
+}
 
 // Err is a MissingError if a text had such a character, since Reset.
 func (p *Piece) Err() error { return p.err }

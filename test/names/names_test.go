@@ -184,7 +184,7 @@ func (p plugins) namedIn(tree fs.FS, files []string) (looked int, found []string
 func (p plugins) mayBeNamedIn(file string) bool {
 	folder, name := filepath.Split(file)
 	switch {
-	case strings.HasPrefix(folder, "docs/"), file == "README.md", strings.HasPrefix(folder, "examples/"):
+	case strings.HasPrefix(folder, "docs/"), folder == "" && strings.HasSuffix(name, ".md"), strings.HasPrefix(folder, "examples/"):
 		return true
 	case strings.HasPrefix(folder, ".ci/"), strings.HasPrefix(folder, "test/"), strings.HasSuffix(name, "_test.go"), strings.Contains(folder, "/testdata/"):
 		return true // tests, and what they need to be installed
