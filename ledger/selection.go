@@ -25,11 +25,17 @@ func NewSelection(source string) (Selection, error) {
 	return Selection{program}, err
 }
 
-// Includes reports whether a claim is selected. A *Hold says that the expression cannot be evaluated for it; any other error is the
-// context's.
+// Includes reports whether a claim is selected. A *Hold says that the expression cannot be evaluated for it, or is not: the claim is held
+// anyway, or has texts that no file should carry. Any other error is the context's.
 func (s Selection) Includes(ctx context.Context, claim *Claim) (bool, error) {
 	if s.program == nil {
 		return true, nil
+	}
+	if claim.Held != nil {
+		return false, claim.Held
+	}
+	if err := checkTexts(claim); err != nil {
+		return false, err
 	}
 	value, err := s.program.Eval(ctx, claimVariables{claim})
 	switch {

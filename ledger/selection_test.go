@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/ledgerport/ledgerport/ledger"
@@ -44,6 +45,26 @@ func TestSelection(t *testing.T) {
 		var hold *ledger.Hold
 		if _, err := selection.Includes(t.Context(), claim); !errors.As(err, &hold) || hold.Reason != ledger.HoldExpressionFailed || hold.ClaimID != "c1" {
 			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("a claim that is held anyway, or has texts that no file carries, is not looked at", func(t *testing.T) {
+		t.Parallel()
+		selection, err := ledger.NewSelection(`claim.categories[7] == "travel"`) // which fails
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			claim ledger.Claim
+			want  ledger.HoldReason
+		}{
+			{ledger.Claim{ID: "c1", Held: &ledger.Hold{ClaimID: "c1", Reason: ledger.HoldInvalidAmount}}, ledger.HoldInvalidAmount},
+			{ledger.Claim{ID: "c1", Description: strings.Repeat("x", ledger.MaxTextLength+1)}, ledger.HoldInvalidText},
+			{ledger.Claim{ID: "c1", Lines: []ledger.Line{{Category: "a\x00"}}}, ledger.HoldInvalidText},
+		} {
+			var hold *ledger.Hold
+			if included, err := selection.Includes(t.Context(), &c.claim); included || !errors.As(err, &hold) || hold.Reason != c.want {
+				t.Errorf("%t, %v, want a hold for %s", included, err, c.want)
+			}
 		}
 	})
 	for _, source := range []string{`line.category == "travel"`, `claim.currency`, `claim.claimant_name == "x"`, `(`} {

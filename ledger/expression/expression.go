@@ -13,12 +13,12 @@ import (
 	"strings"
 
 	"github.com/google/cel-go/cel"
-	"github.com/google/cel-go/checker"
 	celast "github.com/google/cel-go/common/ast"
+	"github.com/google/cel-go/common/decls"
+	"github.com/google/cel-go/common/functions"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/common/types/traits"
-	"github.com/google/cel-go/interpreter"
 )
 
 const (
@@ -29,7 +29,7 @@ const (
 	// textLength is how long, in characters, a text in a variable is taken to be where an expression's cost is estimated.
 	textLength = 10_000
 	// interruptCheckFrequency is how many steps of a comprehension pass between two looks at the context.
-	interruptCheckFrequency = 100
+	interruptCheckFrequency = 1
 )
 
 // Types that variables and results have.
@@ -53,6 +53,7 @@ type Variables interface {
 // Scope is the set of variables and functions that expressions may use.
 type Scope struct {
 	env       *cel.Env
+	bound     map[string]*functions.Overload
 	variables []string // sorted
 }
 
@@ -63,9 +64,8 @@ func NewScope(variables map[string]*cel.Type, options ...cel.EnvOption) (*Scope,
 		cel.ClearMacros(), cel.Macros(cel.AllMacro, cel.ExistsMacro, cel.ExistsOneMacro, cel.MapMacro, cel.MapFilterMacro, cel.FilterMacro),
 		cel.EnableHiddenAccumulatorName(true), // so that what a macro makes is known from what an author writes
 		cel.ASTValidators(cel.ValidateRegexLiterals(), cel.ValidateTimestampLiterals()),
-		cel.CostEstimatorOptions(checker.OverloadCostEstimate(quote, unlimited)),
 	}
-	all = append(all, functions()...)
+	all = append(all, textFunctions()...)
 	for name, kind := range variables {
 		all = append(all, cel.Variable(name, kind))
 	}
@@ -73,8 +73,12 @@ func NewScope(variables map[string]*cel.Type, options ...cel.EnvOption) (*Scope,
 	if err != nil {
 		return nil, fmt.Errorf("declaring the variables of expressions: %w", err)
 	}
-	return &Scope{env: env, variables: slices.Sorted(maps.Keys(variables))}, nil
+	bound, err := bindings(env)
+	return &Scope{env: env, bound: bound, variables: slices.Sorted(maps.Keys(variables))}, err
 }
+
+// Functions are all functions that expressions may use, by their names.
+func (s *Scope) Functions() map[string]*decls.FunctionDecl { return s.env.Functions() }
 
 // Program is a compiled expression. It is safe for concurrent use.
 type Program struct {
@@ -112,10 +116,10 @@ func (s *Scope) Compile(source string, results ...*cel.Type) (*Program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the cost of the expression cannot be estimated: %w", err)
 	}
-	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
+	m := newMeter(p.ast)
+	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize), cel.CustomDecoratorV2(m.affordable(s.bound))}
 	if p.metered = cost.Max > CostLimit || loops(p.ast); p.metered {
-		options = append(options, cel.CostLimit(CostLimit), cel.CostTracking(texted{}), cel.InterruptCheckFrequency(interruptCheckFrequency),
-			cel.CostTrackerOptions(interpreter.OverloadCostTracker(quote, made)))
+		options = append(options, cel.CostLimit(CostLimit), cel.CostTracking(m), cel.InterruptCheckFrequency(interruptCheckFrequency))
 	}
 	if p.program, err = s.env.Program(checked, options...); err != nil {
 		return nil, fmt.Errorf("the expression does not compile: %s", withoutDrawing(err))
@@ -123,40 +127,10 @@ func (s *Scope) Compile(source string, results ...*cel.Type) (*Program, error) {
 	return p, nil
 }
 
-// quote is the overload of strings.quote, which can double a text, and on which CEL puts no cost.
-const quote = "strings_quote"
-
-func unlimited(checker.CostEstimator, *checker.AstNode, []checker.AstNode) *checker.CallEstimate { //nolint:gocritic // CEL's signature
-	return &checker.CallEstimate{CostEstimate: checker.UnknownCostEstimate()}
-}
-
-// made is the cost of a text that was made. An error, which || and the like may drop, costs as much as a hundredth of what there is.
-func made(_ []ref.Val, result ref.Val) *uint64 {
-	cost := uint64(CostLimit / 100)
-	if text, is := result.(types.String); is {
-		cost = uint64(len(text))
-	}
-	return &cost
-}
-
 // loops reports whether an expression goes through a list: what it calls there it calls often, and an estimate knows nothing of
 // functions that exporters add.
 func loops(ast *celast.AST) bool {
 	return len(celast.MatchDescendants(celast.NavigateAST(ast), celast.KindMatcher(celast.ComprehensionKind))) > 0
-}
-
-// texted puts a cost on every text that a function makes, as CEL does on those of its own.
-type texted struct{}
-
-// CallCost implements interpreter.ActualCostEstimator.
-func (texted) CallCost(_, _ string, _ []ref.Val, result ref.Val) *uint64 {
-	text, is := result.(types.String)
-	if !is {
-		return nil
-	}
-	const charactersPerUnit = 10 // common.StringTraversalCostFactor
-	cost := uint64(1 + len(text)/charactersPerUnit)
-	return &cost
 }
 
 // soleVariable returns the name of the variable that is the whole expression.
@@ -170,19 +144,6 @@ func soleVariable(ast *celast.AST) string {
 
 // sizes tells the estimate of cost how large variables are. What it leaves out counts as unlimited.
 type sizes struct{}
-
-// EstimateSize implements checker.CostEstimator.
-func (sizes) EstimateSize(node checker.AstNode) *checker.SizeEstimate {
-	if len(node.Path()) == 1 && node.Type().Kind() == types.StringKind {
-		return &checker.SizeEstimate{Max: textLength}
-	}
-	return nil
-}
-
-// EstimateCallCost implements checker.CostEstimator.
-func (sizes) EstimateCallCost(string, string, *checker.AstNode, []checker.AstNode) *checker.CallEstimate { //nolint:gocritic // CEL's signature
-	return nil
-}
 
 // Variable returns the name of the variable that is the whole expression, or nothing.
 func (p *Program) Variable() string { return p.variable }

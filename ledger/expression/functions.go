@@ -11,13 +11,10 @@ import (
 	"github.com/google/cel-go/ext"
 )
 
-// maxText bounds a text that a function makes, in bytes: what CostLimit pays for, at ten bytes for a unit.
-const maxText = 10 * CostLimit
-
-// functions are those on texts that CEL has beside its own. CEL counts the cost of a call when it has ended, which is too late for those
-// that multiply texts: replace and join look first. Expressions with format, which makes any text of a few characters, are refused.
-func functions() []cel.EnvOption {
-	return []cel.EnvOption{ext.Strings(ext.StringsVersion(5)), replaceFunction(), joinFunction()}
+// textFunctions are those on texts that CEL has beside its own. replace and join, which multiply texts, look first at the length of
+// what they would make. Version 4 of CEL's own is the last without prices of its own. Expressions with format, which makes any text of a few characters, are refused.
+func textFunctions() []cel.EnvOption {
+	return []cel.EnvOption{ext.Strings(ext.StringsVersion(4)), replaceFunction(), joinFunction()}
 }
 
 func replaceFunction() cel.EnvOption {

@@ -1,0 +1,12 @@
+package table
+
+import (
+	"testing"
+
+	"github.com/ledgerport/ledgerport/test/expressiontest"
+)
+
+func TestEveryCallEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	expressiontest.EveryCallEnds(t, functions()...)
+}
