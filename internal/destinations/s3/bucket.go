@@ -27,8 +27,6 @@ import (
 const (
 	// hashMetadata is the key of an object's metadata that holds its SHA-256 in hexadecimal.
 	hashMetadata = "ledgerport-sha256"
-	// largestAnswer bounds an answer that is not an object, in bytes. The largest is a list of 1,000 keys.
-	largestAnswer = 2 << 20
 	// answerTimeout is how long a server may take to begin its answer.
 	answerTimeout = 10 * time.Second
 )
@@ -95,20 +93,6 @@ func settingsFor(ctx context.Context, region string, key accessKey) (aws.Config,
 		Region: region, Credentials: credentials.NewStaticCredentialsProvider(key.id, key.secret, ""),
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported, ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported,
 	}, nil
-}
-
-// boundedAnswers ends an answer with an error where it is longer than any that is not an object: the client keeps all of it
-// in memory, and who answers is of a tenant's choice.
-type boundedAnswers struct{ aws.HTTPClient }
-
-// Do implements aws.HTTPClient.
-func (c boundedAnswers) Do(request *http.Request) (*http.Response, error) {
-	answer, err := c.HTTPClient.Do(request)
-	isObject := request.URL.Query().Get("x-id") == "GetObject" && err == nil && answer.StatusCode < http.StatusMultipleChoices
-	if err == nil && !isObject {
-		answer.Body = http.MaxBytesReader(nil, answer.Body, largestAnswer)
-	}
-	return answer, err
 }
 
 // identity marks errors of finding an access key, which are no answers of the server.
