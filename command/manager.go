@@ -59,6 +59,7 @@ type managerOptions struct {
 	spoolDirectory               string
 	spoolLimit, spoolTotalLimit  string
 	receiptLimit                 string
+	fullCheckInterval            time.Duration
 	recheckInterval              time.Duration
 	environmentCredentials       bool
 	databases                    claims.Allowances
@@ -108,6 +109,7 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 	flags.StringSliceVar(&options.namespaces, "namespaces", nil, "work in these namespaces only, with a Role in each of them; empty is all of them, with a ClusterRole")
 	flags.StringVar(&options.clusterID, "cluster-id", "", "name that runs are recorded with, so that no other cluster goes on with them; empty is the UID of the namespace kube-system. Never change it")
 	flags.DurationVar(&options.recheckInterval, "recheck-interval", 5*time.Minute, "how often databases, destinations and credentials are looked at again")
+	flags.DurationVar(&options.fullCheckInterval, "full-check-interval", time.Hour, "how often a run compares all approved claims of an organisation with all that are exported; those between look at what was approved since, and at held claims. 0 is at each run")
 	flags.BoolVar(&options.environmentCredentials, "allow-environment-credentials", false, "in an emergency, take credentials whose store is broken from the operator's environment")
 	allowDatabases(flags, &options.databases)
 	flags.DurationVar(&options.gracePeriod, "shutdown-grace-period", 20*time.Second, "how long runs may take to end cleanly when the operator is stopped")
@@ -214,6 +216,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, options managerOptions, regist
 		Objects:       mgr.GetClient(),
 		Secrets:       credentials.Secrets{API: mgr.GetAPIReader(), Environment: environment},
 		Databases:     options.databases,
+		FullCheck:     options.fullCheckInterval,
 		Destinations:  destinationtypes.Registry(options.destinations),
 		ReceiptStores: destinationtypes.Stores(options.destinations), LargestReceipt: largest, PlainReceipts: options.destinations.PlainHTTP(),
 		Outbound:     policy,

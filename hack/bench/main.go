@@ -34,6 +34,9 @@ func main() {
 	apply := flag.Int("apply", 0, "measure instead the time from applying an export to its success, over this many exports")
 	hostile := flag.Duration("hostile", 0, "measure instead how much longer requests of one tenant take while eight hostile ones attack for so long")
 	requests := flag.Int("requests", 20, "of the tenant that is measured, before the attack and, at least, during it")
+	exported := flag.Int("history", 0, "measure instead a run of an organisation that has exported so many claims, against the same run in an empty ledger")
+	fresh := flag.Int("new", 1000, "new claims of that run")
+	maxRatio := flag.Float64("max-ratio", 0, "fail if it takes more times as long; 0 is no limit")
 	child := flag.String("measure", "", "measure one exporter in this process (for the command itself)")
 	database := flag.String("database-url", "", "the database of the measuring process")
 	bound := flag.Bool("bound", false, "let the measuring process have the pipeline log in as the least-privileged role")
@@ -53,6 +56,8 @@ func main() {
 		err = measureReceipts(ctx, *receipts)
 	case *hostile > 0:
 		err = measureHostile(ctx, *claims, *requests, *hostile)
+	case *exported > 0:
+		err = measureHistory(ctx, *exported, *fresh, *maxRatio)
 	case *apply > 0:
 		err = measureApply(ctx, *claims, *apply)
 	default:

@@ -299,6 +299,6 @@ func (a *adopting) record(ctx context.Context) error {
 		a.run.ID, a.run.Namespace, a.run.Export, a.run.Name, a.OrganizationID, a.Book, TypeAdoption, a.Holder, inputs, a.result.Claims); err != nil {
 		return err
 	}
-	_, err = raise(ctx, a.tx, a.run.ID)
+	_, err = raise(ctx, a.tx, a.run.ID, false)
 	return err
 }

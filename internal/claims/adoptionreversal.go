@@ -40,7 +40,7 @@ func (d *Database) ReverseAdoption(ctx context.Context, by RunIdentity, name, ho
 			SELECT $2, namespace, export, name || '-back', organization_id, book, series, 'reversal', id, 'committed', 1, $3, now(), inputs, now(), claims, now()
 			FROM ledgerport.runs WHERE id = $1 RETURNING `+runColumns, adoption.ID, by.ID, holder))
 		if err == nil {
-			run.Sequence, err = raise(ctx, tx, by.ID)
+			run.Sequence, err = raise(ctx, tx, by.ID, true)
 		}
 		return run, err
 	})

@@ -17,6 +17,7 @@ type binding struct {
 	tx       pgx.Tx
 	recorder *recorder
 	position int64
+	mark     *mark // to be recorded with the run; nil for none
 	numbers
 }
 
@@ -42,7 +43,7 @@ func (b *binding) commit(ctx context.Context, rendered Rendered) error {
 	if err := b.advanceNumbers(ctx); err != nil {
 		return err
 	}
-	err := recordRendered(ctx, b.tx, b.fence, StateRendered, rendered)
+	err := recordRendered(ctx, b.tx, b.fence, StateRendered, rendered, b.mark)
 	if sqlState(err) == stateSerialization { // the run's row is newer than the snapshot
 		return fenced()
 	}

@@ -38,6 +38,9 @@ type Options struct {
 	Layout v1alpha1.PostgresSource
 	// Receipts says which receipts claims have; nil if that is not known.
 	Receipts *v1alpha1.ReceiptsSource
+	// FullCheck is how often a run compares all approved claims with all that are exported: those between look at what was approved
+	// since. 0 is at each.
+	FullCheck time.Duration
 	// Dial connects to the server's host, which is given by name and port as in the URL. Where it is nil, any host is reached.
 	Dial pgconn.DialFunc
 	// ConnectTimeout bounds opening one connection, the server's first answer included. 5 s where it is zero.

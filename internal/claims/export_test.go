@@ -3,6 +3,8 @@ package claims
 import (
 	"context"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/ledgerport/ledgerport/texts"
 )
 
@@ -23,6 +25,21 @@ var Parameters = libpqParameters
 
 // ReadMigration returns the script that leads to a version.
 var ReadMigration = migration
+
+// RowsRead counts the rows that both sessions of a reservation have read, of all tables.
+func (r *Reservation) RowsRead(ctx context.Context) (rows int64, err error) {
+	if err := r.recorder.finish(); err != nil {
+		return 0, err
+	}
+	for _, conn := range []*pgx.Conn{r.reader, r.tx.Conn()} {
+		var read int64
+		if err := conn.QueryRow(ctx, `SELECT coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0)::bigint FROM pg_stat_xact_user_tables`).Scan(&read); err != nil {
+			return 0, err
+		}
+		rows += read
+	}
+	return rows, nil
+}
 
 // Settings returns what a session has set, and what it holds, between two transactions.
 func Settings(ctx context.Context, d *Database) (set string) {

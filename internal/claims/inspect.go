@@ -124,12 +124,13 @@ func (d *Database) indexes(ctx context.Context, t table) (found []index, possibl
 	return found, len(found) > 0, err
 }
 
-// indexedByClaim reports whether lines, or receipts, can be looked up by their claim. Of a view it is assumed.
-func (d *Database) indexedByClaim(ctx context.Context, t table) (bool, error) {
+// indexedByClaim reports whether lines, or receipts, can be looked up by their claim, and whether that is sure: of a view it is assumed.
+func (d *Database) indexedByClaim(ctx context.Context, t table) (indexed, sure bool, err error) {
 	found, possible, err := d.indexes(ctx, t)
-	return !possible || slices.ContainsFunc(found, func(i index) bool {
+	sure = slices.ContainsFunc(found, func(i index) bool {
 		return i.predicate == "" && len(i.keys) > 0 && i.keys[0] == t.columns["claimID"].name
-	}), err
+	})
+	return !possible || sure, sure, err
 }
 
 // idUnique reports whether an index keeps two claims from having the same id. Of a view it is not known, and neither of a table

@@ -110,6 +110,7 @@ type layout struct {
 	receipts      *table   // nil where no table lists them
 	approved      []string // values of the status column
 	linesIndexed  bool     // lines can be looked up by their claim
+	lookups       bool     // so they can for sure, and claims by their key
 	idUnique      bool     // no two claims of the table have the same id
 	keysUnique    bool     // nor the same key
 	rehearsal     bool     // the query for claims returns none
@@ -164,13 +165,14 @@ func (d *Database) layout(ctx context.Context) (*layout, error) {
 	if len(problems) > 0 {
 		return nil, failure.OnSource.Transient(v1alpha1.ReasonColumnMismatch, nil, "%s", strings.Join(problems, "; "))
 	}
-	if found.linesIndexed, err = d.indexedByClaim(ctx, found.lines); err != nil {
+	if found.linesIndexed, found.lookups, err = d.indexedByClaim(ctx, found.lines); err != nil {
 		return nil, err
 	}
 	if found.idUnique, err = d.idUnique(ctx, found.claims); err != nil {
 		return nil, err
 	}
 	found.keysUnique = found.idUnique && readByValue(found.claims.columns["id"].typeName)
+	found.lookups = found.lookups && found.keysUnique
 	d.tables = &found
 	return d.tables, nil
 }
@@ -190,7 +192,7 @@ func (d *Database) receiptsTable(ctx context.Context, l *layout) ([]string, erro
 	l.receipts = &found
 	indexed := true
 	if len(problems) == 0 {
-		indexed, err = d.indexedByClaim(ctx, found)
+		indexed, _, err = d.indexedByClaim(ctx, found)
 	}
 	if !indexed {
 		problems = append(problems, fmt.Sprintf("%s cannot be looked up by claim: CREATE INDEX CONCURRENTLY ON %s (%s);", found.declared, found.name, found.quoted("claimID")))

@@ -65,10 +65,12 @@ func (d *Database) server(ctx context.Context) (identifier string, err error) {
 }
 
 // raise counts a step of a run: clusters that are told of it notice a database that has forgotten it. It is the last statement of
-// its transaction, which must be READ COMMITTED: everybody waits for the row, for as long as it takes to commit.
-func raise(ctx context.Context, tx pgx.Tx, runID string) (sequence int64, err error) {
+// its transaction, which must be READ COMMITTED: everybody waits for the row, for as long as it takes to commit. So steps are counted in
+// the order in which they are seen, and a step that has freed claims ends the watermarks of all snapshots that have not seen it.
+func raise(ctx context.Context, tx pgx.Tx, runID string, freed bool) (sequence int64, err error) {
 	err = tx.QueryRow(ctx, `WITH raised AS (UPDATE ledgerport.ledger SET sequence = sequence + 1 RETURNING sequence)
-		UPDATE ledgerport.runs SET sequence = raised.sequence FROM raised WHERE id = $1 RETURNING raised.sequence`, runID).Scan(&sequence)
+		UPDATE ledgerport.runs SET sequence = raised.sequence, freed_sequence = CASE WHEN $2 THEN raised.sequence ELSE freed_sequence END
+		FROM raised WHERE id = $1 RETURNING raised.sequence`, runID, freed).Scan(&sequence)
 	return sequence, err
 }
 

@@ -22,8 +22,7 @@ type Preview struct {
 // Preview streams the claims that Reserve would stream for a run, which need not be recorded: its organisation, book,
 // series, cutoff and selection count. Close must be called in the end, in any case; the Database serves nothing else meanwhile.
 func (d *Database) Preview(ctx context.Context, run Run) (*Preview, error) {
-	conn, err := d.connection(ctx)
-	if err != nil {
+	if _, err := d.connection(ctx); err != nil {
 		return nil, err
 	}
 	tables, err := d.layout(ctx)
@@ -39,27 +38,31 @@ func (d *Database) Preview(ctx context.Context, run Run) (*Preview, error) {
 	}
 	whole, cancel := context.WithCancel(ctx)
 	p := &Preview{numbers: numbers{}, cancel: cancel}
-	if err := p.begin(whole, conn, run, tables, known); err != nil {
+	if err := p.begin(whole, d, run, tables, known); err != nil {
 		p.Close() //nolint:contextcheck // it must work after the context's end
 		return nil, classify(ctx, "beginning to read the approved claims", err)
 	}
 	return p, nil
 }
 
-func (p *Preview) begin(ctx context.Context, conn *pgx.Conn, run Run, tables *layout, known identity) (err error) {
-	if p.tx, err = begin(ctx, conn, pgx.RepeatableRead, pgx.ReadOnly); err != nil {
+func (p *Preview) begin(ctx context.Context, d *Database, run Run, tables *layout, known identity) (err error) {
+	if p.tx, err = begin(ctx, d.conn, pgx.RepeatableRead, pgx.ReadOnly); err != nil {
 		return err
 	}
 	if err := bind(ctx, p.tx, run.OrganizationID, run.ID); err != nil {
 		return err
 	}
-	if err := tables.hint(ctx, p.tx, 0); err != nil {
-		return err
-	}
 	if err := p.read(ctx, p.tx, run); err != nil {
 		return err
 	}
-	p.stream = openStream(ctx, conn, tables.candidates(run, known, true), resultFormats())
+	h, err := d.horizon(ctx, p.tx, tables, run, known)
+	if err != nil {
+		return err
+	}
+	if err := tables.hintCandidates(ctx, p.tx, tables.byKey(run, known, &h)); err != nil {
+		return err
+	}
+	p.stream = openStream(ctx, d.conn, tables.candidates(run, known, true, &h), resultFormats())
 	p.stream.named = run.Selection.Receipts && tables.receipts == nil
 	return nil
 }

@@ -1,13 +1,11 @@
 package claims
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
@@ -117,7 +115,12 @@ func (l *layout) named(q *query, run Run) string {
 	if len(run.Selection.IDs) == 0 {
 		return ""
 	}
-	return fmt.Sprintf(` AND %s = ANY(%s::text[])`, l.keyOf(), q.parameter(arrayOf(claimKeys(run.Selection.IDs))))
+	keys := claimKeys(run.Selection.IDs)
+	if typeName := l.claims.columns["id"].typeName; readByValue(typeName) { // so that the index on the ids can be used
+		keys = slices.DeleteFunc(keys, func(key string) bool { return !l.possibleKey(key) })
+		return fmt.Sprintf(` AND c.%s = ANY(%s::%s[])`, l.claims.quoted("id"), q.parameter(arrayOf(keys)), typeName)
+	}
+	return fmt.Sprintf(` AND %s = ANY(%s::text[])`, l.keyOf(), q.parameter(arrayOf(keys)))
 }
 
 // arrayOf writes texts as an array of PostgreSQL.
@@ -171,16 +174,16 @@ func (l *layout) ofOrganization(q *query, run Run) string {
 // The claims exported before are set aside by a FULL JOIN, which PostgreSQL can only do by hashing or merging. It must not
 // look exported_claims up claim by claim: the table grows under this very query, and where the planner believes it to be
 // empty it would be scanned for each claim. OFFSET 0 keeps the planner from undoing that.
-func (l *layout) candidates(run Run, known identity, elsewhere bool) query {
+func (l *layout) candidates(run Run, known identity, elsewhere bool, h *horizon) query {
+	if l.byKey(run, known, h) {
+		return l.candidatesByKey(run, known, h)
+	}
 	var q query
 	approved := l.approvedOnce(&q, run)
 	// The primary key tells of a claim that is bound elsewhere when it is taken, but only of those in the table's own row.
 	exported, fault, kept := l.exportedBefore(&q, run, known, elsewhere || len(known.exported) > 1)
 	order := "c." + alias("approvedAt") + ", c." + alias("id")
-	list, joined := l.selectList(), l.linesOf("c")
-	if run.Selection.Receipts && l.receipts != nil {
-		list, joined = l.withReceipts("c")
-	}
+	list, joined := l.streamed(run)
 	q.sql = fmt.Sprintf(`WITH approved AS (%[1]s)
 		SELECT %[2]s FROM (
 			SELECT c.*, %[3]s AS claim_fault FROM approved c FULL JOIN (%[4]s) e ON e.claim_id = c.claim_key
@@ -193,21 +196,34 @@ func (l *layout) candidates(run Run, known identity, elsewhere bool) query {
 	return q
 }
 
+// streamed returns the columns of the stream, and what is joined to claims c for them.
+func (l *layout) streamed(run Run) (list, joined string) {
+	if run.Selection.Receipts && l.receipts != nil {
+		return l.withReceipts("c")
+	}
+	return l.selectList(), l.linesOf("c")
+}
+
 // approvedOnce selects the approved claims of a run with their keys, and those that no run would ever find. Where nothing
 // else says that a key is one row's alone, it counts the rows.
 func (l *layout) approvedOnce(q *query, run Run) string {
+	selected := l.selectClaims()
+	both := selected + l.approvedClaims(q, run) + " UNION ALL " + selected + l.approvedNever(q, run)
+	if l.keysUnique {
+		return both
+	}
+	return `SELECT c.*, count(*) OVER (PARTITION BY c.claim_key) AS claim_copies FROM (` + both + `) c`
+}
+
+// selectClaims selects claims c with their keys; a condition follows.
+func (l *layout) selectClaims() string {
 	columns := make([]string, 0, len(l.claims.columns)+1)
 	for _, rule := range claimRules {
 		if l.claims.has(rule.key) {
 			columns = append(columns, l.claims.content("c", rule.key)+" AS "+alias(rule.key))
 		}
 	}
-	selected := fmt.Sprintf("SELECT %s, %s AS claim_key FROM %s c WHERE ", strings.Join(columns, ", "), l.keyOf(), l.claims.name)
-	both := selected + l.approvedClaims(q, run) + " UNION ALL " + selected + l.approvedNever(q, run)
-	if l.keysUnique {
-		return both
-	}
-	return `SELECT c.*, count(*) OVER (PARTITION BY c.claim_key) AS claim_copies FROM (` + both + `) c`
+	return fmt.Sprintf("SELECT %s, %s AS claim_key FROM %s c WHERE ", strings.Join(columns, ", "), l.keyOf(), l.claims.name)
 }
 
 // Faults that the query for claims finds.
@@ -360,17 +376,4 @@ func (l *layout) withReceipts(claims string) (list, joined string) {
 		condition = "lower(l.of_claim::text) = lower(%s.claim_id::text)"
 	}
 	return strings.Join(names, ", "), fmt.Sprintf("%s l ON "+condition, all, claims)
-}
-
-// manyClaims is from where on looking claims up one by one is never the best plan.
-const manyClaims = 5000
-
-// hint keeps the planner from looking up one by one what can be many. Of rows written a moment ago it has no statistics
-// and takes them for a few.
-func (l *layout) hint(ctx context.Context, tx pgx.Tx, claims int64) error {
-	if claims <= manyClaims && l.linesIndexed {
-		return nil
-	}
-	_, err := tx.Exec(ctx, `SELECT set_config('enable_nestloop', 'off', true), set_config('enable_sort', 'off', true)`)
-	return err
 }

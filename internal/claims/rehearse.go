@@ -131,7 +131,7 @@ func (d *Database) rehearse(ctx context.Context, r *Reservation, attempt Attempt
 	if err := r.advanceNumbers(ctx); err != nil {
 		return err
 	}
-	return recordRendered(ctx, r.tx, r.fence, StateRendered, Rendered{Manifest: []byte("{}")})
+	return recordRendered(ctx, r.tx, r.fence, StateRendered, Rendered{Manifest: []byte("{}")}, r.horizon.mark(run.Cutoff))
 }
 
 // secondSession says why there is none, where the first one works.

@@ -24,6 +24,9 @@ type Reservation struct {
 	reader   *pgx.Conn
 	stream   *stream
 	current  *ledger.Claim // neither taken nor held yet
+	horizon  horizon
+	whole    bool // every claim was read
+	unnamed  bool // a claim was held whose id says nothing, so that it is not found by it
 }
 
 // Reserve streams every claim of the run's organisation that is approved before the cutoff and not exported yet, in order
@@ -96,9 +99,6 @@ func (r *Reservation) begin(ctx context.Context, d *Database) (err error) {
 	if err := r.patience(ctx, readerTx); err != nil {
 		return err
 	}
-	if err := r.tables.hint(ctx, readerTx, 0); err != nil {
-		return err
-	}
 	var snapshot string
 	if err := readerTx.QueryRow(ctx, `SELECT pg_export_snapshot()`).Scan(&snapshot); err != nil {
 		return err
@@ -118,7 +118,13 @@ func (r *Reservation) begin(ctx context.Context, d *Database) (err error) {
 	if err := r.read(ctx, r.tx, r.run); err != nil {
 		return err
 	}
-	r.stream = openStream(ctx, r.reader, r.tables.candidates(r.run, r.known, d.elsewhere), resultFormats())
+	if r.horizon, err = d.horizon(ctx, r.tx, r.tables, r.run, r.known); err != nil {
+		return err
+	}
+	if err := r.tables.hintCandidates(ctx, readerTx, r.tables.byKey(r.run, r.known, &r.horizon)); err != nil {
+		return err
+	}
+	r.stream = openStream(ctx, r.reader, r.tables.candidates(r.run, r.known, d.elsewhere, &r.horizon), resultFormats())
 	r.stream.named = r.run.Selection.Receipts && r.tables.receipts == nil
 	r.recorder = newRecorder(ctx, r.tx.Conn(), r.run, "exported_claims", r.known.id)
 	return nil
@@ -131,7 +137,8 @@ func (r *Reservation) Next(ctx context.Context) (claim *ledger.Claim, err error)
 		return nil, err
 	}
 	r.current, err = r.stream.next()
-	if err != nil && !errors.Is(err, io.EOF) {
+	r.whole = errors.Is(err, io.EOF)
+	if err != nil && !r.whole {
 		return nil, unconvertible(ctx, r.stream.claim.ID, err)
 	}
 	return r.current, err
@@ -156,6 +163,7 @@ func (r *Reservation) Hold(ctx context.Context, hold *ledger.Hold) error {
 	if err != nil {
 		return err
 	}
+	r.unnamed = r.unnamed || hold.Reason == ledger.HoldInvalidID
 	return r.recorder.hold(ctx, claim.ID, hold)
 }
 
@@ -176,7 +184,7 @@ func (r *Reservation) Totals(ctx context.Context) (ledger.Totals, error) {
 	if err := r.recorder.finish(); err != nil {
 		return ledger.Totals{}, classify(ctx, "reserving claims", err)
 	}
-	if err := r.tables.hint(ctx, r.tx, r.position); err != nil {
+	if err := r.tables.hintTotals(ctx, r.tx, r.position); err != nil {
 		return ledger.Totals{}, classify(ctx, "summing the reserved claims", err)
 	}
 	totals, err := readTotals(ctx, r.tx.Conn(), r.tables.totals(r.run))
@@ -194,6 +202,9 @@ func (r *Reservation) Commit(ctx context.Context, rendered Rendered) error {
 		err = r.dropSettledHolds(ctx)
 	}
 	if err == nil {
+		if r.whole && !r.unnamed {
+			r.mark = r.horizon.mark(r.run.Cutoff)
+		}
 		err = r.commit(ctx, rendered)
 	}
 	return classify(ctx, "reserving claims", err)

@@ -83,6 +83,8 @@ type Selection struct {
 	IDs []string
 	// Receipts reads those of each claim, too.
 	Receipts bool
+	// Expression by which the caller leaves out claims that it neither takes nor holds.
+	Expression string
 }
 
 // Fence names one attempt of a run. A step with the fence of an older attempt fails with ReasonFenced and changes nothing.
@@ -221,7 +223,7 @@ func (d *Database) StartAttempt(ctx context.Context, attempt Attempt) (Run, erro
 		if run, err = start(ctx, tx, attempt); err != nil || run.State.Finished() {
 			return run, err
 		}
-		run.Sequence, err = raise(ctx, tx, attempt.ID)
+		run.Sequence, err = raise(ctx, tx, attempt.ID, false)
 		return run, err
 	})
 	if violatedConstraint(err) == "runs_unfinished_series" {
@@ -247,7 +249,7 @@ func (d *Database) TakeOver(ctx context.Context, id, holder, cluster string, dea
 			return unchanged(ctx, tx, id, cluster)
 		}
 		if err == nil {
-			run.Sequence, err = raise(ctx, tx, id)
+			run.Sequence, err = raise(ctx, tx, id, false)
 		}
 		return run, err
 	})

@@ -299,7 +299,8 @@ func islands(condition string) string {
 // artifact is now the receipt.
 func (d *Database) Settle(ctx context.Context, fence Fence, receipt Rendered) error {
 	return d.submission(ctx, fence, "recording what the accounting system accepted", func(tx pgx.Tx) error {
-		if err := parted(ctx, tx, fence.RunID, receipt.Claims); err != nil {
+		freed, err := parted(ctx, tx, fence.RunID, receipt.Claims)
+		if err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `INSERT INTO ledgerport.voided_vouchers (organization_id, book, series, fiscal_year, first, last, run_id, reason)
@@ -315,32 +316,33 @@ func (d *Database) Settle(ctx context.Context, fence Fence, receipt Rendered) er
 			fence.RunID, ledger.HoldRejected); err != nil {
 			return err
 		}
-		if err := recordRendered(ctx, tx, fence, StateSubmitted, receipt); err != nil {
+		if err := recordRendered(ctx, tx, fence, StateSubmitted, receipt, nil); err != nil {
 			return err
 		}
-		_, err := raise(ctx, tx, fence.RunID)
+		_, err = raise(ctx, tx, fence.RunID, freed > 0)
 		return err
 	})
 }
 
-// parted takes the claims from the run that the system did not accept, and insists that exactly the others are left.
-func parted(ctx context.Context, tx pgx.Tx, runID string, want int64) error {
+// parted takes the claims from the run that the system did not accept, returns how many, and insists that exactly the others are left.
+func parted(ctx context.Context, tx pgx.Tx, runID string, want int64) (freed int64, err error) {
 	if err := keepAcknowledged(ctx, tx, runID); err != nil {
-		return err
+		return 0, err
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM ledgerport.exported_claims e USING ledgerport.submitted_vouchers p
-		WHERE p.run_id = $1 AND p.state <> 'acknowledged' AND e.run_id = p.run_id AND e.position = p.position`, runID); err != nil {
-		return err
+	done, err := tx.Exec(ctx, `DELETE FROM ledgerport.exported_claims e USING ledgerport.submitted_vouchers p
+		WHERE p.run_id = $1 AND p.state <> 'acknowledged' AND e.run_id = p.run_id AND e.position = p.position`, runID)
+	if err != nil {
+		return 0, err
 	}
 	var left int64
 	if err := tx.QueryRow(ctx, `SELECT count(*) FROM ledgerport.submitted_vouchers p JOIN ledgerport.exported_claims e USING (run_id, position)
 		WHERE p.run_id = $1 AND p.state = 'acknowledged'`, runID).Scan(&left); err != nil {
-		return err
+		return 0, err
 	}
 	if left != want {
-		return failure.OnSource.Transient(v1alpha1.ReasonTotalsMismatch, nil, "the accounting system accepted %d vouchers, and the run has %d claims of them", want, left)
+		return 0, failure.OnSource.Transient(v1alpha1.ReasonTotalsMismatch, nil, "the accounting system accepted %d vouchers, and the run has %d claims of them", want, left)
 	}
-	return nil
+	return done.RowsAffected(), nil
 }
 
 // lockRendered locks a run that is rendered, if the attempt is its newest.

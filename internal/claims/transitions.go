@@ -10,15 +10,15 @@ import (
 
 // MarkRedelivery records what a redelivery delivers, which another run has rendered: started → rendered.
 func (d *Database) MarkRedelivery(ctx context.Context, fence Fence, rendered Rendered) error {
-	return d.step(ctx, fence, "recording what is delivered again", func(tx pgx.Tx) error {
-		return recordRendered(ctx, tx, fence, StateRendered, rendered)
+	return d.step(ctx, fence, "recording what is delivered again", func(tx pgx.Tx) (freed int64, err error) {
+		return 0, recordRendered(ctx, tx, fence, StateRendered, rendered, nil)
 	})
 }
 
 // MarkDelivered records where the artifact is: rendered or submitted → delivered. The location is empty where a run exports nothing.
 func (d *Database) MarkDelivered(ctx context.Context, fence Fence, location string) error {
-	return d.step(ctx, fence, "recording the delivery", func(tx pgx.Tx) error {
-		return one(tx.Exec(ctx, `UPDATE ledgerport.runs SET state = 'delivered', location = $3, delivered_at = now()
+	return d.step(ctx, fence, "recording the delivery", func(tx pgx.Tx) (freed int64, err error) {
+		return 0, one(tx.Exec(ctx, `UPDATE ledgerport.runs SET state = 'delivered', location = $3, delivered_at = now()
 			WHERE id = $1 AND attempt = $2 AND `+mayBecome(StateDelivered), fence.RunID, fence.Attempt, location))
 	})
 }
@@ -26,54 +26,54 @@ func (d *Database) MarkDelivered(ctx context.Context, fence Fence, location stri
 // Commit records the claims as exported: delivered → committed. With a reversal the claims whose vouchers it reverses become free for
 // the next run; these vouchers stay recorded in reversal_vouchers.
 func (d *Database) Commit(ctx context.Context, fence Fence) error {
-	return d.step(ctx, fence, "recording the claims as exported", func(tx pgx.Tx) error {
+	return d.step(ctx, fence, "recording the claims as exported", func(tx pgx.Tx) (freed int64, err error) {
 		var organizationID, reverses string
-		err := tx.QueryRow(ctx, `UPDATE ledgerport.runs SET state = 'committed', committed_at = now()
+		err = tx.QueryRow(ctx, `UPDATE ledgerport.runs SET state = 'committed', committed_at = now()
 			WHERE id = $1 AND attempt = $2 AND `+mayBecome(StateCommitted)+` RETURNING organization_id, coalesce(reverses, '')`,
 			fence.RunID, fence.Attempt).Scan(&organizationID, &reverses)
 		if errors.Is(err, pgx.ErrNoRows) {
-			return fenced()
+			return 0, fenced()
 		}
 		if err == nil && reverses != "" {
-			err = free(ctx, tx, fence.RunID, organizationID, reverses)
+			freed, err = free(ctx, tx, fence.RunID, organizationID, reverses)
 		}
-		return err
+		return freed, err
 	})
 }
 
 // free moves the vouchers that a reversal reverses to the history. Nobody has counted the rows of either run, so that the planner may
-// take them for few, and look for each of the others.
-func free(ctx context.Context, tx pgx.Tx, reversal, organizationID, reverses string) error {
+// take them for few, and look for each of the others. It returns how many claims it frees.
+func free(ctx context.Context, tx pgx.Tx, reversal, organizationID, reverses string) (int64, error) {
 	if _, err := tx.Exec(ctx, `SET LOCAL enable_nestloop = off`); err != nil {
-		return err
+		return 0, err
 	}
-	_, err := tx.Exec(ctx, `WITH reversed AS (
+	done, err := tx.Exec(ctx, `WITH reversed AS (
 			DELETE FROM ledgerport.exported_claims e USING ledgerport.reversal_vouchers v
 			WHERE e.organization_id = $1 AND e.run_id = $2 AND v.run_id = $3 AND v.reverses = e.run_id AND v.reverses_position = e.position
 			RETURNING e.organization_id, e.claim_id, e.run_id, e.position, e.fiscal_year, e.voucher_number)
 		INSERT INTO ledgerport.reversal_vouchers (organization_id, claim_id, run_id, position, fiscal_year, voucher_number)
 		SELECT organization_id, claim_id, run_id, position, fiscal_year, voucher_number FROM reversed`, organizationID, reverses, reversal)
-	return err
+	return done.RowsAffected(), err
 }
 
 // MarkArtifactRemoved records that the artifact of a committed run is not at its destination any more.
 func (d *Database) MarkArtifactRemoved(ctx context.Context, fence Fence) error {
-	return d.step(ctx, fence, "recording that the artifact was removed", func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE ledgerport.runs SET artifact_removed_at = coalesce(artifact_removed_at, now())
+	return d.step(ctx, fence, "recording that the artifact was removed", func(tx pgx.Tx) (freed int64, err error) {
+		_, err = tx.Exec(ctx, `UPDATE ledgerport.runs SET artifact_removed_at = coalesce(artifact_removed_at, now())
 			WHERE id = $1 AND state = 'committed'`, fence.RunID)
-		return err
+		return 0, err
 	})
 }
 
 // Release gives the claims of a run back: started or rendered → released. Its voucher numbers are recorded as
 // voided. A run that is submitted or delivered cannot be released: an accounting system has it, or somebody may have imported it.
 func (d *Database) Release(ctx context.Context, fence Fence, reason string) error {
-	return d.step(ctx, fence, "giving claims back", func(tx pgx.Tx) error {
+	return d.step(ctx, fence, "giving claims back", func(tx pgx.Tx) (freed int64, err error) {
 		if err := one(tx.Exec(ctx, `UPDATE ledgerport.runs SET state = 'released', release_reason = $3, released_at = now()
 			WHERE id = $1 AND attempt = $2 AND `+mayBecome(StateReleased), fence.RunID, fence.Attempt, reason)); err != nil {
-			return err
+			return 0, err
 		}
-		_, err := tx.Exec(ctx, `
+		voided, err := tx.Exec(ctx, `
 			WITH exported AS (
 				DELETE FROM ledgerport.exported_claims e USING ledgerport.runs r
 				WHERE r.id = $1 AND e.run_id = r.id AND e.organization_id = r.organization_id
@@ -88,17 +88,18 @@ func (d *Database) Release(ctx context.Context, fence Fence, reason string) erro
 			INSERT INTO ledgerport.voided_vouchers (organization_id, book, series, fiscal_year, first, last, run_id, reason)
 			SELECT organization_id, book, series, fiscal_year, min(voucher_number), max(voucher_number), $1, $2
 			FROM returned GROUP BY organization_id, book, series, fiscal_year`, fence.RunID, reason)
-		return err
+		return voided.RowsAffected(), err // none only if the run had no claims
 	})
 }
 
-// step runs a transition in a transaction of the run's organisation, and raises the ledger at its end.
-func (d *Database) step(ctx context.Context, fence Fence, doing string, run func(pgx.Tx) error) error {
+// step runs a transition, which returns whether it has freed claims, in a transaction of the run's organisation, and raises the ledger
+// at its end.
+func (d *Database) step(ctx context.Context, fence Fence, doing string, run func(pgx.Tx) (freed int64, err error)) error {
 	return d.ofRun(ctx, fence, doing, func(tx pgx.Tx) error {
-		if err := run(tx); err != nil {
-			return err
+		freed, err := run(tx)
+		if err == nil {
+			_, err = raise(ctx, tx, fence.RunID, freed > 0)
 		}
-		_, err := raise(ctx, tx, fence.RunID)
 		return err
 	})
 }
@@ -108,18 +109,25 @@ func (d *Database) ofRun(ctx context.Context, fence Fence, doing string, run fun
 	return classify(ctx, doing, d.transact(ctx, "", fence.OrganizationID, fence.RunID, run))
 }
 
-// recordRendered records what is known of an artifact, if the attempt is the run's newest and the run may come to the state.
-func recordRendered(ctx context.Context, tx pgx.Tx, fence Fence, to RunState, rendered Rendered) error {
+// recordRendered records what is known of an artifact, and the mark that the run leaves, if the attempt is the run's newest and the run
+// may come to the state.
+func recordRendered(ctx context.Context, tx pgx.Tx, fence Fence, to RunState, rendered Rendered, left *mark) error {
 	files := rendered.Files
 	if files == nil {
 		files = []File{}
 	}
+	marked, arguments := "", []any{
+		fence.RunID, fence.Attempt, to, rendered.Claims, rendered.Lines, rendered.Held,
+		rendered.FirstVoucher, rendered.LastVoucher, files, rendered.Manifest,
+	}
+	if left != nil {
+		marked = ", watermark = $11, watermark_scope = $12, watermark_sequence = $13, compared_at = $14"
+		arguments = append(arguments, left.watermark, left.scope, left.sequence, left.comparedAt)
+	}
 	return one(tx.Exec(ctx, `UPDATE ledgerport.runs SET state = $3, claims = $4, lines = $5, held = $6,
 			first_voucher = $7, last_voucher = $8, files = $9, manifest = $10,
-			rendered_at = CASE $3 WHEN 'rendered' THEN now() ELSE rendered_at END
-		WHERE id = $1 AND attempt = $2 AND `+mayBecome(to),
-		fence.RunID, fence.Attempt, to, rendered.Claims, rendered.Lines, rendered.Held,
-		rendered.FirstVoucher, rendered.LastVoucher, files, rendered.Manifest))
+			rendered_at = CASE $3 WHEN 'rendered' THEN now() ELSE rendered_at END`+marked+`
+		WHERE id = $1 AND attempt = $2 AND `+mayBecome(to), arguments...))
 }
 
 // one insists that a guarded step changed the run.

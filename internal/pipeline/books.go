@@ -116,8 +116,11 @@ func compile(resolver *references.Resolver, from inputs, series string) (books, 
 // selected narrows the claims that are read from the database.
 func (from *inputs) selected() claims.Selection {
 	selection := claims.Selection{IDs: from.NamedClaims, Receipts: from.Receipts != ""}
-	if from.Claims != nil && from.Claims.ApprovedFrom != nil {
-		selection.ApprovedFrom = from.Claims.ApprovedFrom.Time
+	if from.Claims != nil {
+		selection.Expression = from.Claims.Expression
+		if from.Claims.ApprovedFrom != nil {
+			selection.ApprovedFrom = from.Claims.ApprovedFrom.Time
+		}
 	}
 	return selection
 }

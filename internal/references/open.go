@@ -44,7 +44,7 @@ func (r *Resolver) MigrateDatabase(ctx context.Context, source *v1alpha1.ClaimSo
 
 func (r *Resolver) connect(ctx context.Context, source *v1alpha1.ClaimSource, login credentials.Credentials) (*claims.Database, error) {
 	return claims.Open(ctx, claims.Options{
-		URL: string(login.Data[urlKey(source)]), Source: client.ObjectKeyFromObject(source).String(), Layout: source.Spec.Postgres, Receipts: source.Spec.Receipts, Allowed: r.Databases, Dial: r.Outbound.Dialer().DialContext,
+		URL: string(login.Data[urlKey(source)]), Source: client.ObjectKeyFromObject(source).String(), Layout: source.Spec.Postgres, Receipts: source.Spec.Receipts, Allowed: r.Databases, FullCheck: r.FullCheck, Dial: r.Outbound.Dialer().DialContext,
 	})
 }
 

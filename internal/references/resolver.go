@@ -33,6 +33,8 @@ type Resolver struct {
 	Secrets credentials.Secrets
 	// Databases are what connections to them may do without.
 	Databases claims.Allowances
+	// FullCheck is how often a run compares all approved claims with all that are exported; 0 is at each.
+	FullCheck time.Duration
 	// Destinations are the types that are built in.
 	Destinations *destinations.Registry
 	// ReceiptStores are the types of stores that receipts can be in, and LargestReceipt is the most bytes that one may have.

@@ -235,7 +235,7 @@ func (c *cluster) fill(postgresURL string, n int, seed uint64) {
 	c.sql(postgresURL, func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := application.Fill(ctx, conn, application.Content{
 			OrganizationID: organization, Claims: n, Seed: seed,
-			ApprovedFrom: time.Now().Add(-40 * 24 * time.Hour), ApprovedTo: time.Now().Add(-time.Hour),
+			ApprovedFrom: time.Now().Add(-40 * time.Hour), ApprovedTo: time.Now().Add(-time.Hour), // later than the watermark of any run before
 		})
 		return err
 	})
