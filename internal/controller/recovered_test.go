@@ -45,7 +45,10 @@ func TestRunsThatAreAppliedAgainAreNoNews(t *testing.T) {
 	w.create(w.run("failed"))
 	failed := eventually(w, w.run("failed"), runIs(v1alpha1.RunFailed))
 	eventually(w, w.export(), exportIs(metav1.ConditionFalse, v1alpha1.ReasonLastRunFailed))
-	w.expectSeries(map[string]float64{"export_last_run_failed{export=monthly,namespace=" + w.namespace + "}": 1}) // what it reads may come later
+	w.expectSeries(map[string]float64{ // what they read may come later
+		"export_last_run_failed{export=monthly,namespace=" + w.namespace + "}": 1,
+		"runs_total{exporter=csv,reason=UnmappedClaim,result=Failed}":          1,
+	})
 	counted := w.series()
 
 	w.applyAgain(first, back, again, failed)
