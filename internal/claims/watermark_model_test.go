@@ -74,7 +74,8 @@ func TestWatermark(t *testing.T) {
 type model struct {
 	*fixture
 	random     *rand.Rand
-	late       *pgx.Conn // the application's, for what commits late
+	late       *pgx.Conn        // the application's, for what commits late
+	beside     *claims.Database // for what is done while reservations are under way
 	exports    [2]*modelExport
 	steps      []string
 	made       int // organisations
@@ -111,6 +112,7 @@ func newModel(t *testing.T) *model {
 	m.late, err = pgx.Connect(m.ctx, m.url)
 	m.must(err)
 	t.Cleanup(func() { _ = m.late.Close(context.Background()) })
+	m.beside = m.open(v1alpha1.PostgresSource{})
 	for i := range m.exports {
 		database, err := claims.Open(m.ctx, claims.Options{URL: m.url, Allowed: insecure, FullCheck: time.Hour})
 		m.must(err)
@@ -277,31 +279,23 @@ func (m *model) compare() string {
 func (m *model) adopt() string {
 	var claim string
 	err := m.conn.QueryRow(m.ctx, `SELECT c.id::text FROM claims c WHERE c.organization_id = $1
-		AND NOT EXISTS (SELECT FROM ledgerport.exported_claims e WHERE e.claim_id = c.id::text) ORDER BY md5(id::text || $2) LIMIT 1`, m.org(), fmt.Sprint(m.random.Uint64())).Scan(&claim)
+		AND NOT EXISTS (SELECT FROM ledgerport.exported_claims e WHERE e.claim_table = 1 AND e.claim_id = c.id::text) ORDER BY md5(id::text || $2) LIMIT 1`, m.org(), fmt.Sprint(m.random.Uint64())).Scan(&claim)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return ""
 	}
 	m.must(err)
 	adoption := elsewhere(claim)
 	adoption.OrganizationID = m.org()
-	adopted := m.mustAdopt(m.exports[0].database2(m), adoption, 1, 0)
+	adopted := m.mustAdopt(m.beside, adoption, 1, 0)
 	m.step("adopt %s", claim[30:])
 	if m.random.IntN(2) == 0 {
 		by := attemptOf("").RunIdentity
 		by.OrganizationID = m.org()
-		_, err := m.exports[0].database2(m).ReverseAdoption(m.ctx, by, adopted.Run, "test")
+		_, err := m.beside.ReverseAdoption(m.ctx, by, adopted.Run, "test")
 		m.must(err)
 		m.step("and give it back")
 	}
 	return ""
-}
-
-// database2 is a session beside those of reservations.
-func (e *modelExport) database2(m *model) *claims.Database {
-	if e.reservation == nil {
-		return e.database
-	}
-	return m.open(v1alpha1.PostgresSource{})
 }
 
 func (m *model) any() *modelExport { return m.exports[m.random.IntN(len(m.exports))] }
@@ -343,7 +337,7 @@ func (m *model) attempt(e *modelExport) claims.Attempt {
 // plainQuery returns what an export has to decide of, in the words of the contract.
 func (m *model) plainQuery(e *modelExport, cutoff int) []string {
 	rows, _ := m.conn.Query(m.ctx, `SELECT c.id::text FROM claims c WHERE c.organization_id = $1 AND c.status = 'approved' AND c.approved_at < $2 AND c.approved_at >= $3
-		AND NOT EXISTS (SELECT FROM ledgerport.exported_claims e WHERE e.claim_id = c.id::text) ORDER BY c.approved_at, c.id`, m.org(), m.instant(cutoff), m.instant(e.from))
+		AND NOT EXISTS (SELECT FROM ledgerport.exported_claims e WHERE e.claim_table = 1 AND e.claim_id = c.id::text) ORDER BY c.approved_at, c.id`, m.org(), m.instant(cutoff), m.instant(e.from))
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	m.must(err)
 	return slices.DeleteFunc(ids, func(id string) bool { return !e.selects(id) })
