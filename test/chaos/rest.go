@@ -92,17 +92,18 @@ func (w *world) unrestOf(ctx context.Context, api client.Client, t tenant) strin
 	if err := api.List(ctx, &runs, client.InNamespace(t.namespace)); err != nil {
 		return err.Error()
 	}
-	for i := range runs.Items {
-		run := &runs.Items[i]
-		if run.Status.Phase.Finished() {
-			continue
-		}
-		if slices.ContainsFunc(run.Status.Conditions, func(c metav1.Condition) bool { return c.Reason == v1alpha1.ReasonDestinationChanged }) {
+	unfinished := slices.DeleteFunc(runs.Items, func(run v1alpha1.ExportRun) bool { return run.Status.Phase.Finished() })
+	for i := range unfinished { // first those for which others wait
+		if slices.ContainsFunc(unfinished[i].Status.Conditions, func(c metav1.Condition) bool { return c.Reason == v1alpha1.ReasonDestinationChanged }) {
 			if err := w.moveDestination(ctx, api, t); err != nil { // as the condition says: back until the run has ended
 				return err.Error()
 			}
 			pause(ctx, 2*time.Second)
+			break
 		}
+	}
+	if len(unfinished) > 0 {
+		run := &unfinished[0]
 		return fmt.Sprintf("%s/%s is %s: %+v", run.Namespace, run.Name, run.Status.Phase, run.Status.Conditions)
 	}
 	for _, name := range t.exports {
