@@ -62,7 +62,7 @@ func (v *Voucher) takeReceipts(claim *Claim, lines []*Line, first bool) {
 // FileName is the id of the voucher as part of the name of a file, such as E-2026-17.
 func (v *Voucher) FileName() string { return strings.ReplaceAll(v.ID(), "/", "-") }
 
-// NameReceipts gives the receipts of a voucher that has its number the names of their files: the voucher's own, and their place among
+// NameReceipts names the files of the receipts of a voucher that has its number: by the voucher's own name, and their place among
 // them, such as E-2026-17-1.pdf. No two receipts of an organisation and book have the same.
 func (v *Voucher) NameReceipts() {
 	for i := range v.Receipts {

@@ -78,3 +78,24 @@ func (r contextReader) Read(p []byte) (int, error) {
 	}
 	return r.Reader.Read(p)
 }
+
+// Guarded returns content that asks a guard before its first byte is read: the destination is ready to take it then.
+func Guarded(content io.Reader, guard func() error) io.Reader {
+	return &guardedContent{content, guard}
+}
+
+type guardedContent struct {
+	io.Reader
+	guard func() error // nil once it was asked
+}
+
+// Read implements io.Reader.
+func (g *guardedContent) Read(p []byte) (int, error) {
+	if g.guard != nil {
+		if err := g.guard(); err != nil {
+			return 0, err
+		}
+		g.guard = nil
+	}
+	return g.Reader.Read(p)
+}

@@ -91,30 +91,13 @@ func (a *attempt) restore(ctx context.Context) error {
 
 // put delivers one file. The guard is asked just before its content is read, the destination being ready to take it.
 func (a *attempt) put(ctx context.Context, file claims.File, from io.Reader, guard func(context.Context) error) error {
-	content := &guardedReader{content: from, guard: func() error {
+	content := destinations.Guarded(from, func() error {
 		a.Failpoints.Reach(failpoint.Put.During())
 		return guard(ctx)
-	}}
+	})
 	return a.Failpoints.Around(failpoint.Put, func() error {
 		return a.artifact().Put(ctx, file.Name, object(file), content)
 	})
-}
-
-// guardedReader asks its guard before it returns the first byte.
-type guardedReader struct {
-	content io.Reader
-	guard   func() error
-}
-
-// Read implements io.Reader.
-func (g *guardedReader) Read(p []byte) (int, error) {
-	if g.guard != nil {
-		if err := g.guard(); err != nil {
-			return 0, err
-		}
-		g.guard = nil
-	}
-	return g.content.Read(p)
 }
 
 // retract removes what this attempt delivered where it lost the run meanwhile and the claims were given back: a process

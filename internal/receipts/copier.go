@@ -131,7 +131,7 @@ func (c *Copier) copy(ctx context.Context, r *Receipt) (Problem, destinations.Ob
 	if there, err := c.there(ctx, r, object); err != nil || there {
 		return "", object, err
 	}
-	return "", object, c.To.Put(ctx, c.at(r), object, &guarded{Reader: kept.Reader(), guard: c.Guard})
+	return "", object, c.To.Put(ctx, c.at(r), object, destinations.Guarded(kept.Reader(), c.Guard))
 }
 
 // at is where a receipt goes.
@@ -204,21 +204,4 @@ func (c *Copier) LookAt(ctx context.Context, r *Receipt) (Problem, error) {
 // absent reports whether a store has no object.
 func absent(err error) bool {
 	return errors.Is(err, destinations.ErrNotFound) || errors.Is(err, destinations.ErrOccupied)
-}
-
-// guarded asks its guard before it returns the first byte.
-type guarded struct {
-	io.Reader
-	guard func() error
-}
-
-// Read implements io.Reader.
-func (g *guarded) Read(p []byte) (int, error) {
-	if g.guard != nil {
-		if err := g.guard(); err != nil {
-			return 0, err
-		}
-		g.guard = nil
-	}
-	return g.Reader.Read(p)
 }
