@@ -149,13 +149,25 @@ func (a *attempt) spoolReceipts(ctx context.Context) (total claims.ReceiptBlock,
 		return total, err
 	}
 	_, err = io.WriteString(list, receipts.ListHeader)
-	for place := 0; err == nil; place++ {
-		block, found, failed := a.database.Receipts(ctx, a.rendered().ID, place)
-		if err = failed; err != nil || !found {
-			break
-		}
-		total.Delivered, total.Missing, total.Bytes = total.Delivered+block.Delivered, total.Missing+block.Missing, total.Bytes+block.Bytes
-		_, err = list.Write(block.Rows)
+	if err == nil {
+		err = a.eachBlock(ctx, func(block claims.ReceiptBlock) error {
+			total.Delivered, total.Missing, total.Bytes = total.Delivered+block.Delivered, total.Missing+block.Missing, total.Bytes+block.Bytes
+			_, err := list.Write(block.Rows)
+			return err
+		})
 	}
 	return total, errors.Join(err, list.Close())
+}
+
+// eachBlock does something with each block that is recorded of the receipts of the run whose artifact this one delivers.
+func (a *attempt) eachBlock(ctx context.Context, do func(claims.ReceiptBlock) error) error {
+	for place := 0; ; place++ {
+		block, found, err := a.database.Receipts(ctx, a.rendered().ID, place)
+		if err != nil || !found {
+			return err
+		}
+		if err := do(block); err != nil {
+			return err
+		}
+	}
 }

@@ -110,13 +110,11 @@ func (a *attempt) copyReceipts(ctx context.Context) error {
 
 // recordedReceipts returns how many blocks are recorded, and of how many vouchers.
 func (a *attempt) recordedReceipts(ctx context.Context) (place int, vouchers int64, err error) {
-	for ; ; place++ {
-		block, found, err := a.database.Receipts(ctx, a.run.ID, place)
-		if err != nil || !found {
-			return place, vouchers, err
-		}
-		vouchers = block.Vouchers
-	}
+	err = a.eachBlock(ctx, func(block claims.ReceiptBlock) error {
+		place, vouchers = place+1, block.Vouchers
+		return nil
+	})
+	return place, vouchers, err
 }
 
 // nextReceipts reads vouchers, after so many that are skipped, until they have a block of receipts, and returns how many they are.
@@ -136,9 +134,7 @@ func (a *attempt) nextReceipts(ctx context.Context, vouchers *claims.Vouchers, s
 			continue
 		}
 		read++
-		for _, r := range voucher.Receipts {
-			a.copied = append(a.copied, receipts.Receipt{Receipt: r, ClaimID: voucher.ClaimID, Voucher: voucher.FileName()})
-		}
+		a.copied = append(a.copied, receipts.Of(&voucher)...)
 	}
 	return read, false, nil
 }
@@ -178,7 +174,7 @@ func (a *attempt) redeliverReceipts(ctx context.Context) error {
 		return err
 	}
 	var done int64
-	return a.eachBlock(ctx, func(block claims.ReceiptBlock, delivered []receipts.Receipt) error {
+	return a.eachDelivered(ctx, func(block claims.ReceiptBlock, delivered []receipts.Receipt) error {
 		a.copied, err = deliveredOf(ctx, vouchers, block.Vouchers-done, delivered)
 		if err != nil {
 			return err
@@ -202,8 +198,7 @@ func deliveredOf(ctx context.Context, vouchers *claims.Vouchers, count int64, de
 		if err := vouchers.Next(ctx, &voucher); err != nil {
 			return nil, err
 		}
-		for _, r := range voucher.Receipts {
-			receipt := receipts.Receipt{Receipt: r, ClaimID: voucher.ClaimID, Voucher: voucher.FileName()}
+		for _, receipt := range receipts.Of(&voucher) {
 			if object, known := was[receipt.Path()]; known {
 				receipt.Size, receipt.SHA256 = object.Size, object.SHA256
 				found = append(found, receipt)
@@ -213,22 +208,15 @@ func deliveredOf(ctx context.Context, vouchers *claims.Vouchers, count int64, de
 	return found, nil
 }
 
-// eachBlock does something with each block that is recorded of the receipts of the run whose artifact this one delivers.
-func (a *attempt) eachBlock(ctx context.Context, do func(block claims.ReceiptBlock, delivered []receipts.Receipt) error) error {
-	of := a.rendered().ID
-	for place := 0; ; place++ {
-		block, found, err := a.database.Receipts(ctx, of, place)
-		if err != nil || !found {
-			return err
-		}
+// eachDelivered does something with the receipts that each recorded block says were delivered.
+func (a *attempt) eachDelivered(ctx context.Context, do func(block claims.ReceiptBlock, delivered []receipts.Receipt) error) error {
+	return a.eachBlock(ctx, func(block claims.ReceiptBlock) error {
 		delivered, err := receipts.Delivered(block.Rows)
 		if err != nil {
-			return claims.RecordInvalid("run_receipts", of, err)
+			return claims.RecordInvalid("run_receipts", a.rendered().ID, err)
 		}
-		if err := do(block, delivered); err != nil {
-			return err
-		}
-	}
+		return do(block, delivered)
+	})
 }
 
 // problemOf is the failure of a run that cannot go without one of the receipts that were copied last.
@@ -254,7 +242,7 @@ func (a *attempt) removeReceipts(ctx context.Context) error {
 		}
 	}
 	var done int64
-	err = a.eachBlock(ctx, func(block claims.ReceiptBlock, delivered []receipts.Receipt) error {
+	err = a.eachDelivered(ctx, func(block claims.ReceiptBlock, delivered []receipts.Receipt) error {
 		done = block.Vouchers
 		return a.withdrawReceipts(ctx, delivered)
 	})

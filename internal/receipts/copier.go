@@ -39,6 +39,15 @@ type Receipt struct {
 	Problem Problem
 }
 
+// Of returns the receipts of a voucher.
+func Of(voucher *ledger.Voucher) []Receipt {
+	of := make([]Receipt, 0, len(voucher.Receipts))
+	for _, r := range voucher.Receipts {
+		of = append(of, Receipt{Receipt: r, ClaimID: voucher.ClaimID, Voucher: voucher.FileName()})
+	}
+	return of
+}
+
 // Directory of the receipts beside the files of an artifact. Each voucher has a directory of its own in it, because some destinations
 // list a directory for each file that they write there.
 const Directory = "receipts"
