@@ -12,6 +12,18 @@ import (
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
+func TestAnItemIsWhatASubledgerKnowsAVoucherBy(t *testing.T) {
+	t.Parallel()
+	voucher := ledger.Voucher{Series: "E", FiscalYear: 2026, Number: 18, Reverses: "E/2026/17", Postings: []ledger.Posting{
+		{Kind: ledger.ExpensePosting}, {Kind: ledger.PaidPosting, Subledger: "card-1"}, {Kind: ledger.AdvancePosting, Subledger: "7"}, {Kind: ledger.OffsetPosting, Subledger: "7"},
+	}}
+	for i, want := range []string{"", "E/2026/17", "", "E/2026/17"} {
+		if got := voucher.ItemOf(&voucher.Postings[i]); got != want {
+			t.Errorf("the item of the %s posting is %q, not %q", voucher.Postings[i].Kind, got, want)
+		}
+	}
+}
+
 func TestReversingVoucher(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -189,6 +189,15 @@ func (v *Voucher) ID() string {
 // reverses, so that both clear each other.
 func (v *Voucher) ItemID() string { return cmp.Or(v.Reverses, v.ID()) }
 
+// ItemOf is the id of the open item that a posting makes or clears: nothing where it has no subledger, and for an advance, which
+// was paid under another number.
+func (v *Voucher) ItemOf(posting *Posting) string {
+	if posting.Subledger == "" || posting.Kind == AdvancePosting {
+		return ""
+	}
+	return v.ItemID()
+}
+
 // Debit is the sum of the debit postings in the books' currency. The credit is the same.
 func (v *Voucher) Debit() Amount {
 	var debit Amount

@@ -102,11 +102,8 @@ func (r *rows) appendHead(to []byte, voucher *ledger.Voucher) []byte {
 // append adds a row, in the order of the columns.
 func (r *rows) append(voucher *ledger.Voucher, posting *ledger.Posting, row amounts) error {
 	subledger, invoice := "", ""
-	if r.options.Subledger != toNobody && posting.Subledger != "" {
-		subledger = posting.Subledger
-		if posting.Kind != ledger.AdvancePosting { // which was paid under another number
-			invoice = voucher.ItemID()
-		}
+	if r.options.Subledger != toNobody {
+		subledger, invoice = posting.Subledger, voucher.ItemOf(posting)
 	}
 	name, whose := voucher.ClaimantName, "the claimant's id"
 	if exporters.IsPaymentReference(voucher, posting) {

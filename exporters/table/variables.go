@@ -91,6 +91,7 @@ var variables = map[string]*variable{
 	"line.tax_code":          {text: func(r *row) string { return r.posting.TaxCode }},
 	"line.tax_rate":          {number: func(r *row) string { return r.posting.TaxRate }},
 	"line.subledger":         {text: func(r *row) string { return r.posting.Subledger }},
+	"line.item_id":           {text: func(r *row) string { return r.voucher.ItemOf(r.posting) }},
 	"line.dimensions":        {members: true},
 	"line.expense_date":      {date: func(r *row) time.Time { return r.posting.ExpenseDate }},
 	"line.category":          {text: func(r *row) string { return r.posting.Category }},

@@ -30,8 +30,7 @@ func defaultColumns(o *options) []column {
 		{"SubledgerNo", "line.subledger", 0},
 	}...)
 	columns = append(columns, empty("SubledgerName", "InvoiceDate")...)
-	// An advance was paid under another number than the claim's.
-	columns = append(columns, column{"InvoiceNo", "line.subledger != '' && line.kind != 'Advance' ? voucher.item_id : ''", 0})
+	columns = append(columns, column{"InvoiceNo", "line.item_id", 0})
 	columns = append(columns, empty("KID", "DueDate", "BankAccount", "PaymentTerms")...)
 	columns = append(columns, []column{
 		{"Text", "line.text", maxText},

@@ -243,6 +243,23 @@ func TestOneStepMakesNoLongText(t *testing.T) {
 	}
 }
 
+// TestAComparisonWithAConstantReadsNoMoreThanThat has a variable that is too long for any function.
+func TestAComparisonWithAConstantReadsNoMoreThanThat(t *testing.T) {
+	t.Parallel()
+	long := values{"line.category": types.String(strings.Repeat("x", 2*maxText))}
+	for source, affordable := range map[string]bool{
+		"line.category != 'travel'": true, "'travel' != line.category": true, "line.category + 'y' != line.category": false,
+	} {
+		program, err := scope(t).Compile(source, Bool)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if value, err := program.Eval(t.Context(), long); affordable != (value == types.True && err == nil) {
+			t.Errorf("%s: %v (%v)", source, value, err)
+		}
+	}
+}
+
 // TestAListIsMadeOnce looks up a list of a variable in a loop.
 func TestAListIsMadeOnce(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,7 @@ package expression
 import (
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strings"
 
 	"github.com/google/cel-go/cel"
@@ -63,6 +64,9 @@ func (m meter) affordable(bound map[string]*functions.Overload) interpreter.Inte
 			return node, nil
 		}
 		name := call.Function()
+		if comparesWithConstant(call) { // which reads no more than the constant
+			return node, nil
+		}
 		implementation, err := implementationOf(call, bound)
 		if implementation == nil || err != nil {
 			return node, err
@@ -75,6 +79,15 @@ func (m meter) affordable(bound map[string]*functions.Overload) interpreter.Inte
 		}
 		return interpreter.NewCall(call.ID(), planned(name), call.OverloadID(), call.Args(), checked), nil
 	}
+}
+
+// comparesWithConstant reports whether a call compares something with a constant of the expression for equality.
+func comparesWithConstant(call interpreter.InterpretableCall) bool {
+	return (call.Function() == operators.Equals || call.Function() == operators.NotEquals) &&
+		slices.ContainsFunc(call.Args(), func(argument interpreter.InterpretableV2) bool {
+			_, constant := argument.(interpreter.InterpretableConst)
+			return constant
+		})
 }
 
 // planned is the name that a function has in a plan: CEL would put a call of its own in the place of one with the name "matches".
