@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -38,12 +37,7 @@ type applyResult struct {
 
 // measureApply measures, one export after another, the time from applying it to its run's success, against a real
 // operator process. Each export is due as it is applied, and is of an organisation of its own.
-func measureApply(ctx context.Context, claims, exports int) (err error) {
-	directory, err := os.MkdirTemp("", "ledgerport-bench-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(directory)) }()
+func measureApply(ctx context.Context, directory, database string, claims, exports int) error {
 	assets, err := environment.ControlPlaneAssets(ctx, os.Stderr)
 	if err != nil {
 		return err
@@ -53,11 +47,6 @@ func measureApply(ctx context.Context, claims, exports int) (err error) {
 		return err
 	}
 	defer controlPlane.Stop()
-	postgres, err := environment.StartPostgres(ctx, filepath.Join(directory, "postgres"), os.Stderr)
-	if err != nil {
-		return err
-	}
-	defer postgres.Stop()
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return err
@@ -66,14 +55,14 @@ func measureApply(ctx context.Context, claims, exports int) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := fillOrganizations(ctx, postgres.URL, claims, exports); err != nil {
+	if err := fillOrganizations(ctx, database, claims, exports); err != nil {
 		return err
 	}
 	operator, err := environment.StartOperator(ctx, controlPlane, directory)
 	if err != nil {
 		return err
 	}
-	took, err := applyAll(ctx, api, postgres.URL, claims, exports)
+	took, err := applyAll(ctx, api, database, claims, exports)
 	peak, peakErr := operator.PeakRSS()
 	if err := errors.Join(err, peakErr, operator.Stop()); err != nil {
 		return err

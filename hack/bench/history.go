@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -16,7 +15,6 @@ import (
 
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/test/application"
-	"github.com/ledgerport/ledgerport/test/environment"
 )
 
 // historyResult is one line of output.
@@ -36,19 +34,9 @@ type historyResult struct {
 const historyRounds = 5
 
 // measureHistory compares a run with new claims of an organisation that has exported many before with the same run in an empty ledger.
-func measureHistory(ctx context.Context, exported, fresh int, maxRatio float64) (err error) {
+func measureHistory(ctx context.Context, database string, exported, fresh int, maxRatio float64) error {
 	load, _ := os.ReadFile("/proc/loadavg") // which not every system has
-	directory, err := os.MkdirTemp("", "ledgerport-bench-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(directory)) }()
-	postgres, err := environment.StartPostgres(ctx, filepath.Join(directory, "postgres"), os.Stderr)
-	if err != nil {
-		return err
-	}
-	defer postgres.Stop()
-	h := &history{server: postgres.URL, result: historyResult{Bench: "history", Exported: exported, New: fresh, Load: strings.TrimSpace(string(load))}}
+	h := &history{server: database, result: historyResult{Bench: "history", Exported: exported, New: fresh, Load: strings.TrimSpace(string(load))}}
 	if err := h.measure(ctx); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -53,20 +54,36 @@ func main() {
 	case *receiptsChild != "":
 		err = measureReceiptsHere(ctx, *receiptsChild, *database)
 	case *receipts > 0:
-		err = measureReceipts(ctx, *receipts)
+		err = onPostgres(ctx, func(directory, database string) error { return measureReceipts(ctx, directory, database, *receipts) })
 	case *hostile > 0:
 		err = measureHostile(ctx, *claims, *requests, *hostile)
 	case *exported > 0:
-		err = measureHistory(ctx, *exported, *fresh, *maxRatio)
+		err = onPostgres(ctx, func(_, database string) error { return measureHistory(ctx, database, *exported, *fresh, *maxRatio) })
 	case *apply > 0:
-		err = measureApply(ctx, *claims, *apply)
+		err = onPostgres(ctx, func(directory, database string) error { return measureApply(ctx, directory, database, *claims, *apply) })
 	default:
-		err = measureAll(ctx, *claims, *only, *maxSeconds, variant{bound: *rowSecurity, everyKind: *everyKind})
+		second := variant{bound: *rowSecurity, everyKind: *everyKind}
+		err = onPostgres(ctx, func(_, database string) error { return measureAll(ctx, database, *claims, *only, *maxSeconds, second) })
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+// onPostgres measures something with a directory and a server of its own.
+func onPostgres(ctx context.Context, measure func(directory, database string) error) (err error) {
+	directory, err := os.MkdirTemp("", "ledgerport-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(directory)) }()
+	postgres, err := environment.StartPostgres(ctx, filepath.Join(directory, "postgres"), os.Stderr)
+	if err != nil {
+		return err
+	}
+	defer postgres.Stop()
+	return measure(directory, postgres.URL)
 }
 
 // variant is how an exporter is measured a second time.
@@ -76,18 +93,8 @@ type variant struct {
 }
 
 // measureAll fills a database and measures each exporter in a process of its own, so that its peak memory is its own.
-func measureAll(ctx context.Context, claims int, only string, maxSeconds float64, second variant) error {
-	directory, err := os.MkdirTemp("", "ledgerport-bench-")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(directory) }() // a leftover in the temporary directory is no failure
-	postgres, err := environment.StartPostgres(ctx, filepath.Join(directory, "postgres"), os.Stderr)
-	if err != nil {
-		return err
-	}
-	defer postgres.Stop()
-	if err := fill(ctx, postgres.URL, claims, second.everyKind); err != nil {
+func measureAll(ctx context.Context, database string, claims int, only string, maxSeconds float64, second variant) error {
+	if err := fill(ctx, database, claims, second.everyKind); err != nil {
 		return err
 	}
 	for _, exporter := range builtin.Exporters() {
@@ -103,7 +110,7 @@ func measureAll(ctx context.Context, claims int, only string, maxSeconds float64
 			variants = append(variants, second)
 		}
 		for _, v := range variants {
-			result, err := measureInChild(ctx, exporter.Type(), postgres.URL, claims, v)
+			result, err := measureInChild(ctx, exporter.Type(), database, claims, v)
 			if err != nil {
 				return fmt.Errorf("exporter %s: %w", exporter.Type(), err)
 			}

@@ -61,18 +61,8 @@ type store struct{ Endpoint, AccessKey, SecretKey string }
 
 // measureReceipts measures an export that delivers receipts from one bucket to another: a copy, the run in a process of its own, a copy
 // again.
-func measureReceipts(ctx context.Context, count int) (err error) {
-	directory, err := os.MkdirTemp("", "ledgerport-bench-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(directory)) }()
-	postgres, err := environment.StartPostgres(ctx, filepath.Join(directory, "postgres"), os.Stderr)
-	if err != nil {
-		return err
-	}
-	defer postgres.Stop()
-	if err := fill(ctx, postgres.URL, (count+linesPerClaim-1)/linesPerClaim, false); err != nil {
+func measureReceipts(ctx context.Context, directory, database string, count int) error {
+	if err := fill(ctx, database, (count+linesPerClaim-1)/linesPerClaim, false); err != nil {
 		return err
 	}
 	server, err := environment.StartS3(ctx, filepath.Join(directory, "s3"), os.Stderr)
@@ -81,7 +71,7 @@ func measureReceipts(ctx context.Context, count int) (err error) {
 	}
 	defer server.Stop()
 	at := store{server.Endpoint, server.AccessKey, server.SecretKey}
-	keys, err := at.fill(ctx, postgres.URL)
+	keys, err := at.fill(ctx, database)
 	if err != nil {
 		return err
 	}
@@ -92,7 +82,7 @@ func measureReceipts(ctx context.Context, count int) (err error) {
 	if err != nil {
 		return err
 	}
-	result, err := at.measureInChild(ctx, postgres.URL)
+	result, err := at.measureInChild(ctx, database)
 	if err != nil {
 		return err
 	}
