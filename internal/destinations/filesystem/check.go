@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -55,11 +56,20 @@ func (f *filesystem) tryOut(ctx context.Context, directory string) (err error) {
 	if err := file.publish(name); err != nil {
 		return err
 	}
-	have, err := f.root.ReadFile(name)
+	return errors.Join(f.hasContent(name, want), f.root.Remove(name))
+}
+
+// hasContent reads a file back, whatever has its name by now: a pipe, or a file without an end.
+func (f *filesystem) hasContent(name, want string) error {
+	file, err := openFile(f.root, name)
+	if err != nil {
+		return err
+	}
+	have, err := io.ReadAll(io.LimitReader(file, int64(len(want))+1))
 	if err == nil && string(have) != want {
 		err = failure.OnDestination.Transient(v1alpha1.ReasonNotWritable, nil, "%s returns other content than it was given", f.path)
 	}
-	return errors.Join(err, f.root.Remove(name))
+	return errors.Join(err, file.Close())
 }
 
 // makeDirectories makes a directory and those above it, and returns those that were not there, the last the innermost. Another

@@ -25,7 +25,8 @@ type filesystem struct {
 	unmarked bool
 }
 
-// open opens the directory of a namespace's destination below the operator's root, and makes it if it is missing.
+// open opens the directory of a namespace's destination below the operator's root, and makes it if it is missing. The namespace's own
+// directory is a root by itself: whoever has the volume there may have made a link in it to what another namespace has.
 func open(settings Settings, namespace, below string) (*filesystem, error) {
 	operatorRoot := settings.Root
 	outer, err := os.OpenRoot(operatorRoot)
@@ -40,22 +41,32 @@ func open(settings Settings, namespace, below string) (*filesystem, error) {
 	if !filepath.IsLocal(below) {
 		return nil, failure.OnDestination.Stalled(v1alpha1.ReasonInvalidSpec, nil, "spec.filesystem.path %q leaves the operator's root", below)
 	}
+	own, where := outer, filepath.Join(operatorRoot, below)
 	if !settings.SharedPaths {
 		if destinations.ValidateKey(namespace) != nil || strings.Contains(namespace, "/") {
 			return nil, failure.OnDestination.Stalled(v1alpha1.ReasonInvalidSpec, nil, "the namespace %q is not the name of a directory", namespace)
 		}
-		below = filepath.Join(namespace, below)
+		where = filepath.Join(operatorRoot, namespace, below)
+		if own, err = openWithin(outer, namespace, settings.Existing); err != nil {
+			return nil, fileFailure(err, where)
+		}
+		defer func() { _ = own.Close() }()
 	}
-	if !settings.Existing {
-		if err := outer.MkdirAll(below, 0o750); err != nil {
-			return nil, fileFailure(err, below)
+	root, err := openWithin(own, below, settings.Existing)
+	if err != nil {
+		return nil, fileFailure(err, where)
+	}
+	return &filesystem{root: root, path: where, unmarked: settings.unmarked}, nil
+}
+
+// openWithin opens a directory as a root, and makes it unless it has to exist.
+func openWithin(outer *os.Root, name string, existing bool) (*os.Root, error) {
+	if !existing {
+		if err := outer.MkdirAll(name, 0o750); err != nil {
+			return nil, err
 		}
 	}
-	root, err := outer.OpenRoot(below)
-	if err != nil {
-		return nil, fileFailure(err, below)
-	}
-	return &filesystem{root: root, path: filepath.Join(operatorRoot, below), unmarked: settings.unmarked}, nil
+	return outer.OpenRoot(name)
 }
 
 // Place implements Destination.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"io"
 	"os"
 	"path"
 	"strings"
@@ -60,7 +61,7 @@ func clearParts(ctx context.Context, root *os.Root, of string) error {
 	defer ticker.Stop()
 	enough := time.After(destinations.Patience)
 	for forced := false; ; {
-		held, err := removeParts(root, of, forced)
+		held, err := removeParts(ctx, root, of, forced)
 		if err != nil || held == 0 {
 			return err
 		}
@@ -74,34 +75,65 @@ func clearParts(ctx context.Context, root *os.Root, of string) error {
 	}
 }
 
-// removeParts removes the parts of a name and counts those that it left to their writers.
-func removeParts(root *os.Root, of string, forced bool) (held int, err error) {
+// removeParts removes the parts of a name and counts those that it left to their writers, as far as it looked at them.
+func removeParts(ctx context.Context, root *os.Root, of string, forced bool) (held int, err error) {
+	for {
+		parts, err := partsOf(ctx, root, of)
+		if err != nil {
+			return 0, err
+		}
+		held = 0
+		for _, name := range parts {
+			if !forced && inUse(root, name) {
+				held++
+				continue
+			}
+			if err := root.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return held, err
+			}
+		}
+		if len(parts) < mostParts || held == len(parts) {
+			return held, nil
+		}
+	}
+}
+
+const (
+	// mostParts of a name are looked at at once. A writer that dies leaves one.
+	mostParts = 256
+	// namesAtOnce are read of a directory, which may have millions of them.
+	namesAtOnce = 1024
+)
+
+// partsOf returns the parts of a name, the first mostParts of them.
+func partsOf(ctx context.Context, root *os.Root, of string) (parts []string, err error) {
 	directory, err := openDirectory(root, path.Dir(of))
 	if errors.Is(err, syscall.ENOTDIR) {
-		return 0, os.ErrNotExist // nothing of ours is where there is no directory
+		return nil, os.ErrNotExist // nothing of ours is where there is no directory
 	}
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	names, err := directory.Readdirnames(-1)
-	if err := errors.Join(err, directory.Close()); err != nil {
-		return 0, err
+	defer func() { err = errors.Join(err, directory.Close()) }()
+	for ctx.Err() == nil {
+		names, err := directory.Readdirnames(namesAtOnce)
+		for _, name := range names {
+			name = path.Join(path.Dir(of), name)
+			if random, is := strings.CutPrefix(name, destinations.PartPrefix(of)); is && !strings.Contains(random, ".") { // else the part of a longer name
+				parts = append(parts, name)
+			}
+			if len(parts) == mostParts {
+				return parts, nil
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return parts, nil
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
-	for _, name := range names {
-		random, is := strings.CutPrefix(path.Join(path.Dir(of), name), destinations.PartPrefix(of))
-		if !is || strings.Contains(random, ".") { // the part of a longer name
-			continue
-		}
-		name = path.Join(path.Dir(of), name)
-		if !forced && inUse(root, name) {
-			held++
-			continue
-		}
-		if err := root.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return held, err
-		}
-	}
-	return held, nil
+	return nil, ctx.Err()
 }
 
 // inUse reports whether a writer holds a part.
