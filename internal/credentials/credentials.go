@@ -4,6 +4,7 @@
 package credentials
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -38,6 +39,15 @@ type Credentials struct {
 	Fallback string
 	// StaleAt is when the sync that they come from will be older than it may be; zero is never.
 	StaleAt time.Time
+}
+
+// Beside returns the credentials with what is to be said of others that the same resource has.
+func (c Credentials) Beside(others Credentials) Credentials {
+	c.Fallback = cmp.Or(c.Fallback, others.Fallback)
+	if c.StaleAt.IsZero() || !others.StaleAt.IsZero() && others.StaleAt.Before(c.StaleAt) {
+		c.StaleAt = others.StaleAt
+	}
+	return c
 }
 
 // Secrets finds credentials. Its errors are *failure.Error on the condition CredentialsReady.

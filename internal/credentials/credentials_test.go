@@ -41,6 +41,21 @@ func TestNoTwoCredentialsShareAVariable(t *testing.T) {
 	})
 }
 
+func TestOfTwoCredentialsOfAResourceEachFallbackAndTheEarlierEndCount(t *testing.T) {
+	t.Parallel()
+	early, late := time.Unix(1, 0), time.Unix(2, 0)
+	for _, test := range []struct{ one, other, want Credentials }{
+		{Credentials{StaleAt: late}, Credentials{StaleAt: early, Fallback: "b"}, Credentials{StaleAt: early, Fallback: "b"}},
+		{Credentials{StaleAt: early, Fallback: "a"}, Credentials{StaleAt: late, Fallback: "b"}, Credentials{StaleAt: early, Fallback: "a"}},
+		{Credentials{}, Credentials{StaleAt: late}, Credentials{StaleAt: late}},
+		{Credentials{StaleAt: late}, Credentials{}, Credentials{StaleAt: late}},
+	} {
+		if got := test.one.Beside(test.other); got.StaleAt != test.want.StaleAt || got.Fallback != test.want.Fallback {
+			t.Errorf("%+v beside %+v is %+v", test.one, test.other, got)
+		}
+	}
+}
+
 func TestTheEnvironmentIsNotAskedWithoutKeys(t *testing.T) {
 	t.Parallel()
 	secrets := Secrets{Environment: func(string) (string, bool) { return "value", true }}

@@ -49,6 +49,10 @@ func receiptStore(source *v1alpha1.ClaimSource) *v1alpha1.ExportDestination {
 	return store
 }
 
+// receiptsKind stands for the receipts of a ClaimSource in the names of variables of the operator's environment: a tenant names the keys,
+// and the server that is sent what they have, which must not be the URL of the database.
+const receiptsKind = "ClaimSourceReceipts"
+
 // receiptReference says where the credentials of the store of the receipts are; nil if it needs none, or there is no store.
 func (r *Resolver) receiptReference(source *v1alpha1.ClaimSource) (*credentials.Reference, error) {
 	if source.Spec.Receipts == nil || r.ReceiptStores == nil {
@@ -59,14 +63,14 @@ func (r *Resolver) receiptReference(source *v1alpha1.ClaimSource) (*credentials.
 	}
 	ref, err := r.ReceiptStores.Credentials(receiptStore(source))
 	if ref != nil {
-		ref.Kind = "ClaimSource"
+		ref.Kind = receiptsKind
 	}
 	return ref, err
 }
 
 // tokenReference says where the token of a server is; nil if it needs none.
 func tokenReference(source *v1alpha1.ClaimSource, server *v1alpha1.ReceiptsHTTP) *credentials.Reference {
-	ref := &credentials.Reference{Kind: "ClaimSource", Namespace: source.Namespace, Name: source.Name, Keys: []string{tokenKey(server)}}
+	ref := &credentials.Reference{Kind: receiptsKind, Namespace: source.Namespace, Name: source.Name, Keys: []string{tokenKey(server)}}
 	switch {
 	case server.TokenExternalSecretRef != nil:
 		ref.External = &server.TokenExternalSecretRef.ExternalSecretReference
@@ -122,23 +126,24 @@ func (r *Resolver) OpenReceipts(ctx context.Context, source *v1alpha1.ClaimSourc
 // absentReceipt is asked for by checks, and is in no store.
 const absentReceipt = "ledgerport-absent"
 
-// CheckReceipts makes sure that the store of the receipts of a ClaimSource can be read, if it names one.
-func (r *Resolver) CheckReceipts(ctx context.Context, source *v1alpha1.ClaimSource) error {
+// CheckReceipts makes sure that the store of the receipts of a ClaimSource can be read, if it names one, and returns what it was read
+// with.
+func (r *Resolver) CheckReceipts(ctx context.Context, source *v1alpha1.ClaimSource) (credentials.Credentials, error) {
 	if source.Spec.Receipts == nil || r.ReceiptStores == nil {
-		return nil
+		return credentials.Credentials{}, nil
 	}
 	login, err := r.ReceiptCredentials(ctx, source)
 	if err != nil {
-		return err
+		return login, err
 	}
 	store, err := r.OpenReceipts(ctx, source, login)
 	if err != nil {
-		return err
+		return login, err
 	}
 	if _, err = store.Size(ctx, absentReceipt); errors.Is(err, destinations.ErrNotFound) {
 		err = nil
 	}
-	return errors.Join(err, store.Close())
+	return login, errors.Join(err, store.Close())
 }
 
 // receiptBlame makes failures of a source of what is wrong with the store of its receipts.

@@ -75,9 +75,11 @@ func (r *Reconciler) look(ctx context.Context, source *v1alpha1.ClaimSource) (ct
 	}
 	var inspection claims.Inspection
 	if err == nil {
-		r.warnings.Warn(source, found, time.Now())
-		inspection, err = r.inspect(ctx, source, found)
+		var receipts credentials.Credentials
+		inspection, receipts, err = r.inspect(ctx, source, found)
 		err = r.migrating(source, err)
+		found = found.Beside(receipts)
+		r.warnings.Warn(source, found, time.Now())
 	}
 	var failed *failure.Error
 	if err != nil {
@@ -89,22 +91,23 @@ func (r *Reconciler) look(ctx context.Context, source *v1alpha1.ClaimSource) (ct
 	return ctrl.Result{RequeueAfter: watch.UntilStale(r.Recheck.AfterLook(ctx, failed == nil, source.Status.Conditions), found)}, nil
 }
 
-func (r *Reconciler) inspect(ctx context.Context, source *v1alpha1.ClaimSource, login credentials.Credentials) (claims.Inspection, error) {
+// inspect looks at the database and at the store of the receipts, and returns what the latter was read with.
+func (r *Reconciler) inspect(ctx context.Context, source *v1alpha1.ClaimSource, login credentials.Credentials) (inspection claims.Inspection, receipts credentials.Credentials, err error) {
 	database, err := r.Resolver.OpenDatabase(ctx, source, login)
 	if err != nil {
-		return claims.Inspection{}, err
+		return inspection, receipts, err
 	}
 	defer database.Close()
-	inspection, err := database.Check(ctx)
-	if err != nil {
-		return inspection, err
+	if inspection, err = database.Check(ctx); err != nil {
+		return inspection, receipts, err
 	}
 	ledger, err := r.Resolver.CheckLedger(ctx, database, source, nil)
 	if err != nil {
-		return inspection, err
+		return inspection, receipts, err
 	}
 	source.Status.LedgerID = ledger.ID
-	return inspection, r.Resolver.CheckReceipts(ctx, source)
+	receipts, err = r.Resolver.CheckReceipts(ctx, source)
+	return inspection, receipts, err
 }
 
 // describeSource puts what was found into the status.
