@@ -2,7 +2,6 @@ package command
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -15,9 +14,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
-	"sigs.k8s.io/yaml"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/document"
 	"github.com/ledgerport/ledgerport/texts"
 )
 
@@ -53,10 +52,9 @@ func (f *format) print(out io.Writer, value any, people func(io.Writer) error) (
 	var data []byte
 	switch *f {
 	case "json":
-		data, err = json.MarshalIndent(value, "", "  ")
-		data = append(data, '\n')
+		data, err = document.JSON(value)
 	case "yaml":
-		data, err = yaml.Marshal(value)
+		data, err = document.YAML(value)
 	default:
 		return people(out)
 	}

@@ -22,9 +22,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/document"
 	"github.com/ledgerport/ledgerport/internal/overview"
 	"github.com/ledgerport/ledgerport/internal/references"
 )
@@ -83,9 +83,10 @@ func (w *writer) file(name string, content []byte) error {
 
 // yaml writes a resource, redacted.
 func (w *writer) yaml(name string, content map[string]any) error {
-	data, err := yaml.Marshal(Object(content))
+	data, err := document.YAML(Object(content))
 	if err != nil {
-		return err
+		w.lacks(name, err)
+		return nil
 	}
 	return w.file(name, data)
 }
@@ -181,9 +182,10 @@ func (w *writer) events(ctx context.Context) error {
 		if !strings.HasPrefix(about, v1alpha1.GroupVersion.Group+"/") {
 			continue
 		}
-		data, err := yaml.Marshal(Object(item.Object))
+		data, err := document.YAML(Object(item.Object))
 		if err != nil {
-			return err
+			w.lacks("event "+item.GetName(), err)
+			continue
 		}
 		all.WriteString("---\n")
 		all.Write(data)

@@ -26,13 +26,13 @@ type filesystem struct {
 }
 
 // open opens the directory of a namespace's destination below the operator's root, and makes it if it is missing. The namespace's own
-// directory is a root by itself: whoever has the volume there may have made a link in it to what another namespace has.
+// directory is a root by itself: the owner of a volume there may have made a link in it to what another namespace has.
 func open(settings Settings, namespace, below string) (*filesystem, error) {
 	operatorRoot := settings.Root
 	outer, err := os.OpenRoot(operatorRoot)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, failure.OnDestination.Transient(v1alpha1.ReasonNotWritable, err,
-			"the operator has no directory %s; mount a volume there, or name another with --filesystem-root", operatorRoot)
+			"the operator has no directory %s; mount a volume there, or name another with %s", operatorRoot, settings.flag())
 	}
 	if err != nil {
 		return nil, fileFailure(err, operatorRoot)
@@ -210,7 +210,7 @@ func fileFailure(err error, where string) error {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return failure.OnDestination.Transient(v1alpha1.ReasonDestinationFull, err, "the volume of %s is full; make room, and the run goes on", where)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return failure.OnDestination.Transient(v1alpha1.ReasonNotWritable, err, "the operator may not write to %s; check the volume and its owner", where)
+		return failure.OnDestination.Transient(v1alpha1.ReasonNotWritable, err, "the operator may not use %s; check the volume and its owner", where)
 	}
 	return failure.OnDestination.Transient(v1alpha1.ReasonNotWritable, err, "%s cannot be written: %s", where, errnoText(err))
 }

@@ -25,6 +25,14 @@ type Settings struct {
 	unmarked bool
 }
 
+// flag is the one that names the root.
+func (s *Settings) flag() string {
+	if s.Existing {
+		return "--receipts-root"
+	}
+	return "--filesystem-root"
+}
+
 // AddFlags adds the flags that set them.
 func (s *Settings) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&s.Root, "filesystem-root", "/exports", "directory that holds every filesystem destination")

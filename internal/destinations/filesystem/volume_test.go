@@ -50,8 +50,10 @@ func replace(t *testing.T, root string, makeAt func(name string) error) (replace
 	t.Helper()
 	replaced = &atomic.Int32{}
 	ctx, cancel := context.WithCancel(context.Background())
-	t.Cleanup(cancel)
+	ended := make(chan struct{})
+	t.Cleanup(func() { cancel(); <-ended })
 	go func() {
+		defer close(ended)
 		for number := 0; ctx.Err() == nil; {
 			found, _ := filepath.Glob(filepath.Join(root, "acme/.ledgerport-probe-*/probe"))
 			for _, probe := range found {

@@ -1,0 +1,51 @@
+package document_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"unicode"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/ledgerport/ledgerport/internal/document"
+)
+
+// forTerminals are what a terminal obeys, turns or hides, and what it does not.
+var forTerminals = map[string]string{
+	"a": "\u009b2J", "b": "\x1b]0;x\x07", "c": "all is well\u202e", "d": "\x7f", "e": "line\nbreak", "f": "\u2028", "g": "\U000e0041", "h": "\ufeff", "i": "Tåg, Malmö – 100 €", "j": `\u0041`,
+}
+
+func TestADocumentHasAllOfItsTextsAndNothingThatATerminalObeys(t *testing.T) {
+	t.Parallel()
+	for name, format := range map[string]struct {
+		write func(any) ([]byte, error)
+		read  func([]byte, any) error
+	}{
+		"JSON": {document.JSON, json.Unmarshal},
+		"YAML": {document.YAML, func(data []byte, into any) error { return yaml.Unmarshal(data, into) }},
+	} {
+		for key, text := range forTerminals {
+			written, err := format.write(map[string]string{key: text})
+			if err != nil {
+				t.Fatalf("%s: %q: %s", name, text, err)
+			}
+			if at := strings.IndexFunc(string(written), func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }); at >= 0 {
+				t.Errorf("%s: %q is written as %q", name, text, written)
+			}
+			var read map[string]string
+			if err := format.read(written, &read); err != nil || read[key] != text {
+				t.Errorf("%s: %q is read from %q as %q (%v)", name, text, written, read[key], err)
+			}
+		}
+	}
+}
+
+func TestYAMLIsForPeopleWhereItCanBe(t *testing.T) {
+	t.Parallel()
+	written, err := document.YAML(map[string]any{"spec": map[string]any{"text": "Tåg <x>\nMalmö"}})
+	const want = "spec:\n  text: |-\n    Tåg <x>\n    Malmö\n"
+	if err != nil || string(written) != want {
+		t.Errorf("%q (%v), want %q", written, err, want)
+	}
+}
