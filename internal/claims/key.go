@@ -7,7 +7,7 @@ import (
 
 // claimKey is a claim's id by its value, so that neither another type of the column nor another spelling makes another
 // claim of it: a uuid in lower case with hyphens, an integer without sign and zeros that say nothing, anything else as it is.
-// It is what key says in SQL.
+// It is what key says in SQL. 32 digits are a uuid, as they are to PostgreSQL, unless a sign or a zero before them says that they are an integer.
 func claimKey(id string) string {
 	if uuid, is := uuidKey(id); is {
 		return uuid
