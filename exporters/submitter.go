@@ -2,6 +2,7 @@ package exporters
 
 import (
 	"context"
+	"io"
 	"time"
 )
 
@@ -37,6 +38,32 @@ type Session interface {
 	Finish(ctx context.Context, last Request) error
 	// Describe says where the vouchers are and what became of them, for the manifest.
 	Describe() map[string]string
+}
+
+// AttachesReceipts is implemented by a Submitter that can attach the receipts of a voucher to it in the accounting system.
+type AttachesReceipts interface {
+	// AttachesReceipts reports whether sessions with these valid options attach receipts: they are Attachers then.
+	AttachesReceipts(options []byte) bool
+}
+
+// Attacher is a Session that attaches receipts to vouchers that the system has accepted.
+type Attacher interface {
+	Session
+	// Attach returns when the system has each of some receipts, once, with its voucher. It looks at what is there already under
+	// their names, whoever put it there: an earlier call may have ended anywhere. Vouchers may be final by now, or not.
+	Attach(ctx context.Context, receipts []Attachment) error
+}
+
+// Attachment is a receipt to be attached to a voucher.
+type Attachment struct {
+	// Voucher that it is of, without its body.
+	Voucher Request
+	// Name of the file: of letters, digits and hyphens, with an extension. No other receipt of the organisation and book has it.
+	Name string
+	// Size in bytes.
+	Size int64
+	// Content returns all of it, from the beginning, as often as it is called.
+	Content func() io.Reader
 }
 
 // Terms of a session.

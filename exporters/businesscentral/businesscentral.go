@@ -1,7 +1,7 @@
 // Package businesscentral sends vouchers to Microsoft Dynamics 365 Business Central through its API v2.0: the lines of a
 // run's vouchers go into one general journal, which is posted then where that is asked for.
 //
-// Sources: the pages journal, journalLine, dimensionSetLine and generalLedgerEntry of the API reference (v2.0), "Using OData
+// Sources: the pages journal, journalLine, dimensionSetLine and generalLedgerEntry of the API reference (v2.0), attachment, "Using OData
 // transactional $batch requests", "Operational limits for Business Central Online" and "Error codes" of learn.microsoft.com,
 // and the pages of the API as Microsoft publishes them (github.com/microsoft/BCApps, APIV2).
 package businesscentral
@@ -33,6 +33,12 @@ func (exporter) Validate(raw []byte) error {
 
 // CredentialKeys implements exporters.NeedsCredentials.
 func (exporter) CredentialKeys([]byte) []string { return []string{clientIDKey, clientSecretKey} }
+
+// AttachesReceipts implements exporters.AttachesReceipts.
+func (exporter) AttachesReceipts(raw []byte) bool {
+	o, err := decodeOptions(raw)
+	return err == nil && o.Attachments
+}
 
 const (
 	clientIDKey     = "clientID"

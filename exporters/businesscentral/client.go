@@ -56,9 +56,22 @@ type answer struct {
 	Body   json.RawMessage
 }
 
-// exchange returns the answer to a request that is neither to wait nor to log in again. What it says of an error is true for
-// the request as a whole.
+// content is what a request sends.
+type content struct {
+	mediaType string
+	size      int64
+	// from returns all of it, from the beginning.
+	from func() io.Reader
+}
+
+// exchange is send, of JSON.
 func (c *client) exchange(ctx context.Context, method, path string, body []byte, header http.Header) (answer, error) {
+	return c.send(ctx, method, path, content{"application/json", int64(len(body)), func() io.Reader { return bytes.NewReader(body) }}, header)
+}
+
+// send returns the answer to a request that is neither to wait nor to log in again. What it says of an error is true for
+// the request as a whole.
+func (c *client) send(ctx context.Context, method, path string, body content, header http.Header) (answer, error) {
 	for loggedIn := false; ; {
 		if err := c.logIn(ctx); err != nil {
 			return answer{}, err
@@ -88,17 +101,22 @@ func throttled(got answer) bool {
 	return got.Status == http.StatusTooManyRequests || got.Status == http.StatusServiceUnavailable && got.Header.Get("Retry-After") != ""
 }
 
-func (c *client) once(ctx context.Context, method, path string, body []byte, header http.Header) (got answer, err error) {
-	request, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+func (c *client) once(ctx context.Context, method, path string, body content, header http.Header) (got answer, err error) {
+	request, err := http.NewRequestWithContext(ctx, method, c.base+path, http.NoBody)
 	if err != nil {
 		return got, err
+	}
+	if body.size > 0 {
+		request.ContentLength = body.size
+		request.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(body.from()), nil }
+		request.Body = io.NopCloser(body.from())
 	}
 	for key, values := range header {
 		request.Header[key] = values
 	}
 	request.Header.Set("Accept", "application/json")
-	if len(body) > 0 {
-		request.Header.Set("Content-Type", "application/json")
+	if body.size > 0 {
+		request.Header.Set("Content-Type", body.mediaType)
 	}
 	c.token.SetAuthHeader(request)
 	response, err := c.http.Do(request)

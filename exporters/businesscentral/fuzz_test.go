@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -31,6 +32,13 @@ func FuzzAnswers(f *testing.F) {
 		token + endOfAnswer + "HTTP/1.1 429 Too Many\r\nRetry-After: 9223372037\r\n\r\n",
 		token + endOfAnswer + "HTTP/1.1 401 No\r\n\r\n",
 		token + endOfAnswer + "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b\x08",
+		token + endOfAnswer + strings.Join([]string{
+			ok + `{"value":[{"id":"5d115c9c-44e3-ea11-bb43-000d3a2feca1"}]}`,
+			ok + `{"responses":[{"id":"0","status":200,"body":{"value":[]}},{"id":"1","status":200,"body":{"value":[{"id":"0a077d18-45e3-ea11-bb43-000d3a2feca1"}]}}]}`,
+			ok + `{"responses":[{"id":"0","status":200,"body":{"value":[]}}]}`,
+			"HTTP/1.1 201 Created\r\nConnection: close\r\n\r\n" + `{"id":"b282a6f1-bfe3-ea11-aa60-000d3ad7cacb","parentId":"00000000-0000-0000-0000-000000000000"}`,
+			"HTTP/1.1 204 No Content\r\n\r\n",
+		}, endOfAnswer),
 		"HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\n\r\n",
 	} {
 		f.Add([]byte(answers))
@@ -60,6 +68,9 @@ func FuzzAnswers(f *testing.F) {
 			t.Errorf("%+v", found)
 		}
 		_ = session.Finish(ctx, request)
+		_ = session.(exporters.Attacher).Attach(ctx, []exporters.Attachment{{
+			Voucher: request, Name: "E-2026-1-1.pdf", Size: 7, Content: func() io.Reader { return strings.NewReader("receipt") },
+		}})
 		runtime.ReadMemStats(&after)
 		if took, made := time.Since(began), (after.TotalAlloc-before.TotalAlloc)>>20; took > 10*time.Second || made > 200 {
 			t.Errorf("it took %s and made %d MiB", took, made)

@@ -29,6 +29,8 @@ type options struct {
 	OffsetAccountType string `json:"offsetAccountType" default:"G/L Account" choices:"G/L Account|Employee|Vendor"`
 	// Code in Business Central of each dimension that is exported, such as `{"costCenter": "DEPARTMENT"}`.
 	Dimensions map[string]string `json:"dimensions" absent:"none"`
+	// Attach the receipts of a voucher to its lines. The export says `receipts: Include` or `Require` then.
+	Attachments bool `json:"attachments"`
 	// Where the API is, up to the tenant.
 	BaseURL string `json:"baseURL" default:"https://api.businesscentral.dynamics.com/v2.0"`
 	// Where tokens are.

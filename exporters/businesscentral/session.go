@@ -238,16 +238,24 @@ func (s *session) LookUp(ctx context.Context, requests []exporters.Request) ([]e
 	found := make([]exporters.Answer, 0, len(requests))
 	for len(requests) > 0 {
 		some := requests[:min(len(requests), lookups)]
-		answers, err := s.lookUp(ctx, some)
+		places, err := s.lookUp(ctx, some)
 		if err != nil {
 			return nil, err
 		}
-		found, requests = append(found, answers...), requests[len(some):]
+		for _, at := range places {
+			answer := exporters.Answer{Reference: at.reference}
+			if at.reference != "" {
+				answer.Verdict = exporters.Accepted
+			}
+			found = append(found, answer)
+		}
+		requests = requests[len(some):]
 	}
 	return found, nil
 }
 
-func (s *session) lookUp(ctx context.Context, requests []exporters.Request) ([]exporters.Answer, error) {
+// lookUp finds the places of at most lookups vouchers.
+func (s *session) lookUp(ctx context.Context, requests []exporters.Request) ([]place, error) {
 	var operations []operation
 	ask := func(collection, parameters string, request exporters.Request) {
 		filter := "documentNumber eq '" + strings.ReplaceAll(request.Voucher, "'", "''") + "'"
@@ -267,20 +275,23 @@ func (s *session) lookUp(ctx context.Context, requests []exporters.Request) ([]e
 		return nil, err
 	}
 	each := len(operations) / max(1, len(requests))
-	found := make([]exporters.Answer, len(requests))
+	found := make([]place, len(requests))
 	for i := range operations {
 		if answers[i].Status != http.StatusOK {
 			return nil, &exporters.SystemError{Problem: exporters.Unreachable, Message: "Business Central does not say which vouchers it has; the application needs to read journals and general ledger entries"}
 		}
-		if reference := s.reference(answers[i].Body, i%each == 0); reference != "" {
-			found[i/each] = exporters.Answer{Verdict: exporters.Accepted, Reference: reference}
+		if first := firstOf(answers[i].Body, i%each == 0); first.reference != "" {
+			found[i/each] = first
 		}
 	}
 	return found, nil
 }
 
-// reference names the first of what was found; empty where nothing was.
-func (s *session) reference(body json.RawMessage, ledgerEntry bool) string {
+// place is where a voucher is: a line of the journal, or a ledger entry. It is empty if the voucher is nowhere.
+type place struct{ id, reference string }
+
+// firstOf is the first of what was found.
+func firstOf(body json.RawMessage, ledgerEntry bool) place {
 	var page struct {
 		Value []struct {
 			ID          string `json:"id"`
@@ -288,12 +299,13 @@ func (s *session) reference(body json.RawMessage, ledgerEntry bool) string {
 		} `json:"value"`
 	}
 	if json.Unmarshal(body, &page) != nil || len(page.Value) == 0 {
-		return ""
+		return place{}
 	}
+	first := page.Value[0]
 	if ledgerEntry {
-		return ledgerEntryPrefix + strconv.FormatInt(page.Value[0].EntryNumber, 10)
+		return place{first.ID, ledgerEntryPrefix + strconv.FormatInt(first.EntryNumber, 10)}
 	}
-	return journalLinePrefix + page.Value[0].ID
+	return place{first.ID, journalLinePrefix + first.ID}
 }
 
 // Finish implements exporters.Session: it posts the journal, unless that was done.

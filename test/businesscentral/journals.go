@@ -31,6 +31,7 @@ type line struct {
 	TaxCode                string      `json:"taxCode"`
 	DimensionSetLines      []Dimension `json:"dimensionSetLines"`
 	amount                 apd.Decimal
+	incoming               int // number of its incoming document; 0 is none
 }
 
 func (l line) entry() Entry {
@@ -79,6 +80,8 @@ func (s *Server) execute(method, target string, body json.RawMessage) response {
 		return s.createLine(j, body)
 	case method == http.MethodPost && postPath.MatchString(path) && len(body) == 0:
 		return s.post(j)
+	case method == http.MethodGet && attachmentsPath.MatchString(path):
+		return s.listAttachments(parameters)
 	case method == http.MethodGet && entriesPath.MatchString(path):
 		return s.listEntries(parameters)
 	}
@@ -153,7 +156,7 @@ func (s *Server) listEntries(parameters url.Values) response {
 	values := []any{}
 	for _, e := range s.entries {
 		if e.Document == document {
-			values = append(values, map[string]any{"id": newID(), "entryNumber": e.Number})
+			values = append(values, map[string]any{"id": e.id, "entryNumber": e.Number})
 		}
 	}
 	return page(top(values, parameters))
@@ -242,7 +245,10 @@ func (s *Server) post(j *journal) response {
 	}
 	for _, number := range j.numbers() {
 		entry := j.lines[number].entry()
-		entry.Number = int64(len(s.entries)) + 1
+		entry.Number, entry.id = int64(len(s.entries))+1, newID()
+		if of := j.lines[number].incoming; of > 0 {
+			s.incoming[of-1].document, s.incoming[of-1].date = entry.Document, entry.PostingDate
+		}
 		s.entries = append(s.entries, entry)
 	}
 	clear(j.lines)

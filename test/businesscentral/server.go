@@ -1,6 +1,6 @@
 // Package businesscentral is an HTTP server that holds clients to the documented contract of the parts of the Business
-// Central API that Ledgerport uses: journals, their lines and posting, general ledger entries, transactional $batch requests,
-// client credentials. It is strict: what the documentation does not allow is refused.
+// Central API that Ledgerport uses: journals, their lines and posting, general ledger entries, attachments, transactional $batch
+// requests, client credentials. It is strict: what the documentation does not allow is refused.
 package businesscentral
 
 import (
@@ -57,6 +57,10 @@ type Server struct {
 	journals map[string]*journal // by id
 	entries  []Entry
 	requests int
+	// incoming are the incoming documents: their place is their number, from 1.
+	incoming []*incoming
+	// unlinked are attachments that belong to nothing.
+	unlinked []*attachment
 }
 
 // Settings of the company, and what goes wrong.
@@ -65,6 +69,8 @@ type Settings struct {
 	Accounts []string
 	// PostingFrom is the first day on which may be posted, as YYYY-MM-DD.
 	PostingFrom string
+	// NoAttachments refuses every attachment.
+	NoAttachments bool
 	// TokenLife in seconds; an hour where it is zero.
 	TokenLife int
 	// Faults says what happens to a request, by its number from 1 and its path.
@@ -78,6 +84,7 @@ type Entry struct {
 	Amount                                      apd.Decimal
 	Description                                 string
 	Dimensions                                  []Dimension
+	id                                          string
 }
 
 // Dimension of a line or entry.
@@ -195,6 +202,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, "BadRequest_NotFound", "Not Found")
 	case path == "$batch":
 		s.batch(w, r)
+	case s.attachmentRequest(w, r, path):
 	default:
 		if r.URL.RawQuery != "" {
 			path += "?" + r.URL.RawQuery
