@@ -125,9 +125,9 @@ type ReceiptPolicy string
 const (
 	// IgnoreReceipts delivers no receipts.
 	IgnoreReceipts ReceiptPolicy = "Ignore"
-	// IncludeReceipts delivers receipts beside the artifact, and lists those that are missing.
+	// IncludeReceipts delivers receipts beside the artifact, or attaches them to vouchers that are sent, and lists those that are missing.
 	IncludeReceipts ReceiptPolicy = "Include"
-	// RequireReceipts delivers receipts beside the artifact, and holds claims of which one is missing.
+	// RequireReceipts does the same, and holds claims of which one is missing.
 	RequireReceipts ReceiptPolicy = "Require"
 )
 
@@ -165,8 +165,8 @@ type AccountingExportSpec struct {
 	// Claims says which approved claims of the organisation the export is for. Without it, all.
 	// +optional
 	Claims *ClaimSelection `json:"claims,omitempty"`
-	// Receipts is Ignore (none are delivered), Include (they are delivered beside the artifact, and those that are missing are listed)
-	// or Require (claims of which one is missing are held). The ClaimSource says where they are. Default: Ignore.
+	// Receipts is Ignore (none are delivered), Include (they are delivered beside the artifact, or attached to vouchers that are sent, and
+	// those that are missing are listed) or Require (claims of which one is missing are held). The ClaimSource says where they are. Default: Ignore.
 	// +optional
 	// +kubebuilder:default=Ignore
 	Receipts ReceiptPolicy `json:"receipts,omitempty"`

@@ -169,7 +169,7 @@ type RunResult struct {
 	// +kubebuilder:default=0
 	// +kubebuilder:validation:Minimum=0
 	Held int64 `json:"held"`
-	// Receipts delivered beside the artifact.
+	// Receipts delivered beside the artifact, or attached to vouchers that were sent.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Receipts int64 `json:"receipts,omitempty"`

@@ -11,6 +11,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/artifact"
 	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/receipts"
 	"github.com/ledgerport/ledgerport/internal/references"
@@ -170,4 +171,76 @@ func (a *attempt) eachBlock(ctx context.Context, do func(claims.ReceiptBlock) er
 			return err
 		}
 	}
+}
+
+// recordedReceipts returns how many blocks are recorded, and of how many vouchers.
+func (a *attempt) recordedReceipts(ctx context.Context) (place int, vouchers int64, err error) {
+	err = a.eachBlock(ctx, func(block claims.ReceiptBlock) error {
+		place, vouchers = place+1, block.Vouchers
+		return nil
+	})
+	return place, vouchers, err
+}
+
+// receiptsOf are those of a voucher that something is to be done with. It is called with each voucher in order, from the first of the run.
+type receiptsOf func(context.Context, *ledger.Voucher) ([]receipts.Receipt, error)
+
+// ofEach are all of them.
+func ofEach(_ context.Context, voucher *ledger.Voucher) ([]receipts.Receipt, error) {
+	return receipts.Of(voucher), nil
+}
+
+// nextReceipts reads vouchers, after so many that are skipped, until they have a block of receipts, and returns how many they are.
+func (a *attempt) nextReceipts(ctx context.Context, vouchers *claims.Vouchers, skip int64, of receiptsOf) (read int64, ended bool, err error) {
+	a.copied = a.copied[:0]
+	var voucher ledger.Voucher
+	for len(a.copied) < receiptBlock {
+		err := vouchers.Next(ctx, &voucher)
+		if errors.Is(err, io.EOF) {
+			return read, true, nil
+		}
+		if err != nil {
+			return read, false, err
+		}
+		of, err := of(ctx, &voucher)
+		if err != nil {
+			return read, false, err
+		}
+		if skip > 0 {
+			skip--
+			continue
+		}
+		read++
+		a.copied = append(a.copied, of...)
+	}
+	return read, false, nil
+}
+
+// recordBlock records what became of the receipts that were copied last, up to so many vouchers of the run.
+func (a *attempt) recordBlock(ctx context.Context, place int, vouchers int64) error {
+	block := receipts.Rows(a.copied)
+	block.Vouchers = vouchers
+	err := a.Failpoints.Around(failpoint.RecordReceipts, func() error { return a.database.RecordReceipts(ctx, a.run.Fence(), place, block) })
+	if err == nil {
+		a.copied = a.copied[:0]
+	}
+	return err
+}
+
+// comesTo is what the manifest says of the receipts of a run.
+func comesTo(policy v1alpha1.ReceiptPolicy, total *claims.ReceiptBlock) *artifact.Receipts {
+	return &artifact.Receipts{
+		Policy: policy, Listed: total.Delivered + total.Missing, Delivered: total.Delivered, Missing: total.Missing,
+		Bytes: total.Bytes, List: receipts.ListName,
+	}
+}
+
+// problemOf is the failure of a run that cannot go without one of the receipts that were copied last.
+func (a *attempt) problemOf(action string) error {
+	for i := range a.copied {
+		if r := &a.copied[i]; r.Problem != "" {
+			return failure.OnSource.Transient(v1alpha1.ReasonReceiptMissing, nil, "claim %s: %s is %s in its store by now; %s", r.ClaimID, receiptOf(r), r.Problem, action)
+		}
+	}
+	return nil
 }

@@ -14,7 +14,7 @@ import (
 var layers = []string{
 	"pipeline.go",
 	"reversal.go", "redelivery.go", "forward.go", "preview.go", "release.go", "removal.go", // walks
-	"begin.go", "conclude.go", "deliver.go", "receipts.go", "original.go", "submit.go", "render.go", "lacking.go", // stages
+	"begin.go", "conclude.go", "deliver.go", "receipts.go", "original.go", "submit.go", "attach.go", "render.go", "lacking.go", // stages
 	"record.go", "resolve.go", "books.go", "attempt.go", "task.go", // what an attempt knows
 }
 

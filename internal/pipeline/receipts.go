@@ -3,11 +3,9 @@ package pipeline
 import (
 	"context"
 	"errors"
-	"io"
 	"slices"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
-	"github.com/ledgerport/ledgerport/internal/artifact"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
@@ -19,10 +17,10 @@ import (
 // receiptBlock is about how many receipts are copied before what became of them is recorded.
 const receiptBlock = 256
 
-// receiptsDue reports whether the receipts of the run are still to be delivered, where the destination has not all of its files. A
-// redelivery has their list from the beginning: it may have to deliver them until its manifest is there.
+// receiptsDue reports whether the receipts of the run are still to be delivered, where the destination has not all of its files. Those
+// that an accounting system has are not. A redelivery has their list from the beginning: it may have to deliver them until its manifest is there.
 func (a *attempt) receiptsDue() bool {
-	if a.books.Receipts == "" || a.run.State != claims.StateRendered || a.run.Claims == 0 {
+	if a.books.Receipts == "" || a.run.State != claims.StateRendered || a.run.Claims == 0 || a.books.sends() {
 		return false
 	}
 	return a.run.Type == claims.TypeRedelivery || !listsReceipts(&a.run)
@@ -56,10 +54,7 @@ func (a *attempt) deliverReceipts(ctx context.Context) error {
 		return err
 	}
 	manifest.Files = a.spool.Files()
-	manifest.Receipts = &artifact.Receipts{
-		Policy: a.books.Receipts, Listed: total.Delivered + total.Missing, Delivered: total.Delivered, Missing: total.Missing,
-		Bytes: total.Bytes, List: receipts.ListName,
-	}
+	manifest.Receipts = comesTo(a.books.Receipts, &total)
 	encoded, err := manifest.Encode()
 	if err == nil {
 		err = a.spool.AddManifest(encoded)
@@ -91,7 +86,7 @@ func (a *attempt) copyReceipts(ctx context.Context) error {
 		return err
 	}
 	for skip := done; ; place++ {
-		read, ended, err := a.nextReceipts(ctx, vouchers, skip)
+		read, ended, err := a.nextReceipts(ctx, vouchers, skip, ofEach)
 		if err != nil {
 			return err
 		}
@@ -108,37 +103,6 @@ func (a *attempt) copyReceipts(ctx context.Context) error {
 	}
 }
 
-// recordedReceipts returns how many blocks are recorded, and of how many vouchers.
-func (a *attempt) recordedReceipts(ctx context.Context) (place int, vouchers int64, err error) {
-	err = a.eachBlock(ctx, func(block claims.ReceiptBlock) error {
-		place, vouchers = place+1, block.Vouchers
-		return nil
-	})
-	return place, vouchers, err
-}
-
-// nextReceipts reads vouchers, after so many that are skipped, until they have a block of receipts, and returns how many they are.
-func (a *attempt) nextReceipts(ctx context.Context, vouchers *claims.Vouchers, skip int64) (read int64, ended bool, err error) {
-	a.copied = a.copied[:0]
-	var voucher ledger.Voucher
-	for len(a.copied) < receiptBlock {
-		err := vouchers.Next(ctx, &voucher)
-		if errors.Is(err, io.EOF) {
-			return read, true, nil
-		}
-		if err != nil {
-			return read, false, err
-		}
-		if skip > 0 {
-			skip--
-			continue
-		}
-		read++
-		a.copied = append(a.copied, receipts.Of(&voucher)...)
-	}
-	return read, false, nil
-}
-
 // copyBlock copies a block of receipts, and records what became of them.
 func (a *attempt) copyBlock(ctx context.Context, copier *receipts.Copier, place int, vouchers int64) error {
 	err := a.Failpoints.Around(failpoint.CopyReceipts, func() error { return copier.Copy(ctx, a.copied) })
@@ -150,13 +114,7 @@ func (a *attempt) copyBlock(ctx context.Context, copier *receipts.Copier, place 
 			return err
 		}
 	}
-	block := receipts.Rows(a.copied)
-	block.Vouchers = vouchers
-	err = a.Failpoints.Around(failpoint.RecordReceipts, func() error { return a.database.RecordReceipts(ctx, a.run.Fence(), place, block) })
-	if err == nil {
-		a.copied = a.copied[:0]
-	}
-	return err
+	return a.recordBlock(ctx, place, vouchers)
 }
 
 // redeliverReceipts copies what the other run has delivered, and nothing else.
@@ -219,21 +177,14 @@ func (a *attempt) eachDelivered(ctx context.Context, do func(block claims.Receip
 	})
 }
 
-// problemOf is the failure of a run that cannot go without one of the receipts that were copied last.
-func (a *attempt) problemOf(action string) error {
-	for i := range a.copied {
-		if r := &a.copied[i]; r.Problem != "" {
-			return failure.OnSource.Transient(v1alpha1.ReasonReceiptMissing, nil, "claim %s: %s is %s in its store by now; %s", r.ClaimID, receiptOf(r), r.Problem, action)
-		}
-	}
-	return nil
-}
-
 // removeReceipts removes what the destination has of the receipts of the run: those that are recorded, and those that an attempt which
 // died may have delivered before it recorded them.
 func (a *attempt) removeReceipts(ctx context.Context) error {
 	recorded, err := inputsOf(a.run)
 	if err != nil || recorded.Receipts == "" {
+		return err
+	}
+	if manifest, err := a.run.ReadManifest(); err != nil || manifest.Submission != nil { // an accounting system has them
 		return err
 	}
 	if a.run.Type == claims.TypeRedelivery {
@@ -253,7 +204,7 @@ func (a *attempt) removeReceipts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, _, err = a.nextReceipts(ctx, vouchers, done); err != nil {
+	if _, _, err = a.nextReceipts(ctx, vouchers, done, ofEach); err != nil {
 		return err
 	}
 	return a.withdrawReceipts(ctx, a.copied)

@@ -47,6 +47,13 @@ func askForReceipts(ctx context.Context, objects client.Client, policy v1alpha1.
 func newReceipts(t *testing.T, policy v1alpha1.ReceiptPolicy) *stage {
 	t.Helper()
 	s := newStage(t)
+	s.listReceipts(policy)
+	return s
+}
+
+// listReceipts lists a receipt of each line that there is, and one of the first claim as a whole.
+func (s *stage) listReceipts(policy v1alpha1.ReceiptPolicy) {
+	s.Helper()
 	s.receipts = policy
 	s.do(`CREATE TABLE public.receipts (claim_id uuid NOT NULL, line_no integer, key text NOT NULL, name text, media_type text, size bigint, sha256 text)`)
 	s.do(`INSERT INTO public.receipts (claim_id, line_no, key, media_type) SELECT claim_id, line_no, claim_id || '/' || line_no, 'application/pdf' FROM public.claim_lines`)
@@ -60,7 +67,6 @@ func newReceipts(t *testing.T, policy v1alpha1.ReceiptPolicy) *stage {
 		}
 		return err
 	})
-	return s
 }
 
 func (s *stage) do(statement string, args ...any) {

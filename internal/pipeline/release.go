@@ -110,6 +110,9 @@ func (a *attempt) recede(ctx context.Context) error {
 	if totals.Answered() == 0 {
 		return a.withdraw(ctx)
 	}
+	if err := a.noteUnattached(ctx); err != nil {
+		return err
+	}
 	var system map[string]string
 	if a.recallSystem() == nil { // a release does not fail if it is not known where vouchers are
 		system = a.submission().Whereabouts(ctx)

@@ -59,6 +59,11 @@ func (t tapped) Open(ctx context.Context, batch exporters.Batch) (exporters.Sess
 	return t.Submitter.Open(ctx, batch)
 }
 
+// AttachesReceipts implements exporters.AttachesReceipts.
+func (t tapped) AttachesReceipts(options []byte) bool {
+	return t.Submitter.(exporters.AttachesReceipts).AttachesReceipts(options)
+}
+
 // newOffice has no claims yet. Options are those that have to do with rejection and posting.
 func newOffice(t *testing.T, settings bc.Settings, options map[string]any) *office {
 	t.Helper()

@@ -42,9 +42,13 @@ func (a *attempt) submission() *submission.Submission {
 			a.progress.claims.Store(answered)
 			a.progress.total.Store(total)
 		},
+		ListReceipts: a.listAttached,
 	}
 	if a.books.exporter != nil {
 		s.Batch = a.batch()
+	}
+	if a.books.Receipts != "" {
+		s.Attach = a.attachReceipts
 	}
 	return s
 }

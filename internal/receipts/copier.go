@@ -23,6 +23,8 @@ type Problem string
 const (
 	// Missing: the store has nothing of that key.
 	Missing Problem = "missing"
+	// NotAttached: its run was ended before it is known that an accounting system has it.
+	NotAttached Problem = "not attached"
 	// TooLarge: it has more bytes than a receipt may have.
 	TooLarge Problem = "too large"
 	// Changed: it does not have the size or the hash that the application has of it.
@@ -32,18 +34,20 @@ const (
 // Receipt is one receipt of a run.
 type Receipt struct {
 	ledger.Receipt
-	// ClaimID and Voucher that it is of; the voucher as part of a file name.
-	ClaimID, Voucher string
+	// ClaimID and Voucher that it is of; the voucher as part of a file name, and as its ID.
+	ClaimID, Voucher, VoucherID string
 	// Object is what was delivered, and Problem why nothing was.
 	Object  destinations.Object
 	Problem Problem
+	// Attached: it went to the voucher in an accounting system, not beside the files of an artifact.
+	Attached bool
 }
 
 // Of returns the receipts of a voucher.
 func Of(voucher *ledger.Voucher) []Receipt {
 	of := make([]Receipt, 0, len(voucher.Receipts))
 	for _, r := range voucher.Receipts {
-		of = append(of, Receipt{Receipt: r, ClaimID: voucher.ClaimID, Voucher: voucher.FileName()})
+		of = append(of, Receipt{Receipt: r, ClaimID: voucher.ClaimID, Voucher: voucher.FileName(), VoucherID: voucher.ID()})
 	}
 	return of
 }
@@ -120,27 +124,53 @@ func (c *Copier) copy(ctx context.Context, r *Receipt) (Problem, destinations.Ob
 	if there, err := c.there(ctx, r, object); err != nil || there {
 		return "", object, err
 	}
-	key := keyIn(c.From, r.Key)
-	if key == "" {
-		return Missing, object, nil
-	}
-	content, err := c.From.Open(ctx, key)
-	if absent(err) {
-		return Missing, object, nil
-	}
-	if err != nil {
-		return "", object, err
-	}
 	spool := c.Spool()
 	defer spool.Discard()
-	kept, problem, err := c.keep(spool, content, r, &object)
-	if err = errors.Join(err, content.Close()); err != nil || problem != "" {
+	kept, problem, err := c.fetch(ctx, spool, r, &object)
+	if err != nil || problem != "" {
 		return problem, object, err
 	}
 	if there, err := c.there(ctx, r, object); err != nil || there {
 		return "", object, err
 	}
 	return "", object, c.To.Put(ctx, c.at(r), object, destinations.Guarded(kept.Reader(), c.Guard))
+}
+
+// Keep reads receipts to local disk, several at once, and notes what became of each. What it returns of those without a problem, by their
+// place, is there until it is discarded, which is to be done whatever the error.
+func (c *Copier) Keep(ctx context.Context, batch []Receipt) (kept []*artifact.Content, discard func(), err error) {
+	kept, spools, places := make([]*artifact.Content, len(batch)), make([]*artifact.Spool, len(batch)), map[*Receipt]int{}
+	for i := range batch {
+		spools[i], places[&batch[i]] = c.Spool(), i
+	}
+	err = Each(ctx, batch, func(ctx context.Context, r *Receipt) (err error) {
+		r.Object = destinations.Object{MediaType: r.MediaType}
+		i := places[r]
+		kept[i], r.Problem, err = c.fetch(ctx, spools[i], r, &r.Object)
+		return err
+	})
+	return kept, func() {
+		for _, spool := range spools {
+			spool.Discard()
+		}
+	}, err
+}
+
+// fetch reads one receipt to local disk, and notes its size and hash.
+func (c *Copier) fetch(ctx context.Context, spool *artifact.Spool, r *Receipt, object *destinations.Object) (*artifact.Content, Problem, error) {
+	key := keyIn(c.From, r.Key)
+	if key == "" {
+		return nil, Missing, nil
+	}
+	content, err := c.From.Open(ctx, key)
+	if absent(err) {
+		return nil, Missing, nil
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	kept, problem, err := c.keep(spool, content, r, object)
+	return kept, problem, errors.Join(err, content.Close())
 }
 
 // at is where a receipt goes.

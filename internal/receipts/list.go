@@ -32,7 +32,7 @@ func Rows(of []Receipt) (block claims.ReceiptBlock) {
 		row := make([]string, columns)
 		row[1], row[2], row[3], row[4], row[7] = r.Voucher, r.ClaimID, strconv.Itoa(r.LineNumber), r.MediaType, string(r.Problem)
 		if r.Problem == "" {
-			row[0], row[5], row[6] = r.Path(), strconv.FormatInt(r.Object.Size, 10), r.Object.SHA256
+			row[0], row[5], row[6] = r.place(), strconv.FormatInt(r.Object.Size, 10), r.Object.SHA256
 			block.Delivered++
 			block.Bytes += r.Object.Size
 		} else {
@@ -43,6 +43,14 @@ func Rows(of []Receipt) (block claims.ReceiptBlock) {
 	w.Flush()
 	block.Rows = rows.Bytes()
 	return block
+}
+
+// place is where the list says that a receipt is: beside it, or, without a directory, with its voucher in an accounting system.
+func (r *Receipt) place() string {
+	if r.Attached {
+		return r.File
+	}
+	return r.Path()
 }
 
 var deliveredPath = regexp.MustCompile(`^receipts/([A-Z0-9]{1,10}-\d{1,5}-\d{1,19})/([A-Z0-9]{1,10}-\d{1,5}-\d{1,19}-\d{1,4}\.[a-z0-9]{1,8})$`)

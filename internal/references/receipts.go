@@ -25,17 +25,22 @@ func ReceiptsFor(export *v1alpha1.AccountingExport, source *v1alpha1.ClaimSource
 		"spec.receipts of the export is %s, and ClaimSource %s does not say where receipts are; add its spec.receipts, or say Ignore", policy, client.ObjectKeyFromObject(source))
 }
 
-// ReceiptsWith returns a failure if receipts are asked for with an exporter that delivers no files, or are not required by one whose files
-// refer to them.
+// ReceiptsWith returns a failure if receipts are asked for with an exporter that sends vouchers and attaches none to them, are not asked
+// for by one that does, or are not required by one whose files refer to them.
 func ReceiptsWith(exporter exporters.Exporter, options []byte, policy v1alpha1.ReceiptPolicy) error {
 	refused := func(format string, args ...any) error {
 		return failure.OnMapping.Stalled(v1alpha1.ReasonInvalidSpec, nil, format, args...)
 	}
+	asked := policy != "" && policy != v1alpha1.IgnoreReceipts
 	_, sends := exporter.(exporters.Submitter)
+	attacher, can := exporter.(exporters.AttachesReceipts)
+	attaches := can && attacher.AttachesReceipts(options)
 	links, can := exporter.(exporters.LinksReceipts)
 	switch {
-	case sends && policy != "" && policy != v1alpha1.IgnoreReceipts:
-		return refused("spec.receipts is %s, and the exporter %s sends vouchers to its system, with which no receipts are delivered; say Ignore", policy, exporter.Type())
+	case sends && asked && !attaches:
+		return refused("spec.receipts is %s, and spec.exporter.options do not let the exporter %s attach receipts to the vouchers that it sends; let it do so, if it can, or say spec.receipts: Ignore", policy, exporter.Type())
+	case attaches && !asked:
+		return refused("spec.exporter.options let the exporter %s attach receipts to vouchers; say spec.receipts: Include or Require", exporter.Type())
 	case can && links.NeedsReceipts(options) && policy != v1alpha1.RequireReceipts:
 		return refused("spec.exporter.options let the files of %s refer to receipts, all of which must be there; say spec.receipts: Require", exporter.Type())
 	}

@@ -4,54 +4,51 @@ import (
 	"strings"
 	"testing"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"sigs.k8s.io/controller-runtime/pkg/client/fake"
-
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
-	"github.com/ledgerport/ledgerport/internal/credentials"
-	"github.com/ledgerport/ledgerport/internal/destinations/builtin"
+	"github.com/ledgerport/ledgerport/exporters"
+	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/references"
 )
 
-// TestAServerOfReceiptsIsNotSentTheURLOfTheDatabase has a tenant name, for its own server, the key under which the administrator has
-// put the URL of the database into the operator's environment.
-func TestAServerOfReceiptsIsNotSentTheURLOfTheDatabase(t *testing.T) {
+// Exporters that deliver files, link them to receipts, send vouchers, and attach receipts to those, where they have options.
+type (
+	files    struct{ exporters.Exporter }
+	links    struct{ files }
+	sends    struct{ exporters.Submitter }
+	attaches struct{ sends }
+)
+
+func (files) Type() string                         { return "files" }
+func (links) NeedsReceipts(options []byte) bool    { return len(options) > 0 }
+func (sends) Type() string                         { return "sends" }
+func (attaches) AttachesReceipts(some []byte) bool { return len(some) > 0 }
+
+func TestReceiptsAreAskedForWhereTheExporterHasThem(t *testing.T) {
 	t.Parallel()
-	scheme := runtime.NewScheme()
-	if err := clientgoscheme.AddToScheme(scheme); err != nil {
-		t.Fatal(err)
-	}
-	resolver := &references.Resolver{
-		ReceiptStores: builtin.Stores(builtin.Settings{}),
-		Secrets: credentials.Secrets{
-			API: fake.NewClientBuilder().WithScheme(scheme).Build(),
-			Environment: func(name string) (string, bool) {
-				value := map[string]string{
-					"LEDGERPORT_CREDENTIALS__ClaimSource__acme__claims__url":           "the URL of the database",
-					"LEDGERPORT_CREDENTIALS__ClaimSourceReceipts__acme__claims__token": "a token",
-				}[name]
-				return value, value != ""
-			},
-		},
-	}
-	for name, store := range map[string]v1alpha1.ReceiptsSource{
-		"an HTTP server": {HTTP: &v1alpha1.ReceiptsHTTP{URL: "https://files.example", TokenSecretRef: &v1alpha1.SecretKeyReference{Name: "absent", Key: "url"}}},
-		"a bucket": {S3: &v1alpha1.S3Destination{
-			Endpoint: "https://files.example", Bucket: "b", CredentialsSecretRef: &v1alpha1.S3Credentials{LocalReference: v1alpha1.LocalReference{Name: "absent"}, S3CredentialKeys: v1alpha1.S3CredentialKeys{AccessKeyIDKey: "url"}},
-		}},
+	const ignore, include, require = v1alpha1.IgnoreReceipts, v1alpha1.IncludeReceipts, v1alpha1.RequireReceipts
+	for _, test := range []struct {
+		exporter exporters.Exporter
+		options  string
+		policy   v1alpha1.ReceiptPolicy
+		refused  string
+	}{
+		{files{}, "", ignore, ""},
+		{files{}, "", require, ""},
+		{links{}, "yes", include, "say spec.receipts: Require"},
+		{links{}, "yes", require, ""},
+		{links{}, "", "", ""},
+		{sends{}, "", ignore, ""},
+		{sends{}, "yes", include, "do not let the exporter sends attach receipts"},
+		{attaches{}, "", require, "do not let the exporter sends attach receipts"},
+		{attaches{}, "", "", ""},
+		{attaches{}, "yes", include, ""},
+		{attaches{}, "yes", require, ""},
+		{attaches{}, "yes", ignore, "say spec.receipts: Include or Require"},
+		{attaches{}, "yes", "", "say spec.receipts: Include or Require"},
 	} {
-		source := &v1alpha1.ClaimSource{ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "claims"}, Spec: v1alpha1.ClaimSourceSpec{Receipts: &store}}
-		login, err := resolver.ReceiptCredentials(t.Context(), source)
-		if err == nil || len(login.Data) > 0 {
-			t.Errorf("%s is sent %q", name, login.Data)
+		err := references.ReceiptsWith(test.exporter, []byte(test.options), test.policy)
+		if (err == nil) != (test.refused == "") || err != nil && (failure.From(err).Reason != v1alpha1.ReasonInvalidSpec || !strings.Contains(err.Error(), test.refused)) {
+			t.Errorf("%T with options %q and receipts %q: %v, want %q", test.exporter, test.options, test.policy, err, test.refused)
 		}
-	}
-	source := &v1alpha1.ClaimSource{ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "claims"}, Spec: v1alpha1.ClaimSourceSpec{
-		Receipts: &v1alpha1.ReceiptsSource{HTTP: &v1alpha1.ReceiptsHTTP{URL: "https://files.example", TokenSecretRef: &v1alpha1.SecretKeyReference{Name: "absent", Key: "token"}}},
-	}}
-	if login, err := resolver.ReceiptCredentials(t.Context(), source); err != nil || string(login.Data["token"]) != "a token" || !strings.Contains(login.Fallback, "absent") {
-		t.Errorf("with a variable of its own it is %q (%v)", login.Fallback, err)
 	}
 }

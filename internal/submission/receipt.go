@@ -3,6 +3,7 @@ package submission
 import (
 	"context"
 	"encoding/json"
+	"errors"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/artifact"
@@ -39,8 +40,9 @@ func (s *Submission) Settle(ctx context.Context, system map[string]string, unfin
 		return receipt, err
 	}
 	s.Spool.Discard()
+	var attached *artifact.Receipts
 	if totals.Acknowledged > 0 {
-		if err := s.spoolReceipt(ctx); err != nil {
+		if attached, err = s.spoolReceipt(ctx); err != nil {
 			return receipt, err
 		}
 	}
@@ -48,6 +50,7 @@ func (s *Submission) Settle(ctx context.Context, system map[string]string, unfin
 	if err != nil {
 		return receipt, err
 	}
+	manifest.Receipts = attached
 	if err := manifest.Validate(); err != nil { // or nobody could read it
 		return receipt, claims.RecordInvalid("submitted_vouchers", s.Run.ID, err)
 	}
@@ -67,27 +70,27 @@ func (s *Submission) Settle(ctx context.Context, system map[string]string, unfin
 
 // Restore puts the receipt that is recorded into the spool.
 func (s *Submission) Restore(ctx context.Context) error {
-	if err := s.spoolReceipt(ctx); err != nil {
+	if _, err := s.spoolReceipt(ctx); err != nil {
 		return err
 	}
 	return s.Spool.AddManifest(s.Run.Manifest)
 }
 
-// spoolReceipt writes what became of each voucher, in order.
-func (s *Submission) spoolReceipt(ctx context.Context) error {
+// spoolReceipt writes what became of each voucher, in order, and behind it what became of the receipts of the claims, if that is known.
+func (s *Submission) spoolReceipt(ctx context.Context) (*artifact.Receipts, error) {
 	file, err := s.Spool.Add(receiptName, receiptMediaType)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	encoder := json.NewEncoder(file)
 	encoder.SetEscapeHTML(false)
 	err = s.everyVoucher(ctx, func(v *claims.SubmittedVoucher) error {
 		return encoder.Encode(receiptLine{Voucher: s.voucherID(v), Claim: v.ClaimID, Outcome: outcomes[v.State], Reference: v.Reference, Message: v.Message})
 	}, claims.VoucherAcknowledged, claims.VoucherRejected, claims.VoucherWaiting, claims.VoucherSent)
-	if err != nil {
-		return err
+	if err := errors.Join(err, file.Close()); err != nil {
+		return nil, err
 	}
-	return file.Close()
+	return s.ListReceipts(ctx)
 }
 
 // everyVoucher calls a function with each recorded voucher that is in one of the states, in order.

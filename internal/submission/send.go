@@ -216,6 +216,20 @@ func (s *sending) record(ctx context.Context, vouchers []sent, answers []exporte
 	return rest, err
 }
 
+// attach has the receipts of accepted vouchers attached, before the system completes those.
+func (s *sending) attach(ctx context.Context) error {
+	if s.Attach == nil {
+		return nil
+	}
+	attacher, can := s.session.(exporters.Attacher)
+	if !can {
+		return failure.Stalled(v1alpha1.ReasonInternal, nil, "the exporter %s is to attach receipts, and cannot", s.Exporter.Type())
+	}
+	return s.Attach(ctx, func(ctx context.Context, receipts []exporters.Attachment) error {
+		return s.system.Failure(ctx, attacher.Attach(ctx, receipts))
+	})
+}
+
 // finish completes what was accepted, unless a rejection has stopped the sending.
 func (s *sending) finish(ctx context.Context) error {
 	if s.stopped {

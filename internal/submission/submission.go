@@ -28,6 +28,11 @@ type Submission struct {
 	Failpoints failpoint.Hook
 	// Progress is told how many vouchers have an answer, and how many there are.
 	Progress func(answered, total int64)
+	// Attach goes through the receipts of accepted vouchers, and has some of them attached at a time; nil if none are.
+	Attach func(ctx context.Context, attach func(context.Context, []exporters.Attachment) error) error
+	// ListReceipts puts the list of the receipts behind the receipt of the accounting system, if the run has one, and returns what they
+	// come to; nil if it has none.
+	ListReceipts func(context.Context) (*artifact.Receipts, error)
 }
 
 // Outstanding reports whether a voucher has no answer yet, so that its request is needed.
@@ -36,7 +41,7 @@ func (s *Submission) Outstanding(ctx context.Context) (bool, error) {
 	return totals.Open() > 0, err
 }
 
-// Send sends what has no answer, lets the system complete what it accepted, and records the receipt: rendered → submitted.
+// Send sends what has no answer, has receipts attached to what the system accepted, lets it complete that, and records the receipt: rendered → submitted.
 func (s *Submission) Send(ctx context.Context) (receipt claims.Rendered, err error) {
 	opened, err := s.open(ctx)
 	if err != nil {
@@ -45,15 +50,18 @@ func (s *Submission) Send(ctx context.Context) (receipt claims.Rendered, err err
 	if err := opened.sendAll(ctx); err != nil {
 		return receipt, err
 	}
-	if err := opened.finish(ctx); err != nil {
-		return receipt, err
-	}
 	unfinished := ""
 	if opened.stopped {
 		if err := opened.settled(ctx); err != nil {
 			return receipt, err
 		}
 		unfinished = v1alpha1.ReasonVouchersRejected
+	}
+	if err := opened.attach(ctx); err != nil {
+		return receipt, err
+	}
+	if err := opened.finish(ctx); err != nil {
+		return receipt, err
 	}
 	return s.Settle(ctx, opened.session.Describe(), unfinished)
 }

@@ -87,7 +87,7 @@ func (s *Server) attachmentRequest(w http.ResponseWriter, r *http.Request, path 
 	switch {
 	case r.Method == http.MethodPost && attachmentsPath.MatchString(path) && strings.HasPrefix(path, "companies("+Company+")"):
 		s.createAttachment(w, r)
-	case one != nil && one[1] == Company && (r.Method == http.MethodPatch && one[3] != "" || r.Method == http.MethodDelete && one[3] == ""):
+	case len(one) == 4 && one[1] == Company && (r.Method == http.MethodPatch && one[3] != "" || r.Method == http.MethodDelete && one[3] == ""):
 		s.changeAttachment(w, r, one[2])
 	default:
 		return false
