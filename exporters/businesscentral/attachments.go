@@ -38,7 +38,8 @@ func (s *session) Attach(ctx context.Context, receipts []exporters.Attachment) e
 			failed = 0
 		}
 		var system *exporters.SystemError
-		switch failed++; {
+		failed++
+		switch {
 		case err == nil:
 		case !errors.As(err, &system) || system.Problem != exporters.Refused && system.Problem != exporters.OutcomeUnknown || failed == attempts:
 			return err

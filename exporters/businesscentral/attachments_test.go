@@ -92,4 +92,3 @@ func TestReceiptsAreAttachedWhereTheOptionsSayIt(t *testing.T) {
 		t.Error("the option attachments has no effect")
 	}
 }
-

@@ -19,9 +19,10 @@ import (
 var update = flag.Bool("update", false, "write the golden files")
 
 const (
-	required = `{"tenantID": "contoso.example", "companyID": "5d115c9c-44e3-ea11-bb43-000d3a2feca1"`
-	plain    = required + `}`
-	full     = required + `, "post": true, "offsetAccountType": "Employee", "dimensions": {"costCenter": "DEPARTMENT", "project": "PROJECT"}}`
+	required  = `{"tenantID": "contoso.example", "companyID": "5d115c9c-44e3-ea11-bb43-000d3a2feca1"`
+	plain     = required + `}`
+	full      = required + `, "post": true, "offsetAccountType": "Employee", "dimensions": {"costCenter": "DEPARTMENT", "project": "PROJECT"}}`
+	attaching = required + `, "attachments": true}`
 )
 
 func TestConformance(t *testing.T) {
@@ -29,6 +30,7 @@ func TestConformance(t *testing.T) {
 	for _, options := range []string{plain, full} {
 		t.Run(options, func(t *testing.T) { conformance.Test(t, New(), []byte(options)) })
 	}
+	t.Run("attachments", func(t *testing.T) { conformance.TestReceipts(t, New(), []byte(attaching)) })
 }
 
 func TestMemory(t *testing.T) { conformance.TestMemory(t, New(), []byte(full)) }

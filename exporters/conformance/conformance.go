@@ -66,13 +66,16 @@ type rendering struct {
 func (r *rendering) write(ctx context.Context, voucher *ledger.Voucher) error {
 	numbered := *voucher
 	numbered.Number = r.next[voucher.FiscalYear] + 1
+	numbered.Receipts = slices.Clone(voucher.Receipts)
+	numbered.NameReceipts()
 	lent := numbered
-	lent.Postings = slices.Clone(voucher.Postings)
+	lent.Postings, lent.Receipts = slices.Clone(voucher.Postings), slices.Clone(numbered.Receipts)
 	err := r.writer.Write(ctx, &lent)
 	for i := range lent.Postings {
 		lent.Postings[i] = ledger.Posting{Text: "taken back"}
 	}
-	lent = ledger.Voucher{Text: "taken back", Postings: lent.Postings}
+	clear(lent.Receipts)
+	lent = ledger.Voucher{Text: "taken back", Postings: lent.Postings, Receipts: lent.Receipts}
 	var hold *ledger.Hold
 	if errors.As(err, &hold) {
 		if hold.ClaimID != voucher.ClaimID {
@@ -101,6 +104,7 @@ type suite struct {
 	options  []byte
 	read     Reader   // may be nil
 	lacks    []string // kinds of vouchers
+	names    bool     // receipts
 }
 
 // Test runs the suite on an exporter with options that it accepts. TestMemory is the other half of it.
@@ -138,6 +142,7 @@ func (s *suite) testBooks(t *testing.T, currency string) {
 	t.Run("the same vouchers render to the same bytes, also at the same time", func(t *testing.T) { s.testSameBytes(t, batch, vouchers, whole) })
 	t.Run("a held voucher says why and leaves no trace", func(t *testing.T) { s.testHeld(t, batch, vouchers, whole) })
 	t.Run("every kind of voucher is in the files or held", func(t *testing.T) { s.testKinds(t, currency) })
+	t.Run("receipts are named in the files, attached or ignored", func(t *testing.T) { s.testReceipts(t, currency) })
 	t.Run("reversing vouchers are rendered like others", func(t *testing.T) { s.testRendered(t, batch, Reversals(t, whole.Written)) })
 	t.Run("no vouchers make an artifact too", func(t *testing.T) { s.testRendered(t, batch, nil) })
 	t.Run("credentials appear in no file", func(t *testing.T) {

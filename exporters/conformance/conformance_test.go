@@ -107,6 +107,56 @@ func TestASimpleExporterPasses(t *testing.T) {
 	Test(t, plain{}, nil, ReadBack(readPlain))
 }
 
+// naming names receipts behind each voucher, or as the application does.
+type naming struct {
+	plain
+	key bool
+}
+
+func (n naming) Begin(ctx context.Context, batch exporters.Batch, sink exporters.Sink) (exporters.Writer, error) {
+	w, err := n.plain.Begin(ctx, batch, sink)
+	return namingWriter{w.(*plainWriter), n}, err
+}
+
+type namingWriter struct {
+	*plainWriter
+	naming naming
+}
+
+func (w namingWriter) Write(ctx context.Context, voucher *ledger.Voucher) error {
+	for _, receipt := range voucher.Receipts {
+		name := receipt.File
+		if w.naming.key {
+			name += " " + receipt.Key
+		}
+		if _, err := io.WriteString(w.file, name+"\n"); err != nil {
+			return err
+		}
+	}
+	return w.plainWriter.Write(ctx, voucher)
+}
+
+func TestReceiptsThatAreNotAsDeclaredAreFound(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		exporter exporters.Exporter
+		names    bool
+		want     string
+	}{
+		{plain{}, false, ""},
+		{plain{}, true, "no file names E-2026-1-1.pdf, a receipt of voucher E/2026/1"},
+		{naming{}, true, ""},
+		{naming{}, false, "the files differ where vouchers have receipts"},
+		{naming{key: true}, true, "a file has what the application calls the receipt E-2026-1-1.pdf"},
+	} {
+		s := &suite{exporter: test.exporter, names: test.names}
+		err := s.checkReceipts(t, Batch(Books("SEK"), nil))
+		if (err == nil) != (test.want == "") || err != nil && !strings.HasPrefix(err.Error(), test.want) {
+			t.Errorf("%+v, declared %t: %v, want %q", test.exporter, test.names, err, test.want)
+		}
+	}
+}
+
 func TestWrongTotalsAreFound(t *testing.T) {
 	t.Parallel()
 	for want, exporter := range map[string]plain{

@@ -89,7 +89,7 @@ func Map(t testing.TB, books *v1alpha1.ChartOfAccountsSpec, claims []*ledger.Cla
 // keep copies a voucher, whose memory the mapper uses again.
 func keep(voucher *ledger.Voucher) *ledger.Voucher {
 	kept := *voucher
-	kept.Postings = slices.Clone(kept.Postings)
+	kept.Postings, kept.Receipts = slices.Clone(kept.Postings), slices.Clone(kept.Receipts)
 	for i := range kept.Postings {
 		kept.Postings[i].Dimensions = slices.Clone(kept.Postings[i].Dimensions)
 	}

@@ -39,6 +39,12 @@ func TestConformance(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { conformance.Test(t, New(), []byte(options)) })
 	}
+	for name, options := range map[string]string{
+		"receipts of vouchers":           `{"columns": [{"name": "voucher", "value": "voucher.id"}, {"name": "receipts", "value": "voucher.receipts"}]}`,
+		"receipts of lines and vouchers": `{"delimiter": ";", "quote": "always", "columns": [{"name": "line", "value": "line.receipts"}, {"name": "all", "value": "voucher.receipts"}]}`,
+	} {
+		t.Run(name, func(t *testing.T) { conformance.TestReceipts(t, New(), []byte(options), conformance.NamesReceipts()) })
+	}
 }
 
 func TestMemory(t *testing.T) { conformance.TestMemory(t, New(), nil) }

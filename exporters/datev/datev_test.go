@@ -36,6 +36,9 @@ func TestConformance(t *testing.T) {
 			conformance.Test(t, New(), []byte(options), conformance.ReadBack(readBack), conformance.Lacks(lacking(options)...))
 		})
 	}
+	t.Run("documents", func(t *testing.T) {
+		conformance.TestReceipts(t, New(), []byte(withDocuments), conformance.NamesReceipts())
+	})
 }
 
 // lacking are the kinds of vouchers that DATEV cannot have: reverse charge without a BU key, and such that is deducted in part.
