@@ -14,6 +14,41 @@ import (
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
+func TestTaxCodesThatASystemCanNotTellApartAreHeld(t *testing.T) {
+	t.Parallel()
+	owed := &v1alpha1.ReverseCharge{Account: "2701"}
+	books := &v1alpha1.ChartOfAccountsSpec{TaxCodes: []v1alpha1.TaxCode{
+		{Code: "25", Rate: "25", Account: "2710"}, {Code: "25-b", Rate: "25.0", Account: "2711", Deductible: "100"}, {Code: "12", Rate: "12", Account: "2710"},
+		{Code: "half", Rate: "25", Account: "2710", Deductible: "50"}, {Code: "none", Rate: "25", Account: "2710", Deductible: "0"},
+		{Code: "owed", Rate: "25", Account: "2710", ReverseCharge: owed}, {Code: "owed-none", Rate: "25", Deductible: "0", ReverseCharge: owed},
+		{Code: "owed-half", Rate: "25", Account: "2710", Deductible: "50", ReverseCharge: owed}, {Code: "no tax", Rate: "25"},
+	}}
+	for name, test := range map[string]struct {
+		codes []string // that have the same code of the system
+		held  bool
+	}{
+		"the same treatment":               {[]string{"25", "25-b"}, false},
+		"another rate":                     {[]string{"25", "12"}, true},
+		"one of them owed":                 {[]string{"25", "owed"}, true},
+		"one of them not deducted":         {[]string{"owed", "owed-none"}, true},
+		"those that no code is written of": {[]string{"25", "half", "none", "owed-half", "no tax"}, false},
+	} {
+		byCode := map[string]string{"other": "1"}
+		for _, code := range test.codes {
+			byCode[code] = "1"
+		}
+		codes := exporters.NewSystemCodes("taxKeys", byCode, books)
+		posting := &ledger.Posting{Kind: ledger.ExpensePosting, TaxCode: test.codes[0], LineNumber: 1}
+		err := codes.Check(&ledger.Voucher{ClaimID: "c"}, posting)
+		if (err != nil) != test.held || test.held && !strings.Contains(err.Error(), "has the same code in the option taxKeys as the tax code") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := codes.Check(&ledger.Voucher{ClaimID: "c", Reverses: "E/2026/1"}, posting); err != nil {
+			t.Errorf("%s: a reversal is held: %v", name, err)
+		}
+	}
+}
+
 func TestASystemComputesTheTaxOfMostReceipts(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

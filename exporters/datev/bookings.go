@@ -7,6 +7,7 @@ import (
 	"math/bits"
 	"strconv"
 
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/ledger"
 )
@@ -48,7 +49,8 @@ var (
 // offset or the paid posting of its line.
 type bookings struct {
 	options   *options
-	offset    string            // account of the chart
+	offset    string // account of the chart
+	codes     exporters.SystemCodes
 	automatic map[string]string // the tax code whose tax DATEV computes on an account; empty where that is not known
 	bytes     []byte
 	rows      int
@@ -57,8 +59,8 @@ type bookings struct {
 	reference, information []byte
 }
 
-func newBookings(o *options, offset string) *bookings {
-	b := &bookings{options: o, offset: offset, automatic: map[string]string{}}
+func newBookings(o *options, books *v1alpha1.ChartOfAccountsSpec) *bookings {
+	b := &bookings{options: o, offset: books.Offset.Account, codes: exporters.NewSystemCodes("taxKeys", o.TaxKeys, books), automatic: map[string]string{}}
 	for _, account := range o.AutomaticAccounts {
 		b.automatic[account] = ""
 	}
@@ -112,6 +114,11 @@ func (b *bookings) read(ctx context.Context, voucher *ledger.Voucher, document s
 		} else if row.taxKey, gross = b.taxKey(posting); gross {
 			row.amount += posting.TaxAmount
 			row.base += posting.BaseTaxAmount
+		}
+		if row.taxKey != "" && row.taxKey != withoutAutomatic {
+			if err := b.codes.Check(voucher, posting); err != nil {
+				return err
+			}
 		}
 		toItself := posting.Account == row.contra
 		if toItself && (gross || posting.IsReverseCharge()) {

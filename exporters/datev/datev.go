@@ -67,7 +67,7 @@ func (exporter) Begin(_ context.Context, batch exporters.Batch, sink exporters.S
 	}
 	w := &writer{
 		options: o, batch: batch, sink: sink, yearStart: yearStart, parts: exporters.NewYears[*part](&batch, yearStart),
-		bookings: newBookings(o, batch.Books.Offset.Account),
+		bookings: newBookings(o, batch.Books),
 	}
 	if o.Documents {
 		w.documents = newDocuments(batch.RunID, sink)

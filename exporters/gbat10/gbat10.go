@@ -53,7 +53,7 @@ func (exporter) Begin(_ context.Context, batch exporters.Batch, sink exporters.S
 	}
 	set, _ := charset.ByName(o.Encoding) // one of the choices
 	return &writer{
-		rows: rows{options: o, charset: set, yearStart: yearStart}, batch: batch, sink: sink,
+		rows: rows{options: o, codes: exporters.NewSystemCodes("vatCodes", o.VATCodes, batch.Books), charset: set, yearStart: yearStart}, batch: batch, sink: sink,
 		files: exporters.NewYears[*exporters.File](&batch, yearStart),
 	}, nil
 }

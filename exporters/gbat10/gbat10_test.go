@@ -56,6 +56,42 @@ func TestSoftwareFromAbroadHasItsCode(t *testing.T) {
 	}
 }
 
+// TestTaxDeductedInPartIsPostedAsItIs: no VAT code deducts a part, so the system makes nothing of it.
+func TestTaxDeductedInPartIsPostedAsItIs(t *testing.T) {
+	t.Parallel()
+	books := conformance.EveryKind("NOK")
+	artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(norwegian)), conformance.Map(t, books, []*ledger.Claim{conformance.Kind("deducted in part", "NOK")}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, row := range mustRead(t, artifact.Files[0].Content)[0].rows {
+		got = append(got, strings.Join([]string{row[6], row[7], row[8], row[26], row[27]}, ";"))
+	}
+	want := []string{
+		"0990;0;81.00;T;81.00", "2641;0;6.66;T;6.66", "6072;0;13.34;T;13.34",
+		"0990;0;-41.00;T;-41.00", "2641;0;-3.33;T;-3.33", "6072;0;-6.67;T;-6.67", "2890;0;-50.00;T;-50.00",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestAVATCodeThatIsNotTheTaxCodesOwnHoldsTheVoucher(t *testing.T) {
+	t.Parallel()
+	books := conformance.EveryKind("NOK")
+	for options, want := range map[string]string{
+		`{"vatCodes": {"87": "86"}}`: `the tax code "86" of line 1 has the same code in the option vatCodes as the tax code "87"`,
+		`{"vatCodes": {"86": "0"}}`:  `the tax code "86" of line 1 has the VAT code 0, which is the one without VAT`,
+	} {
+		vouchers := conformance.Map(t, books, []*ledger.Claim{conformance.Kind("reverse charge", "NOK")})
+		artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(options)), vouchers)
+		if err != nil || len(artifact.Held) != 1 || !strings.HasPrefix(artifact.Held[0].Message, want) {
+			t.Errorf("%s: held %v (%v), want %s", options, artifact.Held, err, want)
+		}
+	}
+}
+
 func TestMemory(t *testing.T) { conformance.TestMemory(t, New(), []byte(norwegian)) }
 
 func TestBounds(t *testing.T) { conformance.TestBounds(t, New(), norwegian) }

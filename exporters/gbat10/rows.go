@@ -28,6 +28,7 @@ const (
 // rows turns a voucher into rows, one for each posting.
 type rows struct {
 	options   *options
+	codes     exporters.SystemCodes
 	charset   *charset.Charset
 	yearStart ledger.FiscalYearStart
 	bytes     []byte
@@ -73,6 +74,11 @@ func (r *rows) read(ctx context.Context, voucher *ledger.Voucher) error {
 		case posting.Kind == ledger.ReverseChargePosting, posting.Kind == ledger.TaxPosting && computed:
 			row.gross, row.taken = 0, 'F'
 		}
+		if posting.Kind == ledger.ExpensePosting && (computed || posting.IsReverseCharge()) {
+			if err := r.check(voucher, posting, row.vatCode); err != nil {
+				return err
+			}
+		}
 		net += row.net
 		gross += row.gross
 		if err := r.append(voucher, posting, row); err != nil {
@@ -83,6 +89,15 @@ func (r *rows) read(ctx context.Context, voucher *ledger.Voucher) error {
 		return exporters.Unbalanced(voucher)
 	}
 	return nil
+}
+
+// check holds a voucher with a VAT code by which the system would not make the tax of a posting.
+func (r *rows) check(voucher *ledger.Voucher, posting *ledger.Posting, vatCode string) error {
+	if vatCode == r.options.NoVATCode && voucher.Reverses == "" {
+		return exporters.Unsupported(voucher, "the tax code %q of %s has the VAT code %s, which is the one without VAT; give it another in the option vatCodes, or that one in noVatCode",
+			posting.TaxCode, exporters.Where(posting), vatCode)
+	}
+	return r.codes.Check(voucher, posting)
 }
 
 // appendHead appends: GBAT10, voucher number, date, voucher type, period, year.

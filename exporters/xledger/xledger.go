@@ -45,13 +45,14 @@ func (exporter) Begin(ctx context.Context, batch exporters.Batch, sink exporters
 	if err != nil {
 		return nil, err
 	}
-	return &writer{rows: rows, taxRules: o.TaxRules, noTaxRule: o.NoTaxRule}, nil
+	return &writer{rows: rows, taxRules: o.TaxRules, codes: exporters.NewSystemCodes("taxRules", o.TaxRules, batch.Books), noTaxRule: o.NoTaxRule}, nil
 }
 
 // writer leaves the tax to Xledger where it has a rule for it and arrives at the tax on the receipt.
 type writer struct {
 	rows      *table.Writer
 	taxRules  map[string]string
+	codes     exporters.SystemCodes
 	noTaxRule string
 	voucher   ledger.Voucher
 }
@@ -73,6 +74,11 @@ func (w *writer) Write(ctx context.Context, voucher *ledger.Voucher) error {
 				"let the chart split the line into a part with a tax code that deducts all, and one with a tax code of deductible 0", exporters.Where(&posting))
 		}
 		gross = mapped && posting.Kind == ledger.ExpensePosting && exporters.ComputesTax(&posting)
+		if owed || gross {
+			if err := w.codes.Check(voucher, &posting); err != nil {
+				return err
+			}
+		}
 		posting.TaxCode = w.noTaxRule
 		if owed {
 			posting.TaxCode = rule

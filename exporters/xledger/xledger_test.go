@@ -86,6 +86,39 @@ func TestEachPostingIsARow(t *testing.T) {
 	}
 }
 
+func TestATaxRuleOfTwoTaxCodesHoldsTheVoucher(t *testing.T) {
+	t.Parallel()
+	books := conformance.EveryKind("SEK")
+	vouchers := conformance.Map(t, books, []*ledger.Claim{conformance.Kind("reverse charge", "SEK")})
+	artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(`{"taxRules": {"86": "33", "87": "33"}}`)), vouchers)
+	if err != nil || len(artifact.Held) != 1 || !strings.HasPrefix(artifact.Held[0].Message, `the tax code "86" of line 1 has the same code in the option taxRules as the tax code "87"`) {
+		t.Errorf("held %v (%v)", artifact.Held, err)
+	}
+}
+
+// TestTaxDeductedInPartIsPostedAsItIs: no rule is written with it, so Xledger makes nothing of it.
+func TestTaxDeductedInPartIsPostedAsItIs(t *testing.T) {
+	t.Parallel()
+	books := conformance.EveryKind("SEK")
+	vouchers := conformance.Map(t, books, []*ledger.Claim{conformance.Kind("deducted in part", "SEK")})
+	artifact, err := conformance.Render(t.Context(), New(), conformance.Batch(books, []byte(`{"taxRules": {"14": "5"}, "noTaxRule": "0"}`)), vouchers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := read(artifact.Files[0].Content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, row := range rows {
+		got = append(got, strings.Join([]string{row["Account"], row["Amount"], row["TaxRule"]}, " "))
+	}
+	want := "0990 81.00 0, 2641 6.66 0, 6072 13.34 0, 0990 -41.00 0, 2641 -3.33 0, 6072 -6.67 0, 2890 -50.00 0"
+	if joined := strings.Join(got, ", "); joined != want {
+		t.Errorf("%s, want %s", joined, want)
+	}
+}
+
 func TestForeignAmountsAreBesideThoseOfTheBooks(t *testing.T) {
 	t.Parallel()
 	rows, err := read(conformance.Sample(t, New(), "SEK", full, func(v *ledger.Voucher) bool { return v.ClaimID == "claim-dinars" }).Files[0].Content)
