@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"reflect"
 
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -13,13 +14,37 @@ import (
 //
 // A List does not wait. It would wait for every write to any object of its kind, and so make each tenant wait for all others. What it
 // returns is the cache's own, and only to be read: a copy of all that one tenant has is made by nobody, least of all at each event.
+//
+// An object of which the cache has a part only is read from the API server by a Get, so that who gets one has all of it, and can write
+// what it was without losing anything. A List returns the part.
 func NewClient(config *rest.Config, options client.Options) (client.Client, error) {
-	c, err := client.New(config, options)
-	return patient{c}, err
+	cached, err := client.New(config, options)
+	if err != nil {
+		return nil, err
+	}
+	options.Cache = nil
+	api, err := client.New(config, options)
+	return patient{cached, api}, err
 }
 
 // patient waits for no write but those to the one object that it reads.
-type patient struct{ client.Client }
+type patient struct {
+	client.Client
+	api client.Reader
+}
+
+// Get returns what the cache has of an object, or else the object itself.
+func (c patient) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+	if err := c.Client.Get(ctx, key, object, options...); err != nil || !isInPart(object) {
+		return err
+	}
+	reflect.ValueOf(object).Elem().SetZero() // what is decoded into an object is added to what it has
+	if err := c.api.Get(ctx, key, object); err != nil {
+		return err
+	}
+	leaveOutUnread(object)
+	return nil
+}
 
 // List lists what the cache has.
 func (c patient) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
