@@ -99,7 +99,7 @@ func removeParts(ctx context.Context, root *os.Root, of string, forced bool) (he
 }
 
 const (
-	// mostParts of a name are looked at at once. A writer that dies leaves one.
+	// mostParts of a name are in memory at once. A writer that dies leaves one.
 	mostParts = 256
 	// namesAtOnce are read of a directory, which may have millions of them.
 	namesAtOnce = 1024
