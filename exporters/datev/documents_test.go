@@ -39,7 +39,7 @@ func receipted(t *testing.T, counts ...int) []*ledger.Voucher {
 		v.ClaimID = fmt.Sprintf("claim-%d", i)
 		v.Receipts = nil
 		for n := range count {
-			v.Receipts = append(v.Receipts, ledger.Receipt{Key: fmt.Sprint(n), File: fmt.Sprintf("%s-%d-%d.pdf", "E-2026", i+1, n+1)})
+			v.Receipts = append(v.Receipts, ledger.Receipt{Key: fmt.Sprint(n), MediaType: "application/pdf"})
 		}
 		vouchers = append(vouchers, &v)
 	}
