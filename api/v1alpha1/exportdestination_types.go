@@ -268,3 +268,11 @@ type ExportDestinationList struct {
 	metav1.ListMeta `json:"metadata,omitempty"`
 	Items           []ExportDestination `json:"items"`
 }
+
+// LeaveOutLarge empties what of the spec may be large: host keys, and who has access.
+func (o *ExportDestination) LeaveOutLarge() {
+	o.Spec.Access = nil
+	if o.Spec.SFTP != nil {
+		o.Spec.SFTP.KnownHosts = ""
+	}
+}

@@ -21,11 +21,3 @@ func (o *ClaimSource) LeaveOutLarge() {
 		o.Spec.Receipts.Table = nil
 	}
 }
-
-// LeaveOutLarge empties what of the spec may be large: host keys, and who has access.
-func (o *ExportDestination) LeaveOutLarge() {
-	o.Spec.Access = nil
-	if o.Spec.SFTP != nil {
-		o.Spec.SFTP.KnownHosts = ""
-	}
-}
