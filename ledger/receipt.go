@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"errors"
 	"mime"
 	"path"
 	"regexp"
@@ -19,11 +20,58 @@ type Receipt struct {
 	Name string
 	// MediaType, such as application/pdf; empty if the application does not say.
 	MediaType string
-	// Size in bytes and SHA256 in hexadecimal, as the application has them; -1 and empty if it does not say.
+	// Size in bytes and SHA256 in hexadecimal, as the application has them; -1 and empty if it does not say. NoSHA256 if it says something
+	// else.
 	Size   int64
 	SHA256 string
 	// File is the name that it is delivered under, once the voucher has its number.
 	File string
+}
+
+// NoSHA256 is the SHA256 of a receipt of which the application has something else: no content has it.
+const NoSHA256 = "none"
+
+// Bounds of the texts of a receipt, in bytes.
+const (
+	maxReceiptKey  = 4096 // a store has keys of 1,024, behind its own location in a URL
+	maxReceiptName = 255
+	maxMediaType   = 127
+)
+
+// Bound leaves of the texts of a receipt what stores, lists and destinations can take. They are the application's, which often has them
+// from the browser of an employee: one that is of no use is left out, and does no harm to another receipt.
+func (r *Receipt) Bound() {
+	if len(r.Key) > maxReceiptKey { // a part of it could be the key of another
+		r.Key = ""
+	}
+	if len(r.Name) > maxReceiptName {
+		if r.Name = strings.Clone(path.Ext(r.Name)); len(r.Name) > maxReceiptName {
+			r.Name = ""
+		}
+	}
+	if r.MediaType != "" {
+		r.MediaType = boundMediaType(r.MediaType)
+	}
+	if r.SHA256 != "" && !plainSHA256(r.SHA256) {
+		r.SHA256 = NoSHA256
+	}
+}
+
+// boundMediaType returns a media type that can be the header of a request: as it is, without its parameters, or none.
+func boundMediaType(text string) string {
+	kind, _, err := mime.ParseMediaType(text)
+	if err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) || len(kind) > maxMediaType {
+		return ""
+	}
+	if err == nil && len(text) <= maxMediaType && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return text
+	}
+	return strings.Clone(kind)
+}
+
+// plainSHA256 reports whether a text is a SHA-256 in lower-case hexadecimal.
+func plainSHA256(text string) bool {
+	return len(text) == 64 && strings.Trim(text, "0123456789abcdef") == ""
 }
 
 // extensions of media types that receipts have. Others keep the extension of their name.

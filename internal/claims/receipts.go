@@ -44,7 +44,7 @@ func namedReceipts(lines []ledger.Line) (receipts []ledger.Receipt) {
 	return receipts
 }
 
-// countReceipts puts the receipts of the claim in order, and lets a claim with too many be held.
+// countReceipts puts the receipts of the claim in order and their texts within bounds, and lets a claim with too many be held.
 func (s *stream) countReceipts() {
 	if len(s.claim.Receipts) > ledger.MaxReceipts {
 		s.tooLarge("it has more than %d receipts", ledger.MaxReceipts)
@@ -53,6 +53,9 @@ func (s *stream) countReceipts() {
 	slices.SortFunc(s.claim.Receipts, func(a, b ledger.Receipt) int {
 		return cmp.Or(cmp.Compare(a.LineNumber, b.LineNumber), cmp.Compare(a.Key, b.Key))
 	})
+	for i := range s.claim.Receipts {
+		s.claim.Receipts[i].Bound()
+	}
 }
 
 // ReceiptBlock is what is recorded of some receipts of a run, one after another in the order of their vouchers: what became of each.
@@ -67,6 +70,9 @@ type ReceiptBlock struct {
 
 // RecordReceipts records the next block of the receipts of a run that is rendered, if the attempt is its newest.
 func (d *Database) RecordReceipts(ctx context.Context, fence Fence, place int, block ReceiptBlock) error {
+	if err := block.validate(mostReceiptRows); err != nil { // nobody could read it
+		return fmt.Errorf("recording block %d of the receipts: %w", place, err)
+	}
 	return d.ofRun(ctx, fence, "recording receipts", func(tx pgx.Tx) error {
 		return one(tx.Exec(ctx, `INSERT INTO ledgerport.run_receipts (run_id, block, vouchers, delivered, missing, bytes, rows)
 			SELECT id, $3, $4, $5, $6, $7, $8 FROM ledgerport.runs WHERE id = $1 AND attempt = $2 AND state = 'rendered'`,
@@ -87,22 +93,25 @@ func (d *Database) Receipts(ctx context.Context, runID string, place int) (block
 		return block, false, nil
 	}
 	if err == nil {
-		err = block.validate(runID, place)
+		if invalid := block.validate(mostRecordedRows); invalid != nil {
+			err = RecordInvalid("run_receipts", fmt.Sprintf("%s, %d", runID, place), invalid)
+		}
 	}
 	return block, err == nil, classify(ctx, "reading the recorded receipts", err)
 }
 
-// mostReceiptRows bounds the rows of a block, in bytes.
-const mostReceiptRows = 4 << 20
+// Bounds of the rows of a block, in bytes: of one that is recorded, which a block of receipts comes nowhere near, and of one that was.
+// Earlier versions recorded texts of receipts whatever their length.
+const (
+	mostReceiptRows  = 4 << 20
+	mostRecordedRows = 16 << 20
+)
 
-func (b *ReceiptBlock) validate(runID string, place int) error {
+func (b *ReceiptBlock) validate(mostRows int) error {
 	var i invalid
 	i.unless(min(b.Vouchers, b.Delivered, b.Missing, b.Bytes) >= 0, "a number is negative")
-	i.unless(len(b.Rows) <= mostReceiptRows, "rows has more than %d bytes", mostReceiptRows)
-	if i.error != nil {
-		return RecordInvalid("run_receipts", fmt.Sprintf("%s, %d", runID, place), i.error)
-	}
-	return nil
+	i.unless(len(b.Rows) <= mostRows, "rows has more than %d bytes", mostRows)
+	return i.error
 }
 
 // CompleteReceipts records the artifact of a run whose receipts are at their destination: their list is a file of it.

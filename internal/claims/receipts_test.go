@@ -99,3 +99,56 @@ func TestAClaimWithTooManyReceiptsIsHeld(t *testing.T) {
 		t.Errorf("the claims are held for %+v and %+v, the second with %d receipts", read[0].Held, read[1].Held, len(read[1].Receipts))
 	}
 }
+
+func TestTheTextsOfReceiptsAreBounded(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, applicationTables)
+	f.claimRange(1)
+	f.sql(`CREATE TABLE receipts (claim_id uuid NOT NULL, line_no int, key text, name text, media_type text, size bigint, sha256 text)`)
+	f.sql(`CREATE INDEX ON receipts (claim_id)`)
+	f.sql(`INSERT INTO receipts SELECT id, 0, repeat('k', 60000), repeat('n', 60000) || '.pdf', 'image/png; a=' || repeat('m', 60000), 7, repeat('0', 60000) FROM claims`)
+	f.sql(`UPDATE claim_lines SET receipt_uri = repeat('u', 9000)`)
+	for mode, test := range map[string]struct {
+		spec *v1alpha1.ReceiptsSource
+		want ledger.Receipt
+	}{
+		"a table": {&v1alpha1.ReceiptsSource{Table: &v1alpha1.ReceiptsTable{}}, ledger.Receipt{Name: ".pdf", MediaType: "image/png", Size: 7, SHA256: ledger.NoSHA256}},
+		"lines":   {&v1alpha1.ReceiptsSource{}, ledger.Receipt{LineNumber: 1, Size: -1}},
+	} {
+		claim := f.read(f.openWithReceipts(test.spec), claims.Selection{Receipts: true})[0]
+		if claim.Held != nil || len(claim.Receipts) != 1 || claim.Receipts[0] != test.want || len(claim.Lines[0].ReceiptURI) != 9000 {
+			t.Errorf("receipts in %s are %+.300v (held for %+v), want %+v", mode, claim.Receipts, claim.Held, test.want)
+		}
+	}
+}
+
+func TestABlockOfReceiptsThatCouldNotBeReadIsNotRecorded(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, applicationTables)
+	f.claimRange(3)
+	database := f.open(v1alpha1.PostgresSource{})
+	run, ids := f.reserveAll(database, attemptOf("1"), year2026)
+	if len(ids) != 3 {
+		t.Fatalf("the run has %q", ids)
+	}
+	for name, block := range map[string]claims.ReceiptBlock{
+		"of more than 4 MiB":        {Rows: make([]byte, 4<<20+1)},
+		"of less than no voucher":   {Vouchers: -1},
+		"of a negative sum of them": {Bytes: -1},
+	} {
+		if err := database.RecordReceipts(t.Context(), run.Fence(), 0, block); err == nil || f.count(`SELECT count(*) FROM ledgerport.run_receipts`) != 0 {
+			t.Errorf("a block %s is recorded (%v)", name, err)
+		}
+	}
+	f.must(database.RecordReceipts(t.Context(), run.Fence(), 0, claims.ReceiptBlock{Rows: make([]byte, 4<<20)}))
+	for length, reason := range map[int]string{4 << 20: "", 15 << 20: "", 16<<20 + 1: v1alpha1.ReasonAnswerTooLarge} { // earlier versions recorded longer ones
+		f.sql(`UPDATE ledgerport.run_receipts SET rows = convert_to(repeat('x', $1), 'UTF8')`, length)
+		block, found, err := database.Receipts(t.Context(), run.ID, 0)
+		if reason == "" && (err != nil || !found || len(block.Rows) != length) {
+			t.Errorf("of a block of %d bytes %d were read (%v)", length, len(block.Rows), err)
+		}
+		if reason != "" {
+			mustFail(t, err, reason)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,18 +63,21 @@ func TestAnyVoucherComesBackAsItWas(t *testing.T) {
 		}
 		return p
 	})
+	name := rapid.StringN(-1, -1, 64)
 	receipt := rapid.Custom(func(t *rapid.T) ledger.Receipt {
 		draw := func(name string) string { return text.Draw(t, name) }
-		return ledger.Receipt{
+		of := ledger.Receipt{
 			Key: draw("key"), LineNumber: rapid.Int().Draw(t, "line"), MediaType: draw("type"), Size: rapid.Int64().Draw(t, "size"),
-			SHA256: draw("hash"), File: draw("file"),
+			SHA256: draw("hash"), File: name.Draw(t, "file"),
 		}
+		of.Bound()
+		return of
 	})
 	voucher := rapid.Custom(func(t *rapid.T) *ledger.Voucher {
 		draw := func(name string) string { return text.Draw(t, name) }
 		currency := rapid.SampledFrom([]string{"EUR", "JPY", "KWD"})
 		return &ledger.Voucher{
-			Series: draw("series"), FiscalYear: rapid.Int().Draw(t, "year"), Number: rapid.Int64().Draw(t, "number"), PostingDate: date.Draw(t, "date"),
+			Series: name.Draw(t, "series"), FiscalYear: rapid.Int().Draw(t, "year"), Number: rapid.Int64().Draw(t, "number"), PostingDate: date.Draw(t, "date"),
 			Text: draw("text"), ClaimID: draw("claim"), ClaimantID: draw("claimant"), ClaimantName: draw("name"), ClaimantIBAN: draw("iban"),
 			ClaimantBIC: draw("bic"), ClaimantAddress: ledger.Address{Street: draw("street"), Building: draw("building"), PostCode: draw("post code"), Town: draw("town"), Country: draw("country")},
 			DocumentDate: date.Draw(t, "document date"),
@@ -224,6 +228,39 @@ func TestABlockTakesNoMoreMemoryThanClaimsMay(t *testing.T) {
 				t.Errorf("%d vouchers were read from %d KiB (%v), want %d", vouchers, len(test.block)>>10, err, test.vouchers)
 			}
 		})
+	}
+}
+
+// TestWhatEarlierVersionsWroteOfReceiptsIsBounded reads texts of receipts as applications had them, and names that no version wrote.
+func TestWhatEarlierVersionsWroteOfReceiptsIsBounded(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 20_000)
+	for name, test := range map[string]struct {
+		change  func(*ledger.Voucher)
+		damaged bool
+	}{
+		"as they are":             {change: func(*ledger.Voucher) {}},
+		"a key":                   {change: func(v *ledger.Voucher) { v.Receipts[0].Key = long }},
+		"a media type":            {change: func(v *ledger.Voucher) { v.Receipts[0].MediaType = long }},
+		"a hash":                  {change: func(v *ledger.Voucher) { v.Receipts[0].SHA256 = long }},
+		"a file":                  {change: func(v *ledger.Voucher) { v.Receipts[0].File = long }, damaged: true},
+		"the series":              {change: func(v *ledger.Voucher) { v.Series = long }, damaged: true},
+		"the claim":               {change: func(v *ledger.Voucher) { v.ClaimID = long }, damaged: true},
+		"the claim, within bound": {change: func(v *ledger.Voucher) { v.ClaimID = long[:ledger.MaxTextLength] }},
+	} {
+		voucher := recorded(12)
+		voucher.Receipts = []ledger.Receipt{{Key: "a", MediaType: "image/png", SHA256: strings.Repeat("0", 64), File: "E-2026-7-1.png"}, {Key: "b", File: "E-2026-7-2.bin"}}
+		test.change(voucher)
+		var w journal.Writer
+		w.Append(voucher)
+		if test.damaged {
+			if _, err := readAll(w.Block()); !errors.Is(err, journal.ErrDamaged) {
+				t.Errorf("%s: %v, want damage", name, err)
+			}
+			continue
+		}
+		voucher.Receipts[0].Bound()
+		mustHold(t, w.Block(), []*ledger.Voucher{voucher})
 	}
 }
 

@@ -59,6 +59,9 @@ func (r *Reader) Next(v *ledger.Voucher) error {
 	if r.version == 1 {
 		v.DocumentDate = latestExpense(v)
 	}
+	if len(v.Series) > mostSeries || len(v.ClaimID) > ledger.MaxTextLength {
+		r.err, r.rest = ErrDamaged, nil
+	}
 	if r.version > 3 {
 		for receipts := r.atMost(ledger.MaxReceipts); receipts > 0 && r.err == nil; receipts-- {
 			v.Receipts = append(v.Receipts, r.receipt())
@@ -67,8 +70,15 @@ func (r *Reader) Next(v *ledger.Voucher) error {
 	return r.err
 }
 
+// receipt reads one. Its texts are bounded, because many receipts are held at a time: earlier versions wrote them as the application had
+// them. The file is named by Ledgerport.
 func (r *Reader) receipt() ledger.Receipt {
-	return ledger.Receipt{Key: r.newText(), LineNumber: int(r.number()), MediaType: r.text(), Size: r.number(), SHA256: r.newText(), File: r.newText()}
+	of := ledger.Receipt{Key: r.newText(), LineNumber: int(r.number()), MediaType: r.text(), Size: r.number(), SHA256: r.newText(), File: r.newText()}
+	if len(of.File) > mostFileName {
+		r.err, r.rest, of.File = ErrDamaged, nil, ""
+	}
+	of.Bound()
+	return of
 }
 
 // latestExpense is the document date of a voucher that was recorded without one.
@@ -107,6 +117,8 @@ func (r *Reader) posting() ledger.Posting {
 const (
 	mostPostings   = ledger.MaxPostings                         // of a voucher
 	mostDimensions = ledger.MaxClaimSize / ledger.DimensionSize // of a voucher
+	mostSeries     = 64                                         // bytes; the API takes 10
+	mostFileName   = 64                                         // bytes, of a receipt: of a series, a year, two numbers and an extension
 	mostTextMemory = 32 << 20                                   // of a block, for texts that differ
 	textSize       = 64                                         // of a text in memory beside its bytes, about
 )

@@ -31,7 +31,7 @@ type attempt struct {
 	books       books
 	destination destinations.Destination
 	// lacking says which claims lack receipts that are required, and what of them; nil where that is not known.
-	lacking map[string]string
+	lacking map[claimHash]lacked
 	// copied are the receipts that were copied last, and may not be recorded.
 	copied []receipts.Receipt
 }

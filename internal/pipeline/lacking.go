@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -38,10 +39,26 @@ func listsReceipts(run *claims.Run) bool {
 
 // lacks holds a claim that lacks a receipt that the export requires.
 func (a *attempt) lacks(claim *ledger.Claim) error {
-	if message, lacks := a.lacking[claim.ID]; lacks {
-		return &ledger.Hold{ClaimID: claim.ID, Reason: ledger.HoldReceiptMissing, Message: message}
+	receipt, lacks := a.lacking[hashOf(claim.ID)]
+	if !lacks {
+		return nil
 	}
-	return nil
+	return &ledger.Hold{ClaimID: claim.ID, Reason: ledger.HoldReceiptMissing,
+		Message: fmt.Sprintf("%s is %s in the store of the receipts; put it there, or correct its entry", receiptOf(receipt.line), receipt.problem)}
+}
+
+// lacked is the first receipt that a claim lacks.
+type lacked struct {
+	line    int
+	problem receipts.Problem
+}
+
+// claimHash stands for the id of a claim, which may have a thousand bytes.
+type claimHash [16]byte
+
+func hashOf(claimID string) claimHash {
+	sum := sha256.Sum256([]byte(claimID))
+	return claimHash(sum[:16])
 }
 
 // mostLacking bounds the claims that lack receipts.
@@ -66,7 +83,7 @@ func (a *attempt) findLacking(ctx context.Context) error {
 		return err
 	}
 	defer pass.Close()
-	a.lacking = map[string]string{}
+	a.lacking = map[claimHash]lacked{}
 	var batch []receipts.Receipt
 	for {
 		claim, err := pass.Next(ctx)
@@ -79,7 +96,7 @@ func (a *attempt) findLacking(ctx context.Context) error {
 				batch = append(batch, receipts.Receipt{Receipt: r, ClaimID: claim.ID})
 			}
 		}
-		if len(batch) >= receiptBlock || ended {
+		if receipts.Full(batch) || ended {
 			if err := a.noteLacking(ctx, copier, batch); err != nil || ended {
 				return err
 			}
@@ -95,23 +112,25 @@ func (a *attempt) noteLacking(ctx context.Context, copier *receipts.Copier, batc
 		return err
 	})
 	for i := range batch {
-		if r := &batch[i]; r.Problem != "" && a.lacking[r.ClaimID] == "" {
-			a.lacking[r.ClaimID] = fmt.Sprintf("%s is %s in the store of the receipts; put it there, or correct its entry", receiptOf(r), r.Problem)
+		if r := &batch[i]; r.Problem != "" {
+			if id := hashOf(r.ClaimID); a.lacking[id].problem == "" {
+				a.lacking[id] = lacked{line: r.LineNumber, problem: r.Problem}
+			}
 		}
 	}
 	if len(a.lacking) > mostLacking {
 		return failure.OnSource.Transient(v1alpha1.ReasonReceiptMissing, nil,
 			"more than %d claims lack receipts; is spec.receipts of ClaimSource %s right?", mostLacking, references.SourceKey(a.cluster.export))
 	}
-	return a.ofSource(err)
+	return err
 }
 
-// receiptOf says which receipt of its claim one is.
-func receiptOf(r *receipts.Receipt) string {
-	if r.LineNumber == 0 {
+// receiptOf says which receipt of its claim one of a line is.
+func receiptOf(line int) string {
+	if line == 0 {
 		return "a receipt of the claim"
 	}
-	return fmt.Sprintf("a receipt of line %d", r.LineNumber)
+	return fmt.Sprintf("a receipt of line %d", line)
 }
 
 // copier opens the store of the receipts.
@@ -194,7 +213,7 @@ func ofEach(_ context.Context, voucher *ledger.Voucher) ([]receipts.Receipt, err
 func (a *attempt) nextReceipts(ctx context.Context, vouchers *claims.Vouchers, skip int64, of receiptsOf) (read int64, ended bool, err error) {
 	a.copied = a.copied[:0]
 	var voucher ledger.Voucher
-	for len(a.copied) < receiptBlock {
+	for !receipts.Full(a.copied) {
 		err := vouchers.Next(ctx, &voucher)
 		if errors.Is(err, io.EOF) {
 			return read, true, nil
@@ -239,7 +258,7 @@ func comesTo(policy v1alpha1.ReceiptPolicy, total *claims.ReceiptBlock) *artifac
 func (a *attempt) problemOf(action string) error {
 	for i := range a.copied {
 		if r := &a.copied[i]; r.Problem != "" {
-			return failure.OnSource.Transient(v1alpha1.ReasonReceiptMissing, nil, "claim %s: %s is %s in its store by now; %s", r.ClaimID, receiptOf(r), r.Problem, action)
+			return failure.OnSource.Transient(v1alpha1.ReasonReceiptMissing, nil, "claim %s: %s is %s in its store by now; %s", r.ClaimID, receiptOf(r.LineNumber), r.Problem, action)
 		}
 	}
 	return nil

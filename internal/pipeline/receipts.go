@@ -14,9 +14,6 @@ import (
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
-// receiptBlock is about how many receipts are copied before what became of them is recorded.
-const receiptBlock = 256
-
 // receiptsDue reports whether the receipts of the run are still to be delivered, where the destination has not all of its files. Those
 // that an accounting system has are not. A redelivery has their list from the beginning: it may have to deliver them until its manifest is there.
 func (a *attempt) receiptsDue() bool {
@@ -107,7 +104,7 @@ func (a *attempt) copyReceipts(ctx context.Context) error {
 func (a *attempt) copyBlock(ctx context.Context, copier *receipts.Copier, place int, vouchers int64) error {
 	err := a.Failpoints.Around(failpoint.CopyReceipts, func() error { return copier.Copy(ctx, a.copied) })
 	if err != nil {
-		return a.ofSource(err)
+		return err
 	}
 	if a.books.Receipts == v1alpha1.RequireReceipts {
 		if err := a.problemOf("put it back, or cancel the run, and the next one holds the claim"); err != nil {
@@ -139,13 +136,13 @@ func (a *attempt) redeliverReceipts(ctx context.Context) error {
 		}
 		done = block.Vouchers
 		if err := a.Failpoints.Around(failpoint.CopyReceipts, func() error { return copier.Copy(ctx, a.copied) }); err != nil {
-			return a.ofSource(err)
+			return err
 		}
 		return a.problemOf("put it back, or copy it from where run " + a.original.Name + " delivered it")
 	})
 }
 
-// deliveredOf reads so many vouchers, and returns those of their receipts that were delivered, with the size and hash that they had.
+// deliveredOf reads so many vouchers, and returns those of their receipts that were delivered, each once, with the size and hash that they had.
 func deliveredOf(ctx context.Context, vouchers *claims.Vouchers, count int64, delivered []receipts.Receipt) (found []receipts.Receipt, err error) {
 	was := map[string]destinations.Object{}
 	for i := range delivered {
@@ -158,6 +155,7 @@ func deliveredOf(ctx context.Context, vouchers *claims.Vouchers, count int64, de
 		}
 		for _, receipt := range receipts.Of(&voucher) {
 			if object, known := was[receipt.Path()]; known {
+				delete(was, receipt.Path())
 				receipt.Size, receipt.SHA256 = object.Size, object.SHA256
 				found = append(found, receipt)
 			}

@@ -45,11 +45,28 @@ type Receipt struct {
 
 // Of returns the receipts of a voucher.
 func Of(voucher *ledger.Voucher) []Receipt {
-	of := make([]Receipt, 0, len(voucher.Receipts))
+	of, name := make([]Receipt, 0, len(voucher.Receipts)), voucher.FileName()
 	for _, r := range voucher.Receipts {
-		of = append(of, Receipt{Receipt: r, ClaimID: voucher.ClaimID, Voucher: voucher.FileName(), VoucherID: voucher.ID()})
+		of = append(of, Receipt{Receipt: r, ClaimID: voucher.ClaimID, Voucher: name, VoucherID: voucher.ID()})
 	}
 	return of
+}
+
+// Bounds of a block: about how many receipts are held at a time, and are copied before what became of them is recorded, and how long
+// their texts may be. All that is recorded as it should be has the number first.
+const (
+	blockCount = 256
+	blockTexts = 2 << 20
+)
+
+// Full reports whether receipts are enough for a block.
+func Full(block []Receipt) bool {
+	texts := 0
+	for i := range block {
+		r := &block[i]
+		texts += len(r.Key) + len(r.Name) + len(r.MediaType) + len(r.SHA256) + len(r.File) + len(r.ClaimID) + len(r.Voucher)
+	}
+	return len(block) >= blockCount || texts >= blockTexts
 }
 
 // Directory of the receipts beside the files of an artifact. Each voucher has a directory of its own in it, because some destinations
@@ -234,7 +251,7 @@ func (c *Copier) LookAt(ctx context.Context, r *Receipt) (Problem, error) {
 		return "", err
 	case size > c.Largest:
 		return TooLarge, nil
-	case size >= 0 && r.Size >= 0 && r.Size != size:
+	case size >= 0 && r.Size >= 0 && r.Size != size, r.SHA256 == ledger.NoSHA256:
 		return Changed, nil
 	}
 	return "", nil

@@ -21,6 +21,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/destinations"
+	"github.com/ledgerport/ledgerport/ledger"
 	"github.com/ledgerport/ledgerport/test/closedport"
 	"github.com/ledgerport/ledgerport/test/tests3"
 )
@@ -221,5 +222,21 @@ func TestAServerThatNeverAnswersIsLeftWhenTheContextEnds(t *testing.T) {
 	expectFailure(t, err, v1alpha1.ReasonDestinationUnreachable)
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v is not the context's error", err)
+	}
+}
+
+// TestTheMediaTypeOfAReceiptIsAHeader puts receipts with media types as browsers and their users send them.
+func TestTheMediaTypeOfAReceiptIsAHeader(t *testing.T) {
+	t.Parallel()
+	bucket := tests3.New(t)
+	d := open(t, s3Spec(bucket), keysOf(bucket))
+	for _, media := range []string{"application/pdf", "a\nb", "application/pdf\n", "image/jpeg\x00", "é", "image/\u20ac", "-1/a", strings.Repeat("x", 127), strings.Repeat("x", 9000), strings.Repeat("x", 60000), "application/pdf; name=" + strings.Repeat("x", 9000)} {
+		receipt := ledger.Receipt{MediaType: media}
+		receipt.Bound()
+		object := describe("x")
+		object.MediaType = receipt.MediaType
+		if err := d.Put(t.Context(), key, object, strings.NewReader("x")); err != nil {
+			t.Errorf("%.20q: %v", media, err)
+		}
 	}
 }
