@@ -18,7 +18,7 @@ var public = []v1alpha1.Reason{
 	v1alpha1.ReasonLedgerMoved, v1alpha1.ReasonOtherCluster, v1alpha1.ReasonRecordInvalid, v1alpha1.ReasonTypeNotAllowed,
 	v1alpha1.ReasonArtifactConflict, v1alpha1.ReasonDestinationChanged, v1alpha1.ReasonSpoolFull, v1alpha1.ReasonInternal,
 	v1alpha1.ReasonRunNotFound, v1alpha1.ReasonReversesOtherExport, v1alpha1.ReasonRunNotCommitted, v1alpha1.ReasonReversesReversal,
-	v1alpha1.ReasonNothingToReverse, v1alpha1.ReasonAlreadyReversed,
+	v1alpha1.ReasonNothingToReverse, v1alpha1.ReasonAlreadyReversed, v1alpha1.ReasonReceiptMissing,
 }
 
 // Discreet returns what a namespace may know of a failure that an object is to blame for: all of it in the object's own namespace,

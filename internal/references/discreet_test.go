@@ -25,6 +25,7 @@ func TestDiscreet(t *testing.T) {
 		"another namespace sees the reason":     {"acme", failure.Transient(v1alpha1.ReasonDatabaseUnreachable, nil, details), false},
 		"a reason that is new is private":       {"acme", failure.Transient("Unheard", nil, details), false},
 		"another namespace sees what is denied": {"acme", failure.Transient(v1alpha1.ReasonAccessDenied, nil, details), true},
+		"… and a receipt that it requires":      {"acme", failure.Transient(v1alpha1.ReasonReceiptMissing, nil, details), true},
 		"its own organisation is wrong":         {"acme", failure.Stalled(v1alpha1.ReasonInvalidSpec, nil, "spec.organizationID: %s", details), true},
 	} {
 		test.failed.Condition = v1alpha1.ConditionSourceReady

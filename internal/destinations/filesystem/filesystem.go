@@ -32,7 +32,7 @@ func open(settings Settings, namespace, below string) (*filesystem, error) {
 	outer, err := os.OpenRoot(operatorRoot)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, failure.OnDestination.Transient(v1alpha1.ReasonNotWritable, err,
-			"the operator has no directory %s; mount a volume there, or name another with %s", operatorRoot, settings.flag())
+			"the operator has no directory %s; mount a volume there, or name another with %s", operatorRoot, settings.rootFlag())
 	}
 	if err != nil {
 		return nil, fileFailure(err, operatorRoot)
@@ -212,7 +212,7 @@ func fileFailure(err error, where string) error {
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return failure.OnDestination.Transient(v1alpha1.ReasonNotWritable, err, "the operator may not use %s; check the volume and its owner", where)
 	}
-	return failure.OnDestination.Transient(v1alpha1.ReasonNotWritable, err, "%s cannot be written: %s", where, errnoText(err))
+	return failure.OnDestination.Transient(v1alpha1.ReasonNotWritable, err, "%s cannot be used: %s", where, errnoText(err))
 }
 
 // errnoText returns the system's own word for an error, which quotes nothing.

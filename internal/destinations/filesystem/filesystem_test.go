@@ -14,6 +14,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/destinations/conformance"
+	"github.com/ledgerport/ledgerport/internal/destinations/filesystem"
 )
 
 func TestWhatADeadWriterLeftIsWrittenOver(t *testing.T) {
@@ -225,6 +226,11 @@ func TestAMissingRootSaysWhatToMount(t *testing.T) {
 	expectFailure(t, err, v1alpha1.ReasonNotWritable)
 	if !strings.Contains(err.Error(), "--filesystem-root") {
 		t.Errorf("%q does not say what to do", err)
+	}
+	store := v1alpha1.ExportDestination{Spec: v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "."}}}
+	_, err = filesystem.New(filesystem.Settings{Root: missing, Existing: true}).Open(t.Context(), &store, nil, nil)
+	if err == nil || !strings.Contains(err.Error(), "--receipts-root") {
+		t.Errorf("of a store of receipts %v does not say what to do", err)
 	}
 }
 

@@ -19,24 +19,24 @@ type Settings struct {
 	Root string
 	// SharedPaths lets the path of a destination begin at Root, whichever namespace names it.
 	SharedPaths bool
-	// Existing directories are opened, and none is made.
+	// Existing directories are opened, and none is made: those of receipts.
 	Existing bool
 	// unmarked lets a destination have no marker.
 	unmarked bool
-}
-
-// flag is the one that names the root.
-func (s *Settings) flag() string {
-	if s.Existing {
-		return "--receipts-root"
-	}
-	return "--filesystem-root"
 }
 
 // AddFlags adds the flags that set them.
 func (s *Settings) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&s.Root, "filesystem-root", "/exports", "directory that holds every filesystem destination")
 	flags.BoolVar(&s.SharedPaths, "filesystem-shared-paths", false, "let spec.filesystem.path begin at --filesystem-root, whichever namespace names it, as older versions did; only where all tenants trust each other")
+}
+
+// rootFlag is the flag that names Root, if it is one of the operator's.
+func (s *Settings) rootFlag() string {
+	if s.Existing {
+		return "--receipts-root"
+	}
+	return "--filesystem-root"
 }
 
 // New returns the type.
