@@ -50,7 +50,7 @@ type AttachesReceipts interface {
 type Attacher interface {
 	Session
 	// Attach returns when the system has each of some receipts, once, with its voucher. It looks at what is there already under
-	// their names, whoever put it there: an earlier call may have ended anywhere. Vouchers may be final by now, or not.
+	// their names: an earlier call may have ended anywhere. Vouchers may be final by now, or not.
 	Attach(ctx context.Context, receipts []Attachment) error
 }
 

@@ -112,7 +112,7 @@ func (a *attempt) attachSome(ctx context.Context, copier *receipts.Copier, some 
 	kept, discard, err := copier.Keep(ctx, some)
 	defer discard()
 	if err != nil {
-		return a.ofSource(err)
+		return err
 	}
 	var attachments []exporters.Attachment
 	for i := range some {

@@ -45,9 +45,9 @@ type Receipt struct {
 
 // Of returns the receipts of a voucher.
 func Of(voucher *ledger.Voucher) []Receipt {
-	of, name := make([]Receipt, 0, len(voucher.Receipts)), voucher.FileName()
+	of, name, id := make([]Receipt, 0, len(voucher.Receipts)), voucher.FileName(), voucher.ID()
 	for _, r := range voucher.Receipts {
-		of = append(of, Receipt{Receipt: r, ClaimID: voucher.ClaimID, Voucher: name, VoucherID: voucher.ID()})
+		of = append(of, Receipt{Receipt: r, ClaimID: voucher.ClaimID, Voucher: name, VoucherID: id})
 	}
 	return of
 }

@@ -144,7 +144,7 @@ func TestADirectoryOfVeryManyNamesIsReadInParts(t *testing.T) { //nolint:paralle
 	}
 }
 
-// TestAllPartsThatAreLeftAreRemoved has more of them than are looked at at once.
+// TestAllPartsThatAreLeftAreRemoved has more of them than one look takes.
 func TestAllPartsThatAreLeftAreRemoved(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
