@@ -59,12 +59,18 @@ func (r *Receipt) Bound() {
 
 // boundMediaType returns a media type that can be the header of a request: as it is, without its parameters, or none.
 func boundMediaType(text string) string {
-	kind, _, err := mime.ParseMediaType(text)
-	if err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) || len(kind) > maxMediaType {
+	if len(text) > maxMediaType { // to read many parameters takes much memory
+		text, _, _ = strings.Cut(text, ";")
+	}
+	if len(text) > maxMediaType {
 		return ""
 	}
-	if err == nil && len(text) <= maxMediaType && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
-		return text
+	kind, _, err := mime.ParseMediaType(text)
+	switch {
+	case err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter):
+		return ""
+	case err == nil && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }):
+		return strings.Clone(text)
 	}
 	return strings.Clone(kind)
 }

@@ -40,3 +40,16 @@ func TestBoundLeavesOfAReceiptWhatIsOfUse(t *testing.T) {
 		}
 	}
 }
+
+func TestManyParametersOfAMediaTypeAreNotRead(t *testing.T) { //nolint:paralleltest // it counts what is allocated
+	many := "a/b" + strings.Repeat(";x*1=2", 10_000)
+	allocated := testing.AllocsPerRun(10, func() {
+		receipt := ledger.Receipt{MediaType: many}
+		if receipt.Bound(); receipt.MediaType != "a/b" {
+			t.Errorf("%.200q is left", receipt.MediaType)
+		}
+	})
+	if allocated > 20 {
+		t.Errorf("%.0f allocations", allocated)
+	}
+}

@@ -96,7 +96,8 @@ func (s *suite) testAttacher(t *testing.T, batch exporters.Batch) {
 	}
 }
 
-// receipted are claims with receipts of lines and of the claim as a whole, called as only an application does, and one without.
+// receipted are claims with receipts of lines and of the claim as a whole, called as only an application does, and one without, by whose
+// fractions a reader may know the currency.
 func receipted(base string) []*ledger.Claim {
 	several := claim("receipts", base, "Receipts", line("travel", "Train", 112, 12), line("dinner", "Dinner", 250, 50))
 	several.Receipts = []ledger.Receipt{
@@ -106,5 +107,5 @@ func receipted(base string) []*ledger.Claim {
 	}
 	one := claim("receipt", base, "Receipt", line("travel", "Train", 56, 6))
 	one.Receipts = []ledger.Receipt{{Key: "app/99ff scan", LineNumber: 1, Name: "=SUM(A1)", Size: -1}}
-	return []*ledger.Claim{several, claim("no-receipt", base, "No receipt", line("travel", "Train", 112, 12)), one}
+	return []*ledger.Claim{several, converted("no-receipt", base, "KWD", "Hotell i Kuwait", "31.337", "1085.5049"), one}
 }

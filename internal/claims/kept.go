@@ -54,6 +54,7 @@ type dropped struct {
 // leave writes the vouchers of a block that are not dropped.
 func (d *dropped) leave(ctx context.Context, block []byte, kept *journal.Writer) error {
 	kept.Reset()
+	kept.Grow(len(block))
 	var voucher ledger.Voucher
 	for reader := journal.NewReader(block); ; {
 		err := reader.Next(&voucher)

@@ -7,6 +7,7 @@ package journal
 
 import (
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"github.com/ledgerport/ledgerport/ledger"
@@ -82,6 +83,9 @@ func (w *Writer) Reset() {
 	clear(w.known)
 	w.empty = 0
 }
+
+// Grow makes room for a block of so many bytes, so that one that is to be large is not copied while it grows.
+func (w *Writer) Grow(size int) { w.block = slices.Grow(w.block, size) }
 
 func (w *Writer) posting(p *ledger.Posting) {
 	w.text(string(p.Kind))
