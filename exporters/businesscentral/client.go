@@ -28,6 +28,8 @@ const (
 	leastWait, mostWait = 200 * time.Millisecond, 24 * time.Hour
 	// largestAnswer in bytes: to a batch of 100 operations, of which each has some thousand.
 	largestAnswer = 1 << 20
+	// mostValues bounds the values in an answer, each of which takes much more memory when it is decoded: those to a batch have some thousand.
+	mostValues = 30_000
 )
 
 // client speaks to the API of one environment, waits where it is asked to, and gets a new token where the old one expired.
@@ -125,6 +127,9 @@ func (c *client) once(ctx context.Context, method, path string, body content, he
 	}
 	defer func() { _ = response.Body.Close() }() // it was read
 	content, err := io.ReadAll(io.LimitReader(response.Body, largestAnswer))
+	if err == nil && bytes.Count(content, []byte{','}) > mostValues {
+		content, err = nil, errors.New("the answer has more values than any that is asked for")
+	}
 	return answer{Status: response.StatusCode, Header: response.Header, Body: content}, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -66,4 +67,40 @@ func (s *journalServer) RoundTrip(request *http.Request) (*http.Response, error)
 	}
 	header := http.Header{"Content-Type": {"application/json"}}
 	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(body)), Request: request}, nil
+}
+
+// TestAnAnswerOfVeryManyValuesIsNotDecoded has a server that answers with a megabyte of the smallest elements of a list.
+func TestAnAnswerOfVeryManyValuesIsNotDecoded(t *testing.T) { //nolint:paralleltest // it counts what is allocated
+	for _, element := range []string{"0,", "{},", "null,"} {
+		list := strings.TrimSuffix(strings.Repeat(element, (1<<19-100)/len(element)), ",")
+		server := &listServer{`{"responses":[`, list, `],"value":[`, list, `]}`}
+		session, err := businesscentral.New().Open(t.Context(), exporters.Batch{
+			RunID: "r", Run: "monthly-1", HTTPClient: &http.Client{Transport: server},
+			Options:     []byte(`{"tenantID":"t","companyID":"5d115c9c-44e3-ea11-bb43-000d3a2feca1","attachments":true}`),
+			Credentials: map[string][]byte{"clientID": []byte("id"), "clientSecret": []byte("hunter2")},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err = session.LookUp(t.Context(), []exporters.Request{{Voucher: "E/2026/1"}})
+		runtime.ReadMemStats(&after)
+		var system *exporters.SystemError
+		if took := after.TotalAlloc - before.TotalAlloc; took > 16<<20 || !errors.As(err, &system) {
+			t.Errorf("a megabyte of %s takes %d MiB: %.200v", element, took>>20, err)
+		}
+	}
+}
+
+// listServer answers everything but a login with the same.
+type listServer []string
+
+// RoundTrip implements http.RoundTripper.
+func (s *listServer) RoundTrip(request *http.Request) (*http.Response, error) {
+	body := strings.Join(*s, "")
+	if strings.HasSuffix(request.URL.Path, "/token") {
+		body = `{"access_token":"t","token_type":"Bearer","expires_in":3600}`
+	}
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body)), Request: request}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"reflect"
 
+	"golang.org/x/sync/semaphore"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -24,13 +25,17 @@ func NewClient(config *rest.Config, options client.Options) (client.Client, erro
 	}
 	options.Cache = nil
 	api, err := client.New(config, options)
-	return patient{cached, api}, err
+	return patient{cached, api, semaphore.NewWeighted(wholeAtOnce)}, err
 }
+
+// wholeAtOnce is how many large objects are decoded, or encoded for a patch, at once: each takes up to twenty times its size meanwhile.
+const wholeAtOnce = 2
 
 // patient waits for no write but those to the one object that it reads.
 type patient struct {
 	client.Client
-	api client.Reader
+	api   client.Reader
+	whole *semaphore.Weighted
 }
 
 // Get returns what the cache has of an object, or else the object itself.
@@ -38,12 +43,27 @@ func (c patient) Get(ctx context.Context, key client.ObjectKey, object client.Ob
 	if err := c.Client.Get(ctx, key, object, options...); err != nil || !isInPart(object) {
 		return err
 	}
+	if err := c.whole.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer c.whole.Release(1)
 	reflect.ValueOf(object).Elem().SetZero() // what is decoded into an object is added to what it has
 	if err := c.api.Get(ctx, key, object); err != nil {
 		return err
 	}
 	leaveOutUnread(object)
 	return nil
+}
+
+// Patch writes a part of an object. One that is large waits for its turn.
+func (c patient) Patch(ctx context.Context, object client.Object, patch client.Patch, options ...client.PatchOption) error {
+	if size, most := weigh(object); size > most {
+		if err := c.whole.Acquire(ctx, 1); err != nil {
+			return err
+		}
+		defer c.whole.Release(1)
+	}
+	return c.Client.Patch(ctx, object, patch, options...)
 }
 
 // List lists what the cache has.

@@ -65,16 +65,18 @@ func leaveOutUnread(object metav1.Object) {
 	if _, isNamespace := object.(*corev1.Namespace); !isNamespace {
 		object.SetLabels(nil)
 	}
+	foreign := false
 	switch object := object.(type) {
 	case *v1alpha1.AccountingExport:
 		object.Spec.Exporter.Options = enough(object.Spec.Exporter.Options)
-	case *corev1.Namespace, *metav1.PartialObjectMetadata: // whose owners and finalizers nobody here reads or writes
+	case *corev1.Namespace, *metav1.PartialObjectMetadata: // of which nobody here reads or writes more than names and labels
 		object.SetOwnerReferences(nil)
 		object.SetFinalizers(nil)
+		foreign = true
 	}
 	annotations := object.GetAnnotations()
 	maps.DeleteFunc(annotations, func(name, _ string) bool {
-		return name != keptInPart && !strings.HasPrefix(name, v1alpha1.GroupVersion.Group+"/")
+		return name != keptInPart && (foreign || !strings.HasPrefix(name, v1alpha1.GroupVersion.Group+"/"))
 	})
 	for name, value := range annotations {
 		if len(value) > longestAnnotation { // only whether it is the same is of interest

@@ -53,6 +53,7 @@ type InProcess struct {
 
 type attempt struct {
 	seat
+	// task is without the claims that the run names: attempts that wait or have ended are many.
 	task      pipeline.Task
 	log       logr.Logger
 	progress  pipeline.Progress
@@ -126,7 +127,7 @@ func (e *InProcess) Ensure(task pipeline.Task) State {
 	defer e.mu.Unlock()
 	if e.attempts[task.RunID] == nil && !e.stopping {
 		ctx, cancel := context.WithCancelCause(context.Background())
-		a := &attempt{task: task, log: about(e.log, task), ctx: ctx, cancel: cancel, phase: Queued, seat: seat{namespace: task.Namespace, longest: task.Longest(), alone: task.Alone}}
+		a := &attempt{task: task.WithoutClaims(), log: about(e.log, task), ctx: ctx, cancel: cancel, phase: Queued, seat: seat{namespace: task.Namespace, longest: task.Longest(), alone: task.Alone}}
 		e.attempts[task.RunID] = a
 		e.byseat[&a.seat] = a
 		e.places.add(&a.seat)
@@ -134,7 +135,7 @@ func (e *InProcess) Ensure(task pipeline.Task) State {
 	}
 	if a := e.attempts[task.RunID]; a != nil && a.phase == Admitted {
 		a.phase = Running
-		e.under.Go(func() { e.execute(a) })
+		e.under.Go(func() { e.execute(a, task) })
 	}
 	return e.state(task.RunID)
 }
@@ -238,7 +239,7 @@ func (e *InProcess) tellAdmitted(a *attempt) {
 }
 
 // execute runs an attempt that has a place, tells about it, and gives the place back.
-func (e *InProcess) execute(a *attempt) {
+func (e *InProcess) execute(a *attempt, task pipeline.Task) {
 	defer a.cancel(nil)
 	a.logBegin()
 	ctx, cancel := context.WithTimeout(logr.NewContext(a.ctx, a.log), a.longest)
@@ -246,7 +247,7 @@ func (e *InProcess) execute(a *attempt) {
 	done, returned := make(chan result, 1), make(chan struct{})
 	go pprof.Do(ctx, pprof.Labels(attemptLabel, a.label()), func(ctx context.Context) {
 		defer close(returned)
-		done <- e.attempt(ctx, a)
+		done <- e.attempt(ctx, a, task)
 	})
 	go e.watch(ctx, a, returned)
 	ticker := time.NewTicker(progressInterval)
@@ -296,8 +297,8 @@ func (e *InProcess) giveUp(a *attempt, done <-chan result) bool {
 }
 
 // attempt runs an attempt; what panics ends no more than that.
-func (e *InProcess) attempt(ctx context.Context, a *attempt) (r result) {
-	r.outcome, r.err = e.caught(ctx, a)
+func (e *InProcess) attempt(ctx context.Context, a *attempt, task pipeline.Task) (r result) {
+	r.outcome, r.err = e.caught(ctx, a, task)
 	var fault *panics.Error
 	if errors.As(r.err, &fault) {
 		r.outcome.Stage = a.progress.Stage()
@@ -307,9 +308,9 @@ func (e *InProcess) attempt(ctx context.Context, a *attempt) (r result) {
 	return r
 }
 
-func (e *InProcess) caught(ctx context.Context, a *attempt) (outcome pipeline.Outcome, err error) {
+func (e *InProcess) caught(ctx context.Context, a *attempt, task pipeline.Task) (outcome pipeline.Outcome, err error) {
 	defer panics.Catch(&err)
-	return e.run(ctx, a.task, &a.progress)
+	return e.run(ctx, task, &a.progress)
 }
 
 // finish gives the place of an attempt that came back to others.

@@ -84,6 +84,37 @@ func TestMoreAttemptsThanPlacesWait(t *testing.T) {
 	under.end <- nil
 }
 
+func TestTheClaimsThatARunNamesAreKeptWhileItIsExecutedAlone(t *testing.T) {
+	t.Parallel()
+	e, _ := newExecutor(1)
+	given, end := make(chan []string, 2), make(chan error)
+	e.run = func(_ context.Context, task pipeline.Task, _ *pipeline.Progress) (pipeline.Outcome, error) {
+		given <- task.Claims
+		return pipeline.Outcome{}, <-end
+	}
+	for _, id := range []string{"a", "b"} {
+		task := pipeline.Task{RunID: id, Claims: []string{id}}
+		if state := e.Ensure(task); state.Task.Claims != nil {
+			t.Errorf("%s has %v in the state %v", id, state.Task.Claims, state.Phase)
+		}
+	}
+	if claims := <-given; !slices.Equal(claims, []string{"a"}) {
+		t.Errorf("a is executed with %v", claims)
+	}
+	end <- nil
+	if ended := waitForEnd(t, e, "a"); ended.Task.Claims != nil {
+		t.Errorf("a has ended, and has %v", ended.Task.Claims)
+	}
+	for e.Observe("b").Phase != Running {
+		<-e.Events()
+		e.Ensure(pipeline.Task{RunID: "b", Claims: []string{"b"}})
+	}
+	if claims := <-given; !slices.Equal(claims, []string{"b"}) {
+		t.Errorf("b is executed with %v", claims)
+	}
+	end <- nil
+}
+
 func TestCancelEndsAnAttemptThatRunsAndOneThatWaits(t *testing.T) {
 	t.Parallel()
 	e, under := newExecutor(1)

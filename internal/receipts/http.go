@@ -99,7 +99,7 @@ var errMethod = errors.New("the server knows no HEAD")
 // refusal is what an answer means that is no receipt.
 func (s *server) refusal(status int) error {
 	switch {
-	case status == http.StatusNotFound, status == http.StatusGone:
+	case status == http.StatusNotFound, status == http.StatusGone, status == http.StatusRequestURITooLong:
 		return destinations.ErrNotFound
 	case status == http.StatusMethodNotAllowed, status == http.StatusNotImplemented:
 		return failure.Transient(v1alpha1.ReasonReceiptsUnreadable, errMethod, "the server %s does not answer GET (HTTP %d)", s.base.Host, status)

@@ -76,6 +76,9 @@ var deliveredPath = regexp.MustCompile(`^receipts/([A-Z0-9]{1,10}-\d{1,5}-\d{1,1
 // Delivered reads rows of the list, and returns the receipts that were delivered. The rows are from a tenant's database: what is not as
 // Rows writes it is an error.
 func Delivered(rows []byte) (delivered []Receipt, err error) {
+	if separators(rows) > mostRows*(columns-1) { // all fields of a row are in memory before they are counted
+		return nil, errors.New("the list of receipts has more fields than a block of it can have")
+	}
 	read := csv.NewReader(bytes.NewReader(rows))
 	read.FieldsPerRecord, read.ReuseRecord = columns, true
 	for range mostRows {
@@ -99,6 +102,19 @@ func Delivered(rows []byte) (delivered []Receipt, err error) {
 		return nil, fmt.Errorf("the list of receipts has more than %d rows in a block", mostRows)
 	}
 	return delivered, nil
+}
+
+// separators counts what divides fields.
+func separators(rows []byte) (count int) {
+	quoted := false
+	for _, c := range rows {
+		if c == '"' {
+			quoted = !quoted
+		} else if c == ',' && !quoted {
+			count++
+		}
+	}
+	return count
 }
 
 // deliveredRow is the receipt of a row. It keeps nothing else of the row.

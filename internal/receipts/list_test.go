@@ -70,6 +70,17 @@ func TestRowsOfABlockTakeNoMoreMemoryThanItsReceipts(t *testing.T) { //nolint:pa
 			t.Errorf("4 MiB of rows that are %s take %d KiB (%v)", name, took>>10, err)
 		}
 	}
+	for name, rows := range map[string][]byte{
+		"commas": bytes.Repeat([]byte(","), 4<<20), "quoted fields": bytes.Repeat([]byte(`"",`), 1<<20), "commas behind a line": bytes.Repeat([]byte(",,,,,,,\n"+strings.Repeat(",", 1<<20)), 4),
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := receipts.Delivered(rows)
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; took > 1<<20 || err == nil {
+			t.Errorf("a row of %s takes %d KiB (%v)", name, took>>10, err)
+		}
+	}
 }
 
 func TestABlockIsFullByNumberOrByLength(t *testing.T) {

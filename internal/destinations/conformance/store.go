@@ -3,6 +3,7 @@ package conformance
 import (
 	"errors"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
@@ -37,7 +38,8 @@ func TestStore(t *testing.T, of destinations.Type, spec v1alpha1.ExportDestinati
 		}
 	})
 	t.Run("what is not there, or could mean another place, is not found", func(t *testing.T) {
-		for _, key := range []string{"acme/other.csv", "../secret", "/etc/passwd", "a/../" + Key, "a//b", "a\nb", "", "."} {
+		long := strings.Repeat("x", 300) // longer than the name of a file may be, and than a key where it is repeated
+		for _, key := range []string{"acme/other.csv", "../secret", "/etc/passwd", "a/../" + Key, "a//b", "a\nb", "", ".", "acme/" + long, strings.Repeat(long+"/", 3) + long[:120]} {
 			opened, err := store.Open(t.Context(), key)
 			_, sizeErr := store.Size(t.Context(), key)
 			for _, err := range []error{err, sizeErr} {

@@ -132,9 +132,9 @@ func (f *filesystem) look(ctx context.Context, key string) (destinations.Object,
 	return found, entry, err
 }
 
-// missing reports whether there is nothing of a name: where a directory should be there is none, or something else.
+// missing reports whether there is nothing of a name: where a directory should be there is none, or something else, or no file can have it.
 func missing(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENAMETOOLONG)
 }
 
 // Remove implements Destination. It gives an attempt that writes the object time to finish, and takes with it what a dead writer
