@@ -53,6 +53,9 @@ var part = regexp.MustCompile(`^(?:([*?])|([0-9]{1,2}|[A-Za-z]{3})(?:-([0-9]{1,2
 // dayOfWeek is the position of that field.
 const dayOfWeek = 4
 
+// last is the highest value of each field.
+var last = [...]int{59, 23, 31, 12, 7}
+
 // unambiguous returns an expression whose parts the library reads as people do. The library counts the days of the week from 0 to
 // 7, with Sunday at both ends: it would take 1/2 for 1-7/2, which has Sunday in it.
 func unambiguous(expression string) (string, error) {
@@ -69,9 +72,11 @@ func unambiguous(expression string) (string, error) {
 			}
 			from, to, step := found[2], found[3], found[4]
 			switch {
-			case i != dayOfWeek || from == "" || step == "":
-			case to == "" && from == "7":
+			case i == dayOfWeek && to == "" && number(from) == last[i] && step != "":
 				return "", fmt.Errorf("%q has %q in the day of week, where Sunday is both 0 and 7; write 0-6/%s", expression, text, step)
+			case number(from) > last[i]: // the library looks at the end of a range alone
+				return "", fmt.Errorf("%q has %q, which begins after %d, the last value of the field", expression, text, last[i])
+			case i != dayOfWeek || from == "" || step == "":
 			case to == "":
 				parts[j] = from + "-6/" + step
 			case weekday(from) > weekday(to):
@@ -88,8 +93,13 @@ func weekday(text string) int {
 	if at := strings.Index("sunmontuewedthufrisat", strings.ToLower(text)); len(text) == 3 && at >= 0 && at%3 == 0 {
 		return at / 3
 	}
-	number, _ := strconv.Atoi(text)
-	return number
+	return number(text)
+}
+
+// number of a text; that of a name is 0.
+func number(text string) int {
+	n, _ := strconv.Atoi(text)
+	return n
 }
 
 // LoadZone returns a zone of the tz database; an empty name is UTC. Names that mean the machine's own zone, or that only some
