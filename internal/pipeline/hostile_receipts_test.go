@@ -264,7 +264,7 @@ func TestClaimsThatLackReceiptsTakeLittleMemory(t *testing.T) { //nolint:paralle
 		id, key, text string
 		most          uint64
 	}{
-		"many of them":  {20_000, `lpad(n::text, 1000, 'x')`, `'none'`, `NULL`, 48 << 20},
+		"many of them":  {40_000, `lpad(n::text, 1000, 'x')`, `'none'`, `NULL`, 64 << 20},
 		"of long texts": {600, `n::text`, `repeat('k', 60000)`, `repeat('t', 60000)`, 48 << 20},
 	} {
 		t.Run(name, func(t *testing.T) { //nolint:paralleltest // it measures
