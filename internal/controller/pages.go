@@ -15,7 +15,7 @@ import (
 const objectsOfPage = 10
 
 // newInformer returns an informer that never has all objects as they are stored in memory. An API server that streams lists sends one
-// after the other. From one that does not, Kubernetes before 1.34, a list is read in small pages, which only the storage gives: from its
+// after the other. From one that does not, Kubernetes before 1.34, a list is read in small pages, which only the storage returns: from its
 // own cache the server returns all at once, whatever the limit.
 func newInformer(from toolscache.ListerWatcher, object runtime.Object, resync time.Duration, indexers toolscache.Indexers) toolscache.SharedIndexInformer {
 	unpaged := toolscache.ToListerWatcherWithContext(from)

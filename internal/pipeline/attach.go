@@ -24,45 +24,13 @@ func (a *attempt) attachReceipts(ctx context.Context, attach attach) error {
 		return err
 	}
 	defer func() { _ = copier.From.Close() }() // only read
-	return a.eachUnrecorded(ctx, func() error {
+	return a.eachUnrecorded(ctx, a.ofAccepted(), func() error {
 		err := a.Failpoints.Around(failpoint.CopyReceipts, func() error { return a.attachBlock(ctx, copier, attach) })
 		if err == nil && a.books.Receipts == v1alpha1.RequireReceipts {
 			err = a.problemOf("put it back, or cancel the run: it ends with the vouchers that the accounting system has, and lists the receipts that it does not have")
 		}
 		return err
 	})
-}
-
-// eachUnrecorded goes through the receipts of accepted vouchers block by block, from where the record ends. It records what was made of
-// each block.
-func (a *attempt) eachUnrecorded(ctx context.Context, do func() error) error {
-	place, done, err := a.recordedReceipts(ctx)
-	if err != nil {
-		return err
-	}
-	vouchers, err := a.database.Vouchers(ctx, a.run.Fence())
-	if err != nil {
-		return err
-	}
-	of := accepted{attempt: a}
-	for skip := done; ; place++ {
-		read, ended, err := a.nextReceipts(ctx, vouchers, skip, of.receipts)
-		if err != nil {
-			return err
-		}
-		if done += read; len(a.copied) > 0 {
-			if err := do(); err != nil {
-				return err
-			}
-			if err := a.recordBlock(ctx, place, done); err != nil {
-				return err
-			}
-		}
-		if ended {
-			return nil
-		}
-		skip = 0
-	}
 }
 
 // accepted finds the receipts of vouchers that the accounting system has.
@@ -72,6 +40,9 @@ type accepted struct {
 	last    int64                     // position that was read
 	ended   bool
 }
+
+// ofAccepted are the receipts of vouchers that the accounting system has.
+func (a *attempt) ofAccepted() receiptsOf { return (&accepted{attempt: a}).receipts }
 
 // window is how many accepted vouchers are read from the record at a time.
 const window = 100
@@ -135,7 +106,7 @@ func (a *attempt) noteUnattached(ctx context.Context) error {
 	if err != nil || recorded.Receipts == "" {
 		return err
 	}
-	return a.eachUnrecorded(ctx, func() error {
+	return a.eachUnrecorded(ctx, a.ofAccepted(), func() error {
 		for i := range a.copied {
 			a.copied[i].Problem = receipts.NotAttached
 		}

@@ -235,6 +235,36 @@ func (a *attempt) nextReceipts(ctx context.Context, vouchers *claims.Vouchers, s
 	return read, false, nil
 }
 
+// eachUnrecorded goes through receipts block by block, from where the record ends, and records what became of each block.
+func (a *attempt) eachUnrecorded(ctx context.Context, of receiptsOf, do func() error) error {
+	place, done, err := a.recordedReceipts(ctx)
+	if err != nil {
+		return err
+	}
+	vouchers, err := a.database.Vouchers(ctx, a.run.Fence())
+	if err != nil {
+		return err
+	}
+	for skip := done; ; place++ {
+		read, ended, err := a.nextReceipts(ctx, vouchers, skip, of)
+		if err != nil {
+			return err
+		}
+		if done += read; len(a.copied) > 0 {
+			if err := do(); err != nil {
+				return err
+			}
+			if err := a.recordBlock(ctx, place, done); err != nil {
+				return err
+			}
+		}
+		if ended {
+			return nil
+		}
+		skip = 0
+	}
+}
+
 // recordBlock records what became of the receipts that were copied last, up to so many vouchers of the run.
 func (a *attempt) recordBlock(ctx context.Context, place int, vouchers int64) error {
 	block := receipts.Rows(a.copied)

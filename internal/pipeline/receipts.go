@@ -74,44 +74,20 @@ func (a *attempt) copyReceipts(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = copier.From.Close() }() // only read
-	place, done, err := a.recordedReceipts(ctx)
-	if err != nil {
+	return a.eachUnrecorded(ctx, ofEach, func() error {
+		err := a.copyBlock(ctx, copier)
+		copier.Look = false
 		return err
-	}
-	vouchers, err := a.database.Vouchers(ctx, a.run.Fence())
-	if err != nil {
-		return err
-	}
-	for skip := done; ; place++ {
-		read, ended, err := a.nextReceipts(ctx, vouchers, skip, ofEach)
-		if err != nil {
-			return err
-		}
-		if len(a.copied) > 0 {
-			done += read
-			if err := a.copyBlock(ctx, copier, place, done); err != nil {
-				return err
-			}
-		}
-		if ended {
-			return nil
-		}
-		skip, copier.Look = 0, false
-	}
+	})
 }
 
-// copyBlock copies a block of receipts, and records what became of them.
-func (a *attempt) copyBlock(ctx context.Context, copier *receipts.Copier, place int, vouchers int64) error {
+// copyBlock copies a block of receipts.
+func (a *attempt) copyBlock(ctx context.Context, copier *receipts.Copier) error {
 	err := a.Failpoints.Around(failpoint.CopyReceipts, func() error { return copier.Copy(ctx, a.copied) })
-	if err != nil {
-		return err
+	if err == nil && a.books.Receipts == v1alpha1.RequireReceipts {
+		err = a.problemOf("put it back, or cancel the run, and the next one holds the claim")
 	}
-	if a.books.Receipts == v1alpha1.RequireReceipts {
-		if err := a.problemOf("put it back, or cancel the run, and the next one holds the claim"); err != nil {
-			return err
-		}
-	}
-	return a.recordBlock(ctx, place, vouchers)
+	return err
 }
 
 // redeliverReceipts copies what the other run has delivered, and nothing else.
