@@ -1,11 +1,12 @@
 package executor
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,7 +40,7 @@ func TestAnOverdueAttemptIsReported(t *testing.T) {
 		t.Run("after "+ending, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				var written bytes.Buffer // read while the attempt and its watch wait
+				var written attemptsLog
 				e, _ := newExecutor(1)
 				e.log = logr.FromSlogHandler(slog.NewJSONHandler(&written, nil))
 				hung := make(chan struct{})
@@ -93,6 +94,8 @@ func hangsInALibrary(until <-chan struct{}) { <-until }
 
 func TestStacksAreThoseOfOneAttempt(t *testing.T) {
 	t.Parallel()
+	// The profile is the process's: attempts of other tests have other runs.
+	const run, another = "stacks-of-one", "stacks-of-another"
 	e, _ := newExecutor(2)
 	hung, hang := make(chan struct{}), make(chan struct{}, 2)
 	e.run = func(context.Context, pipeline.Task, *pipeline.Progress) (pipeline.Outcome, error) {
@@ -101,22 +104,49 @@ func TestStacksAreThoseOfOneAttempt(t *testing.T) {
 		return pipeline.Outcome{}, nil
 	}
 	for number := range 2 {
-		e.Ensure(pipeline.Task{RunID: "b", Name: "b", Number: int32(number)}) // the second is the same run's, and does not begin
+		e.Ensure(pipeline.Task{RunID: run, Number: int32(number)}) // the second is the same run's, and does not begin
 	}
-	e.Ensure(pipeline.Task{RunID: "c", Number: 1})
+	e.Ensure(pipeline.Task{RunID: another, Number: 1})
 	<-hang
 	<-hang
-	if found := stacks("b/0"); len(found) != 1 || !strings.HasPrefix(found[0], "1× ") {
+	if found := stacks(run + "/0"); len(found) != 1 || !strings.HasPrefix(found[0], "1× ") {
 		t.Errorf("%q, want the one goroutine of the attempt", found)
 	}
-	if found := stacks("b/1"); found != nil {
+	if found := stacks(run + "/1"); found != nil {
 		t.Errorf("an attempt that never began has the stacks %q", found)
 	}
 	close(hung)
-	waitForEnd(t, e, "b")
-	if found := stacks("b/0"); found != nil {
-		t.Errorf("an attempt that has ended has the stacks %q", found)
+	waitForEnd(t, e, run)
+	for patience := time.After(10 * time.Second); ; runtime.Gosched() { // its goroutine tells of the end before it returns
+		found := stacks(run + "/0")
+		if found == nil {
+			return
+		}
+		select {
+		case <-patience:
+			t.Fatalf("an attempt that has ended has the stacks %q", found)
+		default:
+		}
 	}
+}
+
+// attemptsLog is what attempts log, to be read while they go on.
+type attemptsLog struct {
+	mu    sync.Mutex
+	lines strings.Builder
+}
+
+// Write implements io.Writer.
+func (l *attemptsLog) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lines.Write(line)
+}
+
+func (l *attemptsLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lines.String()
 }
 
 // lastLine returns the last line of a log with a message.
