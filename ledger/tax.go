@@ -72,7 +72,7 @@ func (m *Mapper) taxCodeOf(claim *Claim, line *Line, where *part, amounts lineAm
 	computed := taxIn(amounts.baseGross, tax.percent)
 	switch {
 	case magnitude(amounts.baseTax) > magnitude(computed)+m.chart.tolerance:
-		return nil, hold(claim, HoldTaxExceedsRate, "line %d has %s of tax in %s, and the tax code %q with its %s %% gives %s; correct one of them in the application, or raise spec.taxTolerance of the chart of accounts",
+		return nil, hold(claim, HoldTaxExceedsRate, "line %d has %s of tax in %s, and the tax code %q with its %s %% makes %s; correct one of them in the application, or raise spec.taxTolerance of the chart of accounts",
 			line.Number, amounts.baseTax.Decimal(m.chart.base), quoteAmount(amounts.baseGross, m.chart.base), quotable(code), tax.rate, computed.Decimal(m.chart.base))
 	case tax.owed == "" && amounts.tax == 0 && where.taxCode == "" && magnitude(computed) > m.chart.tolerance:
 		return nil, hold(claim, HoldTaxMissing, "line %d has the tax code %q of %s %% and no tax; if the organisation owes the tax itself, give the code a reverseCharge in the chart of accounts, else correct the line in the application",

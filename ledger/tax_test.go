@@ -79,8 +79,8 @@ func TestAClaimIsHeldForItsTax(t *testing.T) {
 		words  string
 	}{
 		{"above the rate", lines(ledger.Line{Category: "meals", TaxCode: "1", Gross: "100.00", Tax: "20.11"}), ledger.HoldTaxExceedsRate,
-			`line 1 has 20.11 of tax in 100.00 NOK, and the tax code "1" with its 25 % gives 20.00`},
-		{"of a refund above the rate", lines(ledger.Line{Category: "meals", TaxCode: "1", Gross: "-100.00", Tax: "-20.11"}), ledger.HoldTaxExceedsRate, "gives -20.00"},
+			`line 1 has 20.11 of tax in 100.00 NOK, and the tax code "1" with its 25 % makes 20.00`},
+		{"of a refund above the rate", lines(ledger.Line{Category: "meals", TaxCode: "1", Gross: "-100.00", Tax: "-20.11"}), ledger.HoldTaxExceedsRate, "makes -20.00"},
 		{"above the rate in the currency of the books", rounded, ledger.HoldTaxExceedsRate, "20.11 of tax in 100.00 NOK"},
 		{"above the rate of a part", lines(ledger.Line{Category: "dinner", TaxCode: "11", Gross: "100.00", Tax: "21.00"}), ledger.HoldTaxExceedsRate, "21.00 of tax in 100.00"},
 		{"that a foreign supplier does not charge", lines(ledger.Line{Category: "meals", TaxCode: "86", Gross: "100.00", Tax: "0.01"}), ledger.HoldTaxExceedsRate, "for receipts without"},
@@ -105,7 +105,7 @@ func TestTaxOf19PerCentUnderACodeOf7IsHeld(t *testing.T) {
 	chart.TaxCodes = append(chart.TaxCodes, v1alpha1.TaxCode{Code: "7", Rate: "7", Account: "1571"})
 	claim := lines(ledger.Line{Category: "meals", Description: "19 of 119 at code 7 %", Gross: "119.00", Tax: "19.00", TaxCode: "7"})
 	claim.Currency = "EUR"
-	wantHold(t, chart, claim, ledger.HoldTaxExceedsRate, `19.00 of tax in 119.00 EUR, and the tax code "7" with its 7 % gives 7.79`)
+	wantHold(t, chart, claim, ledger.HoldTaxExceedsRate, `19.00 of tax in 119.00 EUR, and the tax code "7" with its 7 % makes 7.79`)
 	chart.TaxTolerance = "11.21"
 	voucherOf(t, chart, ledger.VoucherPolicy{}, claim)
 }

@@ -71,7 +71,7 @@ type TaxCode struct {
 	// +kubebuilder:validation:MaxLength=20
 	Code string `json:"code"`
 	// Rate in per cent, such as "25" or "5.5". The tax on the receipt is what counts: it is not computed, but a claim with more tax
-	// than the rate gives is held. With reverseCharge the tax is computed from it.
+	// than the rate makes is held. With reverseCharge the tax is computed from it.
 	// +kubebuilder:validation:Pattern=`^[0-9]{1,3}(\.[0-9]{1,4})?$`
 	// +kubebuilder:validation:MaxLength=8
 	Rate string `json:"rate"`
