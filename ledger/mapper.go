@@ -180,8 +180,9 @@ func dropEmpty(voucher *Voucher) {
 func keep(voucher *Voucher, wanted func(*Posting) bool) (kept int) {
 	for i := range voucher.Postings {
 		if wanted(&voucher.Postings[i]) {
-			// Exchanged, not overwritten: each place keeps memory of its own for dimensions.
-			voucher.Postings[kept], voucher.Postings[i] = voucher.Postings[i], voucher.Postings[kept]
+			if kept != i { // exchanged, not overwritten: each place keeps memory of its own for dimensions
+				voucher.Postings[kept], voucher.Postings[i] = voucher.Postings[i], voucher.Postings[kept]
+			}
 			kept++
 		}
 	}

@@ -23,7 +23,23 @@ const version = 4
 type Writer struct {
 	block []byte
 	known map[string]uint64 // text → place, from 1
-	empty uint64            // place of the empty text, which most fields of most postings have; 0 if the block has had none
+	// recent has some of the known texts where they are found without the map: most fields of most postings are the empty text, an
+	// account or a code, and the map is the dearest part of recording.
+	recent [256]place
+}
+
+// place is where a text is in the order of first appearance; 0 is nowhere.
+type place struct {
+	text   string
+	number uint64
+}
+
+// slot of recent for a text.
+func slot(s string) uint8 {
+	if s == "" {
+		return 0
+	}
+	return uint8(len(s))*31 + s[0]*7 + s[len(s)/2]*3 + s[len(s)-1] // #nosec G115 -- any 8 bits do
 }
 
 // Append adds a voucher to the block.
@@ -81,7 +97,7 @@ func (w *Writer) Block() []byte { return w.block }
 func (w *Writer) Reset() {
 	w.block = w.block[:0]
 	clear(w.known)
-	w.empty = 0
+	clear(w.recent[:])
 }
 
 // Grow makes room for a block of so many bytes, so that one that is to be large is not copied while it grows.
@@ -123,18 +139,20 @@ func (w *Writer) count(n int) { w.block = binary.AppendUvarint(w.block, uint64(n
 
 // text writes the place of a known text, or 0 and a new one.
 func (w *Writer) text(s string) {
-	place := w.empty
-	if s != "" {
-		place = w.known[s]
-	}
-	if place > 0 {
-		w.block = binary.AppendUvarint(w.block, place)
+	recent := &w.recent[slot(s)]
+	if recent.number > 0 && recent.text == s {
+		w.block = binary.AppendUvarint(w.block, recent.number)
 		return
 	}
-	place = uint64(len(w.known)) + 1
-	w.known[s] = place
-	if s == "" {
-		w.empty = place
+	number, known := w.known[s]
+	if !known {
+		number = uint64(len(w.known)) + 1
+		w.known[s] = number
+	}
+	*recent = place{s, number}
+	if known {
+		w.block = binary.AppendUvarint(w.block, number)
+		return
 	}
 	w.block = append(w.block, 0)
 	w.newText(s)
