@@ -256,6 +256,30 @@ func (d *Database) TakeOver(ctx context.Context, id, holder, cluster string, dea
 	return run, classify(ctx, "taking the run over", err)
 }
 
+// ReleaseUnbegun records a run as released that is not recorded, so that an attempt of it that nobody can stop, in a process that was
+// taken for dead, finds it ended and begins nothing. It returns the record as it now is: a run that such an attempt has begun meanwhile
+// is given as it is, and still to be released. Of what a reversal reverses and a redelivery delivers nothing is recorded.
+func (d *Database) ReleaseUnbegun(ctx context.Context, attempt Attempt, of RunType, reason string) (Run, error) {
+	run, err := committed(ctx, d, attempt.OrganizationID, attempt.ID, func(tx pgx.Tx) (run Run, err error) {
+		run, err = scanRun(tx.QueryRow(ctx, `
+			INSERT INTO ledgerport.runs (id, namespace, export, name, organization_id, cluster, book, series, state, attempt, holder, deadline, cutoff, inputs,
+				type, reverses, redelivers, release_reason, released_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'released', 1, $9, clock_timestamp(), $10, '{}',
+				$11, CASE $11 WHEN 'reversal' THEN '' END, CASE $11 WHEN 'redelivery' THEN '' END, $12, now())
+			ON CONFLICT (id) DO NOTHING RETURNING `+runColumns,
+			attempt.ID, attempt.Namespace, attempt.Export, attempt.Name, attempt.OrganizationID, attempt.Cluster, attempt.Book, attempt.Series,
+			attempt.Holder, attempt.Cutoff.Truncate(time.Microsecond), of, reason))
+		if errors.Is(err, pgx.ErrNoRows) {
+			return unchanged(ctx, tx, attempt.ID, attempt.Cluster)
+		}
+		if err == nil {
+			run.Sequence, err = raise(ctx, tx, attempt.ID, false)
+		}
+		return run, err
+	})
+	return run, classify(ctx, "recording that the run does not begin", err)
+}
+
 // after is the instant a number of seconds from now, by the clock of the database: no other clock decides over what another
 // process does.
 func after(seconds string) string {

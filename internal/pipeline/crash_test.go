@@ -359,6 +359,37 @@ func TestAnAttemptThatWakesUpLateChangesNothing(t *testing.T) {
 	}
 }
 
+// TestARunThatIsReleasedBeforeItIsRecordedNeverBegins stops an attempt before it has recorded anything. The process is taken for dead, and
+// the run ends: nobody would give claims back that it took then, and its series would be in use for ever.
+func TestARunThatIsReleasedBeforeItIsRecordedNeverBegins(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		stage func(*testing.T) *stage
+		of    func(number int32) pipeline.Task
+	}{
+		"an export":    {newStage, task},
+		"a reversal":   {newExportedStage, reversal},
+		"a redelivery": {newExportedStage, redelivery},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := test.stage(t)
+			s.wakesUpLate(test.of(1), failpoint.Attempt.Before(), released(test.of(2)))
+			if state := s.state(test.of(1).RunID); state != "released" {
+				t.Errorf("the run is %s", state)
+			}
+			if outcome, err := s.attempt(released(test.of(3)), nil); err != nil || outcome.Committed {
+				t.Errorf("releasing it again ended with %+v (%v)", outcome, err)
+			}
+			next := test.of(1)
+			next.RunID, next.Name = "99999999-0000-4000-8000-000000000001", "next"
+			if outcome, err := s.attempt(next, nil); err != nil || outcome.Result.Claims != claimCount {
+				t.Errorf("the next run ended with %+v (%v)", outcome, err)
+			}
+		})
+	}
+}
+
 // wakesUpLate stops an attempt at a point, lets another process bring the run to its end, and lets the first go on.
 func (s *stage) wakesUpLate(first pipeline.Task, point failpoint.Point, end pipeline.Task) {
 	s.Helper()

@@ -18,7 +18,11 @@ func (a *attempt) release(ctx context.Context) error {
 	if a.task.Type == v1alpha1.RunPreview {
 		return nil // it holds nothing
 	}
-	if known, err := a.findRecord(ctx); err != nil || !known {
+	known, err := a.findRecord(ctx)
+	if err == nil && !known {
+		err = a.forestall(ctx)
+	}
+	if err != nil {
 		return err
 	}
 	if !a.run.State.Finished() {
@@ -51,6 +55,18 @@ func (a *attempt) release(ctx context.Context) error {
 			return a.database.Release(ctx, a.run.Fence(), a.task.ReleaseReason)
 		})
 	}
+}
+
+// forestall records the end of a run that is not recorded: an attempt before this one may live on in a process that was taken for dead,
+// and would begin the run after its end, with claims that nobody gives back.
+func (a *attempt) forestall(ctx context.Context) error {
+	export := a.cluster.export
+	return a.adopt(func() (claims.Run, error) {
+		return a.database.ReleaseUnbegun(ctx, claims.Attempt{
+			RunIdentity: a.task.identity(export.Spec.OrganizationID), Holder: a.Holder, Cluster: a.Cluster,
+			Book: export.Spec.Book, Series: export.Spec.VoucherSeries, Cutoff: a.task.Cutoff,
+		}, a.task.recordedType(), a.task.ReleaseReason)
+	})
 }
 
 // findRecord finds what a run that ends holds, though its source may not admit it any more: what was reserved while it did can
