@@ -35,7 +35,7 @@ import (
 
 // refused is an input that somebody refused, and what has to come of it.
 type refused struct {
-	// Title says it as a sentence, and Authority who says so.
+	// Title says it as a sentence, and Authority who wants it.
 	Title, Authority string
 	// Books are those of testdata/books_<name>.yaml.
 	Books string
