@@ -14,7 +14,7 @@ VALE          := go tool -modfile=hack/tools/vale/go.mod vale --no-global
 GOLANGCI_LINT := go tool -modfile=hack/tools/golangci-lint/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate manifests fmt lint test demo balance fuzz bench bench-apply bench-receipts bench-hostile bench-history watermark chaos nightly image deploy undeploy e2e
+.PHONY: help build generate manifests fmt lint test demo balance fuzz bench bench-apply bench-receipts bench-hostile bench-herd bench-history watermark chaos nightly image deploy undeploy e2e
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ bench-receipts: ## Measure an export with receipts of 200 kB from bucket to buck
 
 bench-hostile: ## Measure requests of one tenant while eight hostile ones attack (DURATION=75s, REQUESTS=20): p95 at most 3 times the quiet one
 	@go run ./hack/bench -claims=500 -hostile=$(or $(DURATION),75s) $(if $(REQUESTS),-requests=$(REQUESTS))
+
+bench-herd: ## Measure EXPORTS=200 exports of 50 claims each that are due in the same second: seconds, and what a run costs each process
+	@go run ./hack/bench -herd=$(or $(EXPORTS),200)
 
 bench-history: ## Measure a run with NEW=1000 claims of an organisation that has exported EXPORTED=1000000, against the same run in an empty ledger (MAX_RATIO=r)
 	@go run ./hack/bench -history=$(or $(EXPORTED),1000000) -new=$(or $(NEW),1000) $(if $(MAX_RATIO),-max-ratio=$(MAX_RATIO))

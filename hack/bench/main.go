@@ -42,6 +42,7 @@ func main() {
 	database := flag.String("database-url", "", "the database of the measuring process")
 	bound := flag.Bool("bound", false, "let the measuring process have the pipeline log in as the least-privileged role")
 	fullChart := flag.Bool("full-chart", false, "let the measuring process have the chart of every kind")
+	herd := flag.Int("herd", 0, "measure instead so many exports of 50 claims that are due in the same second")
 	receipts := flag.Int("receipts", 0, "measure instead an export that delivers so many receipts of 200 kB from one bucket to another")
 	receiptsChild := flag.String("measure-receipts", "", "deliver receipts in this process (for the command itself)")
 	flag.Parse()
@@ -55,6 +56,8 @@ func main() {
 		err = measureReceiptsHere(ctx, *receiptsChild, *database)
 	case *receipts > 0:
 		err = onPostgres(ctx, func(directory, database string) error { return measureReceipts(ctx, directory, database, *receipts) })
+	case *herd > 0:
+		err = measureHerd(ctx, *herd)
 	case *hostile > 0:
 		err = measureHostile(ctx, *claims, *requests, *hostile)
 	case *exported > 0:

@@ -231,6 +231,11 @@ func (c *ControlPlane) apiServer() (pid int, arguments []string, err error) {
 	if err != nil {
 		return 0, nil, err
 	}
+	return process("kube-apiserver", func(arguments []string) bool { return slices.Contains(arguments, "--secure-port="+port) })
+}
+
+// process finds the process of a program by its arguments.
+func process(program string, is func(arguments []string) bool) (pid int, arguments []string, err error) {
 	processes, _ := filepath.Glob("/proc/[0-9]*/cmdline") // the pattern is well formed
 	for _, path := range processes {
 		content, err := os.ReadFile(path)
@@ -238,12 +243,23 @@ func (c *ControlPlane) apiServer() (pid int, arguments []string, err error) {
 			continue // it has ended
 		}
 		arguments := strings.Split(strings.TrimSuffix(string(content), "\x00"), "\x00")
-		if filepath.Base(arguments[0]) == "kube-apiserver" && slices.Contains(arguments, "--secure-port="+port) {
+		if filepath.Base(arguments[0]) == program && is(arguments) {
 			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
 			return pid, arguments, err
 		}
 	}
-	return 0, nil, fmt.Errorf("no kube-apiserver listens on port %s", port)
+	return 0, nil, fmt.Errorf("no %s with these arguments is running", program)
+}
+
+// Pids are the ids of the processes of kube-apiserver and etcd.
+func (c *ControlPlane) Pids() (apiServer, etcd int, err error) {
+	apiServer, _, err = c.apiServer()
+	if err != nil {
+		return 0, 0, err
+	}
+	at := c.environment.ControlPlane.Etcd.URL.String()
+	etcd, _, err = process("etcd", func(arguments []string) bool { return slices.Contains(arguments, "--listen-client-urls="+at) })
+	return apiServer, etcd, err
 }
 
 // untilPortIsFree waits for the process that was killed to have let go of its port: the next one ends if it cannot listen.

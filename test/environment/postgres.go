@@ -31,18 +31,20 @@ type Postgres struct {
 	// URL of the database postgres, as its superuser.
 	URL       string
 	directory string
+	settings  []string
 	server    *server
 	command   func() *exec.Cmd
 }
 
 // StartPostgres makes a cluster in a directory that is empty or does not exist yet, and starts a server on it, on the
-// loopback interface. Both end with this process. log gets what PostgreSQL says if it does not start, and what is installed.
-func StartPostgres(ctx context.Context, directory string, log io.Writer) (*Postgres, error) {
-	return StartPostgresAt(ctx, directory, loopback, log)
+// loopback interface. Both end with this process. log gets what PostgreSQL says if it does not start, and what is installed. Settings
+// such as log_statement=all are the server's own.
+func StartPostgres(ctx context.Context, directory string, log io.Writer, settings ...string) (*Postgres, error) {
+	return StartPostgresAt(ctx, directory, loopback, log, settings...)
 }
 
 // StartPostgresAt is StartPostgres on an address of this machine that others can reach.
-func StartPostgresAt(ctx context.Context, directory, address string, log io.Writer) (*Postgres, error) {
+func StartPostgresAt(ctx context.Context, directory, address string, log io.Writer, settings ...string) (*Postgres, error) {
 	initdb, err := findInitdb(ctx, log)
 	if err != nil {
 		return nil, err
@@ -51,7 +53,7 @@ func StartPostgresAt(ctx context.Context, directory, address string, log io.Writ
 	if err != nil {
 		return nil, err
 	}
-	p := &Postgres{directory: directory}
+	p := &Postgres{directory: directory, settings: settings}
 	if err := p.makeCluster(ctx, initdb, owner); err != nil {
 		p.Stop()
 		return nil, fmt.Errorf("making a PostgreSQL cluster: %w", err)
@@ -144,6 +146,9 @@ func (p *Postgres) start(ctx context.Context, postgres, address string, owner *s
 		command := exec.Command(postgres, "-D", p.data(), "-h", address, "-p", strconv.Itoa(port), "-k", "", // #nosec G204 -- found above
 			"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "shared_buffers=256MB",
 			"-c", "max_connections=300", "-c", "max_wal_size=4GB", "-c", "autovacuum_naptime=10min")
+		for _, setting := range p.settings {
+			command.Args = append(command.Args, "-c", setting)
+		}
 		command.SysProcAttr = &syscall.SysProcAttr{Credential: owner}
 		return command
 	}
@@ -164,6 +169,9 @@ func (p *Postgres) ask(ctx context.Context) error {
 	}
 	return conn.Close(ctx)
 }
+
+// Pid is the id of the server's first process.
+func (p *Postgres) Pid() int { return p.server.command.Process.Pid }
 
 // Restart shuts the server down at once, as a crash would, and starts it again on the same data and address.
 func (p *Postgres) Restart(ctx context.Context) error {

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"k8s.io/client-go/discovery"
+
+	"github.com/ledgerport/ledgerport/test/environment"
+)
+
+// reading is what all processes have counted so far.
+type reading struct {
+	operator, postgres, apiServer, etcd float64 // milliseconds of processors
+	requests, writes                    float64
+	statements, transactions, sessions  float64
+}
+
+func (h *herd) read(ctx context.Context) (*reading, error) {
+	var r reading
+	apiServer, etcd, err := h.controlPlane.Pids()
+	if err != nil {
+		return nil, err
+	}
+	for _, process := range []struct {
+		pid  int
+		into *float64
+	}{{h.operator.Pid(), &r.operator}, {h.postgres.Pid(), &r.postgres}, {apiServer, &r.apiServer}, {etcd, &r.etcd}} {
+		took, err := environment.CPU(process.pid)
+		if err != nil {
+			return nil, err
+		}
+		*process.into = float64(took) / float64(time.Millisecond)
+	}
+	return &r, errors.Join(h.readRequests(ctx, &r), h.readStatements(ctx, &r))
+}
+
+// counted is one series of what the API server has answered. Watches end when they do, and leases have nothing to do with runs.
+var counted = regexp.MustCompile(`^apiserver_request_total\{.*resource="([a-z]*)".*verb="([A-Z]+)".*\} ([0-9.e+]+)$`)
+
+func (h *herd) readRequests(ctx context.Context, r *reading) error {
+	asking, err := discovery.NewDiscoveryClientForConfig(h.controlPlane.Config)
+	if err != nil {
+		return err
+	}
+	metrics, err := asking.RESTClient().Get().AbsPath("/metrics").DoRaw(ctx)
+	if err != nil {
+		return err
+	}
+	lines := bufio.NewScanner(bytes.NewReader(metrics))
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		series := counted.FindStringSubmatch(lines.Text())
+		if series == nil || series[1] == "leases" || series[1] == "" || series[2] == "WATCH" {
+			continue
+		}
+		times, err := strconv.ParseFloat(series[3], 64)
+		if err != nil {
+			return err
+		}
+		r.requests += times
+		switch series[2] {
+		case "POST", "PUT", "PATCH", "APPLY", "DELETE":
+			r.writes += times
+		}
+	}
+	return lines.Err()
+}
+
+func (h *herd) readStatements(ctx context.Context, r *reading) (err error) {
+	conn, err := pgx.Connect(ctx, h.postgres.URL)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
+	return conn.QueryRow(ctx, `SELECT (SELECT coalesce(sum(calls), 0)::float8 FROM pg_stat_statements), (xact_commit + xact_rollback)::float8, sessions::float8
+		FROM pg_stat_database WHERE datname = current_database()`).Scan(&r.statements, &r.transactions, &r.sessions)
+}
