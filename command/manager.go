@@ -60,6 +60,7 @@ type managerOptions struct {
 	spoolLimit, spoolTotalLimit  string
 	receiptLimit                 string
 	fullCheckInterval            time.Duration
+	idleSessions                 int
 	recheckInterval              time.Duration
 	environmentCredentials       bool
 	databases                    claims.Allowances
@@ -111,6 +112,7 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 	flags.DurationVar(&options.recheckInterval, "recheck-interval", 5*time.Minute, "how often databases, destinations and credentials are looked at again")
 	flags.DurationVar(&options.fullCheckInterval, "full-check-interval", time.Hour, "how often a run compares all approved claims of an organisation with all that are exported; those between look at what was approved since, and at held claims. 0 is at each run")
 	flags.BoolVar(&options.environmentCredentials, "allow-environment-credentials", false, "in an emergency, take credentials whose store is broken from the operator's environment")
+	flags.IntVar(&options.idleSessions, "idle-database-sessions", claims.IdleSessions, "sessions with databases that are kept for the next run while none uses them, for 15 seconds; 0 keeps none")
 	allowDatabases(flags, &options.databases)
 	flags.DurationVar(&options.gracePeriod, "shutdown-grace-period", 20*time.Second, "how long runs may take to end cleanly when the operator is stopped")
 	return command
@@ -217,6 +219,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, options managerOptions, regist
 		Secrets:       credentials.Secrets{API: mgr.GetAPIReader(), Environment: environment},
 		Databases:     options.databases,
 		FullCheck:     options.fullCheckInterval,
+		Sessions:      claims.NewSessions(options.idleSessions),
 		Destinations:  destinationtypes.Registry(options.destinations),
 		ReceiptStores: destinationtypes.Stores(options.destinations), LargestReceipt: largest, PlainReceipts: options.destinations.PlainHTTP(),
 		Outbound:     policy,
@@ -235,7 +238,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, options managerOptions, regist
 		Resolver: resolver, Holder: holder(), Cluster: cluster, SpoolDirectory: options.spoolDirectory, SpoolSpace: space,
 		Program: "Ledgerport", ProgramVersion: buildVersion(), Failpoints: failpoint.FromEnvironment(),
 	}, options.limits.runs)
-	if err := mgr.Add(runs); err != nil {
+	if err := errors.Join(mgr.Add(runs), mgr.Add(resolver.Sessions)); err != nil {
 		return err
 	}
 	parts := controller.Parts{

@@ -42,7 +42,7 @@ func (h *herd) read(ctx context.Context) (*reading, error) {
 }
 
 // counted is one series of what the API server has answered. Watches end when they do, and leases have nothing to do with runs.
-var counted = regexp.MustCompile(`^apiserver_request_total\{.*resource="([a-z]*)".*verb="([A-Z]+)".*\} ([0-9.e+]+)$`)
+var counted = regexp.MustCompile(`^apiserver_request_total\{.*,resource="([a-z]*)",.*verb="([A-Z]+)".*\} ([0-9.e+]+)$`)
 
 func (h *herd) readRequests(ctx context.Context, r *reading) error {
 	asking, err := discovery.NewDiscoveryClientForConfig(h.controlPlane.Config)

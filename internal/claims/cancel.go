@@ -12,8 +12,11 @@ import (
 // Debian 12 has, ends its whole process where a client leaves while its request is passed on.
 type cancelling struct {
 	conn  *pgconn.PgConn
-	asked chan struct{} // closed when the request has ended
+	asked chan struct{} // closed when the request has ended; nil if there was none
 }
+
+// cancellingKey is under what a connection has its handler.
+const cancellingKey = "ledgerport.cancelling"
 
 // HandleCancel implements ctxwatch.Handler.
 func (c *cancelling) HandleCancel(ctx context.Context) {

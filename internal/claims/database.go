@@ -45,6 +45,8 @@ type Options struct {
 	Dial pgconn.DialFunc
 	// ConnectTimeout bounds opening one connection, the server's first answer included. 5 s where it is zero.
 	ConnectTimeout time.Duration
+	// Sessions keeps sessions that were opened with the same options; nil keeps none.
+	Sessions *Sessions
 }
 
 // Database is one application's database: one connection, and a second one while claims are reserved. It is not safe for
@@ -52,8 +54,11 @@ type Options struct {
 type Database struct {
 	options Options
 	config  *pgx.ConnConfig
+	key     sessionKey
 	conn    *pgx.Conn
-	tables  *layout // as found in the catalog; nil until needed
+	reader  *pgx.Conn // that has read to the end of all that it was to read; nil if there is none
+	keep    bool      // sessions are kept at the end
+	tables  *layout   // as found in the catalog; nil until needed
 	// elsewhere says that claims turned out to be bound under another organisation.
 	elsewhere bool
 
@@ -75,15 +80,35 @@ func Open(ctx context.Context, options Options) (*Database, error) {
 		config.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil } // Dial resolves it
 	}
 	config.DialFunc = countAhead(config.DialFunc)
-	d := &Database{options: options, config: config}
+	d := &Database{options: options, config: config, key: keyOf(options, config)}
+	if d.conn = options.Sessions.take(ctx, d.key); d.conn != nil {
+		return d, nil
+	}
 	if d.conn, err = d.connect(ctx); err != nil {
 		return nil, err
 	}
 	return d, nil
 }
 
-// Close ends the connection, and waits a moment for the server to have noticed.
-func (d *Database) Close() { closeConnection(d.conn) }
+// Keep says that all has ended as it was meant to: Close then keeps the sessions that nothing unclear has happened on.
+func (d *Database) Keep() { d.keep = true }
+
+// Close gives the connection back to those that are kept, or ends it and waits a moment for the server to have noticed.
+func (d *Database) Close() {
+	for _, conn := range []*pgx.Conn{d.reader, d.conn} {
+		switch {
+		case conn == nil: // it was given back
+		case d.keep:
+			d.options.Sessions.put(d.key, conn)
+		default:
+			closeConnection(conn)
+		}
+	}
+	d.reader = nil
+	if d.keep {
+		d.conn = nil
+	}
+}
 
 func closeConnection(conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), cancelGrace)
@@ -110,6 +135,7 @@ func (d *Database) connect(ctx context.Context) (*pgx.Conn, error) {
 		return nil, connectFailure(ctx, d.config, d.options.ConnectTimeout, err)
 	}
 	conn.PgConn().CustomData()[meterKey] = newest
+	conn.PgConn().CustomData()[openedKey] = time.Now()
 	return conn, nil
 }
 
@@ -124,6 +150,24 @@ func (d *Database) connection(ctx context.Context) (*pgx.Conn, error) {
 		d.conn = conn
 	}
 	return conn, err
+}
+
+// second returns a connection beside the first one.
+func (d *Database) second(ctx context.Context) (*pgx.Conn, error) {
+	if conn := d.options.Sessions.take(ctx, d.key); conn != nil {
+		return conn, nil
+	}
+	return d.reconnect(ctx)
+}
+
+// setAside keeps a connection that is not needed any more until all others are not, if its transaction ends well; else it is closed.
+func (d *Database) setAside(conn *pgx.Conn, tx pgx.Tx) {
+	if d.options.Sessions == nil || d.reader != nil || tx == nil {
+		closeConnection(conn)
+		return
+	}
+	rollback(context.Background(), tx)
+	d.reader = conn
 }
 
 // reconnect opens one more connection to a database that was open before. The credentials in the Secret were right then: what is wrong

@@ -51,3 +51,10 @@ func Settings(ctx context.Context, d *Database) (set string) {
 	}
 	return set
 }
+
+// IdleOf is the number of kept sessions of a ClaimSource.
+func IdleOf(s *Sessions, source string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return count(s.kept, func(k *keptSession) bool { return k.source == source })
+}

@@ -50,6 +50,7 @@ type meter struct {
 	came      int64 // bytes since the last answer was complete, or the last claim while streaming
 	passing   int   // bytes of a message that are still to be given
 	dropping  int   // bytes that are still to be skipped
+	described int   // the longest description of parameters or columns that came
 	out       []byte
 	err       error
 }
@@ -66,6 +67,11 @@ func (m *meter) stream(on bool) { m.streaming, m.came = on, 0 }
 func (m *meter) record() (end func()) {
 	m.records = true
 	return func() { m.records = false }
+}
+
+// usual reports whether all that came is what was asked for, and no more of it than is meant.
+func (m *meter) usual() bool {
+	return m.err == nil && !m.streaming && m.passing == 0 && m.dropping == 0 && len(m.out) == 0 && m.in.Buffered() == 0 && m.described <= mostDescribed
 }
 
 // progress says that what came so far is done with.
@@ -120,6 +126,9 @@ func (m *meter) begin() error {
 	forNobody := kind == 'N' || kind == 'A' || kind == 'S' && !m.reported(body) // as notices and notifications are
 	if m.err = m.refuse(kind, body, forNobody); m.err != nil {
 		return nil //nolint:nilerr // what came before it is read first
+	}
+	if kind == 'T' || kind == 't' {
+		m.described = max(m.described, body)
 	}
 	switch {
 	case forNobody:

@@ -22,10 +22,12 @@ type Reservation struct {
 	tables   *layout
 	cancel   context.CancelFunc // ends what both connections are doing
 	reader   *pgx.Conn
+	readerTx pgx.Tx
 	stream   *stream
 	current  *ledger.Claim // neither taken nor held yet
 	horizon  horizon
 	whole    bool // every claim was read
+	done     bool // all of it is committed
 	unnamed  bool // a claim was held whose id says nothing, so that it is not found by it
 }
 
@@ -86,13 +88,14 @@ func (d *Database) guarded(ctx context.Context, fence Fence, states ...RunState)
 
 // begin opens both transactions. The reader's must stay open until the writer's has its snapshot.
 func (r *Reservation) begin(ctx context.Context, d *Database) (err error) {
-	if r.reader, err = d.reconnect(ctx); err != nil {
+	if r.reader, err = d.second(ctx); err != nil {
 		return err
 	}
 	readerTx, err := begin(ctx, r.reader, pgx.RepeatableRead, pgx.ReadOnly)
 	if err != nil {
 		return err
 	}
+	r.readerTx = readerTx
 	if err := bind(ctx, readerTx, r.run.OrganizationID, r.run.ID); err != nil {
 		return err
 	}
@@ -207,6 +210,7 @@ func (r *Reservation) Commit(ctx context.Context, rendered Rendered) error {
 		}
 		err = r.commit(ctx, rendered)
 	}
+	r.done = err == nil
 	return classify(ctx, "reserving claims", err)
 }
 
@@ -236,7 +240,11 @@ func (r *Reservation) Rollback() {
 	if r.stream != nil {
 		_ = r.stream.close() // cancelled
 	}
-	if r.reader != nil {
+	switch {
+	case r.reader == nil:
+	case r.done && r.whole:
+		r.database.setAside(r.reader, r.readerTx)
+	default:
 		closeConnection(r.reader)
 	}
 }

@@ -218,7 +218,9 @@ func configure(config *pgx.ConnConfig) {
 	config.StatementCacheCapacity, config.DescriptionCacheCapacity = 0, statementCache
 	config.BuildFrontend = metered(func(*meter) {}) // of connections that others open
 	config.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
-		return &cancelling{conn: conn}
+		handler := &cancelling{conn: conn}
+		conn.CustomData()[cancellingKey] = handler
+		return handler
 	}
 }
 

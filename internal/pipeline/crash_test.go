@@ -235,6 +235,9 @@ func released(t pipeline.Task) pipeline.Task {
 	return t
 }
 
+// keptSessions are those of all pipelines here, as those of an operator: what an attempt leaves behind the next one finds.
+var keptSessions = claims.NewSessions(claims.IdleSessions)
+
 func newPipeline(database, exports, holder string, hook failpoint.Hook) *pipeline.Pipeline {
 	objects := resources(database)
 	settings := destinationtypes.Settings{
@@ -245,6 +248,7 @@ func newPipeline(database, exports, holder string, hook failpoint.Hook) *pipelin
 		Resolver: &references.Resolver{
 			Objects: objects, Secrets: credentials.Secrets{API: objects},
 			Databases:    claims.Allowances{Insecure: true}, // the server of a test speaks no TLS
+			Sessions:     keptSessions,
 			Destinations: destinationtypes.Registry(settings), Exporters: builtin.Registry(),
 			ReceiptStores: destinationtypes.Stores(settings), LargestReceipt: largestReceipt,
 			Outbound: policy,

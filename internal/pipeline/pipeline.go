@@ -58,6 +58,9 @@ func (p *Pipeline) Run(ctx context.Context, task Task, progress *Progress) (Outc
 	if err == nil {
 		err = a.refresh(ctx)
 	}
+	if err == nil && a.database != nil {
+		a.database.Keep()
+	}
 	a.note()
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) && err != nil {
 		err = failure.Transient(v1alpha1.ReasonDeadlineExceeded, err,

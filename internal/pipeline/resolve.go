@@ -142,7 +142,7 @@ func (a *attempt) reopenDatabase(ctx context.Context) error {
 		return err
 	}
 	source, _ := a.cluster.source() // it exists, or there would be no login
-	a.database, err = a.Resolver.OpenDatabase(ctx, source, login)
+	a.database, err = a.Resolver.OpenForRun(ctx, source, login)
 	return a.ofSource(err)
 }
 

@@ -16,8 +16,20 @@ import (
 // OpenDatabase connects to the database of a ClaimSource with its SourceCredentials, and makes sure of the schema
 // "ledgerport": it is created where the source lets the operator do so. One that is older fails with ReasonMigrating: to migrate
 // it takes as long as its tables are big, which no run and no check has time for.
+//
+// Sessions that were kept are not used: who looks at a database wants to know whether sessions can be opened.
 func (r *Resolver) OpenDatabase(ctx context.Context, source *v1alpha1.ClaimSource, login credentials.Credentials) (*claims.Database, error) {
-	database, err := r.connect(ctx, source, login)
+	r.Sessions.Drop(client.ObjectKeyFromObject(source).String())
+	return r.open(ctx, source, login, nil)
+}
+
+// OpenForRun is OpenDatabase for a run: with sessions that were kept, if there are any.
+func (r *Resolver) OpenForRun(ctx context.Context, source *v1alpha1.ClaimSource, login credentials.Credentials) (*claims.Database, error) {
+	return r.open(ctx, source, login, r.Sessions)
+}
+
+func (r *Resolver) open(ctx context.Context, source *v1alpha1.ClaimSource, login credentials.Credentials, kept *claims.Sessions) (*claims.Database, error) {
+	database, err := r.connect(ctx, source, login, kept)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +46,7 @@ func (r *Resolver) MigrateDatabase(ctx context.Context, source *v1alpha1.ClaimSo
 	if err != nil {
 		return err
 	}
-	database, err := r.connect(ctx, source, login)
+	database, err := r.connect(ctx, source, login, nil)
 	if err != nil {
 		return err
 	}
@@ -42,9 +54,9 @@ func (r *Resolver) MigrateDatabase(ctx context.Context, source *v1alpha1.ClaimSo
 	return database.Migrate(ctx)
 }
 
-func (r *Resolver) connect(ctx context.Context, source *v1alpha1.ClaimSource, login credentials.Credentials) (*claims.Database, error) {
+func (r *Resolver) connect(ctx context.Context, source *v1alpha1.ClaimSource, login credentials.Credentials, kept *claims.Sessions) (*claims.Database, error) {
 	return claims.Open(ctx, claims.Options{
-		URL: string(login.Data[urlKey(source)]), Source: client.ObjectKeyFromObject(source).String(), Layout: source.Spec.Postgres, Receipts: source.Spec.Receipts, Allowed: r.Databases, FullCheck: r.FullCheck, Dial: r.Outbound.Dialer().DialContext,
+		URL: string(login.Data[urlKey(source)]), Source: client.ObjectKeyFromObject(source).String(), Layout: source.Spec.Postgres, Receipts: source.Spec.Receipts, Allowed: r.Databases, FullCheck: r.FullCheck, Dial: r.Outbound.Dialer().DialContext, Sessions: kept,
 	})
 }
 

@@ -35,6 +35,8 @@ type Resolver struct {
 	Databases claims.Allowances
 	// FullCheck is how often a run compares all approved claims with all that are exported; 0 is at each.
 	FullCheck time.Duration
+	// Sessions keeps sessions with databases from one run to the next; nil keeps none.
+	Sessions *claims.Sessions
 	// Destinations are the types that are built in.
 	Destinations *destinations.Registry
 	// ReceiptStores are the types of stores that receipts can be in, and LargestReceipt is the most bytes that one may have.
