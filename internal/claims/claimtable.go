@@ -198,7 +198,8 @@ func idsMoved(own claimTable, seen sighting) error {
 // sight looks at the table of claims in the catalog, and reports whether it is seen through a view.
 func (d *Database) sight(ctx context.Context, tx pgx.Tx, t table, system string) (seen sighting, view bool, err error) {
 	const (
-		first = `SELECT c.oid, c.relkind::text, c.relispartition, n.nspname::text, c.relname::text
+		first = `SELECT c.oid, c.relkind::text, c.relispartition, n.nspname::text, c.relname::text,
+				(SELECT oid::text FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
 			FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = `
 		root = `SELECT pg_catalog.pg_partition_root($1)::oid`
 		// reads are the tables and views that a view reads.
@@ -207,10 +208,10 @@ func (d *Database) sight(ctx context.Context, tx pgx.Tx, t table, system string)
 			JOIN pg_catalog.pg_class c ON c.oid = d.refobjid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 			WHERE r.ev_class = $1 AND d.refobjid <> r.ev_class`
 	)
-	var kind string
+	var kind, database string
 	var partition bool
 	look := func(where string, of any) error {
-		return tx.QueryRow(ctx, first+where, of).Scan(&seen.Relation, &kind, &partition, &seen.Schema, &seen.Name)
+		return tx.QueryRow(ctx, first+where, of).Scan(&seen.Relation, &kind, &partition, &seen.Schema, &seen.Name, &database)
 	}
 	for err = look(`pg_catalog.to_regclass($1)`, t.name); err == nil; err = look(`$1`, seen.Relation) {
 		next := seen.Relation
@@ -229,18 +230,9 @@ func (d *Database) sight(ctx context.Context, tx pgx.Tx, t table, system string)
 		}
 		seen.Relation = next
 	}
-	if err == nil {
-		seen.Server, err = place(ctx, tx, system)
-	}
+	seen.Server = system + "/" + database // in which oids mean something
 	seen.IDColumn, seen.IDType = t.columns["id"].name, t.columns["id"].typeName
 	return seen, view, classify(ctx, "looking up the table "+t.declared, err)
-}
-
-// place names the server and the database, in which oids mean something.
-func place(ctx context.Context, tx pgx.Tx, system string) (name string, err error) {
-	const database = `SELECT oid::text FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()`
-	err = tx.QueryRow(ctx, database).Scan(&name)
-	return system + "/" + name, err
 }
 
 // claimTable finds the identity of the table of claims, and records it unless it is recorded.
@@ -305,9 +297,11 @@ func (d *Database) identityIn(ctx context.Context, tx pgx.Tx, l *layout, book, s
 	if err != nil {
 		return identity{}, classify(ctx, "looking up the tables that claims were exported from", err)
 	}
-	var next int32
-	if err := tx.QueryRow(ctx, `SELECT coalesce(max(id), 0) + 1 FROM ledgerport.claim_tables`).Scan(&next); err != nil {
-		return identity{}, classify(ctx, "looking up the tables that claims were exported from", err)
+	var next int32 // of a table that is not recorded
+	if !slices.ContainsFunc(recorded, func(t claimTable) bool { return t.known() && t.Relation == seen.Relation && t.Server == seen.Server }) {
+		if err := tx.QueryRow(ctx, `SELECT coalesce(max(id), 0) + 1 FROM ledgerport.claim_tables`).Scan(&next); err != nil {
+			return identity{}, classify(ctx, "looking up the tables that claims were exported from", err)
+		}
 	}
 	return identify(recorded, seen, view, d.options.Source, book, next)
 }

@@ -59,6 +59,11 @@ type Database struct {
 	reader  *pgx.Conn // that has read to the end of all that it was to read; nil if there is none
 	keep    bool      // sessions are kept at the end
 	tables  *layout   // as found in the catalog; nil until needed
+	shared  pgx.Tx    // that reads much at once; nil if none is open
+	// identifier is that of the server; nil until it was asked for.
+	identifier *string
+	// newest is the record of a run as the newest step has left it; nil if something else was written since.
+	newest *Run
 	// elsewhere says that claims turned out to be bound under another organisation.
 	elsewhere bool
 
@@ -145,6 +150,7 @@ func (d *Database) connection(ctx context.Context) (*pgx.Conn, error) {
 		return d.conn, nil
 	}
 	closeConnection(d.conn)
+	d.identifier = nil // it may be another server
 	conn, err := d.reconnect(ctx)
 	if err == nil {
 		d.conn = conn
@@ -209,6 +215,9 @@ func begin(ctx context.Context, conn *pgx.Conn, isolation pgx.TxIsoLevel, access
 
 // reading runs a function in a transaction that belongs to no run, and changes nothing.
 func (d *Database) reading(ctx context.Context, doing string, read func(pgx.Tx) error) error {
+	if d.shared != nil {
+		return classify(ctx, doing, read(d.shared))
+	}
 	conn, err := d.connection(ctx)
 	if err != nil {
 		return err
@@ -219,6 +228,15 @@ func (d *Database) reading(ctx context.Context, doing string, read func(pgx.Tx) 
 	}
 	defer rollback(ctx, tx)
 	return classify(ctx, doing, read(tx))
+}
+
+// together has all that a function reads be read in one transaction.
+func (d *Database) together(ctx context.Context, doing string, read func() error) error {
+	return d.reading(ctx, doing, func(tx pgx.Tx) error {
+		d.shared = tx
+		defer func() { d.shared = nil }()
+		return read()
+	})
 }
 
 // transact runs a function in a transaction that belongs to a run of an organisation. It is READ COMMITTED, whatever the
@@ -239,6 +257,7 @@ func (d *Database) transaction(ctx context.Context, access pgx.TxAccessMode, run
 		return err
 	}
 	defer meterOf(conn).record()()
+	d.newest = nil
 	tx, err := begin(ctx, conn, pgx.ReadCommitted, access)
 	if err != nil {
 		return classify(ctx, "beginning a transaction", err)
@@ -253,8 +272,21 @@ func (d *Database) transaction(ctx context.Context, access pgx.TxAccessMode, run
 // committed returns what a function has read and written in a transaction of a run, and nothing of it unless the transaction was
 // committed: what is passed on as the record must be recorded.
 func committed[T any](ctx context.Context, d *Database, organizationID, runID string, run func(pgx.Tx) (T, error)) (T, error) {
+	return commits(ctx, d, func(tx pgx.Tx) error { return bind(ctx, tx, organizationID, runID) }, run)
+}
+
+// takingOver is committed for a new attempt of a run, which ends what older ones still do.
+func takingOver(ctx context.Context, d *Database, organizationID, runID string, run func(pgx.Tx) (Run, error)) (Run, error) {
+	return commits(ctx, d, func(tx pgx.Tx) error { return disowning(ctx, tx, organizationID, runID) }, run)
+}
+
+// commits is committed for a transaction that a function binds.
+func commits[T any](ctx context.Context, d *Database, bind func(pgx.Tx) error, run func(pgx.Tx) (T, error)) (T, error) {
 	var result, nothing T
-	err := d.transact(ctx, "", organizationID, runID, func(tx pgx.Tx) (err error) {
+	err := d.transaction(ctx, "", func(tx pgx.Tx) (err error) {
+		if err := bind(tx); err != nil {
+			return err
+		}
 		result, err = run(tx)
 		return err
 	})
@@ -314,6 +346,14 @@ func bindSQL(ctx context.Context, organizationID, runID string) (statement strin
 
 // sessionName is the application_name of the sessions that change a run.
 func sessionName(runID string) string { return "ledgerport " + runID }
+
+// disowning is bind, and disown in the same statement.
+func disowning(ctx context.Context, tx pgx.Tx, organizationID, runID string) error {
+	statement, arguments := bindSQL(ctx, organizationID, runID)
+	_, err := tx.Exec(ctx, statement+`, (SELECT count(pg_terminate_backend(pid, 2000)) FROM pg_stat_activity
+		WHERE application_name = $3 AND usename = session_user AND datname = current_database() AND pid <> pg_backend_pid())`, arguments...)
+	return classify(ctx, "beginning a transaction", err)
+}
 
 // disown ends what sessions of older attempts still do with a run: a process that was stopped in the middle of a
 // transaction keeps its locks until it wakes up or its deadline passes.

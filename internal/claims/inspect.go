@@ -60,11 +60,10 @@ func (d *Database) insecure() string {
 // Failures have ReasonTableNotFound, ReasonColumnMismatch (which lists every column), ReasonPermissionDenied or one of the
 // reasons of CheckSchema.
 func (d *Database) Inspect(ctx context.Context) (Inspection, error) {
-	d.tables = nil // a person may have altered them since
-	found, err := d.layout(ctx)
-	if err != nil {
+	if err := d.LookAtTables(ctx); err != nil {
 		return Inspection{}, err
 	}
+	found := d.tables
 	version, err := d.CheckSchema(ctx)
 	if err != nil {
 		return Inspection{}, err
@@ -78,6 +77,16 @@ func (d *Database) Inspect(ctx context.Context) (Inspection, error) {
 	}
 	unprotected, err := d.unprotected(ctx, found)
 	return Inspection{SchemaVersion: version, MissingIndex: missing, Unprotected: unprotected, Insecure: d.insecure()}, err
+}
+
+// LookAtTables looks at tables, columns, their types and the right to read them, as Inspect does. It is what a run needs beside a schema
+// that was checked.
+func (d *Database) LookAtTables(ctx context.Context) error {
+	d.tables = nil // a person may have altered them since
+	return d.together(ctx, "looking at the tables", func() error {
+		_, err := d.layout(ctx)
+		return err
+	})
 }
 
 // unprotected returns the tables of the application in which row-level security is not active for the role.

@@ -33,9 +33,12 @@ func (d *Database) Ledger(ctx context.Context) (l Ledger, err error) {
 	if l.Server, err = d.server(ctx); err != nil {
 		return Ledger{}, err
 	}
-	err = d.reading(ctx, doing, func(tx pgx.Tx) error {
-		return tx.QueryRow(ctx, `SELECT id::uuid::text, sequence::bigint, left(system_identifier, 64) FROM ledgerport.ledger LIMIT 1`).Scan(&l.ID, &l.Sequence, &l.System)
-	})
+	conn, err := d.connection(ctx)
+	if err != nil {
+		return Ledger{}, err
+	}
+	err = conn.QueryRow(ctx, `SELECT id::pg_catalog.uuid::pg_catalog.text, sequence::pg_catalog.int8, pg_catalog."left"(system_identifier, 64) FROM ledgerport.ledger LIMIT 1`).
+		Scan(&l.ID, &l.Sequence, &l.System)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Ledger{}, failure.OnSource.Transient(v1alpha1.ReasonLedgerChanged, nil,
 			`the table ledgerport.ledger has lost its row, so that nothing tells which ledger this is; see to the books, and run "ledgerport ledger accept --renew"`)
@@ -51,27 +54,43 @@ func (d *Database) Now(ctx context.Context) (now time.Time, err error) {
 	return now, err
 }
 
-// server returns the identifier of the server, which is empty if the role may not ask for it, or nobody may.
+// server returns the identifier of the server, which is empty if the role may not ask for it, or nobody may. It is asked for once: by a
+// statement of its own, because a refusal ends a transaction.
 func (d *Database) server(ctx context.Context) (identifier string, err error) {
-	err = d.reading(ctx, "asking the server for its identifier", func(tx pgx.Tx) error {
-		err := tx.QueryRow(ctx, `SELECT system_identifier::text FROM pg_catalog.pg_control_system()`).Scan(&identifier)
-		var refused *pgconn.PgError
-		if errors.As(err, &refused) && !tx.Conn().IsClosed() {
-			return nil
-		}
-		return err
-	})
-	return identifier, err
+	if d.identifier != nil {
+		return *d.identifier, nil
+	}
+	conn, err := d.connection(ctx)
+	if err != nil {
+		return "", err
+	}
+	err = conn.QueryRow(ctx, `SELECT system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system()`).Scan(&identifier)
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && !conn.IsClosed() {
+		err = nil
+	}
+	if err != nil {
+		return "", classify(ctx, "asking the server for its identifier", err)
+	}
+	d.identifier = &identifier
+	return identifier, nil
 }
 
 // raise counts a step of a run: clusters that are told of it notice a database that has forgotten it. It is the last statement of
 // its transaction, which must be READ COMMITTED: everybody waits for the row, for as long as it takes to commit. So steps are counted in
 // the order in which they are seen, and a step that has freed claims ends the watermarks of all snapshots that have not seen it.
 func raise(ctx context.Context, tx pgx.Tx, runID string, freed bool) (sequence int64, err error) {
-	err = tx.QueryRow(ctx, `WITH raised AS (UPDATE ledgerport.ledger SET sequence = sequence + 1 RETURNING sequence)
-		UPDATE ledgerport.runs SET sequence = raised.sequence, freed_sequence = CASE WHEN $2 THEN raised.sequence ELSE freed_sequence END
-		FROM raised WHERE id = $1 RETURNING raised.sequence`, runID, freed).Scan(&sequence)
+	err = tx.QueryRow(ctx, raising+`raised_sequence`, runID, freed).Scan(&sequence)
 	return sequence, err
+}
+
+const raising = `WITH raised AS (UPDATE ledgerport.ledger SET sequence = sequence + 1 RETURNING sequence AS raised_sequence)
+	UPDATE ledgerport.runs SET sequence = raised_sequence, freed_sequence = CASE WHEN $2 THEN raised_sequence ELSE freed_sequence END
+	FROM raised WHERE id = $1 RETURNING `
+
+// raised is raise, and returns the record of the run.
+func raised(ctx context.Context, tx pgx.Tx, runID string, freed bool) (Run, error) {
+	return scanRun(tx.QueryRow(ctx, raising+runColumns, runID, freed))
 }
 
 // AcceptLedger records that the ledger is on the server that it is on now. Renewed, it is another ledger from now on: every

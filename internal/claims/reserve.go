@@ -96,14 +96,11 @@ func (r *Reservation) begin(ctx context.Context, d *Database) (err error) {
 		return err
 	}
 	r.readerTx = readerTx
-	if err := bind(ctx, readerTx, r.run.OrganizationID, r.run.ID); err != nil {
+	snapshot, err := export(ctx, readerTx, r.run)
+	if err != nil {
 		return err
 	}
 	if err := r.patience(ctx, readerTx); err != nil {
-		return err
-	}
-	var snapshot string
-	if err := readerTx.QueryRow(ctx, `SELECT pg_export_snapshot()`).Scan(&snapshot); err != nil {
 		return err
 	}
 	if r.tx, err = begin(ctx, d.conn, pgx.RepeatableRead, ""); err != nil {
@@ -131,6 +128,17 @@ func (r *Reservation) begin(ctx context.Context, d *Database) (err error) {
 	r.stream.named = r.run.Selection.Receipts && r.tables.receipts == nil
 	r.recorder = newRecorder(ctx, r.tx.Conn(), r.run, "exported_claims", r.known.id)
 	return nil
+}
+
+// export binds a transaction to a run, and exports its snapshot.
+func export(ctx context.Context, tx pgx.Tx, run Run) (snapshot string, err error) {
+	statement, arguments := bindSQL(ctx, run.OrganizationID, run.ID)
+	rows, _ := tx.Query(ctx, statement+`, pg_export_snapshot()`, arguments...) // the error comes with the rows
+	values, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) ([][]byte, error) { return row.RawValues(), nil })
+	if err == nil {
+		snapshot = string(values[len(values)-1])
+	}
+	return snapshot, classify(ctx, "beginning a transaction", err)
 }
 
 // Next returns the next claim, or io.EOF after the last. The claim is valid until the next call, and the maps in it are not
@@ -226,6 +234,9 @@ func (r *Reservation) sameTable(ctx context.Context) error {
 // dropSettledHolds removes the holds of claims that were taken or are not approved any more: this run has held the rest
 // anew. What it did not look at stays: claims approved after its cutoff, and those of another ClaimSource.
 func (r *Reservation) dropSettledHolds(ctx context.Context) error {
+	if r.horizon.noneHeld && !r.tables.rehearsal {
+		return nil
+	}
 	settled := r.tables.settledHolds(r.run, r.known)
 	return r.tx.Conn().PgConn().ExecParams(ctx, settled.sql, settled.parameters, nil, nil, nil).Read().Err
 }

@@ -203,6 +203,30 @@ func (d *Database) RunNamed(ctx context.Context, identity RunIdentity) (Run, boo
 	return run, err == nil, classify(ctx, "looking up the run by its name", err)
 }
 
+// Recorded returns the record of a run by its id, or else the newest by its names, as Run and RunNamed do, whether there is one, and
+// whether it was found by its names alone.
+func (d *Database) Recorded(ctx context.Context, identity RunIdentity) (run Run, known, named bool, err error) {
+	conn, err := d.connection(ctx)
+	if err != nil {
+		return Run{}, false, false, err
+	}
+	err = lookUp(ctx, conn, identity.OrganizationID, identity.ID, func(row pgx.Row) (err error) {
+		run, err = scanRun(row)
+		return err
+	}, `SELECT `+runColumns+` FROM (
+			(SELECT r.*, 1 AS place FROM ledgerport.runs r WHERE id = $5)
+			UNION ALL (SELECT r.*, 2 FROM ledgerport.runs r WHERE namespace = $1 AND export = $2 AND name = $3 AND organization_id = $4 AND type <> 'adoption'
+				ORDER BY started_at DESC LIMIT 1)) r ORDER BY place LIMIT 1`,
+		identity.Namespace, identity.Export, identity.Name, identity.OrganizationID, identity.ID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Run{}, false, false, nil
+	}
+	if err != nil {
+		return Run{}, false, false, classify(ctx, "looking up the run", err)
+	}
+	return run, true, run.ID != identity.ID, nil
+}
+
 // StartAttempt records who executes the run from now on, and returns the record as it now is, the attempt number raised.
 // A finished run is given as it is. Identity, book, series, cutoff and inputs are recorded anew while the run holds nothing;
 // later those recorded stand.
@@ -211,11 +235,23 @@ func (d *Database) RunNamed(ctx context.Context, identity RunIdentity) (Run, boo
 // holds nothing and whose deadline has passed does not stand in the way: it is released, unless another cluster began it. A run of
 // another cluster fails with ReasonOtherCluster.
 func (d *Database) StartAttempt(ctx context.Context, attempt Attempt) (Run, error) {
-	run, err := committed(ctx, d, attempt.OrganizationID, attempt.ID, func(tx pgx.Tx) (run Run, err error) {
-		if err := disown(ctx, tx, attempt.ID); err != nil {
-			return run, err
-		}
-		if attempt.kind() != TypeRedelivery {
+	run, err := d.startAttempt(ctx, attempt, false)
+	if violatedConstraint(err) == seriesConstraint && attempt.kind() != TypeRedelivery {
+		run, err = d.startAttempt(ctx, attempt, true)
+	}
+	if violatedConstraint(err) == seriesConstraint {
+		return Run{}, d.seriesBusy(ctx, attempt, err)
+	}
+	return run, classify(ctx, "recording the attempt", err)
+}
+
+// seriesConstraint keeps two unfinished runs from having the same series.
+const seriesConstraint = "runs_unfinished_series"
+
+// startAttempt is StartAttempt, which releases what stands in the way of the series only if something does.
+func (d *Database) startAttempt(ctx context.Context, attempt Attempt, superseding bool) (Run, error) {
+	return takingOver(ctx, d, attempt.OrganizationID, attempt.ID, func(tx pgx.Tx) (run Run, err error) {
+		if superseding {
 			if err := supersede(ctx, tx, attempt); err != nil {
 				return run, err
 			}
@@ -226,10 +262,6 @@ func (d *Database) StartAttempt(ctx context.Context, attempt Attempt) (Run, erro
 		run.Sequence, err = raise(ctx, tx, attempt.ID, false)
 		return run, err
 	})
-	if violatedConstraint(err) == "runs_unfinished_series" {
-		return Run{}, d.seriesBusy(ctx, attempt, err)
-	}
-	return run, classify(ctx, "recording the attempt", err)
 }
 
 // TakeOver records who executes an unfinished run from now on, and returns the record as it now is, the attempt number
@@ -239,10 +271,7 @@ func (d *Database) TakeOver(ctx context.Context, id, holder, cluster string, dea
 	if err != nil {
 		return Run{}, err
 	}
-	run, err := committed(ctx, d, organizationID, id, func(tx pgx.Tx) (run Run, err error) {
-		if err := disown(ctx, tx, id); err != nil {
-			return run, err
-		}
+	run, err := takingOver(ctx, d, organizationID, id, func(tx pgx.Tx) (run Run, err error) {
 		run, err = scanRun(tx.QueryRow(ctx, `UPDATE ledgerport.runs SET attempt = attempt + 1, holder = $2, cluster = $3, deadline = `+after("$4")+`
 			WHERE id = $1 AND `+unfinished+` AND cluster IN ('', $3) RETURNING `+runColumns, id, holder, cluster, deadline.Seconds()))
 		if errors.Is(err, pgx.ErrNoRows) {

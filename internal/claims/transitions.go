@@ -95,13 +95,26 @@ func (d *Database) Release(ctx context.Context, fence Fence, reason string) erro
 // step runs a transition, which returns whether it has freed claims, in a transaction of the run's organisation, and raises the ledger
 // at its end.
 func (d *Database) step(ctx context.Context, fence Fence, doing string, run func(pgx.Tx) (freed int64, err error)) error {
-	return d.ofRun(ctx, fence, doing, func(tx pgx.Tx) error {
+	var left Run
+	err := d.ofRun(ctx, fence, doing, func(tx pgx.Tx) error {
 		freed, err := run(tx)
 		if err == nil {
-			_, err = raise(ctx, tx, fence.RunID, freed > 0)
+			left, err = raised(ctx, tx, fence.RunID, freed > 0)
 		}
 		return err
 	})
+	if err == nil {
+		d.newest = &left
+	}
+	return err
+}
+
+// Newest returns the record of the run of an attempt as its newest step has left it, if this Database has written nothing else since.
+func (d *Database) Newest(fence Fence) (run Run, known bool) {
+	if d.newest == nil || d.newest.Fence() != fence {
+		return Run{}, false
+	}
+	return *d.newest, true
 }
 
 // ofRun runs a function in a transaction of a run's organisation.

@@ -27,6 +27,8 @@ type horizon struct {
 	watermark time.Time
 	// comparedAt is when they last were.
 	comparedAt time.Time
+	// noneHeld says that no claim of the organisation is held; false if it was not asked.
+	noneHeld bool
 }
 
 // horizon finds the newest watermark that still holds: of the same claims, with all of them compared no longer ago than the
@@ -35,7 +37,8 @@ func (d *Database) horizon(ctx context.Context, tx pgx.Tx, l *layout, run Run, k
 	if d.options.FullCheck <= 0 || len(run.Selection.IDs) > 0 || !l.foundByKey(known) {
 		return h, nil
 	}
-	const query = `SELECT l.id::text || ' ' || $3, l.sequence, now(), w.watermark, w.compared_at
+	const query = `SELECT l.id::text || ' ' || $3, l.sequence, now(), w.watermark, w.compared_at,
+			NOT EXISTS (SELECT FROM ledgerport.held_claims WHERE organization_id = $1)
 		FROM ledgerport.ledger l LEFT JOIN LATERAL (
 			SELECT r.watermark, r.compared_at FROM ledgerport.runs r
 			WHERE r.organization_id = $1 AND r.watermark_scope = l.id::text || ' ' || $3 AND isfinite(r.watermark)
@@ -45,7 +48,7 @@ func (d *Database) horizon(ctx context.Context, tx pgx.Tx, l *layout, run Run, k
 			ORDER BY r.watermark DESC LIMIT 1) w ON true`
 	rows, _ := tx.Query(ctx, query, run.OrganizationID, run.Book, l.scope(run, known), d.options.FullCheck.Seconds()) // the error comes with the rows
 	var watermark, comparedAt pgtype.Timestamptz
-	_, err = pgx.ForEachRow(rows, []any{&h.scope, &h.sequence, &h.now, &watermark, &comparedAt}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&h.scope, &h.sequence, &h.now, &watermark, &comparedAt, &h.noneHeld}, func() error {
 		h.watermark, h.comparedAt = watermark.Time, comparedAt.Time
 		return nil
 	})

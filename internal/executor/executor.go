@@ -2,6 +2,8 @@
 package executor
 
 import (
+	"time"
+
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
@@ -17,6 +19,10 @@ type Executor interface {
 	// Ensure begins an attempt, unless one of this run is under way or its end was not yet forgotten. One that had to wait for a
 	// place is Admitted when it has one, and begins when Ensure is called again: what tells of it must be recorded before.
 	Ensure(task pipeline.Task) State
+	// Reserve has an attempt wait for a place, as Ensure does, and does not begin it: it is Queued, or Admitted and waits for Ensure.
+	Reserve(task pipeline.Task) State
+	// Withdraw gives back the place of an attempt that has not begun, or has it wait for none any more.
+	Withdraw(runID string)
 	// Observe returns the state of a run's attempt.
 	Observe(runID string) State
 	// Cancel ends an attempt that is under way; its end is observed like any other.
@@ -65,6 +71,8 @@ type State struct {
 	Claims, Total int64
 	// Before is how many other attempts get a place before this one, while it is queued.
 	Before int
+	// Waited is how long the attempt has been waiting for a place, while it is queued.
+	Waited time.Duration
 	// Outcome and Err are set once the attempt has ended.
 	Outcome pipeline.Outcome
 	Err     error

@@ -61,6 +61,7 @@ type attempt struct {
 	cancel    context.CancelCauseFunc
 	phase     Phase
 	abandoned bool
+	asked     time.Time // since when it waits for a place
 	began     time.Time // when it had a place; zero of one that never had
 	outcome   pipeline.Outcome
 	err       error
@@ -125,19 +126,64 @@ func (e *InProcess) Stopped() <-chan struct{} { return e.stopped }
 func (e *InProcess) Ensure(task pipeline.Task) State {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.attempts[task.RunID] == nil && !e.stopping {
-		ctx, cancel := context.WithCancelCause(context.Background())
-		a := &attempt{task: task.WithoutClaims(), log: about(e.log, task), ctx: ctx, cancel: cancel, phase: Queued, seat: seat{namespace: task.Namespace, longest: task.Longest(), alone: task.Alone}}
-		e.attempts[task.RunID] = a
-		e.byseat[&a.seat] = a
-		e.places.add(&a.seat)
-		e.fill(a)
-	}
+	e.ask(task)
 	if a := e.attempts[task.RunID]; a != nil && a.phase == Admitted {
 		a.phase = Running
 		e.under.Go(func() { e.execute(a, task) })
 	}
 	return e.state(task.RunID)
+}
+
+// ask has an attempt wait for a place, unless there is one of this run.
+func (e *InProcess) ask(task pipeline.Task) {
+	if e.attempts[task.RunID] != nil || e.stopping {
+		return
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	a := &attempt{
+		task: task.WithoutClaims(), log: about(e.log, task), ctx: ctx, cancel: cancel, phase: Queued, asked: time.Now(),
+		seat: seat{namespace: task.Namespace, longest: task.Longest(), alone: task.Alone},
+	}
+	e.attempts[task.RunID] = a
+	e.byseat[&a.seat] = a
+	e.places.add(&a.seat)
+	e.fill(a)
+}
+
+// Reserve implements Executor. An attempt that was asked for before it changed has to wait again.
+func (e *InProcess) Reserve(task pipeline.Task) State {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if a := e.attempts[task.RunID]; a != nil && (a.task.Number != task.Number || a.task.Release != task.Release || a.alone != task.Alone) {
+		e.withdraw(a)
+	}
+	e.ask(task)
+	return e.state(task.RunID)
+}
+
+// Withdraw implements Executor.
+func (e *InProcess) Withdraw(runID string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if a := e.attempts[runID]; a != nil {
+		e.withdraw(a)
+	}
+}
+
+// withdraw forgets an attempt that has not begun.
+func (e *InProcess) withdraw(a *attempt) {
+	switch a.phase {
+	case Queued:
+		e.places.withdraw(&a.seat)
+		delete(e.byseat, &a.seat)
+	case Admitted:
+		e.places.release(&a.seat)
+	default:
+		return
+	}
+	a.cancel(nil)
+	delete(e.attempts, a.task.RunID)
+	e.fill(nil)
 }
 
 // Observe implements Executor.
@@ -191,7 +237,7 @@ func (e *InProcess) state(runID string) State {
 	case Ended:
 		s.Stage, s.Claims, s.Outcome, s.Err = a.outcome.Stage, a.progress.Claims(), a.outcome, a.err
 	case Queued:
-		s.Stage, s.Before = v1alpha1.StagePreflight, e.places.before(&a.seat)
+		s.Stage, s.Before, s.Waited = v1alpha1.StagePreflight, e.places.before(&a.seat), time.Since(a.asked)
 	default:
 		s.Stage, s.Claims, s.Total = a.progress.Stage(), a.progress.Claims(), a.progress.Total()
 	}

@@ -84,6 +84,38 @@ func TestMoreAttemptsThanPlacesWait(t *testing.T) {
 	under.end <- nil
 }
 
+func TestAPlaceIsReservedBeforeAnAttemptBegins(t *testing.T) {
+	t.Parallel()
+	e, under := newExecutor(1)
+	task := func(run string, number int32) pipeline.Task { return pipeline.Task{RunID: run, Number: number} }
+	if first := e.Reserve(task("a", 1)); first.Phase != Admitted {
+		t.Fatalf("state %+v, want a place", first)
+	}
+	if second := e.Reserve(task("b", 1)); second.Phase != Queued || second.Before != 0 {
+		t.Fatalf("state %+v, want queued", second)
+	}
+	if again := e.Reserve(task("a", 2)); again.Phase != Queued || again.Task.Number != 2 { // it is another attempt now
+		t.Errorf("state %+v, want that the next attempt waits behind the other run", again)
+	}
+	if next := e.Observe("b"); next.Phase != Admitted {
+		t.Errorf("state %+v, want the place that was given back", next)
+	}
+	e.Withdraw("b")
+	e.Withdraw("nobody's")
+	if next := e.Observe("b"); next.Phase != Unknown {
+		t.Errorf("state %+v, want nothing", next)
+	}
+	if begun := e.Ensure(task("a", 2)); begun.Phase != Running {
+		t.Errorf("state %+v, want that it runs", begun)
+	}
+	<-under.began
+	e.Withdraw("a")
+	if begun := e.Observe("a"); begun.Phase != Running {
+		t.Errorf("state %+v, want that an attempt under way goes on", begun)
+	}
+	under.end <- nil
+}
+
 func TestTheClaimsThatARunNamesAreKeptWhileItIsExecutedAlone(t *testing.T) {
 	t.Parallel()
 	e, _ := newExecutor(1)

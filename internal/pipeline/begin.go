@@ -15,7 +15,7 @@ import (
 // openRest looks at the claims' tables, if the run reads any, and opens the destination.
 func (a *attempt) openRest(ctx context.Context) error {
 	if a.task.Type != v1alpha1.RunRedeliver {
-		if _, err := a.database.Inspect(ctx); err != nil {
+		if err := a.database.LookAtTables(ctx); err != nil {
 			return err
 		}
 	}

@@ -458,7 +458,7 @@ func (s *stage) untilNoBackendWorks() {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		n := s.text(`select count(*)::text from pg_stat_activity where datname = current_database() and application_name like 'ledgerport%'`)
+		n := s.text(`select count(*)::text from pg_stat_activity where datname = current_database() and application_name like 'ledgerport%' and state <> 'idle'`)
 		if n == "0" {
 			return
 		}

@@ -76,6 +76,7 @@ func (c *cluster) attempt(run *v1alpha1.ExportRun, cutoff time.Time, hook failpo
 	c.Helper()
 	p := newPipeline(c.database, c.exports, c.uid, hook)
 	p.Resolver.Objects, p.Resolver.Secrets.API, p.Cluster = c.objects, c.objects, c.uid
+	p.Resolver.Sessions = nil // nobody else may have a database open that is copied
 	run.Status.Attempts++
 	outcome, err := p.Run(c.Context(), c.task(run, cutoff), &pipeline.Progress{})
 	if outcome.Ledger != nil {
@@ -234,6 +235,7 @@ func TestDatabaseThatWasRestored(t *testing.T) {
 			}
 		})
 		p.Resolver.Objects, p.Resolver.Secrets.API, p.Cluster = c.objects, c.objects, c.uid
+	p.Resolver.Sessions = nil // nobody else may have a database open that is copied
 		task := c.task(held, approvedUntil.AddDate(0, 0, -20))
 		if _, err := p.Run(ctx, task, &pipeline.Progress{}); !errors.Is(err, context.Canceled) {
 			t.Fatalf("the attempt ended with %v", err)

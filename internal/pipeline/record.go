@@ -15,12 +15,8 @@ import (
 // another UID, goes on with the record of its name: it is the same run, and exports nothing a second time. Of a run that has not
 // ended nothing is believed, not even that it is not recorded, before the ledger is the one that this cluster knows.
 func (a *attempt) lookUp(ctx context.Context) (known bool, err error) {
-	a.run, known, err = a.database.Run(ctx, a.task.RunID)
-	named := false
-	if err == nil && !known {
-		a.run, named, err = a.database.RunNamed(ctx, a.task.identity(a.cluster.export.Spec.OrganizationID))
-		known = named
-	}
+	var named bool
+	a.run, known, named, err = a.database.Recorded(ctx, a.task.identity(a.cluster.export.Spec.OrganizationID))
 	if err != nil {
 		return false, err
 	}
@@ -76,9 +72,12 @@ func (a *attempt) refresh(ctx context.Context) error {
 	if a.run.ID == "" || a.task.Type == v1alpha1.RunPreview {
 		return nil
 	}
-	run, _, err := a.database.Run(ctx, a.run.ID)
-	if err != nil {
-		return err
+	run, known := a.database.Newest(a.run.Fence())
+	if !known {
+		var err error
+		if run, _, err = a.database.Run(ctx, a.run.ID); err != nil {
+			return err
+		}
 	}
 	a.run = run
 	return nil

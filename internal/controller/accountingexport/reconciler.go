@@ -105,6 +105,7 @@ func (r *Reconciler) reconcile(ctx context.Context, export *v1alpha1.AccountingE
 		return ctrl.Result{}, err
 	}
 	r.warnings.Warn(export, checks.own, r.Clock.Now())
+	told := export.Status.DeepCopy()
 	summarize(export, own)
 	// First, because a quota may leave room for the next run only then.
 	untilSuperfluous, err := r.prune(ctx, export, own)
@@ -122,7 +123,8 @@ func (r *Reconciler) reconcile(ctx context.Context, export *v1alpha1.AccountingE
 			return ctrl.Result{}, err
 		}
 		if created != nil {
-			summarize(export, append(own, *created))
+			own = append(own, *created)
+			summarize(export, own)
 		} else {
 			next.wake = min(next.wake, report.RefusedWait(export.Status.Conditions, v1alpha1.ConditionReady, r.Clock.Now(), r.Recheck.After(false)))
 		}
@@ -131,6 +133,9 @@ func (r *Reconciler) reconcile(ctx context.Context, export *v1alpha1.AccountingE
 		next.wake = min(next.wake, report.RefusedWait(export.Status.Conditions, v1alpha1.ConditionHistoryPruned, r.Clock.Now(), r.Recheck.After(false)))
 	}
 	checks.describe(export, next.waiting)
+	if wait := untilNews(told, &export.Status, own, r.Clock.Now()); wait > 0 {
+		export.Status, next.wake = *told, min(next.wake, wait)
+	}
 	return ctrl.Result{RequeueAfter: next.wake}, nil
 }
 
@@ -190,6 +195,7 @@ func (r *Reconciler) create(ctx context.Context, export *v1alpha1.AccountingExpo
 	}
 	err := r.Failpoints.Around(failpoint.CreateRun, func() error { return r.Client.Create(ctx, run) })
 	switch {
+	case err == nil && run.Spec.Slot != nil: // the run itself tells of its end
 	case err == nil:
 		r.Events.Eventf(export, run, corev1.EventTypeNormal, "RunCreated", "Schedule", "created ExportRun %s", run.Name)
 	case apierrors.IsAlreadyExists(err):

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
@@ -111,6 +112,24 @@ func summarize(export *v1alpha1.AccountingExport, runs []v1alpha1.ExportRun) {
 	if underWay != nil && (newest == nil || newest.Phase == v1alpha1.RunSucceeded) {
 		export.Status.LastRun = summary(underWay)
 	}
+}
+
+// untilNews is how long it is until an export has news, if all that has changed is that a run of its schedule has begun; else 0. Such
+// a run mostly ends soon, and its end is told with it. What the schedule goes by until then is the run itself.
+func untilNews(told, now *v1alpha1.AccountingExportStatus, runs []v1alpha1.ExportRun, at time.Time) time.Duration {
+	underWay := slices.IndexFunc(runs, func(run v1alpha1.ExportRun) bool {
+		return run.Spec.Slot != nil && !run.Status.Phase.Finished() && now.LastRun != nil && run.Name == now.LastRun.Name
+	})
+	if underWay < 0 {
+		return 0
+	}
+	age := at.Sub(runs[underWay].CreationTimestamp.Time)
+	calm := now.DeepCopy()
+	calm.LastRun, calm.LastScheduleTime, calm.NextScheduleTime = told.LastRun, told.LastScheduleTime, told.NextScheduleTime
+	if age < -time.Second || !equality.Semantic.DeepEqual(calm, told) { // times of the API server have no fractions of seconds
+		return 0
+	}
+	return max(0, exportrun.ToldAfter-age)
 }
 
 // ifEnded returns what is told of a run, if that has ended.

@@ -113,6 +113,43 @@ func TestHandledSlotIsTheNewestKnown(t *testing.T) {
 	}
 }
 
+func TestARunOfAScheduleIsNewsWhenItHasEndedOrTakesLong(t *testing.T) {
+	t.Parallel()
+	begun := func(run *v1alpha1.ExportRun) { run.Status.Phase = v1alpha1.RunRunning }
+	for name, test := range map[string]struct {
+		run    func(*v1alpha1.ExportRun)
+		status func(*v1alpha1.AccountingExportStatus)
+		age    time.Duration
+		want   time.Duration
+	}{
+		"one that was created now is none yet":             {age: time.Second, want: 29 * time.Second},
+		"nor one that has begun":                           {run: begun, age: 5 * time.Second, want: 25 * time.Second},
+		"one that goes on for long is":                     {run: begun, age: 30 * time.Second},
+		"one that has ended is":                            {run: func(run *v1alpha1.ExportRun) { run.Status.Phase = v1alpha1.RunSucceeded }, age: time.Second},
+		"one that a person asked for is":                   {run: func(run *v1alpha1.ExportRun) { run.Spec.Slot = nil }, age: time.Second},
+		"so is all else that has changed":                  {status: func(s *v1alpha1.AccountingExportStatus) { s.ObservedGeneration = 7 }, age: time.Second},
+		"nothing is put off by a clock that is far behind": {age: -time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run := runIn("a", "")
+			run.Spec.Slot, run.CreationTimestamp = &metav1.Time{Time: noon}, metav1.Time{Time: noon}
+			if test.run != nil {
+				test.run(&run)
+			}
+			told := &v1alpha1.AccountingExportStatus{LastRun: &v1alpha1.RunSummary{Name: "before", Phase: v1alpha1.RunSucceeded}}
+			now := told.DeepCopy()
+			now.LastRun, now.LastScheduleTime = &v1alpha1.RunSummary{Name: "a", Phase: v1alpha1.RunRunning}, &metav1.Time{Time: noon}
+			if test.status != nil {
+				test.status(now)
+			}
+			if got := untilNews(told, now, []v1alpha1.ExportRun{run}, noon.Add(test.age)); got != test.want {
+				t.Errorf("%s until there is news, want %s", got, test.want)
+			}
+		})
+	}
+}
+
 func runIn(name string, phase v1alpha1.RunPhase) v1alpha1.ExportRun {
 	return v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: v1alpha1.ExportRunStatus{Phase: phase}}
 }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -34,9 +36,14 @@ func (r *Reconciler) gather(ctx context.Context, run *v1alpha1.ExportRun) (Input
 
 // pursue takes the steps of a run until one is for waiting. All that they change in the status is recorded in one write.
 func (r *Reconciler) pursue(ctx context.Context, in Inputs, after *report.Afterwards) (ctrl.Result, error) {
+	in.Told = in.Run.Status.ObservedGeneration
 	in.Run.Status.ObservedGeneration = in.Run.Generation
 	for {
 		action := Decide(in)
+		if in.reserved() && !slices.Contains(keepPlace, action.Step) {
+			r.Executor.Withdraw(string(in.Run.UID))
+			in.Attempt = executor.State{}
+		}
 		endSeriesWait(in.Run, action.Step)
 		result, goOn, err := r.act(ctx, action, &in, after)
 		if err != nil || !goOn {
@@ -44,6 +51,9 @@ func (r *Reconciler) pursue(ctx context.Context, in Inputs, after *report.Afterw
 		}
 	}
 }
+
+// keepPlace are the steps of a run that keeps its place, or waits for one: others may have it while the run waits for something else.
+var keepPlace = []Step{Keep, Cancel, AwaitPlace, Begin}
 
 // act takes one step of a run that has not finished. It reports whether to go on with the next one at once.
 func (r *Reconciler) act(ctx context.Context, action Action, in *Inputs, after *report.Afterwards) (_ ctrl.Result, goOn bool, err error) {
@@ -83,9 +93,10 @@ func (r *Reconciler) act(ctx context.Context, action Action, in *Inputs, after *
 		return wait, true, nil
 	case Execute:
 		return r.follow(run, export, r.Executor.Ensure(task(run, export, r.Limits))), false, nil
+	case AwaitPlace:
+		return awaitPlace(in), false, nil
 	case Begin:
-		wait.RequeueAfter = attemptDeadline(export, r.Limits)
-		err = r.begin(ctx, in)
+		wait, err = r.begin(ctx, in)
 	default: // but Retire, which the caller does, because it writes no status
 		await(action.Step, in)
 	}
@@ -140,15 +151,49 @@ func (r *Reconciler) follow(run *v1alpha1.ExportRun, export *v1alpha1.Accounting
 	return ctrl.Result{RequeueAfter: attemptDeadline(export, r.Limits)}
 }
 
-// begin announces the next attempt.
-func (r *Reconciler) begin(ctx context.Context, in *Inputs) error {
+// begin announces the next attempt if there is a place for it. What a process has announced and not begun would be taken for lost if it
+// ended.
+func (r *Reconciler) begin(ctx context.Context, in *Inputs) (ctrl.Result, error) {
 	origin, err := r.source(ctx, in.Run, in.Export)
 	if err != nil {
-		return err
+		return ctrl.Result{}, err
 	}
 	r.Executor.Forget(string(in.Run.UID))
-	begin(in.Run, in.Holder, origin, in.Now)
-	return nil
+	announced := in.Run.DeepCopy()
+	begin(announced, in.Holder, origin, in.Now)
+	if in.Attempt = r.Executor.Reserve(task(announced, in.Export, r.Limits)); in.Attempt.Phase != executor.Admitted {
+		return awaitPlace(in), nil
+	}
+	in.Run.Status = announced.Status
+	return ctrl.Result{RequeueAfter: attemptDeadline(in.Export, r.Limits)}, nil
+}
+
+// ToldAfter is how long a run of a schedule may wait, or be under way, before anybody is told who would look at its export: most have ended
+// by then, and a thousand of them may be due in the same second.
+const ToldAfter = 30 * time.Second
+
+// toldAfter is how long a run waits for a place before its status tells. A person who asked for a run looks at it soon.
+func toldAfter(run *v1alpha1.ExportRun) time.Duration {
+	if run.Spec.Slot != nil && !ending(run) {
+		return ToldAfter
+	}
+	return time.Second
+}
+
+// awaitPlace tells of a run that has been waiting for a place for a while, and when to look at it again. Its turn comes as an event.
+func awaitPlace(in *Inputs) ctrl.Result {
+	run, state := in.Run, in.Attempt
+	if left := toldAfter(run) - state.Waited; left > 0 {
+		run.Status.ObservedGeneration = in.Told
+		return ctrl.Result{RequeueAfter: left}
+	}
+	doing := ""
+	if run.Status.Phase == v1alpha1.RunReleasing {
+		doing = " to give the claims of the run back"
+	}
+	progressing(run, v1alpha1.ReasonQueued, fmt.Sprintf("waits for a free place among the operator's --max-concurrent-runs%s; %s before it", doing, runsAre(state.Before)))
+	pend(run)
+	return ctrl.Result{RequeueAfter: untilToldAgain(state.Before)}
 }
 
 // source is where a run that holds nothing begins: where its export has its claims, or where the run is recorded that it reverses or

@@ -17,6 +17,8 @@ type Inputs struct {
 	Run *v1alpha1.ExportRun
 	// Export of the run; nil if it does not exist.
 	Export *v1alpha1.AccountingExport
+	// Told is the generation of which the status tells.
+	Told int64
 	// Kept is true if this reconcile has written what keeps export and run already.
 	Kept bool
 	// Turn of the run among those of its export; looked for only if the run mayWait.
@@ -81,6 +83,8 @@ const (
 	AwaitReadiness Step = "AwaitReadiness"
 	// AwaitBackoff until the next attempt is due.
 	AwaitBackoff Step = "AwaitBackoff"
+	// AwaitPlace among those that the executor has. Nothing is announced before there is one.
+	AwaitPlace Step = "AwaitPlace"
 	// Begin announces the next attempt, which gives the claims back if the run is to end.
 	Begin Step = "Begin"
 )
@@ -88,7 +92,7 @@ const (
 // Steps are all steps, in their order.
 var Steps = []Step{
 	Retire, AwaitCorrection, LetGo, AwaitExport, AwaitExportCorrection, RefuseForeign, RefuseLate, Keep, RefuseTooMany, AwaitTurn, Suspect,
-	AwaitSuspect, Cancel, Leave, Conclude, Follow, Lose, Execute, AwaitReadiness, AwaitBackoff, Begin,
+	AwaitSuspect, Cancel, Leave, Conclude, Follow, Lose, Execute, AwaitReadiness, AwaitBackoff, AwaitPlace, Begin,
 }
 
 // Decide returns what a run does next. The first case that holds decides. It reads no condition of the run and no stage: these are for
@@ -134,7 +138,7 @@ func Decide(in Inputs) Action {
 		return Action{Step: Leave}
 	case in.endedHere():
 		return Action{Step: Conclude}
-	case here.Phase.UnderWay() && (here.Phase != executor.Admitted || queued(run)): // that it has a place is recorded before it begins
+	case here.Phase.UnderWay() && !in.reserved() && (here.Phase != executor.Admitted || queued(run)): // that it has a place is recorded before it begins
 		return Action{Step: Follow}
 	case lost(run, in.Holder):
 		return Action{Step: Lose}
@@ -144,6 +148,8 @@ func Decide(in Inputs) Action {
 		return Action{AwaitReadiness, longestBackoff}
 	case wait > 0:
 		return Action{AwaitBackoff, wait}
+	case in.reserved() && here.Phase == executor.Queued:
+		return Action{Step: AwaitPlace}
 	}
 	return Action{Step: Begin}
 }
@@ -173,6 +179,12 @@ func (in *Inputs) suspectUntil() time.Time {
 func (in *Inputs) endedHere() bool {
 	attempt := in.Run.Status.Attempt
 	return in.Attempt.Phase == executor.Ended && attempt.UnderWay() && in.Attempt.Task.Number == attempt.Number
+}
+
+// reserved reports whether the next attempt has a place here, or waits for one, and is not announced.
+func (in *Inputs) reserved() bool {
+	here, announced := in.Attempt, in.Run.Status.Attempt
+	return (here.Phase == executor.Queued || here.Phase == executor.Admitted) && (!announced.UnderWay() || announced.Number != here.Task.Number)
 }
 
 // foreignController returns what controls a run that has not begun, if that is not its export: such a run does not begin. One that

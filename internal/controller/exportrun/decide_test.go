@@ -159,6 +159,12 @@ func TestDecide(t *testing.T) {
 		{"a new run does not wait for that: its first attempt says what is missing", Begin, 0, []func(*Inputs){unreadySource}},
 		{"the next attempt is not due", AwaitBackoff, time.Minute, []func(*Inputs){attempted(retrying(time.Minute))}},
 		{"then it is", Begin, 0, []func(*Inputs){attempted(retrying(0))}},
+		{"which waits for a place", AwaitPlace, 0, []func(*Inputs){here(executor.Queued, nil)}},
+		{"and is announced when it has one", Begin, 0, []func(*Inputs){here(executor.Admitted, nil)}},
+		{"so does the attempt after one that has ended", AwaitPlace, 0, []func(*Inputs){attempted(retrying(0)), here(executor.Queued, nil)}},
+		{"but not while the export is not ready", AwaitReadiness, longestBackoff, []func(*Inputs){attempted(retrying(0)), unreadySource, here(executor.Queued, nil)}},
+		{"nor while another run comes first", AwaitTurn, 30 * time.Second, []func(*Inputs){func(in *Inputs) { in.Turn = turn{next: poison, before: 3} }, here(executor.Admitted, nil)}},
+		{"a run that is cancelled while it waits for a place waits no longer", Cancel, 0, []func(*Inputs){func(in *Inputs) { in.Run.Spec.Cancel = true }, here(executor.Queued, nil)}},
 		{"a run that is cancelled between attempts gives its claims back at once", Begin, 0, []func(*Inputs){attempted(func(run *v1alpha1.ExportRun) { retrying(time.Minute)(run); cancelling(run) })}},
 		{"which is retried like anything else", AwaitBackoff, time.Minute, []func(*Inputs){attempted(func(run *v1alpha1.ExportRun) { retrying(time.Minute)(run); cancelling(run); givingBack(run) })}},
 	}

@@ -85,6 +85,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	case err != nil:
 		return ctrl.Result{}, err
 	case Decide(in).Step == Retire:
+		r.Executor.Withdraw(string(run.UID)) // should another process have ended it
 		if result, err := r.tellReversed(ctx, &run); err != nil || !result.IsZero() {
 			return result, err
 		}
