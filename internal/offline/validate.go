@@ -171,7 +171,7 @@ func (v *validator) checkExport(ctx context.Context, export *v1alpha1.Accounting
 	v.reportFailure(m, v.known(ctx, export, err), "spec.sourceRef")
 	_, err = v.resolver.Destination(ctx, export)
 	v.reportFailure(m, v.known(ctx, export, err), "spec.destinationRef")
-	exporter, err := v.resolver.Exporter(export.Spec.Exporter)
+	exporter, err := v.resolver.Exporter(export.Namespace, export.Spec.Exporter)
 	v.reportFailure(m, err, "")
 	if needs, ok := exporter.(exporters.NeedsCredentials); ok && err == nil && export.Spec.Credentials == nil {
 		if keys := needs.CredentialKeys(references.Options(export.Spec.Exporter)); len(keys) > 0 {

@@ -85,9 +85,9 @@ type books struct {
 	selection ledger.Selection
 }
 
-// compile makes books from inputs.
-func compile(resolver *references.Resolver, from inputs, series string) (books, error) {
-	exporter, err := resolver.Exporter(from.Exporter)
+// compile makes books of a run in a namespace from inputs.
+func compile(resolver *references.Resolver, namespace string, from inputs, series string) (books, error) {
+	exporter, err := resolver.Exporter(namespace, from.Exporter)
 	if err != nil {
 		return books{}, err
 	}
@@ -131,7 +131,7 @@ func recall(resolver *references.Resolver, run claims.Run) (books, error) {
 	if err != nil {
 		return books{}, err
 	}
-	b, err := compile(resolver, recorded, run.Series)
+	b, err := compile(resolver, run.Namespace, recorded, run.Series)
 	if err != nil {
 		return books{}, inputsRefused(err)
 	}

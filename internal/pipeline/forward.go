@@ -20,7 +20,7 @@ func (a *attempt) startExport(ctx context.Context) error {
 		return err
 	}
 	series := a.cluster.export.Spec.VoucherSeries
-	if a.books, err = compile(a.Resolver, present, series); err != nil {
+	if a.books, err = compile(a.Resolver, a.task.Namespace, present, series); err != nil {
 		return err
 	}
 	return a.start(ctx, claims.Attempt{Book: a.cluster.export.Spec.Book, Series: series})

@@ -235,7 +235,7 @@ func TestDatabaseThatWasRestored(t *testing.T) {
 			}
 		})
 		p.Resolver.Objects, p.Resolver.Secrets.API, p.Cluster = c.objects, c.objects, c.uid
-	p.Resolver.Sessions = nil // nobody else may have a database open that is copied
+		p.Resolver.Sessions = nil // nobody else may have a database open that is copied
 		task := c.task(held, approvedUntil.AddDate(0, 0, -20))
 		if _, err := p.Run(ctx, task, &pipeline.Progress{}); !errors.Is(err, context.Canceled) {
 			t.Fatalf("the attempt ended with %v", err)

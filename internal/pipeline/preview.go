@@ -50,7 +50,7 @@ func (a *attempt) preparePreview(ctx context.Context) error {
 	spec := a.cluster.export.Spec
 	a.run = claims.Run{RunIdentity: a.task.identity(spec.OrganizationID), Book: a.cluster.export.Spec.Book, Series: spec.VoucherSeries, Cutoff: a.task.Cutoff}
 	a.run.Selection = present.selected()
-	a.books, err = compile(a.Resolver, present, spec.VoucherSeries)
+	a.books, err = compile(a.Resolver, a.task.Namespace, present, spec.VoucherSeries)
 	return err
 }
 

@@ -47,7 +47,7 @@ func (a *attempt) startReversal(ctx context.Context) error {
 	}
 	present.Receipts = "" // they are where the reversed run has delivered them
 	present.Reverses = &artifact.Reversed{Name: source.Name, UID: source.ID}
-	if a.books, err = compile(a.Resolver, present, source.Series); err != nil {
+	if a.books, err = compile(a.Resolver, a.task.Namespace, present, source.Series); err != nil {
 		return err
 	}
 	if a.books.sends() {

@@ -126,8 +126,8 @@ func (r *Resolver) Destination(ctx context.Context, export *v1alpha1.AccountingE
 	return &destination, nil
 }
 
-// Exporter returns the exporter, if it accepts its options.
-func (r *Resolver) Exporter(spec v1alpha1.ExporterSpec) (exporters.Exporter, error) {
+// Exporter returns the exporter that an export of a namespace names, if it accepts its options.
+func (r *Resolver) Exporter(namespace string, spec v1alpha1.ExporterSpec) (exporters.Exporter, error) {
 	exporter, known := r.Exporters.Get(spec.Type)
 	if !known {
 		return nil, failure.OnMapping.Stalled(v1alpha1.ReasonUnknownExporter, nil,
@@ -136,7 +136,7 @@ func (r *Resolver) Exporter(spec v1alpha1.ExporterSpec) (exporters.Exporter, err
 	if err := r.Restrictions.refuseExporter(spec.Type); err != nil {
 		return nil, err
 	}
-	if failed := r.validated.validate(exporter, Options(spec)); failed != nil {
+	if failed := r.validated.validate(namespace, exporter, Options(spec)); failed != nil {
 		return nil, failed
 	}
 	return exporter, nil

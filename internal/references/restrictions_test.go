@@ -1,6 +1,7 @@
 package references
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -81,10 +82,10 @@ func TestOptionsAreCompiledOnce(t *testing.T) {
 		return v1alpha1.ExporterSpec{Type: "heavy", Options: &apiextensionsv1.JSON{Raw: []byte(options)}}
 	}
 	for range 3 {
-		if _, err := resolver.Exporter(spec(`{}`)); err != nil {
+		if _, err := resolver.Exporter("acme", spec(`{}`)); err != nil {
 			t.Error(err)
 		}
-		failed := failure.From(func() error { _, err := resolver.Exporter(spec(`{"x":"wrong"}`)); return err }())
+		failed := failure.From(func() error { _, err := resolver.Exporter("acme", spec(`{"x":"wrong"}`)); return err }())
 		if failed.Reason != v1alpha1.ReasonInvalidOptions || failed.Condition != v1alpha1.ConditionMappingReady || len(failed.Message) > 5000 {
 			t.Errorf("%s of %s, in %d bytes", failed.Reason, failed.Condition, len(failed.Message))
 		}
@@ -93,9 +94,53 @@ func TestOptionsAreCompiledOnce(t *testing.T) {
 		t.Errorf("the exporter was asked %d times about two options", asked.Load())
 	}
 	for i := range 2 * validatedAtMost {
-		_, _ = resolver.Exporter(spec(fmt.Sprintf(`{"x":"wrong %d"}`, i)))
+		_, _ = resolver.Exporter("acme", spec(fmt.Sprintf(`{"x":"wrong %d"}`, i)))
 	}
-	if known := resolver.validated.known.Len(); known > validatedAtMost {
+	if known := resolver.validated.of("acme").Len(); known > validatedAtMost {
 		t.Errorf("%d options are known, more than %d", known, validatedAtMost)
+	}
+}
+
+func TestWhatIsKnownOfANamespaceIsForgottenForNoOther(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	registry, err := exporters.NewRegistry(heavy{asked: &asked})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resolver := &Resolver{Exporters: registry}
+	spec := func(i int) v1alpha1.ExporterSpec {
+		return v1alpha1.ExporterSpec{Type: "heavy", Options: &apiextensionsv1.JSON{Raw: fmt.Appendf(nil, `{"n":%d}`, i)}}
+	}
+	_, err = resolver.Exporter("acme", spec(0))
+	for i := range 2 * validatedAtMost {
+		_, greedy := resolver.Exporter("greedy", spec(i))
+		err = errors.Join(err, greedy)
+	}
+	before := asked.Load()
+	if _, again := resolver.Exporter("acme", spec(0)); errors.Join(err, again) != nil || asked.Load() != before {
+		t.Errorf("the exporter was asked again about the options of another namespace (%v)", errors.Join(err, again))
+	}
+}
+
+func TestASelectionIsCompiledOnce(t *testing.T) {
+	t.Parallel()
+	resolver := &Resolver{}
+	export := func(expression string) *v1alpha1.AccountingExport {
+		return &v1alpha1.AccountingExport{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "acme"},
+			Spec:       v1alpha1.AccountingExportSpec{Claims: &v1alpha1.ClaimSelection{Expression: expression}},
+		}
+	}
+	for range 3 {
+		if err := resolver.CheckSelection(export(`claim.currency == "EUR"`)); err != nil {
+			t.Error(err)
+		}
+		if failed := failure.From(resolver.CheckSelection(export(`claim.`))); failed.Reason != v1alpha1.ReasonInvalidSelection {
+			t.Errorf("%s: %s", failed.Reason, failed)
+		}
+	}
+	if known := resolver.validated.of("acme").Len(); known != 2 {
+		t.Errorf("%d expressions are known, want 2", known)
 	}
 }

@@ -75,14 +75,14 @@ func (c *checks) checkSource(ctx context.Context, resolver *references.Resolver,
 }
 
 func (c *checks) checkMapping(ctx context.Context, resolver *references.Resolver, export *v1alpha1.AccountingExport) error {
-	exporter, err := resolver.Exporter(export.Spec.Exporter)
+	exporter, err := resolver.Exporter(export.Namespace, export.Spec.Exporter)
 	if err == nil {
 		err = references.ReceiptsWith(exporter, references.Options(export.Spec.Exporter), export.Spec.Receipts)
 	}
 	if err != nil {
 		return err
 	}
-	if _, err := references.Selection(export.Spec.Claims); err != nil {
+	if err := resolver.CheckSelection(export); err != nil {
 		return err
 	}
 	chart, err := resolver.Chart(ctx, export)
