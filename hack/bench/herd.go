@@ -60,6 +60,8 @@ type cpuOfRun struct {
 type apiOfRun struct {
 	Requests float64 `json:"requests"` // but watches and leases
 	Writes   float64 `json:"writes"`
+	// Written are the writes by verb, resource and answer.
+	Written map[string]float64 `json:"written"`
 }
 
 type pgOfRun struct {
@@ -265,7 +267,12 @@ func (h *herd) measure(ctx context.Context, slot time.Time) (result herdResult, 
 		Operator: each(func(r *reading) float64 { return r.operator }), Postgres: each(func(r *reading) float64 { return r.postgres }),
 		APIServer: each(func(r *reading) float64 { return r.apiServer }), Etcd: each(func(r *reading) float64 { return r.etcd }),
 	}
-	result.API = apiOfRun{Requests: each(func(r *reading) float64 { return r.requests }), Writes: each(func(r *reading) float64 { return r.writes })}
+	result.API = apiOfRun{Requests: each(func(r *reading) float64 { return r.requests }), Writes: each(func(r *reading) float64 { return r.writes }), Written: map[string]float64{}}
+	for what := range after.written {
+		if times := each(func(r *reading) float64 { return r.written[what] }); times > 0 {
+			result.API.Written[what] = times
+		}
+	}
 	result.Database = pgOfRun{
 		Statements: each(func(r *reading) float64 { return r.statements }), Transactions: each(func(r *reading) float64 { return r.transactions }),
 		Sessions: each(func(r *reading) float64 { return r.sessions }),

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,11 +20,12 @@ import (
 type reading struct {
 	operator, postgres, apiServer, etcd float64 // milliseconds of processors
 	requests, writes                    float64
+	written                             map[string]float64 // writes by resource, verb and answer
 	statements, transactions, sessions  float64
 }
 
 func (h *herd) read(ctx context.Context) (*reading, error) {
-	var r reading
+	r := reading{written: map[string]float64{}}
 	apiServer, etcd, err := h.controlPlane.Pids()
 	if err != nil {
 		return nil, err
@@ -42,7 +44,7 @@ func (h *herd) read(ctx context.Context) (*reading, error) {
 }
 
 // counted is one series of what the API server has answered. Watches end when they do, and leases have nothing to do with runs.
-var counted = regexp.MustCompile(`^apiserver_request_total\{.*,resource="([a-z]*)",.*verb="([A-Z]+)".*\} ([0-9.e+]+)$`)
+var counted = regexp.MustCompile(`^apiserver_request_total\{code="([0-9]*)",.*,resource="([a-z]*)",.*subresource="([a-z]*)",verb="([A-Z]+)".*\} ([0-9.e+]+)$`)
 
 func (h *herd) readRequests(ctx context.Context, r *reading) error {
 	asking, err := discovery.NewDiscoveryClientForConfig(h.controlPlane.Config)
@@ -57,17 +59,22 @@ func (h *herd) readRequests(ctx context.Context, r *reading) error {
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		series := counted.FindStringSubmatch(lines.Text())
-		if series == nil || series[1] == "leases" || series[1] == "" || series[2] == "WATCH" {
+		if series == nil {
 			continue
 		}
-		times, err := strconv.ParseFloat(series[3], 64)
+		code, resource, part, verb := series[1], series[2], series[3], series[4]
+		if resource == "leases" || resource == "" || verb == "WATCH" {
+			continue
+		}
+		times, err := strconv.ParseFloat(series[5], 64)
 		if err != nil {
 			return err
 		}
 		r.requests += times
-		switch series[2] {
+		switch verb {
 		case "POST", "PUT", "PATCH", "APPLY", "DELETE":
 			r.writes += times
+			r.written[verb+" "+strings.TrimSuffix(resource+"/"+part, "/")+" "+code] += times
 		}
 	}
 	return lines.Err()
