@@ -132,8 +132,11 @@ type ControlPlane struct {
 	Config *rest.Config
 	// KubeconfigPath is a file for kubectl, for the same administrator.
 	KubeconfigPath string
-	environment    *envtest.Environment
-	again          *exec.Cmd // the kube-apiserver, once it was restarted
+	// FrontProxy signs the certificate by which the API server is known to those that serve a part of its API.
+	FrontProxy   *Authority
+	certificates string // directory with those of the front proxy
+	environment  *envtest.Environment
+	again        *exec.Cmd // the kube-apiserver, once it was restarted
 }
 
 // StartControlPlane starts what ControlPlaneAssets gave. It ends with Stop.
@@ -149,6 +152,12 @@ func StartControlPlane(_ context.Context, assets string, log io.Writer) (*Contro
 		ControlPlaneStartTimeout: time.Minute,
 		ControlPlaneStopTimeout:  time.Minute,
 	}}
+	if started.certificates, err = os.MkdirTemp("", "ledgerport-front-proxy-"); err != nil {
+		return nil, err
+	}
+	if started.FrontProxy, err = aggregate(started.environment.ControlPlane.GetAPIServer(), started.certificates); err != nil {
+		return nil, err
+	}
 	// Some clusters let only those who may finalize an owner name it in a way that blocks its deletion.
 	started.environment.ControlPlane.GetAPIServer().Configure().Append("enable-admission-plugins", "OwnerReferencesPermissionEnforcement")
 	if started.Config, err = started.environment.Start(); err != nil {
@@ -307,6 +316,7 @@ func (c *ControlPlane) Stop() {
 		_ = c.again.Wait()
 	}
 	_ = c.environment.Stop()
+	_ = os.RemoveAll(c.certificates)
 	if c.KubeconfigPath != "" {
 		_ = os.Remove(c.KubeconfigPath)
 	}
