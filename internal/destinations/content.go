@@ -25,6 +25,12 @@ type verifier struct {
 // errContent ends content before its end.
 var errContent = errors.New("the content cannot be read, or is not what was announced")
 
+// otherContent says that content has come to its end, or beyond, and is not what was announced.
+type otherContent struct{ error }
+
+// IsOther reports whether content has ended with an error because it is not that of its object.
+func IsOther(err error) bool { return errors.As(err, new(*otherContent)) }
+
 func newVerifier(content io.Reader, want Object) *verifier {
 	return &verifier{content: content, want: want, hash: sha256.New()}
 }
@@ -35,7 +41,7 @@ func (v *verifier) Read(p []byte) (int, error) {
 	v.hash.Write(p[:n])
 	v.size += int64(n)
 	if v.size > v.want.Size && (err == nil || err == io.EOF) { //nolint:errorlint // one that wraps it is no end
-		v.err = fmt.Errorf("the content has more than the %d bytes that were announced", v.want.Size)
+		v.err = &otherContent{fmt.Errorf("the content has more than the %d bytes that were announced", v.want.Size)}
 		return n, errContent
 	}
 	if err == nil {
@@ -46,7 +52,7 @@ func (v *verifier) Read(p []byte) (int, error) {
 		return n, errContent
 	}
 	if have := hex.EncodeToString(v.hash.Sum(nil)); v.size != v.want.Size || have != v.want.SHA256 {
-		v.err = fmt.Errorf("the content has %d bytes with hash %s; %d bytes with hash %s were announced", v.size, have, v.want.Size, v.want.SHA256)
+		v.err = &otherContent{fmt.Errorf("the content has %d bytes with hash %s; %d bytes with hash %s were announced", v.size, have, v.want.Size, v.want.SHA256)}
 		return n, errContent
 	}
 	return n, io.EOF

@@ -35,6 +35,7 @@ const (
 	marksAnew      = "each check writes a marker"
 	marksUnasked   = "reading the marker writes one"
 	forgets        = "an object that is empty is not kept"
+	readsNothing   = "what is not there is read as nothing"
 )
 
 func (s *shelf) Place() string                  { return "shelf" }
@@ -78,6 +79,16 @@ func (s *shelf) Put(_ context.Context, key string, _ destinations.Object, conten
 		s.held[key] = string(all)
 	}
 	return err
+}
+
+func (s *shelf) Open(_ context.Context, key string) (io.ReadCloser, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	content, is := s.read(key)
+	if !is && s.fault != readsNothing {
+		return nil, destinations.ErrNotFound
+	}
+	return io.NopCloser(strings.NewReader(content)), nil
 }
 
 func (s *shelf) Stat(ctx context.Context, key string) (destinations.Object, error) {
@@ -154,6 +165,7 @@ func TestADestinationThatIsWrongIsFound(t *testing.T) {
 		marksAnew:      "a check marks a destination once",
 		marksUnasked:   "a check marks a destination once",
 		forgets:        "an empty object is an object",
+		readsNothing:   "an object can be read, and no other is taken for it",
 	} {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()
