@@ -36,6 +36,16 @@ func (d *Database) KeptVouchers(ctx context.Context, run Run) (*Vouchers, error)
 	return &Vouchers{conn: conn, run: run}, err
 }
 
+// KeptVouchersFrom reads the vouchers of a run that is committed, from a block on.
+func (d *Database) KeptVouchersFrom(ctx context.Context, run Run, block int) (*Vouchers, error) {
+	vouchers, err := d.KeptVouchers(ctx, run)
+	vouchers.block = block
+	return vouchers, err
+}
+
+// Block that the voucher is in which was read last, counted from 0.
+func (v *Vouchers) Block() int { return v.block - 1 }
+
 // Next reads the next voucher into v, whose memory is used again, or returns io.EOF after the last.
 func (v *Vouchers) Next(ctx context.Context, into *ledger.Voucher) error {
 	for {
