@@ -34,11 +34,12 @@ manifests: ## Generate CRDs and the operator's role
 fmt: ## Format all Go code
 	$(GOLANGCI_LINT) fmt ./...
 
-lint: ## Lint all Go code, dependency directions included, and the English of code and pages; render config/default, config/prometheus and config/argocd
+lint: ## Lint all Go code, dependency directions included, and the English of code and pages; render the directories of config that are applied
 	$(GOLANGCI_LINT) run --allow-parallel-runners ./...
 	$(VALE) --output=line .
 	$(TOOLS) kustomize build config/default >/dev/null
 	$(TOOLS) kustomize build config/lockdown >/dev/null
+	$(TOOLS) kustomize build config/books >/dev/null
 	$(TOOLS) kustomize build config/quota >/dev/null
 	$(TOOLS) kustomize build config/prometheus >/dev/null
 	$(TOOLS) kustomize build config/argocd >/dev/null

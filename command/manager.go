@@ -40,6 +40,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/controller"
 	"github.com/ledgerport/ledgerport/internal/credentials"
 	destinationtypes "github.com/ledgerport/ledgerport/internal/destinations/builtin"
+	"github.com/ledgerport/ledgerport/internal/door"
 	"github.com/ledgerport/ledgerport/internal/executor"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/outbound"
@@ -70,6 +71,8 @@ type managerOptions struct {
 	allowedHosts, namespaces     []string
 	clusterID                    string
 	logLevel                     slog.Level
+	booksAddress                 string
+	booksCertificates            string
 }
 
 func managerCommand(registry *exporters.Registry) *cobra.Command {
@@ -93,6 +96,8 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 	flags.StringVar(&options.metricsAddress, "metrics-bind-address", "0", `address that serves metrics over HTTPS, such as :8443; "0" serves none`)
 	flags.BoolVar(&options.metricsAuthentication, "metrics-authentication", true, "let the API server authenticate and authorise every reader of metrics")
 	flags.StringVar(&options.probeAddress, "health-probe-bind-address", ":8081", `address that serves /healthz and /readyz; "0" serves none`)
+	flags.StringVar(&options.booksAddress, "books-bind-address", "0", `address that serves files, vouchers and held claims to the API server, such as :8444; "0" serves none`)
+	flags.StringVar(&options.booksCertificates, "books-certificates", "/books-certificates", "directory with the certificate that these are served with, as tls.crt and tls.key; it is read again when it changes")
 	flags.BoolVar(&options.leaderElection, "leader-elect", false, "let only one of several replicas work at a time")
 	flags.StringVar(&options.leaderElectionNamespace, "leader-election-namespace", "", "namespace of the lease; empty is the operator's own")
 	flags.DurationVar(&options.leaseDuration, "leader-elect-lease-duration", 15*time.Second, "how long after its holder's last word the lease is taken by another replica")
@@ -234,11 +239,15 @@ func setup(ctx context.Context, mgr ctrl.Manager, options managerOptions, regist
 	if err != nil {
 		return err
 	}
-	runs := executor.NewInProcess(&pipeline.Pipeline{
+	attempts := &pipeline.Pipeline{
 		Resolver: resolver, Holder: holder(), Cluster: cluster, SpoolDirectory: options.spoolDirectory, SpoolSpace: space,
 		Program: "Ledgerport", ProgramVersion: buildVersion(), Failpoints: failpoint.FromEnvironment(),
-	}, options.limits.runs)
+	}
+	runs := executor.NewInProcess(attempts, options.limits.runs)
 	if err := errors.Join(mgr.Add(runs), mgr.Add(resolver.Sessions)); err != nil {
+		return err
+	}
+	if err := addDoor(mgr, options, attempts); err != nil {
 		return err
 	}
 	parts := controller.Parts{
@@ -252,6 +261,17 @@ func setup(ctx context.Context, mgr ctrl.Manager, options managerOptions, regist
 		return err
 	}
 	return addKinds(mgr, func() error { return controller.Setup(mgr, parts) })
+}
+
+// addDoor serves what runs have recorded and delivered, if that is asked for.
+func addDoor(mgr ctrl.Manager, options managerOptions, records *pipeline.Pipeline) error {
+	if options.booksAddress == "0" || options.booksAddress == "" {
+		return nil
+	}
+	return mgr.Add(&door.Door{
+		Address: options.booksAddress, Certificates: options.booksCertificates, Config: mgr.GetConfig(), Objects: mgr.GetClient(),
+		Namespaces: options.namespaces, Pipeline: records, Log: mgr.GetLogger().WithName("books"),
+	})
 }
 
 // spoolSpace reads the limits of the spool.

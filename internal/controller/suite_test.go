@@ -55,6 +55,7 @@ var api struct {
 	config   *rest.Config
 	client   client.Client
 	operator *rest.Config // of the operator's own account
+	plane    *environment.ControlPlane
 }
 
 func TestMain(m *testing.M) {
@@ -79,7 +80,7 @@ func runWithControlPlane(m *testing.M) (int, error) {
 		return 0, err
 	}
 	defer controlPlane.Stop()
-	api.config = controlPlane.Config
+	api.config, api.plane = controlPlane.Config, controlPlane
 	api.client, err = client.New(api.config, client.Options{Scheme: newScheme()})
 	if err != nil {
 		return 0, err
@@ -118,6 +119,7 @@ type world struct {
 	restrictions references.Restrictions     // of the administrator
 	perNamespace int                         // attempts at the same time
 	plainHTTP    bool                        // is allowed to buckets
+	door         *testDoor                   // nil if nothing is served through the API server
 	stopOperator func()
 }
 
@@ -195,10 +197,12 @@ func (w *world) startOperator(namespaces ...string) {
 		}),
 		Exporters: registry(), Outbound: policy, Restrictions: w.restrictions,
 	}
-	runs := executor.NewInProcess(&pipeline.Pipeline{
+	attempts := &pipeline.Pipeline{
 		Resolver: resolver, Holder: rand.Text(), Cluster: w.cluster, SpoolDirectory: w.TempDir(), Program: "Ledgerport", ProgramVersion: "test",
-	}, executor.Limits{Runs: 4, RunsPerNamespace: w.perNamespace})
+	}
+	runs := executor.NewInProcess(attempts, executor.Limits{Runs: 4, RunsPerNamespace: w.perNamespace})
 	w.must(mgr.Add(runs))
+	w.addDoor(mgr, attempts)
 	w.metrics = prometheus.NewRegistry()
 	w.must(controller.Setup(mgr, controller.Parts{Metrics: w.metrics, Resolver: resolver, Executor: runs, Clock: w.clock, RecheckInterval: w.recheck, WatchNamespaces: true, Failpoints: w.failpoints, Limits: w.limits, GracePeriod: 10 * time.Second}))
 	ctx, cancel := context.WithCancel(context.Background())

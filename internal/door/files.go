@@ -1,0 +1,191 @@
+package door
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	books "github.com/ledgerport/ledgerport/api/books/v1alpha1"
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/internal/destinations"
+)
+
+// files lists those of a run.
+func (h *hall) files(ctx context.Context, r *asked) (any, error) {
+	reading, err := h.run(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	defer reading.Close()
+	run := reading.Run()
+	list := &books.FileList{TypeMeta: kind("FileList"), Items: []books.File{}}
+	if at := run.ArtifactRemovedAt; at != nil && sane(*at) {
+		list.RemovedAt = &metav1.Time{Time: *at}
+	}
+	for _, file := range run.Files {
+		list.Items = append(list.Items, books.File{Name: file.Name, Size: file.Size, MediaType: file.MediaType, SHA256: file.SHA256})
+	}
+	return list, nil
+}
+
+func kind(name string) metav1.TypeMeta {
+	return metav1.TypeMeta{APIVersion: books.GroupVersion.String(), Kind: name}
+}
+
+// sane reports whether a time can be written as one.
+func sane(t time.Time) bool { return t.Year() > 0 && t.Year() < 10000 }
+
+// chunk is how much of a file is held, twice.
+const chunk = 128 << 10
+
+// transfer sends one file of a run.
+func (h *hall) transfer(w http.ResponseWriter, r *asked) error {
+	giveBack, taken := h.transfers.take(r.Context(), r.Namespace)
+	if !taken {
+		return busy
+	}
+	defer giveBack()
+	ctx, cancel := context.WithTimeout(r.Context(), h.Limits.Transfer)
+	defer cancel()
+	reading, err := h.run(ctx, r)
+	if err != nil {
+		return err
+	}
+	defer reading.Close()
+	file, content, err := reading.Open(ctx, r.Parts[3])
+	if err != nil {
+		return err
+	}
+	defer func() { _ = content.Close() }() // only read
+	from, err := rangeOf(r.Header.Get("Range"), file.Size)
+	if err != nil {
+		return err
+	}
+	sending := &sending{ResponseWriter: w, connection: http.NewResponseController(w), stall: h.Limits.Stall, skip: from}
+	defer sending.end()
+	err = sending.send(content, func() { describeFile(w, file, from) })
+	if err == nil {
+		return nil
+	}
+	if destinations.IsOther(err) {
+		h.Log.Error(err, "a file at its destination is not what the run delivered", "namespace", r.Namespace, "run", r.Name, "file", file.Name)
+	}
+	if !sending.begun {
+		return ofContent(err)
+	}
+	panic(http.ErrAbortHandler) // the connection ends before the file does, so that nobody takes it for whole
+}
+
+// ofContent is the answer if content has failed before a byte of it was sent.
+func ofContent(err error) error {
+	if !destinations.IsOther(err) {
+		return err
+	}
+	answer := refused(http.StatusConflict, metav1.StatusReasonConflict, "the file at its destination is not what the run delivered; ask for a redelivery of the run, and find out who has changed it")
+	answer.cause = v1alpha1.ReasonArtifactConflict
+	return answer
+}
+
+// describeFile writes the headers.
+func describeFile(w http.ResponseWriter, file claims.File, from int64) {
+	header := w.Header()
+	header.Set("Content-Type", file.MediaType)
+	disposition := mime.FormatMediaType("attachment", map[string]string{"filename": file.Name})
+	if disposition == "" {
+		disposition = "attachment"
+	}
+	header.Set("Content-Disposition", disposition)
+	header.Set("Content-Length", strconv.FormatInt(file.Size-from, 10))
+	header.Set("Accept-Ranges", "bytes")
+	header.Set("ETag", `"`+file.SHA256+`"`)
+	code := http.StatusOK
+	if from > 0 {
+		header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, file.Size-1, file.Size))
+		code = http.StatusPartialContent
+	}
+	w.WriteHeader(code)
+}
+
+// rangeOf reads where a client wants a file from: only the rest of one is served, whose beginning was sent before.
+func rangeOf(header string, size int64) (from int64, err error) {
+	text, is := strings.CutPrefix(header, "bytes=")
+	text, open := strings.CutSuffix(text, "-")
+	if !is || !open {
+		return 0, nil
+	}
+	from, err = strconv.ParseInt(text, 10, 64)
+	if err != nil || from < 0 || from > 0 && from >= size {
+		return 0, refused(http.StatusRequestedRangeNotSatisfiable, metav1.StatusReasonBadRequest, "the file has %d bytes", size)
+	}
+	return from, nil
+}
+
+// sending sends a content whose last chunk is sent only when all of it is known to be what was delivered.
+type sending struct {
+	http.ResponseWriter
+	connection *http.ResponseController
+	stall      time.Duration
+	skip       int64 // bytes that the client has
+	begun      bool
+}
+
+// send copies the content. Nothing is written before its first chunk is there, and nothing of a chunk before the next one is.
+func (s *sending) send(content io.Reader, begin func()) error {
+	ready, next := make([]byte, chunk), make([]byte, chunk)
+	n, err := fill(content, ready)
+	for {
+		if err != nil && err != io.EOF { //nolint:errorlint // one that wraps it is no end
+			return err
+		}
+		ended := err != nil
+		var m int
+		if !ended {
+			if m, err = fill(content, next); err != nil && err != io.EOF { //nolint:errorlint // as above
+				return err
+			}
+		}
+		if !s.begun {
+			s.begun = true
+			begin()
+		}
+		if err := s.write(ready[:n]); err != nil {
+			return err
+		}
+		if ended {
+			return nil
+		}
+		ready, next, n = next, ready, m
+	}
+}
+
+// write writes what the client does not have. It has to take it in time.
+func (s *sending) write(p []byte) error {
+	skipped := min(s.skip, int64(len(p)))
+	s.skip -= skipped
+	if p = p[skipped:]; len(p) == 0 {
+		return nil
+	}
+	_ = s.connection.SetWriteDeadline(time.Now().Add(s.stall)) // every connection can
+	_, err := s.ResponseWriter.Write(p)
+	return err
+}
+
+func (s *sending) end() { _ = s.connection.SetWriteDeadline(time.Time{}) }
+
+// fill reads until a buffer is full, or the content ends. Its error is io.EOF alone if that was the end.
+func fill(content io.Reader, buffer []byte) (n int, err error) {
+	for n < len(buffer) && err == nil {
+		var more int
+		more, err = content.Read(buffer[n:])
+		n += more
+	}
+	return n, err
+}

@@ -1,0 +1,91 @@
+package door
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// Limits bound what is served at the same time, and for how long.
+type Limits struct {
+	// Transfers of files at the same time, and those of one namespace.
+	Transfers, TransfersPerNamespace int64
+	// Pages of vouchers and held claims at the same time, each of which may take as much memory as a block of recorded vouchers, and
+	// those of one namespace.
+	Pages, PagesPerNamespace int64
+	// Wait for a place at most.
+	Wait time.Duration
+	// Transfer is how long one may take, and Stall how long a client may take nothing of it. Page is how long a page may take.
+	Transfer, Stall, Page time.Duration
+}
+
+// DefaultLimits are those of an operator. An API server ends a request after its own --request-timeout, which is a minute unless somebody
+// has set it.
+var DefaultLimits = Limits{
+	Transfers: 64, TransfersPerNamespace: 4, Pages: 4, PagesPerNamespace: 2,
+	Wait: 5 * time.Second, Transfer: 10 * time.Minute, Stall: 30 * time.Second, Page: 30 * time.Second,
+}
+
+// places are shared by namespaces, each of which has so many at most. What a namespace wants beyond those waits for its own, and for no
+// place that others could have.
+type places struct {
+	wait time.Duration
+	all  *semaphore.Weighted
+	each int64
+
+	mu         sync.Mutex
+	namespaces map[string]*namespacePlaces
+}
+
+// namespacePlaces are those of one namespace, kept for as long as somebody has one or waits.
+type namespacePlaces struct {
+	*semaphore.Weighted
+	users int
+}
+
+func newPlaces(all, each int64, wait time.Duration) *places {
+	return &places{wait: wait, all: semaphore.NewWeighted(all), each: each, namespaces: map[string]*namespacePlaces{}}
+}
+
+// take waits for a place, and reports whether there was one in time. It is given back by a call of the function.
+func (p *places) take(ctx context.Context, namespace string) (giveBack func(), taken bool) {
+	ctx, cancel := context.WithTimeout(ctx, p.wait)
+	defer cancel()
+	own := p.enter(namespace)
+	if own.Acquire(ctx, 1) != nil {
+		p.leave(namespace, own)
+		return nil, false
+	}
+	if p.all.Acquire(ctx, 1) != nil {
+		own.Release(1)
+		p.leave(namespace, own)
+		return nil, false
+	}
+	return func() {
+		p.all.Release(1)
+		own.Release(1)
+		p.leave(namespace, own)
+	}, true
+}
+
+func (p *places) enter(namespace string) *namespacePlaces {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	own := p.namespaces[namespace]
+	if own == nil {
+		own = &namespacePlaces{Weighted: semaphore.NewWeighted(p.each)}
+		p.namespaces[namespace] = own
+	}
+	own.users++
+	return own
+}
+
+func (p *places) leave(namespace string, own *namespacePlaces) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if own.users--; own.users == 0 {
+		delete(p.namespaces, namespace)
+	}
+}
