@@ -144,7 +144,12 @@ func (i *installation) exportInNamespaces(t *testing.T, assets string) {
 	}
 	must(t, conn.Close(t.Context()))
 
-	i.start(t, "config/namespaced", "namespaced", "--namespaces=acme,expenses,nordwind", "--recheck-interval=1s")
+	served, certificates := freeAddress(t), t.TempDir()
+	_, port, err := net.SplitHostPort(served)
+	must(t, err)
+	served = net.JoinHostPort("127.0.0.1", port) // which the API server knows as localhost
+	must(t, environment.PassBooks(t.Context(), i.controlPlane.Config, served, certificates))
+	i.start(t, "config/namespaced", "namespaced", "--namespaces=acme,expenses,nordwind", "--recheck-interval=1s", "--books-bind-address="+served, "--books-certificates="+certificates)
 	for _, export := range exports {
 		until(t, func(ctx context.Context) string {
 			if err := cluster.Get(ctx, client.ObjectKeyFromObject(export), export); err != nil {

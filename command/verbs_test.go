@@ -161,6 +161,12 @@ func (i *installation) servePeople(t *testing.T, cluster client.Client, database
 			}
 		}
 	})
+	t.Run("files, vouchers and held claims are read by those who may", func(t *testing.T) {
+		i.person(t, "bookkeeper", "ledgerport-finance", cluster, database).readsBooks(t)
+		if _, _, err := auditor.does(t, "download", "october"); err == nil || !strings.Contains(err.Error(), "cannot get resource") {
+			t.Errorf("a viewer's download ends with %v", err)
+		}
+	})
 	t.Run("a report has what others need, and nothing that is private", func(t *testing.T) { auditor.reports(t) })
 	t.Run("a shell completes names, alone and as the plugin of kubectl", func(t *testing.T) { clerk.completes(t, assets) })
 }
@@ -310,6 +316,7 @@ func (p *person) completes(t *testing.T, assets string) {
 		{[]string{"reverse"}, "october\tSucceeded\n", "slow"},
 		{[]string{"redeliver"}, "october\tSucceeded\n", "slow"},
 		{[]string{"cancel"}, ":36\n", "october"},
+		{[]string{"download"}, "october\tSucceeded\n", "slow"},
 		{[]string{"suspend", "monthly"}, ":36\n", "monthly"},
 	} {
 		arguments := append(append([]string{test.typed[0]}, login...), test.typed[1:]...)

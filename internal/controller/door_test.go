@@ -23,7 +23,6 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -34,7 +33,6 @@ import (
 	"github.com/ledgerport/ledgerport/internal/pipeline"
 	"github.com/ledgerport/ledgerport/test/application"
 	"github.com/ledgerport/ledgerport/test/environment"
-	"github.com/ledgerport/ledgerport/test/rights"
 )
 
 // testDoor is how a test serves what runs have recorded.
@@ -69,37 +67,8 @@ func openDoor(t *testing.T, limits door.Limits) *testDoor {
 	must(err)
 	at.address = listener.Addr().String()
 	must(listener.Close())
-	authority, err := environment.NewAuthority("serving")
-	must(err)
-	manifests, err := environment.Render(t.Context(), "config/books")
-	must(err)
-	_, err = rights.Install(t.Context(), api.config, manifests)
-	must(err)
-	port, err := strconv.ParseInt(at.address[strings.LastIndex(at.address, ":")+1:], 10, 32)
-	must(err)
-	for _, object := range manifests {
-		switch object.GetKind() {
-		case "APIService":
-			must(authority.WriteServing(at.certificates, "ledgerport-books.ledgerport-system.svc"))
-			must(unstructured.SetNestedField(object.Object, encoded(authority.PEM), "spec", "caBundle"))
-			must(unstructured.SetNestedField(object.Object, port, "spec", "service", "port"))
-		case "Service": // there is no network of pods
-			must(unstructured.SetNestedMap(object.Object, map[string]any{"type": "ExternalName", "externalName": "localhost"}, "spec"))
-		case "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding":
-		default:
-			continue
-		}
-		must(api.client.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("test"), client.ForceOwnership))
-		if object.GetKind() == "APIService" {
-			t.Cleanup(func() { _ = api.client.Delete(context.Background(), object) })
-		}
-	}
+	must(environment.PassBooks(t.Context(), api.config, at.address, at.certificates))
 	return at
-}
-
-func encoded(content []byte) string {
-	text, _ := json.Marshal(content) // bytes are base64
-	return strings.Trim(string(text), `"`)
 }
 
 // reader is somebody with a role in the namespace of a test, or with none.
