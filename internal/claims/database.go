@@ -140,7 +140,7 @@ func (d *Database) connect(ctx context.Context) (*pgx.Conn, error) {
 		return nil, connectFailure(ctx, d.config, d.options.ConnectTimeout, err)
 	}
 	conn.PgConn().CustomData()[meterKey] = newest
-	conn.PgConn().CustomData()[openedKey] = time.Now()
+	conn.PgConn().CustomData()[openedKey] = time.Now() //nolint:forbidigo // how old a session of this process is
 	return conn, nil
 }
 

@@ -104,6 +104,7 @@ type stage struct {
 	options           json.RawMessage // of the exporter that sends vouchers; none where files are delivered
 	splitBy           []v1alpha1.VoucherSplit
 	receipts          v1alpha1.ReceiptPolicy
+	keepsNone         bool // no session is kept for the next attempt
 }
 
 func newStage(t *testing.T) *stage {
@@ -458,7 +459,11 @@ func (s *stage) untilNoBackendWorks() {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		n := s.text(`select count(*)::text from pg_stat_activity where datname = current_database() and application_name like 'ledgerport%' and state <> 'idle'`)
+		query := `select count(*)::text from pg_stat_activity where datname = current_database() and application_name like 'ledgerport%'`
+		if !s.keepsNone {
+			query += ` and state <> 'idle'`
+		}
+		n := s.text(query)
 		if n == "0" {
 			return
 		}

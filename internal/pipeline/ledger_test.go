@@ -39,6 +39,7 @@ func newCluster(s *stage, uid string) *cluster {
 	if !is {
 		s.Fatal("the objects cannot be written")
 	}
+	s.keepsNone = true // nobody else may have a database open that is copied
 	c := &cluster{stage: s, uid: uid, objects: objects}
 	var source v1alpha1.ClaimSource
 	var export v1alpha1.AccountingExport
@@ -76,7 +77,7 @@ func (c *cluster) attempt(run *v1alpha1.ExportRun, cutoff time.Time, hook failpo
 	c.Helper()
 	p := newPipeline(c.database, c.exports, c.uid, hook)
 	p.Resolver.Objects, p.Resolver.Secrets.API, p.Cluster = c.objects, c.objects, c.uid
-	p.Resolver.Sessions = nil // nobody else may have a database open that is copied
+	p.Resolver.Sessions = nil
 	run.Status.Attempts++
 	outcome, err := p.Run(c.Context(), c.task(run, cutoff), &pipeline.Progress{})
 	if outcome.Ledger != nil {
@@ -235,7 +236,7 @@ func TestDatabaseThatWasRestored(t *testing.T) {
 			}
 		})
 		p.Resolver.Objects, p.Resolver.Secrets.API, p.Cluster = c.objects, c.objects, c.uid
-		p.Resolver.Sessions = nil // nobody else may have a database open that is copied
+		p.Resolver.Sessions = nil
 		task := c.task(held, approvedUntil.AddDate(0, 0, -20))
 		if _, err := p.Run(ctx, task, &pipeline.Progress{}); !errors.Is(err, context.Canceled) {
 			t.Fatalf("the attempt ended with %v", err)
@@ -323,6 +324,7 @@ func TestDatabaseOfAnotherCluster(t *testing.T) {
 				}
 			})
 			p.Resolver.Objects, p.Resolver.Secrets.API, p.Cluster = there.objects, there.objects, "there"
+			p.Resolver.Sessions = nil
 			_, _ = p.Run(ctx, there.task(begun, approvedUntil), &pipeline.Progress{}) // it is stopped
 			s.untilNoBackendWorks()
 			was := s.state(string(begun.UID))
@@ -455,6 +457,7 @@ func (l *life) interrupted(run *v1alpha1.ExportRun) {
 		}
 	})
 	p.Resolver.Objects, p.Resolver.Secrets.API, p.Cluster = l.objects, l.objects, l.uid
+	p.Resolver.Sessions = nil
 	_, _ = p.Run(ctx, l.task(run, l.cutoffs[run.Name]), &pipeline.Progress{}) // nobody is told
 	l.untilNoBackendWorks()
 	if l.state(string(run.UID)) == "committed" {
