@@ -417,7 +417,7 @@ func (w *world) delivered(export, run, file string) string {
 func (w *world) files() (files []string) {
 	w.Helper()
 	w.must(filepath.WalkDir(w.exports, func(path string, entry os.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() && entry.Name() != ".ledgerport-destination" && !strings.Contains(path, ".ledgerport-probe-") { // of a check that is under way
+		if err == nil && !entry.IsDir() && !strings.HasPrefix(entry.Name(), ".ledgerport-destination") && !strings.Contains(path, ".ledgerport-probe-") { // of a check that is under way
 			files = append(files, path)
 		}
 		return err
