@@ -30,7 +30,8 @@ func New(config *rest.Config) (*Client, error) {
 	config = rest.CopyConfig(config)
 	config.GroupVersion, config.APIPath, config.QPS = &api.GroupVersion, "/apis", -1
 	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
-	config.Timeout = 0 // a file may take longer
+	config.Timeout = 0                       // a file may take longer
+	config.NextProtos = []string{"http/1.1"} // a file comes in larger pieces than frames of HTTP/2
 	client, err := rest.RESTClientFor(config)
 	return &Client{client}, err
 }

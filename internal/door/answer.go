@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -76,7 +77,7 @@ func (r *refusal) write(w http.ResponseWriter) {
 		status.Details.Causes = []metav1.StatusCause{{Type: metav1.CauseType(r.cause), Message: message}}
 	}
 	if r.after > 0 {
-		w.Header().Set("Retry-After", fmt.Sprint(r.after))
+		w.Header().Set("Retry-After", strconv.Itoa(int(r.after)))
 	}
 	writeJSON(w, int(r.code), status)
 }

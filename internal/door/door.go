@@ -65,7 +65,7 @@ func (d *Door) Start(ctx context.Context) error {
 	for {
 		err := d.serve(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // it is to end
 		}
 		d.Log.Error(err, "the API of artifacts is not served, and all else is; it is tried again", "address", d.Address, "certificates", d.Certificates)
 		select {

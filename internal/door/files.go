@@ -160,7 +160,7 @@ func (s *sending) send(content io.Reader, begin func()) error {
 			return err
 		}
 		if ended {
-			return nil
+			return nil //nolint:nilerr // that was the end of the content
 		}
 		ready, next, n = next, ready, m
 	}
@@ -174,7 +174,7 @@ func (s *sending) write(p []byte) error {
 		return nil
 	}
 	_ = s.connection.SetWriteDeadline(time.Now().Add(s.stall)) // every connection can
-	_, err := s.ResponseWriter.Write(p)
+	_, err := s.Write(p)
 	return err
 }
 

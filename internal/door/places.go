@@ -85,7 +85,8 @@ func (p *places) enter(namespace string) *namespacePlaces {
 func (p *places) leave(namespace string, own *namespacePlaces) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if own.users--; own.users == 0 {
+	own.users--
+	if own.users == 0 {
 		delete(p.namespaces, namespace)
 	}
 }

@@ -143,7 +143,7 @@ func (h *hall) refuse(w http.ResponseWriter, r *asked, err error) {
 }
 
 // page answers with a document that is made in a bounded time, while few others are.
-func (h *hall) page(w http.ResponseWriter, r *asked, make func(context.Context, *asked) (any, error)) error {
+func (h *hall) page(w http.ResponseWriter, r *asked, write func(context.Context, *asked) (any, error)) error {
 	giveBack, taken := h.pages.take(r.Context(), r.Namespace)
 	if !taken {
 		return busy
@@ -152,7 +152,7 @@ func (h *hall) page(w http.ResponseWriter, r *asked, make func(context.Context, 
 	defer cancel()
 	document, err := func() (any, error) {
 		defer giveBack() // what is left takes little, however slowly it is taken
-		return make(ctx, r)
+		return write(ctx, r)
 	}()
 	if err != nil {
 		return err
