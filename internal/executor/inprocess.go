@@ -375,10 +375,25 @@ func (e *InProcess) end(a *attempt, r result) {
 	}
 	a.outcome, a.err, a.phase = r.outcome, r.err, Ended
 	a.logEnd()
+	a.err = kept(r.err)
 	if a.abandoned && e.attempts[a.task.RunID] == a {
 		delete(e.attempts, a.task.RunID)
 	}
 	e.tell(a)
+}
+
+// kept returns of an error what a reconcile asks for: its failure, and whether the run was cancelled. What it came of may be megabytes
+// that a server said, and is of no use once it is logged: hundreds of attempts that have ended wait for the next ones of their runs.
+func kept(err error) error {
+	if err == nil {
+		return nil
+	}
+	failed := *failure.From(err)
+	failed.Cause = nil
+	if errors.Is(err, ErrCancelled) {
+		failed.Cause = ErrCancelled
+	}
+	return &failed
 }
 
 // tell never waits: where the queue of events is full, as after the reconcilers have stopped, the reconcile that every

@@ -4,18 +4,22 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failure"
-	"github.com/ledgerport/ledgerport/internal/panics"
+	"github.com/ledgerport/ledgerport/internal/footprint"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // attempts lets a test decide when attempts begin and end.
@@ -183,6 +187,8 @@ func TestStoppingInterruptsAttemptsAndBeginsNoMore(t *testing.T) {
 func TestAPanicIsAFailureOfItsRunAlone(t *testing.T) {
 	t.Parallel()
 	e, _ := newExecutor(1)
+	var written bytes.Buffer // read after the end of the attempt, which is its last line
+	e.log = logr.FromSlogHandler(slog.NewTextHandler(&written, nil))
 	e.run = func(context.Context, pipeline.Task, *pipeline.Progress) (pipeline.Outcome, error) {
 		panic("an exporter with a bug, and with an IBAN in its message")
 	}
@@ -191,9 +197,45 @@ func TestAPanicIsAFailureOfItsRunAlone(t *testing.T) {
 	if failed.Reason != v1alpha1.ReasonPanicked || failed.Stalled || strings.Contains(failed.Message, "IBAN") {
 		t.Errorf("ended with %+v, want that it panicked, without what it said", failed)
 	}
-	var fault *panics.Error
-	if !errors.As(failed, &fault) || !bytes.Contains(fault.Stack, []byte("inprocess_test.go")) {
-		t.Errorf("the cause is %v, want the panic with its stack", failed.Cause)
+	if !bytes.Contains(written.Bytes(), []byte("inprocess_test.go")) || bytes.Contains(written.Bytes(), []byte("IBAN")) {
+		t.Errorf("the log is %s, want the panic's stack in it", written.Bytes())
+	}
+}
+
+// TestAnAttemptThatHasEndedKeepsNothingThatAServerSaid has errors as they come of servers, with megabytes in them.
+func TestAnAttemptThatHasEndedKeepsNothingThatAServerSaid(t *testing.T) {
+	t.Parallel()
+	said := errors.New(strings.Repeat("x", 2<<20))
+	for name, test := range map[string]struct {
+		err       error
+		reason    v1alpha1.Reason
+		condition string
+		stalled   bool
+	}{
+		"a failure":                 {failure.OnDestination.Stalled(v1alpha1.ReasonNotWritable, said, "it refuses"), v1alpha1.ReasonNotWritable, v1alpha1.ConditionDestinationReady, true},
+		"a failure in another":      {failure.Transient(v1alpha1.ReasonInterrupted, failure.Transient(v1alpha1.ReasonNotWritable, said, "it refuses"), "again"), v1alpha1.ReasonInterrupted, "", false},
+		"a failure beside an error": {errors.Join(said, failure.Transient(v1alpha1.ReasonNotWritable, nil, "it refuses")), v1alpha1.ReasonNotWritable, "", false},
+		"an error of none":          {fmt.Errorf("in stage Deliver: %w", said), v1alpha1.ReasonInternal, "", false},
+		"a cancellation": {
+			failure.Stalled(v1alpha1.ReasonCancelled, errors.Join(said, ErrCancelled), "the run was cancelled"), v1alpha1.ReasonCancelled, "", true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e, _ := newExecutor(1)
+			e.run = func(context.Context, pipeline.Task, *pipeline.Progress) (pipeline.Outcome, error) { return pipeline.Outcome{}, test.err }
+			e.Ensure(pipeline.Task{RunID: "a"})
+			ended := waitForEnd(t, e, "a")
+			if bytes := footprint.Of(ended, e.attempts["a"].err); bytes > 2*texts.Message {
+				t.Errorf("it keeps %d bytes", bytes)
+			}
+			if failed := failure.From(ended.Err); failed.Reason != test.reason || failed.Condition != test.condition || failed.Stalled != test.stalled || failed.Message == "" {
+				t.Errorf("it has ended with %+v", failed)
+			}
+			if errors.Is(ended.Err, ErrCancelled) != (test.reason == v1alpha1.ReasonCancelled) {
+				t.Errorf("%v: it was cancelled: %t", ended.Err, errors.Is(ended.Err, ErrCancelled))
+			}
+		})
 	}
 }
 

@@ -51,7 +51,8 @@ func (a *attempt) conclude() error {
 	}
 	a.outcome.Held = firstHeld(manifest.Held, a.Candid)
 	if manifest.Submission != nil {
-		a.outcome.Submitted = &manifest.Submission.Submitted
+		submitted := manifest.Submission.Submitted // of its own: the rest may be megabytes
+		a.outcome.Submitted = &submitted
 	}
 	return nil
 }
