@@ -17,6 +17,7 @@ import (
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/semaphore"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -221,7 +222,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, options managerOptions, regist
 	}
 	resolver := &references.Resolver{
 		Objects:       mgr.GetClient(),
-		Secrets:       credentials.Secrets{API: mgr.GetAPIReader(), Environment: environment},
+		Secrets:       credentials.Secrets{API: mgr.GetAPIReader(), Turns: semaphore.NewWeighted(credentials.AtOnce), Environment: environment},
 		Databases:     options.databases,
 		FullCheck:     options.fullCheckInterval,
 		Sessions:      claims.NewSessions(options.idleSessions),

@@ -21,6 +21,14 @@ type NeedsCredentials interface {
 	CredentialKeys(options []byte) []string
 }
 
+// UsesCredentials is an Exporter that NeedsCredentials, and uses more of them where they are given. No other key of a Secret is passed on
+// to it.
+type UsesCredentials interface {
+	NeedsCredentials
+	// OptionalCredentialKeys are the keys that AccountingExport.spec.credentials may have with these options.
+	OptionalCredentialKeys(options []byte) []string
+}
+
 // Exporter renders vouchers for one accounting system. It is safe for concurrent use.
 type Exporter interface {
 	// Type is the exporter's key in a registry and in AccountingExport.spec.exporter.type.

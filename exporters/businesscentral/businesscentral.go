@@ -34,6 +34,9 @@ func (exporter) Validate(raw []byte) error {
 // CredentialKeys implements exporters.NeedsCredentials.
 func (exporter) CredentialKeys([]byte) []string { return []string{clientIDKey, clientSecretKey} }
 
+// OptionalCredentialKeys implements exporters.UsesCredentials.
+func (exporter) OptionalCredentialKeys([]byte) []string { return []string{hostsKey} }
+
 // AttachesReceipts implements exporters.AttachesReceipts.
 func (exporter) AttachesReceipts(raw []byte) bool {
 	o, err := decodeOptions(raw)
@@ -43,6 +46,7 @@ func (exporter) AttachesReceipts(raw []byte) bool {
 const (
 	clientIDKey     = "clientID"
 	clientSecretKey = "clientSecret" // the key, not the secret
+	hostsKey        = "hosts"
 
 	fileName  = "requests.jsonl"
 	mediaType = "application/jsonl"

@@ -90,7 +90,7 @@ var microsoft = []string{
 // checkHosts insists that the client's secret goes to Microsoft only, or to a host that the Secret itself names: who may
 // write an AccountingExport may not be allowed to read the Secret.
 func (o *options) checkHosts(credentials map[string][]byte) error {
-	named := strings.FieldsFunc(string(credentials["hosts"]), func(r rune) bool { return r == ',' || r == ' ' || r == '\n' })
+	named := strings.FieldsFunc(string(credentials[hostsKey]), func(r rune) bool { return r == ',' || r == ' ' || r == '\n' })
 	for field, text := range map[string]string{"baseURL": o.BaseURL, "tokenURL": o.TokenURL} {
 		endpoint, err := url.Parse(text)
 		if err != nil {

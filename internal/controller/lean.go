@@ -2,6 +2,7 @@ package controller
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters"
@@ -26,9 +28,14 @@ const (
 	mostOfObject = 64 << 10
 )
 
-// keptInPart is an annotation of objects of which the cache has a part only. The API server has none of that name, because no name has a
-// space: nobody else can set it.
-const keptInPart = "kept in part"
+// Annotations that mark an object in the cache. The API server has none of such names, because no name has a space: nobody else can set
+// them.
+const (
+	// keptInPart marks objects of which the cache has a part only.
+	keptInPart = "kept in part"
+	// largeAsStored marks objects of which much is left out, also where nothing is read of that: an answer of the API server has it all.
+	largeAsStored = "large as stored"
+)
 
 // longestAnnotation that is kept as it is. What people and programs write into those that are read is much shorter.
 const longestAnnotation = 256
@@ -42,11 +49,33 @@ func lean(object any) (any, error) {
 	if err != nil {
 		return object, nil //nolint:nilerr // a mark of the cache's own
 	}
+	if size, _ := weigh(described); size > mostOfObject {
+		mark(described, largeAsStored)
+	}
 	leaveOutUnread(described)
 	if size, most := weigh(described); size > most {
 		leaveOutLarge(described)
 	}
 	return object, nil
+}
+
+// mark puts a mark on an object of this API: nobody writes another.
+func mark(object metav1.Object, as string) {
+	if _, ours := object.(report.Object); !ours && as == largeAsStored {
+		return
+	}
+	annotations := object.GetAnnotations()
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[as] = ""
+	object.SetAnnotations(annotations)
+}
+
+// isLarge reports whether to read or to write an object takes much memory.
+func isLarge(object metav1.Object) bool {
+	_, large := object.GetAnnotations()[largeAsStored]
+	return large || isInPart(object)
 }
 
 // isInPart reports whether there is more of an object than the cache has.
@@ -76,7 +105,7 @@ func leaveOutUnread(object metav1.Object) {
 	}
 	annotations := object.GetAnnotations()
 	maps.DeleteFunc(annotations, func(name, _ string) bool {
-		return name != keptInPart && (foreign || !strings.HasPrefix(name, v1alpha1.GroupVersion.Group+"/"))
+		return name != keptInPart && name != largeAsStored && (foreign || !strings.HasPrefix(name, v1alpha1.GroupVersion.Group+"/"))
 	})
 	for name, value := range annotations {
 		if len(value) > longestAnnotation { // only whether it is the same is of interest
@@ -107,19 +136,31 @@ func weigh(object metav1.Object) (size, most int) {
 }
 
 // leaveOutLarge leaves out of an object all that may be large, and marks it: what belongs to whom and what refers to what is found in
-// the cache, and the object itself is read when it is needed. The owner that is kept has the UID by which it is compared.
+// the cache, and the object itself is read when it is needed.
 func leaveOutLarge(object metav1.Object) {
 	if spec, has := object.(interface{ LeaveOutLarge() }); has {
 		spec.LeaveOutLarge()
 	}
 	object.SetLabels(nil) // of a namespace
-	var finalizers []string
-	for _, own := range []string{v1alpha1.RunFinalizer, v1alpha1.ExportFinalizer} {
-		if slices.Contains(object.GetFinalizers(), own) {
-			finalizers = append(finalizers, own)
-		}
+	leaveOutForeign(object)
+}
+
+// leaveOutOthers leaves out of a whole object what is not read, and what others have written beside the spec. A namespace is what others
+// have written.
+func leaveOutOthers(object metav1.Object) {
+	leaveOutUnread(object)
+	if _, ours := object.(report.Object); ours {
+		leaveOutForeign(object)
 	}
-	object.SetFinalizers(finalizers)
+}
+
+// ownFinalizers are the operator's.
+var ownFinalizers = []string{v1alpha1.RunFinalizer, v1alpha1.ExportFinalizer}
+
+// leaveOutForeign leaves out of an object the finalizers and owners of others, and annotations that are not read, and marks it. The owner
+// that is kept has the UID by which it is compared.
+func leaveOutForeign(object metav1.Object) {
+	object.SetFinalizers(slices.DeleteFunc(slices.Clone(ownFinalizers), func(own string) bool { return !slices.Contains(object.GetFinalizers(), own) }))
 	var owners []metav1.OwnerReference
 	if owner := metav1.GetControllerOf(object); owner != nil {
 		owners = []metav1.OwnerReference{{
@@ -127,13 +168,39 @@ func leaveOutLarge(object metav1.Object) {
 		}}
 	}
 	object.SetOwnerReferences(owners)
-	annotations := map[string]string{keptInPart: ""}
-	for _, name := range []string{v1alpha1.RequestedAtAnnotation, v1alpha1.AcceptedLedgerAnnotation} {
+	annotations := map[string]string{}
+	for _, name := range []string{v1alpha1.RequestedAtAnnotation, v1alpha1.AcceptedLedgerAnnotation, largeAsStored} {
 		if value, given := object.GetAnnotations()[name]; given {
 			annotations[name] = value
 		}
 	}
 	object.SetAnnotations(annotations)
+	mark(object, keptInPart)
+}
+
+// belongingsIn makes a merge patch of all finalizers and owners that an object has into those that it is to have, which only applies to
+// it as it was read: of an object in part the operator's finalizers and the controller are known.
+func belongingsIn(whole *metav1.PartialObjectMetadata, object client.Object) ([]byte, error) {
+	finalizers, owners := whole.Finalizers, whole.OwnerReferences
+	for _, own := range ownFinalizers {
+		switch has := slices.Contains(finalizers, own); {
+		case has && !slices.Contains(object.GetFinalizers(), own):
+			finalizers = slices.DeleteFunc(finalizers, func(one string) bool { return one == own })
+		case !has && slices.Contains(object.GetFinalizers(), own):
+			finalizers = append(finalizers, own)
+		}
+	}
+	former := metav1.GetControllerOfNoCopy(whole)
+	if controller := metav1.GetControllerOf(object); controller != nil && (former == nil || cut(string(former.UID)) != string(controller.UID)) {
+		owners = slices.DeleteFunc(owners, func(one metav1.OwnerReference) bool {
+			return one.UID == controller.UID || one.Kind == controller.Kind && one.Name == controller.Name && one.APIVersion == controller.APIVersion
+		})
+		for i := range owners {
+			owners[i].Controller = nil
+		}
+		owners = append(owners, *controller)
+	}
+	return json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": object.GetResourceVersion(), "finalizers": finalizers, "ownerReferences": owners}})
 }
 
 // cut returns a text that is no longer than a name, and holds nothing else in memory.

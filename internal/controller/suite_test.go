@@ -14,8 +14,10 @@ import (
 	"testing"
 	"time"
 
+	externalsecrets "github.com/external-secrets/external-secrets/apis/externalsecrets/v1"
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -23,6 +25,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
@@ -81,7 +84,7 @@ func runWithControlPlane(m *testing.M) (int, error) {
 	}
 	defer controlPlane.Stop()
 	api.config, api.plane = controlPlane.Config, controlPlane
-	api.client, err = client.New(api.config, client.Options{Scheme: newScheme()})
+	api.client, err = client.New(api.config, client.Options{Scheme: everyScheme()})
 	if err != nil {
 		return 0, err
 	}
@@ -95,6 +98,16 @@ func runWithControlPlane(m *testing.M) (int, error) {
 func newScheme() *runtime.Scheme {
 	scheme := runtime.NewScheme()
 	_ = credentials.AddToScheme(scheme) // they only fail where a type is registered twice
+	_ = v1alpha1.AddToScheme(scheme)
+	_ = apiextensionsv1.AddToScheme(scheme)
+	return scheme
+}
+
+// everyScheme has all of the ExternalSecrets that tests make.
+func everyScheme() *runtime.Scheme {
+	scheme := runtime.NewScheme()
+	_ = clientgoscheme.AddToScheme(scheme)
+	_ = externalsecrets.AddToScheme(scheme)
 	_ = v1alpha1.AddToScheme(scheme)
 	_ = apiextensionsv1.AddToScheme(scheme)
 	return scheme
@@ -190,7 +203,7 @@ func (w *world) startOperator(namespaces ...string) {
 	policy, err := outbound.New(w.allowedHosts)
 	w.must(err)
 	resolver := &references.Resolver{
-		Objects: mgr.GetClient(), Secrets: credentials.Secrets{API: mgr.GetAPIReader(), Environment: w.environment},
+		Objects: mgr.GetClient(), Secrets: credentials.Secrets{API: mgr.GetAPIReader(), Turns: semaphore.NewWeighted(credentials.AtOnce), Environment: w.environment},
 		Databases: claims.Allowances{Insecure: true}, // the server of a test speaks no TLS
 		Destinations: destinationtypes.Registry(destinationtypes.Settings{
 			Filesystem: filesystem.Settings{Root: w.exports}, S3: s3.Settings{AllowPlainHTTP: w.plainHTTP},

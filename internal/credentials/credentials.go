@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/semaphore"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -29,11 +30,13 @@ type Reference struct {
 	External *v1alpha1.ExternalSecretReference
 	// Keys that must have a value.
 	Keys []string
+	// Optional are keys that are used if they are there.
+	Optional []string
 }
 
 // Credentials are what was found.
 type Credentials struct {
-	// Data holds at least the keys that the reference asks for, none of them empty. It appears in no output.
+	// Data holds the keys that the reference asks for, none of them empty, and nothing else of a Secret. It appears in no output.
 	Data map[string][]byte
 	// Fallback says why the credentials come from the operator's environment; it is empty where they come from their store.
 	Fallback string
@@ -54,17 +57,34 @@ func (c Credentials) Beside(others Credentials) Credentials {
 type Secrets struct {
 	// API reads Secrets and ExternalSecrets from the API server, not from a cache. Its scheme is that of AddToScheme.
 	API client.Reader
+	// Turns bounds how many Secrets and ExternalSecrets are in memory at once: each may have more than a megabyte, in values of a few
+	// bytes. Nil bounds nothing.
+	Turns *semaphore.Weighted
 	// Environment returns a variable of the operator's environment. It is nil unless the operator may fall back to it.
 	Environment func(name string) (value string, set bool)
 }
 
+// AtOnce is how many are in memory at once in an operator.
+const AtOnce = 2
+
 // Find returns the present credentials of a resource.
 func (s Secrets) Find(ctx context.Context, ref Reference) (Credentials, error) {
-	found, err := s.fromStore(ctx, ref)
+	found, err := s.inTurn(ctx, ref)
 	if err == nil || s.Environment == nil || !storeIsBroken(err) {
 		return found, err
 	}
 	return s.fromEnvironment(ref, err)
+}
+
+// inTurn reads the store when it is its turn.
+func (s Secrets) inTurn(ctx context.Context, ref Reference) (Credentials, error) {
+	if s.Turns != nil {
+		if err := s.Turns.Acquire(ctx, 1); err != nil {
+			return Credentials{}, fmt.Errorf("reading the credentials of %s %s/%s: %w", ref.Kind, ref.Namespace, ref.Name, err)
+		}
+		defer s.Turns.Release(1)
+	}
+	return s.fromStore(ctx, ref)
 }
 
 func (s Secrets) fromStore(ctx context.Context, ref Reference) (found Credentials, err error) {
@@ -74,15 +94,24 @@ func (s Secrets) fromStore(ctx context.Context, ref Reference) (found Credential
 			return Credentials{}, err
 		}
 	}
-	if found.Data, err = s.data(ctx, ref.Namespace, secret); err != nil {
+	whole, err := s.data(ctx, ref.Namespace, secret)
+	if err != nil {
 		return Credentials{}, err
 	}
+	found.Data = make(map[string][]byte, len(ref.Keys)+len(ref.Optional))
 	for _, key := range ref.Keys {
-		if _, there := found.Data[key]; !there {
+		value, there := whole[key]
+		if !there {
 			return Credentials{}, refused(v1alpha1.ReasonSecretKeyMissing, nil, "Secret %s/%s has no key %q", ref.Namespace, secret, key)
 		}
-		if len(found.Data[key]) == 0 {
+		if len(value) == 0 {
 			return Credentials{}, refused(v1alpha1.ReasonSecretKeyMissing, nil, "Secret %s/%s has nothing under the key %q", ref.Namespace, secret, key)
+		}
+		found.Data[key] = value
+	}
+	for _, key := range ref.Optional {
+		if value, there := whole[key]; there {
+			found.Data[key] = value
 		}
 	}
 	return found, nil

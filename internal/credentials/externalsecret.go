@@ -1,13 +1,15 @@
 package credentials
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"slices"
 	"strings"
 	"time"
 
-	externalsecrets "github.com/external-secrets/external-secrets/apis/externalsecrets/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -22,25 +24,56 @@ import (
 )
 
 // ExternalSecretKind is the kind of the External Secrets Operator that is followed.
-var ExternalSecretKind = schema.GroupVersionKind{Group: externalsecrets.Group, Version: externalsecrets.Version, Kind: "ExternalSecret"}
+var ExternalSecretKind = schema.GroupVersionKind{Group: "external-secrets.io", Version: "v1", Kind: "ExternalSecret"}
+
+// externalSecret is what is read of one. The rest may be a megabyte of values of two bytes, each of which would take a hundred.
+type externalSecret struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"-"`
+	Spec              struct {
+		Target struct {
+			Name string `json:"name"`
+		} `json:"target"`
+	} `json:"spec"`
+	Status struct {
+		RefreshTime metav1.Time     `json:"refreshTime"`
+		Conditions  json.RawMessage `json:"conditions"`
+		Binding     struct {
+			Name string `json:"name"`
+		} `json:"binding"`
+	} `json:"status"`
+}
+
+// DeepCopyObject implements runtime.Object. Nothing changes what is shared.
+func (e *externalSecret) DeepCopyObject() runtime.Object {
+	shared := *e
+	return &shared
+}
+
+// externalSecretCondition is what is read of a condition.
+type externalSecretCondition struct {
+	Type    string                 `json:"type"`
+	Status  corev1.ConditionStatus `json:"status"`
+	Reason  string                 `json:"reason"`
+	Message string                 `json:"message"`
+}
 
 // AddToScheme adds the kinds that Secrets reads.
 func AddToScheme(scheme *runtime.Scheme) error {
-	if err := clientgoscheme.AddToScheme(scheme); err != nil {
-		return err
-	}
-	return externalsecrets.AddToScheme(scheme)
+	scheme.AddKnownTypeWithName(ExternalSecretKind, &externalSecret{})
+	metav1.AddToGroupVersion(scheme, ExternalSecretKind.GroupVersion())
+	return clientgoscheme.AddToScheme(scheme)
 }
 
 // bound returns the name of the Secret that an ExternalSecret keeps in sync, and when the newest sync will be too old.
 func (s Secrets) bound(ctx context.Context, ref Reference) (secret string, staleAt time.Time, err error) {
 	name := ref.External.Name
-	var external externalsecrets.ExternalSecret
+	var external externalSecret
 	if err := s.API.Get(ctx, types.NamespacedName{Namespace: ref.Namespace, Name: name}, &external); err != nil {
 		return "", time.Time{}, externalFailure(ctx, err, ref.Namespace, name)
 	}
-	secret = boundName(&external)
-	ready := readyCondition(&external)
+	secret = cmp.Or(external.Status.Binding.Name, external.Spec.Target.Name, name) // which it binds, or will bind once it is synced
+	ready := readyCondition(external.Status.Conditions)
 	switch {
 	case ready == nil:
 		return "", time.Time{}, refused(v1alpha1.ReasonExternalSecretNotReady, nil,
@@ -78,21 +111,14 @@ func externalFailure(ctx context.Context, err error, namespace, name string) err
 	return unreadable(ctx, v1alpha1.ReasonExternalSecretUnreadable, err, "ExternalSecret", namespace, name)
 }
 
-// boundName is the name of the Secret that an ExternalSecret binds, or will bind once it is synced.
-func boundName(external *externalsecrets.ExternalSecret) string {
-	switch {
-	case external.Status.Binding.Name != "":
-		return external.Status.Binding.Name
-	case external.Spec.Target.Name != "":
-		return external.Spec.Target.Name
-	}
-	return external.Name
-}
-
-func readyCondition(external *externalsecrets.ExternalSecret) *externalsecrets.ExternalSecretStatusCondition {
-	for i := range external.Status.Conditions {
-		if condition := &external.Status.Conditions[i]; condition.Type == externalsecrets.ExternalSecretReady {
-			return condition
+// readyCondition returns the first condition of type Ready; nil if there is none.
+func readyCondition(conditions json.RawMessage) *externalSecretCondition {
+	decoder := json.NewDecoder(bytes.NewReader(conditions))
+	_, err := decoder.Token() // which begins the list
+	for err == nil && decoder.More() {
+		var condition externalSecretCondition
+		if err = decoder.Decode(&condition); err == nil && condition.Type == "Ready" {
+			return &condition
 		}
 	}
 	return nil

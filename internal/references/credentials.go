@@ -14,7 +14,7 @@ import (
 // Credentials returns the accounting system's own credentials, with every key that the exporter needs. They are empty where
 // the export names none and the exporter needs none.
 func (r *Resolver) Credentials(ctx context.Context, export *v1alpha1.AccountingExport) (credentials.Credentials, error) {
-	keys := r.credentialKeys(export.Spec.Exporter)
+	keys, optional := r.credentialKeys(export.Spec.Exporter)
 	if export.Spec.Credentials == nil {
 		if len(keys) == 0 {
 			return credentials.Credentials{}, nil
@@ -24,7 +24,7 @@ func (r *Resolver) Credentials(ctx context.Context, export *v1alpha1.AccountingE
 	}
 	ref := credentials.Reference{
 		Kind: "AccountingExport", Namespace: export.Namespace, Name: export.Name,
-		External: export.Spec.Credentials.ExternalSecretRef, Keys: keys,
+		External: export.Spec.Credentials.ExternalSecretRef, Keys: keys, Optional: optional,
 	}
 	if secret := export.Spec.Credentials.SecretRef; secret != nil {
 		ref.Secret = secret.Name
@@ -32,14 +32,18 @@ func (r *Resolver) Credentials(ctx context.Context, export *v1alpha1.AccountingE
 	return r.Secrets.Find(ctx, ref)
 }
 
-// credentialKeys are those that an exporter needs. One that is unknown or refuses its options needs none yet.
-func (r *Resolver) credentialKeys(spec v1alpha1.ExporterSpec) []string {
+// credentialKeys are those that an exporter needs, and those that it uses if they are there. One that is unknown or refuses its options
+// needs none yet.
+func (r *Resolver) credentialKeys(spec v1alpha1.ExporterSpec) (needed, optional []string) {
 	exporter, _ := r.Exporters.Get(spec.Type)
 	needy, needs := exporter.(exporters.NeedsCredentials)
 	if !needs || exporter.Validate(Options(spec)) != nil {
-		return nil
+		return nil, nil
 	}
-	return needy.CredentialKeys(Options(spec))
+	if user, uses := exporter.(exporters.UsesCredentials); uses {
+		optional = user.OptionalCredentialKeys(Options(spec))
+	}
+	return needy.CredentialKeys(Options(spec)), optional
 }
 
 // SourceCredentials returns the connection URL of a ClaimSource.

@@ -288,9 +288,10 @@ func (r *Reconciler) keptUntil(ctx context.Context, export *v1alpha1.AccountingE
 		key := references.RunDestinationKey(run, export)
 		destination, known := destinations[key]
 		if !known {
+			var whole v1alpha1.ExportDestination
 			destination = &v1alpha1.ExportDestination{}
-			if err := r.Client.Get(ctx, key, destination); err != nil {
-				destination = &v1alpha1.ExportDestination{}
+			if err := r.Client.Get(ctx, key, &whole); err == nil {
+				destination.Spec.Retention = whole.Spec.Retention
 			}
 			destinations[key] = destination
 		}

@@ -20,13 +20,12 @@ func (r *Reconciler) keep(ctx context.Context, run *v1alpha1.ExportRun, export *
 
 // Protect keeps an export from going before its runs, which need it to give their claims back.
 func Protect(ctx context.Context, c client.Client, export *v1alpha1.AccountingExport) error {
-	before := export.DeepCopy()
-	if !controllerutil.AddFinalizer(export, v1alpha1.ExportFinalizer) {
+	if controllerutil.ContainsFinalizer(export, v1alpha1.ExportFinalizer) {
 		return nil
 	}
 	protected := export.DeepCopy()
-	before.DeepCopyInto(export)
-	if err := c.Patch(ctx, protected, report.UnchangedSince(before)); err != nil {
+	controllerutil.AddFinalizer(protected, v1alpha1.ExportFinalizer)
+	if err := c.Patch(ctx, protected, report.UnchangedSince(export)); err != nil {
 		return report.Refusal("put a finalizer on AccountingExport "+export.Name, err)
 	}
 	protected.DeepCopyInto(export)
