@@ -21,6 +21,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -211,6 +212,44 @@ func (c *cluster) boundsHold() {
 	}}
 	if err := c.admin.Create(c.Context(), chart, client.DryRunAll); err != nil {
 		c.Errorf("a kind without options: %v", err)
+	}
+	c.boundsHoldOfWhatIsBeingDeleted()
+}
+
+// boundsHoldOfWhatIsBeingDeleted has an export edited that a finalizer of its owner keeps.
+func (c *cluster) boundsHoldOfWhatIsBeingDeleted() {
+	kept := export("bounded", acme)
+	kept.Name, kept.Finalizers = "kept", []string{"example.com/a", "example.com/b"}
+	c.must(c.admin.Create(c.Context(), kept))
+	c.must(c.admin.Delete(c.Context(), kept))
+	patch := func(metadata, spec string) func() error {
+		return func() error {
+			document := []byte(`{"metadata":{` + metadata + `},"spec":{` + spec + `}}`)
+			return c.admin.Patch(c.Context(), kept.DeepCopy(), client.RawPatch(types.MergePatchType, document))
+		}
+	}
+	entries := func(format string) string {
+		var all []string
+		for i := range 101 {
+			all = append(all, fmt.Sprintf(format, i))
+		}
+		return strings.Join(all, ",")
+	}
+	c.refusedWith("at most 100 labels", patch(`"labels":{`+entries(`"l%d":""`)+`}`, ""))
+	c.refusedWith("20 owners", patch(`"ownerReferences":[`+entries(`{"apiVersion":"v1","kind":"A","name":"a","uid":"%d"}`)+`]`, ""))
+	c.refusedWith("nested deeper than 7 levels", patch("", `"exporter":{"options":`+strings.Repeat(`{"a":`, 4900)+"1"+strings.Repeat("}", 4900)+`}`))
+	for what, edit := range map[string]func() error{
+		"a label":                     patch(`"labels":{"a":"b"}`, ""),
+		"options of one level":        patch("", `"exporter":{"options":{"delimiter":";"}}`),
+		"one finalizer is taken away": patch(`"finalizers":["example.com/b"]`, ""),
+	} {
+		if err := edit(); err != nil {
+			c.Errorf("%s: %v", what, err)
+		}
+	}
+	c.must(patch(`"finalizers":null`, "")())
+	if err := c.admin.Get(c.Context(), client.ObjectKeyFromObject(kept), kept); !apierrors.IsNotFound(err) {
+		c.Errorf("the export does not go: %v", err)
 	}
 }
 
