@@ -126,6 +126,13 @@ func (w *writer) tree(ctx context.Context, key types.NamespacedName) error {
 		w.lacks("status of "+key.String(), err)
 		return nil
 	}
+	for i := range node.Children {
+		for j := range node.Children[i].Notes {
+			if node.Children[i].Namespace != key.Namespace { // what its own namespace is told of tables and hosts
+				node.Children[i].Notes[j].Message = redacted
+			}
+		}
+	}
 	err = node.Changed(func(note overview.Note) overview.Note {
 		if note.Message != "" && (note.OfClaim || quoting[note.Reason]) {
 			note.Message = redacted
@@ -138,7 +145,7 @@ func (w *writer) tree(ctx context.Context, key types.NamespacedName) error {
 	return w.file(path.Join(key.Namespace, "status", key.Name+".txt"), []byte(Text(text.String())))
 }
 
-// elsewhere writes sources and destinations of other namespaces that exports refer to.
+// elsewhere writes how sources and destinations of other namespaces are that exports refer to. A tenant may name any.
 func (w *writer) elsewhere(ctx context.Context) error {
 	var exports v1alpha1.AccountingExportList
 	if err := w.Cluster.List(ctx, &exports, client.InNamespace(w.Namespace)); err != nil {
@@ -160,12 +167,30 @@ func (w *writer) elsewhere(ctx context.Context) error {
 				w.lacks(plural+" "+key.String(), err)
 				continue
 			}
-			if err := w.yaml(name, object.Object); err != nil {
+			if err := w.yaml(name, seenFromElsewhere(object)); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// seenFromElsewhere is what another namespace may be told of an object: that it exists, and of each condition how it is and since when.
+func seenFromElsewhere(object *unstructured.Unstructured) map[string]any {
+	metadata := map[string]any{"name": object.GetName(), "namespace": object.GetNamespace(), "generation": object.GetGeneration()}
+	seen := []any{}
+	conditions, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions") // what is not a list says nothing
+	for _, condition := range conditions {
+		of, _ := condition.(map[string]any)
+		told := map[string]any{}
+		for _, field := range []string{"type", "status", "reason", "lastTransitionTime", "observedGeneration"} {
+			if value, has := of[field]; has {
+				told[field] = value
+			}
+		}
+		seen = append(seen, told)
+	}
+	return map[string]any{"apiVersion": object.GetAPIVersion(), "kind": object.GetKind(), "metadata": metadata, "status": map[string]any{"conditions": seen}}
 }
 
 // events writes those about our resources.
