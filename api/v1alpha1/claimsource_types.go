@@ -101,6 +101,7 @@ type PostgresSource struct {
 // +kubebuilder:validation:XValidation:rule="has(self.organizationIDFromNamespaceLabel) != has(self.organizationIDs)",message="exactly one of organizationIDFromNamespaceLabel and organizationIDs is required"
 type AccessRule struct {
 	// NamespaceSelector selects the namespaces that this rule admits. An empty selector selects every namespace.
+	// +kubebuilder:validation:XValidation:rule="(!has(self.matchLabels) || size(self.matchLabels) <= 100) && (!has(self.matchExpressions) || size(self.matchExpressions) <= 100)",message="a selector has at most 100 labels and 100 expressions"
 	NamespaceSelector metav1.LabelSelector `json:"namespaceSelector"`
 	// OrganizationIDFromNamespaceLabel admits the organisation whose id is the value of this label on the namespace.
 	// +optional

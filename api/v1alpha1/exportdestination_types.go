@@ -154,6 +154,7 @@ type SFTPDestination struct {
 // DestinationAccessRule admits namespaces to an ExportDestination.
 type DestinationAccessRule struct {
 	// NamespaceSelector selects the namespaces that this rule admits. An empty selector selects every namespace.
+	// +kubebuilder:validation:XValidation:rule="(!has(self.matchLabels) || size(self.matchLabels) <= 100) && (!has(self.matchExpressions) || size(self.matchExpressions) <= 100)",message="a selector has at most 100 labels and 100 expressions"
 	NamespaceSelector metav1.LabelSelector `json:"namespaceSelector"`
 }
 

@@ -90,6 +90,7 @@ type RunReference struct {
 	// Name of the ExportRun.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	Name string `json:"name"`
 }
 
@@ -201,7 +202,7 @@ type HeldClaim struct {
 	ID string `json:"id"`
 	// Reason, one word.
 	Reason string `json:"reason"`
-	// Message of the accounting system, in its own words, where it rejected the claim's voucher.
+	// Message of the accounting system, in its own words, where it rejected the claim's voucher. The first five have one.
 	// +optional
 	// +kubebuilder:validation:MaxLength=300
 	Message string `json:"message,omitempty"`
