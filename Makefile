@@ -13,8 +13,14 @@ TOOLS         := go tool -modfile=hack/tools/go.mod
 VALE          := go tool -modfile=hack/tools/vale/go.mod vale --no-global
 GOLANGCI_LINT := go tool -modfile=hack/tools/golangci-lint/go.mod golangci-lint
 
+HELM          := go -C test/helm tool helm
+# A chart's version is a semantic version: without a tag, 0.0.0 and the commit.
+CHART_VERSION ?= $(shell echo '$(VERSION)' | sed -E 's/^v?([0-9]+\.[0-9]+\.[0-9]+)/\1/; t; s/.*/0.0.0-g&/')
+# When what is checked out was committed: a package has the same bytes whenever and wherever it is made.
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+
 .DEFAULT_GOAL := help
-.PHONY: help build generate manifests fmt lint test demo balance fuzz bench bench-apply bench-receipts bench-hostile bench-herd bench-history watermark chaos nightly image deploy undeploy e2e
+.PHONY: help build generate manifests chart fmt lint test demo balance fuzz bench bench-apply bench-receipts bench-hostile bench-herd bench-history watermark chaos nightly image deploy undeploy e2e
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,20 +28,23 @@ help: ## List the targets
 build: ## Build the one binary into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ledgerport ./cmd/ledgerport
 
-generate: ## Generate deep copies of the API's types, the tables of options in docs/exporters, and the example's go.mod
+generate: ## Generate deep copies of the API's types, the tables of options in docs/exporters, and the go.mod of the example and of the chart's tests
 	$(TOOLS) controller-gen object paths=./api/...
 	go run ./hack/options-table
 	go -C examples/exporter mod tidy
+	go -C test/helm mod tidy
 
-manifests: ## Generate CRDs and the operator's role
+manifests: ## Generate CRDs, the operator's role, and what the chart has from both, from config/ and from the manager's flags
 	$(TOOLS) controller-gen crd paths=./api/... output:crd:dir=config/crd/bases
 	$(TOOLS) controller-gen rbac:roleName=ledgerport-manager paths=./internal/controller/... output:rbac:dir=config/rbac/operator
+	go run ./hack/chart
 
 fmt: ## Format all Go code
 	$(GOLANGCI_LINT) fmt ./...
 
-lint: ## Lint all Go code, dependency directions included, and the English of code and pages; render the directories of config that are applied
+lint: ## Lint all Go code, dependency directions included, and the English of code and pages; render the directories of config that are applied; lint the chart
 	$(GOLANGCI_LINT) run --allow-parallel-runners ./...
+	cd test/helm && $(subst -modfile=,-modfile=../../,$(GOLANGCI_LINT)) run --allow-parallel-runners ./...
 	$(VALE) --output=line .
 	$(TOOLS) kustomize build config/default >/dev/null
 	$(TOOLS) kustomize build config/lockdown >/dev/null
@@ -43,9 +52,13 @@ lint: ## Lint all Go code, dependency directions included, and the English of co
 	$(TOOLS) kustomize build config/quota >/dev/null
 	$(TOOLS) kustomize build config/prometheus >/dev/null
 	$(TOOLS) kustomize build config/argocd >/dev/null
+	$(HELM) lint --strict --quiet ../../charts/ledgerport
 
 test: ## Run all tests, against real servers of all that the operator speaks to; what they say is looked through for secrets
-	go run ./hack/with-environment -scan sh -c 'go test -v -count=1 -timeout=40m ./... && go -C examples/exporter test -v -mod=mod -count=1 ./...'
+	go run ./hack/with-environment -scan sh -c 'go test -v -count=1 -timeout=40m ./... && go -C examples/exporter test -v -mod=mod -count=1 ./... && go -C test/helm test -v -count=1 ./...'
+
+chart: ## Package the Helm chart into dist/, with the version of the tag, the same bytes each time (CHART_VERSION=1.2.3)
+	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(HELM) package ../../charts/ledgerport --version='$(CHART_VERSION)' --app-version='$(VERSION)' --destination=../../dist
 
 demo: ## Do the main job once on real parts (EXPORTER=type shows that one, KEEP=1 keeps everything running)
 	go run ./hack/demo $(if $(EXPORTER),-exporter=$(EXPORTER)) $(if $(KEEP),-keep)
@@ -98,5 +111,5 @@ undeploy: ## Let unfinished runs give their claims back, then remove every resou
 	@manifests=$$(mktemp) && trap 'rm -f "$$manifests"' EXIT && $(TOOLS) kustomize build config/default >"$$manifests" && \
 	  KUBECTL='$(KUBECTL)' TIMEOUT=$(or $(TIMEOUT),120s) FORCE=$(FORCE) hack/undeploy.sh "$$manifests"
 
-e2e: ## Deploy IMAGE into the cluster of KUBECONFIG and test it there, with the External Secrets Operator (ESO_IMAGE=name)
-	E2E_IMAGE=$(IMAGE) E2E_ESO_IMAGE=$(ESO_IMAGE) go test -count=1 -v -tags e2e -timeout 20m ./test/e2e
+e2e: ## Deploy IMAGE into the cluster of KUBECONFIG and test it there, with the External Secrets Operator (ESO_IMAGE=name), then with Helm
+	E2E_IMAGE=$(IMAGE) E2E_ESO_IMAGE=$(ESO_IMAGE) go test -count=1 -v -tags e2e -timeout 40m ./test/e2e

@@ -40,13 +40,13 @@ func exportersOf(names []string) plugins {
 	return plugins{what: "exporter", folder: "exporters/", names: names, before: `^|[^\w./-]|exporters/`, also: []string{"config/samples/", "command/adopt.go", "internal/offline/adopt.go", "internal/offline/booked.go", "internal/receipts/list.go"}}
 }
 
-// destinationsOf are named by a word or a package, by a field of the API and by its types. They are fields of the API; the manifests
-// and tools of the repository choose some, as every user does.
+// destinationsOf are named by a word or a package, by a field of the API and by its types. They are fields of the API; the manifests,
+// the chart and tools of the repository choose some, as every user does.
 func destinationsOf(names []string) plugins {
 	return plugins{
 		what: "destination", folder: "internal/destinations/", names: names,
 		before: `^|[^\w/-]|destinations/`, after: `(?:Destination|Credential\w*|External\w*)?`,
-		also: []string{"api/v1alpha1/exportdestination_types.go", "api/v1alpha1/receipts_types.go", "api/v1alpha1/zz_generated.deepcopy.go", "config/", "hack/"},
+		also: []string{"api/v1alpha1/exportdestination_types.go", "api/v1alpha1/receipts_types.go", "api/v1alpha1/zz_generated.deepcopy.go", "charts/", "config/", "hack/"},
 	}
 }
 

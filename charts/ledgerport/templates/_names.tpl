@@ -1,0 +1,71 @@
+{{/* The name of the release, which all names begin with. */}}
+{{- define "ledgerport.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The operator's account. */}}
+{{- define "ledgerport.account" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (printf "%s-manager" (include "ledgerport.fullname" .)) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What the pods of this release are selected by. It can never be changed. */}}
+{{- define "ledgerport.selector" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{/* Labels of every object. */}}
+{{- define "ledgerport.labels" -}}
+{{ include "ledgerport.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | trunc 63 | trimSuffix "-" | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* The number of a port in an address such as :8443; nothing if the address is 0 or not given. */}}
+{{- define "ledgerport.port" -}}
+{{- if and . (ne (toString .) "0") -}}
+{{- regexFind "[0-9]+$" . -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The flags of the manager that are not null. */}}
+{{- define "ledgerport.flags" -}}
+{{- range $name, $value := .Values.flags }}
+{{- $flag := printf "--%s" (kebabcase $name) }}
+{{- if kindIs "slice" $value }}
+- {{ printf "%s=%s" $flag (join "," $value) | quote }}
+{{- else if and (kindIs "bool" $value) $value }}
+- {{ $flag }}
+{{- else if kindIs "float64" $value }}
+- {{ printf "%s=%d" $flag (int64 $value) | quote }}
+{{- else if not (kindIs "invalid" $value) }}
+- {{ printf "%s=%v" $flag $value | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The image. */}}
+{{- define "ledgerport.image" -}}
+{{- if .Values.image.digest -}}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) -}}
+{{- end -}}
+{{- end -}}
