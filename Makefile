@@ -55,7 +55,7 @@ lint: ## Lint all Go code, dependency directions included, and the English of co
 	$(HELM) lint --strict --quiet ../../charts/ledgerport
 
 test: ## Run all tests, against real servers of all that the operator speaks to; what they say is looked through for secrets
-	go run ./hack/with-environment -scan sh -c 'go test -v -count=1 -timeout=40m ./... && go -C examples/exporter test -v -mod=mod -count=1 ./... && go -C test/helm test -v -count=1 ./...'
+	go run ./hack/with-environment -scan sh -c 'go test -v -count=1 -timeout=40m ./... && go -C examples/exporter test -v -mod=mod -count=1 ./... && go -C test/helm test -v -mod=mod -count=1 ./...'
 
 chart: ## Package the Helm chart into dist/, with the version of the tag, the same bytes each time (CHART_VERSION=1.2.3)
 	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(HELM) package ../../charts/ledgerport --version='$(CHART_VERSION)' --app-version='$(VERSION)' --destination=../../dist

@@ -117,13 +117,20 @@ func downloadControlPlane(ctx context.Context, cache, link string) error {
 	return errors.New("setup-envtest gave no control plane")
 }
 
-// ModuleRoot is the folder of this module's go.mod.
+// ModuleRoot is the folder of this module's go.mod, for a test of a module below it, too.
 func ModuleRoot() (string, error) {
 	output, err := exec.Command("go", "env", "GOMOD").Output()
 	if err != nil {
 		return "", err
 	}
-	return filepath.Dir(strings.TrimSpace(string(output))), nil
+	nearest := filepath.Dir(strings.TrimSpace(string(output)))
+	for folder := nearest; filepath.Dir(folder) != folder; folder = filepath.Dir(folder) {
+		content, err := os.ReadFile(filepath.Join(folder, "go.mod"))
+		if err == nil && strings.HasPrefix(string(content), "module github.com/ledgerport/ledgerport\n") {
+			return folder, nil
+		}
+	}
+	return nearest, nil
 }
 
 // ControlPlane is a running etcd and kube-apiserver with the CRDs of this project.

@@ -1,0 +1,170 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/jackc/pgx/v5"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+)
+
+// firstFile is how long it may take from installing on a fresh cluster to a first file.
+const firstFile = 2 * time.Minute
+
+// TestChartOnACluster installs, upgrades, rolls back and uninstalls the chart, each with a run under way, installs it again, and counts
+// what became of the claims.
+func TestChartOnACluster(t *testing.T) {
+	c := connect(t)
+	c.gone(&corev1.Namespace{}, "", operatorNamespace) // of the test before
+	c.gone(&corev1.Namespace{}, "", tenant)
+	postgres, store := c.startServers()
+	t.Cleanup(func() { c.tidy() })
+	c.must(c.client.Create(c.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		Name: operatorNamespace, Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
+	}}))
+	helm, err := exec.CommandContext(c.Context(), "go", "-C", "../helm", "tool", "-n", "helm").Output() // builds it
+	c.must(err)
+	c.values["helm"] = strings.TrimSpace(string(helm))
+	image := required(c, "E2E_IMAGE")
+	colon := strings.LastIndex(image, ":")
+	settings := []string{"--set=image.repository=" + image[:colon], "--set=image.tag=" + image[colon+1:],
+		"--set=flags.allowInsecureDatabases=true", "--set=flags.allowPlainHttp=true"}
+
+	c.step("one install and one apply bring a first file", func(c *cluster) {
+		start := time.Now()
+		c.helm(append([]string{"install", "ledgerport", "../../charts/ledgerport"}, settings...)...)
+		c.applyPlain()
+		c.exportSaysWithin(time.Minute, metav1.ConditionTrue, v1alpha1.ReasonReady)
+		c.checkManifest(store, c.run("first"), claims)
+		if took := time.Since(start); took > firstFile {
+			c.Errorf("it took %s, want at most %s", took, firstFile)
+		} else {
+			c.Logf("it took %s", took.Round(time.Second))
+		}
+	})
+	c.step("an upgrade loses nothing", func(c *cluster) {
+		c.meanwhile(postgres, store, "upgraded", 2, func() {
+			c.helm(append([]string{"upgrade", "ledgerport", "../../charts/ledgerport", "--set=flags.maxConcurrentRuns=8"}, settings...)...)
+		})
+		c.expectFlag("--max-concurrent-runs=8", true)
+	})
+	c.step("a rollback loses nothing", func(c *cluster) {
+		c.meanwhile(postgres, store, "rolled-back", 3, func() { c.helm("rollback", "ledgerport", "1") })
+		c.expectFlag("--max-concurrent-runs=8", false)
+	})
+	c.step("an uninstall keeps the kinds and all resources, and what comes after goes on", func(c *cluster) {
+		c.meanwhile(postgres, store, "left-alone", 4, func() {
+			c.helm("uninstall", "ledgerport")
+			c.gone(&appsv1.Deployment{}, operatorNamespace, "ledgerport-manager")
+			c.exportSays(metav1.ConditionTrue, v1alpha1.ReasonReady) // as the operator has left it
+			c.helm(append([]string{"install", "ledgerport", "../../charts/ledgerport"}, settings...)...)
+		})
+	})
+	c.step("every claim was exported once", func(c *cluster) { c.checkExported(postgres, claims+3*meanwhileClaims) })
+	c.step("nothing is left after resources, release and kinds have gone", func(c *cluster) {
+		c.must(c.client.DeleteAllOf(c.Context(), &v1alpha1.AccountingExport{}, client.InNamespace(tenant)))
+		c.gone(&v1alpha1.AccountingExport{}, tenant, "monthly")
+		c.must(c.client.DeleteAllOf(c.Context(), &v1alpha1.ExportRun{}, client.InNamespace(tenant)))
+		c.helm("uninstall", "ledgerport")
+		c.dropKinds()
+		for _, name := range []string{tenant, operatorNamespace} {
+			c.must(c.client.Delete(c.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}))
+			c.gone(&corev1.Namespace{}, "", name)
+		}
+	})
+}
+
+// meanwhileClaims are approved for each run that something happens to.
+const meanwhileClaims = 20
+
+// meanwhile begins a run, does something to the operator while it cannot go on, and waits for its success.
+func (c *cluster) meanwhile(postgres string, store *s3.Client, name string, seed uint64, do func()) {
+	c.Helper()
+	c.fill(postgres, meanwhileClaims, seed)
+	unlock := c.begin(postgres, name)
+	defer unlock()
+	do()
+	c.available(operatorNamespace, "ledgerport-manager")
+	unlock()
+	run := &v1alpha1.ExportRun{}
+	c.until(2*time.Minute, func(ctx context.Context) string {
+		if missing := c.get(ctx, run, tenant, name); missing != "" {
+			return missing
+		}
+		if run.Status.Phase != v1alpha1.RunSucceeded {
+			return fmt.Sprintf("run %s is %s: %v", name, run.Status.Phase, run.Status.Conditions)
+		}
+		return ""
+	})
+	c.checkManifest(store, run, meanwhileClaims)
+}
+
+// helm runs Helm as people do, and waits for what it has changed.
+func (c *cluster) helm(arguments ...string) {
+	c.Helper()
+	arguments = append(arguments, "--namespace="+operatorNamespace, "--wait", "--timeout=3m")
+	if output, err := exec.CommandContext(c.Context(), c.values["helm"], arguments...).CombinedOutput(); err != nil {
+		c.Fatalf("helm %s: %s\n%s", strings.Join(arguments, " "), err, output)
+	}
+}
+
+// applyPlain applies the organisation's resources with plain Secrets in place of ExternalSecrets.
+func (c *cluster) applyPlain() {
+	c.Helper()
+	c.apply("plain.yaml")
+	for _, object := range c.objects("tenant.yaml") {
+		if slices.Contains([]string{"ChartOfAccounts", "AccountingExport"}, object.GetKind()) {
+			c.must(c.client.Apply(c.Context(), client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("e2e"), client.ForceOwnership))
+		}
+	}
+}
+
+// expectFlag fails unless the operator has a flag, or has it not.
+func (c *cluster) expectFlag(flag string, want bool) {
+	c.Helper()
+	var manager appsv1.Deployment
+	c.must(c.client.Get(c.Context(), client.ObjectKey{Namespace: operatorNamespace, Name: "ledgerport-manager"}, &manager))
+	if args := manager.Spec.Template.Spec.Containers[0].Args; slices.Contains(args, flag) != want {
+		c.Errorf("the flags are %q", args)
+	}
+}
+
+// checkExported compares the claims that the ledger has as exported with those that there are.
+func (c *cluster) checkExported(postgres string, want int) {
+	c.Helper()
+	c.sql(postgres, func(ctx context.Context, conn *pgx.Conn) error {
+		var exported, once int
+		err := conn.QueryRow(ctx, `select count(*), count(distinct claim_id) from ledgerport.exported_claims`).Scan(&exported, &once)
+		if err == nil && (exported != want || once != want) {
+			err = fmt.Errorf("%d claims are recorded as exported, %d of them different, want %d", exported, once, want)
+		}
+		return err
+	})
+}
+
+// dropKinds deletes the CustomResourceDefinitions, as docs/install-with-helm.md says, and waits for them to go.
+func (c *cluster) dropKinds() {
+	c.Helper()
+	for _, kind := range []string{"accountingexports", "chartsofaccounts", "claimsources", "exportdestinations", "exportruns"} {
+		definition := &unstructured.Unstructured{}
+		definition.SetGroupVersionKind(schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"})
+		definition.SetName(kind + "." + v1alpha1.GroupVersion.Group)
+		c.must(c.client.Delete(c.Context(), definition))
+		c.gone(definition, "", definition.GetName())
+	}
+}
