@@ -19,6 +19,8 @@ var chosen = map[string]string{
 
 // formats say more of what a flag takes than its type does.
 var formats = map[string]map[string]any{
+	"books-bind-address":        {"pattern": addressPattern},
+	"books-certificates":        {"pattern": pathPattern},
 	"metrics-bind-address":      {"pattern": addressPattern},
 	"health-probe-bind-address": {"pattern": addressPattern},
 	"filesystem-root":           {"pattern": pathPattern},

@@ -25,7 +25,8 @@ func TestTheChartDeploysWhatConfigDoes(t *testing.T) {
 	}{
 		"by default":        {directories: []string{"config/default"}},
 		"metrics":           {values: "metrics: {serviceMonitor: {enabled: true}, rules: {enabled: true}}", directories: []string{"config/default", "config/prometheus"}},
-		"network policy":    {values: "networkPolicy: {enabled: true}", directories: []string{"config/default", "config/network-policy"}},
+		"books":             {values: "books: {enabled: true}", directories: []string{"config/books"}},
+		"network policy":    {values: "{networkPolicy: {enabled: true}, books: {enabled: true}}", directories: []string{"config/books", "config/network-policy"}},
 		"admission":         {values: everyPolicy(t), directories: []string{"config/default", "config/admission"}},
 		"lockdown":          {file: chartDirectory + "/examples/lockdown.yaml", directories: []string{"config/lockdown"}},
 		"named namespaces":  {values: "flags: {namespaces: [acme, expenses, nordwind]}", directories: []string{"config/namespaced"}},
@@ -168,6 +169,8 @@ func TestCopiesAreTheirOriginals(t *testing.T) {
 		"files/role.yaml":         "config/rbac/operator",
 		"files/people_roles.yaml": "config/rbac/common",
 		"files/rules.yaml":        "config/prometheus",
+		"files/finance_role.yaml": "config/books/component",
+		"files/reversal.yaml":     "config/books/component",
 	} {
 		files, err := filepath.Glob(filepath.Join(chartDirectory, copied))
 		must(t, err)

@@ -76,7 +76,7 @@ func sample(flag *pflag.Flag) (value any, text string) {
 		return "127.0.0.1:9090", "127.0.0.1:9090"
 	case strings.HasSuffix(flag.Name, "-limit"):
 		return "3Gi", "3Gi"
-	case strings.HasSuffix(flag.Name, "-root"), strings.HasSuffix(flag.Name, "-directory"):
+	case strings.HasSuffix(flag.Name, "-root"), strings.HasSuffix(flag.Name, "-directory"), strings.HasSuffix(flag.Name, "-certificates"):
 		return "/elsewhere", "/elsewhere"
 	default:
 		return "a name", "a name"

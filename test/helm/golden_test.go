@@ -25,11 +25,13 @@ var files = map[string]string{
 
 // stubs stand for what is copied from config, which another test compares: golden files show what templates make of it.
 var stubs = map[string]string{
-	"files/crds/":        "---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata:\n  annotations:\n    generated: \"true\"\n  name: stub\n",
-	"files/admission/":   "kind: ValidatingAdmissionPolicy\nmetadata: {name: stub}\n---\nkind: ValidatingAdmissionPolicyBinding\nmetadata: {name: stub}\n",
-	"files/role.yaml":    "rules:\n- {apiGroups: [example.com], resources: [stubs], verbs: [get]}\n",
-	"files/people_roles": "metadata:\n  name: ledgerport-reader\n  labels: {aggregate: \"true\"}\nrules:\n- {apiGroups: [example.com], resources: [stubs], verbs: [list]}\n",
-	"files/rules.yaml":   "spec: {groups: [{name: stub, rules: [{expr: 'job=\"ledgerport-metrics\"', description: '{{ $labels.pod }} in ledgerport-system'}]}]}\n",
+	"files/crds/":         "---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata:\n  annotations:\n    generated: \"true\"\n  name: stub\n",
+	"files/admission/":    "kind: ValidatingAdmissionPolicy\nmetadata: {name: stub}\n---\nkind: ValidatingAdmissionPolicyBinding\nmetadata: {name: stub}\n",
+	"files/finance_role":  "rules:\n- {apiGroups: [example.com], resources: [stubs], verbs: [watch]}\n",
+	"files/reversal.yaml": "kind: ValidatingAdmissionPolicy\nmetadata: {name: stub}\n",
+	"files/role.yaml":     "rules:\n- {apiGroups: [example.com], resources: [stubs], verbs: [get]}\n",
+	"files/people_roles":  "metadata:\n  name: ledgerport-reader\n  labels: {aggregate: \"true\"}\nrules:\n- {apiGroups: [example.com], resources: [stubs], verbs: [list]}\n",
+	"files/rules.yaml":    "spec: {groups: [{name: stub, rules: [{expr: 'job=\"ledgerport-metrics\"', description: '{{ $labels.pod }} in ledgerport-system'}]}]}\n",
 }
 
 func stubbed(t *testing.T) *chart.Chart {

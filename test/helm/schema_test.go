@@ -31,6 +31,8 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		"a port that is none":                  {"networkPolicy: {ports: [70000]}", "ports"},
 		"metrics for no one":                   {"networkPolicy: {metricsFrom: []}", "metricsFrom"},
 		"metrics without an address":           {`{metrics: {service: true}, flags: {metricsBindAddress: "0"}}`, "metricsBindAddress"},
+		"books without an address":             {`{books: {enabled: true}, flags: {booksBindAddress: "0"}}`, "booksBindAddress"},
+		"books without a certificate":          {"books: {enabled: true, certManager: false}", "caBundle"},
 		"two operators at once":                {"flags: {leaderElect: false}", "leaderElect"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -45,9 +45,24 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end -}}
 {{- end -}}
 
+{{/* The address that books are served at; nothing if they are not. */}}
+{{- define "ledgerport.books" -}}
+{{- if .Values.books.enabled -}}
+{{- $address := default ":8444" .Values.flags.booksBindAddress -}}
+{{- if eq $address "0" -}}
+{{- fail "books.enabled is true, and flags.booksBindAddress is 0, which serves none" -}}
+{{- end -}}
+{{- $address -}}
+{{- end -}}
+{{- end -}}
+
 {{/* The flags of the manager that are not null. */}}
 {{- define "ledgerport.flags" -}}
-{{- range $name, $value := .Values.flags }}
+{{- $flags := .Values.flags }}
+{{- with include "ledgerport.books" . }}
+{{- $flags = merge (dict "booksBindAddress" .) $flags }}
+{{- end }}
+{{- range $name, $value := $flags }}
 {{- $flag := printf "--%s" (kebabcase $name) }}
 {{- if kindIs "slice" $value }}
 - {{ printf "%s=%s" $flag (join "," $value) | quote }}
