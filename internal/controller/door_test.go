@@ -170,7 +170,7 @@ func TestFilesVouchersAndHeldClaimsThroughTheAPIServer(t *testing.T) {
 	t.Run("files are listed and downloaded as they were delivered", finance.download)
 	t.Run("vouchers are paged and searched", finance.browse)
 	t.Run("nobody without the rights reads anything", func(t *testing.T) { finance.rights(w) })
-	t.Run("what does not exist, and is another namespace's, is not found", finance.unknown)
+	t.Run("what does not exist, or is of another namespace, is not found", finance.unknown)
 	t.Run("a download takes the memory of a few buffers, and about as long as a direct read", finance.costs)
 	t.Run("a file that was changed is not downloaded", finance.tampered)
 }
