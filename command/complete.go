@@ -12,6 +12,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/overview"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // completionTimeout is how long a shell waits for names.
@@ -53,7 +54,7 @@ func (c *clusterFlags) completeExports(command *cobra.Command, given []string, _
 		var exports v1alpha1.AccountingExportList
 		err = cluster.List(ctx, &exports, client.InNamespace(cluster.namespace))
 		for _, export := range exports.Items {
-			names = append(names, cobra.CompletionWithDesc(export.Name, export.Spec.Exporter.Type))
+			names = append(names, cobra.CompletionWithDesc(export.Name, texts.Printable(export.Spec.Exporter.Type, texts.Quote)))
 		}
 		return names, err
 	})

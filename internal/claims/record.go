@@ -163,7 +163,7 @@ func (r *Run) validate() error {
 	} {
 		i.text(column, text, maxShortText)
 	}
-	i.unless(runID.MatchString(r.ID), "id is not the UID of an ExportRun, nor of an adoption") // it is in commands that people are told
+	i.unless(runID.MatchString(r.ID), "id is not the UID of an ExportRun, nor of an adoption")              // it is in commands that people are told
 	i.unless(len(r.OrganizationID) <= maxShortText, "organization_id has more than %d bytes", maxShortText) // an application's own
 	i.unless(slices.Contains(RunStates, r.State), "state is not one of %v", RunStates)
 	i.unless(slices.Contains(runTypes, r.Type), "type is not one of %v", runTypes)

@@ -33,7 +33,41 @@ func YAML(value any) ([]byte, error) {
 	if block, err := yaml.JSONToYAML(plain); err == nil && !bytes.ContainsFunc(block, unprintable) {
 		return block, nil
 	}
-	return escaped(plain, func(to []byte, character rune) []byte { return fmt.Appendf(to, `\U%08x`, character) }), nil
+	return explicit(escaped(plain, func(to []byte, character rune) []byte { return fmt.Appendf(to, `\U%08x`, character) })), nil
+}
+
+// longestKey of the flow style, in bytes as it is written, that needs no sign of being one.
+const longestKey = 1000
+
+// explicit marks the long keys of an indented document of JSON as what they are: YAML looks for the colon no further than 1,024
+// characters. A key begins its line.
+func explicit(document []byte) []byte {
+	marked := make([]byte, 0, len(document))
+	for line := range bytes.Lines(document) {
+		text := bytes.TrimLeft(line, " ")
+		if end := closing(text); end > longestKey && bytes.HasPrefix(text[end:], []byte(`": `)) {
+			marked = append(append(marked, line[:len(line)-len(text)]...), "? "...)
+			line = text
+		}
+		marked = append(marked, line...)
+	}
+	return marked
+}
+
+// closing returns where the text ends that a line begins with; 0 if it begins with none.
+func closing(line []byte) int {
+	if len(line) == 0 || line[0] != '"' {
+		return 0
+	}
+	for at := 1; at < len(line); at++ {
+		switch line[at] {
+		case '\\':
+			at++
+		case '"':
+			return at
+		}
+	}
+	return 0
 }
 
 func marshal(value any) ([]byte, error) {

@@ -2,6 +2,7 @@ package document_test
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 	"unicode"
@@ -47,5 +48,21 @@ func TestYAMLIsForPeopleWhereItCanBe(t *testing.T) {
 	const want = "spec:\n  text: |-\n    Tåg <x>\n    Malmö\n"
 	if err != nil || string(written) != want {
 		t.Errorf("%q (%v), want %q", written, err, want)
+	}
+}
+
+// TestALongKeyIsReadFromTheFlowStyle has keys beyond what YAML takes for one without a sign.
+func TestALongKeyIsReadFromTheFlowStyle(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{strings.Repeat("k", 999), strings.Repeat("k", 5000), strings.Repeat(`"\`, 2000), strings.Repeat("\u009b", 1000), strings.Repeat("é", 1001)} {
+		value := map[string]any{"a": map[string]any{key: []any{map[string]any{key: "\u009b"}, key}, "b": key + `": `}}
+		written, err := document.YAML(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var read map[string]any
+		if err := yaml.Unmarshal(written, &read); err != nil || !reflect.DeepEqual(read, value) {
+			t.Errorf("%.20q of %d bytes: %v", key, len(key), err)
+		}
 	}
 }

@@ -223,7 +223,9 @@ func TestAnAttemptThatHasEndedKeepsNothingThatAServerSaid(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e, _ := newExecutor(1)
-			e.run = func(context.Context, pipeline.Task, *pipeline.Progress) (pipeline.Outcome, error) { return pipeline.Outcome{}, test.err }
+			e.run = func(context.Context, pipeline.Task, *pipeline.Progress) (pipeline.Outcome, error) {
+				return pipeline.Outcome{}, test.err
+			}
 			e.Ensure(pipeline.Task{RunID: "a"})
 			ended := waitForEnd(t, e, "a")
 			if bytes := footprint.Of(ended, e.attempts["a"].err); bytes > 2*texts.Message {

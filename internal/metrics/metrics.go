@@ -84,7 +84,24 @@ func (m *Metrics) AttemptEnded(export types.NamespacedName, exporter string, sta
 	if len(stages) > 0 && deadline > 0 {
 		m.mu.Lock()
 		defer m.mu.Unlock()
+		m.makeRoom(export)
 		m.deadlineUsed[export] = sum / deadline.Seconds()
+	}
+}
+
+// mostDeadlines bounds the exports whose newest attempts are kept in mind. A scrape forgets those that are gone, and there may be none.
+const mostDeadlines = 10_000
+
+// makeRoom forgets any of the exports if another one would be too many.
+func (m *Metrics) makeRoom(export types.NamespacedName) {
+	if _, known := m.deadlineUsed[export]; known {
+		return
+	}
+	for other := range m.deadlineUsed {
+		if len(m.deadlineUsed) < mostDeadlines {
+			return
+		}
+		delete(m.deadlineUsed, other)
 	}
 }
 

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -271,4 +272,24 @@ func overdueAt(t *testing.T, export *v1alpha1.AccountingExport, now time.Time) t
 		}
 	}, export, now)
 	return told
+}
+
+// TestExportsThatNobodyScrapesAreForgotten has more of them end attempts than are kept in mind.
+func TestExportsThatNobodyScrapesAreForgotten(t *testing.T) {
+	t.Parallel()
+	registry, err := exporters.NewRegistry()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := New(nil, registry, time.Now)
+	for i := range mostDeadlines + 10 {
+		name := types.NamespacedName{Namespace: "tenant", Name: strconv.Itoa(i)}
+		m.AttemptEnded(name, "csv", map[v1alpha1.RunStage]float64{v1alpha1.StagePreflight: 1}, time.Minute)
+		if m.AttemptEnded(name, "csv", map[v1alpha1.RunStage]float64{v1alpha1.StagePreflight: 30}, time.Minute); m.deadlineUsed[name] != 0.5 {
+			t.Fatalf("the newest attempt of %s took %v of its deadline", name, m.deadlineUsed[name])
+		}
+	}
+	if len(m.deadlineUsed) != mostDeadlines {
+		t.Errorf("%d exports are kept in mind", len(m.deadlineUsed))
+	}
 }

@@ -57,15 +57,25 @@ func (a *attempt) conclude() error {
 	return nil
 }
 
-// statusHeld bounds the list of held claims in a status.
-const statusHeld = 20
+const (
+	// statusHeld bounds the list of held claims in a status.
+	statusHeld = 20
+	// statusMessages bounds the messages in that list, each of which may be longer than all the rest of it.
+	statusMessages = 5
+	// longestReason is longer than any reason of ours.
+	longestReason = 64
+)
 
-// firstHeld names held claims: first those whose vouchers the accounting system rejected, with its words. Others have their
+// firstHeld names held claims: first those whose vouchers the accounting system rejected, with its words on some. Others have their
 // messages where everything may be told.
 func firstHeld(all []artifact.HeldClaim, candid bool) (first []v1alpha1.HeldClaim) {
 	for _, held := range all {
 		if held.Reason == ledger.HoldRejected && len(first) < statusHeld {
-			first = append(first, shownHold(held, held.Detail))
+			message := held.Detail
+			if len(first) >= statusMessages && !candid {
+				message = ""
+			}
+			first = append(first, shownHold(held, message))
 		}
 	}
 	for _, held := range all {
@@ -82,6 +92,6 @@ func firstHeld(all []artifact.HeldClaim, candid bool) (first []v1alpha1.HeldClai
 
 func shownHold(held artifact.HeldClaim, message string) v1alpha1.HeldClaim {
 	return v1alpha1.HeldClaim{
-		ID: texts.Printable(held.Claim, texts.Quote), Reason: texts.Printable(string(held.Reason), texts.Quote), Message: texts.Printable(message, texts.Quote),
+		ID: texts.Printable(held.Claim, texts.Quote), Reason: texts.Printable(string(held.Reason), longestReason), Message: texts.Printable(message, texts.Quote),
 	}
 }

@@ -2,12 +2,14 @@ package pipeline
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
 
 	"github.com/ledgerport/ledgerport/internal/artifact"
 	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/internal/footprint"
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
@@ -32,6 +34,21 @@ func TestHeldClaims_AreShownHarmlessAndRecordedExactly(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestAStatusHasTheMessagesOfSomeOfTheHeldClaims has more claims rejected than a status names.
+func TestAStatusHasTheMessagesOfSomeOfTheHeldClaims(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 5000)
+	shown := firstHeld(slices.Repeat([]artifact.HeldClaim{{Claim: long, Reason: ledger.HoldReason(ledger.HoldRejected), Detail: long}}, 100), false)
+	for i, held := range shown {
+		if (held.Message != "") != (i < 5) || held.Reason != string(ledger.HoldRejected) {
+			t.Errorf("the claim %d has %q, and a message of %d bytes", i, held.Reason, len(held.Message))
+		}
+	}
+	if bytes := footprint.Of(shown); len(shown) != 20 || bytes > 10<<10 {
+		t.Errorf("%d claims take %d bytes", len(shown), bytes)
 	}
 }
 

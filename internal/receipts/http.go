@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
@@ -90,16 +91,22 @@ func (s *server) ask(ctx context.Context, method, key string) (*http.Response, e
 	if answer.StatusCode == http.StatusOK {
 		return answer, nil
 	}
-	return nil, errors.Join(s.refusal(answer.StatusCode), answer.Body.Close())
+	return nil, errors.Join(s.refusal(answer.StatusCode, key), answer.Body.Close())
 }
 
 // errMethod: the server does not know what it was asked to do.
 var errMethod = errors.New("the server knows no HEAD")
 
+// plainKey is one that every server takes. Some refuse others before they look for anything: elements beyond 260 characters, or with
+// characters that a file's name cannot have.
+var plainKey = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,128}$`)
+
 // refusal is what an answer means that is no receipt.
-func (s *server) refusal(status int) error {
+func (s *server) refusal(status int, key string) error {
 	switch {
-	case status == http.StatusNotFound, status == http.StatusGone, status == http.StatusRequestURITooLong:
+	case status == http.StatusNotFound, status == http.StatusGone, status == http.StatusRequestURITooLong, status == http.StatusRequestHeaderFieldsTooLarge:
+		return destinations.ErrNotFound
+	case status == http.StatusBadRequest && !plainKey.MatchString(key): // it takes no such key, and has nothing under it
 		return destinations.ErrNotFound
 	case status == http.StatusMethodNotAllowed, status == http.StatusNotImplemented:
 		return failure.Transient(v1alpha1.ReasonReceiptsUnreadable, errMethod, "the server %s does not answer GET (HTTP %d)", s.base.Host, status)

@@ -110,3 +110,33 @@ func TestAServerThatReturnsNoReceiptSaysWhy(t *testing.T) {
 		})
 	}
 }
+
+// TestAServerMayRefuseAKeyThatIsNotPlain has servers that look at a key before they look for anything.
+func TestAServerMayRefuseAKeyThatIsNotPlain(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		status  int
+		key     string
+		missing bool
+	}{
+		"a long element":                {http.StatusBadRequest, strings.Repeat("x", 300), true},
+		"an ampersand":                  {http.StatusBadRequest, "2026/Hotel & Restaurant.pdf", true},
+		"a plain key":                   {http.StatusBadRequest, "2026/receipt.pdf", false},
+		"too long for the server":       {http.StatusRequestHeaderFieldsTooLarge, "2026/receipt.pdf", true},
+		"a fault of the server":         {http.StatusInternalServerError, "2026/Hotel & Restaurant.pdf", false},
+		"a server that refuses a token": {http.StatusUnauthorized, "2026/Hotel & Restaurant.pdf", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(test.status) }))
+			t.Cleanup(server.Close)
+			store, err := openHTTP(t, server.URL, token, true, "127.0.0.0/8")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := store.Size(t.Context(), test.key); err == nil || errors.Is(err, destinations.ErrNotFound) != test.missing {
+				t.Errorf("it is missing: %t (%v)", !test.missing, err)
+			}
+		})
+	}
+}

@@ -104,7 +104,8 @@ func (r *Reconciler) removingExport(ctx context.Context, run *v1alpha1.ExportRun
 	if !hasArtifact(run) {
 		return nil, until, nil
 	}
-	if namespace, err := references.Namespace(ctx, r.Client, run.Namespace); err != nil || !namespace.DeletionTimestamp.IsZero() {
+	namespace, err := references.Namespace(ctx, r.Client, run.Namespace)
+	if err != nil || !namespace.DeletionTimestamp.IsZero() {
 		return nil, until, client.IgnoreNotFound(err)
 	}
 	var export v1alpha1.AccountingExport
@@ -117,6 +118,9 @@ func (r *Reconciler) removingExport(ctx context.Context, run *v1alpha1.ExportRun
 	}
 	if destination.Spec.Retention.Artifacts != v1alpha1.DeleteArtifacts {
 		return nil, until, nil
+	}
+	if !references.AdmitsDelivery(&destination, namespace) {
+		return &export, until, nil // the removal is refused, and nothing is told of a destination of others
 	}
 	return &export, KeptUntil(run, &destination), nil
 }
