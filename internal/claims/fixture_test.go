@@ -115,7 +115,7 @@ func (f *fixture) claimRange(n int) {
 
 func attemptOf(run string) claims.Attempt {
 	return claims.Attempt{
-		RunIdentity: claims.RunIdentity{ID: run, Namespace: "acme", Export: "monthly", Name: "monthly-" + run, OrganizationID: acme},
+		RunIdentity: claims.RunIdentity{ID: strings.ReplaceAll(run, " ", "-"), Namespace: "acme", Export: "monthly", Name: "monthly-" + run, OrganizationID: acme},
 		Holder:      "pod-1", Cluster: "here", Deadline: time.Minute, Book: claims.MainBook, Series: "E", Cutoff: cutoff, Inputs: []byte(`{"exporter": "csv"}`),
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -195,7 +196,8 @@ func TestReserve_KeepsTheHoldsOfClaimsThatItDidNotLookAt(t *testing.T) {
 		"another ClaimSource": func(attempt *claims.Attempt) { attempt.Inputs = []byte(`{"source": "acme/other"}`) },
 	} {
 		later := holding
-		later.ID, later.Name = name, name
+		later.ID = strings.ReplaceAll(name, " ", "-")
+		later.Name = later.ID
 		change(&later)
 		run := f.start(database, later)
 		reservation := f.reserve(database, run)
