@@ -228,8 +228,8 @@ func TestAnAttemptThatHasEndedKeepsNothingThatAServerSaid(t *testing.T) {
 			}
 			e.Ensure(pipeline.Task{RunID: "a"})
 			ended := waitForEnd(t, e, "a")
-			if bytes := footprint.Of(ended, e.attempts["a"].err); bytes > 2*texts.Message {
-				t.Errorf("it keeps %d bytes", bytes)
+			if kept := footprint.Of(ended, e.attempts["a"].err); kept > 2*texts.Message {
+				t.Errorf("it keeps %d bytes", kept)
 			}
 			if failed := failure.From(ended.Err); failed.Reason != test.reason || failed.Condition != test.condition || failed.Stalled != test.stalled || failed.Message == "" {
 				t.Errorf("it has ended with %+v", failed)
