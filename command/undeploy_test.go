@@ -83,10 +83,19 @@ func (i *installation) undeploy(t *testing.T, assets string) {
 		if len(exports.Items) != 1 || exports.Items[0].Namespace != "acme" {
 			t.Errorf("%d exports are left, want the one of the unfinished run", len(exports.Items))
 		}
+		added := []string{"apiservice.yaml", "authentication_reader.yaml", "finance_role.yaml", "reversal.yaml"} // of an operator that serves files
+		for _, file := range added {
+			u.kubectl(t, "apply", "--server-side", "-f", filepath.Join("..", "config", "books", "component", file))
+		}
 		if said, err := u.run(t, "2s", "FORCE=1"); err != nil || !strings.Contains(said, "by force: ExportRun acme/unfinished") {
 			t.Fatalf("by force it ends with %v\n%s", err, said)
 		}
 		u.checkGone(t)
+		for _, file := range added {
+			if left := u.kubectl(t, "get", "--ignore-not-found", "-o", "name", "-f", filepath.Join("..", "config", "books", "component", file)); left != "" {
+				t.Errorf("of %s are left %s", file, left)
+			}
+		}
 	})
 }
 
@@ -169,14 +178,16 @@ func (u *undeployment) run(t *testing.T, timeout string, variables ...string) (s
 	return string(output), err
 }
 
-func (u *undeployment) kubectl(t *testing.T, arguments ...string) {
+func (u *undeployment) kubectl(t *testing.T, arguments ...string) (output string) {
 	t.Helper()
 	kubectl, _ := environment.Kubectl(u.assets)
 	command := exec.CommandContext(t.Context(), kubectl, arguments...)
 	command.Env = append(os.Environ(), "KUBECONFIG="+u.controlPlane.KubeconfigPath)
-	if output, err := command.CombinedOutput(); err != nil {
-		t.Fatalf("kubectl %s: %s\n%s", strings.Join(arguments, " "), err, output)
+	written, err := command.CombinedOutput()
+	if err != nil {
+		t.Fatalf("kubectl %s: %s\n%s", strings.Join(arguments, " "), err, written)
 	}
+	return string(written)
 }
 
 func (u *undeployment) checkGone(t *testing.T) {

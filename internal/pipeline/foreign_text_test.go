@@ -41,7 +41,7 @@ func TestHeldClaims_AreShownHarmlessAndRecordedExactly(t *testing.T) {
 func TestAStatusHasTheMessagesOfSomeOfTheHeldClaims(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 5000)
-	shown := firstHeld(slices.Repeat([]artifact.HeldClaim{{Claim: long, Reason: ledger.HoldReason(ledger.HoldRejected), Detail: long}}, 100), false)
+	shown := firstHeld(slices.Repeat([]artifact.HeldClaim{{Claim: long, Reason: ledger.HoldRejected, Detail: long}}, 100), false)
 	for i, held := range shown {
 		if (held.Message != "") != (i < 5) || held.Reason != string(ledger.HoldRejected) {
 			t.Errorf("the claim %d has %q, and a message of %d bytes", i, held.Reason, len(held.Message))
