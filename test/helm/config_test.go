@@ -1,6 +1,7 @@
 package helm_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"os"
@@ -182,7 +183,7 @@ func TestCopiesAreTheirOriginals(t *testing.T) {
 			must(t, err)
 			want, err := os.ReadFile(filepath.Join("../..", original, filepath.Base(file)))
 			must(t, err)
-			if string(have) != string(want) {
+			if !bytes.Equal(have, want) {
 				t.Errorf("%s differs from %s/%s; call `make manifests`", file, original, filepath.Base(file))
 			}
 		}
