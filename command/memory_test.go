@@ -57,9 +57,13 @@ func TestThePodHasMemoryForAsManyRunsAsTheFlagAllows(t *testing.T) {
 		t.Fatal(err)
 	}
 	var deployment appsv1.Deployment
-	documents := bytes.Split(content, []byte("\n---\n"))
-	if err := yaml.Unmarshal(documents[len(documents)-1], &deployment); err != nil {
-		t.Fatal(err)
+	for document := range bytes.SplitSeq(content, []byte("\n---\n")) {
+		if !bytes.Contains(document, []byte("kind: Deployment\n")) {
+			continue
+		}
+		if err := yaml.Unmarshal(document, &deployment); err != nil {
+			t.Fatal(err)
+		}
 	}
 	limit := deployment.Spec.Template.Spec.Containers[0].Resources.Limits.Memory().Value()
 	var limits limitOptions

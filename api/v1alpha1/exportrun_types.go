@@ -202,7 +202,7 @@ type HeldClaim struct {
 	ID string `json:"id"`
 	// Reason, one word.
 	Reason string `json:"reason"`
-	// Message of the accounting system, in its own words, where it rejected the claim's voucher. The first five have one.
+	// Message of the accounting system, in its own words, where it rejected the claim's voucher.
 	// +optional
 	// +kubebuilder:validation:MaxLength=300
 	Message string `json:"message,omitempty"`

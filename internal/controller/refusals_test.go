@@ -326,3 +326,36 @@ func TestRefusedRequestsAreTriedLessAndLessOften(t *testing.T) {
 		t.Errorf("after an hour it is tried every second: %q", written)
 	}
 }
+
+// TestARunThatCannotBeAnnouncedKeepsNoPlace has previews, which take no turns, in a namespace with one place.
+func TestARunThatCannotBeAnnouncedKeepsNoPlace(t *testing.T) {
+	t.Parallel()
+	w := newWorldWith(t, func(w *world) { w.writes.mayBeRefused, w.perNamespace = true, 1 })
+	w.create(w.secret(), w.source(), w.chart(), w.destination(), w.export())
+	eventually(w, w.export(), exportIs(metav1.ConditionTrue, v1alpha1.ReasonReady))
+	preview := func(name string) *v1alpha1.ExportRun {
+		run := w.run(name)
+		run.Spec.Type = v1alpha1.RunPreview
+		return run
+	}
+	refused := preview("refused")
+	probe := preview("refused-probe")
+	w.create(probe)
+	eventually(w, probe, runIs(v1alpha1.RunSucceeded))
+	w.forbid(admissionv1.Update, "exportruns/status", "!object.metadata.name.startsWith('refused')", func(ctx context.Context) error {
+		if err := api.client.Get(ctx, client.ObjectKeyFromObject(probe), probe); err != nil {
+			return err
+		}
+		return api.client.Status().Update(ctx, probe, client.DryRunAll)
+	})
+	w.create(refused)
+	w.until(func(ctx context.Context) string {
+		if err := api.client.Get(ctx, client.ObjectKeyFromObject(refused), refused); err != nil || len(refused.Finalizers) == 0 {
+			return fmt.Sprintf("the run has not been looked at: %v", err)
+		}
+		return ""
+	})
+	other := preview("other")
+	w.create(other)
+	eventually(w, other, runIs(v1alpha1.RunSucceeded))
+}

@@ -60,22 +60,16 @@ func (a *attempt) conclude() error {
 const (
 	// statusHeld bounds the list of held claims in a status.
 	statusHeld = 20
-	// statusMessages bounds the messages in that list, each of which may be longer than all the rest of it.
-	statusMessages = 5
 	// longestReason is longer than any reason of ours.
 	longestReason = 64
 )
 
-// firstHeld names held claims: first those whose vouchers the accounting system rejected, with its words on some. Others have their
-// messages where everything may be told.
+// firstHeld names held claims: first those whose vouchers the accounting system rejected, with its words. Others have their messages where
+// everything may be told.
 func firstHeld(all []artifact.HeldClaim, candid bool) (first []v1alpha1.HeldClaim) {
 	for _, held := range all {
 		if held.Reason == ledger.HoldRejected && len(first) < statusHeld {
-			message := held.Detail
-			if len(first) >= statusMessages && !candid {
-				message = ""
-			}
-			first = append(first, shownHold(held, message))
+			first = append(first, shownHold(held, held.Detail))
 		}
 	}
 	for _, held := range all {

@@ -37,17 +37,17 @@ func TestHeldClaims_AreShownHarmlessAndRecordedExactly(t *testing.T) {
 	}
 }
 
-// TestAStatusHasTheMessagesOfSomeOfTheHeldClaims has more claims rejected than a status names.
-func TestAStatusHasTheMessagesOfSomeOfTheHeldClaims(t *testing.T) {
+// TestAStatusHasSomeOfTheHeldClaims has more claims rejected than a status names.
+func TestAStatusHasSomeOfTheHeldClaims(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 5000)
 	shown := firstHeld(slices.Repeat([]artifact.HeldClaim{{Claim: long, Reason: ledger.HoldRejected, Detail: long}}, 100), false)
 	for i, held := range shown {
-		if (held.Message != "") != (i < 5) || held.Reason != string(ledger.HoldRejected) {
+		if held.Message == "" || held.Reason != string(ledger.HoldRejected) {
 			t.Errorf("the claim %d has %q, and a message of %d bytes", i, held.Reason, len(held.Message))
 		}
 	}
-	if bytes := footprint.Of(shown); len(shown) != 20 || bytes > 10<<10 {
+	if bytes := footprint.Of(shown); len(shown) != 20 || bytes > 20<<10 {
 		t.Errorf("%d claims take %d bytes", len(shown), bytes)
 	}
 }

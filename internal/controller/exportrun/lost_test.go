@@ -9,9 +9,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/controller/report"
+	"github.com/ledgerport/ledgerport/internal/controller/watch"
 	"github.com/ledgerport/ledgerport/internal/executor"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
@@ -278,5 +283,36 @@ func TestAProcessThatIsStoppedHasTimeForTheRunsThatItExecutes(t *testing.T) {
 		if err := c.Get(t.Context(), types.NamespacedName{Namespace: "n", Name: name}, &left); err != nil || left.Status.Attempt.Holder != holder || lost(&left, "next") {
 			t.Errorf("run %s is left by %q and lost: %t (%v), want %q, false", name, left.Status.Attempt.Holder, lost(&left, "next"), err, holder)
 		}
+	}
+}
+
+// removing has the artifact of a run wait for the place in which it is removed.
+type removing struct {
+	idle
+	withdrawn bool
+}
+
+func (*removing) Observe(string) executor.State {
+	return executor.State{Phase: executor.Queued, Task: pipeline.Task{RemoveArtifact: true}}
+}
+func (r *removing) Withdraw(string)                    { r.withdrawn = true }
+func (*removing) Abandon(types.NamespacedName, string) {}
+
+// TestARemovalKeepsItsPlaceInTheQueue has a run that has ended looked at while its artifact waits to be removed: with a new place each
+// time it would never have its turn where many runs wait.
+func TestARemovalKeepsItsPlaceInTheQueue(t *testing.T) {
+	t.Parallel()
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	run := &v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "ended", UID: "ended"}, Status: running(1, 0, "")}
+	run.Status.Phase = v1alpha1.RunSucceeded
+	under := &removing{}
+	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(run).WithIndex(run, watch.ReversesIndex, func(client.Object) []string { return nil }).Build()
+	r := &Reconciler{Recorder: &report.Recorder{Client: c}, Executor: under, Clock: clock.RealClock{}}
+	result, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(run)})
+	if err != nil || result.RequeueAfter == 0 || under.withdrawn {
+		t.Errorf("it is withdrawn: %t (%+v, %v)", under.withdrawn, result, err)
 	}
 }

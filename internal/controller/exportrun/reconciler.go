@@ -67,8 +67,13 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 }
 
 // Reconcile implements reconcile.Reconciler.
-func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Result, err error) {
 	var run v1alpha1.ExportRun
+	defer func() {
+		if err != nil { // a place is nothing to keep for what cannot be recorded: that may never be
+			r.giveWay(&run)
+		}
+	}()
 	if err := r.Client.Get(ctx, req.NamespacedName, &run); err != nil {
 		if apierrors.IsNotFound(err) { // by force, if an attempt is under way: nothing keeps its place
 			r.Executor.Abandon(req.NamespacedName, "")
@@ -85,7 +90,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	case err != nil:
 		return ctrl.Result{}, err
 	case Decide(in).Step == Retire:
-		r.Executor.Withdraw(string(run.UID)) // should another process have ended it
+		if !in.Attempt.Task.RemoveArtifact { // should another process have ended it
+			r.Executor.Withdraw(string(run.UID))
+		}
 		if result, err := r.tellReversed(ctx, &run); err != nil || !result.IsZero() {
 			return result, err
 		}
@@ -96,6 +103,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		after.Add(func() { r.countEnd(ctx, &run) })
 		return r.pursue(ctx, in, after)
 	})
+}
+
+// giveWay gives back the place of an attempt that has not begun.
+func (r *Reconciler) giveWay(run *v1alpha1.ExportRun) {
+	if r.Executor.Observe(string(run.UID)).Phase == executor.Admitted {
+		r.Executor.Withdraw(string(run.UID))
+	}
 }
 
 // count keeps what an attempt took and what it failed for.
