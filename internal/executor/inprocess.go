@@ -24,6 +24,8 @@ const (
 	progressInterval = 5 * time.Second
 	// patience is how long after the end of its context an attempt may go on before nobody waits for it any more.
 	patience = time.Minute
+	// unusedFor is how long a place is kept for an attempt that nobody begins.
+	unusedFor = 30 * time.Second
 )
 
 // ErrCancelled is the cause with which Cancel ends an attempt.
@@ -61,8 +63,9 @@ type attempt struct {
 	cancel    context.CancelCauseFunc
 	phase     Phase
 	abandoned bool
-	asked     time.Time // since when it waits for a place
-	began     time.Time // when it had a place; zero of one that never had
+	asked     time.Time   // since when it waits for a place
+	began     time.Time   // when it had a place; zero of one that never had
+	unused    *time.Timer // of a place that nobody has begun yet; nil without one
 	outcome   pipeline.Outcome
 	err       error
 }
@@ -129,6 +132,7 @@ func (e *InProcess) Ensure(task pipeline.Task) State {
 	e.ask(task)
 	if a := e.attempts[task.RunID]; a != nil && a.phase == Admitted {
 		a.phase = Running
+		a.unused.Stop()
 		e.under.Go(func() { e.execute(a, task) })
 	}
 	return e.state(task.RunID)
@@ -177,6 +181,7 @@ func (e *InProcess) withdraw(a *attempt) {
 		e.places.withdraw(&a.seat)
 		delete(e.byseat, &a.seat)
 	case Admitted:
+		a.unused.Stop()
 		e.places.release(&a.seat)
 	default:
 		return
@@ -270,9 +275,21 @@ func (e *InProcess) fill(asked *attempt) {
 		a := e.byseat[next]
 		delete(e.byseat, next)
 		a.phase = Admitted
+		a.unused = time.AfterFunc(unusedFor, func() { e.takeBack(a) })
 		if a != asked {
 			e.under.Go(func() { e.tellAdmitted(a) })
 		}
+	}
+}
+
+// takeBack gives the place of an attempt that nobody has begun to others, whatever keeps its run from being looked at. It is asked for again
+// when the run is.
+func (e *InProcess) takeBack(a *attempt) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.attempts[a.task.RunID] == a && a.phase == Admitted {
+		a.log.Info("the attempt has not used its place, which goes to others", "seconds", unusedFor.Seconds())
+		e.withdraw(a)
 	}
 }
 

@@ -88,6 +88,30 @@ func TestMoreAttemptsThanPlacesWait(t *testing.T) {
 	under.end <- nil
 }
 
+// TestAPlaceThatNobodyUsesGoesToOthers has a run that is never looked at again.
+func TestAPlaceThatNobodyUsesGoesToOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e, _ := newExecutor(1)
+		if first := e.Reserve(pipeline.Task{RunID: "a"}); first.Phase != Admitted {
+			t.Fatalf("the first is %+v", first)
+		}
+		e.Reserve(pipeline.Task{RunID: "b"})
+		<-time.After(unusedFor - time.Second)
+		synctest.Wait()
+		if e.Observe("a").Phase != Admitted || e.Observe("b").Phase != Queued {
+			t.Errorf("before that they are %+v and %+v", e.Observe("a"), e.Observe("b"))
+		}
+		<-time.After(time.Second)
+		synctest.Wait()
+		if e.Observe("a").Phase != Unknown || e.Observe("b").Phase != Admitted {
+			t.Errorf("then they are %+v and %+v", e.Observe("a"), e.Observe("b"))
+		}
+		<-e.Events()
+		e.Withdraw("b")
+	})
+}
+
 func TestAPlaceIsReservedBeforeAnAttemptBegins(t *testing.T) {
 	t.Parallel()
 	e, under := newExecutor(1)

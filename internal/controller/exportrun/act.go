@@ -40,7 +40,7 @@ func (r *Reconciler) pursue(ctx context.Context, in Inputs, after *report.Afterw
 	in.Run.Status.ObservedGeneration = in.Run.Generation
 	for {
 		action := Decide(in)
-		if in.reserved() && !slices.Contains(keepPlace, action.Step) {
+		if in.waiting() && !slices.Contains(keepPlace, action.Step) {
 			r.Executor.Withdraw(string(in.Run.UID))
 			in.Attempt = executor.State{}
 		}
@@ -53,7 +53,7 @@ func (r *Reconciler) pursue(ctx context.Context, in Inputs, after *report.Afterw
 }
 
 // keepPlace are the steps of a run that keeps its place, or waits for one: others may have it while the run waits for something else.
-var keepPlace = []Step{Keep, Cancel, AwaitPlace, Begin}
+var keepPlace = []Step{Keep, Cancel, Follow, Execute, AwaitPlace, Begin}
 
 // act takes one step of a run that has not finished. It reports whether to go on with the next one at once.
 func (r *Reconciler) act(ctx context.Context, action Action, in *Inputs, after *report.Afterwards) (_ ctrl.Result, goOn bool, err error) {

@@ -181,10 +181,15 @@ func (in *Inputs) endedHere() bool {
 	return in.Attempt.Phase == executor.Ended && attempt.UnderWay() && in.Attempt.Task.Number == attempt.Number
 }
 
-// reserved reports whether the next attempt has a place here, or waits for one, and is not announced.
+// waiting reports whether an attempt waits for a place here, or has one and has not begun.
+func (in *Inputs) waiting() bool {
+	return in.Attempt.Phase == executor.Queued || in.Attempt.Phase == executor.Admitted
+}
+
+// reserved reports whether the next attempt is waiting, and is not announced.
 func (in *Inputs) reserved() bool {
-	here, announced := in.Attempt, in.Run.Status.Attempt
-	return (here.Phase == executor.Queued || here.Phase == executor.Admitted) && (!announced.UnderWay() || announced.Number != here.Task.Number)
+	announced := in.Run.Status.Attempt
+	return in.waiting() && (!announced.UnderWay() || announced.Number != in.Attempt.Task.Number)
 }
 
 // foreignController returns what controls a run that has not begun, if that is not its export: such a run does not begin. One that
