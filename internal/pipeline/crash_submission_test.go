@@ -103,7 +103,11 @@ func TestARunThatSendsAndWakesUpLateSendsNothing(t *testing.T) {
 					_, err := first.Run(context.Background(), run(1), &pipeline.Progress{})
 					late <- err
 				}()
-				<-stopped
+				select {
+				case <-stopped:
+				case err := <-late:
+					t.Fatalf("the attempt ended before it came to the point: %v", err)
+				}
 				other := run(1)
 				if release {
 					o.sql(func(ctx context.Context, conn *pgx.Conn) error { // as if it were stopped for so long

@@ -59,6 +59,16 @@ func (t tapped) Open(ctx context.Context, batch exporters.Batch) (exporters.Sess
 	return t.Submitter.Open(ctx, batch)
 }
 
+// CredentialKeys implements exporters.NeedsCredentials.
+func (t tapped) CredentialKeys(options []byte) []string {
+	return t.Submitter.(exporters.NeedsCredentials).CredentialKeys(options)
+}
+
+// OptionalCredentialKeys implements exporters.UsesCredentials.
+func (t tapped) OptionalCredentialKeys(options []byte) []string {
+	return t.Submitter.(exporters.UsesCredentials).OptionalCredentialKeys(options)
+}
+
 // AttachesReceipts implements exporters.AttachesReceipts.
 func (t tapped) AttachesReceipts(options []byte) bool {
 	return t.Submitter.(exporters.AttachesReceipts).AttachesReceipts(options)
