@@ -237,6 +237,7 @@ func (c *cluster) boundsHoldOfWhatIsBeingDeleted() {
 	}
 	c.refusedWith("at most 100 labels", patch(`"labels":{`+entries(`"l%d":""`)+`}`, ""))
 	c.refusedWith("20 owners", patch(`"ownerReferences":[`+entries(`{"apiVersion":"v1","kind":"A","name":"a","uid":"%d"}`)+`]`, ""))
+	c.refusedWith("at most 253 characters", patch(`"ownerReferences":[{"apiVersion":"v1","kind":"A","uid":"1","name":"`+strings.Repeat("o", 1000)+`"}]`, ""))
 	c.refusedWith("nested deeper than 7 levels", patch("", `"exporter":{"options":`+strings.Repeat(`{"a":`, 4900)+"1"+strings.Repeat("}", 4900)+`}`))
 	for what, edit := range map[string]func() error{
 		"a label":                     patch(`"labels":{"a":"b"}`, ""),
