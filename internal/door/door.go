@@ -5,7 +5,6 @@ package door
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,8 +14,8 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -25,8 +24,6 @@ import (
 )
 
 const (
-	// mostConnections at the same time. All of them are the API server's.
-	mostConnections = 512
 	// patience is how long a client may take to say what it wants.
 	patience = 10 * time.Second
 	// idle is how long a connection is kept that is not used.
@@ -106,7 +103,7 @@ func (d *Door) serve(ctx context.Context) error {
 	})
 	group.Go(func() error {
 		d.Log.Info("serving the API of artifacts", "address", listener.Addr().String())
-		return server.Serve(tls.NewListener(netutil.LimitListener(listener, mostConnections), trusted.tls(watcher.GetCertificate)))
+		return server.Serve(newEntrance(ctx, listener, trusted.tls(watcher.GetCertificate), semaphore.NewWeighted(mostConnections)))
 	})
 	if err := group.Wait(); !errors.Is(err, http.ErrServerClosed) {
 		return err
