@@ -172,6 +172,7 @@ func TestFilesVouchersAndHeldClaimsThroughTheAPIServer(t *testing.T) {
 	t.Run("nobody without the rights reads anything", func(t *testing.T) { finance.rights(w) })
 	t.Run("what does not exist, or is of another namespace, is not found", finance.unknown)
 	t.Run("a download takes the memory of a few buffers, and about as long as a direct read", finance.costs)
+	t.Run("clients that read slowly hold no records of runs", finance.slowClientsHoldNoRecords)
 	t.Run("a file that was changed is not downloaded", finance.tampered)
 }
 

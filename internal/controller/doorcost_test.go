@@ -5,7 +5,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"runtime"
 	"strconv"
@@ -31,6 +33,8 @@ const (
 	mostRatio = 1.5
 	// mostDownloadMemory is what client and operator, which are one process here, may have more while files are sent.
 	mostDownloadMemory = 24 << 20
+	// mostHeldBySlowClients is what both may have more beside 2 transfers of which nothing is read. The client has 4 MiB of each in its buffers.
+	mostHeldBySlowClients = 16 << 20
 )
 
 // costs downloads a large file from a bucket, and compares it with reading the object directly, with the key of the bucket.
@@ -86,6 +90,46 @@ func (r *reader) costs(t *testing.T) {
 	}
 	_, err = bucket.Client().DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &bucket.Name, Key: &key}) // which need not be looked through
 	r.must(err)
+}
+
+// slowClientsHoldNoRecords downloads by a record that is as large as one can be, and reads nothing of what is sent.
+func (r *reader) slowClientsHoldNoRecords(t *testing.T) {
+	r = r.in(t)
+	large := bytes.Repeat([]byte("0123456789abcdef"), 4<<20)
+	sum := sha256.Sum256(large)
+	place := r.delivered("monthly", "first", "first.csv")
+	before, err := os.ReadFile(place)
+	r.must(err)
+	r.must(os.WriteFile(place, large, 0o600))
+	r.exec(`create table ledgerport.kept as select * from ledgerport.runs where name = 'first'`)
+	var files bytes.Buffer
+	fmt.Fprintf(&files, `[{"name":"first.csv","size":%d,"sha256":"%x","mediaType":"text/csv"}`, len(large), sum)
+	for i := range 999 {
+		fmt.Fprintf(&files, `,{"name":"%0250d","size":1,"sha256":"%x","mediaType":"text/csv; a=%0500d"}`, i, sum, i)
+	}
+	r.exec(`update ledgerport.runs set files = $1, inputs = inputs::jsonb || jsonb_build_object('pad', repeat('y', 4100000)),
+		manifest = manifest::jsonb || jsonb_build_object('pad', repeat('y', 4100000)) where name = 'first'`, files.String()+"]")
+	live := func() uint64 {
+		runtime.GC()
+		runtime.GC() // which also frees what pools keep
+		var stats runtime.MemStats
+		runtime.ReadMemStats(&stats)
+		return stats.HeapAlloc
+	}
+	free := live()
+	for range 2 {
+		if answer := r.ask(r.of(served.ExportRuns, "first", served.Files+"/first.csv")); answer.StatusCode != http.StatusOK {
+			t.Fatal(answer.Status)
+		}
+	}
+	used := max(live(), free) - free
+	t.Logf("%d KiB for 2 transfers", used>>10)
+	if used > mostHeldBySlowClients {
+		t.Errorf("2 transfers hold %d MiB, want at most %d: the record of a run is dropped before its file is sent", used>>20, mostHeldBySlowClients>>20)
+	}
+	r.exec(`update ledgerport.runs r set files = k.files, inputs = k.inputs, manifest = k.manifest from ledgerport.kept k where r.id = k.id`)
+	r.exec(`drop table ledgerport.kept`)
+	r.must(os.WriteFile(place, before, 0o600))
 }
 
 // store puts a large object into a bucket.

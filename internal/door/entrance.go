@@ -174,7 +174,8 @@ func (e *entrance) remove(shake *handshake) {
 		return
 	}
 	e.underWay = slices.Delete(e.underWay, at, at+1)
-	if e.addresses[shake.address]--; e.addresses[shake.address] == 0 {
+	e.addresses[shake.address]--
+	if e.addresses[shake.address] == 0 {
 		delete(e.addresses, shake.address)
 	}
 }

@@ -89,7 +89,7 @@ func keepSilent(ctx context.Context, from, address string, pause time.Duration) 
 			stop()
 			_ = conn.Close()
 		}
-		time.Sleep(pause)
+		time.Sleep(pause) //nolint:forbidigo // as a client would
 	}
 }
 
@@ -110,7 +110,7 @@ func TestWhoSaysNothingKeepsNoAPIServerOut(t *testing.T) {
 			for i := range 300 {
 				go keepSilent(t.Context(), fmt.Sprintf("127.0.0.%d", test.addresses[i%len(test.addresses)]), address, test.pause)
 			}
-			time.Sleep(500 * time.Millisecond)
+			time.Sleep(500 * time.Millisecond) //nolint:forbidigo // until many are connected
 			for range 10 {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				if err := once(ctx, address, known); err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/destinations"
+	"github.com/ledgerport/ledgerport/internal/pipeline"
 )
 
 // files lists those of a run.
@@ -55,12 +56,12 @@ func (h *hall) transfer(w http.ResponseWriter, r *asked) error {
 	defer giveBack()
 	ctx, cancel := context.WithTimeout(r.Context(), h.Limits.Transfer)
 	defer cancel()
-	reading, err := h.run(ctx, r)
+	file, end, err := h.delivered(ctx, cancel, r)
 	if err != nil {
 		return err
 	}
-	defer reading.Close()
-	file, content, err := reading.Open(ctx, r.Parts[3])
+	defer end()
+	content, err := file.Open(ctx)
 	if err != nil {
 		return err
 	}
@@ -71,7 +72,7 @@ func (h *hall) transfer(w http.ResponseWriter, r *asked) error {
 	}
 	sending := &sending{ResponseWriter: w, connection: http.NewResponseController(w), stall: h.Limits.Stall, skip: from}
 	defer sending.end()
-	err = sending.send(content, func() { describeFile(w, file, from) })
+	err = sending.send(content, func() { describeFile(w, file.File, from) })
 	if err == nil {
 		return nil
 	}
@@ -82,6 +83,26 @@ func (h *hall) transfer(w http.ResponseWriter, r *asked) error {
 		return ofContent(err)
 	}
 	panic(http.ErrAbortHandler) // the connection ends before the file does, so that nobody takes it for whole
+}
+
+// delivered finds a file in the record of its run, which takes a page's place: the record may be large, and is read and dropped here.
+func (h *hall) delivered(ctx context.Context, giveUp func(), r *asked) (file *pipeline.Delivered, end func(), err error) {
+	giveBack, taken := h.pages.take(ctx, r.Namespace)
+	if !taken {
+		return nil, nil, busy
+	}
+	defer giveBack()
+	late := time.AfterFunc(h.Limits.Page, giveUp)
+	defer late.Stop()
+	reading, err := h.run(ctx, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	if file, err = reading.File(r.Parts[3]); err != nil {
+		reading.Close()
+		return nil, nil, err
+	}
+	return file, reading.Close, nil
 }
 
 // ofContent is the answer if content has failed before a byte of it was sent.

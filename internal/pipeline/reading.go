@@ -6,6 +6,9 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/artifact"
@@ -78,30 +81,71 @@ func (r *Reading) Run() claims.Run { return r.run }
 // Close ends the connections.
 func (r *Reading) Close() { r.close() }
 
-// Open returns a file of the artifact, and its content at the destination, which ends with an error instead of its end if it is not what
-// was delivered. The name is one of those that are recorded, or the error is ErrNoSuchFile.
-func (r *Reading) Open(ctx context.Context, name string) (claims.File, io.ReadCloser, error) {
+// File finds a file of the artifact. The name is one of those that are recorded, or the error is ErrNoSuchFile. Of the record it keeps what it
+// needs, and it ends the connection with the database: nothing else can be read afterwards.
+func (r *Reading) File(name string) (*Delivered, error) {
 	at := slices.IndexFunc(r.run.Files, func(file claims.File) bool { return file.Name == name })
 	if at < 0 || r.run.ArtifactRemovedAt != nil {
-		return claims.File{}, nil, ErrNoSuchFile
+		return nil, ErrNoSuchFile
+	}
+	recorded, err := inputsOf(r.run)
+	if err != nil {
+		return nil, r.discreet(err)
 	}
 	file := r.run.Files[at]
-	content, err := r.openFile(ctx, file)
-	return file, content, r.discreet(err)
+	for _, text := range []*string{&file.Name, &file.MediaType, &file.SHA256} {
+		*text = strings.Clone(*text) // of a record that may be large
+	}
+	r.database.Close()
+	r.database, r.run = nil, claims.Run{}
+	return &Delivered{File: file, attempt: r.attempt, place: recorded.place()}, nil
 }
 
-// openFile opens a recorded file where the run has delivered it, and nowhere else.
-func (a *attempt) openFile(ctx context.Context, file claims.File) (io.ReadCloser, error) {
-	if a.destination == nil {
-		if err := a.openDestination(ctx); err != nil {
-			return nil, err
-		}
+// Delivered is a file of a run that is read where the run has delivered it, and nowhere else. Close of the Reading ends that.
+type Delivered struct {
+	claims.File
+	attempt *attempt
+	place   recordedPlace
+}
+
+// Open returns the content, which ends with an error instead of its end if it is not what was delivered.
+func (d *Delivered) Open(ctx context.Context) (io.ReadCloser, error) {
+	a := d.attempt
+	content, err := d.open(ctx)
+	if err != nil {
+		return nil, a.discreet(err)
 	}
-	if err := a.sameDestination(ctx); err != nil {
+	named := &v1alpha1.AccountingExport{ObjectMeta: metav1.ObjectMeta{Namespace: a.cluster.export.Namespace, Name: a.cluster.export.Name}}
+	named.Spec.SourceRef, named.Spec.DestinationRef = a.cluster.export.Spec.SourceRef, a.cluster.export.Spec.DestinationRef
+	a.cluster = cluster{export: named} // the rest may be large, and is for opening
+	return discreetContent{content, a}, nil
+}
+
+func (d *Delivered) open(ctx context.Context) (io.ReadCloser, error) {
+	a := d.attempt
+	if err := a.openDestination(ctx); err != nil {
 		return nil, err
 	}
-	content, err := a.artifact().Open(ctx, file.Name, destinations.Object{Size: file.Size, SHA256: file.SHA256, MediaType: file.MediaType})
+	if err := a.stillAt(ctx, d.place); err != nil {
+		return nil, err
+	}
+	content, err := a.artifact().Open(ctx, d.Name, object(d.File))
 	return content, a.ofDestination(err)
+}
+
+// discreetContent fails with no more than the run's namespace may know.
+type discreetContent struct {
+	io.ReadCloser
+	attempt *attempt
+}
+
+// Read implements io.Reader.
+func (c discreetContent) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	if err != nil && err != io.EOF && !destinations.IsOther(err) { //nolint:errorlint // one that wraps it is no end
+		err = c.attempt.ofDestination(err)
+	}
+	return n, err
 }
 
 // VoucherPlace is the place of a voucher among those of a run: the block, and how many of that are before it.

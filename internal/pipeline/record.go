@@ -133,6 +133,18 @@ func (a *attempt) sameDestination(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return a.stillAt(ctx, recorded.place())
+}
+
+// recordedPlace is where a run delivers to.
+type recordedPlace struct{ Destination, Place, Marker string }
+
+func (i inputs) place() recordedPlace {
+	return recordedPlace{strings.Clone(i.Destination), strings.Clone(i.Place), strings.Clone(i.Marker)}
+}
+
+// stillAt insists that the destination is the one that a run began with.
+func (a *attempt) stillAt(ctx context.Context, recorded recordedPlace) error {
 	began := recorded.Place
 	if began == "" {
 		began = recorded.Destination
