@@ -84,7 +84,7 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			log := logTo(os.Stderr, options.logLevel)
-			limitMemory(log, memlimit.FromCgroup, options.limits.runs.Runs)
+			limitMemory(log, memlimit.FromCgroup, options.limits.runs.Runs, options.servesBooks())
 			mgr, err := newManager(command.Context(), options, registry)
 			if err != nil {
 				return err
@@ -264,9 +264,11 @@ func setup(ctx context.Context, mgr ctrl.Manager, options managerOptions, regist
 	return addKinds(mgr, func() error { return controller.Setup(mgr, parts) })
 }
 
+func (o *managerOptions) servesBooks() bool { return o.booksAddress != "0" && o.booksAddress != "" }
+
 // addDoor serves what runs have recorded and delivered, if that is asked for.
 func addDoor(mgr ctrl.Manager, options managerOptions, records *pipeline.Pipeline) error {
-	if options.booksAddress == "0" || options.booksAddress == "" {
+	if !options.servesBooks() {
 		return nil
 	}
 	return mgr.Add(&door.Door{

@@ -1,17 +1,20 @@
 package command
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"runtime/debug"
+	"slices"
 	"testing"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/go-logr/logr"
 	"github.com/spf13/pflag"
 	appsv1 "k8s.io/api/apps/v1"
-	"sigs.k8s.io/yaml"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/ledgerport/ledgerport/test/environment"
 )
 
 // TestTheRuntimeKeepsToTheMemoryLimitOfThePod is alone, because the limit is the whole process's.
@@ -41,7 +44,7 @@ func TestTheRuntimeKeepsToTheMemoryLimitOfThePod(t *testing.T) {
 				t.Setenv("GOMEMLIMIT", test.setting)
 			}
 			debug.SetMemoryLimit(own)
-			limitMemory(logr.Discard(), test.pod, 4)
+			limitMemory(logr.Discard(), test.pod, 4, false)
 			if got := debug.SetMemoryLimit(-1); got != test.want {
 				t.Errorf("the limit is %d MiB, want %d", got>>20, test.want>>20)
 			}
@@ -49,26 +52,24 @@ func TestTheRuntimeKeepsToTheMemoryLimitOfThePod(t *testing.T) {
 	}
 }
 
-// TestThePodHasMemoryForAsManyRunsAsTheFlagAllows reads the limit of config/manager.
+// TestThePodHasMemoryForAsManyRunsAsTheFlagAllows reads the limits of config.
 func TestThePodHasMemoryForAsManyRunsAsTheFlagAllows(t *testing.T) {
 	t.Parallel()
-	content, err := os.ReadFile("../config/manager/manager.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var deployment appsv1.Deployment
-	for document := range bytes.SplitSeq(content, []byte("\n---\n")) {
-		if !bytes.Contains(document, []byte("kind: Deployment\n")) {
-			continue
-		}
-		if err := yaml.Unmarshal(document, &deployment); err != nil {
-			t.Fatal(err)
-		}
-	}
-	limit := deployment.Spec.Template.Spec.Containers[0].Resources.Limits.Memory().Value()
 	var limits limitOptions
 	limits.add(pflag.NewFlagSet("manager", pflag.ContinueOnError))
-	if runtime, needed := limit*9/10, memoryFor(limits.runs.Runs); runtime < needed {
-		t.Errorf("the runtime keeps to %d MiB of the pod's %d, and %d runs need %d", runtime>>20, limit>>20, limits.runs.Runs, needed>>20)
+	for directory, books := range map[string]bool{"config/default": false, "config/lockdown": false, "config/books": true} {
+		objects, err := environment.Render(t.Context(), directory)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := slices.IndexFunc(objects, func(object *unstructured.Unstructured) bool { return object.GetKind() == "Deployment" })
+		var deployment appsv1.Deployment
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(objects[at].Object, &deployment); err != nil {
+			t.Fatal(err)
+		}
+		limit := deployment.Spec.Template.Spec.Containers[0].Resources.Limits.Memory().Value()
+		if kept, needed := limit*9/10, memoryFor(limits.runs.Runs, books); kept < needed {
+			t.Errorf("%s: the runtime keeps to %d MiB of the pod's %d, and %d runs need %d", directory, kept>>20, limit>>20, limits.runs.Runs, needed>>20)
+		}
 	}
 }

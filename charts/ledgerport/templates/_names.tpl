@@ -84,3 +84,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) -}}
 {{- end -}}
 {{- end -}}
+
+{{/* Requests and limits. An empty limit of memory is what as many runs as there are by default need, and books if they are served. */}}
+{{- define "ledgerport.resources" -}}
+{{- with .Values.resources -}}
+{{- $resources := deepCopy . -}}
+{{- if and $resources.limits (hasKey (default dict $resources.limits) "memory") (not (default dict $resources.limits).memory) -}}
+{{- $_ := set $resources.limits "memory" (ternary "1Gi" "640Mi" $.Values.books.enabled) -}}
+{{- end -}}
+{{- toYaml $resources -}}
+{{- end -}}
+{{- end -}}
