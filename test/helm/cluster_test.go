@@ -204,14 +204,15 @@ func (c *cluster) withoutKinds() {
 	for _, definition := range c.kinds() {
 		must(c.T, c.client.Delete(c.Context(), &definition))
 	}
-	ctx, cancel := context.WithTimeout(c.Context(), time.Minute)
+	// An API server that has just been started may need several tries to look for what is left of a kind, with longer and longer pauses.
+	ctx, cancel := context.WithTimeout(c.Context(), 5*time.Minute)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for len(c.kinds()) > 0 {
 		select {
 		case <-ctx.Done():
-			c.Fatalf("%d kinds are still there after a minute", len(c.kinds()))
+			c.Fatalf("%d kinds are still there after five minutes", len(c.kinds()))
 		case <-tick.C:
 		}
 	}
