@@ -314,7 +314,7 @@ type ChartOfAccountsSpec struct {
 	// Advances settle the advance_amount of a claim. Without it a claim with an advance is held.
 	// +optional
 	Advances *AdvancePosting `json:"advances,omitempty"`
-	// TaxTolerance is by how much the tax of a line may exceed what the rate of its code gives, in the books' currency. A claim with more
+	// TaxTolerance is by how much the tax of a line may exceed what the rate of its code makes, in the books' currency. A claim with more
 	// is held. Without it ten of the currency's smallest units, such as 0.10.
 	// +optional
 	// +kubebuilder:validation:Pattern=`^[0-9]{1,9}(\.[0-9]{1,4})?$`

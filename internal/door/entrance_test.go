@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -83,11 +84,14 @@ func ask(ctx context.Context, address string, transport *http.Transport) error {
 }
 
 // keepSilent connects from an address, says nothing, and connects again some time after the connection is ended.
-func keepSilent(ctx context.Context, from, address string, pause time.Duration) {
+func keepSilent(ctx context.Context, from, address string, pause time.Duration, connected *sync.WaitGroup) {
+	first := sync.OnceFunc(connected.Done)
+	defer first()
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: time.Second}
 	for ctx.Err() == nil {
 		conn, err := dialer.DialContext(ctx, "tcp", address)
 		if err == nil {
+			first()
 			stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 			_, _ = conn.Read(make([]byte, 1)) // until it is ended
 			stop()
@@ -111,10 +115,12 @@ func TestWhoSaysNothingKeepsNoAPIServerOut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			address, known := serveEntrance(t, mostConnections)
+			var connected sync.WaitGroup
+			connected.Add(300)
 			for i := range 300 {
-				go keepSilent(t.Context(), fmt.Sprintf("127.0.0.%d", test.addresses[i%len(test.addresses)]), address, test.pause)
+				go keepSilent(t.Context(), fmt.Sprintf("127.0.0.%d", test.addresses[i%len(test.addresses)]), address, test.pause, &connected)
 			}
-			time.Sleep(500 * time.Millisecond) //nolint:forbidigo // until many are connected
+			connected.Wait()
 			for range 10 {
 				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // half of what a silent connection would have without handshakeTime
 				if err := once(ctx, address, known); err != nil {

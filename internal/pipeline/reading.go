@@ -21,7 +21,7 @@ import (
 // ErrNoSuchFile says that a run has delivered no file of a name.
 var ErrNoSuchFile = errors.New("the run has delivered no file of this name")
 
-// RecordOf is what is needed to read the record of a run. No attempt can be made of it.
+// RecordOf is what is needed to read the record of a run. No attempt can be made of that alone.
 func RecordOf(run *v1alpha1.ExportRun) Task {
 	t := Task{RunID: string(run.UID), Namespace: run.Namespace, Name: run.Name, Export: run.Spec.ExportRef.Name, Type: run.Spec.Type}
 	if run.Spec.DestinationRef != nil {

@@ -172,11 +172,9 @@ func task(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, limits Lim
 	if run.Spec.Cutoff != nil {
 		cutoff = run.Spec.Cutoff.Time
 	}
-	t := pipeline.Task{
-		RunID: string(run.UID), Namespace: run.Namespace, Name: run.Name, Export: run.Spec.ExportRef.Name, Type: run.Spec.Type,
-		Number: run.Status.Attempts, Cutoff: cutoff, Claims: named, CreatedAt: run.CreationTimestamp.Time,
-		Deadline: attemptDeadline(export, limits), Release: run.Status.Phase == v1alpha1.RunReleasing, Alone: suspect(run),
-	}
+	t := pipeline.RecordOf(run)
+	t.Number, t.Cutoff, t.Claims, t.CreatedAt = run.Status.Attempts, cutoff, named, run.CreationTimestamp.Time
+	t.Deadline, t.Release, t.Alone = attemptDeadline(export, limits), run.Status.Phase == v1alpha1.RunReleasing, suspect(run)
 	if t.Alone {
 		t.Deadline = min(t.Deadline, aloneDeadline)
 	}
@@ -185,12 +183,6 @@ func task(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, limits Lim
 	}
 	if run.Spec.Redelivers != nil {
 		t.Redelivers = run.Spec.Redelivers.Name
-	}
-	if run.Spec.DestinationRef != nil {
-		t.Destination = *run.Spec.DestinationRef
-	}
-	if run.Status.SourceRef != nil {
-		t.Source = *run.Status.SourceRef
 	}
 	if t.Release {
 		t.ReleaseReason = run.Status.ReleaseReason
