@@ -50,7 +50,7 @@ type meter struct {
 	came      int64 // bytes since the last answer was complete, or the last claim while streaming
 	passing   int   // bytes of a message that are still to be given
 	dropping  int   // bytes that are still to be skipped
-	described int   // the longest description of parameters or columns that came
+	described int   // bytes of all descriptions of parameters and columns that came, which the library remembers
 	out       []byte
 	err       error
 }
@@ -128,7 +128,7 @@ func (m *meter) begin() error {
 		return nil //nolint:nilerr // what came before it is read first
 	}
 	if kind == 'T' || kind == 't' {
-		m.described = max(m.described, body)
+		m.described += body
 	}
 	switch {
 	case forNobody:

@@ -25,9 +25,9 @@ const (
 	idleTime, sessionAge = 15 * time.Second, 5 * time.Minute
 	// pingTimeout bounds the question whether a kept session is still there.
 	pingTimeout = 2 * time.Second
-	// mostDescribed is the longest description of a statement's parameters or columns, in bytes, that a kept session may have seen: the
-	// library keeps those of all statements.
-	mostDescribed = 8 << 10
+	// mostDescribed is how many bytes of descriptions of parameters and columns may have come on a session that is kept: the library
+	// remembers those of all its statements, some 10 KiB.
+	mostDescribed = 64 << 10
 )
 
 // Sessions keeps sessions with databases from one attempt to the next: to open one, and to have a server learn what it knows of the

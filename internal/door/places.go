@@ -15,7 +15,7 @@ type Limits struct {
 	// Pages of vouchers and held claims at the same time, each of which may take as much memory as a block of recorded vouchers, and
 	// those of one namespace.
 	Pages, PagesPerNamespace int64
-	// Wait for a place at most.
+	// Wait for a place at most. It is longer than a page may take: those that are served the slowest do not keep all others out.
 	Wait time.Duration
 	// Transfer is how long one may take, and Stall how long a client may take nothing of it. Page is how long a page may take.
 	Transfer, Stall, Page time.Duration
@@ -24,12 +24,12 @@ type Limits struct {
 // DefaultLimits are those of an operator. An API server ends a request after its own --request-timeout, which is a minute unless somebody
 // has set it.
 var DefaultLimits = Limits{
-	Transfers: 64, TransfersPerNamespace: 4, Pages: 4, PagesPerNamespace: 2,
-	Wait: 5 * time.Second, Transfer: 10 * time.Minute, Stall: 30 * time.Second, Page: 30 * time.Second,
+	Transfers: 64, TransfersPerNamespace: 4, Pages: 4, PagesPerNamespace: 1,
+	Wait: 25 * time.Second, Transfer: 10 * time.Minute, Stall: 30 * time.Second, Page: 15 * time.Second,
 }
 
 // places are shared by namespaces, each of which has so many at most. What a namespace wants beyond those waits for its own, and for no
-// place that others could have.
+// place that others could have: where each has one place at most, namespaces have their turns one after the other.
 type places struct {
 	wait time.Duration
 	all  *semaphore.Weighted

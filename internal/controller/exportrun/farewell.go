@@ -2,8 +2,11 @@ package exportrun
 
 import (
 	"context"
+	"math"
+	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/retry"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -39,6 +42,7 @@ func (f *farewell) Start(ctx context.Context) error {
 	if err := f.objects.List(ctx, &runs); err != nil {
 		return err
 	}
+	var writers sync.WaitGroup // all at once: one whose owner edits it all the time takes none of the others' time
 	for i := range runs.Items {
 		run := &runs.Items[i]
 		if queued(current(run)) { // which counts for nothing, and there may be more of them than there is time for
@@ -47,16 +51,26 @@ func (f *farewell) Start(ctx context.Context) error {
 		if f.executor.Observe(string(run.UID)).Phase == executor.Running || leftBy(f.executor.Holder(), run) == nil {
 			continue
 		}
-		if err := f.record(ctx, run); err != nil {
-			ctrl.LoggerFrom(ctx).Error(err, "a run that is left does not report it", "namespace", run.Namespace, "name", run.Name)
-		}
+		writers.Go(func() {
+			if err := f.record(ctx, run); err != nil {
+				ctrl.LoggerFrom(ctx).Error(err, "a run that is left does not report it", "namespace", run.Namespace, "name", run.Name)
+			}
+		})
 	}
+	writers.Wait()
 	return nil
 }
 
+// untilTheTimeIsOver has a write tried again for as long as there is time: a tenant that edits a run a hundred times a second would have its attempt
+// count as lost otherwise.
+var untilTheTimeIsOver = wait.Backoff{Duration: 5 * time.Millisecond, Factor: 1, Jitter: 1, Steps: math.MaxInt}
+
 // record writes that a run is left. What the reconcilers wrote last may be newer than what the cache has.
 func (f *farewell) record(ctx context.Context, run *v1alpha1.ExportRun) error {
-	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
+	return retry.RetryOnConflict(untilTheTimeIsOver, func() error {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		before := &v1alpha1.ExportRun{}
 		if err := f.api.Get(ctx, client.ObjectKeyFromObject(run), before); err != nil {
 			return client.IgnoreNotFound(err)

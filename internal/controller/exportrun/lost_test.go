@@ -3,16 +3,20 @@ package exportrun
 import (
 	"cmp"
 	"context"
+	"errors"
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/controller/report"
@@ -282,6 +286,42 @@ func TestAProcessThatIsStoppedHasTimeForTheRunsThatItExecutes(t *testing.T) {
 		var left v1alpha1.ExportRun
 		if err := c.Get(t.Context(), types.NamespacedName{Namespace: "n", Name: name}, &left); err != nil || left.Status.Attempt.Holder != holder || lost(&left, "next") {
 			t.Errorf("run %s is left by %q and lost: %t (%v), want %q, false", name, left.Status.Attempt.Holder, lost(&left, "next"), err, holder)
+		}
+	}
+}
+
+// TestAProcessThatIsStoppedReportsARunThatIsEditedAllTheTime has somebody edit a run before each write of it but the fortieth, and another
+// run beside it.
+func TestAProcessThatIsStoppedReportsARunThatIsEditedAllTheTime(t *testing.T) {
+	t.Parallel()
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	run := func(name string) *v1alpha1.ExportRun {
+		status := running(1, 0, "")
+		status.Attempt.Holder = "this"
+		return &v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: name, UID: types.UID(name)}, Status: status}
+	}
+	conflicts := 0
+	c := fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(run("")).WithObjects(run("edited"), run("other")).WithInterceptorFuncs(interceptor.Funcs{
+		SubResourcePatch: func(ctx context.Context, c client.Client, resource string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
+			if object.GetName() == "edited" && conflicts < 40 {
+				conflicts++
+				return apierrors.NewConflict(schema.GroupResource{Resource: "exportruns"}, object.GetName(), errors.New("edited"))
+			}
+			return c.SubResource(resource).Patch(ctx, object, patch, options...)
+		},
+	}).Build()
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := (&farewell{objects: c, api: c, writer: c, executor: idle{}, patience: time.Minute}).Start(over); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"edited", "other"} {
+		var left v1alpha1.ExportRun
+		if err := c.Get(t.Context(), types.NamespacedName{Namespace: "n", Name: name}, &left); err != nil || lost(&left, "next") {
+			t.Errorf("run %s is lost (%v)", name, err)
 		}
 	}
 }
