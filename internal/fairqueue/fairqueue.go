@@ -1,5 +1,6 @@
 // Package fairqueue is a queue of reconcile requests in which namespaces take turns, so that however many objects one has,
-// another waits for one of them at most for each worker, and for what one of them costs.
+// another waits for one of them at most for each worker, and for what one of them costs. Within a namespace what nobody waits for, such
+// as all that refers to an object that has changed, takes turns with the rest, however much of it there is.
 package fairqueue
 
 import (
@@ -10,6 +11,7 @@ import (
 
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
@@ -34,7 +36,7 @@ func withClock(limits Limits, at clock.WithDelayedExecution) func(string, workqu
 	return func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
 		order := &order{
 			limits: limits, clock: at, budget: budget{share: limits.Share, burst: limits.Burst, accounts: map[string]account{}},
-			waiting: map[string][]reconcile.Request{}, working: map[string]int{}, since: map[reconcile.Request]time.Time{},
+			waiting: map[string]*lanes{}, lane: map[reconcile.Request]lane{}, working: map[string]int{}, since: map[reconcile.Request]time.Time{},
 		}
 		typed := workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[reconcile.Request]{Name: name, Queue: order})
 		order.wake = func() { // all: more than one namespace may have had its rest
@@ -42,11 +44,43 @@ func withClock(limits Limits, at clock.WithDelayedExecution) func(string, workqu
 				typed.Add(waker(i))
 			}
 		}
-		return workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{
+		return &prioritized{order: order, typed: typed, TypedRateLimitingInterface: workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{
 			Name:          name,
 			DelayingQueue: workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[reconcile.Request]{Name: name, Queue: &queue{typed, order}}),
-		})
+		})}
 	}
+}
+
+// prioritized is the queue as controller-runtime uses one that knows priorities: below zero is what nobody waits for.
+type prioritized struct {
+	workqueue.TypedRateLimitingInterface[reconcile.Request]
+	order *order
+	typed *workqueue.Typed[reconcile.Request]
+}
+
+var _ priorityqueue.PriorityQueue[reconcile.Request] = (*prioritized)(nil)
+
+// AddWithOpts implements priorityqueue.PriorityQueue. What is added after a while has its time then, and no priority.
+func (p *prioritized) AddWithOpts(options priorityqueue.AddOpts, items ...reconcile.Request) {
+	for _, item := range items {
+		switch {
+		case options.RateLimited:
+			p.AddRateLimited(item)
+		case options.After > 0:
+			p.AddAfter(item, options.After)
+		case options.Priority != nil && *options.Priority < 0:
+			p.order.postpone(item)
+			p.typed.Add(item)
+		default:
+			p.Add(item)
+		}
+	}
+}
+
+// GetWithPriority implements priorityqueue.PriorityQueue.
+func (p *prioritized) GetWithPriority() (item reconcile.Request, priority int, shutdown bool) {
+	item, shutdown = p.Get()
+	return item, 0, shutdown
 }
 
 // waker is a request that only wakes a worker: it has no namespace.
@@ -62,6 +96,12 @@ func isWaker(item reconcile.Request) bool { return item.Namespace == "" }
 type queue struct {
 	*workqueue.Typed[reconcile.Request]
 	order *order
+}
+
+// Add implements workqueue.TypedInterface.
+func (q *queue) Add(item reconcile.Request) {
+	q.order.hurry(item)
+	q.Typed.Add(item)
 }
 
 // Get implements workqueue.TypedInterface. Once the queue is shut down nothing more is begun.
@@ -93,16 +133,73 @@ type order struct {
 
 	mu      sync.Mutex
 	budget  budget
-	waiting map[string][]reconcile.Request
+	waiting map[string]*lanes
 	turns   []string                        // namespaces with waiting requests, the next one first
+	lane    map[reconcile.Request]lane      // of those that wait, and of those that will when they come
 	working map[string]int                  // workers by namespace
 	since   map[reconcile.Request]time.Time // when a worker began with it
 	wakers  []reconcile.Request
 	waking  bool // a time is set at which workers are woken
 }
 
+// lane is where a request of a namespace waits.
+type lane int
+
+const (
+	comingLater lane = iota + 1 // it is about to come, or comes when its worker is done with it, and nobody waits for it
+	comingSoon                  // and somebody does
+	waitingLater
+	waitingSoon
+)
+
+// lanes are the requests of one namespace. Each has every second turn while both have any.
+type lanes struct {
+	soon, later []reconcile.Request
+	laterIsNext bool
+}
+
+// pop removes the next request.
+func (l *lanes) pop() reconcile.Request {
+	from := &l.soon
+	if len(l.soon) == 0 || l.laterIsNext && len(l.later) > 0 {
+		from = &l.later
+	}
+	l.laterIsNext = from == &l.soon
+	item := (*from)[0]
+	(*from)[0] = reconcile.Request{}
+	*from = (*from)[1:]
+	return item
+}
+
+func (l *lanes) len() int { return len(l.soon) + len(l.later) }
+
 // Touch implements workqueue.Queue.
 func (o *order) Touch(reconcile.Request) {}
+
+// postpone has a request wait among those that nobody waits for, unless somebody waits for it already.
+func (o *order) postpone(item reconcile.Request) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.lane[item] == 0 {
+		o.lane[item] = comingLater
+	}
+}
+
+// hurry has a request wait no longer among those that nobody waits for.
+func (o *order) hurry(item reconcile.Request) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch o.lane[item] {
+	case waitingLater:
+		own := o.waiting[item.Namespace]
+		own.later = slices.DeleteFunc(own.later, func(other reconcile.Request) bool { return other == item })
+		own.soon = append(own.soon, item)
+		o.lane[item] = waitingSoon
+	case waitingSoon:
+	default:
+		o.lane[item] = comingSoon
+	}
+}
 
 // Push implements workqueue.Queue.
 func (o *order) Push(item reconcile.Request) {
@@ -112,10 +209,19 @@ func (o *order) Push(item reconcile.Request) {
 		o.wakers = append(o.wakers, item)
 		return
 	}
-	if len(o.waiting[item.Namespace]) == 0 {
+	own := o.waiting[item.Namespace]
+	if own == nil {
+		own = &lanes{}
+		o.waiting[item.Namespace] = own
 		o.turns = append(o.turns, item.Namespace)
 	}
-	o.waiting[item.Namespace] = append(o.waiting[item.Namespace], item)
+	if o.lane[item] == comingLater {
+		o.lane[item] = waitingLater
+		own.later = append(own.later, item)
+	} else {
+		o.lane[item] = waitingSoon
+		own.soon = append(own.soon, item)
+	}
 	o.budget.charge(item.Namespace, 0, o.clock.Now())
 }
 
@@ -128,8 +234,8 @@ func (o *order) Len() int {
 		o.wakeAfterRest()
 		return length
 	}
-	for _, waiting := range o.waiting {
-		length += len(waiting)
+	for _, own := range o.waiting {
+		length += own.len()
 	}
 	return length
 }
@@ -145,10 +251,10 @@ func (o *order) Pop() (item reconcile.Request) {
 	at := o.next()
 	namespace := o.turns[at]
 	o.turns = slices.Delete(o.turns, at, at+1)
-	waiting := o.waiting[namespace]
-	item, waiting[0] = waiting[0], reconcile.Request{}
-	if rest := waiting[1:]; len(rest) > 0 {
-		o.waiting[namespace] = rest
+	own := o.waiting[namespace]
+	item = own.pop()
+	delete(o.lane, item)
+	if own.len() > 0 {
 		o.turns = append(o.turns, namespace)
 	} else {
 		delete(o.waiting, namespace)

@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"pgregory.net/rapid"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/ledgerport/ledgerport/internal/fairqueue"
@@ -42,6 +44,99 @@ func TestNamespacesTakeTurns(t *testing.T) {
 	if want := []string{"hog", "other", "hog", "other"}; !slices.Equal(order, want) {
 		t.Errorf("they came in the order %v, want %v", order, want)
 	}
+}
+
+// low adds requests that nobody waits for.
+func low(q workqueue.TypedRateLimitingInterface[reconcile.Request], items ...reconcile.Request) {
+	priority := handler.LowPriority
+	q.(priorityqueue.PriorityQueue[reconcile.Request]).AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, items...)
+}
+
+func TestWhatNobodyWaitsForTakesTurnsWithTheRest(t *testing.T) {
+	t.Parallel()
+	q := newQueue(0)
+	defer q.ShutDown()
+	for i := range 1000 {
+		low(q, request("n", fmt.Sprint(i)))
+	}
+	q.Add(request("n", "edited"))
+	q.Add(request("n", "900")) // which waits already
+	q.Add(request("n", "edited, too"))
+	low(q, request("n", "edited, too"))
+	var order []string
+	for range 7 {
+		item, _ := q.Get()
+		order = append(order, item.Name)
+		q.Done(item)
+	}
+	if want := []string{"edited", "0", "900", "1", "edited, too", "2", "3"}; !slices.Equal(order, want) {
+		t.Errorf("they came in the order %q, want %q", order, want)
+	}
+}
+
+func TestWhatIsEditedWhileAWorkerHasItIsNotPostponed(t *testing.T) {
+	t.Parallel()
+	q := newQueue(0)
+	defer q.ShutDown()
+	q.Add(request("n", "edited"))
+	item, _ := q.Get()
+	for i := range 10 {
+		low(q, request("n", fmt.Sprint(i)))
+	}
+	q.Add(item)
+	low(q, item)
+	q.Done(item)
+	if again, _ := q.Get(); again != item {
+		t.Errorf("%s came first, want %s", again, item)
+	}
+}
+
+// TestNothingIsLost adds requests in both ways while some of them are worked on: each is got after it was added, and nothing else is.
+func TestNothingIsLost(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		q := newQueue(0)
+		defer q.ShutDown()
+		wanted, working := map[reconcile.Request]bool{}, map[reconcile.Request]bool{}
+		get := func() {
+			item, _ := q.Get()
+			if !wanted[item] || working[item] {
+				t.Fatalf("%s came, wanted: %t, worked on: %t", item, wanted[item], working[item])
+			}
+			delete(wanted, item)
+			working[item] = true
+		}
+		item := rapid.Custom(func(t *rapid.T) reconcile.Request {
+			return request(rapid.SampledFrom([]string{"a", "b"}).Draw(t, "namespace"), rapid.SampledFrom([]string{"1", "2", "3"}).Draw(t, "name"))
+		})
+		done := func() {
+			for item := range working {
+				q.Done(item)
+				delete(working, item)
+				return
+			}
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"add": func(t *rapid.T) { one := item.Draw(t, "item"); q.Add(one); wanted[one] = true },
+			"low": func(t *rapid.T) { one := item.Draw(t, "item"); low(q, one); wanted[one] = true },
+			"get": func(*rapid.T) {
+				if q.Len() > 0 {
+					get()
+				}
+			},
+			"done": func(*rapid.T) { done() },
+		})
+		for len(working) > 0 {
+			done()
+		}
+		for len(wanted) > 0 {
+			get()
+			done()
+		}
+		if q.Len() > 0 {
+			t.Errorf("%d more wait", q.Len())
+		}
+	})
 }
 
 func TestNamespaceHasOnlySoManyWorkers(t *testing.T) {

@@ -94,13 +94,16 @@ func (w *world) unrestOf(ctx context.Context, api client.Client, t tenant) strin
 	}
 	unfinished := slices.DeleteFunc(runs.Items, func(run v1alpha1.ExportRun) bool { return run.Status.Phase.Finished() })
 	for i := range unfinished { // first those for which others wait
-		if slices.ContainsFunc(unfinished[i].Status.Conditions, func(c metav1.Condition) bool { return c.Reason == v1alpha1.ReasonDestinationChanged }) {
-			if err := w.moveDestination(ctx, api, t); err != nil { // as the condition says: back until the run has ended
-				return err.Error()
-			}
-			pause(ctx, 2*time.Second)
-			break
+		conditions := unfinished[i].Status.Conditions
+		at := slices.IndexFunc(conditions, func(c metav1.Condition) bool { return c.Reason == v1alpha1.ReasonDestinationChanged })
+		if at < 0 {
+			continue
 		}
+		if err := t.moveDestinationFor(ctx, api, conditions[at]); err != nil { // and it stays there until the run has ended
+			return err.Error()
+		}
+		pause(ctx, 2*time.Second)
+		break
 	}
 	if len(unfinished) > 0 {
 		run := &unfinished[0]

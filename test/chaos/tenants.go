@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -212,11 +213,11 @@ func (w *world) meddle(ctx context.Context, t tenant, what, which int) error {
 	delivered := run.Status.Phase == v1alpha1.RunSucceeded && run.Status.Claims > 0 && run.Spec.Type != v1alpha1.RunRedeliver
 	switch {
 	case what == 4:
-		if err := w.moveDestination(ctx, w.api, t); err != nil {
+		if err := t.moveDestination(ctx, w.api); err != nil {
 			return err
 		}
 		pause(ctx, time.Duration(which)*time.Millisecond)
-		return w.moveDestination(ctx, w.api, t)
+		return t.moveDestination(ctx, w.api)
 	case what == 0 && !run.Status.Phase.Finished():
 		return w.api.Patch(ctx, run, merge(`{"spec": {"cancel": true}}`))
 	case what == 1 && !run.Status.Phase.Finished():
@@ -244,17 +245,30 @@ func (w *world) meddle(ctx context.Context, t tenant, what, which int) error {
 	return nil
 }
 
+// elsewhere is where a tenant's files go after its destination has been edited.
+const elsewhere = "elsewhere"
+
 // moveDestination edits where the tenant's files go, to another place or back. Runs that began at one place end there.
-func (w *world) moveDestination(ctx context.Context, api client.Client, t tenant) error {
+func (t tenant) moveDestination(ctx context.Context, api client.Client) error {
+	return t.editDestination(ctx, api, func(moved bool) bool { return !moved })
+}
+
+// moveDestinationFor has the tenant's files go to where a run began that waits for it, as its condition says.
+func (t tenant) moveDestinationFor(ctx context.Context, api client.Client, waiting metav1.Condition) error {
+	began, _, _ := strings.Cut(waiting.Message, ", where part of it may be already")
+	return t.editDestination(ctx, api, func(bool) bool { return strings.Contains(began, elsewhere) })
+}
+
+func (t tenant) editDestination(ctx context.Context, api client.Client, move func(moved bool) bool) error {
 	destination := &v1alpha1.ExportDestination{}
 	if err := api.Get(ctx, client.ObjectKey{Namespace: t.namespace, Name: exportName}, destination); err != nil {
 		return err
 	}
 	before := destination.DeepCopy()
 	if t.toStore {
-		destination.Spec.S3.Prefix = map[string]string{"": "elsewhere", "elsewhere": ""}[destination.Spec.S3.Prefix]
+		destination.Spec.S3.Prefix = map[bool]string{true: elsewhere}[move(destination.Spec.S3.Prefix == elsewhere)]
 	} else {
-		destination.Spec.Filesystem.Path = map[string]string{"books": "elsewhere", "elsewhere": "books"}[destination.Spec.Filesystem.Path]
+		destination.Spec.Filesystem.Path = map[bool]string{true: elsewhere, false: "books"}[move(destination.Spec.Filesystem.Path == elsewhere)]
 	}
 	return api.Patch(ctx, destination, client.MergeFrom(before))
 }
