@@ -64,6 +64,7 @@ type managerOptions struct {
 	fullCheckInterval            time.Duration
 	idleSessions                 int
 	recheckInterval              time.Duration
+	longestRecheckInterval       time.Duration
 	environmentCredentials       bool
 	databases                    claims.Allowances
 	gracePeriod                  time.Duration
@@ -116,6 +117,7 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 	flags.StringSliceVar(&options.namespaces, "namespaces", nil, "work in these namespaces only, with a Role in each of them; empty is all of them, with a ClusterRole")
 	flags.StringVar(&options.clusterID, "cluster-id", "", "name that runs are recorded with, so that no other cluster goes on with them; empty is the UID of the namespace kube-system. Never change it")
 	flags.DurationVar(&options.recheckInterval, "recheck-interval", 5*time.Minute, "how often databases, destinations and credentials are looked at again")
+	flags.DurationVar(&options.longestRecheckInterval, "longest-recheck-interval", 40*time.Minute, "how often databases and destinations are looked at again that have worked for long; what has worked for a time is left alone for an eighth of it")
 	flags.DurationVar(&options.fullCheckInterval, "full-check-interval", time.Hour, "how often a run compares all approved claims of an organisation with all that are exported; those between look at what was approved since, and at held claims. 0 is at each run")
 	flags.BoolVar(&options.environmentCredentials, "allow-environment-credentials", false, "in an emergency, take credentials whose store is broken from the operator's environment")
 	flags.IntVar(&options.idleSessions, "idle-database-sessions", claims.IdleSessions, "sessions with databases that are kept for the next run while none uses them, for 15 seconds; 0 keeps none")
@@ -254,8 +256,9 @@ func setup(ctx context.Context, mgr ctrl.Manager, options managerOptions, regist
 	parts := controller.Parts{
 		Metrics:  metrics.Registry,
 		Resolver: resolver, Executor: runs, Clock: clock.RealClock{}, RecheckInterval: options.recheckInterval,
-		WatchNamespaces: len(options.namespaces) == 0,
-		Limits:          options.limits.requests, GracePeriod: options.gracePeriod,
+		LongestRecheckInterval: options.longestRecheckInterval,
+		WatchNamespaces:        len(options.namespaces) == 0,
+		Limits:                 options.limits.requests, GracePeriod: options.gracePeriod,
 		Failpoints: failpoint.FromEnvironment(),
 	}
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {

@@ -6,23 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/watch"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/test/application"
-	"github.com/ledgerport/ledgerport/test/environment"
 )
 
 const (
@@ -70,77 +64,32 @@ type pgOfRun struct {
 	Sessions     float64 `json:"sessions"`
 }
 
-// herd is what the bench runs on.
+// herd is the exports that are due in the same second, and what they run on.
 type herd struct {
-	controlPlane *environment.ControlPlane
-	postgres     *environment.Postgres
-	operator     *environment.Operator
-	api          client.WithWatch
-	exports      int
+	*ground
+	exports int
 }
 
 // measureHerd measures exports that are due in the same second, against a real operator process.
-func measureHerd(ctx context.Context, exports int) (err error) {
-	directory, err := os.MkdirTemp("", "ledgerport-bench-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(directory)) }()
-	h := &herd{exports: exports}
-	defer h.end()
-	if err := h.start(ctx, directory); err != nil {
-		return err
-	}
-	slot, err := h.make(ctx)
-	if err != nil {
-		return err
-	}
-	result, err := h.measure(ctx, slot)
-	if err != nil {
-		return err
-	}
-	return json.NewEncoder(os.Stdout).Encode(result)
-}
-
-func (h *herd) end() {
-	if h.operator != nil {
-		_ = h.operator.Signal(syscall.SIGKILL) // all has been measured
-		_ = h.operator.Wait()
-	}
-	if h.postgres != nil {
-		h.postgres.Stop()
-	}
-	if h.controlPlane != nil {
-		h.controlPlane.Stop()
-	}
-}
-
-// start starts control plane, database and operator.
-func (h *herd) start(ctx context.Context, directory string) error {
-	assets, err := environment.ControlPlaneAssets(ctx, os.Stderr)
-	if err != nil {
-		return err
-	}
-	if h.controlPlane, err = environment.StartControlPlane(ctx, assets, os.Stderr); err != nil {
-		return err
-	}
-	scheme := runtime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
-		return err
-	}
-	if h.api, err = client.NewWithWatch(h.controlPlane.Config, client.Options{Scheme: scheme}); err != nil {
-		return err
-	}
-	h.postgres, err = environment.StartPostgres(ctx, filepath.Join(directory, "postgres"), os.Stderr,
-		"shared_preload_libraries=pg_stat_statements", "pg_stat_statements.track_utility=off")
-	if err != nil {
-		return err
-	}
-	if err := h.fill(ctx); err != nil {
-		return err
-	}
-	h.operator, err = environment.StartOperator(ctx, h.controlPlane, directory)
-	return err
+func measureHerd(ctx context.Context, exports int) error {
+	return onGround(ctx, func(g *ground) error {
+		h := &herd{g, exports}
+		if err := h.fill(ctx); err != nil {
+			return err
+		}
+		if err := h.startOperator(ctx); err != nil {
+			return err
+		}
+		slot, err := h.make(ctx)
+		if err != nil {
+			return err
+		}
+		result, err := h.measure(ctx, slot)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(os.Stdout).Encode(result)
+	})
 }
 
 // fill approves the claims of all organisations.
@@ -175,11 +124,8 @@ func (h *herd) make(ctx context.Context) (slot time.Time, err error) {
 	slot = began.Add(makingReady + time.Duration(h.exports)*makingExport).Truncate(time.Minute).Add(time.Minute)
 	for n := range herdNamespaces {
 		namespace := herdNamespace(n)
-		objects := append([]client.Object{&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}}, shared(namespace, h.postgres.URL)...)
-		for _, object := range objects {
-			if err := h.api.Create(ctx, object); err != nil {
-				return slot, err
-			}
+		if err := h.create(ctx, append([]client.Object{namespaceOf(namespace)}, shared(namespace, h.postgres.URL)...)...); err != nil {
+			return slot, err
 		}
 	}
 	for i := range h.exports {
@@ -193,11 +139,15 @@ func (h *herd) make(ctx context.Context) (slot time.Time, err error) {
 	}
 	ready, cancel := context.WithDeadline(ctx, slot.Add(-5*time.Second))
 	defer cancel()
-	_, err = h.until(ready, func(export *v1alpha1.AccountingExport) (bool, error) {
+	_, err = h.until(ready, h.exports, func(export *v1alpha1.AccountingExport) (bool, error) {
 		return export.Status.NextScheduleTime != nil && isReady(export), nil
 	})
 	fmt.Fprintf(os.Stderr, "bench: %d exports were ready after %.1f s; they are due at %s\n", h.exports, time.Since(began).Seconds(), slot.Format(time.TimeOnly))
 	return slot, err
+}
+
+func namespaceOf(name string) *corev1.Namespace {
+	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 }
 
 func herdNamespace(n int) string { return fmt.Sprintf("tenant-%d", n) }
@@ -206,32 +156,6 @@ func isReady(export *v1alpha1.AccountingExport) bool {
 	return slices.ContainsFunc(export.Status.Conditions, func(condition metav1.Condition) bool {
 		return condition.Type == v1alpha1.ConditionReady && condition.Status == metav1.ConditionTrue
 	})
-}
-
-// until waits for something to be true of each export, and returns the times at which it was seen to be.
-func (h *herd) until(ctx context.Context, is func(*v1alpha1.AccountingExport) (bool, error)) (at []time.Time, err error) {
-	changes, err := h.api.Watch(ctx, &v1alpha1.AccountingExportList{})
-	if err != nil {
-		return nil, err
-	}
-	defer changes.Stop()
-	done := map[string]bool{}
-	for change := range changes.ResultChan() {
-		export, ok := change.Object.(*v1alpha1.AccountingExport)
-		if !ok || change.Type == watch.Deleted || done[export.Name] {
-			continue
-		}
-		if done[export.Name], err = is(export); err != nil {
-			return at, err
-		}
-		if done[export.Name] {
-			at = append(at, time.Now())
-		}
-		if len(at) == h.exports {
-			return at, nil
-		}
-	}
-	return at, fmt.Errorf("%d of %d exports came so far: %w", len(at), h.exports, ctx.Err())
 }
 
 // measure waits for the slot, and measures until all exports report a success.
@@ -248,7 +172,7 @@ func (h *herd) measure(ctx context.Context, slot time.Time) (result herdResult, 
 	if err != nil {
 		return result, err
 	}
-	at, err := h.until(ctx, succeeded)
+	at, err := h.until(ctx, h.exports, succeeded)
 	if err != nil {
 		return result, err
 	}

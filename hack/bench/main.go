@@ -43,6 +43,7 @@ func main() {
 	bound := flag.Bool("bound", false, "let the measuring process have the pipeline log in as the least-privileged role")
 	fullChart := flag.Bool("full-chart", false, "let the measuring process have the chart of every kind")
 	herd := flag.Int("herd", 0, "measure instead so many exports of 50 claims that are due in the same second")
+	storm := flag.Int("storm", 0, "measure instead how long an edit waits while so many exports are told that the source which they share is broken")
 	receipts := flag.Int("receipts", 0, "measure instead an export that delivers so many receipts of 200 kB from one bucket to another")
 	receiptsChild := flag.String("measure-receipts", "", "deliver receipts in this process (for the command itself)")
 	flag.Parse()
@@ -58,6 +59,8 @@ func main() {
 		err = onPostgres(ctx, func(directory, database string) error { return measureReceipts(ctx, directory, database, *receipts) })
 	case *herd > 0:
 		err = measureHerd(ctx, *herd)
+	case *storm > 0:
+		err = measureStorm(ctx, *storm)
 	case *hostile > 0:
 		err = measureHostile(ctx, *claims, *requests, *hostile)
 	case *exported > 0:

@@ -24,30 +24,30 @@ type reading struct {
 	statements, transactions, sessions  float64
 }
 
-func (h *herd) read(ctx context.Context) (*reading, error) {
+func (g *ground) read(ctx context.Context) (*reading, error) {
 	r := reading{written: map[string]float64{}}
-	apiServer, etcd, err := h.controlPlane.Pids()
+	apiServer, etcd, err := g.controlPlane.Pids()
 	if err != nil {
 		return nil, err
 	}
 	for _, process := range []struct {
 		pid  int
 		into *float64
-	}{{h.operator.Pid(), &r.operator}, {h.postgres.Pid(), &r.postgres}, {apiServer, &r.apiServer}, {etcd, &r.etcd}} {
+	}{{g.operator.Pid(), &r.operator}, {g.postgres.Pid(), &r.postgres}, {apiServer, &r.apiServer}, {etcd, &r.etcd}} {
 		took, err := environment.CPU(process.pid)
 		if err != nil {
 			return nil, err
 		}
 		*process.into = float64(took) / float64(time.Millisecond)
 	}
-	return &r, errors.Join(h.readRequests(ctx, &r), h.readStatements(ctx, &r))
+	return &r, errors.Join(g.readRequests(ctx, &r), g.readStatements(ctx, &r))
 }
 
 // counted is one series of what the API server has answered. Watches end when they do, and leases have nothing to do with runs.
 var counted = regexp.MustCompile(`^apiserver_request_total\{code="([0-9]*)",.*,resource="([a-z]*)",.*subresource="([a-z]*)",verb="([A-Z]+)".*\} ([0-9.e+]+)$`)
 
-func (h *herd) readRequests(ctx context.Context, r *reading) error {
-	asking, err := discovery.NewDiscoveryClientForConfig(h.controlPlane.Config)
+func (g *ground) readRequests(ctx context.Context, r *reading) error {
+	asking, err := discovery.NewDiscoveryClientForConfig(g.controlPlane.Config)
 	if err != nil {
 		return err
 	}
@@ -80,8 +80,8 @@ func (h *herd) readRequests(ctx context.Context, r *reading) error {
 	return lines.Err()
 }
 
-func (h *herd) readStatements(ctx context.Context, r *reading) (err error) {
-	conn, err := pgx.Connect(ctx, h.postgres.URL)
+func (g *ground) readStatements(ctx context.Context, r *reading) (err error) {
+	conn, err := pgx.Connect(ctx, g.postgres.URL)
 	if err != nil {
 		return err
 	}

@@ -39,6 +39,8 @@ type Parts struct {
 	Clock    clock.PassiveClock
 	// RecheckInterval is how often databases, destinations and credentials are looked at though nothing tells of a change.
 	RecheckInterval time.Duration
+	// LongestRecheckInterval is how long it takes at most until that is done again of those that have worked for long.
+	LongestRecheckInterval time.Duration
 	// Limits of the administrator.
 	Limits Limits
 	// GracePeriod is how long the process may take to end when it is stopped.
@@ -68,7 +70,8 @@ func Setup(mgr ctrl.Manager, parts Parts) error {
 	recorder := func(step failpoint.Step) *report.Recorder {
 		return &report.Recorder{Client: mgr.GetClient(), Events: events, Failpoints: parts.Failpoints, Step: step}
 	}
-	sources, destinations, exports := watch.NewRecheck(parts.RecheckInterval), watch.NewRecheck(parts.RecheckInterval), watch.NewRecheck(parts.RecheckInterval)
+	newRecheck := func() *watch.Recheck { return watch.NewRecheck(parts.RecheckInterval, parts.LongestRecheckInterval) }
+	sources, destinations, exports := newRecheck(), newRecheck(), newRecheck()
 	reconcilers := map[string]interface{ SetupWithManager(ctrl.Manager) error }{
 		"ChartOfAccounts":   &chartofaccounts.Reconciler{Recorder: recorder("")},
 		"ClaimSource":       &claimsource.Reconciler{Recorder: recorder(""), Resolver: parts.Resolver, Metrics: counted, Recheck: sources},

@@ -23,6 +23,8 @@ type Error struct {
 	Stalled bool
 	// Cause is kept for errors.Is and errors.As; its text is never shown.
 	Cause error
+	// Elsewhere is true of what another resource says of itself, and has an event of.
+	Elsewhere bool
 }
 
 // Error returns the message.

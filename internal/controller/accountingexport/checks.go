@@ -3,6 +3,7 @@ package accountingexport
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -27,9 +28,8 @@ type checks struct {
 }
 
 // check looks at the spec of an export and at everything it refers to. The error is one of the API server's.
-func (r *Reconciler) check(ctx context.Context, export *v1alpha1.AccountingExport) (*checks, error) {
-	c := &checks{}
-	return c, errors.Join(
+func (c *checks) check(ctx context.Context, r *Reconciler, export *v1alpha1.AccountingExport) error {
+	return errors.Join(
 		note(&c.timing, c.checkTiming(export, r.ShortestInterval, r.Clock.Now())),
 		note(&c.source, c.checkSource(ctx, r.Resolver, export)),
 		note(&c.mapping, c.checkMapping(ctx, r.Resolver, export)),
@@ -132,10 +132,12 @@ func (c *checks) readiness(kind string, object metav1.Object, reader string, con
 	key := types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()}
 	name := kind + " " + key.String()
 	passOn := func(said *metav1.Condition) *failure.Error {
+		failed := failure.Transient(said.Reason, nil, "%s: %s", name, said.Message)
 		if key.Namespace != reader {
-			return failure.Transient(said.Reason, nil, "%s", references.ElsewhereNotReady(kind, key, said.Reason))
+			failed = failure.Transient(said.Reason, nil, "%s", references.ElsewhereNotReady(kind, key, said.Reason))
 		}
-		return failure.Transient(said.Reason, nil, "%s: %s", name, said.Message)
+		failed.Elsewhere = true
+		return failed
 	}
 	switch said := meta.FindStatusCondition(conditions, v1alpha1.ConditionCredentialsReady); {
 	case said == nil:
@@ -166,6 +168,20 @@ func (c *checks) failed() *failure.Error {
 	}
 	return first
 }
+
+// toldElsewhere reports whether Ready changes because of another resource, which has an event of that: it may be a thousand exports'.
+func (c *checks) toldElsewhere(before []metav1.Condition) bool {
+	if failed := c.failed(); failed != nil {
+		return failed.Elsewhere
+	}
+	ready := meta.FindStatusCondition(before, v1alpha1.ConditionReady)
+	return ready != nil && slices.ContainsFunc(before, func(was metav1.Condition) bool {
+		return was.Status == metav1.ConditionFalse && was.Reason == ready.Reason && slices.Contains(ofReferences, was.Type)
+	})
+}
+
+// ofReferences are the conditions that say what the resources say to which an export refers.
+var ofReferences = []string{v1alpha1.ConditionSourceReady, v1alpha1.ConditionMappingReady, v1alpha1.ConditionDestinationReady, v1alpha1.ConditionCredentialsReady}
 
 // describe puts what was found into the status of the export.
 func (c *checks) describe(export *v1alpha1.AccountingExport, waiting string) {

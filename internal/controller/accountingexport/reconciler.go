@@ -61,11 +61,11 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	reconciler := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.AccountingExport{}, builder.WithPredicates(requested)).
 		Owns(&v1alpha1.ExportRun{}).
-		Watches(&v1alpha1.ClaimSource{}, enqueueExports(mgr.GetClient(), watch.SourceIndex)).
-		Watches(&v1alpha1.ChartOfAccounts{}, enqueueExports(mgr.GetClient(), watch.ChartIndex)).
-		Watches(&v1alpha1.ExportDestination{}, enqueueExports(mgr.GetClient(), watch.DestinationIndex))
+		Watches(&v1alpha1.ClaimSource{}, watch.Later(enqueueExports(mgr.GetClient(), watch.SourceIndex))).
+		Watches(&v1alpha1.ChartOfAccounts{}, watch.Later(enqueueExports(mgr.GetClient(), watch.ChartIndex))).
+		Watches(&v1alpha1.ExportDestination{}, watch.Later(enqueueExports(mgr.GetClient(), watch.DestinationIndex)))
 	if r.WatchNamespaces {
-		reconciler.Watches(&corev1.Namespace{}, enqueueExportsOfNamespace(mgr.GetClient()), builder.WithPredicates(predicate.LabelChangedPredicate{}))
+		reconciler.Watches(&corev1.Namespace{}, watch.Later(enqueueExportsOfNamespace(mgr.GetClient())), builder.WithPredicates(predicate.LabelChangedPredicate{}))
 	}
 	built, err := reconciler.WithOptions(watch.Workers()).Build(r)
 	r.external = watch.NewExternalSecrets(mgr, built, &v1alpha1.AccountingExportList{})
@@ -81,7 +81,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	refused := func(err error) (ctrl.Result, error) {
 		return report.Refused(&export, err, r.Clock.Now(), r.Recheck.After(false))
 	}
-	return r.Report(ctx, &export, func(after *report.Afterwards) (ctrl.Result, error) {
+	before := export.DeepCopy()
+	return r.Record(ctx, before, &export, func(after *report.Afterwards) (ctrl.Result, error) {
+		checks := &checks{}
+		after.Add(func() {
+			report.Announce(r.Events, &export, before.Status.Conditions, checks.toldElsewhere(before.Status.Conditions))
+		})
 		if !export.DeletionTimestamp.IsZero() {
 			return refused(r.letGo(ctx, &export))
 		}
@@ -91,17 +96,16 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		if err := exportrun.Protect(ctx, r.Client, &export); err != nil {
 			return refused(client.IgnoreNotFound(err))
 		}
-		return r.reconcile(ctx, &export, after)
+		return r.reconcile(ctx, &export, checks, after)
 	})
 }
 
-func (r *Reconciler) reconcile(ctx context.Context, export *v1alpha1.AccountingExport, after *report.Afterwards) (ctrl.Result, error) {
+func (r *Reconciler) reconcile(ctx context.Context, export *v1alpha1.AccountingExport, checks *checks, after *report.Afterwards) (ctrl.Result, error) {
 	own, err := r.runs(ctx, export)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	checks, err := r.check(ctx, export)
-	if err != nil {
+	if err := checks.check(ctx, r, export); err != nil {
 		return ctrl.Result{}, err
 	}
 	r.warnings.Warn(export, checks.own, r.Clock.Now())

@@ -17,7 +17,7 @@ func (r *Reconciler) tell(was, run *v1alpha1.ExportRun) {
 	wanting := before.Phase == v1alpha1.RunRetrying && status.Phase == before.Phase && ready.Reason != ReadyReason(was) // what it waits for is new
 	switch {
 	case ready.Reason == v1alpha1.ReasonUndecodable && run.Undecoded.Spec != "":
-		report.Announce(r.Events, run, before.Conditions)
+		report.Announce(r.Events, run, before.Conditions, false)
 		return
 	case status.Phase == before.Phase && status.Failures == before.Failures && !wanting:
 		return

@@ -60,7 +60,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.ExportRun{}, enqueueReversed()).
 		Watches(&v1alpha1.AccountingExport{}, enqueueRunsOfExport(mgr.GetClient()),
 			builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, readinessChanged))).
-		Watches(&v1alpha1.ExportDestination{}, enqueueRunsAt(mgr.GetClient()), builder.WithPredicates(retentionChanged)).
+		Watches(&v1alpha1.ExportDestination{}, watch.Later(enqueueRunsAt(mgr.GetClient())), builder.WithPredicates(retentionChanged)).
 		WatchesRawSource(source.TypedChannel(r.Executor.Events(), watch.EnqueueNamed())).
 		WithOptions(watch.Workers()).
 		Complete(r)

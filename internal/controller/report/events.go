@@ -10,12 +10,13 @@ import (
 )
 
 // Announce writes an event if Ready changed: a warning with what is wrong, or that all is well again. Credentials that
-// went wrong, and runs that cannot be deleted, have their own if Ready is about something else.
-func Announce(recorder events.EventRecorder, object Object, before []metav1.Condition) {
+// went wrong, and runs that cannot be deleted, have their own if Ready is about something else. What another resource tells is not told
+// again by each of those that refer to it: their statuses say it.
+func Announce(recorder events.EventRecorder, object Object, before []metav1.Condition, toldElsewhere bool) {
 	after := *object.Reported().Conditions
 	old, now := meta.FindStatusCondition(before, v1alpha1.ConditionReady), meta.FindStatusCondition(after, v1alpha1.ConditionReady)
 	switch {
-	case now == nil, now.Reason == v1alpha1.ReasonChecking, now.Reason == v1alpha1.ReasonDeleting, old != nil && old.Status == now.Status && old.Reason == now.Reason && old.Message == now.Message:
+	case toldElsewhere, now == nil, now.Reason == v1alpha1.ReasonChecking, now.Reason == v1alpha1.ReasonDeleting, old != nil && old.Status == now.Status && old.Reason == now.Reason && old.Message == now.Message:
 	case now.Status == metav1.ConditionFalse:
 		recorder.Eventf(object, nil, corev1.EventTypeWarning, now.Reason, "Check", "%s", now.Message)
 	case old != nil && old.Status == metav1.ConditionFalse && old.Reason != v1alpha1.ReasonChecking:

@@ -27,7 +27,7 @@ func TestForeignTexts(t *testing.T) {
 		source := &v1alpha1.ClaimSource{}
 		Of(source).Progressing(v1alpha1.ReasonDatabaseError, "it says "+text+" and more")
 		recorder := events.NewFakeRecorder(2)
-		Announce(recorder, source, nil)
+		Announce(recorder, source, nil, false)
 		for door, said := range map[string]string{"a condition": source.Status.Conditions[0].Message, "an event": <-recorder.Events} {
 			if !harmless(said) || !strings.Contains(said, "and more") {
 				t.Errorf("%s says %q of %q", door, said, text)

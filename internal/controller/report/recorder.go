@@ -49,7 +49,7 @@ func (r *Recorder) Check(ctx context.Context, name types.NamespacedName, object 
 func (r *Recorder) Report(ctx context.Context, object Object, change func(*Afterwards) (ctrl.Result, error)) (ctrl.Result, error) {
 	before := object.DeepCopyObject().(Object)
 	return r.Record(ctx, before, object, func(after *Afterwards) (ctrl.Result, error) {
-		after.Add(func() { Announce(r.Events, object, *before.Reported().Conditions) })
+		after.Add(func() { Announce(r.Events, object, *before.Reported().Conditions, false) })
 		return change(after)
 	})
 }

@@ -25,36 +25,50 @@ const asked = 2 * time.Second
 // Failing is how soon something that does not work is looked at again.
 const Failing = 10 * time.Second
 
-// Recheck says when resources of one kind are looked at again though nothing tells of a change: at an interval, and
-// soon where a run has met a fault.
+// Recheck says when resources of one kind are looked at again though nothing tells of a change: at an interval, less often what has worked
+// for long, and soon where a run has met a fault.
 type Recheck struct {
-	interval time.Duration
-	asked    chan event.TypedGenericEvent[types.NamespacedName]
+	interval, longest time.Duration
+	asked             chan event.TypedGenericEvent[types.NamespacedName]
 }
 
-// NewRecheck makes a Recheck with an interval.
-func NewRecheck(interval time.Duration) *Recheck {
-	return &Recheck{interval: interval, asked: make(chan event.TypedGenericEvent[types.NamespacedName], 1024)}
+// NewRecheck makes a Recheck with an interval, and the longest one, of what has worked for long.
+func NewRecheck(interval, longest time.Duration) *Recheck {
+	return &Recheck{interval: interval, longest: longest, asked: make(chan event.TypedGenericEvent[types.NamespacedName], 1024)}
 }
+
+// restful is how many times as long something has worked as it is left alone.
+const restful = 8
 
 // After returns the time until the next look, up to a tenth sooner or later, so that many resources do not look at once.
 func (r *Recheck) After(works bool) time.Duration {
-	interval := r.interval
 	if !works {
-		interval = min(interval, Failing)
+		return spread(min(r.interval, Failing))
 	}
+	return spread(r.interval)
+}
+
+func spread(interval time.Duration) time.Duration {
 	return interval + time.Duration((rand.Float64()-0.5)*0.2*float64(interval)) // #nosec G404 -- spreading load is no secret
 }
 
-// AfterLook is After for a look that has just ended. One that took all the time it had is no use to repeat soon: a server hangs, and
-// as long as it hangs each look takes a worker. It is looked at again when it has been so for as long again.
+// AfterLook is After for a look that has just ended. What has worked for long is looked at less often, up to the longest interval. A look
+// that took all the time it had is no use to repeat soon: a server hangs, and as long as it hangs each look takes a worker. It is looked
+// at again when it has been so for as long again.
 func (r *Recheck) AfterLook(ctx context.Context, works bool, now []metav1.Condition) time.Duration {
-	wait := r.After(works)
 	ready := meta.FindStatusCondition(now, v1alpha1.ConditionReady)
-	if works || ctx.Err() == nil || ready == nil {
+	if ready == nil {
+		return r.After(works)
+	}
+	since := time.Since(ready.LastTransitionTime.Time)
+	if works {
+		return spread(max(r.interval, min(since/restful, r.longest)))
+	}
+	wait := r.After(false)
+	if ctx.Err() == nil {
 		return wait
 	}
-	return min(max(wait, time.Since(ready.LastTransitionTime.Time)), max(wait, r.interval))
+	return min(max(wait, since), max(wait, r.interval))
 }
 
 // Ask asks for a look soon. Where too many are asked for already, the interval will do.

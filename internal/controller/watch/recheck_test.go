@@ -16,7 +16,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 )
 
-func TestWhatHangsIsLookedAtLessAndLess(t *testing.T) {
+func TestWhatStaysAsItIsIsLookedAtLessAndLess(t *testing.T) {
 	t.Parallel()
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -26,7 +26,9 @@ func TestWhatHangsIsLookedAtLessAndLess(t *testing.T) {
 		since       time.Duration // since when Ready is as it is
 		least, most time.Duration
 	}{
-		"what works, at the interval":                     {t.Context(), true, time.Hour, 270 * time.Second, 330 * time.Second},
+		"what works since now, at the interval":           {t.Context(), true, 0, 270 * time.Second, 330 * time.Second},
+		"what works for two hours, at an eighth of that":  {t.Context(), true, 2 * time.Hour, 810 * time.Second, 990 * time.Second},
+		"what works for a year, at the longest interval":  {t.Context(), true, 8760 * time.Hour, 36 * time.Minute, 44 * time.Minute},
 		"what is refused at once, soon":                   {t.Context(), false, time.Hour, 9 * time.Second, 11 * time.Second},
 		"what hangs since now, soon":                      {over, false, 0, 9 * time.Second, 11 * time.Second},
 		"what hangs for a minute, in another minute":      {over, false, time.Minute, time.Minute, 61 * time.Second},
@@ -35,7 +37,7 @@ func TestWhatHangsIsLookedAtLessAndLess(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			said := []metav1.Condition{{Type: v1alpha1.ConditionReady, LastTransitionTime: metav1.NewTime(time.Now().Add(-test.since))}}
-			if wait := NewRecheck(5*time.Minute).AfterLook(test.ctx, test.works, said); wait < test.least || wait > test.most {
+			if wait := NewRecheck(5*time.Minute, 40*time.Minute).AfterLook(test.ctx, test.works, said); wait < test.least || wait > test.most {
 				t.Errorf("it is looked at again in %s, want %s to %s", wait, test.least, test.most)
 			}
 		})
