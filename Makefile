@@ -20,7 +20,7 @@ CHART_VERSION ?= $(shell echo '$(VERSION)' | sed -E 's/^v?([0-9]+\.[0-9]+\.[0-9]
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate manifests chart fmt lint test demo balance fuzz bench bench-apply bench-receipts bench-hostile bench-herd bench-storm bench-history watermark chaos nightly image deploy undeploy e2e
+.PHONY: help build generate manifests chart fmt lint test demo balance fuzz bench bench-apply bench-receipts bench-hostile bench-herd bench-storm bench-fleet bench-history watermark chaos nightly image deploy undeploy e2e
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ bench-herd: ## Measure EXPORTS=200 exports of 50 claims each that are due in the
 
 bench-storm: ## Measure how long an edit waits while EXPORTS=1000 exports are told that the source which they share is broken
 	@go run ./hack/bench -storm=$(or $(EXPORTS),1000)
+
+bench-fleet: ## Measure an operator with EXPORTS=1000 exports of which none is due, SOURCES=100 with sources and destinations of their own: first start, restart, rest
+	@go run ./hack/bench -fleet=$(or $(EXPORTS),1000) -sources=$(or $(SOURCES),100)
 
 bench-history: ## Measure a run with NEW=1000 claims of an organisation that has exported EXPORTED=1000000, against the same run in an empty ledger (MAX_RATIO=r)
 	@go run ./hack/bench -history=$(or $(EXPORTED),1000000) -new=$(or $(NEW),1000) $(if $(MAX_RATIO),-max-ratio=$(MAX_RATIO))

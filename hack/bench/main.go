@@ -44,6 +44,8 @@ func main() {
 	fullChart := flag.Bool("full-chart", false, "let the measuring process have the chart of every kind")
 	herd := flag.Int("herd", 0, "measure instead so many exports of 50 claims that are due in the same second")
 	storm := flag.Int("storm", 0, "measure instead how long an edit waits while so many exports are told that the source which they share is broken")
+	fleet := flag.Int("fleet", 0, "measure instead an operator with so many exports of which none is due")
+	sources := flag.Int("sources", 1000, "of the fleet's exports have a source and a destination of their own")
 	receipts := flag.Int("receipts", 0, "measure instead an export that delivers so many receipts of 200 kB from one bucket to another")
 	receiptsChild := flag.String("measure-receipts", "", "deliver receipts in this process (for the command itself)")
 	flag.Parse()
@@ -61,6 +63,8 @@ func main() {
 		err = measureHerd(ctx, *herd)
 	case *storm > 0:
 		err = measureStorm(ctx, *storm)
+	case *fleet > 0:
+		err = measureFleet(ctx, *fleet, *sources)
 	case *hostile > 0:
 		err = measureHostile(ctx, *claims, *requests, *hostile)
 	case *exported > 0:

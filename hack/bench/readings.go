@@ -19,7 +19,7 @@ import (
 // reading is what all processes have counted so far.
 type reading struct {
 	operator, postgres, apiServer, etcd float64 // milliseconds of processors
-	requests, writes                    float64
+	requests, writes, secretReads       float64
 	written                             map[string]float64 // writes by resource, verb and answer
 	statements, transactions, sessions  float64
 }
@@ -71,6 +71,9 @@ func (g *ground) readRequests(ctx context.Context, r *reading) error {
 			return err
 		}
 		r.requests += times
+		if resource == "secrets" && verb == "GET" {
+			r.secretReads += times
+		}
 		switch verb {
 		case "POST", "PUT", "PATCH", "APPLY", "DELETE":
 			r.writes += times

@@ -92,3 +92,6 @@ func (o *Operator) Stop() error {
 
 // PeakRSS is the largest resident set that the operator has had so far, in bytes.
 func (o *Operator) PeakRSS() (int64, error) { return PeakRSS(o.command.Process.Pid) }
+
+// RSS returns the resident memory of the process, in bytes.
+func (o *Operator) RSS() (int64, error) { return RSS(o.command.Process.Pid) }
