@@ -68,9 +68,9 @@ func New(registry *exporters.Registry) *cobra.Command {
 	}
 	command.AddGroup(&cobra.Group{ID: onCluster, Title: "On a cluster, as yourself:"}, &cobra.Group{ID: onFiles, Title: "On files and databases:"})
 	for group, members := range map[string][]*cobra.Command{
-		onCluster: {runCommand(), previewCommand(), reverseCommand(), redeliverCommand(), cancelCommand(), suspendCommand(), resumeCommand(), statusCommand(), runsCommand(), reportCommand(),
+		onCluster: {runCommand(), previewCommand(), reverseCommand(), redeliverCommand(), cancelCommand(), suspendCommand(), resumeCommand(), statusCommand(), runsCommand(), reportCommand(), logsCommand(),
 			downloadCommand(), verifyCommand(), vouchersCommand(), heldCommand(), traceCommand()},
-		onFiles: {migrateCommand(), ledgerCommand(), adoptCommand(registry), grantsCommand(registry), validateCommand(registry), renderCommand(registry)},
+		onFiles: {migrateCommand(), ledgerCommand(), adoptCommand(registry), grantsCommand(registry), validateCommand(registry), renderCommand(registry), diffCommand(registry)},
 		"":      {managerCommand(registry), versionCommand()},
 	} {
 		for _, member := range members {

@@ -41,15 +41,9 @@ EXPORT-SLOT, where SLOT is the time of the slot in unix minutes. With --limit it
 			if rendering.CreatedAt, err = instant("created-at", created, rendering.Cutoff); err != nil {
 				return err
 			}
-			found, err := offline.Validate(command.Context(), registry, destinationtypes.Registry(destinationtypes.Settings{}), paths, command.InOrStdin(), false)
+			found, err := valid(command, registry, paths)
 			if err != nil {
 				return err
-			}
-			for _, finding := range found.Findings {
-				fmt.Fprintln(command.OutOrStdout(), finding)
-			}
-			if len(found.Findings) > 0 {
-				return fmt.Errorf("%d problems in %d resources", len(found.Findings), found.Checked)
 			}
 			outcomes, err := found.Render(command.Context(), rendering)
 			for _, name := range slices.Sorted(maps.Keys(outcomes)) {

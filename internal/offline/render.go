@@ -38,6 +38,8 @@ type Rendering struct {
 	Limit int64
 	// ProgramVersion is in some formats.
 	ProgramVersion string
+	// Witness is told what is made of the claims; nil where nobody asks.
+	Witness pipeline.Witness
 }
 
 // secretName is that of a Secret that exists in memory alone.
@@ -51,7 +53,7 @@ func (v *Validation) Render(ctx context.Context, r Rendering) (map[string]pipeli
 		return nil, err
 	}
 	resolver.Destinations = r.Destinations
-	p := &pipeline.Pipeline{Resolver: resolver, Holder: "render", Program: "Ledgerport", ProgramVersion: r.ProgramVersion, Candid: true}
+	p := &pipeline.Pipeline{Resolver: resolver, Holder: "render", Program: "Ledgerport", ProgramVersion: r.ProgramVersion, Witness: r.Witness, Candid: true}
 	outcomes := map[string]pipeline.Outcome{}
 	for _, export := range v.named(r.Export) {
 		name := export.Namespace + "/" + export.Name

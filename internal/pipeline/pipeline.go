@@ -17,6 +17,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/outbound"
 	"github.com/ledgerport/ledgerport/internal/references"
+	"github.com/ledgerport/ledgerport/ledger"
 )
 
 // Pipeline executes attempts. It is safe for concurrent use; attempts share nothing.
@@ -35,8 +36,18 @@ type Pipeline struct {
 	Program, ProgramVersion string
 	// Candid tells everything of sources and destinations in other namespaces: the user of this process may read them.
 	Candid bool
+	// Witness is told what is made of claims; nil where nobody asks.
+	Witness Witness
 	// Failpoints lets tests end or stop the process around every step; nil in production.
 	Failpoints failpoint.Hook
+}
+
+// Witness is told what is made of each claim, in the order of the claims. What it is given is valid until it returns.
+type Witness interface {
+	// Voucher of a claim, which may have several, one after another.
+	Voucher(voucher *ledger.Voucher)
+	// Held is a claim of which nothing is made.
+	Held(hold *ledger.Hold)
 }
 
 // largestAnswer bounds one answer of an accounting system, in bytes: an exporter may keep all of it.

@@ -136,6 +136,9 @@ func (a *attempt) take(ctx context.Context, r *rendering, from pass, claim *ledg
 			"claim %s: %s; the chart of accounts says that this fails the run (spec.unmapped: Fail)", hold.ClaimID, hold.Message)
 	}
 	r.figures.Hold(hold)
+	if a.Witness != nil {
+		a.Witness.Held(hold)
+	}
 	return from.Hold(ctx, hold)
 }
 
@@ -185,6 +188,9 @@ func (a *attempt) write(ctx context.Context, r *rendering, voucher *ledger.Vouch
 		}
 	}
 	a.progress.claims.Store(r.figures.Claims)
+	if a.Witness != nil {
+		a.Witness.Voucher(voucher)
+	}
 	return nil
 }
 

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -30,6 +31,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/command"
+	"github.com/ledgerport/ledgerport/exporters/builtin"
 	"github.com/ledgerport/ledgerport/test/application"
 	"github.com/ledgerport/ledgerport/test/environment"
 )
@@ -429,9 +432,27 @@ func (c *cluster) checkMetrics() {
 	})
 }
 
+// checkLogsOfRuns has the command show what was logged of the runs. That of pods that are gone is gone.
+func (c *cluster) checkLogsOfRuns() {
+	c.Helper()
+	var runs v1alpha1.ExportRunList
+	c.must(c.client.List(c.Context(), &runs))
+	var out bytes.Buffer
+	for i := range runs.Items {
+		show := command.New(builtin.Registry())
+		show.SetArgs([]string{"logs", runs.Items[i].Name, "-n", runs.Items[i].Namespace, "--operator-namespace", operatorNamespace})
+		show.SetOut(&out)
+		c.must(show.ExecuteContext(c.Context()))
+	}
+	if !strings.Contains(out.String(), "the attempt begins, attempt 1") {
+		c.Errorf("of %d runs was logged:\n%s", len(runs.Items), out.String())
+	}
+}
+
 // checkWritten looks for refusals in the logs, and for what nobody is to see in everything that the operator has written.
 func (c *cluster) checkWritten(postgresURL string, store *s3.Client) {
 	c.Helper()
+	c.checkLogsOfRuns()
 	for _, pod := range c.operatorPods() {
 		said := c.log(pod.Name)
 		for line := range strings.Lines(said) {
