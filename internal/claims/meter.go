@@ -50,7 +50,8 @@ type meter struct {
 	came      int64 // bytes since the last answer was complete, or the last claim while streaming
 	passing   int   // bytes of a message that are still to be given
 	dropping  int   // bytes that are still to be skipped
-	described int   // bytes of all descriptions of parameters and columns that came, which the library remembers
+	preparing bool  // the parameters of a statement were described, and its columns come next
+	described int   // bytes of the descriptions of statements, which the library remembers
 	out       []byte
 	err       error
 }
@@ -127,9 +128,10 @@ func (m *meter) begin() error {
 	if m.err = m.refuse(kind, body, forNobody); m.err != nil {
 		return nil //nolint:nilerr // what came before it is read first
 	}
-	if kind == 'T' || kind == 't' {
+	if kind == 't' || kind == 'T' && m.preparing { // other columns are described with an execution, and forgotten
 		m.described += body
 	}
+	m.preparing = kind == 't'
 	switch {
 	case forNobody:
 		m.dropping = headLength + body

@@ -12,10 +12,13 @@ import (
 func TestASessionIsNotKeptOnceItHasSeenMuchDescribed(t *testing.T) {
 	t.Parallel()
 	const body = 2 << 10
-	description := binary.BigEndian.AppendUint32([]byte{'T'}, body+4)
-	description = append(description, make([]byte, body)...)
+	message := func(kind byte, size uint32) []byte {
+		return append(binary.BigEndian.AppendUint32([]byte{kind}, size+4), make([]byte, size)...)
+	}
+	statement := append(message('t', 0), message('T', body)...)
+	execution := message('T', body) // of which the columns are described again, and forgotten
 	for statements, usual := range map[int]bool{1: true, mostDescribed / body: true, mostDescribed/body + 1: false} {
-		m := newMeter(bytes.NewReader(bytes.Repeat(description, statements)))
+		m := newMeter(bytes.NewReader(append(bytes.Repeat(statement, statements), bytes.Repeat(execution, 1000)...)))
 		if _, err := io.Copy(io.Discard, m); err != nil {
 			t.Fatal(err)
 		}

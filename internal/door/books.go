@@ -27,6 +27,8 @@ const (
 	longestParameter = 16 << 10
 	// mostLookedAt is how many vouchers are looked at for one page. A search goes on with the next page.
 	mostLookedAt = 20_000
+	// largestPage is how much text a page has, in bytes: it ends with what goes beyond.
+	largestPage = 1 << 20
 	// longestClaim is how much of the id of a claim is told, in bytes.
 	longestClaim = 1024
 )
@@ -101,13 +103,15 @@ func (h *hall) vouchers(ctx context.Context, r *asked) (any, error) {
 		return nil, err
 	}
 	defer reading.Close()
-	list, looked := &books.VoucherList{TypeMeta: kind("VoucherList"), Items: []books.Voucher{}}, 0
+	list, looked, size := &books.VoucherList{TypeMeta: kind("VoucherList"), Items: []books.Voucher{}}, 0, 0
 	next, more, err := reading.Vouchers(ctx, pipeline.VoucherPlace{Block: max(0, from.Block), Before: max(0, from.Before)}, func(voucher *ledger.Voucher) bool {
 		looked++
 		if wanted.has(voucher) {
-			list.Items = append(list.Items, described(voucher))
+			told := described(voucher)
+			size += len(told.Claim) + len(told.Number) + len(told.Reverses)
+			list.Items = append(list.Items, told)
 		}
-		return len(list.Items) < p.limit && looked < mostLookedAt
+		return len(list.Items) < p.limit && looked < mostLookedAt && size < largestPage
 	})
 	if err != nil {
 		return nil, err
@@ -211,11 +215,13 @@ func (h *hall) heldClaims(ctx context.Context, r *asked) (any, error) {
 	for _, group := range held.Reasons {
 		list.Groups = append(list.Groups, books.HeldGroup{Reason: group.Reason, Claims: group.Claims, Since: metav1.Time{Time: group.Since}})
 	}
-	if len(held.Claims) > p.limit { // one was asked for that is of the next page
-		held.Claims = held.Claims[:p.limit]
-		list.Continue = goOn(held.Claims[p.limit-1].Place)
-	}
-	for _, claim := range held.Claims {
+	size := 0
+	for i, claim := range held.Claims {
+		if i == p.limit || size > largestPage { // it is of the next page
+			list.Continue = goOn(held.Claims[i-1].Place)
+			break
+		}
+		size += len(claim.Place.Claim) + len(claim.Message)
 		list.Items = append(list.Items, books.HeldClaim{
 			Claim: texts.Printable(claim.Place.Claim, longestClaim), Reason: claim.Reason, Message: claim.Message, Since: metav1.Time{Time: claim.Since}, Run: claim.Run,
 		})

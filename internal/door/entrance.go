@@ -11,16 +11,23 @@ import (
 	"time"
 
 	"golang.org/x/sync/semaphore"
+
+	"github.com/ledgerport/ledgerport/internal/panics"
 )
 
 const (
 	// mostConnections after the handshake. All of them are the API server's.
 	mostConnections = 512
-	// mostHandshakes at the same time, and those with one address. For one more, another is ended.
+	// mostHandshakes at the same time, and those with one address. For one more, another is ended. An address from which an API server has
+	// come has as many as it may have connections.
 	mostHandshakes, mostHandshakesOfOne = 128, 16
-	// handshakeTime is how long one may take.
-	handshakeTime = 2 * time.Second
+	// handshakeTime is how long one may take, and largestHandshake what the other end may send for it, in bytes: an API server sends 2 KiB.
+	handshakeTime, largestHandshake = 2 * time.Second, 16 << 10
+	// mostKnown addresses are remembered: a cluster has a few API servers.
+	mostKnown = 64
 )
+
+var errLargeHandshake = errors.New("a handshake of more bytes than an API server sends")
 
 // entrance is a listener that returns connections whose handshake is done. Until then anybody may be at the other end, and takes a place among
 // handshakes only, which is too short to keep the API server out.
@@ -34,6 +41,7 @@ type entrance struct {
 	mu        sync.Mutex
 	underWay  []*handshake // the oldest first
 	addresses map[string]int
+	known     map[string]bool // addresses from which an API server has come
 }
 
 // arrival is what Accept returns.
@@ -48,6 +56,8 @@ type handshake struct {
 	address string
 	abandon context.CancelFunc
 	spoken  atomic.Bool // by the client
+	came    int         // bytes, until done
+	done    bool        // the handshake, as its own goroutine knows before it passes the connection on
 	place   func()      // gives the place after it back, if there is one
 }
 
@@ -56,6 +66,11 @@ func (h *handshake) Read(p []byte) (int, error) {
 	n, err := h.Conn.Read(p)
 	if n > 0 && !h.spoken.Load() {
 		h.spoken.Store(true)
+	}
+	if !h.done {
+		if h.came += n; h.came > largestHandshake {
+			return 0, errLargeHandshake
+		}
 	}
 	return n, err
 }
@@ -71,7 +86,7 @@ func (h *handshake) Close() error {
 func newEntrance(ctx context.Context, listener net.Listener, config *tls.Config, places *semaphore.Weighted) *entrance {
 	e := &entrance{
 		Listener: listener, config: config, places: places,
-		came: make(chan arrival), ended: make(chan struct{}), addresses: map[string]int{},
+		came: make(chan arrival), ended: make(chan struct{}), addresses: map[string]int{}, known: map[string]bool{},
 	}
 	go e.open(ctx)
 	return e
@@ -110,8 +125,8 @@ func (e *entrance) open(ctx context.Context) {
 	}
 }
 
-// begin finds a place for a handshake: one of the same address if that has as many as it may, and one of the address that has most if there
-// are as many as may be.
+// begin finds a place for a handshake: one of the same address if that has as many as it may, and one of the stranger that has most if there
+// are as many of strangers as may be.
 func (e *entrance) begin(ctx context.Context, conn net.Conn) (context.Context, *handshake) {
 	address := conn.RemoteAddr().String()
 	if host, _, err := net.SplitHostPort(address); err == nil {
@@ -121,16 +136,24 @@ func (e *entrance) begin(ctx context.Context, conn net.Conn) (context.Context, *
 	shake := &handshake{Conn: conn, address: address, abandon: cancel}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	switch {
-	case e.addresses[address] >= mostHandshakesOfOne:
-		e.abandonOne(address)
-	case len(e.underWay) >= mostHandshakes:
-		crowded := address
-		for _, one := range e.underWay {
-			if e.addresses[one.address] > e.addresses[crowded] {
-				crowded = one.address
-			}
+	most := mostHandshakesOfOne
+	if e.known[address] {
+		most = mostConnections
+	}
+	strangers, crowded := 0, address
+	for _, one := range e.underWay {
+		if e.known[one.address] {
+			continue
 		}
+		strangers++
+		if e.addresses[one.address] > e.addresses[crowded] {
+			crowded = one.address
+		}
+	}
+	switch {
+	case e.addresses[address] >= most:
+		e.abandonOne(address)
+	case !e.known[address] && strangers >= mostHandshakes:
 		e.abandonOne(crowded)
 	}
 	e.underWay = append(e.underWay, shake)
@@ -159,12 +182,15 @@ func (e *entrance) abandonOne(address string) {
 	}
 }
 
-// end gives the place of a handshake back.
-func (e *entrance) end(shake *handshake) {
+// end gives the place of a handshake back, and remembers the address of an API server.
+func (e *entrance) end(shake *handshake, succeeded bool) {
 	shake.abandon()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.remove(shake)
+	if succeeded && len(e.known) < mostKnown {
+		e.known[shake.address] = true
+	}
 }
 
 // remove takes a handshake off the list, if it is still there.
@@ -183,8 +209,9 @@ func (e *entrance) remove(shake *handshake) {
 // admit hands a connection over whose handshake succeeds, once there is a place for it.
 func (e *entrance) admit(ctx, shaking context.Context, shake *handshake) {
 	secure := tls.Server(shake, e.config)
-	err := secure.HandshakeContext(shaking)
-	e.end(shake)
+	err := handshakeOf(shaking, secure)
+	shake.done = err == nil
+	e.end(shake, err == nil)
 	if err != nil {
 		_ = shake.Close() // it is nobody's
 		return
@@ -201,4 +228,10 @@ func (e *entrance) admit(ctx, shaking context.Context, shake *handshake) {
 	case <-ctx.Done():
 		_ = shake.Close() // nobody accepts it
 	}
+}
+
+// handshakeOf does a handshake. A panic in it, which works on what anybody may send, ends it alone.
+func handshakeOf(ctx context.Context, conn *tls.Conn) (err error) {
+	defer panics.Catch(&err)
+	return conn.HandshakeContext(ctx)
 }

@@ -178,3 +178,39 @@ func TestAConnectionGivesItsPlaceBack(t *testing.T) {
 		}
 	}
 }
+
+// TestAnAddressThatIsKnownMayAskForMuchAtOnce has a client at 127.0.0.1 as an API server is: what many of its clients ask for comes at once.
+func TestAnAddressThatIsKnownMayAskForMuchAtOnce(t *testing.T) {
+	t.Parallel()
+	address, known := serveEntrance(t, mostConnections)
+	if err := once(t.Context(), address, known); err != nil {
+		t.Fatal(err)
+	}
+	var answered sync.WaitGroup
+	for range 8 * mostHandshakesOfOne {
+		answered.Go(func() {
+			if err := once(t.Context(), address, known); err != nil {
+				t.Errorf("of %d at once one is not answered: %v", 8*mostHandshakesOfOne, err)
+			}
+		})
+	}
+	answered.Wait()
+}
+
+// TestAHandshakeOfManyBytesEnds has a client send a chain of certificates as large as a handshake may be.
+func TestAHandshakeOfManyBytesEnds(t *testing.T) {
+	t.Parallel()
+	address, known := serveEntrance(t, mostConnections)
+	large := known.Clone()
+	chain := large.Certificates[0]
+	for len(chain.Certificate)*len(chain.Certificate[0]) < 2*largestHandshake {
+		chain.Certificate = append(chain.Certificate, chain.Certificate[0])
+	}
+	large.Certificates = []tls.Certificate{chain}
+	if err := once(t.Context(), address, large); err == nil {
+		t.Errorf("a handshake with a chain of %d certificates is answered", len(chain.Certificate))
+	}
+	if err := once(t.Context(), address, known); err != nil {
+		t.Errorf("after it: %v", err)
+	}
+}

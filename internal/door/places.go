@@ -15,7 +15,7 @@ type Limits struct {
 	// Pages of vouchers and held claims at the same time, each of which may take as much memory as a block of recorded vouchers, and
 	// those of one namespace.
 	Pages, PagesPerNamespace int64
-	// Wait for a place at most. It is longer than a page may take: those that are served the slowest do not keep all others out.
+	// Wait for a place at most. Who waits keeps the API server, of which all of its clients have a part.
 	Wait time.Duration
 	// Transfer is how long one may take, and Stall how long a client may take nothing of it. Page is how long a page may take.
 	Transfer, Stall, Page time.Duration
@@ -25,8 +25,11 @@ type Limits struct {
 // has set it.
 var DefaultLimits = Limits{
 	Transfers: 64, TransfersPerNamespace: 4, Pages: 4, PagesPerNamespace: 1,
-	Wait: 25 * time.Second, Transfer: 10 * time.Minute, Stall: 30 * time.Second, Page: 15 * time.Second,
+	Wait: 5 * time.Second, Transfer: 10 * time.Minute, Stall: 30 * time.Second, Page: 10 * time.Second,
 }
+
+// mostWaiting for places at the same time, and those of one namespace. Others are told at once to ask again.
+const mostWaiting, mostWaitingOfOne = 16, 4
 
 // places are shared by namespaces, each of which has so many at most. What a namespace wants beyond those waits for its own, and for no
 // place that others could have: where each has one place at most, namespaces have their turns one after the other.
@@ -37,12 +40,13 @@ type places struct {
 
 	mu         sync.Mutex
 	namespaces map[string]*namespacePlaces
+	waiting    int
 }
 
 // namespacePlaces are those of one namespace, kept for as long as somebody has one or waits.
 type namespacePlaces struct {
 	*semaphore.Weighted
-	users int
+	users, waiting int
 }
 
 func newPlaces(all, each int64, wait time.Duration) *places {
@@ -54,12 +58,16 @@ func (p *places) take(ctx context.Context, namespace string) (giveBack func(), t
 	ctx, cancel := context.WithTimeout(ctx, p.wait)
 	defer cancel()
 	own := p.enter(namespace)
-	if own.Acquire(ctx, 1) != nil {
-		p.leave(namespace, own)
+	if own == nil {
 		return nil, false
 	}
-	if p.all.Acquire(ctx, 1) != nil {
+	taken = own.Acquire(ctx, 1) == nil
+	if taken && p.all.Acquire(ctx, 1) != nil {
 		own.Release(1)
+		taken = false
+	}
+	p.waited(own)
+	if !taken {
 		p.leave(namespace, own)
 		return nil, false
 	}
@@ -70,16 +78,30 @@ func (p *places) take(ctx context.Context, namespace string) (giveBack func(), t
 	}, true
 }
 
+// enter lets a namespace wait; nil if too many do.
 func (p *places) enter(namespace string) *namespacePlaces {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	own := p.namespaces[namespace]
-	if own == nil {
+	switch {
+	case p.waiting >= mostWaiting, own != nil && own.waiting >= mostWaitingOfOne:
+		return nil
+	case own == nil:
 		own = &namespacePlaces{Weighted: semaphore.NewWeighted(p.each)}
 		p.namespaces[namespace] = own
 	}
+	p.waiting++
 	own.users++
+	own.waiting++
 	return own
+}
+
+// waited says that somebody waits no more.
+func (p *places) waited(own *namespacePlaces) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiting--
+	own.waiting--
 }
 
 func (p *places) leave(namespace string, own *namespacePlaces) {

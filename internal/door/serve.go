@@ -88,9 +88,17 @@ func (h *hall) survive(r *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
+// What a question can be about: nothing else exists.
+const (
+	mostParts   = 4 // runs, a name, files, a name
+	longestPath = 2048
+	longestName = 253
+)
+
 // admit asks whether somebody may have what a request is for; nil if so.
 func (h *hall) admit(ctx context.Context, who user.Info, info *request.RequestInfo) *refusal {
-	if info.APIGroup != books.GroupVersion.Group || info.APIVersion != books.GroupVersion.Version || info.Namespace == "" || len(info.Parts) < 3 {
+	if info.APIGroup != books.GroupVersion.Group || info.APIVersion != books.GroupVersion.Version || info.Namespace == "" || len(info.Parts) < 3 ||
+		len(info.Parts) > mostParts || len(info.Path) > longestPath || len(info.Name) > longestName { // what is asked is remembered for a while
 		return refused(http.StatusNotFound, metav1.StatusReasonNotFound, "nothing is served here")
 	}
 	admitted, err := h.trusted.admits(ctx, who, info)
@@ -148,17 +156,15 @@ func (h *hall) page(w http.ResponseWriter, r *asked, write func(context.Context,
 	if !taken {
 		return busy
 	}
+	defer giveBack() // once it has been taken: until then it is in memory
 	ctx, cancel := context.WithTimeout(r.Context(), h.Limits.Page)
 	defer cancel()
-	document, err := func() (any, error) {
-		defer giveBack() // what is left takes little, however slowly it is taken
-		return write(ctx, r)
-	}()
+	document, err := write(ctx, r)
 	if err != nil {
 		return err
 	}
 	deadline := http.NewResponseController(w)
-	_ = deadline.SetWriteDeadline(time.Now().Add(h.Limits.Stall)) // every connection can
+	_ = deadline.SetWriteDeadline(time.Now().Add(h.Limits.Page)) // every connection can
 	defer func() { _ = deadline.SetWriteDeadline(time.Time{}) }()
 	writeJSON(w, http.StatusOK, document)
 	return nil

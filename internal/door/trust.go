@@ -3,9 +3,11 @@ package door
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -84,17 +86,38 @@ func (t *trust) run(ctx context.Context) error {
 
 // tls lets nobody in who is not known to be the API server. HTTP/2 would gain nothing, and let one connection ask for much at once.
 func (t *trust) tls(certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)) *tls.Config {
-	base := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate, NextProtos: []string{"http/1.1"}, ClientAuth: tls.RequireAndVerifyClientCert}
-	base.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
-		options, known := t.ca.VerifyOptions()
-		if !known {
-			return nil, errors.New("it is not known who the API server is")
-		}
-		config := base.Clone()
-		config.GetConfigForClient, config.ClientCAs = nil, options.Roots
-		return config, nil
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12, GetCertificate: certificate, NextProtos: []string{"http/1.1"}, SessionTicketsDisabled: true,
+		ClientAuth: tls.RequireAnyClientCert, VerifyConnection: (&guard{trusted: t.ca.VerifyOptions}).verify,
 	}
-	return base
+}
+
+// longestChain of certificates that a client may send: its own, and those between it and the authority.
+const longestChain = 4
+
+// guard looks at certificates of anybody. To verify a chain costs a signature for each way through it, and a client has proven nothing by
+// then: long ones are refused unseen, and one is verified after the other.
+type guard struct {
+	trusted   func() (x509.VerifyOptions, bool)
+	verifying sync.Mutex
+}
+
+func (g *guard) verify(state tls.ConnectionState) error {
+	options, known := g.trusted()
+	switch {
+	case !known:
+		return errors.New("it is not known who the API server is")
+	case len(state.PeerCertificates) == 0 || len(state.PeerCertificates) > longestChain:
+		return errors.New("no certificate, or more than an API server has")
+	}
+	options.Intermediates = x509.NewCertPool()
+	for _, between := range state.PeerCertificates[1:] {
+		options.Intermediates.AddCert(between)
+	}
+	g.verifying.Lock()
+	defer g.verifying.Unlock()
+	_, err := state.PeerCertificates[0].Verify(options)
+	return err
 }
 
 // identify returns on whose behalf the API server asks, or nil.

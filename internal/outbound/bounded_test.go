@@ -75,3 +75,30 @@ func TestBounded(t *testing.T) {
 		client.CloseIdleConnections()
 	}
 }
+
+// TestHTTPClient_SpeaksNoHTTP2 asks a server that offers it.
+func TestHTTPClient_SpeaksNoHTTP2(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte(r.Proto)) }))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	policy, err := outbound.New([]string{"127.0.0.0/8"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := policy.HTTPClient()
+	client.Transport.(*http.Transport).TLSClientConfig = server.Client().Transport.(*http.Transport).TLSClientConfig
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.ProtoMajor != 1 {
+		t.Errorf("it speaks %s", answer.Proto)
+	}
+}

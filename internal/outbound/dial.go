@@ -99,11 +99,14 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 
 // HTTPClient makes a client whose every connection is allowed by the policy. It uses no proxy: a proxy would connect where the
 // policy cannot look. It follows no redirect, which is an answer like any other: what a request holds, a secret or a claim, is
-// for the server that it was sent to. Its connections are the caller's to close.
+// for the server that it was sent to. It speaks HTTP/1.1 alone: a server that sends frames of HTTP/2 and reads none keeps a connection,
+// and what waits in it, from ever being closed. Its connections are the caller's to close.
 func (p *Policy) HTTPClient() *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy = nil
 	transport.DialContext = p.DialContext
+	transport.ForceAttemptHTTP2, transport.Protocols = false, new(http.Protocols)
+	transport.Protocols.SetHTTP1(true)
 	transport.ResponseHeaderTimeout = answerTimeout
 	transport.DisableCompression = true // a few kilobytes would become a gigabyte
 	transport.MaxResponseHeaderBytes = largestHeader

@@ -22,6 +22,7 @@ type attempt struct {
 	outcome  Outcome
 	client   *http.Client
 	spool    *artifact.Spool
+	reads    bool // and changes nothing, not even a schema
 
 	cluster     cluster
 	database    *claims.Database

@@ -50,7 +50,7 @@ func (p *Pipeline) Read(ctx context.Context, task Task) (*Reading, error) {
 // reader is an attempt that writes nothing.
 func (p *Pipeline) reader(ctx context.Context, task Task) *attempt {
 	return &attempt{
-		Pipeline: p, task: task, progress: &Progress{}, client: &http.Client{},
+		Pipeline: p, task: task, progress: &Progress{}, client: &http.Client{}, reads: true,
 		spool: artifact.NewSpool(p.SpoolDirectory, p.SpoolSpace, task.Namespace, ctx.Err),
 	}
 }

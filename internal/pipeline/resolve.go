@@ -142,7 +142,11 @@ func (a *attempt) reopenDatabase(ctx context.Context) error {
 		return err
 	}
 	source, _ := a.cluster.source() // it exists, or there would be no login
-	a.database, err = a.Resolver.OpenForRun(ctx, source, login)
+	open := a.Resolver.OpenForRun
+	if a.reads {
+		open = a.Resolver.OpenToRead
+	}
+	a.database, err = open(ctx, source, login)
 	return a.ofSource(err)
 }
 

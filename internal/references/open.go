@@ -28,6 +28,20 @@ func (r *Resolver) OpenForRun(ctx context.Context, source *v1alpha1.ClaimSource,
 	return r.open(ctx, source, login, r.Sessions)
 }
 
+// OpenToRead connects to the database of a ClaimSource and changes nothing in it: a schema of another version, or none, is a failure. It
+// leaves the sessions that are kept to runs.
+func (r *Resolver) OpenToRead(ctx context.Context, source *v1alpha1.ClaimSource, login credentials.Credentials) (*claims.Database, error) {
+	database, err := r.connect(ctx, source, login, nil)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := database.CheckSchema(ctx); err != nil {
+		database.Close()
+		return nil, err
+	}
+	return database, nil
+}
+
 func (r *Resolver) open(ctx context.Context, source *v1alpha1.ClaimSource, login credentials.Credentials, kept *claims.Sessions) (*claims.Database, error) {
 	database, err := r.connect(ctx, source, login, kept)
 	if err != nil {
