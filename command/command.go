@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -43,7 +44,7 @@ func run(ctx context.Context, more []exporters.Exporter) error {
 		return err
 	}
 	command := New(registry)
-	switch filepath.Base(os.Args[0]) {
+	switch strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe") {
 	case plugin:
 		command.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl ledgerport"}
 	case completer:

@@ -190,7 +190,7 @@ var errNoFile = errors.New("it is no file")
 
 // openDirectory opens a directory to be read, and nothing else.
 func openDirectory(root *os.Root, name string) (*os.File, error) {
-	return root.OpenFile(name, os.O_RDONLY|syscall.O_DIRECTORY, 0)
+	return root.OpenFile(name, os.O_RDONLY|directoryOnly, 0)
 }
 
 // Location implements Destination.

@@ -37,12 +37,12 @@ func openPart(ctx context.Context, root *os.Root, of string) (*part, error) {
 			return nil, err
 		}
 		p := &part{file, root, name}
-		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil && p.current() {
+		taken, err := tryLock(file, true)
+		if err == nil && !taken && p.current() {
 			return p, nil
 		}
 		// Another writer looked at the part before it was locked.
-		if discarded := p.discard(); err != nil && !errors.Is(err, syscall.EWOULDBLOCK) || discarded != nil {
+		if discarded := p.discard(); err != nil || discarded != nil {
 			return nil, errors.Join(err, discarded)
 		}
 	}
@@ -143,7 +143,8 @@ func inUse(root *os.Root, name string) bool {
 		return false // published or discarded meanwhile, or not a writer's
 	}
 	defer func() { _ = file.Close() }() // which gives the lock back
-	return errors.Is(syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
+	taken, err := tryLock(file, false)
+	return taken && err == nil
 }
 
 // publish makes the part durable, and then visible under a name in the same directory. It fails where the part was taken
