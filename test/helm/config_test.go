@@ -26,6 +26,7 @@ func TestTheChartDeploysWhatConfigDoes(t *testing.T) {
 	}{
 		"by default":        {directories: []string{"config/default"}},
 		"metrics":           {values: "metrics: {serviceMonitor: {enabled: true}, rules: {enabled: true}}", directories: []string{"config/default", "config/prometheus"}},
+		"exports volume":    {values: "exports: {enabled: true}", directories: []string{"config/exports-volume"}},
 		"books":             {values: "books: {enabled: true}", directories: []string{"config/books"}},
 		"network policy":    {values: "{networkPolicy: {enabled: true}, books: {enabled: true}}", directories: []string{"config/books", "config/network-policy"}},
 		"admission":         {values: everyPolicy(t), directories: []string{"config/default", "config/admission"}},
