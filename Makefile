@@ -1,9 +1,9 @@
 # Everything here works on a fresh clone with Go, git, make and a Debian machine. `make help` lists the targets.
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 IMAGE   ?= ledgerport:$(VERSION)
-# What builds an image from a directory with a Dockerfile, and what speaks to the cluster.
-IMAGE_BUILD ?= docker build
-KUBECTL     ?= kubectl
+# Platforms of the image, and what speaks to the cluster.
+IMAGE_PLATFORMS ?= linux/$(shell go env GOARCH)
+KUBECTL         ?= kubectl
 CLAIMS  ?= 100000
 KILLS   ?= 25
 SEED    ?= 1
@@ -13,6 +13,10 @@ TOOLS         := go tool -modfile=hack/tools/go.mod
 VALE          := go tool -modfile=hack/tools/vale/go.mod vale --no-global
 GOLANGCI_LINT := go tool -modfile=hack/tools/golangci-lint/go.mod golangci-lint
 
+ACTIONLINT    := go -C hack/release tool actionlint
+KREW_VALIDATE := go tool -modfile=hack/tools/krew/go.mod validate-krew-manifest
+RELEASE       := go -C hack/release run .
+
 HELM          := go -C test/helm tool helm
 # A chart's version is a semantic version: without a tag, 0.0.0 and the commit.
 CHART_VERSION ?= $(shell echo '$(VERSION)' | sed -E 's/^v?([0-9]+\.[0-9]+\.[0-9]+)/\1/; t; s/.*/0.0.0-g&/')
@@ -20,7 +24,7 @@ CHART_VERSION ?= $(shell echo '$(VERSION)' | sed -E 's/^v?([0-9]+\.[0-9]+\.[0-9]
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate manifests chart fmt lint test demo balance fuzz bench bench-apply bench-receipts bench-hostile bench-herd bench-storm bench-fleet bench-history watermark chaos nightly image deploy undeploy e2e
+.PHONY: help build generate manifests chart fmt lint test demo balance fuzz bench bench-apply bench-receipts bench-hostile bench-herd bench-storm bench-fleet bench-history watermark chaos nightly image release deploy undeploy e2e
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,17 +49,22 @@ fmt: ## Format all Go code
 lint: ## Lint all Go code, dependency directions included, and the English of code and pages; render the directories of config that are applied; lint the chart
 	$(GOLANGCI_LINT) run --allow-parallel-runners ./...
 	cd test/helm && $(subst -modfile=,-modfile=../../,$(GOLANGCI_LINT)) run --allow-parallel-runners ./...
+	cd hack/release && $(subst -modfile=,-modfile=../../,$(GOLANGCI_LINT)) run --allow-parallel-runners ./...
 	$(VALE) --output=line .
 	$(TOOLS) kustomize build config/default >/dev/null
 	$(TOOLS) kustomize build config/lockdown >/dev/null
 	$(TOOLS) kustomize build config/books >/dev/null
+	$(TOOLS) kustomize build config/exports-volume >/dev/null
 	$(TOOLS) kustomize build config/quota >/dev/null
+	$(TOOLS) kustomize build config/admission >/dev/null
+	$(TOOLS) kustomize build config/network-policy >/dev/null
 	$(TOOLS) kustomize build config/prometheus >/dev/null
 	$(TOOLS) kustomize build config/argocd >/dev/null
 	$(HELM) lint --strict --quiet ../../charts/ledgerport
+	$(ACTIONLINT) -pyflakes= $(addprefix ../../,$(wildcard .github/workflows/*.yaml))
 
 test: ## Run all tests, against real servers of all that the operator speaks to; what they say is looked through for secrets
-	go run ./hack/with-environment -scan sh -c 'go test -v -count=1 -timeout=40m ./... && go -C examples/exporter test -v -mod=mod -count=1 ./... && go -C test/helm test -v -mod=mod -count=1 ./...'
+	go run ./hack/with-environment -scan sh -c 'go test -v -count=1 -timeout=40m ./... && go -C examples/exporter test -v -mod=mod -count=1 ./... && go -C test/helm test -v -mod=mod -count=1 ./... && go -C hack/release test -v -count=1 ./...'
 
 chart: ## Package the Helm chart into dist/, with the version of the tag, the same bytes each time (CHART_VERSION=1.2.3)
 	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(HELM) package ../../charts/ledgerport --version='$(CHART_VERSION)' --app-version='$(VERSION)' --destination=../../dist
@@ -99,13 +108,19 @@ bench-history: ## Measure a run with NEW=1000 claims of an organisation that has
 watermark: ## Compare what runs take with what a plain query says in INTERLEAVINGS=1000000 random histories (SEED=s)
 	LEDGERPORT_INTERLEAVINGS=$(or $(INTERLEAVINGS),1000000) LEDGERPORT_SEED=$(or $(SEED),1) go run ./hack/with-environment go test -timeout=0 -count=1 ./internal/claims -run 'TestWatermark$$' -v
 
-nightly: ## What is too long for each change: chaos with 200 kills for each seed of SEEDS, every fuzz target, all benchmarks
+nightly: ## What is too long for each change: chaos with 200 kills for each seed of SEEDS, every fuzz target, all benchmarks, and the release twice
 	for seed in $(or $(SEEDS),1 2 3 4 5); do $(MAKE) chaos KILLS=200 SEED=$$seed || exit; done
 	$(MAKE) bench bench-apply bench-hostile
 	$(MAKE) fuzz
+	LEDGERPORT_RELEASE=all go -C hack/release test -v -count=1 -timeout=3h -run TestTwoBuildsHaveTheSameBytes .
 
-image: build ## Build the container image from the static binary (IMAGE=name, IMAGE_BUILD='podman build')
-	$(IMAGE_BUILD) -t $(IMAGE) .
+image: ## Build the container image for Linux into dist/image.tar, on any machine (IMAGE=name, IMAGE_PLATFORMS=linux/amd64,linux/arm64, PUSH=1 to its registry)
+	$(RELEASE) image -version='$(VERSION)' -date=$(SOURCE_DATE_EPOCH) -tag='$(IMAGE)' -platforms='$(IMAGE_PLATFORMS)' -into=../../dist/image.tar $(if $(PUSH),-push)
+
+release: ## Make everything of a version in dist/, without a network; publishing it is in .github/workflows/release.yaml (PLATFORMS=linux/amd64,…)
+	rm -rf dist
+	$(RELEASE) all -version='$(VERSION)' -date=$(SOURCE_DATE_EPOCH) -into=../../dist $(if $(PLATFORMS),-platforms='$(PLATFORMS)')
+	$(KREW_VALIDATE) -skip-install -manifest=dist/krew/ledgerport.yaml
 
 deploy: ## Install CRDs and operator into the cluster of KUBECONFIG (IMAGE=name that the cluster can pull or has)
 	@leaving=$$($(KUBECTL) get crd -o jsonpath='{range .items[?(@.metadata.deletionTimestamp)]}{.metadata.name}{"\n"}{end}' | grep 'accounting\.ledgerport\.dev$$'); \
