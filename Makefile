@@ -24,7 +24,7 @@ CHART_VERSION ?= $(shell echo '$(VERSION)' | sed -E 's/^v?([0-9]+\.[0-9]+\.[0-9]
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate manifests chart fmt lint test demo balance fuzz bench bench-apply bench-receipts bench-hostile bench-herd bench-storm bench-fleet bench-history watermark chaos nightly image release deploy undeploy e2e
+.PHONY: help build generate manifests chart fmt lint test demo balance fuzz bench bench-apply bench-receipts bench-hostile bench-herd bench-storm bench-fleet bench-history watermark chaos nightly image release release-commit compatibility deploy undeploy e2e
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,14 +32,15 @@ help: ## List the targets
 build: ## Build the one binary into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ledgerport ./cmd/ledgerport
 
-generate: ## Generate deep copies of the API's types, the tables of options in docs/exporters, and the go.mod of the example and of the chart's tests
-	$(TOOLS) controller-gen object paths=./api/...
+generate: ## Generate deep copies of the API's types, the tables of options in docs/exporters, and what go.mod of the API, the example and the chart's tests require
+	cd api && $(subst -modfile=,-modfile=../,$(TOOLS)) controller-gen object paths=./...
 	go run ./hack/options-table
+	go -C api mod tidy
 	go -C examples/exporter mod tidy
 	go -C test/helm mod tidy
 
 manifests: ## Generate CRDs, the operator's role, and what the chart has from both, from config/ and from the manager's flags
-	$(TOOLS) controller-gen crd paths=./api/... output:crd:dir=config/crd/bases
+	cd api && $(subst -modfile=,-modfile=../,$(TOOLS)) controller-gen crd paths=./... output:crd:dir=../config/crd/bases
 	$(TOOLS) controller-gen rbac:roleName=ledgerport-manager paths=./internal/controller/... output:rbac:dir=config/rbac/operator
 	go run ./hack/chart
 
@@ -48,6 +49,7 @@ fmt: ## Format all Go code
 
 lint: ## Lint all Go code, dependency directions included, and the English of code and pages; render the directories of config that are applied; lint the chart
 	$(GOLANGCI_LINT) run --allow-parallel-runners ./...
+	cd api && $(subst -modfile=,-modfile=../,$(GOLANGCI_LINT)) run --allow-parallel-runners ./...
 	cd test/helm && $(subst -modfile=,-modfile=../../,$(GOLANGCI_LINT)) run --allow-parallel-runners ./...
 	cd hack/release && $(subst -modfile=,-modfile=../../,$(GOLANGCI_LINT)) run --allow-parallel-runners ./...
 	$(VALE) --output=line .
@@ -64,7 +66,7 @@ lint: ## Lint all Go code, dependency directions included, and the English of co
 	$(ACTIONLINT) -pyflakes= $(addprefix ../../,$(wildcard .github/workflows/*.yaml))
 
 test: ## Run all tests, against real servers of all that the operator speaks to; what they say is looked through for secrets
-	go run ./hack/with-environment -scan sh -c 'go test -v -count=1 -timeout=40m ./... && go -C examples/exporter test -v -mod=mod -count=1 ./... && go -C test/helm test -v -mod=mod -count=1 ./... && go -C hack/release test -v -count=1 ./...'
+	go run ./hack/with-environment -scan sh -c 'go test -v -count=1 -timeout=40m ./... && go -C api test -v -count=1 ./... && go -C examples/exporter test -v -mod=mod -count=1 ./... && go -C test/helm test -v -mod=mod -count=1 ./... && go -C hack/release test -v -count=1 ./...'
 
 chart: ## Package the Helm chart into dist/, with the version of the tag, the same bytes each time (CHART_VERSION=1.2.3)
 	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(HELM) package ../../charts/ledgerport --version='$(CHART_VERSION)' --app-version='$(VERSION)' --destination=../../dist
@@ -108,9 +110,9 @@ bench-history: ## Measure a run with NEW=1000 claims of an organisation that has
 watermark: ## Compare what runs take with what a plain query says in INTERLEAVINGS=1000000 random histories (SEED=s)
 	LEDGERPORT_INTERLEAVINGS=$(or $(INTERLEAVINGS),1000000) LEDGERPORT_SEED=$(or $(SEED),1) go run ./hack/with-environment go test -timeout=0 -count=1 ./internal/claims -run 'TestWatermark$$' -v
 
-nightly: ## What is too long for each change: chaos with 200 kills for each seed of SEEDS, every fuzz target, all benchmarks, and the release twice
+nightly: ## What is too long for each change: chaos with 200 kills for each seed of SEEDS, every fuzz target, all benchmarks, the versions of the servers, and the release twice
 	for seed in $(or $(SEEDS),1 2 3 4 5); do $(MAKE) chaos KILLS=200 SEED=$$seed || exit; done
-	$(MAKE) bench bench-apply bench-hostile
+	$(MAKE) bench bench-apply bench-hostile compatibility
 	$(MAKE) fuzz
 	LEDGERPORT_RELEASE=all go -C hack/release test -v -count=1 -timeout=3h -run TestTwoBuildsHaveTheSameBytes .
 
@@ -122,6 +124,9 @@ release: ## Make everything of a version in dist/, without a network; publishing
 	$(RELEASE) all -version='$(VERSION)' -date=$(SOURCE_DATE_EPOCH) -into=../../dist $(if $(PLATFORMS),-platforms='$(PLATFORMS)')
 	$(KREW_VALIDATE) -skip-install -manifest=dist/krew/ledgerport.yaml
 
+release-commit: ## Write into go.mod what a version has in place of a replacement, to be committed and tagged (VERSION=v1.2.3)
+	$(RELEASE) modules -version='$(VERSION)' -into=../..
+
 deploy: ## Install CRDs and operator into the cluster of KUBECONFIG (IMAGE=name that the cluster can pull or has)
 	@leaving=$$($(KUBECTL) get crd -o jsonpath='{range .items[?(@.metadata.deletionTimestamp)]}{.metadata.name}{"\n"}{end}' | grep 'accounting\.ledgerport\.dev$$'); \
 	  if [ -n "$$leaving" ]; then echo "these are still being deleted; let 'make undeploy' end first:" $$leaving >&2; exit 1; fi
@@ -131,6 +136,9 @@ deploy: ## Install CRDs and operator into the cluster of KUBECONFIG (IMAGE=name 
 undeploy: ## Let unfinished runs give their claims back, then remove every resource, the CRDs and the operator; what the databases record stays (TIMEOUT=120s a step, FORCE=1)
 	@manifests=$$(mktemp) && trap 'rm -f "$$manifests"' EXIT && $(TOOLS) kustomize build config/default >"$$manifests" && \
 	  KUBECTL='$(KUBECTL)' TIMEOUT=$(or $(TIMEOUT),120s) FORCE=$(FORCE) hack/undeploy.sh "$$manifests"
+
+compatibility: ## Test with every version of the servers, and write the table of docs/compatibility.md (KUBERNETES=v1.30.14,…)
+	go run ./hack/compatibility $(if $(KUBERNETES),-kubernetes='$(KUBERNETES)')
 
 e2e: ## Deploy IMAGE into the cluster of KUBECONFIG and test it there, with the External Secrets Operator (ESO_IMAGE=name), then with Helm
 	E2E_IMAGE=$(IMAGE) E2E_ESO_IMAGE=$(ESO_IMAGE) go test -count=1 -v -tags e2e -timeout 40m ./test/e2e

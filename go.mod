@@ -17,6 +17,7 @@ require (
 	github.com/google/uuid v1.6.0
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/klauspost/compress v1.20.4
+	github.com/ledgerport/ledgerport/api v0.0.0
 	github.com/mozillazg/go-unidecode v0.2.0
 	github.com/netresearch/go-cron v0.9.1
 	github.com/pkg/sftp v1.13.12
@@ -137,3 +138,6 @@ require (
 	sigs.k8s.io/randfill v1.0.0 // indirect
 	sigs.k8s.io/structured-merge-diff/v6 v6.4.2 // indirect
 )
+
+// A version has the version of the API in place of this: docs/decisions/0041-the-api-is-a-module.md.
+replace github.com/ledgerport/ledgerport/api => ./api

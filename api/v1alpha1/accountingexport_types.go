@@ -1,8 +1,8 @@
 package v1alpha1
 
 import (
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 )
 
 const (
@@ -27,7 +27,7 @@ type ExporterSpec struct {
 	// +mapType=atomic
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +kubebuilder:validation:Type=object
-	Options *apiextensionsv1.JSON `json:"options,omitempty"`
+	Options *runtime.RawExtension `json:"options,omitempty"`
 }
 
 // CredentialsSpec names the accounting system's own credentials.

@@ -5,8 +5,7 @@
 package v1alpha1
 
 import (
-	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
@@ -125,17 +124,17 @@ func (in *AccountingExportSpec) DeepCopyInto(out *AccountingExportSpec) {
 	}
 	if in.StartingDeadline != nil {
 		in, out := &in.StartingDeadline, &out.StartingDeadline
-		*out = new(metav1.Duration)
+		*out = new(v1.Duration)
 		**out = **in
 	}
 	if in.StartJitter != nil {
 		in, out := &in.StartJitter, &out.StartJitter
-		*out = new(metav1.Duration)
+		*out = new(v1.Duration)
 		**out = **in
 	}
 	if in.Deadline != nil {
 		in, out := &in.Deadline, &out.Deadline
-		*out = new(metav1.Duration)
+		*out = new(v1.Duration)
 		**out = **in
 	}
 	in.Retry.DeepCopyInto(&out.Retry)
@@ -158,7 +157,7 @@ func (in *AccountingExportStatus) DeepCopyInto(out *AccountingExportStatus) {
 	*out = *in
 	if in.Conditions != nil {
 		in, out := &in.Conditions, &out.Conditions
-		*out = make([]metav1.Condition, len(*in))
+		*out = make([]v1.Condition, len(*in))
 		for i := range *in {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
@@ -346,7 +345,7 @@ func (in *ChartOfAccountsStatus) DeepCopyInto(out *ChartOfAccountsStatus) {
 	*out = *in
 	if in.Conditions != nil {
 		in, out := &in.Conditions, &out.Conditions
-		*out = make([]metav1.Condition, len(*in))
+		*out = make([]v1.Condition, len(*in))
 		for i := range *in {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
@@ -475,7 +474,7 @@ func (in *ClaimSourceStatus) DeepCopyInto(out *ClaimSourceStatus) {
 	*out = *in
 	if in.Conditions != nil {
 		in, out := &in.Conditions, &out.Conditions
-		*out = make([]metav1.Condition, len(*in))
+		*out = make([]v1.Condition, len(*in))
 		for i := range *in {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
@@ -679,7 +678,7 @@ func (in *ExportDestinationStatus) DeepCopyInto(out *ExportDestinationStatus) {
 	*out = *in
 	if in.Conditions != nil {
 		in, out := &in.Conditions, &out.Conditions
-		*out = make([]metav1.Condition, len(*in))
+		*out = make([]v1.Condition, len(*in))
 		for i := range *in {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
@@ -810,7 +809,7 @@ func (in *ExportRunStatus) DeepCopyInto(out *ExportRunStatus) {
 	*out = *in
 	if in.Conditions != nil {
 		in, out := &in.Conditions, &out.Conditions
-		*out = make([]metav1.Condition, len(*in))
+		*out = make([]v1.Condition, len(*in))
 		for i := range *in {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
@@ -875,7 +874,7 @@ func (in *ExporterSpec) DeepCopyInto(out *ExporterSpec) {
 	*out = *in
 	if in.Options != nil {
 		in, out := &in.Options, &out.Options
-		*out = new(v1.JSON)
+		*out = new(runtime.RawExtension)
 		(*in).DeepCopyInto(*out)
 	}
 }
@@ -911,7 +910,7 @@ func (in *ExternalSecretReference) DeepCopyInto(out *ExternalSecretReference) {
 	*out = *in
 	if in.MaxAge != nil {
 		in, out := &in.MaxAge, &out.MaxAge
-		*out = new(metav1.Duration)
+		*out = new(v1.Duration)
 		**out = **in
 	}
 }
@@ -1305,7 +1304,7 @@ func (in *RetentionPolicy) DeepCopyInto(out *RetentionPolicy) {
 	*out = *in
 	if in.MinimumAge != nil {
 		in, out := &in.MinimumAge, &out.MinimumAge
-		*out = new(metav1.Duration)
+		*out = new(v1.Duration)
 		**out = **in
 	}
 }
@@ -1330,7 +1329,7 @@ func (in *RetryPolicy) DeepCopyInto(out *RetryPolicy) {
 	}
 	if in.InitialBackoff != nil {
 		in, out := &in.InitialBackoff, &out.InitialBackoff
-		*out = new(metav1.Duration)
+		*out = new(v1.Duration)
 		**out = **in
 	}
 }

@@ -65,6 +65,7 @@ require (
 	github.com/json-iterator/go v1.1.12 // indirect
 	github.com/klauspost/compress v1.20.4 // indirect
 	github.com/kr/fs v0.1.0 // indirect
+	github.com/ledgerport/ledgerport/api v0.0.0 // indirect
 	github.com/modern-go/concurrent v0.0.0-20180306012644-bacd9c7ef1dd // indirect
 	github.com/modern-go/reflect2 v1.0.3-0.20250322232337-35a7c28c31ee // indirect
 	github.com/mozillazg/go-unidecode v0.2.0 // indirect
@@ -128,3 +129,5 @@ require (
 )
 
 replace github.com/ledgerport/ledgerport => ../..
+
+replace github.com/ledgerport/ledgerport/api => ../../api

@@ -12,8 +12,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/test/application"
@@ -161,7 +161,7 @@ func (s *siege) heavyOptions(ctx context.Context, namespace string) error {
 	for i := range 60 {
 		columns = append(columns, fmt.Sprintf(`{"name": "c%d", "value": %q}`, i, "("+nested+") ? 'x' : 'y'"))
 	}
-	options := &apiextensionsv1.JSON{Raw: []byte(`{"columns": [` + strings.Join(columns, ", ") + `]}`)}
+	options := &runtime.RawExtension{Raw: []byte(`{"columns": [` + strings.Join(columns, ", ") + `]}`)}
 	exporter := taking(options.Raw).Type()
 	for i := range 31 {
 		export := dueExport(namespace, fmt.Sprintf("export-%d", i), organization)

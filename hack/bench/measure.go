@@ -16,7 +16,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	corev1 "k8s.io/api/core/v1"
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -194,7 +193,7 @@ func resources(exporter, login string, books v1alpha1.ChartOfAccountsSpec) (clie
 	options, err := os.ReadFile(filepath.Join("exporters", exporter, "testdata", "bench.json"))
 	switch {
 	case err == nil:
-		export.Spec.Exporter.Options = &apiextensionsv1.JSON{Raw: options}
+		export.Spec.Exporter.Options = &runtime.RawExtension{Raw: options}
 	case !errors.Is(err, fs.ErrNotExist): // an exporter that needs no options has none
 		return nil, err
 	}

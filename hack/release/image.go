@@ -22,7 +22,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// user has no name and no rights: docs/decisions/0040-*.md says why the image has no /etc.
+// user has no name and no rights: docs/decisions/0040-a-release-is-made-without-a-network.md has why the image has no /etc.
 const user = "65532:65532"
 
 // imageAlone builds the image for Linux on whatever this is, as an archive that docker, podman, ctr and kind load, and writes it to a

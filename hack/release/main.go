@@ -35,7 +35,7 @@ func main() {
 
 func run(ctx context.Context, arguments []string, out io.Writer) error {
 	if len(arguments) == 0 {
-		return fmt.Errorf("say what to make: all, image, or notes")
+		return fmt.Errorf("say what to make: all, image, notes, or modules")
 	}
 	flags := flag.NewFlagSet(arguments[0], flag.ContinueOnError)
 	r := &release{ctx: ctx, out: out}
@@ -64,8 +64,10 @@ func run(ctx context.Context, arguments []string, out io.Writer) error {
 		return r.imageAlone(*push)
 	case "notes":
 		return r.writeNotes()
+	case "modules":
+		return r.requireAPI()
 	default:
-		return fmt.Errorf("%q is not one of all, image, notes", arguments[0])
+		return fmt.Errorf("%q is not one of all, image, notes, modules", arguments[0])
 	}
 }
 

@@ -9,9 +9,9 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -116,11 +116,11 @@ func leaveOutUnread(object metav1.Object) {
 }
 
 // enough returns options as they are, or what tells that they are too large.
-func enough(options *apiextensionsv1.JSON) *apiextensionsv1.JSON {
+func enough(options *runtime.RawExtension) *runtime.RawExtension {
 	if options == nil || len(options.Raw) <= exporters.MaxOptionsSize {
 		return options
 	}
-	return &apiextensionsv1.JSON{Raw: slices.Clone(options.Raw[:exporters.MaxOptionsSize+1])}
+	return &runtime.RawExtension{Raw: slices.Clone(options.Raw[:exporters.MaxOptionsSize+1])}
 }
 
 // weigh returns what an object takes without its status, which is the operator's own, and how much that may be.

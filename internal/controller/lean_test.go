@@ -51,7 +51,7 @@ func TestTheCacheKeepsWhatIsRead(t *testing.T) {
 		t.Errorf("a namespace is %+v (%v): a ClaimSource may admit it by its labels", namespace.ObjectMeta, err)
 	}
 	export := &v1alpha1.AccountingExport{}
-	export.Spec.Exporter.Options = &apiextensionsv1.JSON{Raw: []byte(`{"a":"` + strings.Repeat("x", 1<<20) + `"}`)}
+	export.Spec.Exporter.Options = &runtime.RawExtension{Raw: []byte(`{"a":"` + strings.Repeat("x", 1<<20) + `"}`)}
 	leaveOutUnread(export)
 	if cap(export.Spec.Exporter.Options.Raw) > 2*exporters.MaxOptionsSize || len(export.Spec.Exporter.Options.Raw) <= exporters.MaxOptionsSize {
 		t.Errorf("%d bytes of options are left, want just more than may be", len(export.Spec.Exporter.Options.Raw))
@@ -108,7 +108,7 @@ func largeObjects() (objects []large) {
 	run, chart, source, destination, export := &v1alpha1.ExportRun{}, &v1alpha1.ChartOfAccounts{}, &v1alpha1.ClaimSource{}, &v1alpha1.ExportDestination{}, &v1alpha1.AccountingExport{}
 	run.Spec.Claims = &v1alpha1.NamedClaims{}
 	destination.Spec.SFTP = &v1alpha1.SFTPDestination{KnownHosts: text(size)}
-	export.Spec.Exporter.Options = &apiextensionsv1.JSON{Raw: []byte(`{"a":"` + text(size) + `"}`)}
+	export.Spec.Exporter.Options = &runtime.RawExtension{Raw: []byte(`{"a":"` + text(size) + `"}`)}
 	source.Spec.Postgres.CABundle = text(size)
 	accessible := &v1alpha1.ClaimSource{Spec: v1alpha1.ClaimSourceSpec{Access: []v1alpha1.AccessRule{{}}}}
 	shared := &v1alpha1.ExportDestination{Spec: v1alpha1.ExportDestinationSpec{Access: []v1alpha1.DestinationAccessRule{{}}}}
@@ -162,7 +162,7 @@ func TestAnHonestObjectIsKeptWhole(t *testing.T) {
 	chart := &v1alpha1.ChartOfAccounts{ObjectMeta: owned}
 	chart.Spec.Accounts = slices.Repeat([]v1alpha1.Account{{Number: "4650", Name: "Entertainment of customers and partners"}}, 500)
 	export := &v1alpha1.AccountingExport{ObjectMeta: owned}
-	export.Spec.Exporter.Options = &apiextensionsv1.JSON{Raw: []byte(`{"a":"` + strings.Repeat("x", 40_000) + `"}`)}
+	export.Spec.Exporter.Options = &runtime.RawExtension{Raw: []byte(`{"a":"` + strings.Repeat("x", 40_000) + `"}`)}
 	for _, object := range []client.Object{run, chart, export} {
 		before := object.DeepCopyObject()
 		if kept, err := lean(object); err != nil || !equality.Semantic.DeepEqual(kept, before) {

@@ -4,8 +4,8 @@ import (
 	"encoding/json"
 
 	corev1 "k8s.io/api/core/v1"
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -79,12 +79,12 @@ func (w *world) run(name string) *v1alpha1.ExportRun {
 	}
 }
 
-func options(of map[string]any) *apiextensionsv1.JSON {
+func options(of map[string]any) *runtime.RawExtension {
 	raw, err := json.Marshal(of)
 	if err != nil {
 		panic(err) // only values that JSON knows are given here
 	}
-	return &apiextensionsv1.JSON{Raw: raw}
+	return &runtime.RawExtension{Raw: raw}
 }
 
 // merge applies a merge patch to an object.

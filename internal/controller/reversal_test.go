@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
@@ -348,8 +348,8 @@ func TestAReversalPostsWithTheTaxCodesThatItsRunHad(t *testing.T) {
 	w := newWorld(t)
 	w.insertClaim(application.Claim{Lines: []application.Line{{Gross: "119.00", Tax: "19.00"}}})
 	export := w.export()
-	withVATCode := func(code string) *apiextensionsv1.JSON {
-		return &apiextensionsv1.JSON{Raw: fmt.Appendf(nil, `{"vatCodes":{"9":%q},"subledger":"none"}`, code)}
+	withVATCode := func(code string) *runtime.RawExtension {
+		return &runtime.RawExtension{Raw: fmt.Appendf(nil, `{"vatCodes":{"9":%q},"subledger":"none"}`, code)}
 	}
 	export.Spec.Exporter = v1alpha1.ExporterSpec{Type: "gbat10", Options: withVATCode("99")}
 	w.create(w.secret(), w.source(), w.chart(), w.destination(), export, w.run("first"))

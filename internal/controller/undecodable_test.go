@@ -16,6 +16,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
@@ -218,7 +219,7 @@ func (w *world) storeDeepest(name, opening, closing string) *v1alpha1.Accounting
 	deep := w.export()
 	deep.Name, deep.Namespace = name, w.namespace
 	deep.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("AccountingExport"))
-	deep.Spec.Exporter.Options = &apiextensionsv1.JSON{Raw: []byte(`"options"`)}
+	deep.Spec.Exporter.Options = &runtime.RawExtension{Raw: []byte(`"options"`)}
 	manifest, err := json.Marshal(deep)
 	w.must(err)
 	connection, err := rest.HTTPClientFor(api.config)

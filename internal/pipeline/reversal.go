@@ -5,7 +5,7 @@ import (
 	"errors"
 	"io"
 
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/exporters"
@@ -68,7 +68,7 @@ func (a *attempt) postingAs(then, present v1alpha1.ExporterSpec) (v1alpha1.Expor
 		return present, failure.OnMapping.Stalled(v1alpha1.ReasonInvalidOptions, err, "the options of the exporter %s: %s", present.Type, err)
 	}
 	if len(options) > 0 {
-		present.Options = &apiextensionsv1.JSON{Raw: options}
+		present.Options = &runtime.RawExtension{Raw: options}
 	}
 	return present, nil
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -123,7 +123,7 @@ func TestAFormatThatLacksOneVoucherOfAClaimHoldsTheClaim(t *testing.T) {
 	objects := p.Resolver.Objects.(client.Client)
 	var export v1alpha1.AccountingExport
 	s.must(errors.Join(splitVouchers(t.Context(), objects, s.splitBy), objects.Get(t.Context(), types.NamespacedName{Namespace: "acme", Name: "monthly"}, &export)))
-	export.Spec.Exporter.Options = &apiextensionsv1.JSON{Raw: []byte(`{"encoding": "windows-1252"}`)}
+	export.Spec.Exporter.Options = &runtime.RawExtension{Raw: []byte(`{"encoding": "windows-1252"}`)}
 	s.must(objects.Update(t.Context(), &export))
 	outcome, err := p.Run(t.Context(), task(1), &pipeline.Progress{})
 	s.must(err)

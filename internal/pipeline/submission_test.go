@@ -21,8 +21,8 @@ import (
 	"github.com/cockroachdb/apd/v3"
 	"github.com/jackc/pgx/v5"
 	corev1 "k8s.io/api/core/v1"
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -110,7 +110,7 @@ func sendVouchers(ctx context.Context, objects client.Client, options json.RawMe
 	if err := errors.Join(objects.Get(ctx, key, &export), objects.Get(ctx, key, &chart)); err != nil {
 		return err
 	}
-	export.Spec.Exporter = v1alpha1.ExporterSpec{Type: "businesscentral", Options: &apiextensionsv1.JSON{Raw: options}}
+	export.Spec.Exporter = v1alpha1.ExporterSpec{Type: "businesscentral", Options: &kruntime.RawExtension{Raw: options}}
 	export.Spec.Credentials = &v1alpha1.CredentialsSpec{SecretRef: &v1alpha1.LocalReference{Name: "businesscentral"}}
 	chart.Spec.Accounts = append(chart.Spec.Accounts, v1alpha1.Account{Number: "4680", Name: "Hotels"})
 	chart.Spec.Rules = append([]v1alpha1.MappingRule{{Match: v1alpha1.RuleMatch{Categories: []string{"hotel"}}, Account: "4680"}}, chart.Spec.Rules...)

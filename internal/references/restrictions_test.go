@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
@@ -79,7 +79,7 @@ func TestOptionsAreCompiledOnce(t *testing.T) {
 	}
 	resolver := &Resolver{Exporters: registry}
 	spec := func(options string) v1alpha1.ExporterSpec {
-		return v1alpha1.ExporterSpec{Type: "heavy", Options: &apiextensionsv1.JSON{Raw: []byte(options)}}
+		return v1alpha1.ExporterSpec{Type: "heavy", Options: &runtime.RawExtension{Raw: []byte(options)}}
 	}
 	for range 3 {
 		if _, err := resolver.Exporter("acme", spec(`{}`)); err != nil {
@@ -110,7 +110,7 @@ func TestWhatIsKnownOfANamespaceIsForgottenForNoOther(t *testing.T) {
 	}
 	resolver := &Resolver{Exporters: registry}
 	spec := func(i int) v1alpha1.ExporterSpec {
-		return v1alpha1.ExporterSpec{Type: "heavy", Options: &apiextensionsv1.JSON{Raw: fmt.Appendf(nil, `{"n":%d}`, i)}}
+		return v1alpha1.ExporterSpec{Type: "heavy", Options: &runtime.RawExtension{Raw: fmt.Appendf(nil, `{"n":%d}`, i)}}
 	}
 	_, err = resolver.Exporter("acme", spec(0))
 	for i := range 2 * validatedAtMost {

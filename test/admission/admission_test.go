@@ -16,7 +16,6 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -189,7 +188,7 @@ func (c *cluster) boundsHold() {
 	nested := func(levels int) func(*v1alpha1.AccountingExport) {
 		return func(e *v1alpha1.AccountingExport) {
 			raw := `{"a":` + strings.Repeat(`[{"b":`, levels/2) + "1" + strings.Repeat("}]", levels/2) + `}`
-			e.Spec.Exporter.Options = &apiextensionsv1.JSON{Raw: []byte(raw)}
+			e.Spec.Exporter.Options = &runtime.RawExtension{Raw: []byte(raw)}
 		}
 	}
 	c.refusedWith("nested deeper than 7 levels", try(nested(8)))

@@ -16,8 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/jackc/pgx/v5"
 	corev1 "k8s.io/api/core/v1"
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
@@ -87,7 +87,7 @@ func (w *world) startHostile(ctx context.Context) error {
 		export.Spec.Schedule, export.Spec.VoucherSeries = "* * * * *", strings.ToUpper(pair.export)
 		if pair.export == "posting" {
 			export.Spec.Credentials = &v1alpha1.CredentialsSpec{SecretRef: &v1alpha1.LocalReference{Name: exportName}}
-			export.Spec.Exporter = v1alpha1.ExporterSpec{Type: "businesscentral", Options: &apiextensionsv1.JSON{Raw: fmt.Appendf(nil,
+			export.Spec.Exporter = v1alpha1.ExporterSpec{Type: "businesscentral", Options: &runtime.RawExtension{Raw: fmt.Appendf(nil,
 				`{"tenantID": %q, "companyID": %q, "baseURL": %q, "tokenURL": %q}`, businesscentral.Tenant, businesscentral.Company,
 				moody+"/v2.0", moody+"/"+businesscentral.Tenant+"/oauth2/v2.0/token")}}
 		}

@@ -10,9 +10,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	corev1 "k8s.io/api/core/v1"
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -139,7 +139,7 @@ func (t tenant) export(name string) *v1alpha1.AccountingExport {
 	}
 	if t.exporter == "sie" {
 		options, _ := json.Marshal(map[string]string{"companyName": "Chaos AB"}) // texts can always be written
-		export.Spec.Exporter.Options = &apiextensionsv1.JSON{Raw: options}
+		export.Spec.Exporter.Options = &runtime.RawExtension{Raw: options}
 	}
 	return export
 }

@@ -6,6 +6,7 @@ tool helm.sh/helm/v4/cmd/helm
 
 require (
 	github.com/ledgerport/ledgerport v0.0.0
+	github.com/ledgerport/ledgerport/api v0.0.0
 	github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring v0.91.0
 	github.com/spf13/cobra v1.10.2
 	github.com/spf13/pflag v1.0.10
@@ -191,3 +192,5 @@ require (
 )
 
 replace github.com/ledgerport/ledgerport => ../..
+
+replace github.com/ledgerport/ledgerport/api => ../../api

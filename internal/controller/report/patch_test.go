@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
@@ -16,7 +16,7 @@ func TestPatchOfAnObjectOfAMegabyte(t *testing.T) { //nolint:paralleltest // see
 	large := &v1alpha1.AccountingExport{ObjectMeta: metav1.ObjectMeta{
 		Name: "monthly", ResourceVersion: "7", Labels: map[string]string{"another's": "x"}, Finalizers: []string{"another's"},
 	}}
-	large.Spec.Exporter.Options = &apiextensionsv1.JSON{Raw: []byte(`{"a":[` + strings.Repeat(`{"a":{}},`, 150_000) + `0]}`)}
+	large.Spec.Exporter.Options = &runtime.RawExtension{Raw: []byte(`{"a":[` + strings.Repeat(`{"a":{}},`, 150_000) + `0]}`)}
 	for _, test := range []struct {
 		name   string
 		since  func(before *v1alpha1.AccountingExport) client.Patch
