@@ -71,7 +71,7 @@ func New(registry *exporters.Registry) *cobra.Command {
 	for group, members := range map[string][]*cobra.Command{
 		onCluster: {runCommand(), previewCommand(), reverseCommand(), redeliverCommand(), cancelCommand(), suspendCommand(), resumeCommand(), statusCommand(), runsCommand(), reportCommand(), logsCommand(),
 			downloadCommand(), verifyCommand(), vouchersCommand(), heldCommand(), traceCommand()},
-		onFiles: {migrateCommand(), ledgerCommand(), adoptCommand(registry), grantsCommand(registry), validateCommand(registry), renderCommand(registry), diffCommand(registry)},
+		onFiles: {migrateCommand(), ledgerCommand(), adoptCommand(registry), grantsCommand(registry), validateCommand(registry), renderCommand(registry), diffCommand(registry), exportersCommand(registry)},
 		"":      {managerCommand(registry), versionCommand()},
 	} {
 		for _, member := range members {

@@ -7,3 +7,8 @@ import "embed"
 //
 //go:embed reasons.md credentials.md kinds/*.md
 var Reasons embed.FS
+
+// Exporters are the pages with the tables of options, one for each built-in exporter.
+//
+//go:embed exporters/*.md
+var Exporters embed.FS
