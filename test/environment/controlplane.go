@@ -32,11 +32,16 @@ func ControlPlaneAssets(ctx context.Context, log io.Writer) (string, error) {
 	if named := os.Getenv("KUBEBUILDER_ASSETS"); complete(named) {
 		return named, nil
 	}
+	return ControlPlaneOf(ctx, KubernetesVersion, log)
+}
+
+// ControlPlaneOf is ControlPlaneAssets of a version, whatever KUBEBUILDER_ASSETS names.
+func ControlPlaneOf(ctx context.Context, version string, log io.Writer) (string, error) {
 	cache, err := cacheDirectory()
 	if err != nil {
 		return "", err
 	}
-	kept := filepath.Join(cache, "controlplane", KubernetesVersion)
+	kept := filepath.Join(cache, "controlplane", version)
 	if complete(kept) {
 		return kept, nil
 	}
@@ -54,11 +59,11 @@ func ControlPlaneAssets(ctx context.Context, log io.Writer) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(kept), 0o750); err != nil {
 		return "", err
 	}
-	if err := downloadControlPlane(ctx, cache, kept); err == nil || ctx.Err() != nil {
+	if err := downloadControlPlane(ctx, version, cache, kept); err == nil || ctx.Err() != nil {
 		return kept, ctx.Err()
 	}
 	fmt.Fprintln(log, "    setup-envtest could not download a control plane; building it from its Go modules, once")
-	return kept, buildControlPlane(ctx, cache, kept, log)
+	return kept, buildControlPlane(ctx, version, cache, kept, log)
 }
 
 // complete reports whether a directory holds both programs.
@@ -91,7 +96,7 @@ func cacheDirectory() (string, error) {
 }
 
 // downloadControlPlane lets setup-envtest download both programs, and kubectl, into a place of its own, and links it.
-func downloadControlPlane(ctx context.Context, cache, link string) error {
+func downloadControlPlane(ctx context.Context, version, cache, link string) error {
 	root, err := ModuleRoot()
 	if err != nil {
 		return err
@@ -105,7 +110,7 @@ func downloadControlPlane(ctx context.Context, cache, link string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, downloadTimeout)
 	defer cancel()
-	minor := KubernetesVersion[1:strings.LastIndex(KubernetesVersion, ".")]
+	minor := version[1:strings.LastIndex(version, ".")]
 	downloaded, err := exec.CommandContext(ctx, strings.TrimSpace(string(tool)), // #nosec G204 -- the tool that was just built
 		"use", "--bin-dir", filepath.Join(cache, "envtest"), "--print", "path", minor+".x").Output()
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 const etcdModule = "v3.6.16"
 
 // buildControlPlane builds kube-apiserver and etcd from their Go modules into a directory, which appears whole.
-func buildControlPlane(ctx context.Context, cache, into string, log io.Writer) error {
+func buildControlPlane(ctx context.Context, version, cache, into string, log io.Writer) error {
 	work, err := os.MkdirTemp(cache, "build-")
 	if err != nil {
 		return err
@@ -24,7 +24,7 @@ func buildControlPlane(ctx context.Context, cache, into string, log io.Writer) e
 	defer func() { _ = os.RemoveAll(work) }() // a leftover in the cache is no failure
 	bin := filepath.Join(work, "bin")
 	b := &builder{directory: work, bin: bin, log: log}
-	if err := b.buildAPIServer(ctx); err != nil {
+	if err := b.buildAPIServer(ctx, version); err != nil {
 		return err
 	}
 	if err := b.build(ctx, "etcd", "require go.etcd.io/etcd/server/v3 "+etcdModule, "go.etcd.io/etcd/server/v3", ""); err != nil {
@@ -40,8 +40,8 @@ type builder struct {
 }
 
 // buildAPIServer pins every staging module that Kubernetes requires as v0.0.0 to the version released with it.
-func (b *builder) buildAPIServer(ctx context.Context) error {
-	gomod, err := b.run(ctx, b.directory, "go", "mod", "download", "-json", "k8s.io/kubernetes@"+KubernetesVersion)
+func (b *builder) buildAPIServer(ctx context.Context, version string) error {
+	gomod, err := b.run(ctx, b.directory, "go", "mod", "download", "-json", "k8s.io/kubernetes@"+version)
 	if err != nil {
 		return err
 	}
@@ -53,17 +53,17 @@ func (b *builder) buildAPIServer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	staging := "v0" + strings.TrimPrefix(KubernetesVersion, "v1")
-	module := "require k8s.io/kubernetes " + KubernetesVersion + "\n"
+	staging := "v0" + strings.TrimPrefix(version, "v1")
+	module := "require k8s.io/kubernetes " + version + "\n"
 	for line := range strings.Lines(string(requirements)) {
 		if fields := strings.Fields(line); len(fields) >= 2 && strings.HasPrefix(fields[0], "k8s.io/") && fields[1] == "v0.0.0" {
 			module += fmt.Sprintf("replace %s => %s %s\n", fields[0], fields[0], staging)
 		}
 	}
-	minor := strings.Split(KubernetesVersion, ".")[1]
+	minor := strings.Split(version, ".")[1]
 	const variables = "k8s.io/component-base/version."
 	return b.build(ctx, "kube-apiserver", module, "k8s.io/kubernetes/cmd/kube-apiserver",
-		fmt.Sprintf("-X %[1]sgitVersion=%s -X %[1]sgitMajor=1 -X %[1]sgitMinor=%s", variables, KubernetesVersion, minor))
+		fmt.Sprintf("-X %[1]sgitVersion=%s -X %[1]sgitMajor=1 -X %[1]sgitMinor=%s", variables, version, minor))
 }
 
 func (b *builder) build(ctx context.Context, program, module, importPath, stamps string) error {

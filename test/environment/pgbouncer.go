@@ -24,12 +24,21 @@ type PgBouncer struct {
 	server *server
 }
 
+// PgBouncerProgram is the pooler that StartPgBouncer would start.
+func PgBouncerProgram(ctx context.Context, log io.Writer) (string, error) {
+	program, err := findServer(ctx, "pgbouncer", "pgbouncer", log)
+	if err != nil || program == "" {
+		return "", errors.Join(err, errors.New("there is no PgBouncer for the tests of poolers: install Debian's package pgbouncer, or put it on PATH"))
+	}
+	return program, nil
+}
+
 // StartPgBouncer starts a pooler in a directory that is empty or does not exist yet, before the database of a URL, for its user,
 // with further settings, a line each. It ends with this process. log gets what is installed.
 func StartPgBouncer(ctx context.Context, directory, database string, log io.Writer, settings ...string) (*PgBouncer, error) {
-	program, err := findServer(ctx, "pgbouncer", "pgbouncer", log)
-	if err != nil || program == "" {
-		return nil, errors.Join(err, errors.New("there is no PgBouncer for the tests of poolers: install Debian's package pgbouncer, or put it on PATH"))
+	program, err := PgBouncerProgram(ctx, log)
+	if err != nil {
+		return nil, err
 	}
 	owner, _, err := unprivileged("postgres", "nobody")
 	if err != nil {

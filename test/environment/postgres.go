@@ -65,6 +65,12 @@ func StartPostgresAt(ctx context.Context, directory, address string, log io.Writ
 	return p, nil
 }
 
+// PostgresBinaries is the directory of the PostgreSQL that StartPostgres would start.
+func PostgresBinaries(ctx context.Context, log io.Writer) (string, error) {
+	initdb, err := findInitdb(ctx, log)
+	return filepath.Dir(initdb), err
+}
+
 // findInitdb looks where distributions put it, and installs Debian's package where that is possible.
 func findInitdb(ctx context.Context, log io.Writer) (string, error) {
 	look := func() string {
