@@ -150,6 +150,8 @@ spec:
 `
 
 // formula is for a tap of Homebrew. The second and third name make the binary a plugin of kubectl with completion.
+//
+//nolint:dupword // what ends a block of Ruby
 const formula = `class Ledgerport < Formula
   desc "Export expense claims into accounting systems, each exactly once"
   homepage "{{.Homepage}}"

@@ -21,7 +21,7 @@ const (
 )
 
 // requireAPI lets the module require the API in the version that both get, and replace it no more: `go install` refuses a module that
-// replaces another, and whoever imports it does not see what is replaced. The sums are those of the directory as it is.
+// replaces another, and a module that imports it does not see what is replaced. The sums are those of the directory as it is.
 func (r *release) requireAPI() error {
 	if !regexp.MustCompile(`^v\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$`).MatchString(r.version) {
 		return fmt.Errorf("%q is not a version such as v1.2.3", r.version)

@@ -62,9 +62,9 @@ func makeRelease(t *testing.T, within, cache string) *made {
 	return m
 }
 
-func (m *made) read(t *testing.T, name string) []byte {
+func (m *made) read(t *testing.T, file string) []byte {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join(m.into, name))
+	content, err := os.ReadFile(filepath.Join(m.into, file))
 	must(t, err)
 	return content
 }
@@ -81,10 +81,10 @@ func TestTwoBuildsHaveTheSameBytes(t *testing.T) {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		name, err := filepath.Rel(first.into, path)
+		file, err := filepath.Rel(first.into, path)
 		must(t, err)
-		if !bytes.Equal(first.read(t, name), second.read(t, name)) {
-			t.Errorf("%s differs between two builds of one commit", name)
+		if !bytes.Equal(first.read(t, file), second.read(t, file)) {
+			t.Errorf("%s differs between two builds of one commit", file)
 		}
 		return nil
 	}))

@@ -223,7 +223,7 @@ func TestEveryDependencyIsDecided(t *testing.T) {
 	t.Parallel()
 	required := map[string]bool{}
 	for line := range strings.Lines(read(t, "../../go.mod")) {
-		if fields := strings.Fields(line); strings.HasPrefix(line, "\t") && len(fields) == 2 && strings.HasPrefix(fields[1], "v") {
+		if fields := strings.Fields(line); strings.HasPrefix(line, "\t") && len(fields) == 2 && strings.HasPrefix(fields[1], "v") && !strings.HasPrefix(fields[0], "github.com/ledgerport/") {
 			required[fields[0]] = true
 		}
 	}

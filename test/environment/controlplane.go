@@ -167,7 +167,7 @@ func StartControlPlane(_ context.Context, assets string, log io.Writer) (*Contro
 	if started.certificates, err = os.MkdirTemp("", "ledgerport-front-proxy-"); err != nil {
 		return nil, err
 	}
-	if started.FrontProxy, err = aggregate(started.environment.ControlPlane.GetAPIServer(), started.certificates); err != nil {
+	if started.FrontProxy, err = aggregate(assets, started.environment.ControlPlane.GetAPIServer(), started.certificates); err != nil {
 		return nil, err
 	}
 	// Some clusters let only those who may finalize an owner name it in a way that blocks its deletion.

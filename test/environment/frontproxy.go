@@ -1,6 +1,7 @@
 package environment
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -10,6 +11,7 @@ import (
 	"fmt"
 	"math/big"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -91,7 +93,7 @@ func writeAll(directory string, files map[string][]byte) error {
 const frontProxy = "front-proxy-client"
 
 // aggregate lets an API server pass requests on, and tell those who are asked on whose behalf, as clusters do.
-func aggregate(server *envtest.APIServer, directory string) (*Authority, error) {
+func aggregate(assets string, server *envtest.APIServer, directory string) (*Authority, error) {
 	authority, err := NewAuthority("front-proxy")
 	if err != nil {
 		return nil, err
@@ -107,10 +109,16 @@ func aggregate(server *envtest.APIServer, directory string) (*Authority, error) 
 		Set("requestheader-client-ca-file", filepath.Join(directory, "ca.crt")).
 		Set("requestheader-allowed-names", frontProxy).
 		Set("requestheader-username-headers", "X-Remote-User").
-		Set("requestheader-uid-headers", "X-Remote-Uid").
 		Set("requestheader-group-headers", "X-Remote-Group").
 		Set("requestheader-extra-headers-prefix", "X-Remote-Extra-").
 		Set("proxy-client-cert-file", filepath.Join(directory, "client.crt")).
 		Set("proxy-client-key-file", filepath.Join(directory, "client.key"))
+	// Kubernetes before 1.32 passes no UID on.
+	const uid = "requestheader-uid-headers"
+	if help, err := exec.Command(filepath.Join(assets, "kube-apiserver"), "--help").Output(); err != nil { // #nosec G204 -- that of the tests
+		return nil, fmt.Errorf("the kube-apiserver of %s: %w", assets, err)
+	} else if bytes.Contains(help, []byte("--"+uid)) {
+		server.Configure().Set(uid, "X-Remote-Uid")
+	}
 	return authority, nil
 }
