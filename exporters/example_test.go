@@ -20,12 +20,12 @@ func ExampleDecodeOptions() {
 	}
 	fmt.Printf("%+v\n", o)
 
-	err := exporters.DecodeOptions([]byte(`{"compnay": "ACME"}`), &options{})
+	err := exporters.DecodeOptions([]byte(`{"firm": "ACME"}`), &options{})
 	for _, wrong := range exporters.OptionErrors(err) {
 		fmt.Println(wrong.Field)
 	}
 	// Output:
 	// {Delimiter:; Company:ACME}
-	// compnay
+	// firm
 	// company
 }
