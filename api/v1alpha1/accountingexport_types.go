@@ -255,7 +255,7 @@ type AccountingExportStatus struct {
 	// ObservedGeneration is the generation that the conditions speak of.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Conditions: Ready, Reconciling, Stalled, CredentialsReady, SourceReady, MappingReady and DestinationReady.
+	// Conditions: Ready, Reconciling, Stalled, CredentialsReady, SourceReady, MappingReady, DestinationReady and LastRunSucceeded.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -309,6 +309,7 @@ type AccountingExportStatus struct {
 // +kubebuilder:printcolumn:name="TOTAL",type=string,priority=1,JSONPath=`.status.lastRun.total`
 // +kubebuilder:printcolumn:name="LOCATION",type=string,priority=1,JSONPath=`.status.lastRun.location`
 // +kubebuilder:printcolumn:name="REASON",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="LAST REASON",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="LastRunSucceeded")].reason`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 52",message="the name has at most 52 characters, because the names of its runs add to it"
 type AccountingExport struct {
 	metav1.TypeMeta   `json:",inline"`

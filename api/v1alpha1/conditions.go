@@ -26,6 +26,11 @@ const (
 	// ConditionEncrypted says that what is read or delivered is encrypted on its way. It is not there where nothing is sent over a
 	// network.
 	ConditionEncrypted = "Encrypted"
+	// ConditionComplete is present, and True, once a run has ended, however it did. Its reason is why.
+	ConditionComplete = "Complete"
+	// ConditionLastRunSucceeded reports how the newest run of an export has ended: True if it exported what there was, False if it failed,
+	// is incomplete or was cancelled. It is absent until a run has ended. Ready does not depend on it.
+	ConditionLastRunSucceeded = "LastRunSucceeded"
 	// ConditionHistoryPruned is present, and False, while the API server refuses to delete runs beyond the limits of history.
 	// Runs begin meanwhile.
 	ConditionHistoryPruned = "HistoryPruned"

@@ -196,6 +196,23 @@ type RunResult struct {
 	SHA256 string `json:"sha256,omitempty"`
 }
 
+// RunFile is one file of the artifact of a run.
+type RunFile struct {
+	// Name of the file, below the directory of the run.
+	// +kubebuilder:validation:MaxLength=255
+	Name string `json:"name"`
+	// Size in bytes.
+	// +kubebuilder:validation:Minimum=0
+	Size int64 `json:"size"`
+	// SHA256 of the content, in hexadecimal.
+	// +kubebuilder:validation:MaxLength=64
+	SHA256 string `json:"sha256"`
+	// MediaType of the content.
+	// +optional
+	// +kubebuilder:validation:MaxLength=100
+	MediaType string `json:"mediaType,omitempty"`
+}
+
 // HeldClaim is one claim that a run left out.
 type HeldClaim struct {
 	// ID of the claim.
@@ -294,7 +311,8 @@ type ExportRunStatus struct {
 	// ObservedGeneration is the generation that the conditions speak of.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Conditions: Ready (the run succeeded), Reconciling (it is under way) and Stalled (it cannot succeed).
+	// Conditions: Ready (the run succeeded), Reconciling (it is under way), Stalled (it cannot succeed) and Complete (it has ended,
+	// however it did).
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -373,6 +391,15 @@ type ExportRunStatus struct {
 	// +optional
 	Progress  *RunProgress `json:"progress,omitempty"`
 	RunResult `json:",inline"`
+	// Files of the artifact, the first 20 in the order of their delivery. Receipts beside them are not among these.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=20
+	Files []RunFile `json:"files,omitempty"`
+	// FileCount is how many files the artifact has.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	FileCount int64 `json:"fileCount,omitempty"`
 	// FirstVoucher number of the run, with series and fiscal year, such as E/2026/1. Of a run over several fiscal years it is
 	// the first of the earliest year and lastVoucher the last of the latest; the manifest has the range of each.
 	// +optional
@@ -414,6 +441,7 @@ type ExportRunStatus struct {
 // +kubebuilder:printcolumn:name="TOTAL",type=string,JSONPath=`.status.total`
 // +kubebuilder:printcolumn:name="DURATION",type=string,JSONPath=`.status.duration`
 // +kubebuilder:printcolumn:name="AGE",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="FILES",type=integer,priority=1,JSONPath=`.status.fileCount`
 // +kubebuilder:printcolumn:name="LOCATION",type=string,priority=1,JSONPath=`.status.location`
 // +kubebuilder:printcolumn:name="REASON",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:validation:XValidation:rule="oldSelf.hasValue() || self.metadata.name.size() <= 128",optionalOldSelf=true,message="the name has at most 128 characters, because it is part of the names of the run's files"

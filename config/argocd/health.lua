@@ -8,6 +8,7 @@ end
 if obj.status == nil or obj.status.conditions == nil or obj.status.observedGeneration ~= obj.metadata.generation then
   return health
 end
+local last = ""
 for _, condition in ipairs(obj.status.conditions) do
   if condition.type == "Ready" then
     health.message = condition.reason .. ": " .. condition.message
@@ -17,8 +18,11 @@ for _, condition in ipairs(obj.status.conditions) do
         health.status = "Suspended"
       end
     end
+  elseif condition.type == "LastRunSucceeded" and condition.status == "False" then
+    last = "; " .. condition.reason .. ": " .. condition.message
   elseif condition.type == "Stalled" and condition.status == "True" then
     health.status = "Degraded"
   end
 end
+health.message = health.message .. last
 return health

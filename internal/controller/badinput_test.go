@@ -137,7 +137,7 @@ func TestBreakageAfterTheCheckFailsTheRun(t *testing.T) {
 	if problem := condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonUnmappedClaim, "category"); problem != "" {
 		t.Error(problem)
 	}
-	eventually(w, w.export(), exportIs(metav1.ConditionFalse, v1alpha1.ReasonLastRunFailed))
+	eventually(w, w.export(), lastRunSaid(metav1.ConditionFalse, v1alpha1.ReasonLastRunFailed))
 	w.expectEvent("by-hand", v1alpha1.ReasonUnmappedClaim)
 	w.nothingHappened()
 }

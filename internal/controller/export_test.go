@@ -13,6 +13,7 @@ import (
 
 	"github.com/cockroachdb/apd/v3"
 	"github.com/jackc/pgx/v5"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -376,6 +377,16 @@ func exportIs(status metav1.ConditionStatus, reason string) func(*v1alpha1.Accou
 	}
 }
 
+// lastRunSaid looks at how the newest run of an export has ended. That does not keep the export from being ready.
+func lastRunSaid(status metav1.ConditionStatus, reason string) func(*v1alpha1.AccountingExport) string {
+	return func(export *v1alpha1.AccountingExport) string {
+		if problem := condition(export.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady); problem != "" {
+			return problem
+		}
+		return condition(export.Status.Conditions, v1alpha1.ConditionLastRunSucceeded, status, reason)
+	}
+}
+
 func runIs(phase v1alpha1.RunPhase) func(*v1alpha1.ExportRun) string {
 	return func(run *v1alpha1.ExportRun) string {
 		if run.Status.Phase != phase {
@@ -420,4 +431,31 @@ func TestExportsOfOneOrganisationShareItsClaimsAndTakeTurns(t *testing.T) {
 	if n := w.count(`select count(distinct voucher_number) from ledgerport.exported_claims where voucher_number between 1 and 40`); n != 40 {
 		t.Errorf("%d voucher numbers from 1 to 40 are used, want all", n)
 	}
+}
+
+// TestARunThatHasEndedIsCompleteAndNamesItsFiles is for programs that wait for an end, whichever it is.
+func TestARunThatHasEndedIsCompleteAndNamesItsFiles(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fill(3)
+	w.create(w.secret(), w.source(), w.chart(), w.destination(), w.export(), w.run("well"))
+	well := eventually(w, w.run("well"), runIs(v1alpha1.RunSucceeded))
+	ended := meta.FindStatusCondition(well.Status.Conditions, v1alpha1.ConditionComplete)
+	if ended == nil || ended.Status != metav1.ConditionTrue || ended.Reason != v1alpha1.ReasonSucceeded || !ended.LastTransitionTime.Equal(well.Status.CompletedAt) {
+		t.Errorf("Complete is %+v", ended)
+	}
+	files := well.Status.Files
+	if well.Status.FileCount != 2 || len(files) != 2 || files[0].Name != "well.csv" || files[0].SHA256 != well.Status.SHA256 || files[0].MediaType == "" || files[0].Size == 0 {
+		t.Errorf("%d files: %+v", well.Status.FileCount, files)
+	}
+	eventually(w, w.export(), lastRunSaid(metav1.ConditionTrue, v1alpha1.ReasonSucceeded))
+
+	cancelled := w.run("cancelled")
+	cancelled.Spec.Cancel = true
+	w.create(cancelled)
+	off := eventually(w, cancelled, runIs(v1alpha1.RunCancelled))
+	if problem := condition(off.Status.Conditions, v1alpha1.ConditionComplete, metav1.ConditionTrue, v1alpha1.ReasonCancelled); problem != "" || len(off.Status.Files) > 0 {
+		t.Errorf("%s; files are %+v", problem, off.Status.Files)
+	}
+	eventually(w, w.export(), lastRunSaid(metav1.ConditionFalse, v1alpha1.ReasonCancelled))
 }

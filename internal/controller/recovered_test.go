@@ -44,7 +44,7 @@ func TestRunsThatAreAppliedAgainAreNoNews(t *testing.T) {
 	w.insertClaim(application.Claim{Lines: []application.Line{{Category: "nobody maps this"}}})
 	w.create(w.run("failed"))
 	failed := eventually(w, w.run("failed"), runIs(v1alpha1.RunFailed))
-	eventually(w, w.export(), exportIs(metav1.ConditionFalse, v1alpha1.ReasonLastRunFailed))
+	eventually(w, w.export(), lastRunSaid(metav1.ConditionFalse, v1alpha1.ReasonLastRunFailed))
 	w.expectSeries(map[string]float64{ // what they read may come later
 		"export_last_run_failed{export=monthly,namespace=" + w.namespace + "}": 1,
 		"runs_total{exporter=csv,reason=UnmappedClaim,result=Failed}":          1,
@@ -68,7 +68,7 @@ func TestRunsThatAreAppliedAgainAreNoNews(t *testing.T) {
 		}
 		w.expectEvent(now.Name, v1alpha1.ReasonRecovered)
 	}
-	export := eventually(w, w.export(), exportIs(metav1.ConditionFalse, v1alpha1.ReasonLastRunFailed))
+	export := eventually(w, w.export(), lastRunSaid(metav1.ConditionFalse, v1alpha1.ReasonLastRunFailed))
 	if export.Status.LastRun.Name != "failed" || export.Status.LastSuccessfulRun.Name != "again" {
 		t.Errorf("the last run is %s, and the last successful one %s", export.Status.LastRun.Name, export.Status.LastSuccessfulRun.Name)
 	}

@@ -124,8 +124,7 @@ func tellUndecodable(gauge tell, kind string, object client.Object, undecoded v1
 func tellExport(gauge tell, export *v1alpha1.AccountingExport, now time.Time) {
 	status := &export.Status
 	if ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady); ready != nil && ready.Status != metav1.ConditionUnknown {
-		ofLastRun := ready.Reason == v1alpha1.ReasonLastRunFailed || ready.Reason == v1alpha1.ReasonLastRunIncomplete
-		gauge(exportReady, one(ready.Status == metav1.ConditionTrue || ofLastRun), export.Namespace, export.Name)
+		gauge(exportReady, one(ready.Status == metav1.ConditionTrue), export.Namespace, export.Name)
 	}
 	gauge(lastRunFailed, one(status.LastRun != nil && (status.LastRun.Phase == v1alpha1.RunFailed || status.LastRun.Phase == v1alpha1.RunIncomplete)), export.Namespace, export.Name)
 	since := export.CreationTimestamp.Time

@@ -27,7 +27,7 @@ func (p *parts) tree() *Node {
 	if export.Status.ObservedGeneration != export.Generation {
 		node.State, node.Note = unknown, Note{Message: "the operator has not looked at this export since it was changed", Do: "if that stays so, look whether the operator runs"}
 	}
-	node.Notes = notes(accountingExport, export.Status.Conditions, v1alpha1.ConditionHistoryPruned)
+	node.Notes = notes(accountingExport, export.Status.Conditions, v1alpha1.ConditionLastRunSucceeded, v1alpha1.ConditionHistoryPruned)
 	node.Next = p.next()
 	node.Children = p.references()
 	for i := range p.runs {

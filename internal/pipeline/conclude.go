@@ -46,6 +46,7 @@ func (a *attempt) conclude() error {
 	if len(a.run.Files) > 0 {
 		a.outcome.Result.SHA256 = a.run.Files[0].SHA256
 	}
+	a.outcome.Files, a.outcome.FileCount = firstFiles(a.run.Files), int64(len(a.run.Files))
 	if a.run.Type == claims.TypeRedelivery { // what is held, and what an accounting system said, is told by the other run
 		return nil
 	}
@@ -58,11 +59,26 @@ func (a *attempt) conclude() error {
 }
 
 const (
+	// statusFiles bounds the list of files in a status.
+	statusFiles = 20
+	// longestFile and longestMediaType are longer than any of ours.
+	longestFile      = 255
+	longestMediaType = 100
 	// statusHeld bounds the list of held claims in a status.
 	statusHeld = 20
 	// longestReason is longer than any reason of ours.
 	longestReason = 64
 )
+
+// firstFiles describes the first files of an artifact. What they are called may come from a tenant's database.
+func firstFiles(all []claims.File) (first []v1alpha1.RunFile) {
+	for _, file := range all[:min(len(all), statusFiles)] {
+		first = append(first, v1alpha1.RunFile{
+			Name: texts.Printable(file.Name, longestFile), Size: file.Size, SHA256: file.SHA256, MediaType: texts.Printable(file.MediaType, longestMediaType),
+		})
+	}
+	return first
+}
 
 // firstHeld names held claims: first those whose vouchers the accounting system rejected, with its words. Others have their messages where
 // everything may be told.

@@ -115,6 +115,9 @@ type Outcome struct {
 	Ledger *v1alpha1.RunLedger
 	// Result is what the run exported, once it is rendered.
 	Result v1alpha1.RunResult
+	// Files are the first of the artifact, and FileCount is how many it has.
+	Files     []v1alpha1.RunFile
+	FileCount int64
 	// Submitted is nil where the run sent no vouchers.
 	Submitted *Submitted
 	// FirstVoucher and LastVoucher of the run, such as E/2026/1.

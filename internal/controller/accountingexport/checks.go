@@ -1,6 +1,7 @@
 package accountingexport
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -199,19 +200,33 @@ func (c *checks) describe(export *v1alpha1.AccountingExport, waiting string) {
 	} else {
 		set.Aspect(v1alpha1.ConditionHistoryPruned, c.history, "")
 	}
-	last := export.Status.LastRun
+	tellLastRun(set, export.Status.LastRun)
 	switch failed := c.failed(); {
 	case failed != nil && waiting != "":
 		set.Failed(&failure.Error{Reason: failed.Reason, Stalled: failed.Stalled, Message: failed.Message + "; " + waiting})
 	case failed != nil:
 		set.Failed(failed)
-	case last != nil && last.Phase == v1alpha1.RunFailed:
-		set.Stalled(v1alpha1.ReasonLastRunFailed, "ExportRun "+last.Name+" failed ("+last.Reason+"); its own status says why. The next run takes its claims")
-	case last != nil && last.Phase == v1alpha1.RunIncomplete:
-		set.Stalled(v1alpha1.ReasonLastRunIncomplete, "the accounting system has a part of ExportRun "+last.Name+" ("+last.Reason+"); its own status says what to look for there. The next run takes the other claims")
 	case export.Spec.Suspend:
 		set.Ready(v1alpha1.ReasonSuspended, "spec.suspend is true: neither schedule nor requests begin a run")
 	default:
 		set.Ready(v1alpha1.ReasonReady, "runs can begin")
+	}
+}
+
+// tellLastRun reports how the newest run that has ended did. While another is under way that is said of the one before it.
+func tellLastRun(set report.Conditions, last *v1alpha1.RunSummary) {
+	tell := func(status metav1.ConditionStatus, reason, message string) {
+		set.Set(v1alpha1.ConditionLastRunSucceeded, status, reason, message)
+	}
+	switch {
+	case last == nil || !last.Phase.Finished():
+	case last.Phase == v1alpha1.RunFailed:
+		tell(metav1.ConditionFalse, v1alpha1.ReasonLastRunFailed, "ExportRun "+last.Name+" failed ("+last.Reason+"); its own status says why. The next run takes its claims")
+	case last.Phase == v1alpha1.RunIncomplete:
+		tell(metav1.ConditionFalse, v1alpha1.ReasonLastRunIncomplete, "the accounting system has a part of ExportRun "+last.Name+" ("+last.Reason+"); its own status says what to look for there. The next run takes the other claims")
+	case last.Phase == v1alpha1.RunCancelled:
+		tell(metav1.ConditionFalse, v1alpha1.ReasonCancelled, "ExportRun "+last.Name+" was cancelled. The next run takes its claims")
+	default:
+		tell(metav1.ConditionTrue, cmp.Or(last.Reason, v1alpha1.ReasonSucceeded), "the newest run that has ended has exported what there was")
 	}
 }

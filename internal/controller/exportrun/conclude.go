@@ -80,6 +80,7 @@ func succeed(run *v1alpha1.ExportRun, state executor.State, now time.Time) {
 	status.RunResult = state.Outcome.Result
 	status.FirstVoucher, status.LastVoucher = state.Outcome.FirstVoucher, state.Outcome.LastVoucher
 	status.HeldClaims = state.Outcome.Held
+	status.Files, status.FileCount = state.Outcome.Files, state.Outcome.FileCount
 	phase := v1alpha1.RunSucceeded
 	reason, message := account(run)
 	if state.Outcome.Submitted != nil {

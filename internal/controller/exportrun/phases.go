@@ -1,6 +1,7 @@
 package exportrun
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -156,6 +157,20 @@ func finish(run *v1alpha1.ExportRun, phase v1alpha1.RunPhase, reason, message st
 	} else {
 		set.Stalled(reason, message)
 	}
+	complete(run)
+}
+
+// complete says that a run has ended, in a condition that is True however it did. One that ended before there was this condition has it
+// from when it is next looked at.
+func complete(run *v1alpha1.ExportRun) {
+	status := &run.Status
+	if status.CompletedAt == nil || meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionComplete) != nil {
+		return
+	}
+	meta.SetStatusCondition(&status.Conditions, metav1.Condition{
+		Type: v1alpha1.ConditionComplete, Status: metav1.ConditionTrue, Reason: cmp.Or(ReadyReason(run), v1alpha1.ReasonReleased),
+		Message: "the run has ended as " + string(status.Phase), LastTransitionTime: *status.CompletedAt, ObservedGeneration: run.Generation,
+	})
 }
 
 // reach notes the farthest stage that any attempt came to, and that claims may be reserved after the first.

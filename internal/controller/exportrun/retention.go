@@ -79,6 +79,7 @@ func (r *Reconciler) hold(ctx context.Context, run *v1alpha1.ExportRun) error {
 func (r *Reconciler) observe(ctx context.Context, run *v1alpha1.ExportRun) error {
 	_, err := r.Record(ctx, run.DeepCopy(), run, func(*report.Afterwards) (ctrl.Result, error) {
 		run.Status.ObservedGeneration = run.Generation
+		complete(run)
 		for i := range run.Status.Conditions {
 			run.Status.Conditions[i].ObservedGeneration = run.Generation
 		}

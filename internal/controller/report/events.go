@@ -10,8 +10,8 @@ import (
 )
 
 // Announce writes an event if Ready changed: a warning with what is wrong, or that all is well again. Credentials that
-// went wrong, and runs that cannot be deleted, have their own if Ready is about something else. What another resource tells is not told
-// again by each of those that refer to it: their statuses say it.
+// went wrong, runs that cannot be deleted, and a newest run that did not succeed have their own if Ready is about something else. What
+// another resource tells is not told again by each of those that refer to it: their statuses say it.
 func Announce(recorder events.EventRecorder, object Object, before []metav1.Condition, toldElsewhere bool) {
 	after := *object.Reported().Conditions
 	old, now := meta.FindStatusCondition(before, v1alpha1.ConditionReady), meta.FindStatusCondition(after, v1alpha1.ConditionReady)
@@ -22,7 +22,7 @@ func Announce(recorder events.EventRecorder, object Object, before []metav1.Cond
 	case old != nil && old.Status == metav1.ConditionFalse && old.Reason != v1alpha1.ReasonChecking:
 		recorder.Eventf(object, nil, corev1.EventTypeNormal, now.Reason, "Check", "%s", now.Message)
 	}
-	for _, kind := range []string{v1alpha1.ConditionCredentialsReady, v1alpha1.ConditionHistoryPruned} {
+	for _, kind := range []string{v1alpha1.ConditionCredentialsReady, v1alpha1.ConditionHistoryPruned, v1alpha1.ConditionLastRunSucceeded} {
 		was, is := meta.FindStatusCondition(before, kind), meta.FindStatusCondition(after, kind)
 		if is != nil && is.Status == metav1.ConditionFalse && (was == nil || was.Status != is.Status || was.Reason != is.Reason) &&
 			now != nil && now.Reason != is.Reason {
