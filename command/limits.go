@@ -11,6 +11,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/controller"
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/executor"
+	"github.com/ledgerport/ledgerport/internal/notify"
 	"github.com/ledgerport/ledgerport/internal/references"
 )
 
@@ -20,6 +21,7 @@ type limitOptions struct {
 	requests       controller.Limits
 	destinations   []string
 	exporters      []string
+	notifications  []string
 	crossNamespace bool
 }
 
@@ -31,6 +33,7 @@ func (o *limitOptions) add(flags *pflag.FlagSet) {
 	flags.IntVar(&o.requests.UnfinishedRunsPerExport, "max-unfinished-runs-per-export", 100, "runs of one AccountingExport that may wait or be under way; others end as Failed at once")
 	flags.StringSliceVar(&o.destinations, "allowed-destination-types", nil, "types of ExportDestination that may be used, by the field of its spec; empty is all of them")
 	flags.StringSliceVar(&o.exporters, "allowed-exporters", nil, "exporters that may be used, by type; empty is all of them")
+	flags.StringSliceVar(&o.notifications, "allowed-notifications", nil, "types of targets of notifications that may be used, of webhook and mail; empty is all of them")
 	flags.BoolVar(&o.crossNamespace, "allow-cross-namespace-references", true, "let an AccountingExport refer to a ClaimSource or ExportDestination of another namespace whose owner admits it")
 }
 
@@ -49,6 +52,11 @@ func (o *limitOptions) check(registry *exporters.Registry, types *destinations.R
 	for _, kind := range o.destinations {
 		if !slices.Contains(types.Types(), kind) {
 			return fmt.Errorf("--allowed-destination-types has %q; there are %q", kind, types.Types())
+		}
+	}
+	for _, kind := range o.notifications {
+		if !slices.Contains(notify.Kinds(), kind) {
+			return fmt.Errorf("--allowed-notifications has %q; there are %q", kind, notify.Kinds())
 		}
 	}
 	for _, kind := range o.exporters {

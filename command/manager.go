@@ -44,6 +44,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/door"
 	"github.com/ledgerport/ledgerport/internal/executor"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
+	"github.com/ledgerport/ledgerport/internal/notify"
 	"github.com/ledgerport/ledgerport/internal/outbound"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
 	"github.com/ledgerport/ledgerport/internal/references"
@@ -71,6 +72,7 @@ type managerOptions struct {
 	leaseDuration                time.Duration
 	renewDeadline, retryPeriod   time.Duration
 	allowedHosts, namespaces     []string
+	runPage                      string
 	clusterID                    string
 	logLevel                     slog.Level
 	booksAddress                 string
@@ -113,7 +115,8 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 	flags.StringVar(&options.receiptLimit, "receipt-size-limit", "32Mi", "most bytes that one receipt may have; a larger one is not delivered")
 	flags.StringVar(&options.spoolDirectory, "spool-directory", "", "directory for artifacts while they are rendered; empty is the system's directory for temporary files")
 	flags.StringSliceVar(&options.allowedHosts, "allowed-hosts", []string{outbound.AnyHost},
-		"hosts that databases, destinations and accounting systems may be at: names, *.example.com, addresses, networks; addresses of loopback, link-local and metadata services only where a network of theirs is listed")
+		"hosts that databases, destinations, accounting systems and targets of notifications may be at: names, *.example.com, addresses, networks; addresses of loopback, link-local and metadata services only where a network of theirs is listed")
+	flags.StringVar(&options.runPage, "run-page", "", "URL of a page of a run that notifications lead to, with {namespace}, {export} and {run} in it; empty is none")
 	flags.StringSliceVar(&options.namespaces, "namespaces", nil, "work in these namespaces only, with a Role in each of them; empty is all of them, with a ClusterRole")
 	flags.StringVar(&options.clusterID, "cluster-id", "", "name that runs are recorded with, so that no other cluster goes on with them; empty is the UID of the namespace kube-system. Never change it")
 	flags.DurationVar(&options.recheckInterval, "recheck-interval", 5*time.Minute, "how often databases, destinations and credentials are looked at again")
@@ -138,7 +141,7 @@ func logTo(writer io.Writer, level slog.Level) logr.Logger {
 }
 
 func newManager(ctx context.Context, options managerOptions, registry *exporters.Registry) (ctrl.Manager, error) {
-	if err := options.limits.check(registry, destinationtypes.Registry(options.destinations)); err != nil {
+	if err := errors.Join(options.limits.check(registry, destinationtypes.Registry(options.destinations)), notify.CheckPage(options.runPage)); err != nil {
 		return nil, err
 	}
 	config, err := ctrl.GetConfig()
@@ -259,7 +262,8 @@ func setup(ctx context.Context, mgr ctrl.Manager, options managerOptions, regist
 		LongestRecheckInterval: options.longestRecheckInterval,
 		WatchNamespaces:        len(options.namespaces) == 0,
 		Limits:                 options.limits.requests, GracePeriod: options.gracePeriod,
-		Failpoints: failpoint.FromEnvironment(),
+		Failpoints:    failpoint.FromEnvironment(),
+		Notifications: controller.Notifications{Allowed: options.limits.notifications, PlainHTTP: options.destinations.PlainHTTP(), Page: options.runPage},
 	}
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return err

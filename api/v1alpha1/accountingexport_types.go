@@ -222,6 +222,12 @@ type AccountingExportSpec struct {
 	// +kubebuilder:default=E
 	// +kubebuilder:validation:Pattern=`^[A-Z0-9]{1,10}$`
 	VoucherSeries string `json:"voucherSeries,omitempty"`
+	// Notify has who is told when runs end.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=5
+	Notify []NotificationTarget `json:"notify,omitempty"`
 	// History says how many finished ExportRuns of each type are kept. What they recorded in the database stays.
 	// +optional
 	// +kubebuilder:default={succeeded: 12}
@@ -255,7 +261,8 @@ type AccountingExportStatus struct {
 	// ObservedGeneration is the generation that the conditions speak of.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Conditions: Ready, Reconciling, Stalled, CredentialsReady, SourceReady, MappingReady, DestinationReady and LastRunSucceeded.
+	// Conditions: Ready, Reconciling, Stalled, CredentialsReady, SourceReady, MappingReady, DestinationReady, LastRunSucceeded and
+	// Notified.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -31,6 +31,9 @@ const (
 	// ConditionLastRunSucceeded reports how the newest run of an export has ended: True if it exported what there was, False if it failed,
 	// is incomplete or was cancelled. It is absent until a run has ended. Ready does not depend on it.
 	ConditionLastRunSucceeded = "LastRunSucceeded"
+	// ConditionNotified reports whether the targets of spec.notify take what they are told. It is absent if there are none. Runs do not
+	// wait for it.
+	ConditionNotified = "Notified"
 	// ConditionHistoryPruned is present, and False, while the API server refuses to delete runs beyond the limits of history.
 	// Runs begin meanwhile.
 	ConditionHistoryPruned = "HistoryPruned"
@@ -257,6 +260,18 @@ const (
 	ReasonReceiptsUnreadable Reason = "ReceiptsUnreadable"
 	// ReasonReceiptMissing: a receipt that an export requires is not in its store any more.
 	ReasonReceiptMissing Reason = "ReceiptMissing"
+)
+
+// Reasons of notifications.
+const (
+	// ReasonTargetUnreachable: no connection with the target of a notification, or none in time.
+	ReasonTargetUnreachable Reason = "TargetUnreachable"
+	// ReasonTargetRefused: the target of a notification did not take it.
+	ReasonTargetRefused Reason = "TargetRefused"
+	// ReasonTargetGone: the target of a notification says that it wants no more.
+	ReasonTargetGone Reason = "TargetGone"
+	// ReasonNotificationDropped: an event of notifications that a target did not take in time is not sent any more.
+	ReasonNotificationDropped Reason = "NotificationDropped"
 )
 
 // Reasons of runs.

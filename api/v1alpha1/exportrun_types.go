@@ -424,6 +424,11 @@ type ExportRunStatus struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=20
 	HeldClaims []HeldClaim `json:"heldClaims,omitempty"`
+	// Notifications are the events of the run that targets of the export are told of, in their order. They are recorded with its end.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=20
+	Notifications []RunNotification `json:"notifications,omitempty"`
 }
 
 // ExportRun is one execution of an AccountingExport.

@@ -3,8 +3,8 @@ package v1alpha1
 // What is left of a spec without its large parts is bounded by its schema, and says what the object refers to. A cache that holds the
 // objects of everybody keeps no more of a large one.
 
-// LeaveOutLarge empties what of the spec may be large: the options of the exporter.
-func (o *AccountingExport) LeaveOutLarge() { o.Spec.Exporter.Options = nil }
+// LeaveOutLarge empties what of the spec may be large: the options of the exporter, and who is told.
+func (o *AccountingExport) LeaveOutLarge() { o.Spec.Exporter.Options, o.Spec.Notify = nil, nil }
 
 // LeaveOutLarge empties what of the spec may be large: the claims that are named.
 func (o *ExportRun) LeaveOutLarge() { o.Spec.Claims = nil }

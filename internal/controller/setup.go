@@ -4,6 +4,7 @@ package controller
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"time"
@@ -17,11 +18,13 @@ import (
 	"github.com/ledgerport/ledgerport/internal/controller/claimsource"
 	"github.com/ledgerport/ledgerport/internal/controller/exportdestination"
 	"github.com/ledgerport/ledgerport/internal/controller/exportrun"
+	"github.com/ledgerport/ledgerport/internal/controller/notification"
 	"github.com/ledgerport/ledgerport/internal/controller/report"
 	"github.com/ledgerport/ledgerport/internal/controller/watch"
 	"github.com/ledgerport/ledgerport/internal/executor"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/metrics"
+	"github.com/ledgerport/ledgerport/internal/notify"
 	"github.com/ledgerport/ledgerport/internal/references"
 )
 
@@ -30,6 +33,26 @@ type Limits struct {
 	exportrun.Limits
 	// ShortestScheduleInterval between two slots of a schedule.
 	ShortestScheduleInterval time.Duration
+}
+
+// Notifications say how targets are told of runs.
+type Notifications struct {
+	// Allowed kinds of targets; empty is all.
+	Allowed []string
+	// PlainHTTP lets webhooks be at http://.
+	PlainHTTP bool
+	// Roots are authorities of the certificates of targets; nil are those of the system.
+	Roots *tls.Config
+	// Page of a run, with {namespace}, {export} and {run} in it; empty if there is none.
+	Page string
+}
+
+// targets opens targets with the secrets and the hosts that runs have.
+func (p *Parts) targets() *notify.Targets {
+	of := p.Notifications
+	return &notify.Targets{
+		Secrets: p.Resolver.Secrets, Outbound: p.Resolver.Outbound, Allowed: of.Allowed, PlainHTTP: of.PlainHTTP, Roots: of.Roots, Clock: p.Clock,
+	}
 }
 
 // Parts are what the reconcilers need beside a manager.
@@ -49,6 +72,8 @@ type Parts struct {
 	WatchNamespaces bool
 	// Metrics takes the metrics of runs and exports.
 	Metrics prometheus.Registerer
+	// Notifications say how targets are told of runs.
+	Notifications Notifications
 	// Failpoints lets tests end or stop the process around what it writes; nil in production.
 	Failpoints failpoint.Hook
 }
@@ -84,6 +109,9 @@ func Setup(mgr ctrl.Manager, parts Parts) error {
 			Recorder: recorder(failpoint.RunStatus), Executor: parts.Executor, Metrics: counted, Clock: parts.Clock, Limits: parts.Limits.Limits,
 			Sources: sources, Destinations: destinations, GracePeriod: parts.GracePeriod,
 		},
+	}
+	reconcilers["notifications"] = &notification.Reconciler{
+		Recorder: recorder(""), Targets: parts.targets(), Page: parts.Notifications.Page, Metrics: counted, Clock: parts.Clock,
 	}
 	for kind, reconciler := range reconcilers {
 		if err := reconciler.SetupWithManager(mgr); err != nil {

@@ -49,6 +49,10 @@ const (
 	RunStatus Step = "run-status"
 	// ExportStatus: the status of an AccountingExport is written.
 	ExportStatus Step = "export-status"
+	// SendNotification: a target takes an event.
+	SendNotification Step = "send-notification"
+	// RecordNotification: that it was taken is recorded.
+	RecordNotification Step = "record-notification"
 )
 
 // Point is a place around a step, such as commit-before.
@@ -93,6 +97,9 @@ func RedeliveryPoints() []Point {
 
 // ControllerPoints returns the places of the reconcilers.
 func ControllerPoints() []Point { return points(CreateRun, RunStatus, ExportStatus) }
+
+// NotificationPoints returns the places of who sends notifications.
+func NotificationPoints() []Point { return points(SendNotification, RecordNotification) }
 
 func points(steps ...Step) (all []Point) {
 	for _, step := range steps {

@@ -101,7 +101,7 @@ func (m *Metrics) Collect(into chan<- prometheus.Metric) {
 }
 
 func (m *Metrics) vectors() []prometheus.Collector {
-	return []prometheus.Collector{m.runs, m.stages, m.claims, m.amounts, m.databaseErrors, m.destinationErrors, m.lost}
+	return []prometheus.Collector{m.runs, m.stages, m.claims, m.amounts, m.databaseErrors, m.destinationErrors, m.lost, m.notifications}
 }
 
 type tell func(description *prometheus.Desc, value float64, labels ...string)

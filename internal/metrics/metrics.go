@@ -30,6 +30,7 @@ type Metrics struct {
 	databaseErrors    *prometheus.CounterVec
 	destinationErrors *prometheus.CounterVec
 	lost              prometheus.Counter
+	notifications     *prometheus.CounterVec
 
 	mu           sync.Mutex
 	deadlineUsed map[types.NamespacedName]float64 // by export, of its newest attempt
@@ -52,6 +53,7 @@ func New(resources client.Reader, registry *exporters.Registry, now func() time.
 		databaseErrors:    counter("database_errors_total", "Looks at databases and attempts that failed because of the database.", "reason"),
 		destinationErrors: counter("destination_errors_total", "Looks at destinations and attempts that failed because of the destination.", "reason"),
 		lost:              prometheus.NewCounter(prometheus.CounterOpts{Name: "ledgerport_attempts_lost_total", Help: "Attempts that ended with the process that executed them."}),
+		notifications:     counter("notifications_total", "Events that were sent to a target, that a target did not take, to be sent again, and that were given up.", "result"),
 		deadlineUsed:      map[types.NamespacedName]float64{},
 	}
 }
@@ -107,6 +109,9 @@ func (m *Metrics) makeRoom(export types.NamespacedName) {
 
 // AttemptLost counts an attempt that ended with its process.
 func (m *Metrics) AttemptLost() { m.lost.Inc() }
+
+// Notified counts what became of an event for a target: sent, failed, dropped.
+func (m *Metrics) Notified(result string) { m.notifications.WithLabelValues(result).Inc() }
 
 // Failed counts a failure that a database or a destination is to blame for.
 func (m *Metrics) Failed(failed *failure.Error) {

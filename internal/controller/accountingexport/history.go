@@ -7,6 +7,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/controller/exportrun"
+	"github.com/ledgerport/ledgerport/internal/notify"
 )
 
 const (
@@ -14,6 +15,8 @@ const (
 	shortestHistory = time.Hour
 	// mostRecent bounds how many runs of an export beyond the limits are kept for that.
 	mostRecent = 500
+	// mostUntold bounds how many runs of an export are kept beyond the limits because targets are still to be told of them.
+	mostUntold = 100
 	// emptyKept is how many runs of each type that exported nothing are kept.
 	emptyKept = 3
 )
@@ -42,6 +45,7 @@ func superfluous(limits v1alpha1.HistoryLimits, runs []v1alpha1.ExportRun, keptU
 	}
 	slices.SortStableFunc(excess, exportrun.OlderFirst)
 	excess, untilArtifact := withoutYoungArtifacts(excess, keptUntil, now)
+	excess = withoutUntold(excess, now)
 	excess, wait = oldEnough(excess, now)
 	return excess, min(wait, untilArtifact)
 }
@@ -56,6 +60,20 @@ func withoutYoungArtifacts(excess []v1alpha1.ExportRun, keptUntil func(*v1alpha1
 		}
 		return left > 0
 	}), wait
+}
+
+// withoutUntold leaves out the newest runs that targets are still to be told of, up to mostUntold of them.
+func withoutUntold(excess []v1alpha1.ExportRun, now time.Time) (rest []v1alpha1.ExportRun) {
+	kept := 0
+	for i := len(excess) - 1; i >= 0; i-- {
+		if kept < mostUntold && notify.KeptUntil(&excess[i]).After(now) {
+			kept++
+			continue
+		}
+		rest = append(rest, excess[i])
+	}
+	slices.Reverse(rest)
+	return rest
 }
 
 // recoveredFirst puts the runs first that were applied again.

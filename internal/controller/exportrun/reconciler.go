@@ -20,6 +20,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/executor"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/metrics"
+	"github.com/ledgerport/ledgerport/internal/notify"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
 	"github.com/ledgerport/ledgerport/internal/references"
 )
@@ -101,7 +102,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 	return r.Record(ctx, before, &run, func(after *report.Afterwards) (ctrl.Result, error) {
 		after.Add(func() { r.tell(before, &run) })
 		after.Add(func() { r.countEnd(ctx, &run) })
-		return r.pursue(ctx, in, after)
+		result, err := r.pursue(ctx, in, after)
+		if run.Status.Phase.Finished() && in.Export != nil {
+			notify.Record(&run, in.Export, in.Now)
+		}
+		return result, err
 	})
 }
 

@@ -29,6 +29,9 @@ func (r *Reconciler) retire(ctx context.Context, run *v1alpha1.ExportRun) (ctrl.
 	}
 	removed := state.Phase == executor.Ended && state.Task.RemoveArtifact
 	r.Executor.Forget(string(run.UID))
+	if wait, err := r.untilTold(ctx, run); err != nil || wait > 0 {
+		return ctrl.Result{RequeueAfter: wait}, errors.Join(err, r.observe(ctx, run))
+	}
 	export, until, err := r.removingExport(ctx, run)
 	switch {
 	case err != nil:

@@ -14,6 +14,9 @@ import (
 // MaxMessage bounds messages of conditions (32768 in the API) and notes of events (1024).
 const MaxMessage = 1000
 
+// Text fits into the message of a condition.
+func Text(message string) string { return texts.Printable(message, MaxMessage) }
+
 // Conditions sets the conditions of one object for its generation.
 type Conditions struct {
 	v1alpha1.Reported
@@ -27,7 +30,7 @@ func Of(object Object) Conditions { return Conditions{object.Reported(), object.
 func (c Conditions) Set(kind string, status metav1.ConditionStatus, reason, message string) {
 	*c.ObservedGeneration = c.Generation
 	meta.SetStatusCondition(c.Conditions, metav1.Condition{
-		Type: kind, Status: status, Reason: reason, Message: texts.Printable(message, MaxMessage), ObservedGeneration: c.Generation,
+		Type: kind, Status: status, Reason: reason, Message: Text(message), ObservedGeneration: c.Generation,
 	})
 }
 

@@ -15,6 +15,9 @@ const (
 	// many of one do.
 	concurrentChecks   = 8
 	checksPerNamespace = 2
+	// tellers send notifications at the same time, tellersPerNamespace those of one namespace, to servers that may hang.
+	tellers             = 16
+	tellersPerNamespace = 2
 	// CheckTimeout bounds one look at a database or destination.
 	CheckTimeout = 10 * time.Second
 	// reconcileTimeout bounds every reconcile: one that waits for something that never comes is tried again, and frees its worker.
@@ -35,6 +38,11 @@ func Compilers() controller.Options {
 // Checkers are the options of a controller whose reconciles wait for servers of others.
 func Checkers() controller.Options {
 	return options(fairqueue.Limits{Workers: concurrentChecks, PerNamespace: checksPerNamespace})
+}
+
+// Tellers are the options of a controller whose reconciles wait for servers of others and that nobody waits for.
+func Tellers() controller.Options {
+	return options(fairqueue.Limits{Workers: tellers, PerNamespace: tellersPerNamespace})
 }
 
 func options(limits fairqueue.Limits) controller.Options {
