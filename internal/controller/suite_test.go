@@ -132,6 +132,7 @@ type world struct {
 	restrictions references.Restrictions     // of the administrator
 	perNamespace int                         // attempts at the same time
 	plainHTTP    bool                        // is allowed to buckets
+	told         controller.Notifications    // how targets are told of runs
 	door         *testDoor                   // nil if nothing is served through the API server
 	stopOperator func()
 }
@@ -217,7 +218,7 @@ func (w *world) startOperator(namespaces ...string) {
 	w.must(mgr.Add(runs))
 	w.addDoor(mgr, attempts)
 	w.metrics = prometheus.NewRegistry()
-	w.must(controller.Setup(mgr, controller.Parts{Metrics: w.metrics, Resolver: resolver, Executor: runs, Clock: w.clock, RecheckInterval: w.recheck, WatchNamespaces: true, Failpoints: w.failpoints, Limits: w.limits, GracePeriod: 10 * time.Second}))
+	w.must(controller.Setup(mgr, controller.Parts{Metrics: w.metrics, Resolver: resolver, Executor: runs, Clock: w.clock, RecheckInterval: w.recheck, WatchNamespaces: true, Failpoints: w.failpoints, Notifications: w.told, Limits: w.limits, GracePeriod: 10 * time.Second}))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- mgr.Start(ctx) }()

@@ -104,7 +104,7 @@ func TestExportsAreToldOfAsTheyAreAndForgottenWhenDeleted(t *testing.T) {
 	export.Status.LastRun = &v1alpha1.RunSummary{Phase: v1alpha1.RunFailed}
 	broken := v1alpha1.AccountingExport{ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "broken", CreationTimestamp: metav1.NewTime(now)}}
 	broken.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonInvalidSchedule}}
-	export.Status.Conditions = append(export.Status.Conditions, 
+	export.Status.Conditions = append(export.Status.Conditions,
 		metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonReady},
 		metav1.Condition{Type: v1alpha1.ConditionLastRunSucceeded, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonLastRunFailed})
 	export.Status.LastSuccessfulRun = &v1alpha1.RunSummary{StartedAt: &metav1.Time{Time: now.Add(-32 * time.Hour)}, CompletedAt: &metav1.Time{Time: now.Add(-time.Hour)}, RunResult: v1alpha1.RunResult{Held: 7}}

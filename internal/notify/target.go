@@ -107,4 +107,6 @@ func (t *Targets) tlsConfig(host string) *tls.Config {
 	return config
 }
 
-func describe(host string, port int32) string { return fmt.Sprintf("the mail server %s:%d", host, port) }
+func describe(host string, port int32) string {
+	return fmt.Sprintf("the mail server %s:%d", host, port)
+}

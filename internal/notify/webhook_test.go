@@ -255,4 +255,3 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
-

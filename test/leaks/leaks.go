@@ -47,6 +47,7 @@ var planted = map[string]string{
 	"a-new-password":            "a rotated password of an accounting system",
 	"emergency-password":        "a password from the operator's environment",
 	"the-first-password":        "the password of the operator's role on a cluster",
+	"c2VjcmV0LW9mLXdlYmhvb2tz":  "the key of a webhook",
 	"the-rotated-password":      "the rotated password of the operator's role on a cluster",
 }
 

@@ -55,7 +55,9 @@ func (s *standing) fail(failed *failure.Error, asked time.Duration, now time.Tim
 }
 
 // gone reports whether a target wants no more.
-func (s *standing) gone() bool { return s.failed != nil && s.failed.Reason == v1alpha1.ReasonTargetGone }
+func (s *standing) gone() bool {
+	return s.failed != nil && s.failed.Reason == v1alpha1.ReasonTargetGone
+}
 
 // memories are those of all exports. One export is never reconciled twice at the same time.
 type memories struct {

@@ -115,7 +115,44 @@ func (m *memory) failing() bool {
 
 // tellAll sends to all targets of an export at the same time, and returns how long it is until there is something else to do.
 func (r *Reconciler) tellAll(ctx context.Context, export *v1alpha1.AccountingExport, runs []v1alpha1.ExportRun, known *memory) time.Duration {
-	queues, now := queues(runs, known.done), r.Clock.Now()
+	now := r.Clock.Now()
+	queues := r.due(export, runs, known, now)
+	ctx, cancel := context.WithTimeout(ctx, longestTurn)
+	defer cancel()
+	outcomes := make([]outcome, len(export.Spec.Notify))
+	var sending sync.WaitGroup
+	for i := range export.Spec.Notify {
+		target := &export.Spec.Notify[i]
+		standing := known.standing(target.Name)
+		switch left := standing.next.Sub(now); {
+		case standing.gone():
+			outcomes[i].wait = untilExpired
+		case left > 0:
+			outcomes[i].wait = left
+		default:
+			sending.Go(func() { outcomes[i] = r.tell(ctx, export, target, queues[target.Name], standing) })
+		}
+	}
+	sending.Wait()
+	wait := untilExpired
+	for _, came := range outcomes {
+		wait = min(wait, came.wait)
+		for _, mark := range came.sent {
+			known.done[mark] = fate{state: v1alpha1.NotificationSent, at: metav1.Time{Time: r.Clock.Now()}}
+		}
+	}
+	return wait
+}
+
+// outcome is what came of the turn of a target.
+type outcome struct {
+	sent []mark
+	wait time.Duration // until the next look
+}
+
+// due returns what is to be sent to each target, and gives up what is too old, or has no target any more.
+func (r *Reconciler) due(export *v1alpha1.AccountingExport, runs []v1alpha1.ExportRun, known *memory, now time.Time) map[string][]waiting {
+	queues := queues(runs, known.done)
 	for target, queue := range queues {
 		given := slices.ContainsFunc(export.Spec.Notify, func(t v1alpha1.NotificationTarget) bool { return t.Name == target })
 		queues[target] = slices.DeleteFunc(queue, func(next waiting) bool {
@@ -126,32 +163,7 @@ func (r *Reconciler) tellAll(ctx context.Context, export *v1alpha1.AccountingExp
 			return true
 		})
 	}
-	ctx, cancel := context.WithTimeout(ctx, longestTurn)
-	defer cancel()
-	wait := untilExpired
-	var mu sync.Mutex
-	var sending sync.WaitGroup
-	for i := range export.Spec.Notify {
-		target := &export.Spec.Notify[i]
-		standing := known.standing(target.Name)
-		if left := standing.next.Sub(now); left > 0 || standing.gone() {
-			if !standing.gone() {
-				wait = min(wait, left)
-			}
-			continue
-		}
-		sending.Go(func() {
-			sent, left := r.tell(ctx, export, target, queues[target.Name], standing)
-			mu.Lock()
-			defer mu.Unlock()
-			for _, mark := range sent {
-				known.done[mark] = fate{state: v1alpha1.NotificationSent, at: metav1.Time{Time: r.Clock.Now()}}
-			}
-			wait = min(wait, left)
-		})
-	}
-	sending.Wait()
-	return wait
+	return queues
 }
 
 // drop gives an event up.
@@ -166,30 +178,33 @@ func (r *Reconciler) drop(export *v1alpha1.AccountingExport, next waiting, given
 		"target %s is not told of %s of ExportRun %s: %s", next.target, next.event, next.of.Name, why)
 }
 
-// tell sends what waits for a target, in its order, until it fails, or its turn is over. It returns what was taken, and how long it is until
-// the next look.
-func (r *Reconciler) tell(ctx context.Context, export *v1alpha1.AccountingExport, target *v1alpha1.NotificationTarget, queue []waiting, standing *standing) (sent []mark, wait time.Duration) {
+// tell sends what waits for a target, in its order, until it fails, or its turn is over.
+func (r *Reconciler) tell(ctx context.Context, export *v1alpha1.AccountingExport, target *v1alpha1.NotificationTarget, queue []waiting, standing *standing) (o outcome) {
 	opened, err := r.Targets.Open(ctx, export, target)
 	if err != nil {
-		return nil, r.failed(ctx, target, err, standing)
+		o.wait = r.failed(ctx, target, err, standing)
+		return o
 	}
 	defer opened.Close()
 	for _, next := range queue {
 		if ctx.Err() != nil {
-			return sent, again
+			o.wait = again
+			return o
 		}
 		message := notify.MessageOf(next.of, export, next.event, r.Page)
 		if err := r.Failpoints.Around(failpoint.SendNotification, func() error { return opened.Send(ctx, message) }); err != nil {
-			return sent, r.failed(ctx, target, err, standing)
+			o.wait = r.failed(ctx, target, err, standing)
+			return o
 		}
 		r.Metrics.Notified("sent")
 		standing.failures, standing.failed = 0, nil
-		sent = append(sent, next.mark)
+		o.sent = append(o.sent, next.mark)
 	}
 	if standing.failed != nil && len(queue) == 0 && configured(standing.failed) { // what was wrong with it is not any more
 		standing.failures, standing.failed = 0, nil
 	}
-	return sent, untilExpired
+	o.wait = untilExpired
+	return o
 }
 
 // configured reports whether a failure is one that opening a target finds.
