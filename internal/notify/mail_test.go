@@ -150,17 +150,17 @@ func TestMailThatIsNotTaken(t *testing.T) {
 		target v1alpha1.NotificationTarget
 		reason v1alpha1.Reason
 	}{
-		"no TLS":                    {(&post{}).start(t, nil, v1alpha1.MailStartTLS), v1alpha1.ReasonNotEncrypted},
-		"the password is wrong":     {wrong((&post{}).start(t, certificate, v1alpha1.MailStartTLS)), v1alpha1.ReasonLoginRefused},
-		"a recipient is not known":  {(&post{refuse: &smtp.SMTPError{Code: 550, Message: "words-of-the-server"}}).start(t, certificate, v1alpha1.MailStartTLS), v1alpha1.ReasonTargetRefused},
-		"the server is busy":        {(&post{refuse: &smtp.SMTPError{Code: 451, Message: "words-of-the-server"}}).start(t, certificate, v1alpha1.MailImplicitTLS), v1alpha1.ReasonTargetRefused},
-		"a fault of the server":     {(&post{refuse: errors.New("words-of-the-server")}).start(t, certificate, v1alpha1.MailImplicitTLS), v1alpha1.ReasonTargetRefused},
-		"nobody is there":           {letters(1, v1alpha1.MailStartTLS), v1alpha1.ReasonTargetUnreachable},
-		"TLS where there is none":   {letters(chatter(t, "220 mail\r\n"), v1alpha1.MailImplicitTLS), v1alpha1.ReasonTargetUnreachable},
-		"a line without end":        {letters(chatter(t, strings.Repeat("x", 1<<20)), v1alpha1.MailStartTLS), v1alpha1.ReasonTargetUnreachable},
-		"a greeting without end":    {letters(chatter(t, strings.Repeat("220-more\r\n", 1<<17)), v1alpha1.MailStartTLS), v1alpha1.ReasonTargetUnreachable},
-		"words that are not SMTP's": {letters(chatter(t, "words-of-the-server\r\n"), v1alpha1.MailStartTLS), v1alpha1.ReasonTargetUnreachable},
-		"nothing but silence":       {letters(chatter(t, ""), v1alpha1.MailStartTLS), v1alpha1.ReasonTargetUnreachable},
+		"no TLS":                   {(&post{}).start(t, nil, v1alpha1.MailStartTLS), v1alpha1.ReasonNotEncrypted},
+		"the password is wrong":    {wrong((&post{}).start(t, certificate, v1alpha1.MailStartTLS)), v1alpha1.ReasonLoginRefused},
+		"a recipient is not known": {(&post{refuse: &smtp.SMTPError{Code: 550, Message: "words-of-the-server"}}).start(t, certificate, v1alpha1.MailStartTLS), v1alpha1.ReasonTargetRefused},
+		"the server is busy":       {(&post{refuse: &smtp.SMTPError{Code: 451, Message: "words-of-the-server"}}).start(t, certificate, v1alpha1.MailImplicitTLS), v1alpha1.ReasonTargetRefused},
+		"a fault of the server":    {(&post{refuse: errors.New("words-of-the-server")}).start(t, certificate, v1alpha1.MailImplicitTLS), v1alpha1.ReasonTargetRefused},
+		"nobody is there":          {letters(1, v1alpha1.MailStartTLS), v1alpha1.ReasonTargetUnreachable},
+		"no TLS behind the port":   {letters(chatter(t, "220 mail\r\n"), v1alpha1.MailImplicitTLS), v1alpha1.ReasonTargetUnreachable},
+		"a line without end":       {letters(chatter(t, strings.Repeat("x", 1<<20)), v1alpha1.MailStartTLS), v1alpha1.ReasonTargetUnreachable},
+		"a greeting without end":   {letters(chatter(t, strings.Repeat("220-more\r\n", 1<<17)), v1alpha1.MailStartTLS), v1alpha1.ReasonTargetUnreachable},
+		"words of no protocol":     {letters(chatter(t, "words-of-the-server\r\n"), v1alpha1.MailStartTLS), v1alpha1.ReasonTargetUnreachable},
+		"nothing but silence":      {letters(chatter(t, ""), v1alpha1.MailStartTLS), v1alpha1.ReasonTargetUnreachable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

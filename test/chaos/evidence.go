@@ -34,10 +34,12 @@ type evidence struct {
 	numbering []numbering
 	files     map[string][]byte // by location, hidden files included, probes not
 	resources []resource
-	leaks     []string // what nobody is to see, and where it was
-	forgotten []string // claims that a restored database exported again
-	crashed   []string // operators that ended though nobody ended them, and faults of the program that one caught
-	hostile   int      // runs of the tenant whose servers do harm
+	leaks     []string        // what nobody is to see, and where it was
+	forgotten []string        // claims that a restored database exported again
+	crashed   []string        // operators that ended though nobody ended them, and faults of the program that one caught
+	arrivals  []arrival       // notifications that were taken, in their order
+	notified  map[string]bool // namespaces whose exports tell of runs
+	hostile   int             // runs of the tenant whose servers do harm
 }
 
 // resource is an ExportRun of a cluster.
@@ -110,6 +112,10 @@ func (w *world) gather(ctx context.Context) (*evidence, error) {
 		if err := errors.Join(e.readCluster(ctx, w.staging.api), e.readDirectory(filepath.Join(w.staging.directory, "exports"))); err != nil {
 			return nil, err
 		}
+	}
+	e.arrivals, e.notified = w.inbox.arrivals(), map[string]bool{}
+	for _, t := range w.tenants {
+		e.notified[t.namespace] = t.inbox != ""
 	}
 	logs, err := w.logs()
 	if err != nil {

@@ -34,6 +34,8 @@ type damage struct {
 	Crashed int `json:"crashed"`
 	// Receipts that are not beside their artifact, or are another's, or are not listed.
 	Receipts int `json:"receipts"`
+	// Untold are ends of runs of which nobody was told, or in the wrong order, or that have not come.
+	Untold int `json:"untold"`
 	// Leaked are passwords, bank accounts and names of claimants where nobody is to see them.
 	Leaked int `json:"leaked"`
 }
@@ -63,6 +65,7 @@ func judge(e *evidence) (damage, []string) {
 	}
 	j.judgeNumbers()
 	j.judgeResources()
+	j.judgeNotifications()
 	for _, crash := range e.crashed {
 		j.note(&j.found.Crashed, "%s", crash)
 	}

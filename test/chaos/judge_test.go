@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -50,6 +51,20 @@ func sound() *evidence {
 		numbering: []numbering{{"org/main/E/2026", 6}},
 		files:     map[string][]byte{books + "first.csv": []byte(firstFile), books + "second.si": []byte(siePart)},
 		resources: []resource{resourceOf(first, v1alpha1.RunSucceeded), resourceOf(second, v1alpha1.RunSucceeded), resourceOf(released, v1alpha1.RunFailed)},
+	}
+}
+
+// told lets the runs follow each other, and the inbox be told of all of them.
+func told(e *evidence) {
+	e.notified = map[string]bool{"acme": true}
+	at := time.Date(2026, 11, 1, 6, 0, 0, 0, time.UTC)
+	for i := range e.resources {
+		status := &e.resources[i].Status
+		status.StartedAt, status.CompletedAt = &metav1.MicroTime{Time: at.Add(time.Second)}, &metav1.Time{Time: at.Add(2 * time.Second)}
+		at = status.CompletedAt.Time
+		for _, event := range eventsOf(&e.resources[i]) {
+			e.arrivals = append(e.arrivals, arrival{id: string(e.resources[i].UID) + "-" + event})
+		}
 	}
 }
 
@@ -199,11 +214,16 @@ func TestEveryKindOfDamageIsFound(t *testing.T) {
 			receipted(e)
 			rewriteReceipt(e, contentOfReceipt("b", "1"))
 		}, damage{Receipts: 1}},
-		"a receipt that is not listed":     {func(e *evidence) { receipted(e); e.receipts["b"] = receiptCount{1, 0} }, damage{Receipts: 1}},
-		"a receipt that is listed as lost": {func(e *evidence) { receipted(e); e.receipts["a"] = receiptCount{2, 0} }, damage{Receipts: 1}},
-		"a receipt of a released run":      {func(e *evidence) { e.files[books+"receipts/E-2026-3/E-2026-3-1.pdf"] = []byte("x") }, damage{Partial: 1}},
-		"an operator that ended by itself": {func(e *evidence) { e.crashed = []string{"operator-1 ended"} }, damage{Crashed: 1}},
-		"a password in a log":              {func(e *evidence) { e.leaks = []string{"a password in log line"} }, damage{Leaked: 1}},
+		"a receipt that is not listed":          {func(e *evidence) { receipted(e); e.receipts["b"] = receiptCount{1, 0} }, damage{Receipts: 1}},
+		"a receipt that is listed as lost":      {func(e *evidence) { receipted(e); e.receipts["a"] = receiptCount{2, 0} }, damage{Receipts: 1}},
+		"a receipt of a released run":           {func(e *evidence) { e.files[books+"receipts/E-2026-3/E-2026-3-1.pdf"] = []byte("x") }, damage{Partial: 1}},
+		"an end that nobody was told of":        {func(e *evidence) { told(e); e.arrivals = e.arrivals[1:] }, damage{Untold: 1}},
+		"an end that was told and has not come": {func(e *evidence) { told(e); e.arrivals = append(e.arrivals, arrival{id: "1-failed"}) }, damage{Untold: 1}},
+		"ends that were told in another order":  {func(e *evidence) { told(e); slices.Reverse(e.arrivals) }, damage{Untold: 3}},
+		"ends that were told twice":             {func(e *evidence) { told(e); e.arrivals = append(e.arrivals, e.arrivals...) }, damage{}},
+		"held claims that nobody was told of":   {func(e *evidence) { told(e); e.resources[0].Status.Held = 1 }, damage{Untold: 1}},
+		"an operator that ended by itself":      {func(e *evidence) { e.crashed = []string{"operator-1 ended"} }, damage{Crashed: 1}},
+		"a password in a log":                   {func(e *evidence) { e.leaks = []string{"a password in log line"} }, damage{Leaked: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

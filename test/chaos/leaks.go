@@ -20,6 +20,7 @@ func (w *world) lookForLeaks(ctx context.Context, conn *pgx.Conn, logs map[strin
 	for name, content := range logs {
 		w.scan.Lines("log line", name, content)
 	}
+	w.inbox.look(w.scan)
 	return errors.Join(
 		w.scan.Objects(ctx, w.api),
 		w.scan.Files(filepath.Join(w.directory, "exports")),

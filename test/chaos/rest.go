@@ -25,6 +25,7 @@ func (w *world) rest(ctx context.Context) error {
 	for _, path := range armed {
 		_ = os.Remove(path)
 	}
+	w.inbox.calm.Store(true)
 	for _, o := range w.running() {
 		o.rests(true)
 	}
@@ -92,7 +93,7 @@ func (w *world) unrestOf(ctx context.Context, api client.Client, t tenant) strin
 	if err := api.List(ctx, &runs, client.InNamespace(t.namespace)); err != nil {
 		return err.Error()
 	}
-	unfinished := slices.DeleteFunc(runs.Items, func(run v1alpha1.ExportRun) bool { return run.Status.Phase.Finished() })
+	unfinished := slices.DeleteFunc(slices.Clone(runs.Items), func(run v1alpha1.ExportRun) bool { return run.Status.Phase.Finished() })
 	for i := range unfinished { // first those for which others wait
 		conditions := unfinished[i].Status.Conditions
 		at := slices.IndexFunc(conditions, func(c metav1.Condition) bool { return c.Reason == v1alpha1.ReasonDestinationChanged })
@@ -108,6 +109,13 @@ func (w *world) unrestOf(ctx context.Context, api client.Client, t tenant) strin
 	if len(unfinished) > 0 {
 		run := &unfinished[0]
 		return fmt.Sprintf("%s/%s is %s: %+v", run.Namespace, run.Name, run.Status.Phase, run.Status.Conditions)
+	}
+	for i := range runs.Items {
+		for _, one := range runs.Items[i].Status.Notifications {
+			if one.State == v1alpha1.NotificationPending {
+				return fmt.Sprintf("%s of %s/%s is to be told to %s", one.Event, t.namespace, runs.Items[i].Name, one.Target)
+			}
+		}
 	}
 	for _, name := range t.exports {
 		export := t.export(name)

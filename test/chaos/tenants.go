@@ -24,6 +24,7 @@ import (
 type tenant struct {
 	namespace, organization, exporter string
 	toStore                           bool
+	inbox                             string   // URL of who is told of runs; empty if nobody is
 	exports                           []string // their names; they share the organisation's claims and, in one book, its voucher series
 }
 
@@ -90,7 +91,7 @@ func (w *world) apply(ctx context.Context) error {
 // resources are those of one tenant, for a database.
 func (w *world) resources(t tenant, database string) []client.Object {
 	meta := metav1.ObjectMeta{Namespace: t.namespace, Name: exportName}
-	keys := map[string]string{"url": database}
+	keys := map[string]string{"url": database, "inbox": inboxKey}
 	if t.toStore {
 		keys["accessKeyID"], keys["secretAccessKey"] = w.store.AccessKey, w.store.SecretKey
 	}
@@ -136,6 +137,11 @@ func (t tenant) export(name string) *v1alpha1.AccountingExport {
 			Retry:    v1alpha1.RetryPolicy{Limit: ptr.To[int32](3), InitialBackoff: &metav1.Duration{Duration: time.Second}},
 			History:  v1alpha1.HistoryLimits{Succeeded: ptr.To[int32](1000), Failed: ptr.To[int32](1000)},
 		},
+	}
+	if t.inbox != "" {
+		export.Spec.Notify = []v1alpha1.NotificationTarget{{Name: "inbox", Webhook: &v1alpha1.WebhookTarget{
+			URL: t.inbox, KeySecretRef: v1alpha1.SecretKeyReference{Name: exportName, Key: "inbox"},
+		}}}
 	}
 	if t.exporter == "sie" {
 		options, _ := json.Marshal(map[string]string{"companyName": "Chaos AB"}) // texts can always be written

@@ -51,6 +51,7 @@ type world struct {
 	maintenanceURL        string // of another database of the server
 	binary                string
 	staging               *staging // a second cluster; nil without one
+	inbox                 *inbox   // what the tenants' exports tell
 	hostile               *hostile // a tenant with hostile servers; nil without one
 	garbled               atomic.Int64
 	requests              atomic.Int64
@@ -61,7 +62,11 @@ type world struct {
 
 // newWorld starts the servers, the lines to them, two operators, and applies the resources of every tenant.
 func newWorld(ctx context.Context, seed uint64) (w *world, err error) {
-	w = &world{random: rand.New(rand.NewPCG(seed, 0)), tenants: newTenants(), scan: leaks.New()}
+	w = &world{random: rand.New(rand.NewPCG(seed, 0)), tenants: newTenants(), scan: leaks.New(), inbox: newInbox()}
+	for i := range w.tenants {
+		w.tenants[i].inbox = w.inbox.server.URL
+	}
+	w.scan.Plant("the key of the inbox", inboxKey)
 	if w.directory, err = os.MkdirTemp("", "ledgerport-chaos-"); err != nil {
 		return w, err
 	}
@@ -279,6 +284,10 @@ func (w *world) stop() {
 			l.cut()
 		}
 	}
+	if w.inbox != nil {
+		w.inbox.server.CloseClientConnections()
+		w.inbox.server.Close()
+	}
 	if w.store != nil {
 		w.store.Stop()
 	}
@@ -298,7 +307,7 @@ func (w *world) stop() {
 
 // points are all failpoints, in the order of this seed.
 func (w *world) points() []failpoint.Point {
-	points := slices.Concat(failpoint.ExportPoints(), failpoint.ReceiptPoints(), failpoint.ReleasePoints(), failpoint.ControllerPoints())
+	points := slices.Concat(failpoint.ExportPoints(), failpoint.ReceiptPoints(), failpoint.ReleasePoints(), failpoint.ControllerPoints(), failpoint.NotificationPoints())
 	w.random.Shuffle(len(points), func(i, j int) { points[i], points[j] = points[j], points[i] })
 	return points
 }

@@ -65,7 +65,7 @@ type memories struct {
 	all map[types.NamespacedName]*memory
 }
 
-// of returns what is known of an export. Whoever edits it wants its targets to be tried at once.
+// of returns what is known of an export. After an edit its targets are tried at once.
 func (m *memories) of(name types.NamespacedName, export *v1alpha1.AccountingExport) *memory {
 	m.mu.Lock()
 	defer m.mu.Unlock()
