@@ -1,7 +1,10 @@
 package notify
 
 import (
+	"encoding/json"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -99,5 +102,23 @@ func TestCheckPage(t *testing.T) {
 		if err := CheckPage(page); (err == nil) != ok {
 			t.Errorf("%q: %v", page, err)
 		}
+	}
+}
+
+// TestTheBodyOnThePageIsOneThatIsSent reads the page as strictly as it can be.
+func TestTheBodyOnThePageIsOneThatIsSent(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/notifications.md")
+	must(t, err)
+	_, body, _ := strings.Cut(string(page), "```json\n")
+	body, _, _ = strings.Cut(body, "```\n")
+	shown := cloudEvent{Data: &Data{}}
+	decoder := json.NewDecoder(strings.NewReader(body))
+	decoder.DisallowUnknownFields()
+	must(t, decoder.Decode(&shown))
+	again, err := json.MarshalIndent(shown, "", "  ")
+	must(t, err)
+	if string(again)+"\n" != body {
+		t.Errorf("the page has\n%s\nand what is sent would be\n%s", body, again)
 	}
 }
