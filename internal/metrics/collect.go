@@ -25,6 +25,7 @@ var (
 	exportReady      = description("export_ready", "1 where runs of an export can begin, 0 where something keeps them from it; nothing while that is not known.", "namespace", "export")
 	heldClaims       = description("export_held_claims", "Approved claims that the newest successful run left out, because they cannot be posted yet.", "namespace", "export")
 	lastRunFailed    = description("export_last_run_failed", "1 where the newest run has failed or is incomplete, else 0.", "namespace", "export")
+	exportNotified   = description("export_notified", "1 where the targets of notifications take what they are told, 0 where one does not; nothing where there are none.", "namespace", "export")
 	sinceSuccess     = description("export_seconds_since_last_success", "Seconds since the newest run that succeeded, or since the export was created.", "namespace", "export")
 	expectedInterval = description("export_expected_interval_seconds", "Seconds between the two newest slots of the schedule; nothing where there is no schedule or it is suspended.", "namespace", "export")
 	overdueSeconds   = description("export_overdue_seconds", "Seconds since the run of the oldest slot should have begun that no success has followed, 0 if there is none; nothing where there is no schedule or it is suspended.", "namespace", "export")
@@ -41,7 +42,7 @@ func (m *Metrics) Describe(into chan<- *prometheus.Desc) {
 	for _, vector := range m.vectors() {
 		vector.Describe(into)
 	}
-	for _, gauge := range []*prometheus.Desc{credentialsReady, fallbackActive, exportReady, heldClaims, lastRunFailed, sinceSuccess, expectedInterval, overdueSeconds, undecodable, deadlineUsed} {
+	for _, gauge := range []*prometheus.Desc{credentialsReady, fallbackActive, exportReady, heldClaims, lastRunFailed, exportNotified, sinceSuccess, expectedInterval, overdueSeconds, undecodable, deadlineUsed} {
 		into <- gauge
 	}
 }
@@ -125,6 +126,9 @@ func tellExport(gauge tell, export *v1alpha1.AccountingExport, now time.Time) {
 	status := &export.Status
 	if ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady); ready != nil && ready.Status != metav1.ConditionUnknown {
 		gauge(exportReady, one(ready.Status == metav1.ConditionTrue), export.Namespace, export.Name)
+	}
+	if notified := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionNotified); notified != nil {
+		gauge(exportNotified, one(notified.Status == metav1.ConditionTrue), export.Namespace, export.Name)
 	}
 	gauge(lastRunFailed, one(status.LastRun != nil && (status.LastRun.Phase == v1alpha1.RunFailed || status.LastRun.Phase == v1alpha1.RunIncomplete)), export.Namespace, export.Name)
 	since := export.CreationTimestamp.Time

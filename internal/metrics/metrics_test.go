@@ -106,6 +106,7 @@ func TestExportsAreToldOfAsTheyAreAndForgottenWhenDeleted(t *testing.T) {
 	broken.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonInvalidSchedule}}
 	export.Status.Conditions = append(export.Status.Conditions,
 		metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonReady},
+		metav1.Condition{Type: v1alpha1.ConditionNotified, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonTargetRefused},
 		metav1.Condition{Type: v1alpha1.ConditionLastRunSucceeded, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonLastRunFailed})
 	export.Status.LastSuccessfulRun = &v1alpha1.RunSummary{StartedAt: &metav1.Time{Time: now.Add(-32 * time.Hour)}, CompletedAt: &metav1.Time{Time: now.Add(-time.Hour)}, RunResult: v1alpha1.RunResult{Held: 7}}
 	source := v1alpha1.ClaimSource{ObjectMeta: metav1.ObjectMeta{Namespace: "expenses", Name: "claims"}}
@@ -115,7 +116,7 @@ func TestExportsAreToldOfAsTheyAreAndForgottenWhenDeleted(t *testing.T) {
 	m.AttemptEnded(types.NamespacedName{Namespace: "acme", Name: "monthly"}, "csv",
 		map[v1alpha1.RunStage]float64{v1alpha1.StagePreflight: 10, v1alpha1.StageRender: 125}, 150*time.Second)
 	names := []string{
-		"ledgerport_credentials_ready", "ledgerport_credentials_fallback_active", "ledgerport_export_ready", "ledgerport_export_held_claims", "ledgerport_export_last_run_failed",
+		"ledgerport_credentials_ready", "ledgerport_credentials_fallback_active", "ledgerport_export_ready", "ledgerport_export_held_claims", "ledgerport_export_last_run_failed", "ledgerport_export_notified",
 		"ledgerport_export_seconds_since_last_success", "ledgerport_export_expected_interval_seconds", "ledgerport_export_overdue_seconds", "ledgerport_export_deadline_used_ratio",
 	}
 	expect(t, m, `
@@ -140,6 +141,9 @@ ledgerport_export_held_claims{export="monthly",namespace="acme"} 7
 # TYPE ledgerport_export_last_run_failed gauge
 ledgerport_export_last_run_failed{export="broken",namespace="acme"} 0
 ledgerport_export_last_run_failed{export="monthly",namespace="acme"} 1
+# HELP ledgerport_export_notified 1 where the targets of notifications take what they are told, 0 where one does not; nothing where there are none.
+# TYPE ledgerport_export_notified gauge
+ledgerport_export_notified{export="monthly",namespace="acme"} 0
 # HELP ledgerport_export_overdue_seconds Seconds since the run of the oldest slot should have begun that no success has followed, 0 if there is none; nothing where there is no schedule or it is suspended.
 # TYPE ledgerport_export_overdue_seconds gauge
 ledgerport_export_overdue_seconds{export="monthly",namespace="acme"} 108000
