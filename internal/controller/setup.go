@@ -47,14 +47,6 @@ type Notifications struct {
 	Page string
 }
 
-// targets opens targets with the secrets and the hosts that runs have.
-func (p *Parts) targets() *notify.Targets {
-	of := p.Notifications
-	return &notify.Targets{
-		Secrets: p.Resolver.Secrets, Outbound: p.Resolver.Outbound, Allowed: of.Allowed, PlainHTTP: of.PlainHTTP, Roots: of.Roots, Clock: p.Clock,
-	}
-}
-
 // Parts are what the reconcilers need beside a manager.
 type Parts struct {
 	Resolver *references.Resolver
@@ -76,6 +68,14 @@ type Parts struct {
 	Notifications Notifications
 	// Failpoints lets tests end or stop the process around what it writes; nil in production.
 	Failpoints failpoint.Hook
+}
+
+// targets opens targets with the secrets and the hosts that runs have.
+func (p *Parts) targets() *notify.Targets {
+	of := p.Notifications
+	return &notify.Targets{
+		Secrets: p.Resolver.Secrets, Outbound: p.Resolver.Outbound, Allowed: of.Allowed, PlainHTTP: of.PlainHTTP, Roots: of.Roots, Clock: p.Clock,
+	}
 }
 
 // Setup registers all reconcilers with a manager.

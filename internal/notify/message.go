@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -206,8 +207,8 @@ func (m *Message) text() string {
 	line("Reason", d.Reason)
 	line("Began", d.StartedAt)
 	line("Ended", d.CompletedAt)
-	line("Claims", fmt.Sprint(d.Claims))
-	line("Held", fmt.Sprint(d.Held))
+	line("Claims", strconv.FormatInt(d.Claims, 10))
+	line("Held", strconv.FormatInt(d.Held, 10))
 	line("Total", strings.TrimSpace(d.Debit+" "+d.Currency))
 	line("Vouchers", strings.Trim(d.FirstVoucher+" to "+d.LastVoucher, " to"))
 	line("File", d.Location)

@@ -345,7 +345,8 @@ func TestATargetThatAsksForMoreTimeHasIt(t *testing.T) {
 		t.Errorf("it was asked %d times within the hour", asked)
 	}
 	s.clock.Step(time.Minute)
-	if s.reconcile(t); asked != 2 {
+	s.reconcile(t)
+	if asked != 2 {
 		t.Errorf("it was asked %d times after the hour", asked)
 	}
 }
