@@ -17,6 +17,7 @@ import (
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/sync/semaphore"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -77,6 +78,7 @@ type managerOptions struct {
 	logLevel                     slog.Level
 	booksAddress                 string
 	booksCertificates            string
+	jobs                         jobOptions
 }
 
 func managerCommand(registry *exporters.Registry) *cobra.Command {
@@ -88,6 +90,7 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 		RunE: func(command *cobra.Command, _ []string) error {
 			log := logTo(os.Stderr, options.logLevel)
 			limitMemory(log, memlimit.FromCgroup, options.limits.runs.Runs, options.servesBooks())
+			options.jobs.arguments = given(command.Flags())
 			mgr, err := newManager(command.Context(), options, registry)
 			if err != nil {
 				return err
@@ -96,7 +99,12 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 			return mgr.Start(command.Context())
 		},
 	}
-	flags := command.Flags()
+	options.add(command.Flags())
+	return command
+}
+
+// add adds the flags of the manager, which the attempts that it gives to other pods have, too.
+func (options *managerOptions) add(flags *pflag.FlagSet) {
 	flags.StringVar(&options.metricsAddress, "metrics-bind-address", "0", `address that serves metrics over HTTPS, such as :8443; "0" serves none`)
 	flags.BoolVar(&options.metricsAuthentication, "metrics-authentication", true, "let the API server authenticate and authorise every reader of metrics")
 	flags.StringVar(&options.probeAddress, "health-probe-bind-address", ":8081", `address that serves /healthz and /readyz; "0" serves none`)
@@ -126,7 +134,7 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 	flags.IntVar(&options.idleSessions, "idle-database-sessions", claims.IdleSessions, "sessions with databases that are kept for the next run while none uses them, for 15 seconds; 0 keeps none")
 	allowDatabases(flags, &options.databases)
 	flags.DurationVar(&options.gracePeriod, "shutdown-grace-period", 20*time.Second, "how long runs may take to end cleanly when the operator is stopped")
-	return command
+	options.jobs.add(flags)
 }
 
 // logTo has everything written by one handler, which makes foreign texts harmless: what the Kubernetes client says, and what
@@ -141,7 +149,7 @@ func logTo(writer io.Writer, level slog.Level) logr.Logger {
 }
 
 func newManager(ctx context.Context, options managerOptions, registry *exporters.Registry) (ctrl.Manager, error) {
-	if err := errors.Join(options.limits.check(registry, destinationtypes.Registry(options.destinations)), notify.CheckPage(options.runPage)); err != nil {
+	if err := errors.Join(options.limits.check(registry, destinationtypes.Registry(options.destinations)), notify.CheckPage(options.runPage), options.jobs.check()); err != nil {
 		return nil, err
 	}
 	config, err := ctrl.GetConfig()
@@ -190,6 +198,9 @@ func clientOptions(options managerOptions) (read client.Options) {
 
 // cacheOptions are of the namespaces that are watched: all, if none is named.
 func cacheOptions(options managerOptions) (cached cache.Options) {
+	if options.jobs.used() {
+		cached.ByObject = executor.JobCache(options.jobs.namespace)
+	}
 	for _, namespace := range options.namespaces {
 		if cached.DefaultNamespaces == nil {
 			cached.DefaultNamespaces = map[string]cache.Config{}
@@ -213,47 +224,19 @@ func metricsOptions(options managerOptions) metricsserver.Options {
 
 // setup connects the parts: reconcilers, executor, pipeline.
 func setup(ctx context.Context, mgr ctrl.Manager, options managerOptions, registry *exporters.Registry) error {
-	policy, err := outbound.New(options.allowedHosts, apiServer(ctx, mgr.GetConfig())...)
-	if err != nil {
-		return fmt.Errorf("--allowed-hosts: %w", err)
-	}
-	largest, err := bytesOf("receipt-size-limit", options.receiptLimit)
-	if err != nil {
-		return err
-	}
-	var environment func(string) (string, bool)
-	if options.environmentCredentials {
-		environment = os.LookupEnv
-	}
-	resolver := &references.Resolver{
-		Objects:       mgr.GetClient(),
-		Secrets:       credentials.Secrets{API: mgr.GetAPIReader(), Turns: semaphore.NewWeighted(credentials.AtOnce), Environment: environment},
-		Databases:     options.databases,
-		FullCheck:     options.fullCheckInterval,
-		Sessions:      claims.NewSessions(options.idleSessions),
-		Destinations:  destinationtypes.Registry(options.destinations),
-		ReceiptStores: destinationtypes.Stores(options.destinations), LargestReceipt: largest, PlainReceipts: options.destinations.PlainHTTP(),
-		Outbound:     policy,
-		Exporters:    registry,
-		Restrictions: options.limits.restrictions(),
-	}
 	cluster, err := clusterID(ctx, mgr.GetAPIReader(), options.clusterID)
 	if err != nil {
 		return err
 	}
-	space, err := spoolSpace(options)
+	resolver, attempts, err := newPipeline(ctx, options, registry, reading{config: mgr.GetConfig(), objects: mgr.GetClient(), secrets: mgr.GetAPIReader(), cluster: cluster})
 	if err != nil {
 		return err
 	}
-	attempts := &pipeline.Pipeline{
-		Resolver: resolver, Holder: holder(), Cluster: cluster, SpoolDirectory: options.spoolDirectory, SpoolSpace: space,
-		Program: "Ledgerport", ProgramVersion: buildVersion(), Failpoints: failpoint.FromEnvironment(),
-	}
-	runs := executor.NewInProcess(attempts, options.limits.runs)
-	if err := errors.Join(mgr.Add(runs), mgr.Add(resolver.Sessions)); err != nil {
+	runs, err := addExecutor(mgr, options, attempts)
+	if err != nil {
 		return err
 	}
-	if err := addDoor(mgr, options, attempts); err != nil {
+	if err := errors.Join(mgr.Add(resolver.Sessions), addDoor(mgr, options, attempts)); err != nil {
 		return err
 	}
 	parts := controller.Parts{
@@ -269,6 +252,64 @@ func setup(ctx context.Context, mgr ctrl.Manager, options managerOptions, regist
 		return err
 	}
 	return addKinds(mgr, func() error { return controller.Setup(mgr, parts) })
+}
+
+// addExecutor adds what executes attempts.
+func addExecutor(mgr ctrl.Manager, options managerOptions, attempts *pipeline.Pipeline) (executor.Executor, error) {
+	if options.jobs.used() {
+		api, err := client.New(mgr.GetConfig(), client.Options{Scheme: mgr.GetScheme(), HTTPClient: mgr.GetHTTPClient(), Mapper: mgr.GetRESTMapper()})
+		if err != nil {
+			return nil, err
+		}
+		jobs := executor.NewJobs(api, mgr.GetCache(), attempts, options.jobs.settings(attempts.Cluster, options.limits.runs))
+		return jobs, mgr.Add(jobs)
+	}
+	here := executor.NewInProcess(attempts, options.limits.runs)
+	return here, mgr.Add(here)
+}
+
+// reading is where a pipeline reads what it needs from.
+type reading struct {
+	config  *rest.Config
+	objects client.Reader // of our kinds, and namespaces; a cache will do
+	secrets client.Reader
+	cluster string // that runs belong to
+}
+
+// newPipeline makes what makes attempts, and what it resolves references with.
+func newPipeline(ctx context.Context, options managerOptions, registry *exporters.Registry, from reading) (*references.Resolver, *pipeline.Pipeline, error) {
+	policy, err := outbound.New(options.allowedHosts, apiServer(ctx, from.config)...)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--allowed-hosts: %w", err)
+	}
+	largest, err := bytesOf("receipt-size-limit", options.receiptLimit)
+	if err != nil {
+		return nil, nil, err
+	}
+	var environment func(string) (string, bool)
+	if options.environmentCredentials {
+		environment = os.LookupEnv
+	}
+	resolver := &references.Resolver{
+		Objects:       from.objects,
+		Secrets:       credentials.Secrets{API: from.secrets, Turns: semaphore.NewWeighted(credentials.AtOnce), Environment: environment},
+		Databases:     options.databases,
+		FullCheck:     options.fullCheckInterval,
+		Sessions:      claims.NewSessions(options.idleSessions),
+		Destinations:  destinationtypes.Registry(options.destinations),
+		ReceiptStores: destinationtypes.Stores(options.destinations), LargestReceipt: largest, PlainReceipts: options.destinations.PlainHTTP(),
+		Outbound:     policy,
+		Exporters:    registry,
+		Restrictions: options.limits.restrictions(),
+	}
+	space, err := spoolSpace(options)
+	if err != nil {
+		return nil, nil, err
+	}
+	return resolver, &pipeline.Pipeline{
+		Resolver: resolver, Holder: holder(), Cluster: from.cluster, SpoolDirectory: options.spoolDirectory, SpoolSpace: space,
+		Program: "Ledgerport", ProgramVersion: buildVersion(), Failpoints: failpoint.FromEnvironment(),
+	}, nil
 }
 
 func (o *managerOptions) servesBooks() bool { return o.booksAddress != "0" && o.booksAddress != "" }

@@ -338,6 +338,24 @@ const (
 	ReasonPanicked Reason = "Panicked"
 	// ReasonAttemptStuck: the attempt went on after its deadline, and nobody waits for it any more.
 	ReasonAttemptStuck Reason = "AttemptStuck"
+	// ReasonAttemptRefused: the API server refused the Job of the attempt.
+	ReasonAttemptRefused Reason = "AttemptRefused"
+	// ReasonAttemptNotStarted: the pod of the attempt was not made, or did not start, in time.
+	ReasonAttemptNotStarted Reason = "AttemptNotStarted"
+	// ReasonAttemptUnschedulable: no node had room for the pod of the attempt in time.
+	ReasonAttemptUnschedulable Reason = "AttemptUnschedulable"
+	// ReasonAttemptImageUnavailable: the image of the attempt's pod could not be pulled in time.
+	ReasonAttemptImageUnavailable Reason = "AttemptImageUnavailable"
+	// ReasonAttemptOutOfMemory: the attempt needed more memory than its pod may have.
+	ReasonAttemptOutOfMemory Reason = "AttemptOutOfMemory"
+	// ReasonAttemptEvicted: the pod of the attempt was evicted, preempted or stopped.
+	ReasonAttemptEvicted Reason = "AttemptEvicted"
+	// ReasonAttemptGone: the pod or the Job of the attempt was deleted, or was gone with its node.
+	ReasonAttemptGone Reason = "AttemptGone"
+	// ReasonAttemptCrashed: the program of the attempt ended without saying why.
+	ReasonAttemptCrashed Reason = "AttemptCrashed"
+	// ReasonAttemptUnconfirmed: the attempt says that it has ended well, and its record does not.
+	ReasonAttemptUnconfirmed Reason = "AttemptUnconfirmed"
 	// ReasonUndecodable: the API server stored a value that the operator cannot decode, before a rule of the schema refused it.
 	ReasonUndecodable Reason = "Undecodable"
 	// ReasonInternal: an error that no other reason describes.

@@ -24,6 +24,15 @@ func operatorAccount(ctx context.Context) (*rest.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	jobs, err := environment.Render(ctx, "config/jobs")
+	if err != nil {
+		return nil, err
+	}
+	for _, object := range jobs { // beside what config/rbac has, too
+		if object.GetNamespace() == jobNamespace || object.GetName() == jobNamespace || object.GetName() == attemptAccount {
+			manifests = append(manifests, object)
+		}
+	}
 	return rights.Install(ctx, api.config, manifests)
 }
 

@@ -43,7 +43,6 @@ import (
 	destinationtypes "github.com/ledgerport/ledgerport/internal/destinations/builtin"
 	"github.com/ledgerport/ledgerport/internal/destinations/filesystem"
 	"github.com/ledgerport/ledgerport/internal/destinations/s3"
-	"github.com/ledgerport/ledgerport/internal/executor"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/outbound"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
@@ -134,6 +133,7 @@ type world struct {
 	plainHTTP    bool                        // is allowed to buckets
 	told         controller.Notifications    // how targets are told of runs
 	door         *testDoor                   // nil if nothing is served through the API server
+	jobs         *testJobs                   // nil if attempts are made by the operator itself
 	stopOperator func()
 }
 
@@ -195,27 +195,14 @@ func (w *world) startOperator(namespaces ...string) {
 	})
 	mgr, err := controller.NewManager(counting, ctrl.Options{
 		Scheme:                  newScheme(),
-		Cache:                   cache.Options{DefaultNamespaces: watched},
+		Cache:                   cache.Options{DefaultNamespaces: watched, ByObject: w.jobs.cached()},
 		Metrics:                 metricsserver.Options{BindAddress: "0"},
 		Controller:              config.Controller{SkipNameValidation: ptr.To(true)},
 		GracefulShutdownTimeout: ptr.To(10 * time.Second),
 	})
 	w.must(err)
-	policy, err := outbound.New(w.allowedHosts)
-	w.must(err)
-	resolver := &references.Resolver{
-		Objects: mgr.GetClient(), Secrets: credentials.Secrets{API: mgr.GetAPIReader(), Turns: semaphore.NewWeighted(credentials.AtOnce), Environment: w.environment},
-		Databases: claims.Allowances{Insecure: true}, // the server of a test speaks no TLS
-		Destinations: destinationtypes.Registry(destinationtypes.Settings{
-			Filesystem: filesystem.Settings{Root: w.exports}, S3: s3.Settings{AllowPlainHTTP: w.plainHTTP},
-		}),
-		Exporters: registry(), Outbound: policy, Restrictions: w.restrictions,
-	}
-	attempts := &pipeline.Pipeline{
-		Resolver: resolver, Holder: rand.Text(), Cluster: w.cluster, SpoolDirectory: w.TempDir(), Program: "Ledgerport", ProgramVersion: "test",
-	}
-	runs := executor.NewInProcess(attempts, executor.Limits{Runs: 4, RunsPerNamespace: w.perNamespace})
-	w.must(mgr.Add(runs))
+	resolver, attempts := w.pipeline(mgr.GetClient(), mgr.GetAPIReader())
+	runs := w.addExecutor(mgr, attempts)
 	w.addDoor(mgr, attempts)
 	w.metrics = prometheus.NewRegistry()
 	w.must(controller.Setup(mgr, controller.Parts{Metrics: w.metrics, Resolver: resolver, Executor: runs, Clock: w.clock, RecheckInterval: w.recheck, WatchNamespaces: true, Failpoints: w.failpoints, Notifications: w.told, Limits: w.limits, GracePeriod: 10 * time.Second}))
@@ -237,6 +224,24 @@ func (w *world) startOperator(namespaces ...string) {
 		w.stopOperator()
 		w.writes.reportRefusals(w)
 	})
+}
+
+// pipeline makes attempts with what is read from elsewhere.
+func (w *world) pipeline(objects, secrets client.Reader) (*references.Resolver, *pipeline.Pipeline) {
+	w.Helper()
+	policy, err := outbound.New(w.allowedHosts)
+	w.must(err)
+	resolver := &references.Resolver{
+		Objects: objects, Secrets: credentials.Secrets{API: secrets, Turns: semaphore.NewWeighted(credentials.AtOnce), Environment: w.environment},
+		Databases: claims.Allowances{Insecure: true}, // the server of a test speaks no TLS
+		Destinations: destinationtypes.Registry(destinationtypes.Settings{
+			Filesystem: filesystem.Settings{Root: w.exports}, S3: s3.Settings{AllowPlainHTTP: w.plainHTTP},
+		}),
+		Exporters: registry(), Outbound: policy, Restrictions: w.restrictions,
+	}
+	return resolver, &pipeline.Pipeline{
+		Resolver: resolver, Holder: rand.Text(), Cluster: w.cluster, SpoolDirectory: w.TempDir(), Program: "Ledgerport", ProgramVersion: "test",
+	}
 }
 
 // writeLog keeps what the operator writes to the API server, events and leases not counted.

@@ -71,6 +71,8 @@ type State struct {
 	Claims, Total int64
 	// Before is how many other attempts get a place before this one, while it is queued.
 	Before int
+	// Waits says what an attempt under way waits for that has not begun; empty if it has.
+	Waits string
 	// Waited is how long the attempt has been waiting for a place, while it is queued.
 	Waited time.Duration
 	// Outcome and Err are set once the attempt has ended.

@@ -34,6 +34,9 @@ var ErrCancelled = errors.New("the run was cancelled")
 // errAbandoned is the cause with which Abandon ends an attempt.
 var errAbandoned = errors.New("the run does not exist any more")
 
+// errLeft is the cause with which a process that is stopped leaves an attempt that others make: it goes on, and the next process follows it.
+var errLeft = errors.New("the process is stopped, and the attempt goes on")
+
 // InProcess executes attempts in goroutines of this process.
 type InProcess struct {
 	run    func(context.Context, pipeline.Task, *pipeline.Progress) (pipeline.Outcome, error)
@@ -49,8 +52,11 @@ type InProcess struct {
 	places   *places
 	stuck    int
 	overdue  atomic.Int64
-	under    sync.WaitGroup
-	stopped  chan struct{}
+	// elsewhere: attempts are made by other processes, and live on without this one. None of them can end it, so that none has to be alone,
+	// and how long each may take is for that process to see to.
+	elsewhere bool
+	under     sync.WaitGroup
+	stopped   chan struct{}
 }
 
 type attempt struct {
@@ -78,9 +84,14 @@ type result struct {
 
 // NewInProcess makes an executor that runs attempts within limits; more of them wait.
 func NewInProcess(p *pipeline.Pipeline, limits Limits) *InProcess {
+	e := newInProcess(p.Holder, limits)
+	e.run = p.Run
+	return e
+}
+
+func newInProcess(holder string, limits Limits) *InProcess {
 	return &InProcess{
-		run:      p.Run,
-		holder:   p.Holder,
+		holder:   holder,
 		limits:   limits,
 		log:      log.Log.WithName("attempt"),
 		events:   make(chan event.TypedGenericEvent[types.NamespacedName], 1024),
@@ -113,6 +124,14 @@ func (e *InProcess) Start(ctx context.Context) error {
 	<-ctx.Done()
 	e.mu.Lock()
 	e.stopping = true
+	if e.elsewhere {
+		for _, a := range e.attempts {
+			a.cancel(errLeft)
+		}
+		e.mu.Unlock()
+		close(e.stopped)
+		return nil
+	}
 	for _, a := range e.attempts {
 		e.cancelAttempt(a, failure.Transient(v1alpha1.ReasonInterrupted, nil, "the operator was stopped; the run is resumed by the next one"))
 	}
@@ -146,7 +165,7 @@ func (e *InProcess) ask(task pipeline.Task) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	a := &attempt{
 		task: task.WithoutClaims(), log: about(e.log, task), ctx: ctx, cancel: cancel, phase: Queued, asked: time.Now(),
-		seat: seat{namespace: task.Namespace, longest: task.Longest(), alone: task.Alone},
+		seat: seat{namespace: task.Namespace, longest: task.Longest(), alone: task.Alone && !e.elsewhere},
 	}
 	e.attempts[task.RunID] = a
 	e.byseat[&a.seat] = a
@@ -158,7 +177,7 @@ func (e *InProcess) ask(task pipeline.Task) {
 func (e *InProcess) Reserve(task pipeline.Task) State {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if a := e.attempts[task.RunID]; a != nil && (a.task.Number != task.Number || a.task.Release != task.Release || a.alone != task.Alone) {
+	if a := e.attempts[task.RunID]; a != nil && (a.task.Number != task.Number || a.task.Release != task.Release || a.task.Alone != task.Alone) {
 		e.withdraw(a)
 	}
 	e.ask(task)
@@ -244,7 +263,7 @@ func (e *InProcess) state(runID string) State {
 	case Queued:
 		s.Stage, s.Before, s.Waited = v1alpha1.StagePreflight, e.places.before(&a.seat), time.Since(a.asked)
 	default:
-		s.Stage, s.Claims, s.Total = a.progress.Stage(), a.progress.Claims(), a.progress.Total()
+		s.Stage, s.Claims, s.Total, s.Waits = a.progress.Stage(), a.progress.Claims(), a.progress.Total(), a.progress.Waits()
 	}
 	return s
 }
@@ -305,7 +324,10 @@ func (e *InProcess) tellAdmitted(a *attempt) {
 func (e *InProcess) execute(a *attempt, task pipeline.Task) {
 	defer a.cancel(nil)
 	a.logBegin()
-	ctx, cancel := context.WithTimeout(logr.NewContext(a.ctx, a.log), a.longest)
+	ctx, cancel := context.WithCancel(logr.NewContext(a.ctx, a.log))
+	if !e.elsewhere {
+		ctx, cancel = context.WithTimeout(ctx, a.longest)
+	}
 	defer cancel()
 	done, returned := make(chan result, 1), make(chan struct{})
 	go pprof.Do(ctx, pprof.Labels(attemptLabel, a.label()), func(ctx context.Context) {
@@ -320,7 +342,9 @@ func (e *InProcess) execute(a *attempt, task pipeline.Task) {
 	for {
 		select {
 		case r := <-done:
-			e.finish(a, r)
+			if !errors.Is(context.Cause(ctx), errLeft) {
+				e.finish(a, r)
+			}
 			return
 		case <-ticker.C:
 			e.tell(a)

@@ -12,7 +12,7 @@ import (
 
 // layers are the files of the package from the top: each calls what is in it or below it.
 var layers = []string{
-	"pipeline.go",
+	"pipeline.go", "learn.go",
 	"reversal.go", "redelivery.go", "forward.go", "preview.go", "release.go", "removal.go", "reading.go", // walks
 	"begin.go", "conclude.go", "deliver.go", "receipts.go", "original.go", "submit.go", "attach.go", "render.go", "lacking.go", // stages
 	"record.go", "resolve.go", "books.go", "attempt.go", "task.go", // what an attempt knows

@@ -2,7 +2,7 @@
 // commit. Every step is idempotent and guarded by the attempt number, so that an attempt may be cut off anywhere and
 // another process goes on where the database says it stopped.
 //
-// It flows down: pipeline.go chooses a walk (reversal.go, redelivery.go, forward.go, preview.go, release.go, removal.go; reading.go only reads), a walk calls stages
+// It flows down: pipeline.go chooses a walk (reversal.go, redelivery.go, forward.go, preview.go, release.go, removal.go; learn.go and reading.go only read), a walk calls stages
 // (begin.go, conclude.go, deliver.go, receipts.go, original.go, submit.go, attach.go, render.go, lacking.go), and stages use what an attempt knows (record.go, resolve.go,
 // books.go, attempt.go, task.go). No file calls one above it.
 package pipeline

@@ -136,6 +136,18 @@ type Progress struct {
 	stage  atomic.Pointer[v1alpha1.RunStage]
 	claims atomic.Int64
 	total  atomic.Int64 // 0 where it is not known
+	waits  atomic.Pointer[string]
+}
+
+// Wait tells what an attempt waits for before it begins; nothing once it has begun.
+func (p *Progress) Wait(what string) { p.waits.Store(&what) }
+
+// Waits says what the attempt waits for before it begins.
+func (p *Progress) Waits() string {
+	if waits := p.waits.Load(); waits != nil {
+		return *waits
+	}
+	return ""
 }
 
 // Stage that the attempt is in.

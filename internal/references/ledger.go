@@ -3,6 +3,7 @@ package references
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -14,6 +15,8 @@ import (
 
 // LedgerIndex is the index of ExportRuns by the ledger that they are recorded in, and by whose they are.
 const LedgerIndex = "status.ledger"
+
+const ledgerPrefix = "ledger/"
 
 // LedgerKeys are the values of an ExportRun in the LedgerIndex.
 func LedgerKeys(object client.Object) []string {
@@ -32,7 +35,8 @@ func LedgerKeys(object client.Object) []string {
 	return keys
 }
 
-func ledgerKey(id string) string              { return "ledger/" + id }
+func ledgerKey(id string) string              { return ledgerPrefix + id }
+func isLedgerKey(key string) bool             { return strings.HasPrefix(key, ledgerPrefix) }
 func exportKey(namespace, name string) string { return "export/" + namespace + "/" + name }
 func organizationKey(namespace, organization string) string {
 	return "organization/" + namespace + "/" + organization

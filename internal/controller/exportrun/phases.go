@@ -72,6 +72,8 @@ func describeProgress(run *v1alpha1.ExportRun, state executor.State) {
 		set.Set(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonReleasing, "giving the claims of the run back")
 	case state.Phase == executor.Queued:
 		set.Progressing(v1alpha1.ReasonQueued, fmt.Sprintf("waits for a free place among the operator's --max-concurrent-runs; %s before it", runsAre(state.Before)))
+	case state.Waits != "":
+		set.Progressing(v1alpha1.ReasonQueued, fmt.Sprintf("attempt %d %s", status.Attempts, state.Waits))
 	default:
 		set.Progressing(v1alpha1.ReasonRunning, fmt.Sprintf("attempt %d is under way", status.Attempts))
 	}
