@@ -394,7 +394,7 @@ func TestTheEndOfAPodIsTheEndOfAnAttempt(t *testing.T) {
 			w.podIs(w.Context(), pod, corev1.PodRunning, corev1.ContainerState{Running: &corev1.ContainerStateRunning{}})
 			job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Labels[batchv1.JobNameLabel]}}
 			time.AfterFunc(200*time.Millisecond, func() {
-				_ = api.client.Delete(context.Background(), job, client.PropagationPolicy(metav1.DeletePropagationOrphan))
+				_ = api.client.Delete(context.Background(), job, client.PropagationPolicy(metav1.DeletePropagationBackground))
 			})
 		}},
 		"that has no node": {v1alpha1.ReasonAttemptUnschedulable, func(w *world, pod *corev1.Pod) {

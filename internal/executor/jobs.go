@@ -209,6 +209,7 @@ func (j *Jobs) follow(ctx context.Context, task pipeline.Task, progress *pipelin
 	look := time.NewTicker(lookInterval)
 	defer look.Stop()
 	var clock jobClock
+	seen := false
 	for {
 		state := j.look(ctx, task)
 		if state.waits != progress.Waits() {
@@ -217,8 +218,13 @@ func (j *Jobs) follow(ctx context.Context, task pipeline.Task, progress *pipelin
 		if late := clock.late(&state, task, j.settings.StartTimeout); late != nil && !state.ended {
 			return jobEnd{failed: late, abandoned: true}
 		}
-		if state.ended {
+		switch {
+		case state.ended:
 			return state.jobEnd
+		case state.missing && seen:
+			return jobEnd{failed: gone("its Job was deleted")}
+		case !state.missing:
+			seen = true
 		}
 		select {
 		case <-ctx.Done():
