@@ -4,6 +4,8 @@ IMAGE   ?= ledgerport:$(VERSION)
 # Platforms of the image, and what speaks to the cluster.
 IMAGE_PLATFORMS ?= linux/$(shell go env GOARCH)
 KUBECTL         ?= kubectl
+# What is deployed: config/jobs has attempts in pods of their own.
+CONFIG          ?= config/default
 CLAIMS  ?= 100000
 KILLS   ?= 25
 SEED    ?= 1
@@ -57,6 +59,7 @@ lint: ## Lint all Go code, dependency directions included, and the English of co
 	$(TOOLS) kustomize build config/lockdown >/dev/null
 	$(TOOLS) kustomize build config/books >/dev/null
 	$(TOOLS) kustomize build config/exports-volume >/dev/null
+	$(TOOLS) kustomize build config/jobs >/dev/null
 	$(TOOLS) kustomize build config/quota >/dev/null
 	$(TOOLS) kustomize build config/admission >/dev/null
 	$(TOOLS) kustomize build config/network-policy >/dev/null
@@ -127,14 +130,14 @@ release: ## Make everything of a version in dist/, without a network; publishing
 release-commit: ## Write into go.mod what a version has in place of a replacement, to be committed and tagged (VERSION=v1.2.3)
 	$(RELEASE) modules -version='$(VERSION)' -into=../..
 
-deploy: ## Install CRDs and operator into the cluster of KUBECONFIG (IMAGE=name that the cluster can pull or has)
+deploy: ## Install CRDs and operator into the cluster of KUBECONFIG (IMAGE=name that the cluster can pull or has, CONFIG=config/jobs)
 	@leaving=$$($(KUBECTL) get crd -o jsonpath='{range .items[?(@.metadata.deletionTimestamp)]}{.metadata.name}{"\n"}{end}' | grep 'accounting\.ledgerport\.dev$$'); \
 	  if [ -n "$$leaving" ]; then echo "these are still being deleted; let 'make undeploy' end first:" $$leaving >&2; exit 1; fi
-	$(TOOLS) kustomize build config/default | sed 's#image: ledgerport:dev$$#image: $(IMAGE)#' | $(KUBECTL) apply --server-side -f -
+	$(TOOLS) kustomize build $(CONFIG) | sed 's#image: ledgerport:dev$$#image: $(IMAGE)#' | $(KUBECTL) apply --server-side -f -
 	$(TOOLS) kustomize build config/crd | $(KUBECTL) wait --for=condition=Established --timeout=60s -f -
 
 undeploy: ## Let unfinished runs give their claims back, then remove every resource, the CRDs and the operator; what the databases record stays (TIMEOUT=120s a step, FORCE=1)
-	@manifests=$$(mktemp) && trap 'rm -f "$$manifests"' EXIT && $(TOOLS) kustomize build config/default >"$$manifests" && \
+	@manifests=$$(mktemp) && trap 'rm -f "$$manifests"' EXIT && $(TOOLS) kustomize build $(CONFIG) >"$$manifests" && \
 	  KUBECTL='$(KUBECTL)' TIMEOUT=$(or $(TIMEOUT),120s) FORCE=$(FORCE) hack/undeploy.sh "$$manifests"
 
 compatibility: ## Test with every version of the servers, and write the table of docs/compatibility.md (KUBERNETES=v1.30.14,…)

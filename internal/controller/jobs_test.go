@@ -199,7 +199,7 @@ func (w *world) podIs(ctx context.Context, pod *corev1.Pod, phase corev1.PodPhas
 func (w *world) patchPod(ctx context.Context, pod *corev1.Pod, change func()) {
 	before := pod.DeepCopy()
 	change()
-	if err := api.client.Status().Patch(ctx, pod, client.MergeFrom(before)); err != nil && ctx.Err() == nil { //nolint:forbidigo // small
+	if err := api.client.Status().Patch(ctx, pod, client.MergeFrom(before)); err != nil && ctx.Err() == nil {
 		w.Errorf("the status of a pod: %s", err)
 	}
 }

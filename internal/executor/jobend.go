@@ -2,7 +2,6 @@ package executor
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"time"
 
@@ -48,8 +47,9 @@ func hasEnded(job *batchv1.Job) bool {
 		switch condition.Type {
 		case batchv1.JobComplete, batchv1.JobFailed, batchv1.JobFailureTarget, batchv1.JobSuccessCriteriaMet:
 			return condition.Status == corev1.ConditionTrue
+		default: // JobSuspended goes on
+			return false
 		}
-		return false
 	})
 }
 
@@ -67,7 +67,7 @@ func stateOf(job *batchv1.Job, pod *corev1.Pod) jobState {
 	case hasEnded(job), pod != nil && pod.Status.Phase == corev1.PodFailed && pod.DeletionTimestamp == nil: // one is deleted when the Job is suspended, and goes on later
 		state.ended, state.failed = true, failureOf(job, pod, container)
 	case state.suspended:
-		state.waits = fmt.Sprintf("waits for quota in the queue %s", job.Labels[queueLabel])
+		state.waits = "waits for quota in the queue " + job.Labels[queueLabel]
 	case !state.started:
 		state.obstacle = obstacleOf(pod, container)
 		state.waits = "waits for its pod to start"
@@ -194,7 +194,7 @@ func (s *jobState) stage(task pipeline.Task, startTimeout time.Duration) (name s
 }
 
 // overdue returns what ends a Job that has stayed for too long as it is.
-func (s *jobState) overdue(time.Duration) *failure.Error {
+func (s *jobState) overdue() *failure.Error {
 	switch {
 	case s.missing:
 		return gone("its Job was deleted")

@@ -275,12 +275,12 @@ type jobClock struct {
 func (c *jobClock) late(state *jobState, task pipeline.Task, startTimeout time.Duration) *failure.Error {
 	phase, most := state.stage(task, startTimeout)
 	if phase != c.phase {
-		c.phase, c.since = phase, time.Now() //nolint:forbidigo // for how long something is seen
+		c.phase, c.since = phase, time.Now()
 	}
 	if most == 0 || time.Since(c.since) < most {
 		return nil
 	}
-	return state.overdue(most)
+	return state.overdue()
 }
 
 // conclude makes of the end of a Job, and of the record of its run, how the attempt has ended. What the record says counts, and of what the
