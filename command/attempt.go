@@ -25,7 +25,7 @@ import (
 // stopWithin is how long an attempt may take to end cleanly when its pod is stopped, which has 30 seconds.
 const stopWithin = 20 * time.Second
 
-// errAttemptFailed has the process end with a code that says so; the report says why.
+// errAttemptFailed ends the process with the code of a failure; the report says why.
 var errAttemptFailed = errors.New("the attempt has failed; see the log above")
 
 // attemptCommand makes one attempt, in a pod that the operator has made for it.

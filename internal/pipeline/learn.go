@@ -12,7 +12,7 @@ import (
 )
 
 // Learn finds out from the record of a run how an attempt has ended that another process made. It changes nothing. The outcome is that of
-// a run that has ended; of any other it says whether the run may hold claims. A preview has no record, and nothing is learned of it.
+// a run that has ended; of any other it reports whether the run may hold claims. A preview has no record, and nothing is learned of it.
 func (p *Pipeline) Learn(ctx context.Context, task Task) (Outcome, error) {
 	a := p.reader(ctx, task)
 	defer a.close()

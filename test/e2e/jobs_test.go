@@ -110,6 +110,7 @@ func TestJobsOnACluster(t *testing.T) {
 		}
 	})
 	c.step("every claim was exported once", func(c *cluster) { c.checkExported(postgres, claims+10*(number+1)) })
+	c.step("metrics are for those who may read them", func(c *cluster) { c.checkMetrics() })
 	c.step("nothing was forbidden, and nothing secret was said", func(c *cluster) { c.checkWritten(postgres, store) })
 	c.step("it goes without a trace", func(c *cluster) {
 		c.make("undeploy", "CONFIG=config/jobs")
