@@ -89,7 +89,7 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			log := logTo(os.Stderr, options.logLevel)
-			limitMemory(log, memlimit.FromCgroup, options.limits.runs.Runs, options.servesBooks())
+			limitMemory(log, memlimit.FromCgroup, options.attemptsAtOnce(), options.servesBooks())
 			options.jobs.arguments = given(command.Flags())
 			mgr, err := newManager(command.Context(), options, registry)
 			if err != nil {
@@ -310,6 +310,14 @@ func newPipeline(ctx context.Context, options managerOptions, registry *exporter
 		Resolver: resolver, Holder: holder(), Cluster: from.cluster, SpoolDirectory: options.spoolDirectory, SpoolSpace: space,
 		Program: "Ledgerport", ProgramVersion: buildVersion(), Failpoints: failpoint.FromEnvironment(),
 	}, nil
+}
+
+// attemptsAtOnce is how many attempts the process makes at once, or reads the records of.
+func (o *managerOptions) attemptsAtOnce() int {
+	if o.jobs.used() {
+		return executor.LearnAtOnce
+	}
+	return o.limits.runs.Runs
 }
 
 func (o *managerOptions) servesBooks() bool { return o.booksAddress != "0" && o.booksAddress != "" }

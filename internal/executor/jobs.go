@@ -30,8 +30,8 @@ const (
 	unseenFor = 30 * time.Second
 	// callTimeout bounds one call of the API server, and learnTimeout reading the record of a run.
 	callTimeout, learnTimeout = 20 * time.Second, 30 * time.Second
-	// learnAtOnce is how many records are read at once: each takes memory.
-	learnAtOnce = 2
+	// LearnAtOnce is how many records are read at once: each takes memory.
+	LearnAtOnce = 2
 )
 
 // JobSettings say what the Jobs of attempts are like.
@@ -78,7 +78,7 @@ func NewJobs(api client.Client, cached cache.Cache, records Records, settings Jo
 	}
 	j := &Jobs{
 		InProcess: newInProcess("jobs in "+settings.Namespace, limits), settings: settings, api: api, cache: cached, records: records,
-		learning: make(chan struct{}, learnAtOnce), watching: map[string]chan struct{}{},
+		learning: make(chan struct{}, LearnAtOnce), watching: map[string]chan struct{}{},
 	}
 	j.run, j.elsewhere = j.make, true
 	return j
@@ -140,7 +140,7 @@ func (j *Jobs) make(ctx context.Context, task pipeline.Task, progress *pipeline.
 	}()
 	progress.Wait("waits for its pod to start")
 	if err := j.create(ctx, task); err != nil && ctx.Err() == nil {
-		return pipeline.Outcome{Stage: v1alpha1.StagePreflight, Record: pipeline.RecordEmpty}, err
+		return pipeline.Outcome{Stage: v1alpha1.StagePreflight}, err
 	}
 	end := j.follow(ctx, task, progress, changed)
 	if errors.Is(context.Cause(ctx), errLeft) {
