@@ -321,14 +321,17 @@ func TestAnAttemptThatIsAnnouncedAndHasNoJobGetsOne(t *testing.T) {
 	w.writes.mu.Lock()
 	var refuse atomic.Bool
 	refuse.Store(true)
+	asked := make(chan struct{}, 100)
 	w.writes.hold = func(request *http.Request) {
 		if refuse.Load() && strings.HasSuffix(request.URL.Path, "/jobs") { // the operator is cut off here
+			asked <- struct{}{}
 			<-request.Context().Done()
 		}
 	}
 	w.writes.mu.Unlock()
 	w.create(w.secret(), w.source(), w.chart(), w.destination(), requested(w.export()))
 	run := eventually(w, w.theRun(), runIs(v1alpha1.RunRunning))
+	<-asked
 	w.stopOperator()
 	refuse.Store(false)
 	w.startOperator(w.namespace)
