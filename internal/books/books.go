@@ -102,6 +102,27 @@ func (c *Client) Held(ctx context.Context, export types.NamespacedName, search S
 	}
 }
 
+// Page is one page of a list, as a caller asks for it.
+type Page struct{ Limit, Continue, Reason, Claim string }
+
+// HeldPage returns one page of the held claims of an export.
+func (c *Client) HeldPage(ctx context.Context, export types.NamespacedName, page Page) (*api.HeldClaimList, error) {
+	var list api.HeldClaimList
+	given := url.Values{}
+	for name, value := range map[string]string{"limit": page.Limit, "continue": page.Continue, "reason": page.Reason, "claim": page.Claim} {
+		if value != "" {
+			given.Set(name, value)
+		}
+	}
+	return &list, c.read(ctx, with(c.of(export, api.AccountingExports, api.HeldClaims), given), &list)
+}
+
+// Claim returns what runs of an export have made of a claim.
+func (c *Client) Claim(ctx context.Context, export types.NamespacedName, claim string) (*api.ClaimStatusList, error) {
+	var list api.ClaimStatusList
+	return &list, c.read(ctx, c.of(export, api.AccountingExports, api.Claims).Param("claim", claim), &list)
+}
+
 // Download writes a file of a run, from where it was cut off if it was, and insists on its size and hash in the end. What was written before an
 // error is not to be used.
 func (c *Client) Download(ctx context.Context, run types.NamespacedName, file api.File, into io.Writer) error {

@@ -228,3 +228,31 @@ func (h *hall) heldClaims(ctx context.Context, r *asked) (any, error) {
 	}
 	return list, nil
 }
+
+// claim says what became of one claim of an export.
+func (h *hall) claim(ctx context.Context, r *asked) (any, error) {
+	p, err := parametersOf(r)
+	if err != nil {
+		return nil, err
+	}
+	id := p.Get("claim")
+	if id == "" || len(id) > longestClaim {
+		return nil, refused(http.StatusBadRequest, metav1.StatusReasonBadRequest, "the parameter claim is the id of a claim, of at most %d bytes", longestClaim)
+	}
+	found, err := h.Pipeline.ReadClaim(ctx, r.Namespace, r.Name, id)
+	if err != nil {
+		return nil, err
+	}
+	list := &books.ClaimStatusList{TypeMeta: kind("ClaimStatusList"), Items: []books.ClaimStatus{}}
+	for _, one := range found {
+		told := books.ClaimStatus{
+			Claim: texts.Printable(id, longestClaim), Book: one.Book, State: one.State, Vouchers: one.Vouchers, Run: one.Run, Location: one.Location,
+			Reference: one.Reference, Reason: one.Reason, Message: one.Message,
+		}
+		if one.Since != nil {
+			told.Since = &metav1.Time{Time: *one.Since}
+		}
+		list.Items = append(list.Items, told)
+	}
+	return list, nil
+}

@@ -20,6 +20,7 @@ var documents = map[string]any{
 			resource(books.ExportRuns, books.Files, "FileList"),
 			resource(books.ExportRuns, books.Vouchers, "VoucherList"),
 			resource(books.AccountingExports, books.HeldClaims, "HeldClaimList"),
+			resource(books.AccountingExports, books.Claims, "ClaimStatusList"),
 		},
 	},
 	"/openapi/v2": map[string]any{"swagger": "2.0", "info": openAPIInfo, "paths": map[string]any{}},

@@ -131,6 +131,8 @@ func (h *hall) answer(w http.ResponseWriter, r *asked) {
 		err = h.page(w, r, h.vouchers)
 	case what == books.AccountingExports+"/"+books.HeldClaims:
 		err = h.page(w, r, h.heldClaims)
+	case what == books.AccountingExports+"/"+books.Claims:
+		err = h.page(w, r, h.claim)
 	default:
 		err = nothing
 	}

@@ -229,3 +229,21 @@ func (a *attempt) readHeld(ctx context.Context, query claims.HeldQuery) (held He
 	held.Claims, err = a.database.HeldClaims(ctx, of, query)
 	return held, err
 }
+
+// ReadClaim reads what runs of an export have made of a claim, as ReadHeld does.
+func (p *Pipeline) ReadClaim(ctx context.Context, namespace, export, claim string) (found []claims.ClaimStatus, err error) {
+	a := p.reader(ctx, Task{Namespace: namespace, Export: export})
+	defer a.close()
+	found, err = a.readClaim(ctx, claim)
+	return found, a.discreet(err)
+}
+
+func (a *attempt) readClaim(ctx context.Context, claim string) ([]claims.ClaimStatus, error) {
+	if err := a.resolve(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.openDatabase(ctx); err != nil {
+		return nil, err
+	}
+	return a.database.ClaimStatus(ctx, a.task.identity(a.cluster.export.Spec.OrganizationID), claim)
+}

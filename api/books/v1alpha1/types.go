@@ -14,7 +14,7 @@ var GroupVersion = schema.GroupVersion{Group: "books.accounting.ledgerport.dev",
 const (
 	// ExportRuns have files and vouchers.
 	ExportRuns = "exportruns"
-	// AccountingExports have held claims.
+	// AccountingExports have held claims, and say what became of a claim.
 	AccountingExports = "accountingexports"
 
 	// Files are those of a run's artifact; a name behind it is the file itself.
@@ -23,6 +23,8 @@ const (
 	Vouchers = "vouchers"
 	// HeldClaims are those that wait for a person.
 	HeldClaims = "heldclaims"
+	// Claims says what became of one that is named.
+	Claims = "claims"
 )
 
 // FileList lists the files of an artifact, in the order of their delivery.
@@ -99,4 +101,34 @@ type HeldClaim struct {
 	Since metav1.Time `json:"since"`
 	// Run that held it last.
 	Run string `json:"run"`
+}
+
+// ClaimStatusList says what became of one claim: an entry for each book that runs of the export have exported it to, or hold it for. It is
+// empty if the claim is neither exported nor held by them: it is not approved, waits for the next run, or was taken back by a reversal.
+type ClaimStatusList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata"`
+	Items           []ClaimStatus `json:"items"`
+}
+
+// ClaimStatus is what became of a claim in one book.
+type ClaimStatus struct {
+	// Claim is its id.
+	Claim string `json:"claim"`
+	Book  string `json:"book"`
+	// State is exporting, exported, adopted or held.
+	State string `json:"state"`
+	// Vouchers that it became, in their order.
+	Vouchers []string `json:"vouchers,omitempty"`
+	// Run that has exported it, or has held it last.
+	Run string `json:"run"`
+	// Location of the artifact.
+	Location string `json:"location,omitempty"`
+	// Reference by which an accounting system knows the voucher.
+	Reference string `json:"reference,omitempty"`
+	// Reason, in one word, and message why it is held.
+	Reason  string `json:"reason,omitempty"`
+	Message string `json:"message,omitempty"`
+	// Since when that is so.
+	Since *metav1.Time `json:"since,omitempty"`
 }

@@ -1,0 +1,169 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	authentication "k8s.io/client-go/kubernetes/typed/authentication/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/ledgerport/ledgerport/internal/console/identity"
+	"github.com/ledgerport/ledgerport/internal/console/problem"
+)
+
+const (
+	// longestToken is how many bytes one may have.
+	longestToken = 16 << 10
+	// knownFor is how long it is taken for granted whose token one is, and unknownFor that it is nobody's. Whether a token is still good
+	// is asked each time: by what it is used for.
+	knownFor, unknownFor = time.Minute, 5 * time.Second
+	// mostKnown tokens are remembered, by their hashes.
+	mostKnown = 10_000
+)
+
+// session is what a browser keeps of a login.
+type session struct {
+	// Token is passed on to the API server; empty if this server vouches for name and groups.
+	Token  string   `json:"token,omitempty"`
+	Name   string   `json:"name"`
+	Groups []string `json:"groups,omitempty"`
+}
+
+// credential of a session.
+func (s session) credential() credential {
+	if s.Token != "" {
+		return credential{token: s.Token}
+	}
+	return credential{as: rest.ImpersonationConfig{UserName: s.Name, Groups: s.Groups}}
+}
+
+// identify finds out who asks: by a token that comes with the request, or else by the session of a browser.
+func (s *Server) identify(r *http.Request) (identity.Caller, credential, *problem.Problem) {
+	if header := r.Header.Values("Authorization"); len(header) > 0 {
+		token, is := bearer(header)
+		if !is {
+			return identity.Caller{}, credential{}, problem.New(http.StatusUnauthorized, problem.Unauthorized, "the header Authorization is not one bearer token")
+		}
+		return s.identifyToken(r.Context(), token)
+	}
+	kept, is := get[session](s.cookies, r, sessionCookie, time.Now())
+	if !is {
+		return identity.Caller{}, credential{}, problem.New(http.StatusUnauthorized, problem.Unauthorized, "log in, or send a bearer token")
+	}
+	return identity.Caller{Name: kept.Name, Groups: kept.Groups, Session: true}, kept.credential(), nil
+}
+
+// bearer returns the token of a header, of which there is one.
+func bearer(header []string) (string, bool) {
+	scheme, token, _ := strings.Cut(header[0], " ")
+	if len(header) != 1 || !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > longestToken {
+		return "", false
+	}
+	return token, strings.Trim(token, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/=") == ""
+}
+
+// identifyToken finds out whose token one is. One of a provider that this server vouches for is verified here; the API server knows all others.
+func (s *Server) identifyToken(ctx context.Context, token string) (identity.Caller, credential, *problem.Problem) {
+	if s.provider != nil && s.provider.Impersonate && s.provider.issued(token) {
+		vouched, err := s.provider.verify(ctx, token, "")
+		if err != nil {
+			return identity.Caller{}, credential{}, problem.Of(err)
+		}
+		return identity.Caller{Name: vouched.Name, Groups: vouched.Groups}, vouched.credential(), nil
+	}
+	caller, err := s.known.caller(ctx, token)
+	if err != nil {
+		return identity.Caller{}, credential{}, problem.Of(err)
+	}
+	return caller, credential{token: token}, nil
+}
+
+// acquaintances remembers for a while whose tokens are whose.
+type acquaintances struct {
+	clusters *clusters
+	places   chan struct{}
+	mu       sync.Mutex
+	seen     map[[sha256.Size]byte]acquaintance
+}
+
+type acquaintance struct {
+	caller identity.Caller
+	err    error
+	until  time.Time
+}
+
+func newAcquaintances(clusters *clusters, reviews int) *acquaintances {
+	return &acquaintances{clusters: clusters, places: make(chan struct{}, max(1, reviews)), seen: map[[sha256.Size]byte]acquaintance{}}
+}
+
+// caller asks the API server who has a token, unless that is known.
+func (a *acquaintances) caller(ctx context.Context, token string) (identity.Caller, error) {
+	hash := sha256.Sum256([]byte(token))
+	if one, known := a.recall(hash, time.Now()); known {
+		return one.caller, one.err
+	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	select {
+	case a.places <- struct{}{}:
+		defer func() { <-a.places }()
+	case <-ctx.Done():
+		return identity.Caller{}, problem.Busy("too many tokens are being looked at; ask again")
+	}
+	if one, known := a.recall(hash, time.Now()); known { // somebody has asked meanwhile
+		return one.caller, one.err
+	}
+	caller, err := a.review(ctx, token)
+	switch {
+	case err == nil:
+		a.remember(hash, acquaintance{caller: caller, until: time.Now().Add(knownFor)})
+	case apierrors.IsUnauthorized(err):
+		a.remember(hash, acquaintance{err: err, until: time.Now().Add(unknownFor)})
+	}
+	return caller, err
+}
+
+// review asks the API server.
+func (a *acquaintances) review(ctx context.Context, token string) (identity.Caller, error) {
+	client, err := authentication.NewForConfig(a.clusters.as(credential{token: token}))
+	if err != nil {
+		return identity.Caller{}, err
+	}
+	review, err := client.SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
+	if err != nil {
+		return identity.Caller{}, err
+	}
+	is := review.Status.UserInfo
+	if is.Username == "" || is.Username == "system:anonymous" {
+		return identity.Caller{}, problem.New(http.StatusUnauthorized, problem.Unauthorized, "the API server does not know whose token that is")
+	}
+	return identity.Caller{Name: is.Username, Groups: is.Groups}, nil
+}
+
+func (a *acquaintances) recall(hash [sha256.Size]byte, now time.Time) (acquaintance, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	one, known := a.seen[hash]
+	return one, known && now.Before(one.until)
+}
+
+func (a *acquaintances) remember(hash [sha256.Size]byte, one acquaintance) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.seen) >= mostKnown {
+		now := time.Now()
+		for other, old := range a.seen {
+			if !now.Before(old.until) || len(a.seen) >= mostKnown { // any, if none has ended
+				delete(a.seen, other)
+			}
+		}
+	}
+	a.seen[hash] = one
+}

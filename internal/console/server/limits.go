@@ -1,0 +1,147 @@
+package server
+
+import (
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/ledgerport/ledgerport/internal/console/problem"
+)
+
+// Limits bound what is done at the same time.
+type Limits struct {
+	// Connections that are open.
+	Connections int
+	// Rate is how many requests a second one caller may make, and Burst how many at once.
+	Rate, Burst int
+	// Requests being answered, and those of one caller. Those that wait and downloads are among them, and have limits of their own.
+	Requests, RequestsOfOne int
+	// Reviews of tokens under way.
+	Reviews int
+	// Stall is how long a client may take nothing of an answer.
+	Stall time.Duration
+}
+
+// DefaultLimits are those of a server with a quarter of a gigabyte.
+var DefaultLimits = Limits{Connections: 3000, Rate: 200, Burst: 400, Requests: 3000, RequestsOfOne: 1200, Reviews: 16, Stall: 30 * time.Second}
+
+// forgetAfter is when a caller is forgotten that asks for nothing; mostCallers are remembered.
+const (
+	forgetAfter = time.Minute
+	mostCallers = 10_000
+)
+
+// limiter counts what callers do.
+type limiter struct {
+	Limits
+	mu      sync.Mutex
+	total   int
+	callers map[string]*share
+	swept   time.Time
+}
+
+// share is what one caller does.
+type share struct {
+	pace  *rate.Limiter
+	count int
+	last  time.Time
+}
+
+func newLimiter(limits Limits) *limiter {
+	return &limiter{Limits: limits, callers: map[string]*share{}}
+}
+
+// take lets a request of a caller be answered, or says why not. It is given back by a call of the function.
+func (l *limiter) take(caller string, now time.Time) (giveBack func(), refused *problem.Problem) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sweep(now)
+	own := l.callers[caller]
+	if own == nil {
+		if len(l.callers) >= mostCallers {
+			return nil, problem.Busy("too many callers ask at the same time; ask again")
+		}
+		own = &share{pace: rate.NewLimiter(rate.Limit(l.Rate), l.Burst)}
+		l.callers[caller] = own
+	}
+	own.last = now
+	switch {
+	case !own.pace.AllowN(now, 1):
+		return nil, problem.Busy("you ask more than %d times a second; ask again later", l.Rate)
+	case own.count >= l.RequestsOfOne:
+		return nil, problem.Busy("%d of your requests are being answered, which is as many as may be; ask again when one is", own.count)
+	case l.total >= l.Requests:
+		return nil, problem.Busy("as many requests are being answered as may be; ask again")
+	}
+	own.count++
+	l.total++
+	return sync.OnceFunc(func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		own.count--
+		l.total--
+	}), nil
+}
+
+// sweep forgets those that have not asked for a while.
+func (l *limiter) sweep(now time.Time) {
+	if now.Sub(l.swept) < forgetAfter && len(l.callers) < mostCallers {
+		return
+	}
+	l.swept = now
+	for caller, own := range l.callers {
+		if own.count == 0 && now.Sub(own.last) > forgetAfter {
+			delete(l.callers, caller)
+		}
+	}
+}
+
+// paced has a client take each part of an answer in time.
+type paced struct {
+	http.ResponseWriter
+	connection *http.ResponseController
+	stall      time.Duration
+	code       int
+	bytes      int64
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (p *paced) WriteHeader(code int) {
+	if p.code == 0 && code >= http.StatusOK {
+		p.code = code
+	}
+	p.ResponseWriter.WriteHeader(code)
+}
+
+// Write implements http.ResponseWriter.
+func (p *paced) Write(content []byte) (int, error) {
+	if p.code == 0 {
+		p.code = http.StatusOK
+	}
+	p.within(p.stall)
+	defer p.within(0) // what is not being written may take its time
+	n, err := p.ResponseWriter.Write(content)
+	p.bytes += int64(n)
+	return n, err
+}
+
+// FlushError sends what is written. http.ResponseController calls it.
+func (p *paced) FlushError() error {
+	p.within(p.stall)
+	defer p.within(0)
+	return p.connection.Flush()
+}
+
+// within has the next writes end in time; 0 lets them take theirs.
+func (p *paced) within(stall time.Duration) {
+	var until time.Time
+	if stall > 0 {
+		until = time.Now().Add(stall)
+	}
+	_ = p.connection.SetWriteDeadline(until) // every connection can
+}
+
+// Unwrap lets http.ResponseController find the connection.
+func (p *paced) Unwrap() http.ResponseWriter { return p.ResponseWriter }

@@ -1,0 +1,173 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"embed"
+	"html/template"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	oidc "github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+
+	"github.com/ledgerport/ledgerport/internal/console/problem"
+	"github.com/ledgerport/ledgerport/texts"
+)
+
+// loginTime is how long a person may take at the provider.
+const loginTime = 10 * time.Minute
+
+// underWay is what a login is recognised by when the provider sends the browser back.
+type underWay struct {
+	State    string `json:"state"`
+	Nonce    string `json:"nonce"`
+	Verifier string `json:"verifier"`
+	Return   string `json:"return"`
+}
+
+//go:embed login.html
+var files embed.FS
+
+var loginPage = template.Must(template.ParseFS(files, "login.html"))
+
+// loginPath is where a browser logs in that wants a page.
+func loginPath(wanted string) string {
+	return "/login?" + url.Values{"return": {local(wanted)}}.Encode()
+}
+
+// local returns a path of this server, whatever is given: no browser is sent elsewhere.
+func local(path string) string {
+	parsed, err := url.Parse(path)
+	if err != nil || len(path) > 2000 || parsed.Scheme != "" || parsed.Host != "" || parsed.User != nil || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") ||
+		strings.ContainsAny(path, "\\\r\n\t") || strings.HasPrefix(parsed.Path, "//") {
+		return "/"
+	}
+	return path
+}
+
+// showLogin sends a person to the provider, or asks for a token.
+func (s *Server) showLogin(w http.ResponseWriter, r *http.Request) {
+	if s.provider == nil {
+		s.askForToken(w, http.StatusOK, local(r.FormValue("return")), "")
+		return
+	}
+	found, err := s.provider.find(r.Context())
+	if err != nil {
+		problem.Of(err).Write(w)
+		return
+	}
+	began := underWay{State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(), Return: local(r.FormValue("return"))}
+	if err := set(s.cookies, w, loginCookie, began, time.Now().Add(loginTime)); err != nil {
+		problem.New(http.StatusInternalServerError, problem.Internal, "%s", err).Write(w)
+		return
+	}
+	http.Redirect(w, r, s.provider.flow(found).AuthCodeURL(began.State, oidc.Nonce(began.Nonce), oauth2.S256ChallengeOption(began.Verifier)), http.StatusSeeOther)
+}
+
+// askForToken shows the form for a token.
+func (s *Server) askForToken(w http.ResponseWriter, code int, wanted, wrong string) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(code)
+	_ = loginPage.Execute(w, map[string]string{"Return": wanted, "Wrong": wrong}) // a client that is gone needs no page
+}
+
+// takeToken begins a session with a token that a person has typed in.
+func (s *Server) takeToken(w http.ResponseWriter, r *http.Request) {
+	if s.provider != nil {
+		problem.New(http.StatusNotFound, problem.NotFound, "log in at the OIDC provider").Write(w)
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, 2*longestToken)
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(patience)) // every connection can
+	token, is := bearer([]string{"Bearer " + strings.TrimSpace(r.PostFormValue("token"))})
+	wanted := local(r.PostFormValue("return"))
+	if !is {
+		s.askForToken(w, http.StatusUnauthorized, wanted, "That is not a token.")
+		return
+	}
+	if err := s.begin(w, r.Context(), session{Token: token}); err != nil {
+		refused := problem.Of(err)
+		s.askForToken(w, refused.Status, wanted, refused.Detail)
+		return
+	}
+	http.Redirect(w, r, wanted, http.StatusSeeOther)
+}
+
+// begin keeps a session with the browser. Of a token it asks the API server first whose it is.
+func (s *Server) begin(w http.ResponseWriter, ctx context.Context, who session) error { //nolint:revive // the browser comes first
+	until := time.Now().Add(s.Sessions)
+	if who.Token != "" {
+		caller, err := s.known.caller(ctx, who.Token)
+		if err != nil {
+			return err
+		}
+		who.Name, who.Groups = caller.Name, nil
+		if at, said := ends(who.Token); said && at.Before(until) {
+			until = at
+		}
+	}
+	if err := set(s.cookies, w, sessionCookie, who, until); err != nil {
+		return problem.New(http.StatusForbidden, problem.Invalid, "%s", err)
+	}
+	s.Log.Info("logged in", "user", texts.Printable(who.Name, texts.Quote), "until", until.UTC().Format(time.RFC3339))
+	return nil
+}
+
+// callback ends a login at the provider.
+func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
+	began, is := get[underWay](s.cookies, r, loginCookie, time.Now())
+	s.cookies.drop(w, loginCookie)
+	query := r.URL.Query()
+	if s.provider == nil || !is || subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(began.State)) != 1 {
+		problem.New(http.StatusBadRequest, problem.BadRequest, "this is not the end of a login that this browser has begun, or it took longer than %s; begin again", loginTime).Write(w)
+		return
+	}
+	if word := query.Get("error"); word != "" {
+		problem.New(http.StatusForbidden, problem.Unauthorized, "the OIDC provider has refused the login: %s", texts.Printable(word, texts.Quote)).Write(w)
+		return
+	}
+	who, err := s.exchange(r.Context(), query.Get("code"), began)
+	if err == nil {
+		err = s.begin(w, r.Context(), who)
+	}
+	if err != nil {
+		refused := problem.Of(err)
+		s.Log.Info("a login has failed", "code", refused.Status, "why", refused.Detail)
+		refused.Write(w)
+		return
+	}
+	http.Redirect(w, r, began.Return, http.StatusSeeOther)
+}
+
+// exchange gets the token of a login, and whose it is.
+func (s *Server) exchange(ctx context.Context, code string, began underWay) (session, error) {
+	found, err := s.provider.find(ctx)
+	if err != nil {
+		return session{}, err
+	}
+	asking, cancel := bounded(oidc.ClientContext(ctx, s.provider.client))
+	defer cancel()
+	tokens, err := s.provider.flow(found).Exchange(asking, code, oauth2.VerifierOption(began.Verifier))
+	if err != nil {
+		return session{}, problem.New(http.StatusForbidden, problem.Unauthorized, "the OIDC provider does not accept the end of the login; begin again")
+	}
+	token, is := tokens.Extra("id_token").(string)
+	if !is || len(token) > longestToken {
+		return session{}, problem.New(http.StatusForbidden, problem.Unauthorized, "the OIDC provider has sent no ID token, or one of more than %d bytes", longestToken)
+	}
+	who, err := s.provider.verify(ctx, token, began.Nonce)
+	if err != nil || s.provider.Impersonate {
+		return who, err
+	}
+	return session{Token: token}, nil
+}
+
+// logOut has the browser forget the session.
+func (s *Server) logOut(w http.ResponseWriter, r *http.Request) {
+	s.cookies.drop(w, sessionCookie)
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
