@@ -72,7 +72,7 @@ func New(registry *exporters.Registry) *cobra.Command {
 		onCluster: {runCommand(), previewCommand(), reverseCommand(), redeliverCommand(), cancelCommand(), suspendCommand(), resumeCommand(), statusCommand(), runsCommand(), reportCommand(), logsCommand(),
 			downloadCommand(), verifyCommand(), vouchersCommand(), heldCommand(), traceCommand()},
 		onFiles: {migrateCommand(), ledgerCommand(), adoptCommand(registry), grantsCommand(registry), validateCommand(registry), renderCommand(registry), diffCommand(registry), exportersCommand(registry)},
-		"":      {managerCommand(registry), attemptCommand(registry), versionCommand()},
+		"":      {managerCommand(registry), attemptCommand(registry), consoleCommand(), versionCommand()},
 	} {
 		for _, member := range members {
 			member.GroupID = group

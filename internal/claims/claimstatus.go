@@ -77,7 +77,7 @@ func (s *ClaimStatus) printable() {
 	s.Reason, s.Message = texts.Printable(s.Reason, longestHeldReason), texts.Printable(s.Message, texts.Message)
 	s.Vouchers = s.Vouchers[:min(len(s.Vouchers), mostClaimVouchers)]
 	for i, voucher := range s.Vouchers {
-		s.Vouchers[i] = texts.Printable(voucher, longestVoucher)
+		s.Vouchers[i] = texts.Printable(voucher, longestShownVoucher)
 	}
 	if at := s.Since; at != nil && (at.Year() < 1970 || at.Year() > 9999) {
 		s.Since = nil

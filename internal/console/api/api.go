@@ -23,6 +23,9 @@ import (
 	"github.com/ledgerport/ledgerport/internal/console/problem"
 )
 
+// DocumentPath is where the description of the API is.
+const DocumentPath = "/api/v1/openapi.json"
+
 //go:embed openapi.json
 var document []byte
 
