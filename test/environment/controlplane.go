@@ -151,8 +151,8 @@ type ControlPlane struct {
 	again        *exec.Cmd // the kube-apiserver, once it was restarted
 }
 
-// StartControlPlane starts what ControlPlaneAssets gave. It ends with Stop.
-func StartControlPlane(_ context.Context, assets string, log io.Writer) (*ControlPlane, error) {
+// StartControlPlane starts what ControlPlaneAssets gave, with more flags of kube-apiserver such as name=value. It ends with Stop.
+func StartControlPlane(_ context.Context, assets string, log io.Writer, flags ...string) (*ControlPlane, error) {
 	root, err := ModuleRoot()
 	if err != nil {
 		return nil, err
@@ -172,6 +172,10 @@ func StartControlPlane(_ context.Context, assets string, log io.Writer) (*Contro
 	}
 	// Some clusters let only those who may finalize an owner name it in a way that blocks its deletion.
 	started.environment.ControlPlane.GetAPIServer().Configure().Append("enable-admission-plugins", "OwnerReferencesPermissionEnforcement")
+	for _, flag := range flags {
+		name, value, _ := strings.Cut(flag, "=")
+		started.environment.ControlPlane.GetAPIServer().Configure().Set(name, value)
+	}
 	if started.Config, err = started.environment.Start(); err != nil {
 		_ = started.environment.Stop() // whichever of the two runs
 		return nil, fmt.Errorf("starting etcd and kube-apiserver of %s: %w", assets, err)

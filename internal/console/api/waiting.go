@@ -67,10 +67,27 @@ func accepts(header []string, mediaType string) bool {
 
 // wait answers when the run has finished, or the time is over.
 func (a *api) wait(w http.ResponseWriter, r *asked, wait time.Duration) error {
-	ctx, cancel := context.WithTimeout(r.Context(), wait)
+	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
+	known := make(chan struct{})
+	go func() { // the time is over, but not before anything is known
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		select {
+		case <-known:
+		case <-ctx.Done():
+		}
+		cancel()
+	}()
 	var newest *v1alpha1.ExportRun
 	err := a.watches.follow(ctx, r, func(run *v1alpha1.ExportRun) error {
+		if newest == nil {
+			close(known)
+		}
 		newest = run
 		return nil
 	})

@@ -25,6 +25,9 @@ const (
 	longestWatch = 300
 	// again is when a watch that has ended is begun again at the latest.
 	again = time.Second
+	// mostRefusals in a row are not believed of an API server that has let the caller follow the run before: one that has just started refuses
+	// what it has not read yet.
+	mostRefusals = 5
 )
 
 // watches follow the runs of namespaces, each for one login: all requests of a login that wait for runs of a namespace share a watch, which
@@ -68,16 +71,24 @@ type listener struct {
 	changes chan watch.Event // the newest alone
 }
 
-// follow passes on a run as it is, and whenever it changes, until it has finished: no error then. An API server that is away is waited for.
+// follow passes on a run as it is, and whenever it changes, until it has finished: no error then. An API server that goes away meanwhile is waited for.
 func (w *watches) follow(ctx context.Context, r *asked, changed func(*v1alpha1.ExportRun) error) error {
+	known, refusals := false, 0
+	seen := func(run *v1alpha1.ExportRun) error {
+		known, refusals = true, 0
+		return changed(run)
+	}
 	for {
-		finished, err := w.followOnce(ctx, r, changed)
+		finished, err := w.followOnce(ctx, r, seen)
 		switch {
 		case finished:
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case err != nil && !passing(err):
+		case err == nil || known && passing(err):
+		case known && refused(err) && refusals < mostRefusals:
+			refusals++
+		default:
 			return err
 		}
 		select {
@@ -87,6 +98,9 @@ func (w *watches) follow(ctx context.Context, r *asked, changed func(*v1alpha1.E
 		}
 	}
 }
+
+// refused reports whether the API server does not let the caller do something.
+func refused(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) }
 
 // passing reports whether an error may be gone in a moment.
 func passing(err error) bool {
