@@ -194,14 +194,25 @@ func nameOf(r *asked, key string) string {
 
 // find returns the run of a question, which must be one of its export.
 func (r *asked) find(ctx context.Context) (*v1alpha1.ExportRun, error) {
+	run, err := r.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return run, r.owns(run)
+}
+
+// get reads the run of a question.
+func (r *asked) get(ctx context.Context) (*v1alpha1.ExportRun, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	run := &v1alpha1.ExportRun{}
-	if err := r.cluster.Get(ctx, r.run(), run); err != nil {
-		return nil, err
-	}
+	return run, r.cluster.Get(ctx, r.run(), run)
+}
+
+// owns insists on a run of the export that is asked about.
+func (r *asked) owns(run *v1alpha1.ExportRun) error {
 	if run.Spec.ExportRef.Name != r.export().Name {
-		return nil, problem.New(http.StatusNotFound, problem.NotFound, "the export %s has no run of this id", r.export().Name)
+		return problem.New(http.StatusNotFound, problem.NotFound, "the export %s has no run of this id", r.export().Name)
 	}
-	return run, nil
+	return nil
 }

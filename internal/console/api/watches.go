@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -62,14 +63,21 @@ type shared struct {
 	cancel context.CancelFunc
 
 	mu        sync.Mutex
+	topics    map[string]*topic // by the names of runs
+	listeners int
+}
+
+// topic is one run that somebody waits for. It is read once for all of them, and then told by the watch.
+type topic struct {
+	known     chan struct{} // closed once it was read, or could not be
+	newest    *v1alpha1.ExportRun
+	deleted   bool
+	err       error
 	listeners map[*listener]struct{}
 }
 
-// listener waits for changes of one run.
-type listener struct {
-	name    string
-	changes chan watch.Event // the newest alone
-}
+// listener hears that its run has changed.
+type listener struct{ changed chan struct{} }
 
 // follow passes on a run as it is, and whenever it changes, until it has finished: no error then. An API server that goes away meanwhile is waited for.
 func (w *watches) follow(ctx context.Context, r *asked, changed func(*v1alpha1.ExportRun) error) error {
@@ -118,95 +126,161 @@ func passing(err error) bool {
 
 // followOnce follows a run until it has finished, or the watch has ended.
 func (w *watches) followOnce(ctx context.Context, r *asked, changed func(*v1alpha1.ExportRun) error) (finished bool, err error) {
-	joined, listening, leave, err := w.join(ctx, r)
+	one, of, listening, leave, err := w.join(ctx, r)
 	if err != nil {
 		return false, err
 	}
 	defer leave()
-	run, err := r.find(ctx)
-	if err != nil {
-		return false, err
+	select {
+	case <-of.known:
+	case <-ctx.Done():
+		return false, ctx.Err()
 	}
+	var told *v1alpha1.ExportRun
 	for {
-		if err := changed(run); err != nil || run.Status.Phase.Finished() {
-			return err == nil, err
-		}
-		seen := run
-		for run == seen {
-			select {
-			case event := <-listening.changes:
-				next, is := event.Object.(*v1alpha1.ExportRun)
-				switch {
-				case !is || next.UID != seen.UID || event.Type == watch.Deleted:
-					return false, problem.New(http.StatusNotFound, problem.NotFound, "the run was deleted")
-				case next.ResourceVersion != seen.ResourceVersion:
-					run = next
-				}
-			case <-joined.over:
-				return false, nil
-			case <-ctx.Done():
-				return false, ctx.Err()
+		run, err := one.now(of, r)
+		switch {
+		case err != nil:
+			return false, err
+		case told != nil && run.UID != told.UID:
+			return false, deleted
+		case told == nil || run.ResourceVersion != told.ResourceVersion:
+			if err := changed(run); err != nil || run.Status.Phase.Finished() {
+				return err == nil, err
 			}
+			told = run
+		}
+		select {
+		case <-listening.changed:
+		case <-one.over:
+			return false, nil
+		case <-ctx.Done():
+			return false, ctx.Err()
 		}
 	}
+}
+
+var deleted = problem.New(http.StatusNotFound, problem.NotFound, "the run was deleted")
+
+// now is the run as it is known, if it is one of the export that is asked about.
+func (s *shared) now(of *topic, r *asked) (*v1alpha1.ExportRun, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case of.err != nil:
+		return nil, of.err
+	case of.deleted:
+		return nil, deleted
+	}
+	return of.newest, r.owns(of.newest)
 }
 
 // join shares the watch of a login, which is begun if there is none. What changes from then on is told.
-func (w *watches) join(ctx context.Context, r *asked) (*shared, *listener, func(), error) {
+func (w *watches) join(ctx context.Context, r *asked) (*shared, *topic, *listener, func(), error) {
 	of := watched{r.login, r.run().Namespace}
-	listening := &listener{name: r.run().Name, changes: make(chan watch.Event, 1)}
 	w.mu.Lock()
 	one := w.shared[of]
 	if one == nil {
-		one = &shared{begun: make(chan struct{}), over: make(chan struct{}), listeners: map[*listener]struct{}{}}
-		var watching context.Context
-		watching, one.cancel = context.WithCancel(context.WithoutCancel(ctx))
-		w.shared[of] = one
-		go func() {
-			defer one.cancel()
-			one.run(watching, r.cluster, r.run().Namespace, r.run().Name)
-			w.forget(of, one)
-			close(one.over)
-		}()
+		one = w.open(ctx, of, r)
 	}
-	one.mu.Lock()
-	one.listeners[listening] = struct{}{}
-	one.mu.Unlock()
+	about, listening := one.listen(ctx, r)
 	w.mu.Unlock()
-	leave := func() { w.leave(of, one, listening) }
+	leave := func() { w.leave(of, one, r.run().Name, about, listening) }
+	var err error
 	select {
 	case <-one.begun:
-		if one.err != nil {
-			leave()
-			return nil, nil, nil, one.err
-		}
-		return one, listening, leave, nil
+		err = one.err
 	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err != nil {
 		leave()
-		return nil, nil, nil, ctx.Err()
+		return nil, nil, nil, nil, err
+	}
+	return one, about, listening, leave, nil
+}
+
+// open begins a watch.
+func (w *watches) open(ctx context.Context, of watched, r *asked) *shared {
+	one := &shared{begun: make(chan struct{}), over: make(chan struct{}), topics: map[string]*topic{}}
+	watching, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	one.cancel = cancel
+	w.shared[of] = one
+	cluster, namespace, name := r.cluster, r.run().Namespace, r.run().Name
+	go func() {
+		defer cancel()
+		one.run(watching, cluster, namespace, name)
+		w.mu.Lock()
+		if w.shared[of] == one {
+			delete(w.shared, of)
+		}
+		w.mu.Unlock()
+		close(one.over)
+	}()
+	return one
+}
+
+// listen adds a listener to a run, which is read if nobody has.
+func (s *shared) listen(ctx context.Context, r *asked) (*topic, *listener) {
+	listening := &listener{changed: make(chan struct{}, 1)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name := r.run().Name
+	about := s.topics[name]
+	if about == nil {
+		about = &topic{known: make(chan struct{}), listeners: map[*listener]struct{}{}}
+		s.topics[name] = about
+		reading := context.WithoutCancel(ctx)
+		go s.read(reading, r, about)
+	}
+	about.listeners[listening] = struct{}{}
+	s.listeners++
+	return about, listening
+}
+
+// read reads a run once the watch has begun, so that no change is missed.
+func (s *shared) read(ctx context.Context, r *asked, about *topic) {
+	defer close(about.known)
+	<-s.begun
+	run, err := (*v1alpha1.ExportRun)(nil), s.err
+	if err == nil {
+		run, err = r.get(ctx)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case err != nil:
+		about.err = err
+		if s.topics[r.run().Name] == about {
+			delete(s.topics, r.run().Name) // it is read again for the next one
+		}
+	case about.newest == nil || newer(run, about.newest):
+		about.newest = run
 	}
 }
 
+// newer reports whether a version of a run comes after another.
+func newer(one, other *v1alpha1.ExportRun) bool {
+	order, err := resourceversion.CompareResourceVersion(one.ResourceVersion, other.ResourceVersion)
+	return err != nil || order > 0
+}
+
 // leave ends the watch with the last one that it is for.
-func (w *watches) leave(of watched, one *shared, listening *listener) {
+func (w *watches) leave(of watched, one *shared, name string, about *topic, listening *listener) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	one.mu.Lock()
 	defer one.mu.Unlock()
-	delete(one.listeners, listening)
-	if len(one.listeners) == 0 {
+	delete(about.listeners, listening)
+	one.listeners--
+	if len(about.listeners) == 0 && one.topics[name] == about {
+		delete(one.topics, name)
+	}
+	if one.listeners == 0 {
 		one.cancel()
 		if w.shared[of] == one {
 			delete(w.shared, of)
 		}
-	}
-}
-
-func (w *watches) forget(of watched, one *shared) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.shared[of] == one {
-		delete(w.shared, of)
 	}
 }
 
@@ -246,7 +320,7 @@ func (s *shared) begin(ctx context.Context, cluster client.WithWatch, namespace,
 	})
 }
 
-// tell passes an event on to those who wait for its run. Of several only the newest counts.
+// tell has those hear of an event who wait for its run.
 func (s *shared) tell(event watch.Event) {
 	run, is := event.Object.(*v1alpha1.ExportRun)
 	if !is {
@@ -254,14 +328,15 @@ func (s *shared) tell(event watch.Event) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for one := range s.listeners {
-		if one.name != run.Name {
-			continue
-		}
+	about := s.topics[run.Name]
+	if about == nil || about.newest != nil && !newer(run, about.newest) {
+		return
+	}
+	about.newest, about.deleted = run, event.Type == watch.Deleted
+	for one := range about.listeners {
 		select {
-		case <-one.changes:
-		default:
+		case one.changed <- struct{}{}:
+		default: // it has not looked yet
 		}
-		one.changes <- event
 	}
 }

@@ -1,0 +1,71 @@
+package environment
+
+import (
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+)
+
+// Console is the console of the product as a process of its own.
+type Console struct {
+	// LogPath is the file that its log goes to.
+	LogPath string
+	// URL that it is reached at.
+	URL     string
+	command *exec.Cmd
+}
+
+// RunConsole starts the console that serves at a port of this machine, with the certificate of an authority. It has no login at the cluster.
+// Another start appends to its log.
+func RunConsole(controlPlane *ControlPlane, binary, directory string, port int, authority *Authority, flags ...string) (*Console, error) {
+	c := &Console{LogPath: filepath.Join(directory, "console.log"), URL: "https://localhost:" + strconv.Itoa(port)}
+	certificates := filepath.Join(directory, "console-certificates")
+	if err := os.MkdirAll(certificates, 0o700); err != nil {
+		return nil, err
+	}
+	if err := authority.WriteServing(certificates, "localhost"); err != nil {
+		return nil, err
+	}
+	trusted := filepath.Join(directory, "api-server.crt")
+	if err := os.WriteFile(trusted, controlPlane.Config.CAData, 0o600); err != nil {
+		return nil, err
+	}
+	log, err := os.OpenFile(c.LogPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = log.Close() }()                          // the process has it open for itself
+	c.command = exec.Command(binary, append([]string{"console", // #nosec G204 -- the binary just built
+		"--bind-address=" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), "--certificates=" + certificates, "--public-url=" + c.URL,
+		"--api-server=" + controlPlane.Config.Host, "--api-server-ca=" + trusted}, flags...)...)
+	c.command.Env = append(os.Environ(), "KUBECONFIG=/nonexistent")
+	c.command.Stdout, c.command.Stderr = log, log
+	c.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return c, c.command.Start()
+}
+
+// Kill ends the process at once.
+func (c *Console) Kill() error {
+	return errors.Join(c.command.Process.Kill(), c.wait())
+}
+
+// Stop asks the console to end, and waits for it.
+func (c *Console) Stop() error {
+	return errors.Join(c.command.Process.Signal(syscall.SIGTERM), c.command.Wait())
+}
+
+// wait waits for a process that was killed.
+func (c *Console) wait() error {
+	var ended *exec.ExitError
+	if err := c.command.Wait(); !errors.As(err, &ended) {
+		return err
+	}
+	return nil
+}
+
+// FreePort returns a port of this machine that nobody listens at.
+func FreePort() (int, error) { return freePort() }
