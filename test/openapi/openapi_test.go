@@ -1,0 +1,216 @@
+// Package openapi compares what the API for applications answers with the OpenAPI document that it serves, by a validator that others write. It is
+// a module of its own, so that the validator is no dependency of the product.
+package openapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pb33f/libopenapi"
+	validator "github.com/pb33f/libopenapi-validator"
+	"github.com/pb33f/libopenapi-validator/config"
+	"github.com/pb33f/libopenapi-validator/errors"
+
+	"github.com/ledgerport/ledgerport/test/stage"
+)
+
+// application asks, and has each answer compared with the document.
+type application struct {
+	*stage.Stage
+	http  *http.Client
+	token string
+	valid validator.Validator
+	asked map[string]bool // operations that were answered as they promise
+}
+
+// ask sends a request; what is sent and what is answered must be as the document has it.
+func (a *application) ask(operation, method, path, body string, code int, headers ...string) []byte {
+	a.Helper()
+	return a.send(true, operation, method, path, body, code, headers...)
+}
+
+// wrong sends a request that is not as the document has it. The answer must be all the same.
+func (a *application) wrong(operation, method, path, body string, code int, headers ...string) {
+	a.Helper()
+	a.send(false, operation, method, path, body, code, headers...)
+}
+
+func (a *application) send(right bool, operation, method, path, body string, code int, headers ...string) []byte {
+	a.Helper()
+	request, err := http.NewRequestWithContext(a.Context(), method, a.URL+path, strings.NewReader(body))
+	a.Must(err)
+	request.Header.Set("Authorization", "Bearer "+a.token)
+	if body != "" {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
+	answer, err := a.http.Do(request)
+	a.Must(err)
+	content, err := io.ReadAll(answer.Body)
+	a.Must(err)
+	a.Must(answer.Body.Close())
+	if answer.StatusCode != code {
+		a.Fatalf("%s %s: %s %s, want %d", method, path, answer.Status, content, code)
+	}
+	request.Body, answer.Body = io.NopCloser(strings.NewReader(body)), io.NopCloser(bytes.NewReader(content))
+	if is, problems := a.valid.ValidateHttpRequest(request); is != right {
+		a.Errorf("%s %s: that the request is right is %t\n%s", method, path, is, told(problems))
+	}
+	if is, problems := a.valid.ValidateHttpResponse(request, answer); !is {
+		a.Errorf("%s %s is answered %s %s\n%s", method, path, answer.Status, content, told(problems))
+	}
+	if right && code < http.StatusBadRequest {
+		a.asked[operation] = true
+	}
+	return content
+}
+
+func told(problems []*errors.ValidationError) string {
+	var text strings.Builder
+	for _, problem := range problems {
+		text.WriteString(problem.Error() + "\n")
+	}
+	return text.String()
+}
+
+func TestTheAPIAnswersAsItsDocumentSays(t *testing.T) {
+	t.Parallel()
+	a := &application{Stage: stage.Set(t), asked: map[string]bool{}}
+	a.http, a.token = a.HTTP(), a.Token("application", "ledgerport-finance")
+	answer, err := a.http.Get(a.URL + "/api/v1/openapi.json")
+	a.Must(err)
+	content, err := io.ReadAll(answer.Body)
+	a.Must(err)
+	a.Must(answer.Body.Close())
+	document, err := libopenapi.NewDocument(content)
+	a.Must(err)
+	var problems []error
+	if a.valid, problems = validator.NewValidator(document, config.WithFormatAssertions()); len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if is, problems := a.valid.ValidateDocument(); !is {
+		t.Fatalf("it is not an OpenAPI document:\n%s", told(problems))
+	}
+	a.Approve(20)
+	a.runs()
+	a.refusals()
+	for _, operation := range operations(content) {
+		if !a.asked[operation] {
+			t.Errorf("the operation %s was not tested", operation)
+		}
+	}
+}
+
+const export = "/api/v1/namespaces/" + stage.Namespace + "/exports/" + stage.Export
+
+// run is what is needed of one here.
+type run struct {
+	ID       string
+	Finished bool
+	Phase    string
+	Links    struct{ Self, Files string }
+}
+
+// runs asks for what exists.
+func (a *application) runs() {
+	a.Helper()
+	unlock := a.Lock()
+	var first run
+	a.Must(json.Unmarshal(a.ask("requestRun", http.MethodPost, export+"/runs", `{"type": "Export", "cutoff": "2099-01-01T00:00:00Z"}`, http.StatusAccepted, "Idempotency-Key", "first"), &first))
+	a.Until(func(context.Context) string { // with a stage, and progress
+		var now run
+		a.Must(json.Unmarshal(a.ask("followRun", http.MethodGet, first.Links.Self, "", http.StatusOK), &now))
+		return map[bool]string{false: "it is " + now.Phase}[now.Phase == "Running"]
+	})
+	unlock()
+	a.Must(json.Unmarshal(a.ask("followRun", http.MethodGet, first.Links.Self+"?wait=30s", "", http.StatusOK), &first))
+	if !first.Finished || first.Links.Files == "" {
+		a.Fatalf("the run is %+v\n%s", first, a.Log())
+	}
+	a.ask("followRun", http.MethodGet, first.Links.Self, "", http.StatusOK, "Accept", "text/event-stream")
+	a.ask("requestRun", http.MethodPost, export+"/runs", "", http.StatusAccepted)
+	a.ask("requestRun", http.MethodPost, export+"/runs", `{"type": "Preview", "claims": ["a"]}`, http.StatusAccepted)
+
+	var list struct{ Items []struct{ Name, Link string } }
+	a.Must(json.Unmarshal(a.ask("listFiles", http.MethodGet, first.Links.Files, "", http.StatusOK), &list))
+	for _, file := range list.Items {
+		whole := a.ask("downloadFile", http.MethodGet, file.Link, "", http.StatusOK)
+		if rest := a.ask("downloadFile", http.MethodGet, file.Link, "", http.StatusPartialContent, "Range", "bytes=5-"); !bytes.Equal(rest, whole[5:]) {
+			a.Errorf("the rest of %s is %d bytes of %d", file.Name, len(rest), len(whole))
+		}
+		a.ask("downloadFile", http.MethodGet, file.Link, "", http.StatusRequestedRangeNotSatisfiable, "Range", "bytes=999999999-")
+	}
+	a.claims()
+}
+
+// claims asks about those that are exported, and those that are held.
+func (a *application) claims() {
+	a.Helper()
+	var page struct {
+		Items []struct{ Claim string }
+		Next  string
+	}
+	a.Must(json.Unmarshal(a.ask("listHeldClaims", http.MethodGet, export+"/held?limit=1", "", http.StatusOK), &page))
+	if len(page.Items) == 1 {
+		a.ask("findClaim", http.MethodGet, export+"/claims/"+page.Items[0].Claim, "", http.StatusOK)
+	}
+	if page.Next != "" {
+		a.ask("listHeldClaims", http.MethodGet, page.Next, "", http.StatusOK)
+	}
+	var exported string
+	a.WithDatabase(exportedClaim(&exported))
+	var claim struct{ Items []struct{ State, Run string } }
+	a.Must(json.Unmarshal(a.ask("findClaim", http.MethodGet, export+"/claims/"+exported, "", http.StatusOK), &claim))
+	if len(claim.Items) != 1 || claim.Items[0].State != "exported" {
+		a.Errorf("a claim that was exported is %+v", claim)
+	}
+	claim.Items = nil
+	a.Must(json.Unmarshal(a.ask("findClaim", http.MethodGet, export+"/claims/nobody", "", http.StatusOK), &claim))
+	if len(claim.Items) != 0 {
+		a.Errorf("a claim of nobody is %+v", claim)
+	}
+}
+
+// refusals asks for what does not exist, or is wrong.
+func (a *application) refusals() {
+	a.Helper()
+	a.ask("requestRun", http.MethodPost, export+"/runs", `{}`, http.StatusConflict, "Idempotency-Key", "first")
+	a.ask("followRun", http.MethodGet, export+"/runs/nothing", "", http.StatusNotFound)
+	a.ask("listFiles", http.MethodGet, export+"/runs/nothing/files", "", http.StatusNotFound)
+	a.ask("listHeldClaims", http.MethodGet, "/api/v1/namespaces/nordwind/exports/monthly/held", "", http.StatusForbidden)
+	a.ask("listHeldClaims", http.MethodGet, export+"/held?continue=x", "", http.StatusBadRequest)
+	a.wrong("requestRun", http.MethodPost, export+"/runs", `{"type": "Reversal"}`, http.StatusUnprocessableEntity)
+	a.wrong("requestRun", http.MethodPost, export+"/runs", `{"claim": "a"}`, http.StatusBadRequest)
+	a.wrong("followRun", http.MethodGet, export+"/runs/nothing?wait=soon", "", http.StatusBadRequest)
+	a.wrong("listHeldClaims", http.MethodGet, export+"/held?limit=none", "", http.StatusBadRequest)
+	a.token = "nobody"
+	a.ask("followRun", http.MethodGet, export+"/runs/nothing", "", http.StatusUnauthorized)
+}
+
+// operations are those of a document.
+func operations(document []byte) (ids []string) {
+	var decoded struct {
+		Paths map[string]map[string]json.RawMessage
+	}
+	_ = json.Unmarshal(document, &decoded) // it was read before
+	for _, methods := range decoded.Paths {
+		for _, operation := range methods {
+			var has struct {
+				OperationID string `json:"operationId"`
+			}
+			if json.Unmarshal(operation, &has) == nil && has.OperationID != "" {
+				ids = append(ids, has.OperationID)
+			}
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
