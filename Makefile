@@ -34,12 +34,14 @@ help: ## List the targets
 build: ## Build the one binary into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ledgerport ./cmd/ledgerport
 
-generate: ## Generate deep copies of the API's types, the tables of options in docs/exporters, and what go.mod of the API, the example and the chart's tests require
+generate: ## Generate deep copies of the API's types, the tables of options in docs/exporters, and the go.mod of the API, the examples and of tests with modules of their own
 	cd api && $(subst -modfile=,-modfile=../,$(TOOLS)) controller-gen object paths=./...
 	go run ./hack/options-table
 	go -C api mod tidy
 	go -C examples/exporter mod tidy
+	go -C examples/application mod tidy
 	go -C test/helm mod tidy
+	go -C test/openapi mod tidy
 
 manifests: ## Generate CRDs, the operator's role, and what the chart has from both, from config/ and from the manager's flags
 	cd api && $(subst -modfile=,-modfile=../,$(TOOLS)) controller-gen crd paths=./... output:crd:dir=../config/crd/bases
@@ -54,12 +56,16 @@ lint: ## Lint all Go code, dependency directions included, and the English of co
 	cd api && $(subst -modfile=,-modfile=../,$(GOLANGCI_LINT)) run --allow-parallel-runners ./...
 	cd test/helm && $(subst -modfile=,-modfile=../../,$(GOLANGCI_LINT)) run --allow-parallel-runners ./...
 	cd hack/release && $(subst -modfile=,-modfile=../../,$(GOLANGCI_LINT)) run --allow-parallel-runners ./...
+	cd test/openapi && $(subst -modfile=,-modfile=../../,$(GOLANGCI_LINT)) run --allow-parallel-runners ./...
+	cd examples/application && $(subst -modfile=,-modfile=../../,$(GOLANGCI_LINT)) run --allow-parallel-runners ./...
 	$(VALE) --output=line .
 	$(TOOLS) kustomize build config/default >/dev/null
 	$(TOOLS) kustomize build config/lockdown >/dev/null
 	$(TOOLS) kustomize build config/books >/dev/null
 	$(TOOLS) kustomize build config/exports-volume >/dev/null
 	$(TOOLS) kustomize build config/jobs >/dev/null
+	$(TOOLS) kustomize build config/console >/dev/null
+	$(TOOLS) kustomize build config/console/impersonating >/dev/null
 	$(TOOLS) kustomize build config/quota >/dev/null
 	$(TOOLS) kustomize build config/admission >/dev/null
 	$(TOOLS) kustomize build config/network-policy >/dev/null
@@ -69,7 +75,7 @@ lint: ## Lint all Go code, dependency directions included, and the English of co
 	$(ACTIONLINT) -pyflakes= $(addprefix ../../,$(wildcard .github/workflows/*.yaml))
 
 test: ## Run all tests, against real servers of all that the operator speaks to; what they say is looked through for secrets
-	go run ./hack/with-environment -scan sh -c 'go test -v -count=1 -timeout=40m ./... && go -C api test -v -count=1 ./... && go -C examples/exporter test -v -mod=mod -count=1 ./... && go -C test/helm test -v -mod=mod -count=1 ./... && go -C hack/release test -v -count=1 ./...'
+	go run ./hack/with-environment -scan sh -c 'go test -v -count=1 -timeout=40m ./... && go -C api test -v -count=1 ./... && go -C examples/exporter test -v -mod=mod -count=1 ./... && go -C examples/application test -v -mod=mod -count=1 ./... && go -C test/openapi test -v -mod=mod -count=1 ./... && go -C test/helm test -v -mod=mod -count=1 ./... && go -C hack/release test -v -count=1 ./...'
 
 chart: ## Package the Helm chart into dist/, with the version of the tag, the same bytes each time (CHART_VERSION=1.2.3)
 	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(HELM) package ../../charts/ledgerport --version='$(CHART_VERSION)' --app-version='$(VERSION)' --destination=../../dist

@@ -65,7 +65,7 @@ func (o *consoleOptions) add(command *cobra.Command) {
 	flags.StringVar(&o.address, "bind-address", ":8443", "address to listen at")
 	flags.StringVar(&o.probeAddress, "health-probe-bind-address", "", "address that serves /healthz and /readyz over plain HTTP; empty serves them with the rest alone")
 	flags.StringVar(&o.certificates, "certificates", "", "directory with the serving certificate, as tls.crt and tls.key, which is read again when it changes; empty is plain HTTP, for what ends TLS before it")
-	flags.StringVar(&o.publicURL, "public-url", "", "URL that browsers reach the console at, with https, or http on localhost; empty is http://localhost and the port of --bind-address, for kubectl port-forward")
+	flags.StringVar(&o.publicURL, "public-url", "", "URL that browsers reach the console at, with https, or http on localhost; empty is localhost and the port of --bind-address, for kubectl port-forward")
 	flags.StringVar(&o.apiServer, "api-server", "", "URL of the API server; empty is that of the cluster that the console runs in")
 	flags.StringVar(&o.apiServerCA, "api-server-ca", "", "file with the certificate authority of the API server, so that the console needs no login of its own; empty is a kubeconfig or the pod's account")
 	flags.StringVar(&o.sessionKeys, "session-keys", "", "file with keys that seal the cookies of sessions, one of at least 32 bytes a line: the first seals, and all open; empty makes one that ends with the process")

@@ -28,13 +28,14 @@ func main() {
 // generate brings the chart up to date.
 func generate(chart, config string) error {
 	for from, to := range map[string]string{
-		"crd/bases/*.yaml":                  "files/crds",
-		"admission/*.yaml":                  "files/admission",
-		"rbac/operator/role.yaml":           "files",
-		"rbac/common/people_roles.yaml":     "files",
-		"prometheus/rules.yaml":             "files",
-		"books/component/finance_role.yaml": "files",
-		"books/component/reversal.yaml":     "files",
+		"crd/bases/*.yaml":                        "files/crds",
+		"admission/*.yaml":                        "files/admission",
+		"rbac/operator/role.yaml":                 "files",
+		"rbac/common/people_roles.yaml":           "files",
+		"prometheus/rules.yaml":                   "files",
+		"books/component/finance_role.yaml":       "files",
+		"books/component/reversal.yaml":           "files",
+		"console/impersonating/console_role.yaml": "files",
 	} {
 		if err := copyAll(filepath.Join(config, filepath.FromSlash(from)), filepath.Join(chart, filepath.FromSlash(to))); err != nil {
 			return err

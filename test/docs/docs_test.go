@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
@@ -95,10 +96,34 @@ func TestEveryCommandIsDocumented(t *testing.T) {
 	}
 }
 
-func TestEveryFlagInConfigIsOneOfTheManager(t *testing.T) {
+func TestThePageOfTheConsoleHasItsFlags(t *testing.T) {
 	t.Parallel()
-	manager, _, err := command.New(builtin.Registry()).Find([]string{"manager"})
+	console, _, err := command.New(builtin.Registry()).Find([]string{"console"})
 	must(t, err)
+	var documented []string
+	for _, column := range firstColumn(t, "../../docs/console-server.md", "| flag of `ledgerport console` |") {
+		documented = append(documented, strings.Split(strings.ReplaceAll(column, "`", ""), ", ")...)
+	}
+	console.Flags().VisitAll(func(flag *pflag.Flag) {
+		if name := "--" + flag.Name; flag.Name != "help" && !slices.Contains(documented, name) {
+			t.Errorf("the table in docs/console-server.md lacks %s", name)
+		}
+	})
+	for _, name := range documented {
+		if console.Flags().Lookup(strings.TrimPrefix(name, "--")) == nil {
+			t.Errorf("the table in docs/console-server.md has %s, and `ledgerport console` does not", name)
+		}
+	}
+}
+
+func TestEveryFlagInConfigIsOneOfTheProgram(t *testing.T) {
+	t.Parallel()
+	programs := map[bool]*cobra.Command{}
+	for console, name := range map[bool]string{false: "manager", true: "console"} {
+		program, _, err := command.New(builtin.Registry()).Find([]string{name})
+		must(t, err)
+		programs[console] = program
+	}
 	flag, found := regexp.MustCompile(`--[a-z][a-z-]+[a-z]`), 0
 	must(t, filepath.WalkDir("../../config", func(path string, _ fs.DirEntry, err error) error {
 		if err != nil || filepath.Ext(path) != ".yaml" {
@@ -110,8 +135,9 @@ func TestEveryFlagInConfigIsOneOfTheManager(t *testing.T) {
 			}
 			for _, name := range flag.FindAllString(line, -1) {
 				found++
-				if manager.Flags().Lookup(strings.TrimPrefix(name, "--")) == nil {
-					t.Errorf("%s has %s, and `ledgerport manager` does not", path, name)
+				program := programs[strings.Contains(filepath.ToSlash(path), "/console/")]
+				if program.Flags().Lookup(strings.TrimPrefix(name, "--")) == nil {
+					t.Errorf("%s has %s, and `ledgerport %s` does not", path, name, program.Name())
 				}
 			}
 		}

@@ -24,10 +24,16 @@ func TestTheChartDeploysWhatConfigDoes(t *testing.T) {
 		file        string
 		directories []string
 	}{
-		"by default":        {directories: []string{"config/default"}},
-		"metrics":           {values: "metrics: {serviceMonitor: {enabled: true}, rules: {enabled: true}}", directories: []string{"config/default", "config/prometheus"}},
-		"exports volume":    {values: "exports: {enabled: true}", directories: []string{"config/exports-volume"}},
-		"books":             {values: "books: {enabled: true}", directories: []string{"config/books"}},
+		"by default":     {directories: []string{"config/default"}},
+		"metrics":        {values: "metrics: {serviceMonitor: {enabled: true}, rules: {enabled: true}}", directories: []string{"config/default", "config/prometheus"}},
+		"exports volume": {values: "exports: {enabled: true}", directories: []string{"config/exports-volume"}},
+		"books":          {values: "books: {enabled: true}", directories: []string{"config/books"}},
+		"console":        {values: "{books: {enabled: true}, console: {enabled: true}}", directories: []string{"config/console"}},
+		"impersonation": {
+			values: `{books: {enabled: true}, console: {enabled: true, publicUrl: "https://ledgerport.example.com", secret: ledgerport-console,
+				oidc: {issuerUrl: "https://login.example.com", clientId: ledgerport, impersonate: true, usernamePrefix: "oidc:", groupsPrefix: "oidc:"}}}`,
+			directories: []string{"config/console/impersonating"},
+		},
 		"network policy":    {values: "{networkPolicy: {enabled: true}, books: {enabled: true}}", directories: []string{"config/books", "config/network-policy"}},
 		"admission":         {values: everyPolicy(t), directories: []string{"config/default", "config/admission"}},
 		"lockdown":          {file: chartDirectory + "/examples/lockdown.yaml", directories: []string{"config/lockdown"}},
@@ -173,6 +179,7 @@ func TestCopiesAreTheirOriginals(t *testing.T) {
 		"files/rules.yaml":        "config/prometheus",
 		"files/finance_role.yaml": "config/books/component",
 		"files/reversal.yaml":     "config/books/component",
+		"files/console_role.yaml": "config/console/impersonating",
 	} {
 		files, err := filepath.Glob(filepath.Join(chartDirectory, copied))
 		must(t, err)

@@ -33,6 +33,10 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		"metrics without an address":           {`{metrics: {service: true}, flags: {metricsBindAddress: "0"}}`, "metricsBindAddress"},
 		"books without an address":             {`{books: {enabled: true}, flags: {booksBindAddress: "0"}}`, "booksBindAddress"},
 		"books without a certificate":          {"books: {enabled: true, certManager: false}", "caBundle"},
+		"a console without books":              {"console: {enabled: true}", "books.enabled"},
+		"a console without TLS":                {`console: {publicUrl: "http://ledgerport.example.com"}`, "publicUrl"},
+		"impersonation of nobody's people":     {"{books: {enabled: true}, console: {enabled: true, oidc: {impersonate: true}}}", "issuerUrl"},
+		"consoles without the same keys":       {"{books: {enabled: true}, console: {enabled: true, replicas: 2}}", "console.secret"},
 		"two operators at once":                {"flags: {leaderElect: false}", "leaderElect"},
 	} {
 		t.Run(name, func(t *testing.T) {

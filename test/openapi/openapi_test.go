@@ -141,8 +141,11 @@ func (a *application) runs() {
 
 	var list struct{ Items []struct{ Name, Link string } }
 	a.Must(json.Unmarshal(a.ask("listFiles", http.MethodGet, first.Links.Files, "", http.StatusOK), &list))
-	for _, file := range list.Items {
+	for i, file := range list.Items {
 		whole := a.ask("downloadFile", http.MethodGet, file.Link, "", http.StatusOK)
+		if i > 0 {
+			continue // the rest of a document is none
+		}
 		if rest := a.ask("downloadFile", http.MethodGet, file.Link, "", http.StatusPartialContent, "Range", "bytes=5-"); !bytes.Equal(rest, whole[5:]) {
 			a.Errorf("the rest of %s is %d bytes of %d", file.Name, len(rest), len(whole))
 		}

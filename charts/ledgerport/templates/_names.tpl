@@ -38,6 +38,23 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end }}
 {{- end -}}
 
+{{/* What the pods of the console are selected by: no Service of the operator selects them. */}}
+{{- define "ledgerport.consoleSelector" -}}
+app.kubernetes.io/name: {{ printf "%s-console" (default .Chart.Name .Values.nameOverride) }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{/* Labels of the console's objects. */}}
+{{- define "ledgerport.consoleLabels" -}}
+{{ include "ledgerport.consoleSelector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | trunc 63 | trimSuffix "-" | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
 {{/* The number of a port in an address such as :8443; nothing if the address is 0 or not given. */}}
 {{- define "ledgerport.port" -}}
 {{- if and . (ne (toString .) "0") -}}
