@@ -84,7 +84,7 @@ func Set(t testing.TB) *Stage {
 	s.books = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	s.Must(environment.PassBooks(ctx, s.plane.Config, s.books, s.certificates))
 	s.Database = testdb.New(t)
-	s.WithDatabase(func(ctx context.Context, conn *pgx.Conn) error { return application.CreateTables(ctx, conn) })
+	s.WithDatabase(application.CreateTables)
 	s.StartOperator()
 	s.StartConsole()
 	t.Cleanup(func() {

@@ -28,7 +28,8 @@ func (p *places) take(caller string) (giveBack func(), taken bool) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.taken--
-		if p.shares[caller]--; p.shares[caller] == 0 {
+		p.shares[caller]--
+		if p.shares[caller] == 0 {
 			delete(p.shares, caller)
 		}
 	}), true

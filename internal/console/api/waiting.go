@@ -132,7 +132,7 @@ func (a *api) stream(w http.ResponseWriter, r *asked) error {
 		}
 		if err != nil {
 			cancel()
-			<-ended
+			_ = <-ended // it ends with the context
 			return events.end(err)
 		}
 	}
@@ -174,7 +174,7 @@ func digits(c rune) rune {
 	return c
 }
 
-// alive says that nothing has changed, to whoever is in between and to the client.
+// alive says that nothing has changed, to the client and to proxies in between.
 func (e *events) alive() error { return e.send(": nothing has changed\n\n") }
 
 // end says why there is no more, if that is not what was waited for. A stream that has begun cannot be answered otherwise.

@@ -83,7 +83,7 @@ func set[T any](c *cookies, w http.ResponseWriter, of string, value T, until tim
 	if err != nil {
 		return err
 	}
-	text := base64.RawURLEncoding.EncodeToString(c.keys[0].Seal(nil, nil, content, []byte(of)))
+	text := base64.RawURLEncoding.EncodeToString(c.keys[0].Seal(nil, nil, content, []byte(of))) // #nosec G407 -- it makes a random nonce itself
 	if len(text) > longestCookie*mostCookies {
 		return errors.New("the login is too large for the cookies of a browser; let the provider put fewer groups into its tokens")
 	}
@@ -140,7 +140,7 @@ func (c *cookies) clear(w http.ResponseWriter, of string, part int) {
 
 // write sets a cookie. It is sent along when a provider sends the browser back, and not when another site sends a form.
 func (c *cookies) write(w http.ResponseWriter, name, value string, until time.Time) {
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ // #nosec G124 -- only a host of this machine does without TLS
 		Name: name, Value: value, Path: "/", Expires: until, Secure: c.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
 }

@@ -94,7 +94,7 @@ func (s *Server) takeToken(w http.ResponseWriter, r *http.Request) {
 		s.askForToken(w, refused.Status, wanted, refused.Detail)
 		return
 	}
-	http.Redirect(w, r, wanted, http.StatusSeeOther)
+	http.Redirect(w, r, wanted, http.StatusSeeOther) // #nosec G710 -- it is a path of this server
 }
 
 // begin keeps a session with the browser. Of a token it asks the API server first whose it is.

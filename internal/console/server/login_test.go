@@ -41,7 +41,7 @@ func (c *console) get(browser *http.Client, at string) answer {
 	}
 	request, err := http.NewRequestWithContext(c.Context(), http.MethodGet, at, http.NoBody)
 	c.must(err)
-	response, err := browser.Do(request)
+	response, err := browser.Do(request) //nolint:bodyclose // readAll does
 	c.must(err)
 	return c.readAll(response)
 }
@@ -53,7 +53,7 @@ func (c *console) post(browser *http.Client, path string, form url.Values) answe
 	c.must(err)
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	request.Header.Set("Origin", c.url)
-	response, err := browser.Do(request)
+	response, err := browser.Do(request) //nolint:bodyclose // readAll does
 	c.must(err)
 	return c.readAll(response)
 }
@@ -311,7 +311,7 @@ func TestTheConsoleMayImpersonateOnlyForWhatItIs(t *testing.T) {
 			c.must(err)
 			request.Header = who.Clone()
 			request.Header.Set("Authorization", "Bearer "+cluster.console.BearerToken)
-			response, err := insecure().Do(request)
+			response, err := insecure().Do(request) //nolint:bodyclose // readAll does
 			c.must(err)
 			if is := c.readAll(response); is.StatusCode != http.StatusForbidden {
 				t.Errorf("%v %s: %s %s", who, path, is.Status, fmt.Sprintf("%.200s", is.content))

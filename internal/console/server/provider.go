@@ -70,7 +70,7 @@ func newProvider(options OIDC, public *url.URL) (*provider, error) {
 	case strings.HasPrefix(options.UsernamePrefix, reserved) || strings.HasPrefix(options.GroupsPrefix, reserved):
 		return nil, fmt.Errorf("no prefix may begin with %q, which is Kubernetes' own", reserved)
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:errcheck,forcetypeassert // it is one
+	transport := http.DefaultTransport.(*http.Transport).Clone() // it is one
 	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: options.CA}
 	return &provider{OIDC: options, callback: public.JoinPath("/callback").String(), client: &http.Client{Transport: transport, Timeout: patience}}, nil
 }

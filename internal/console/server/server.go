@@ -170,7 +170,7 @@ func (s *Server) Serve(ctx context.Context, doors Doors) error {
 	return nil
 }
 
-// server has the limits of time that every answer has. What takes longer than others says so itself.
+// server has the limits of time that every answer has. What takes longer than others has its own.
 func (s *Server) server(ctx context.Context, handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler: handler, ReadHeaderTimeout: patience, IdleTimeout: idle, MaxHeaderBytes: largestHeader,

@@ -319,8 +319,8 @@ func (t *tenant) bind(name, role string, to rbacv1.Subject) {
 }
 
 // path below the export.
-func (t *tenant) path(rest string) string {
-	return "/api/v1/namespaces/" + t.namespace + "/exports/monthly" + rest
+func (t *tenant) path(below string) string {
+	return "/api/v1/namespaces/" + t.namespace + "/exports/monthly" + below
 }
 
 // answer is what is answered, read.
