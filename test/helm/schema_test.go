@@ -35,7 +35,7 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		"books without a certificate":          {"books: {enabled: true, certManager: false}", "caBundle"},
 		"a console without books":              {"console: {enabled: true}", "books.enabled"},
 		"a console without TLS":                {`console: {publicUrl: "http://ledgerport.example.com"}`, "publicUrl"},
-		"impersonation of nobody's people":     {"{books: {enabled: true}, console: {enabled: true, oidc: {impersonate: true}}}", "issuerUrl"},
+		"impersonation without a provider":     {"{books: {enabled: true}, console: {enabled: true, oidc: {impersonate: true}}}", "issuerUrl"},
 		"consoles without the same keys":       {"{books: {enabled: true}, console: {enabled: true, replicas: 2}}", "console.secret"},
 		"two operators at once":                {"flags: {leaderElect: false}", "leaderElect"},
 	} {
