@@ -13,6 +13,8 @@ const (
 	ExportFinalizer = "accounting.ledgerport.dev/runs"
 	// ExportLabel carries the name of the AccountingExport on its ExportRuns.
 	ExportLabel = "accounting.ledgerport.dev/export"
+	// ClaimURLAnnotation of an AccountingExport says where the application shows a claim: an https URL with {id} once in its path, query or fragment.
+	ClaimURLAnnotation = "accounting.ledgerport.dev/claim-url"
 )
 
 // ExporterSpec chooses the accounting system's format.

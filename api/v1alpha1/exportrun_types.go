@@ -9,6 +9,15 @@ import (
 // RunFinalizer keeps an ExportRun until an interrupted run has given its claims back.
 const RunFinalizer = "accounting.ledgerport.dev/release"
 
+// Annotations by which the maker of an ExportRun says more of it. They decide nothing, and nobody has verified them: who may create
+// runs may write anything there.
+const (
+	// RequestedByAnnotation names the person on whose behalf a program has asked for the run.
+	RequestedByAnnotation = "accounting.ledgerport.dev/requested-by"
+	// ReasonAnnotation says why, such as what was wrong with a run that is reversed.
+	ReasonAnnotation = "accounting.ledgerport.dev/reason"
+)
+
 // RunPhase is where a run is in its life.
 // +kubebuilder:validation:Enum=Pending;Running;Retrying;Releasing;Succeeded;Incomplete;Failed;Cancelled
 type RunPhase string

@@ -48,6 +48,15 @@ type Search struct {
 	Number, Claim, Amount, Reason string
 	// Limit of all that is returned; 0 is none.
 	Limit int
+	// From goes on where a list ended, by its Continue.
+	From string
+	// Pages are asked for at most; 0 is no bound. A page of a search may have few that are found, or none.
+	Pages int
+}
+
+// enough reports whether no further page is asked for after so many, which have so much.
+func (s Search) enough(pages, found int, next string) bool {
+	return next == "" || s.Limit > 0 && found >= s.Limit || s.Pages > 0 && pages >= s.Pages
 }
 
 // pageSize is how many a page has at most.
@@ -67,17 +76,18 @@ func (s Search) parameters(found int, from string) url.Values {
 	return given
 }
 
-// Vouchers lists those of a run, page after page. If there are more than the limit, Continue of the list is not empty.
+// Vouchers lists those of a run, page after page. If there are more, Continue of the list is not empty.
 func (c *Client) Vouchers(ctx context.Context, run types.NamespacedName, search Search) (*api.VoucherList, error) {
 	var all api.VoucherList
-	for {
+	all.Continue = search.From
+	for pages := 1; ; pages++ {
 		var page api.VoucherList
 		asking := c.of(run, api.ExportRuns, api.Vouchers)
 		if err := c.read(ctx, with(asking, search.parameters(len(all.Items), all.Continue)), &page); err != nil {
 			return nil, err
 		}
 		all.TypeMeta, all.Continue, all.Items = page.TypeMeta, page.Continue, append(all.Items, page.Items...)
-		if all.Continue == "" || search.Limit > 0 && len(all.Items) >= search.Limit {
+		if search.enough(pages, len(all.Items), all.Continue) {
 			return &all, nil
 		}
 	}
@@ -86,7 +96,8 @@ func (c *Client) Vouchers(ctx context.Context, run types.NamespacedName, search 
 // Held lists the held claims of an export, page after page, as Vouchers does.
 func (c *Client) Held(ctx context.Context, export types.NamespacedName, search Search) (*api.HeldClaimList, error) {
 	var all api.HeldClaimList
-	for {
+	all.Continue = search.From
+	for pages := 1; ; pages++ {
 		var page api.HeldClaimList
 		asking := c.of(export, api.AccountingExports, api.HeldClaims)
 		if err := c.read(ctx, with(asking, search.parameters(len(all.Items), all.Continue)), &page); err != nil {
@@ -96,7 +107,7 @@ func (c *Client) Held(ctx context.Context, export types.NamespacedName, search S
 			all.Groups = page.Groups
 		}
 		all.TypeMeta, all.Continue, all.Items = page.TypeMeta, page.Continue, append(all.Items, page.Items...)
-		if all.Continue == "" || search.Limit > 0 && len(all.Items) >= search.Limit {
+		if search.enough(pages, len(all.Items), all.Continue) {
 			return &all, nil
 		}
 	}

@@ -21,7 +21,7 @@ func TestRemedy(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			if do := remedy(test.kind, test.reason); !strings.Contains(do, test.has) || strings.ContainsAny(do, "`[|") {
+			if do := Remedy(test.kind, test.reason); !strings.Contains(do, test.has) || strings.ContainsAny(do, "`[|") {
 				t.Errorf("for %s it is %q, without %q", test.reason, do, test.has)
 			}
 		})
@@ -29,7 +29,7 @@ func TestRemedy(t *testing.T) {
 	t.Run("is nothing where there is nothing to do", func(t *testing.T) {
 		t.Parallel()
 		for _, reason := range []string{v1alpha1.ReasonReady, v1alpha1.ReasonRunning, "NoSuchReason"} {
-			if do := remedy(exportRun, reason); do != "" {
+			if do := Remedy(exportRun, reason); do != "" {
 				t.Errorf("for %s it is %q", reason, do)
 			}
 		}

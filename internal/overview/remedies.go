@@ -34,8 +34,8 @@ var remedies = sync.OnceValue(func() map[string]map[string]string {
 	return all
 })
 
-// remedy is what a person does for a reason of a kind; empty if that is nothing, or the pages do not have it.
-func remedy(kind, reason string) string {
+// Remedy is what a person does for a reason of a kind; empty if that is nothing, or the pages do not have it.
+func Remedy(kind, reason string) string {
 	for _, of := range []string{kind, everything, accountSecret} {
 		if do := remedies()[of][reason]; do != "" {
 			return do

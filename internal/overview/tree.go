@@ -79,16 +79,16 @@ func stateOf(kind string, conditions []metav1.Condition, condition string) (stri
 	case found.Status == metav1.ConditionTrue:
 		return ready, Note{Reason: found.Reason, Message: found.Message}
 	case found.Status == metav1.ConditionFalse:
-		return notReady, Note{Reason: found.Reason, Message: found.Message, Do: remedy(kind, found.Reason)}
+		return notReady, Note{Reason: found.Reason, Message: found.Message, Do: Remedy(kind, found.Reason)}
 	}
-	return unknown, Note{Reason: found.Reason, Message: found.Message, Do: remedy(kind, found.Reason)}
+	return unknown, Note{Reason: found.Reason, Message: found.Message, Do: Remedy(kind, found.Reason)}
 }
 
 // notes are of the conditions among these that are False.
 func notes(kind string, conditions []metav1.Condition, among ...string) (found []Note) {
 	for _, name := range among {
 		if condition := meta.FindStatusCondition(conditions, name); condition != nil && condition.Status == metav1.ConditionFalse {
-			found = append(found, Note{About: name, Reason: condition.Reason, Message: condition.Message, Do: remedy(kind, condition.Reason)})
+			found = append(found, Note{About: name, Reason: condition.Reason, Message: condition.Message, Do: Remedy(kind, condition.Reason)})
 		}
 	}
 	return found
@@ -132,11 +132,11 @@ func runNode(run *v1alpha1.ExportRun) Node {
 	if condition := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady); condition != nil {
 		node.Note = Note{Reason: condition.Reason, Message: condition.Message}
 		if status.Phase != v1alpha1.RunSucceeded {
-			node.Do = remedy(exportRun, condition.Reason)
+			node.Do = Remedy(exportRun, condition.Reason)
 		}
 	}
 	for _, held := range status.HeldClaims {
-		node.Notes = append(node.Notes, Note{About: held.ID, OfClaim: true, Reason: held.Reason, Message: held.Message, Do: remedy(chartOfAccounts, held.Reason)})
+		node.Notes = append(node.Notes, Note{About: held.ID, OfClaim: true, Reason: held.Reason, Message: held.Message, Do: Remedy(chartOfAccounts, held.Reason)})
 	}
 	switch {
 	case !status.Phase.Finished():

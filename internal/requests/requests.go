@@ -33,12 +33,14 @@ type Request struct {
 	Cutoff time.Time
 	// Destination of a redelivery; nil is that of the export.
 	Destination *v1alpha1.NamespacedReference
+	// Annotations of the ExportRun: what its maker says of it.
+	Annotations map[string]string
 }
 
 // Run returns the ExportRun that asks for it.
 func (r Request) Run(namespace string) *v1alpha1.ExportRun {
 	run := &v1alpha1.ExportRun{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: r.Name, Labels: map[string]string{v1alpha1.ExportLabel: r.Export}},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: r.Name, Labels: map[string]string{v1alpha1.ExportLabel: r.Export}, Annotations: r.Annotations},
 		Spec:       v1alpha1.ExportRunSpec{ExportRef: v1alpha1.LocalReference{Name: r.Export}, Type: r.Type, DestinationRef: r.Destination},
 	}
 	if r.Name == "" {
