@@ -1,0 +1,58 @@
+package pages
+
+import (
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+)
+
+// asking says who has asked for a run, as far as the run says it.
+type asking struct {
+	// Text for a person.
+	Text string
+	// Source is schedule, request, person or unknown.
+	Source string
+	// Name of who has asked, which the one who made the run has written. Nobody has verified it.
+	Name string
+	// Program that made the run, as it calls itself.
+	Program string
+}
+
+// asked reads who has asked for a run. The schedule's and requests' runs are named by the operator; of what else is in an object only
+// the program is known that wrote it, and what that has written.
+func (v *visit) asked(run *v1alpha1.ExportRun, zone *time.Location) asking {
+	program := maker(run.ManagedFields)
+	controlled := metav1.GetControllerOf(run)
+	byOperator := controlled != nil && controlled.Kind == "AccountingExport" && run.Annotations[v1alpha1.RequestedByAnnotation] == ""
+	switch name := run.Annotations[v1alpha1.RequestedByAnnotation]; {
+	case run.Spec.Slot != nil:
+		return asking{v.T("asked.schedule", v.moment(run.Spec.Slot.Time, zone).Text), "schedule", "", program}
+	case name != "":
+		return asking{v.T("asked.person", name), "person", name, program}
+	case byOperator && strings.HasPrefix(run.Name, controlled.Name+"-r"):
+		return asking{v.T("asked.request"), "request", "", program}
+	case program != "":
+		return asking{v.T("asked.program", program), "unknown", "", program}
+	}
+	return asking{v.T("asked.unknown"), "unknown", "", ""}
+}
+
+// maker is the program that first wrote the spec of an object, as it calls itself.
+func maker(fields []metav1.ManagedFieldsEntry) (program string) {
+	var first time.Time
+	for _, entry := range fields {
+		if entry.Subresource != "" || entry.FieldsV1 == nil || !strings.Contains(string(entry.FieldsV1.Raw), `"f:exportRef"`) {
+			continue
+		}
+		if at := entry.Time; program == "" || at != nil && at.Time.Before(first) {
+			program = entry.Manager
+			if at != nil {
+				first = at.Time
+			}
+		}
+	}
+	return program
+}
