@@ -1,7 +1,13 @@
 package pages
 
 import (
+	"bytes"
+	"errors"
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"io/fs"
+	"k8s.io/client-go/rest"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"regexp"
 	"slices"
@@ -214,4 +220,30 @@ func allOf(t *testing.T, folder string) string {
 		}
 	}
 	return all.String()
+}
+
+func TestAPageAsksAndReadsNoMoreThanItMay(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"kind":"ExportRunList","apiVersion":"accounting.ledgerport.dev/v1alpha1","items":[{"metadata":{"annotations":{"a":"`))
+		for range 30 {
+			_, _ = w.Write(bytes.Repeat([]byte("x"), 1<<20))
+		}
+		_, _ = w.Write([]byte(`"}}}]}`))
+	}))
+	defer server.Close()
+	cluster, err := newCluster(&rest.Config{Host: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cluster.List(t.Context(), &v1alpha1.ExportRunList{}); !errors.Is(err, errTooLarge) || refusalOf(err).key != "refusal.large" {
+		t.Errorf("a large answer ends with %v", err)
+	}
+	for range mostQuestions {
+		_, err = cluster.may(t.Context(), "a", toRun)
+	}
+	if !errors.Is(err, errTooManyQuestions) || refusalOf(err).key != "refusal.large" {
+		t.Errorf("many questions end with %v", err)
+	}
 }

@@ -78,21 +78,21 @@ func Handler(options Options) http.Handler {
 	const namespace = "/namespaces/{namespace}"
 	const export, run = namespace + "/exports/{export}", namespace + "/runs/{run}"
 	for pattern, show := range map[string]func(*visit) error{
-		"GET /{$}":                            (*visit).everyExport,
-		"GET /namespaces":                     (*visit).openNamespace,
-		"GET " + namespace:                    (*visit).exportsOfNamespace,
-		"GET " + namespace + "/audit":         (*visit).audit,
-		"GET " + namespace + "/audit.csv":     (*visit).auditFile,
-		"GET " + export:                       (*visit).export,
-		"GET " + export + "/held":             (*visit).held,
-		"GET " + export + "/request/{type}":   (*visit).confirm,
-		"POST " + export + "/request/{type}":  (*visit).request,
-		"GET " + run:                          (*visit).run,
-		"GET " + run + "/voucher":             (*visit).voucher,
-		"GET " + run + "/files/{file}":        (*visit).download,
-		"GET " + run + "/request/{type}":      (*visit).confirm,
-		"POST " + run + "/request/{type}":     (*visit).request,
-		"GET /": func(*visit) error { return errNoPage },
+		"GET /{$}":                           (*visit).everyExport,
+		"GET /namespaces":                    (*visit).openNamespace,
+		"GET " + namespace:                   (*visit).exportsOfNamespace,
+		"GET " + namespace + "/audit":        (*visit).audit,
+		"GET " + namespace + "/audit.csv":    (*visit).auditFile,
+		"GET " + export:                      (*visit).export,
+		"GET " + export + "/held":            (*visit).held,
+		"GET " + export + "/request/{type}":  (*visit).confirm,
+		"POST " + export + "/request/{type}": (*visit).request,
+		"GET " + run:                         (*visit).run,
+		"GET " + run + "/voucher":            (*visit).voucher,
+		"GET " + run + "/files/{file}":       (*visit).download,
+		"GET " + run + "/request/{type}":     (*visit).confirm,
+		"POST " + run + "/request/{type}":    (*visit).request,
+		"GET /":                              func(*visit) error { return errNoPage },
 	} {
 		mux.HandleFunc(pattern, d.serve(show))
 	}

@@ -173,4 +173,3 @@ func (v *visit) requested(s *subject, once, reason string) requests.Request {
 	}
 	return asked
 }
-

@@ -45,7 +45,7 @@ type exportView struct {
 	Offers                                     []offer
 	Runs                                       []runRow
 	// Unsorted says that there are too many runs in the namespace to sort them.
-	Unsorted   bool
+	Unsorted    bool
 	Newer, More string
 }
 
