@@ -221,7 +221,7 @@ func (v *visit) standingOfExport(export *v1alpha1.AccountingExport) standing {
 		return standing{Mark: "waiting", Text: v.T("export.unseen")}
 	case ready.Status == metav1.ConditionTrue:
 		return standing{Mark: "good", Text: v.T("export.ready")}
-	case ready.Status == metav1.ConditionUnknown:
+	case ready.Status == metav1.ConditionUnknown, ready.Reason == v1alpha1.ReasonChecking:
 		return standing{Mark: "waiting", Text: v.T("export.unseen"), Message: ready.Message}
 	}
 	return standing{"bad", v.T("export.notready"), ready.Reason, ready.Message, overview.Remedy("AccountingExport", ready.Reason)}

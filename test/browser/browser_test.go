@@ -1,0 +1,113 @@
+// Package browser_test drives a real browser through the console: every page and action, what axe-core finds, narrow windows, dark mode.
+package browser_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"flag"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/go-logr/logr"
+	"github.com/jackc/pgx/v5"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/console/pages"
+	"github.com/ledgerport/ledgerport/test/console"
+)
+
+var update = flag.Bool("update", false, "take the screenshots of docs/images/console again")
+
+// TestConsoleInABrowser needs node, npm and chromium. With CI=true it fails without them.
+func TestConsoleInABrowser(t *testing.T) {
+	programs := map[string]string{}
+	for _, name := range []string{"node", "npm", "chromium"} {
+		path, err := exec.LookPath(name)
+		if err != nil && os.Getenv("CI") != "true" {
+			t.Skipf("%s is missing; Debian's packages nodejs, npm and chromium have what this test needs", name)
+		}
+		must(t, err)
+		programs[name] = path
+	}
+	modules := install(t, programs["npm"])
+	stage := console.Start(t)
+	stage.Approve(5, 2)
+	mux := http.NewServeMux()
+	mux.Handle("/", pages.Handler(pages.Options{Clusters: stage, Namespaces: []string{console.Namespace, console.Elsewhere}, LogOut: "/logout", Log: logr.Discard()}))
+	mux.HandleFunc("POST /test/hostile", func(http.ResponseWriter, *http.Request) { plant(stage) })
+	base := stage.Serve(mux, pages.ContentSecurityPolicy)
+
+	command := exec.CommandContext(t.Context(), programs["node"], "console.cjs") // #nosec G204 -- our own script
+	command.Env = append(os.Environ(), "NODE_PATH="+modules, "BASE="+base, "CHROMIUM="+programs["chromium"])
+	if *update {
+		place, err := filepath.Abs("../../docs/images/console")
+		must(t, err)
+		command.Env = append(command.Env, "SCREENSHOTS="+place)
+	}
+	var said bytes.Buffer
+	command.Stdout, command.Stderr = &said, &said
+	if err := command.Run(); err != nil {
+		t.Errorf("%s\n%s", err, said.String())
+	}
+}
+
+// plant puts texts into the database and the cluster that would do harm, or are longer than any window.
+func plant(stage *console.Stage) {
+	stage.SQL(func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, `insert into ledgerport.held_claims (organization_id, claim_table, claim_id, run_id, reason, message)
+			select r.organization_id, (select min(id) from ledgerport.claim_tables), $1, r.id, 'Unheard', $2 from ledgerport.runs r where name = 'october'`,
+			`"><script>alert(1)</script>`+strings.Repeat("x", 300), "<img src=x onerror=alert(1)>\x1b[2J\u202e")
+		return err
+	})
+	run := &v1alpha1.ExportRun{
+		ObjectMeta: metav1.ObjectMeta{Namespace: console.Namespace, Name: "hostile", Annotations: map[string]string{
+			v1alpha1.RequestedByAnnotation: `<svg onload=alert(1)>` + strings.Repeat("y", 300), v1alpha1.ReasonAnnotation: `'"><script>alert(1)</script>`,
+		}},
+		Spec: v1alpha1.ExportRunSpec{ExportRef: v1alpha1.LocalReference{Name: console.Export}, Type: v1alpha1.RunPreview},
+	}
+	if err := stage.Cluster.Create(stage.Context(), run); err != nil {
+		stage.Error(err)
+	}
+}
+
+// install has npm install what package-lock.json names, once for each content of it, and returns where it is.
+func install(t *testing.T, npm string) string {
+	t.Helper()
+	lock, err := os.ReadFile("package-lock.json")
+	must(t, err)
+	sum := sha256.Sum256(lock)
+	cache, err := os.UserCacheDir()
+	must(t, err)
+	place := filepath.Join(cache, "ledgerport", "browser", hex.EncodeToString(sum[:8]))
+	modules, whole := filepath.Join(place, "node_modules"), filepath.Join(place, "installed")
+	if _, err := os.Stat(whole); err == nil {
+		return modules
+	}
+	must(t, os.MkdirAll(place, 0o750))
+	for _, name := range []string{"package.json", "package-lock.json"} {
+		content, err := os.ReadFile(name)
+		must(t, err)
+		must(t, os.WriteFile(filepath.Join(place, name), content, 0o600))
+	}
+	command := exec.CommandContext(t.Context(), npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund") // #nosec G204 -- our own arguments
+	command.Dir = place
+	if said, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("npm ci: %s\n%s", err, said)
+	}
+	must(t, os.WriteFile(whole, nil, 0o600))
+	return modules
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
