@@ -16,7 +16,7 @@ const problems = [];
 // Somebody with a browser.
 async function person(browser, name, options = {}) {
   const context = await browser.newContext({
-    baseURL: BASE, locale: "en-GB", viewport: { width: 1100, height: 800 }, reducedMotion: "reduce", ...options,
+    baseURL: BASE, locale: "en-GB", viewport: { width: 1000, height: 760 }, reducedMotion: "reduce", ...options,
   });
   await context.addCookies([{ name: "test-person", value: name, url: BASE }]);
   const page = await context.newPage();
@@ -54,7 +54,7 @@ async function shoot(page, name) {
 // A screenshot ends where a reader of the docs has seen enough.
 async function clip(page) {
   const [width, height] = await page.evaluate(() => [document.documentElement.clientWidth, document.documentElement.scrollHeight]);
-  return { x: 0, y: 0, width, height: Math.min(height, width < 600 ? 1500 : 1100) };
+  return { x: 0, y: 0, width, height: Math.min(height, width < 600 ? 1000 : 760) };
 }
 
 async function see(page, to, code = 200) {
@@ -153,12 +153,15 @@ async function types(page) {
   assert.notEqual(await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle), "none");
 }
 
+// Pages of which the docs have a picture.
+const shown = ["exports", "export", "run", "held", "voucher", "audit"];
+
 // Every page, in two looks.
 async function walks(page, dark, paths) {
   for (const [name, to, code] of paths) {
     await see(page, to, code);
     await look(page, `${name}${dark ? " (375 px, dark)" : ""}`);
-    if (!dark || name === "run") await shoot(page, dark ? `${name}-narrow` : name);
+    if (dark ? name === "run" : shown.includes(name)) await shoot(page, dark ? `${name}-narrow` : name);
   }
   if (dark) {
     const ground = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);

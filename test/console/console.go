@@ -44,8 +44,8 @@ const (
 	Held = 3
 	// PersonHeader says to a server of a test who asks, and so does PersonCookie: browsers send no headers of ours for downloads.
 	PersonHeader, PersonCookie = "X-Test-Person", "test-person"
-	organization = "3f2c9a1e-0000-4000-8000-000000000001"
-	patience     = time.Minute
+	organization               = "3f2c9a1e-0000-4000-8000-000000000001"
+	patience                   = time.Minute
 )
 
 // Roles of the people, in Namespace. A stranger has none, and the auditor has one in the whole cluster.

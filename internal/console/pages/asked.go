@@ -44,7 +44,7 @@ func (v *visit) asked(run *v1alpha1.ExportRun, zone *time.Location) asking {
 func maker(fields []metav1.ManagedFieldsEntry) (program string) {
 	var first time.Time
 	for _, entry := range fields {
-		if entry.Subresource != "" || entry.FieldsV1 == nil || !strings.Contains(string(entry.FieldsV1.Raw), `"f:exportRef"`) {
+		if entry.Subresource != "" || entry.FieldsV1 == nil || !strings.Contains(entry.FieldsV1.GetRawString(), `"f:exportRef"`) {
 			continue
 		}
 		if at := entry.Time; program == "" || at != nil && at.Time.Before(first) {

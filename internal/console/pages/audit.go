@@ -45,7 +45,7 @@ func (v *visit) deeds(run *v1alpha1.ExportRun) []deed {
 // writer is the program that wrote a field last, and when.
 func writer(fields []metav1.ManagedFieldsEntry, field string) (at time.Time, program string) {
 	for _, entry := range fields {
-		if entry.FieldsV1 != nil && entry.Time != nil && strings.Contains(string(entry.FieldsV1.Raw), field) && entry.Time.After(at) {
+		if entry.FieldsV1 != nil && entry.Time != nil && strings.Contains(entry.FieldsV1.GetRawString(), field) && entry.Time.After(at) {
 			at, program = entry.Time.Time, entry.Manager
 		}
 	}
@@ -61,10 +61,11 @@ type auditView struct {
 }
 
 type auditRow struct {
-	At                                 *moment
-	Export, ExportPath, Run, RunPath   string
-	What, Who, Program, Detail, Reason string
-	Standing                           *standing
+	At                               *moment
+	Export, ExportPath, Run, RunPath string
+	What, Who, Program, Reason       string
+	Claims, Total                    string
+	Standing                         *standing
 }
 
 // audit shows who did what in a namespace, or with one export, newest first.
@@ -83,7 +84,9 @@ func (v *visit) audit() error {
 	end := min(len(list.runs), from+runsOnPage)
 	var found []deed
 	for i := range list.runs[from:end] {
-		found = append(found, v.deeds(&list.runs[from+i])...)
+		of := v.deeds(&list.runs[from+i])
+		slices.Reverse(of)
+		found = append(found, of...)
 	}
 	slices.SortStableFunc(found, func(a, b deed) int { return b.at.Compare(a.at) })
 	for _, deed := range found {
@@ -116,6 +119,9 @@ func (v *visit) auditRow(d deed) auditRow {
 		At: v.moment(d.at, time.UTC), Export: run.Spec.ExportRef.Name, ExportPath: exportPath(run.Namespace, run.Spec.ExportRef.Name), Run: run.Name, RunPath: runPath(run.Namespace, run.Name),
 		What: v.T("deed."+d.what, v.Word("type", string(cmp.Or(run.Spec.Type, v1alpha1.RunExport)))), Who: d.who.Text, Program: d.who.Program,
 	}
+	if d.who.Source == "unknown" && d.what == "asked" {
+		row.Program = "" // the text has it
+	}
 	if d.what == "asked" {
 		row.Reason = run.Annotations[v1alpha1.ReasonAnnotation]
 	}
@@ -123,7 +129,7 @@ func (v *visit) auditRow(d deed) auditRow {
 		state := v.phase(run.Status.Phase)
 		row.What, row.Standing = v.T("deed.ended"), &state
 		if run.Status.Phase.Exported() {
-			row.Detail = strings.TrimSuffix(v.N("claims", run.Status.Claims)+", "+v.total(&run.Status.RunResult), ", ")
+			row.Claims, row.Total = v.N("claims", run.Status.Claims), v.total(&run.Status.RunResult)
 		}
 	}
 	return row
@@ -167,7 +173,7 @@ func (v *visit) auditFile() error {
 			}
 		}
 		out.Flush()
-		if out.Error() != nil || list.next == "" {
+		if list.next == "" {
 			return nil
 		}
 		if asked == mostAudited {

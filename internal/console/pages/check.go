@@ -43,7 +43,7 @@ func (v *visit) check(run *v1alpha1.ExportRun) []check {
 	var document bytes.Buffer
 	left := int64(mostChecked)
 	for _, file := range list.Items[:min(len(list.Items), mostFiles)] {
-		into := io.Writer(io.Discard)
+		into := io.Discard
 		if file.Name == artifact.ManifestName && file.Size <= largestManifest {
 			into = &document
 		}

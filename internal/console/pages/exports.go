@@ -167,7 +167,7 @@ func (v *visit) visited() (names []string) {
 // remember puts a namespace first among those that were visited.
 func (v *visit) remember(name string) {
 	names := append([]string{name}, slices.DeleteFunc(v.visited(), func(other string) bool { return other == name })...)
-	http.SetCookie(v.w, &http.Cookie{
+	http.SetCookie(v.w, &http.Cookie{ //nolint:gosec // it is Secure if the connection is; it has names, and no right
 		Name: visitedCookie, Value: strings.Join(names[:min(len(names), mostVisited)], "."), Path: "/", MaxAge: int((365 * 24 * time.Hour).Seconds()),
 		HttpOnly: true, Secure: v.r.TLS != nil, SameSite: http.SameSiteLaxMode,
 	})

@@ -3,9 +3,7 @@ package pages
 import (
 	"bytes"
 	"errors"
-	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"io/fs"
-	"k8s.io/client-go/rest"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,6 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/client-go/rest"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/docs"
 )
 

@@ -271,25 +271,29 @@ func harmless(page []byte) []byte {
 
 // at builds a path; each part is one element of it.
 func at(parts ...string) string {
-	var path strings.Builder
+	var built strings.Builder
 	for _, part := range parts {
-		path.WriteString("/" + url.PathEscape(part))
+		built.WriteString("/" + url.PathEscape(part))
 	}
-	return path.String()
+	return built.String()
 }
 
 // with adds parameters to a path; what is empty is left out.
-func with(path string, pairs ...string) string {
+func with(place string, pairs ...string) string {
 	query := url.Values{}
-	for i := 0; i < len(pairs); i += 2 {
-		if pairs[i+1] != "" {
-			query.Set(pairs[i], pairs[i+1])
+	name := ""
+	for i, text := range pairs {
+		switch {
+		case i%2 == 0:
+			name = text
+		case text != "":
+			query.Set(name, text)
 		}
 	}
 	if len(query) == 0 {
-		return path
+		return place
 	}
-	return path + "?" + query.Encode()
+	return place + "?" + query.Encode()
 }
 
 func exportPath(namespace, export string, more ...string) string {

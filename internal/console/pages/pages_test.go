@@ -502,7 +502,8 @@ func many(clerk *browser, stage *console.Stage) {
 			seen[found[1]] = true
 		}
 		next := regexp.MustCompile(`href="([^"]+)">Older`).FindStringSubmatch(text)
-		if asked++; asked > 40 {
+		asked++
+		if asked > 40 {
 			clerk.Fatal("the pages do not end")
 		}
 		path = ""

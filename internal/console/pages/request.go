@@ -111,11 +111,12 @@ func (v *visit) confirming(code int, s *subject, once, reason, problem string) e
 		content.Facts = append(content.Facts, fact{Name: v.T("fact.run"), Value: name})
 		content.Facts = append(content.Facts, v.factsOfRun(s.run)...)
 	}
+	content.Question = v.T("request."+s.name+".question", name)
 	if s.claim != "" {
+		content.Question = v.T("request.reversal.claim")
 		content.Facts = append(content.Facts, fact{Name: v.T("column.claim"), Value: s.claim})
 		content.Text = v.T("request.reversal.claim.text")
 	}
-	content.Question = v.T("request."+s.name+".question", name)
 	if content.Forbidden && code == http.StatusOK {
 		code = http.StatusForbidden
 	}

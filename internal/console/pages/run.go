@@ -3,6 +3,7 @@ package pages
 import (
 	"cmp"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -129,13 +130,16 @@ func (v *visit) runView(run *v1alpha1.ExportRun, zone *time.Location) *runView {
 		HeldPath: exportPath(run.Namespace, run.Spec.ExportRef.Name, "held"), CheckTo: with(runPath(run.Namespace, run.Name), "check", "now"),
 	}
 	if ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady); ready != nil {
-		content.Standing.Reason, content.Standing.Message = ready.Reason, ready.Message
+		content.Standing.Message = ready.Message
+		if ready.Reason != string(status.Phase) {
+			content.Standing.Reason = ready.Reason
+		}
 		if status.Phase != v1alpha1.RunSucceeded {
 			content.Standing.Do = overview.Remedy("ExportRun", ready.Reason)
 		}
 	}
 	content.Progress = v.progress(run)
-	content.Facts = v.factsOfRun(run)
+	content.Facts = append(v.factsOfRun(run), slices.DeleteFunc([]fact{{Name: v.T("fact.location"), Value: status.Location}}, func(f fact) bool { return f.Value == "" })...)
 	content.Timeline = v.timeline(run, zone)
 	for _, held := range status.HeldClaims {
 		content.Held = append(content.Held, v.heldRow(held.ID, held.Reason, held.Message))
@@ -182,9 +186,9 @@ func (v *visit) factsOfRun(run *v1alpha1.ExportRun) (facts []fact) {
 		add("fact.held", v.Count(status.Held))
 		add("fact.total", v.total(&status.RunResult))
 	}
-	switch {
-	case status.FirstVoucher == "":
-	case status.FirstVoucher == status.LastVoucher:
+	switch status.FirstVoucher {
+	case "":
+	case status.LastVoucher:
 		add("fact.vouchers", status.FirstVoucher)
 	default:
 		add("fact.vouchers", v.T("fact.vouchers.range", status.FirstVoucher, status.LastVoucher))
@@ -193,7 +197,6 @@ func (v *visit) factsOfRun(run *v1alpha1.ExportRun) (facts []fact) {
 		add("fact.receipts", v.Count(status.Receipts))
 		add("fact.receipts.missing", v.Count(status.ReceiptsMissing))
 	}
-	add("fact.location", status.Location)
 	return facts
 }
 
