@@ -16,7 +16,7 @@ import (
 //go:embed texts.yaml held.yaml
 var tables embed.FS
 
-// languages are those that texts are in, the first for whoever reads none of them.
+// languages are those that texts are in, the first for those who read none of them.
 var languages = []string{"en", "de", "nb", "sv"}
 
 // translations are a text in each language.

@@ -151,7 +151,7 @@ func TestPagesThroughTheAPIServer(t *testing.T) {
 	t.Run("what is asked for is asked for once, and needs the role", func(t *testing.T) { asks(clerk.in(t), controller.in(t), stage) })
 	t.Run("a reversal needs a reason and the right to it", func(t *testing.T) { reverses(clerk.in(t), controller.in(t), stage) })
 	t.Run("who did what is shown and exported", func(t *testing.T) { audits(clerk.in(t)) })
-	t.Run("whoever has no right is refused", func(t *testing.T) { refuses(t, base) })
+	t.Run("a person without the right is refused", func(t *testing.T) { refuses(t, base) })
 	t.Run("requests that are wrong are refused", func(t *testing.T) { wrong(clerk.in(t)) })
 	t.Run("every page is in every language", func(t *testing.T) { speaks(clerk.in(t)) })
 	t.Run("hostile texts are shown, and do nothing", func(t *testing.T) { hostile(clerk.in(t), stage) })
