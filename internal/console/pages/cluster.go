@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
@@ -115,7 +116,9 @@ func (c *cluster) may(ctx context.Context, namespace string, rights ...right) (m
 			review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
 				ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: namespace, Verb: r.verb, Group: r.group, Resource: r.resource, Subresource: r.subresource},
 			}}
-			if err := c.Create(ctx, review); err != nil {
+			if err := c.Create(ctx, review); apierrors.IsForbidden(err) {
+				return nil // who may not ask is offered nothing
+			} else if err != nil {
 				return fmt.Errorf("asking what you may do: %w", err)
 			}
 			answers[i] = review.Status.Allowed

@@ -95,7 +95,7 @@ func (v *visit) openNamespaces() ([]namespaceExports, error) {
 	slices.Sort(names)
 	names = slices.Compact(names)
 	names = names[:min(len(names), mostNamespaces)]
-	found := make([]*namespaceExports, len(names))
+	found := make([]*v1alpha1.AccountingExportList, len(names))
 	group := errgroup.Group{}
 	group.SetLimit(namespacesAtOnce)
 	for i, name := range names {
@@ -104,9 +104,7 @@ func (v *visit) openNamespaces() ([]namespaceExports, error) {
 			if apierrors.IsForbidden(err) || apierrors.IsNotFound(err) {
 				return nil
 			}
-			if err == nil {
-				found[i] = v.namespaceOf(name, list)
-			}
+			found[i] = list
 			return err
 		})
 	}
@@ -114,9 +112,9 @@ func (v *visit) openNamespaces() ([]namespaceExports, error) {
 		return nil, err
 	}
 	var open []namespaceExports
-	for _, namespace := range found {
-		if namespace != nil {
-			open = append(open, *namespace)
+	for i, list := range found {
+		if list != nil {
+			open = append(open, *v.namespaceOf(names[i], list))
 		}
 	}
 	return open, nil
