@@ -19,7 +19,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/ledgerport/ledgerport/internal/console/api"
-	"github.com/ledgerport/ledgerport/internal/console/problem"
+	"github.com/ledgerport/ledgerport/internal/console/pages"
 	"github.com/ledgerport/ledgerport/internal/console/server"
 )
 
@@ -34,6 +34,7 @@ type consoleOptions struct {
 	oidcSecret, oidcCA                  string
 	waiting, waitingOfOne               int
 	requestsPerSecond                   int
+	namespaces                          []string
 	logLevel                            slog.Level
 }
 
@@ -81,6 +82,7 @@ func (o *consoleOptions) add(command *cobra.Command) {
 	flags.StringVar(&o.oidc.UsernamePrefix, "oidc-username-prefix", "", "what comes before it, such as oidc: ; needed with --oidc-impersonate")
 	flags.StringVar(&o.oidc.GroupsClaim, "oidc-groups-claim", "groups", "claim of the token that has a person's groups, with --oidc-impersonate")
 	flags.StringVar(&o.oidc.GroupsPrefix, "oidc-groups-prefix", "", "what comes before each of them; needed with --oidc-impersonate")
+	flags.StringSliceVar(&o.namespaces, "namespaces", nil, "namespaces in which pages look for exports of those who may not list them in the whole cluster; they see the ones in which they may")
 	flags.IntVar(&o.waiting, "max-waiting", api.DefaultLimits.Waiting, "requests that wait for a run to change, at the same time")
 	flags.IntVar(&o.waitingOfOne, "max-waiting-per-caller", api.DefaultLimits.WaitingOfOne, "those of one caller")
 	flags.IntVar(&o.requestsPerSecond, "requests-per-second", server.DefaultLimits.Rate, "requests that one caller may make each second; twice as many at once")
@@ -119,12 +121,8 @@ func (o *consoleOptions) server(log logr.Logger) (*server.Server, server.Doors, 
 		return nil, server.Doors{}, err
 	}
 	answering, err := api.Handler(api.Options{Clusters: serving, Limits: answers})
-	return serving, server.Doors{API: answering, Open: map[string]http.Handler{api.DocumentPath: api.Document()}, Pages: http.HandlerFunc(noPage)}, err
-}
-
-// noPage answers for pages that do not exist.
-func noPage(w http.ResponseWriter, _ *http.Request) {
-	problem.New(http.StatusNotFound, problem.NotFound, "nothing is served here; %s says what is", api.DocumentPath).Write(w)
+	shown := pages.Handler(pages.Options{Clusters: serving, Namespaces: o.namespaces, LogOut: "/logout", Log: log})
+	return serving, server.Doors{API: answering, Open: map[string]http.Handler{api.DocumentPath: api.Document()}, Pages: shown}, err
 }
 
 // public is the URL that browsers reach the console at.

@@ -2,7 +2,6 @@
 package browser_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -44,18 +43,27 @@ func TestConsoleInABrowser(t *testing.T) {
 	mux.HandleFunc("POST /test/hostile", func(http.ResponseWriter, *http.Request) { plant(stage) })
 	base := stage.Serve(mux, pages.ContentSecurityPolicy)
 
-	command := exec.CommandContext(t.Context(), programs["node"], "console.cjs") // #nosec G204 -- our own script
-	command.Env = append(os.Environ(), "NODE_PATH="+modules, "BASE="+base, "CHROMIUM="+programs["chromium"])
-	if *update {
-		place, err := filepath.Abs("../../docs/images/console")
-		must(t, err)
-		command.Env = append(command.Env, "SCREENSHOTS="+place)
+	common := append(os.Environ(), "NODE_PATH="+modules, "CHROMIUM="+programs["chromium"])
+	run := func(t *testing.T, script string, variables ...string) {
+		t.Helper()
+		command := exec.CommandContext(t.Context(), programs["node"], script) // #nosec G204 -- our own scripts
+		command.Env = append(common[:len(common):len(common)], variables...)
+		if said, err := command.CombinedOutput(); err != nil {
+			t.Errorf("%s: %s\n%s", script, err, said)
+		}
 	}
-	var said bytes.Buffer
-	command.Stdout, command.Stderr = &said, &said
-	if err := command.Run(); err != nil {
-		t.Errorf("%s\n%s", err, said.String())
-	}
+	t.Run("a person logs in, works and logs out", func(t *testing.T) {
+		run(t, "login.cjs", "BASE="+stage.StartConsole(), "TOKEN="+stage.Token("bookkeeper", "ledgerport-finance"))
+	})
+	t.Run("every page and action can be used by everybody", func(t *testing.T) {
+		variables := []string{"BASE=" + base}
+		if *update {
+			place, err := filepath.Abs("../../docs/images/console")
+			must(t, err)
+			variables = append(variables, "SCREENSHOTS="+place)
+		}
+		run(t, "console.cjs", variables...)
+	})
 }
 
 // plant puts texts into the database and the cluster that would do harm, or are longer than any window.

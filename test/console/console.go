@@ -3,6 +3,7 @@
 package console
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,12 +11,16 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/jackc/pgx/v5"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -61,6 +66,8 @@ type Stage struct {
 	Database string
 	// Exports is the root of the destinations.
 	Exports string
+	// Program is the one that was built for the stage.
+	Program string
 }
 
 // Start starts all of it, and exports what was approved with the run "october".
@@ -108,7 +115,10 @@ func (s *Stage) startOperator() {
 	address, certificates := listener.Addr().String(), s.TempDir()
 	s.must(listener.Close())
 	s.must(environment.PassBooks(s.Context(), s.ControlPlane.Config, address, certificates))
-	operator, err := environment.StartOperator(s.Context(), s.ControlPlane, s.TempDir(), "--recheck-interval=1s", "--books-bind-address="+address, "--books-certificates="+certificates)
+	directory := s.TempDir()
+	s.Program, err = environment.BuildOperator(s.Context(), directory, "")
+	s.must(err)
+	operator, err := environment.RunOperator(s.ControlPlane, s.Program, directory, "operator", nil, "--recheck-interval=1s", "--books-bind-address="+address, "--books-certificates="+certificates)
 	s.must(err)
 	s.Exports = operator.Exports
 	s.Cleanup(func() {
@@ -262,4 +272,56 @@ func (s *Stage) Serve(pages http.Handler, policy string) (url string) {
 	}))
 	s.Cleanup(server.Close)
 	return server.URL
+}
+
+// Token is one of a ServiceAccount of the namespace with a role there, which the API server accepts.
+func (s *Stage) Token(name, role string) string {
+	s.Helper()
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: name}}
+	s.must(s.Cluster.Create(s.Context(), account))
+	s.must(s.Cluster.Create(s.Context(), &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: "account-" + name}, Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: Namespace, Name: name}},
+		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
+	}))
+	request := &authenticationv1.TokenRequest{}
+	s.must(s.Cluster.SubResource("token").Create(s.Context(), account, request))
+	return request.Status.Token
+}
+
+// StartConsole starts the console as a process that has no login of its own, and returns where it is.
+func (s *Stage) StartConsole() (url string) {
+	s.Helper()
+	authority := filepath.Join(s.TempDir(), "ca.crt")
+	s.must(os.WriteFile(authority, s.ControlPlane.Config.CAData, 0o600))
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	s.must(err)
+	address := listener.Addr().String()
+	s.must(listener.Close())
+	url = "http://" + address
+	var said bytes.Buffer
+	console := exec.Command(s.Program, "console", "--bind-address="+address, "--public-url="+url, "--api-server="+s.ControlPlane.Config.Host, "--api-server-ca="+authority, // #nosec G204 -- the binary just built
+		"--namespaces="+Namespace+","+Elsewhere)
+	console.Stdout, console.Stderr = &said, &said
+	console.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	s.must(console.Start())
+	s.Cleanup(func() {
+		_ = console.Process.Signal(syscall.SIGTERM) // Wait tells if it has ended before
+		if err := console.Wait(); err != nil || s.Failed() {
+			s.Logf("the console has ended with %v\n%s", err, said.String())
+		}
+	})
+	s.Until(func(ctx context.Context) string {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/readyz", http.NoBody)
+		s.must(err)
+		answer, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return err.Error()
+		}
+		_ = answer.Body.Close()
+		if answer.StatusCode != http.StatusOK {
+			return answer.Status
+		}
+		return ""
+	})
+	return url
 }

@@ -1,0 +1,51 @@
+// Logs in to the console as it is installed, asks for a run, and logs out. The test beside it has started the program.
+"use strict";
+const assert = require("node:assert/strict");
+const { chromium } = require("playwright-core");
+
+const { BASE, CHROMIUM, TOKEN } = process.env;
+
+async function main() {
+  const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+  const problems = [];
+  try {
+    const page = await browser.newPage({ baseURL: BASE, locale: "en-GB" });
+    page.setDefaultTimeout(15000);
+    page.on("pageerror", (error) => problems.push(`${page.url()}: ${error}`));
+    page.on("console", (message) => {
+      if (message.type() === "error" && !/status of 4\d\d/.test(message.text())) problems.push(`${page.url()}: ${message.text()}`);
+    });
+    await page.goto("/namespaces/acme/exports/monthly");
+    assert.match(page.url(), /\/login\?return=/);
+    await page.getByLabel(/Token/).fill("nonsense");
+    await page.getByRole("button", { name: "Log in" }).click();
+    await page.getByRole("alert").waitFor();
+    await page.getByLabel(/Token/).fill(TOKEN);
+    await page.getByRole("button", { name: "Log in" }).click();
+    await page.waitForURL(`${BASE}/namespaces/acme/exports/monthly`);
+    assert.match(await page.locator("header").innerText(), /bookkeeper/);
+    assert.notEqual(await page.evaluate(() => getComputedStyle(document.querySelector(".button")).backgroundColor), "rgba(0, 0, 0, 0)", "there is no style sheet");
+    await page.goto("/");
+    assert.equal(await page.getByRole("heading", { level: 2 }).innerText(), "acme");
+    await page.getByRole("link", { name: "monthly", exact: true }).click();
+    await page.getByRole("link", { name: "Preview", exact: true }).click();
+    await page.getByRole("button", { name: "Preview" }).click();
+    await page.locator("main .state .mark.good", { hasText: "Succeeded" }).waitFor();
+    assert.match(await page.locator("main").innerText(), /system:serviceaccount:acme:bookkeeper \(as stated, not verified\)/);
+    await page.goto("/namespaces/acme/runs/october");
+    const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "october.csv" }).click()]);
+    assert.ok(await download.path());
+    assert.equal((await page.goto("/namespaces/nordwind")).status(), 403);
+    await page.getByRole("button", { name: "Log out" }).click();
+    await page.goto("/namespaces/acme/exports/monthly");
+    assert.match(page.url(), /\/login/);
+  } finally {
+    await browser.close();
+  }
+  assert.deepEqual(problems, []);
+}
+
+main().catch((error) => {
+  console.error(error.stack);
+  process.exitCode = 1;
+});
