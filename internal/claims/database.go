@@ -30,6 +30,8 @@ const (
 type Options struct {
 	// URL is postgres://user:password@host:port/database. The server's certificate is verified unless it says otherwise.
 	URL string
+	// Login names where the URL is, for people, such as the key "url" of Secret acme/database; empty if it was given by hand.
+	Login string
 	// Source names the ClaimSource, as namespace/name.
 	Source string
 	// Allowed is what the connection may do without.
@@ -137,7 +139,7 @@ func (d *Database) connect(ctx context.Context) (*pgx.Conn, error) {
 	config.BuildFrontend = metered(func(m *meter) { newest = m })
 	conn, err := pgx.ConnectConfig(limited, config)
 	if err != nil {
-		return nil, connectFailure(ctx, d.config, d.options.ConnectTimeout, err)
+		return nil, connectFailure(ctx, d.config, d.options.ConnectTimeout, d.options.Login, err)
 	}
 	conn.PgConn().CustomData()[meterKey] = newest
 	conn.PgConn().CustomData()[openedKey] = time.Now() //nolint:forbidigo // how old a session of this process is

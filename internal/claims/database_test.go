@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"strings"
@@ -66,22 +67,26 @@ func TestOpen_SaysWhyThereIsNoConnection(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, applicationTables)
 	role := f.role()
-	missing, err := url.Parse(f.url)
+	stranger := f.role()
+	connected, err := url.Parse(f.url)
 	f.must(err)
+	f.sql(fmt.Sprintf(`REVOKE CONNECT ON DATABASE %[1]q FROM PUBLIC; GRANT CONNECT ON DATABASE %[1]q TO %[2]q`, strings.TrimPrefix(connected.Path, "/"), role))
+	missing := *connected
 	missing.Path = "/no_such_database"
 	for name, test := range map[string]struct {
 		url    string
 		reason v1alpha1.Reason
 		says   string
 	}{
-		"a wrong password":           {f.as(role, "s3cret"), v1alpha1.ReasonLoginRefused, "refused user and password"},
+		"a wrong password":           {f.as(role, "s3cret"), v1alpha1.ReasonLoginRefused, `refused user and password; correct the connection URL, the key "url" of Secret acme/database`},
 		"an unknown user":            {f.as("nobody_"+role, "s3cret"), v1alpha1.ReasonLoginRefused, "refused user and password"},
-		"a database that is missing": {missing.String(), v1alpha1.ReasonDatabaseNotFound, `no database "no_such_database"`},
+		"a database that is missing": {missing.String(), v1alpha1.ReasonDatabaseNotFound, `no database "no_such_database"; create it, or correct the connection URL, the key "url" of Secret acme/database`},
+		"no right to connect":        {f.as(stranger, "right"), v1alpha1.ReasonPermissionDenied, `; run GRANT CONNECT ON DATABASE "` + strings.TrimPrefix(connected.Path, "/") + `" TO "` + stranger + `";`},
 		"a port without a server":    {"postgres://app:s3cret@" + closedport.New(t).String() + "/app", v1alpha1.ReasonDatabaseUnreachable, "nothing listens there"},
 		"a host without an address":  {"postgres://app:s3cret@no-such-host.invalid/app", v1alpha1.ReasonDatabaseUnreachable, "cannot be resolved"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := claims.Open(t.Context(), claims.Options{URL: test.url, Allowed: insecure})
+			_, err := claims.Open(t.Context(), claims.Options{URL: test.url, Login: `the key "url" of Secret acme/database`, Allowed: insecure})
 			failed := failureWith(t, err, test.reason)
 			if failed.Stalled || !strings.Contains(failed.Message, test.says) || strings.Contains(failed.Message, "s3cret") {
 				t.Errorf("%+v", failed)

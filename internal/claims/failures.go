@@ -62,11 +62,11 @@ func classify(ctx context.Context, doing string, err error) error {
 	}
 	switch refused.Code {
 	case stateInsufficientRights:
-		return failure.OnSource.Transient(v1alpha1.ReasonPermissionDenied, err, "%s: %s", doing, refused.Message)
+		return failure.OnSource.Transient(v1alpha1.ReasonPermissionDenied, err, `%s: %s; run what "ledgerport grants" prints for the ClaimSource`, doing, refused.Message)
 	case stateUndefinedTable:
-		return failure.OnSource.Transient(v1alpha1.ReasonTableNotFound, err, "%s: %s", doing, refused.Message)
+		return failure.OnSource.Transient(v1alpha1.ReasonTableNotFound, err, "%s: %s; it was there before: create it again, or correct the ClaimSource", doing, refused.Message)
 	case stateUndefinedColumn:
-		return failure.OnSource.Transient(v1alpha1.ReasonColumnMismatch, err, "%s: %s", doing, refused.Message)
+		return failure.OnSource.Transient(v1alpha1.ReasonColumnMismatch, err, "%s: %s; it was there before: add it again, or correct the ClaimSource", doing, refused.Message)
 	case stateTooManyConnections, stateAdminShutdown, stateCrashShutdown, stateCannotConnectNow:
 		return failure.OnSource.Transient(v1alpha1.ReasonDatabaseUnreachable, err, "%s: the database server ended the connection (SQLSTATE %s)", doing, refused.Code)
 	case stateSerialization, stateDeadlock:
@@ -96,8 +96,8 @@ func unconvertible(ctx context.Context, last string, err error) error {
 	return classify(ctx, doing, err)
 }
 
-// connectFailure says why there is no connection.
-func connectFailure(ctx context.Context, config *pgx.ConnConfig, timeout time.Duration, err error) error {
+// connectFailure says why there is no connection. The login names where the connection URL is, for people.
+func connectFailure(ctx context.Context, config *pgx.ConnConfig, timeout time.Duration, login string, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("connecting to the database: %w", ctx.Err())
 	}
@@ -115,19 +115,7 @@ func connectFailure(ctx context.Context, config *pgx.ConnConfig, timeout time.Du
 	}
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) {
-		switch refused.Code {
-		case stateInvalidPassword, stateInvalidAuthorization:
-			return failure.OnCredentials.Transient(v1alpha1.ReasonLoginRefused, refused, "the database at %s refused user and password; correct the connection URL in the Secret", where)
-		case stateInvalidCatalogName:
-			return failure.OnSource.Transient(v1alpha1.ReasonDatabaseNotFound, refused, "the server at %s has no database %q", where, config.Database)
-		case stateInsufficientRights:
-			return failure.OnSource.Transient(v1alpha1.ReasonPermissionDenied, refused, "the user may not connect to the database %q at %s", config.Database, where)
-		}
-		if refused.Code == stateProtocolViolation && strings.Contains(refused.Message, "startup parameter") {
-			return failure.OnSource.Transient(v1alpha1.ReasonUnsuitableSessions, refused,
-				"the pooler at %s refuses a parameter that a session begins with; leave options out of the connection URL, or let PgBouncer have ignore_startup_parameters = options", where)
-		}
-		return failure.OnSource.Transient(v1alpha1.ReasonDatabaseUnreachable, refused, "the database server at %s accepts no connection now (SQLSTATE %s)", where, refused.Code)
+		return sessionRefused(config, where, login, refused)
 	}
 	if strings.Contains(err.Error(), "require_auth check failed") {
 		return failure.OnCredentials.Transient(v1alpha1.ReasonInsecureConnection, nil,
@@ -135,6 +123,28 @@ func connectFailure(ctx context.Context, config *pgx.ConnConfig, timeout time.Du
 	}
 	// The cause is left out: its text quotes the connection's parameters, and its timeout is not the context's.
 	return failure.OnSource.Transient(v1alpha1.ReasonDatabaseUnreachable, nil, "no connection to the database at %s: %s", where, unreachable(timeout, err))
+}
+
+// sessionRefused says why a server lets no session begin.
+func sessionRefused(config *pgx.ConnConfig, where, login string, refused *pgconn.PgError) error {
+	url := "the connection URL"
+	if login != "" {
+		url += ", " + login
+	}
+	switch refused.Code {
+	case stateInvalidPassword, stateInvalidAuthorization:
+		return failure.OnCredentials.Transient(v1alpha1.ReasonLoginRefused, refused, "the database at %s refused user and password; correct %s", where, url)
+	case stateInvalidCatalogName:
+		return failure.OnSource.Transient(v1alpha1.ReasonDatabaseNotFound, refused, "the server at %s has no database %q; create it, or correct %s", where, config.Database, url)
+	case stateInsufficientRights:
+		return failure.OnSource.Transient(v1alpha1.ReasonPermissionDenied, refused, "the user %q may not connect to the database %q at %s; run GRANT CONNECT ON DATABASE %s TO %s;",
+			config.User, config.Database, where, quoteName(config.Database), quoteName(config.User))
+	}
+	if refused.Code == stateProtocolViolation && strings.Contains(refused.Message, "startup parameter") {
+		return failure.OnSource.Transient(v1alpha1.ReasonUnsuitableSessions, refused,
+			"the pooler at %s refuses a parameter that a session begins with; leave options out of the connection URL, or let PgBouncer have ignore_startup_parameters = options", where)
+	}
+	return failure.OnSource.Transient(v1alpha1.ReasonDatabaseUnreachable, refused, "the database server at %s accepts no connection now (SQLSTATE %s)", where, refused.Code)
 }
 
 func unreachable(timeout time.Duration, err error) string {

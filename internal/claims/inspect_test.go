@@ -17,8 +17,8 @@ func TestInspect_SaysOfEveryColumnWhatIsWrong(t *testing.T) {
 		says   []string
 	}{
 		"the tables of the contract": {change: ``},
-		"no claims table":            {change: `ALTER TABLE claims RENAME TO receipts`, reason: v1alpha1.ReasonTableNotFound, says: []string{"public.claims"}},
-		"no lines table":             {change: `DROP TABLE claim_lines`, reason: v1alpha1.ReasonTableNotFound, says: []string{"public.claim_lines"}},
+		"no claims table":            {change: `ALTER TABLE claims RENAME TO receipts`, reason: v1alpha1.ReasonTableNotFound, says: []string{"no table public.claims; correct spec.postgres.claims.table, or create it"}},
+		"no lines table":             {change: `DROP TABLE claim_lines`, reason: v1alpha1.ReasonTableNotFound, says: []string{"no table public.claim_lines; correct spec.postgres.lines.table, or create it"}},
 		"no such schema": {
 			layout: v1alpha1.PostgresSource{Lines: v1alpha1.LinesTable{Table: "nowhere.claim_lines"}},
 			reason: v1alpha1.ReasonTableNotFound, says: []string{"nowhere.claim_lines"},
@@ -31,9 +31,9 @@ func TestInspect_SaysOfEveryColumnWhatIsWrong(t *testing.T) {
 			change: `ALTER TABLE claims DROP approved_at; ALTER TABLE claim_lines ALTER gross_amount TYPE float8; ALTER TABLE claim_lines ALTER expense_date TYPE timestamptz`,
 			reason: v1alpha1.ReasonColumnMismatch,
 			says: []string{
-				"column public.claims.approved_at is missing; it must be timestamp with time zone",
-				"column public.claim_lines.gross_amount is double precision and must be numeric or an integer type",
-				"column public.claim_lines.expense_date is timestamp with time zone and must be date",
+				"spec.postgres.claims.columns.approvedAt is not set, and the table public.claims has no column approved_at; did you mean \"approved_by\"?",
+				"spec.postgres.lines.columns.grossAmount: column public.claim_lines.gross_amount is double precision and must be numeric or an integer type",
+				"spec.postgres.lines.columns.expenseDate: column public.claim_lines.expense_date is timestamp with time zone and must be date",
 			},
 		},
 		"a timestamp without time zone": {
@@ -51,11 +51,19 @@ func TestInspect_SaysOfEveryColumnWhatIsWrong(t *testing.T) {
 		"an optional column is missing": {change: `ALTER TABLE claims DROP claimant_name; ALTER TABLE claim_lines DROP dimensions`},
 		"an optional column is missing that the resource names": {
 			layout: v1alpha1.PostgresSource{Lines: v1alpha1.LinesTable{Columns: map[string]v1alpha1.ColumnName{"unit": "measure"}}},
-			reason: v1alpha1.ReasonColumnMismatch, says: []string{"claim_lines.measure is missing"},
+			reason: v1alpha1.ReasonColumnMismatch, says: []string{"spec.postgres.lines.columns.unit names public.claim_lines.measure, which the table lacks; name a column that is text, varchar, char, citext, uuid, an enum or an integer type"},
+		},
+		"a column that is misspelt": {
+			change: `ALTER TABLE claims RENAME description TO "formaal"`, layout: v1alpha1.PostgresSource{Claims: v1alpha1.ClaimsTable{Columns: map[string]v1alpha1.ColumnName{"description": "formal"}}},
+			reason: v1alpha1.ReasonColumnMismatch, says: []string{`spec.postgres.claims.columns.description names public.claims.formal, which the table lacks; did you mean "formaal"?`},
+		},
+		"a status column that is misspelt": {
+			layout: v1alpha1.PostgresSource{Claims: v1alpha1.ClaimsTable{Approved: v1alpha1.ApprovedFilter{Column: "Stat_us"}}},
+			reason: v1alpha1.ReasonColumnMismatch, says: []string{`spec.postgres.claims.approved.column names public.claims.Stat_us, which the table lacks; did you mean "status"?`},
 		},
 		"an enum without the value that means approved": {
 			change: `CREATE TYPE claim_state AS ENUM ('open', 'paid'); ALTER TABLE claims ALTER status TYPE claim_state USING 'open'`,
-			reason: v1alpha1.ReasonColumnMismatch, says: []string{`claims.status is the enum public.claim_state, which has no value "approved"`},
+			reason: v1alpha1.ReasonColumnMismatch, says: []string{`claims.status is the enum public.claim_state, which has no value "approved"; correct spec.postgres.claims.approved`},
 		},
 		"a status that is a number": {
 			change: `ALTER TABLE claims ALTER status TYPE int USING 1`,
@@ -155,12 +163,13 @@ func TestInspect_SaysWhichRightIsMissing(t *testing.T) {
 	f.must(err)
 	defer database.Close()
 	_, err = database.Inspect(t.Context())
-	if failed := failureWith(t, err, v1alpha1.ReasonPermissionDenied); !strings.Contains(failed.Message, "public.claim_lines") || !strings.Contains(failed.Message, "tax_amount") {
-		t.Errorf("the message is %s", failed.Message)
+	_, statement, found := strings.Cut(failureWith(t, err, v1alpha1.ReasonPermissionDenied).Message, "; run ")
+	if !found || !strings.Contains(statement, `"tax_amount"`) || strings.Contains(statement, `"gross_amount"`) {
+		t.Fatalf("the message is %s", err)
 	}
-	f.sql(`GRANT SELECT ON claim_lines TO ` + role)
+	f.sql(statement)
 	_, err = database.Inspect(t.Context())
-	if failed := failureWith(t, err, v1alpha1.ReasonPermissionDenied); !strings.Contains(failed.Message, "schema ledgerport") {
+	if failed := failureWith(t, err, v1alpha1.ReasonPermissionDenied); !strings.Contains(failed.Message, "schema ledgerport") || !strings.Contains(failed.Message, "ledgerport grants") {
 		t.Errorf("the message is %s", failed.Message)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,7 +36,7 @@ var contents = [...]struct {
 	accepts []string
 }{
 	identifier: {"uuid, text, varchar, char, citext or an integer type", []string{"uuid", "text", "varchar", "bpchar", "citext", "int2", "int4", "int8"}},
-	text:       {"text, varchar or char", []string{"text", "varchar", "bpchar", "citext", "name", "uuid", "int2", "int4", "int8", "enum"}},
+	text:       {"text, varchar, char, citext, uuid, an enum or an integer type", []string{"text", "varchar", "bpchar", "citext", "name", "uuid", "int2", "int4", "int8", "enum"}},
 	status:     {"text, varchar, char, citext, an enum, boolean or an integer type", []string{"text", "varchar", "bpchar", "citext", "name", "enum", "bool", "int2", "int4", "int8"}},
 	instant:    {"timestamp with time zone", []string{"timestamptz"}},
 	date:       {"date", []string{"date"}},
@@ -50,6 +51,7 @@ type columnRule struct {
 	name     string // in the table, unless the resource renames it
 	content  content
 	optional bool // read as NULL where the table lacks it and the resource does not name it
+	named    bool // by a field of the resource that is not among its columns
 }
 
 var claimRules = []columnRule{
@@ -137,6 +139,27 @@ type column struct {
 	cast string
 }
 
+// declaration is where the resource says which table to read, and which of its columns are which.
+type declaration struct {
+	field   string // such as spec.postgres.claims
+	table   string
+	columns map[string]v1alpha1.ColumnName
+}
+
+// columnField is the field that says which column a rule means.
+func (d declaration) columnField(rule columnRule) string {
+	if rule.key == statusKey {
+		return d.field + ".approved.column"
+	}
+	return d.field + ".columns." + rule.key
+}
+
+// names is the column that the resource names for a rule, if it names one.
+func (d declaration) names(rule columnRule) (name string, named bool) {
+	explicit, named := d.columns[rule.key]
+	return cmp.Or(string(explicit), rule.name), named || rule.named
+}
+
 // layout looks the tables up in the catalog, once per Database.
 func (d *Database) layout(ctx context.Context) (*layout, error) {
 	if d.tables != nil {
@@ -147,13 +170,15 @@ func (d *Database) layout(ctx context.Context) (*layout, error) {
 	if len(found.approved) == 0 {
 		found.approved = []string{"approved"}
 	}
-	statusRule := columnRule{key: statusKey, name: cmp.Or(spec.Claims.Approved.Column, "status"), content: status}
+	statusRule := columnRule{key: statusKey, name: cmp.Or(spec.Claims.Approved.Column, "status"), content: status, named: spec.Claims.Approved.Column != ""}
+	ofClaims := declaration{"spec.postgres.claims", cmp.Or(spec.Claims.Table, "public.claims"), spec.Claims.Columns}
+	ofLines := declaration{"spec.postgres.lines", cmp.Or(spec.Lines.Table, "public.claim_lines"), spec.Lines.Columns}
 	var problems, more []string
 	var err error
-	if found.claims, problems, err = d.table(ctx, cmp.Or(spec.Claims.Table, "public.claims"), spec.Claims.Columns, append(slices.Clip(claimRules), statusRule)); err != nil {
+	if found.claims, problems, err = d.table(ctx, ofClaims, append(slices.Clip(claimRules), statusRule)); err != nil {
 		return nil, err
 	}
-	if found.lines, more, err = d.table(ctx, cmp.Or(spec.Lines.Table, "public.claim_lines"), spec.Lines.Columns, lineRules); err != nil {
+	if found.lines, more, err = d.table(ctx, ofLines, lineRules); err != nil {
 		return nil, err
 	}
 	problems = append(append(append(problems, found.unknownStatuses()...), more...), found.otherIDs(found.lines)...)
@@ -184,7 +209,7 @@ func (d *Database) receiptsTable(ctx context.Context, l *layout) ([]string, erro
 		return nil, nil
 	}
 	spec := d.options.Receipts.Table
-	found, problems, err := d.table(ctx, cmp.Or(spec.Table, "public.receipts"), spec.Columns, receiptRules)
+	found, problems, err := d.table(ctx, declaration{"spec.receipts.table", cmp.Or(spec.Table, "public.receipts"), spec.Columns}, receiptRules)
 	if err != nil {
 		return nil, err
 	}
@@ -209,34 +234,44 @@ func (l *layout) ofClaims() []table {
 }
 
 // table finds a table and lists what is wrong with its columns.
-func (d *Database) table(ctx context.Context, declared string, renamed map[string]v1alpha1.ColumnName, rules []columnRule) (table, []string, error) {
-	t := table{declared: declared, name: quoteTable(declared), columns: map[string]column{}}
-	catalog, err := d.catalog(ctx, t)
+func (d *Database) table(ctx context.Context, of declaration, rules []columnRule) (table, []string, error) {
+	t := table{declared: of.table, name: quoteTable(of.table), columns: map[string]column{}}
+	catalog, err := d.catalog(ctx, t, of.field+".table")
 	if err != nil {
 		return t, nil, err
 	}
 	var problems, unreadable []string
 	for _, rule := range rules {
-		explicit, named := renamed[rule.key]
-		name := cmp.Or(string(explicit), rule.name)
+		name, named := of.names(rule)
 		found, exists := catalog[name]
 		needs := contents[rule.content]
 		switch {
 		case exists && !slices.Contains(needs.accepts, found.typeName):
-			problems = append(problems, fmt.Sprintf("column %s.%s is %s and must be %s", declared, name, found.declared, needs.needs))
+			problems = append(problems, fmt.Sprintf("%s: column %s.%s is %s and must be %s", of.columnField(rule), of.table, name, found.declared, needs.needs))
 		case exists && !found.readable:
-			unreadable = append(unreadable, name)
+			unreadable = append(unreadable, quoteName(name))
 		case exists:
 			t.columns[rule.key] = found
-		case named || !rule.optional:
-			problems = append(problems, fmt.Sprintf("column %s.%s is missing; it must be %s", declared, name, needs.needs))
+		case named:
+			problems = append(problems, fmt.Sprintf("%s names %s.%s, which the table lacks; %s", of.columnField(rule), of.table, name, instead(name, catalog, needs.needs)))
+		case !rule.optional:
+			problems = append(problems, fmt.Sprintf("%s is not set, and the table %s has no column %s; %s", of.columnField(rule), of.table, name, instead(name, catalog, needs.needs)))
 		}
 	}
 	if len(unreadable) > 0 {
 		return t, nil, failure.OnSource.Transient(v1alpha1.ReasonPermissionDenied, nil,
-			"the database user may not read %s (%s); GRANT SELECT on it", declared, strings.Join(unreadable, ", "))
+			"the database user %q may not read all that is needed of %s; run GRANT SELECT (%s) ON %s TO %s;",
+			d.config.User, of.table, strings.Join(unreadable, ", "), t.name, quoteName(d.config.User))
 	}
 	return t, problems, nil
+}
+
+// instead says what to name in place of a column that a table lacks: the one whose name is most like it, or one of a type.
+func instead(name string, catalog map[string]column, types string) string {
+	if like := mostLike(name, slices.Sorted(maps.Keys(catalog))); like != "" {
+		return fmt.Sprintf("did you mean %q?", like)
+	}
+	return "name a column that is " + types
 }
 
 // unknownStatuses lists the values that mean approved and that the status column cannot have.
@@ -247,7 +282,7 @@ func (l *layout) unknownStatuses() (problems []string) {
 		switch found.typeName {
 		case "enum":
 			if !slices.Contains(found.labels, value) {
-				problems = append(problems, fmt.Sprintf("column %s.%s is the enum %s, which has no value %q", l.claims.declared, found.name, found.declared, value))
+				problems = append(problems, fmt.Sprintf("column %s.%s is the enum %s, which has no value %q; correct spec.postgres.claims.approved", l.claims.declared, found.name, found.declared, value))
 			}
 		case "bool":
 			_, err = strconv.ParseBool(value)
@@ -272,8 +307,8 @@ func (l *layout) otherIDs(t table) []string {
 
 var integerBits = map[string]int{"int2": 16, "int4": 32, "int8": 64}
 
-// catalog returns the columns of a table by name.
-func (d *Database) catalog(ctx context.Context, t table) (map[string]column, error) {
+// catalog returns the columns of a table by name. The field is the one that names it.
+func (d *Database) catalog(ctx context.Context, t table, field string) (map[string]column, error) {
 	const query = `
 		WITH RECURSIVE declared AS (
 			SELECT a.attname, a.attnum, a.attrelid, a.atttypid, a.atttypmod, a.attcollation, t.oid, t.typname, t.typtype, t.typbasetype
@@ -303,7 +338,7 @@ func (d *Database) catalog(ctx context.Context, t table) (map[string]column, err
 		return nil, err
 	}
 	if len(columns) == 0 {
-		return nil, failure.OnSource.Transient(v1alpha1.ReasonTableNotFound, nil, "the database %q has no table %s", d.config.Database, t.declared)
+		return nil, failure.OnSource.Transient(v1alpha1.ReasonTableNotFound, nil, "the database %q has no table %s; correct %s, or create it", d.config.Database, t.declared, field)
 	}
 	return columns, nil
 }

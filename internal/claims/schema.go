@@ -44,9 +44,12 @@ func (d *Database) CheckSchema(ctx context.Context) (version int64, err error) {
 	switch {
 	case err != nil:
 		return 0, err
+	case version == 0:
+		return version, failure.OnSource.Transient(v1alpha1.ReasonSchemaOutdated, nil,
+			`the database has no schema "ledgerport"; run "ledgerport migrate" (an operator does so itself, unless spec.postgres.manageSchema is false)`)
 	case version < SchemaVersion:
 		return version, failure.OnSource.Transient(v1alpha1.ReasonSchemaOutdated, nil,
-			`the schema "ledgerport" has version %d and this operator needs %d; run "ledgerport migrate", or set spec.postgres.manageSchema to true`,
+			`the schema "ledgerport" has version %d and this operator needs %d; run "ledgerport migrate" (an operator does so itself, unless spec.postgres.manageSchema is false)`,
 			version, SchemaVersion)
 	}
 	return version, tooNew(version)

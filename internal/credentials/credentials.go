@@ -38,6 +38,8 @@ type Reference struct {
 type Credentials struct {
 	// Data holds the keys that the reference asks for, none of them empty, and nothing else of a Secret. It appears in no output.
 	Data map[string][]byte
+	// Origin names the Secret that they are in, for people; empty if they are from elsewhere.
+	Origin string
 	// Fallback says why the credentials come from the operator's environment; it is empty where they come from their store.
 	Fallback string
 	// StaleAt is when the sync that they come from will be older than it may be; zero is never.
@@ -60,6 +62,8 @@ type Secrets struct {
 	// Turns bounds how many Secrets and ExternalSecrets are in memory at once: each may have more than a megabyte, in values of a few
 	// bytes. Nil bounds nothing.
 	Turns *semaphore.Weighted
+	// Given is true of credentials that a person gave by hand, which are in no Secret that others could look at.
+	Given bool
 	// Environment returns a variable of the operator's environment. It is nil unless the operator may fall back to it.
 	Environment func(name string) (value string, set bool)
 }
@@ -97,6 +101,9 @@ func (s Secrets) fromStore(ctx context.Context, ref Reference) (found Credential
 	whole, err := s.data(ctx, ref.Namespace, secret)
 	if err != nil {
 		return Credentials{}, err
+	}
+	if !s.Given {
+		found.Origin = "Secret " + ref.Namespace + "/" + secret
 	}
 	found.Data = make(map[string][]byte, len(ref.Keys)+len(ref.Optional))
 	for _, key := range ref.Keys {

@@ -91,7 +91,7 @@ func (v *Validation) named(name string) (exports []*v1alpha1.AccountingExport) {
 // resolver finds resources among the files, and databases at any host: the user who runs the command may reach it.
 func (v *Validation) resolver(registry *exporters.Registry, databases claims.Allowances) (*references.Resolver, error) {
 	policy, err := outbound.New([]string{outbound.AnyHost, "127.0.0.0/8", "::1/128"})
-	return &references.Resolver{Objects: v.Objects, Secrets: credentials.Secrets{API: v.Objects}, Outbound: policy, Databases: databases, Exporters: registry}, err
+	return &references.Resolver{Objects: v.Objects, Secrets: credentials.Secrets{API: v.Objects, Given: true}, Outbound: policy, Databases: databases, Exporters: registry}, err
 }
 
 // prepare puts the given database and destination in place of those of the cluster. Who has the URL of the database needs no

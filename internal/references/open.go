@@ -3,6 +3,7 @@ package references
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -69,8 +70,12 @@ func (r *Resolver) MigrateDatabase(ctx context.Context, source *v1alpha1.ClaimSo
 }
 
 func (r *Resolver) connect(ctx context.Context, source *v1alpha1.ClaimSource, login credentials.Credentials, kept *claims.Sessions) (*claims.Database, error) {
+	key, origin := urlKey(source), ""
+	if login.Origin != "" {
+		origin = fmt.Sprintf("the key %q of %s", key, login.Origin)
+	}
 	return claims.Open(ctx, claims.Options{
-		URL: string(login.Data[urlKey(source)]), Source: client.ObjectKeyFromObject(source).String(), Layout: source.Spec.Postgres, Receipts: source.Spec.Receipts, Allowed: r.Databases, FullCheck: r.FullCheck, Dial: r.Outbound.Dialer().DialContext, Sessions: kept,
+		URL: string(login.Data[key]), Login: origin, Source: client.ObjectKeyFromObject(source).String(), Layout: source.Spec.Postgres, Receipts: source.Spec.Receipts, Allowed: r.Databases, FullCheck: r.FullCheck, Dial: r.Outbound.Dialer().DialContext, Sessions: kept,
 	})
 }
 
