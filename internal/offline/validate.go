@@ -200,7 +200,7 @@ func (v *validator) known(ctx context.Context, export *v1alpha1.AccountingExport
 // checkChart reports what is wrong with fields that begin with a prefix.
 func (v *validator) checkChart(chart *v1alpha1.ChartOfAccountsSpec, policy ledger.VoucherPolicy, m *manifest, prefix string) {
 	_, err := ledger.NewMapper(chart, policy)
-	for _, problem := range unjoin(err) {
+	for _, problem := range failure.Parts(err) {
 		var wrong *ledger.ChartError
 		switch {
 		case errors.As(problem, &wrong) && strings.HasPrefix(wrong.Field, prefix) && (prefix != "" || !strings.HasPrefix(wrong.Field, "spec.posting")):
@@ -209,17 +209,6 @@ func (v *validator) checkChart(chart *v1alpha1.ChartOfAccountsSpec, policy ledge
 			v.report(m.at("", problem.Error()))
 		}
 	}
-}
-
-func unjoin(err error) []error {
-	var joined interface{ Unwrap() []error }
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &joined):
-		return joined.Unwrap()
-	}
-	return []error{err}
 }
 
 var namedField = regexp.MustCompile(`^spec(\.[A-Za-z0-9]+)*`)

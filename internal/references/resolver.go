@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"strings"
 	"sync"
 	"time"
 
@@ -179,7 +178,7 @@ func Mapper(chart *v1alpha1.ChartOfAccountsSpec, policy ledger.VoucherPolicy) (*
 		return nil, failure.OnMapping.Stalled(v1alpha1.ReasonPeriodNotOpen, err, "%s", period)
 	}
 	if err != nil {
-		return nil, failure.OnMapping.Stalled(v1alpha1.ReasonInvalidChart, err, "the chart of accounts cannot be used: %s", listing(err))
+		return nil, failure.OnMapping.Stalled(v1alpha1.ReasonInvalidChart, err, "the chart of accounts cannot be used: %s", failure.Listing(err))
 	}
 	return mapper, nil
 }
@@ -225,22 +224,4 @@ func (r *Resolver) get(ctx context.Context, key types.NamespacedName, into clien
 		return condition.Transient(v1alpha1.ReasonUndecodable, nil, "%s %s has a field that cannot be decoded, which its own conditions name", kind, key)
 	}
 	return err
-}
-
-// listing puts joined errors on one line and keeps it short where many things are wrong at once.
-func listing(err error) string {
-	const most = 5
-	var joined interface{ Unwrap() []error }
-	if !errors.As(err, &joined) {
-		return err.Error()
-	}
-	var parts []string
-	for i, part := range joined.Unwrap() {
-		if i == most {
-			parts = append(parts, "and more")
-			break
-		}
-		parts = append(parts, part.Error())
-	}
-	return strings.Join(parts, "; ")
 }
