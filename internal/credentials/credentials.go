@@ -8,6 +8,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -32,6 +34,28 @@ type Reference struct {
 	Keys []string
 	// Optional are keys that are used if they are there.
 	Optional []string
+}
+
+// Named names keys of the Secret, for people; the Secret alone without any. Nil is none.
+func (r *Reference) Named(keys ...string) string {
+	if r == nil {
+		return "the credentials"
+	}
+	secret := "Secret " + r.Secret
+	if r.External != nil {
+		secret = "the Secret of ExternalSecret " + r.External.Name
+	}
+	quoted := make([]string, len(keys))
+	for i, key := range keys {
+		quoted[i] = strconv.Quote(key)
+	}
+	switch len(keys) {
+	case 0:
+		return secret
+	case 1:
+		return "the key " + quoted[0] + " of " + secret
+	}
+	return "the keys " + strings.Join(quoted, " and ") + " of " + secret
 }
 
 // Credentials are what was found.

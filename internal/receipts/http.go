@@ -111,7 +111,7 @@ func (s *server) refusal(status int, key string) error {
 	case status == http.StatusMethodNotAllowed, status == http.StatusNotImplemented:
 		return failure.Transient(v1alpha1.ReasonReceiptsUnreadable, errMethod, "the server %s does not answer GET (HTTP %d)", s.base.Host, status)
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		return failure.Transient(v1alpha1.ReasonLoginRefused, nil, "the server %s refuses the token (HTTP %d); correct spec.receipts.http.tokenSecretRef, or its Secret", s.base.Host, status)
+		return failure.Transient(v1alpha1.ReasonLoginRefused, nil, "the server %s refuses the token (HTTP %d); correct the Secret that spec.receipts.http.tokenSecretRef or tokenExternalSecretRef names", s.base.Host, status)
 	case status >= http.StatusMultipleChoices && status < http.StatusBadRequest:
 		return failure.Transient(v1alpha1.ReasonReceiptsUnreadable, nil, "the server %s leads elsewhere (HTTP %d), which is not followed; correct spec.receipts.http.url", s.base.Host, status)
 	}
@@ -122,7 +122,7 @@ func (s *server) unreachable(err error) error {
 	if refused := outbound.Refusal(err); refused != nil {
 		return refused
 	}
-	why := "there is no connection, or no answer in time"
+	why := destinations.Unreached(err, "spec.receipts.http.url")
 	var untrusted *tls.CertificateVerificationError
 	if errors.As(err, &untrusted) {
 		why = "its certificate is not trusted"

@@ -19,14 +19,24 @@ import (
 // Check implements Destination.
 func (f *filesystem) Check(ctx context.Context, directory string) (checked destinations.Checked, err error) {
 	if f.unmarked {
-		return checked, fileFailure(f.tryOut(ctx, directory), path.Join(f.path, directory))
+		return checked, f.probed(ctx, directory)
 	}
 	if checked.Marker, err = f.mark(ctx); errors.Is(err, fs.ErrPermission) {
 		checked.Notes = append(checked.Notes, destinations.Unmarked)
 	} else if err != nil {
 		return checked, fileFailure(err, f.path)
 	}
-	return checked, fileFailure(f.tryOut(ctx, directory), path.Join(f.path, directory))
+	return checked, f.probed(ctx, directory)
+}
+
+// probed says which directory refuses what a run does in one.
+func (f *filesystem) probed(ctx context.Context, directory string) error {
+	err := f.tryOut(ctx, directory)
+	where := path.Join(f.path, directory)
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		where = f.refusing(path.Join(directory, destinations.ProbePrefix))
+	}
+	return fileFailure(err, where)
 }
 
 // tryOut makes a directory, writes a file in it as a run does, and removes all that was not there before.

@@ -77,12 +77,12 @@ func (f *filesystem) Place() string { return f.Location("") }
 func (f *filesystem) Put(ctx context.Context, key string, _ destinations.Object, content io.Reader) error {
 	hidden, err := f.makePart(ctx, key)
 	if err != nil {
-		return fileFailure(err, f.path)
+		return fileFailure(err, f.refusing(key))
 	}
 	if _, err := io.Copy(hidden, content); err != nil {
-		return fileFailure(errors.Join(err, hidden.discard()), f.path)
+		return fileFailure(errors.Join(err, hidden.discard()), f.refusing(key))
 	}
-	return fileFailure(hidden.publish(key), f.path)
+	return fileFailure(hidden.publish(key), f.refusing(key))
 }
 
 // makePart makes the directory of a key and a hidden file in it. A check that ends may remove a directory that it has made, as
@@ -103,7 +103,7 @@ func (f *filesystem) makePart(ctx context.Context, key string) (hidden *part, er
 // Stat implements Destination: it reads the whole file for its hash.
 func (f *filesystem) Stat(ctx context.Context, key string) (destinations.Object, error) {
 	found, _, err := f.look(ctx, key)
-	return found, fileFailure(err, f.path)
+	return found, fileFailure(err, f.refusing(key))
 }
 
 // look describes a file, also as the system knows it.
@@ -150,7 +150,7 @@ func (f *filesystem) Remove(ctx context.Context, key string, object destinations
 	if missing(err) {
 		return nil
 	}
-	return fileFailure(err, f.path)
+	return fileFailure(err, f.refusing(key))
 }
 
 // removeIf removes a file that is an object, and still the one that was looked at.
@@ -167,6 +167,16 @@ func (f *filesystem) removeIf(ctx context.Context, key string, object destinatio
 		return err
 	}
 	return f.root.Remove(key)
+}
+
+// refusing is the innermost directory of those that lead to a key which exists, and so the one that refuses what is done with the key.
+func (f *filesystem) refusing(key string) string {
+	for at := path.Dir(key); at != "."; at = path.Dir(at) {
+		if found, err := f.root.Lstat(at); err == nil && found.IsDir() {
+			return path.Join(filepath.ToSlash(f.path), at)
+		}
+	}
+	return f.path
 }
 
 // openFile opens a file to be read, and nothing else: to open a pipe would be to wait for its writer.
@@ -210,7 +220,7 @@ func fileFailure(err error, where string) error {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return failure.OnDestination.Transient(v1alpha1.ReasonDestinationFull, err, "the volume of %s is full; make room, and the run goes on", where)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return failure.OnDestination.Transient(v1alpha1.ReasonNotWritable, err, "the operator may not use %s; check the volume and its owner", where)
+		return failure.OnDestination.Transient(v1alpha1.ReasonNotWritable, err, "the operator may not use the directory %s; check the volume, and the owner and the mode of that directory", where)
 	}
 	return failure.OnDestination.Transient(v1alpha1.ReasonNotWritable, err, "%s cannot be used: %s", where, errnoText(err))
 }

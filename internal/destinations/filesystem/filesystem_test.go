@@ -282,6 +282,25 @@ func TestAReadOnlyFilesystemIsNamed(t *testing.T) {
 	expectFailure(t, check(t.Context(), d), v1alpha1.ReasonNotWritable)
 }
 
+// TestTheDirectoryThatRefusesIsNamed has the directory of one export be one that cannot be written, below others that can.
+func TestTheDirectoryThatRefusesIsNamed(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	d := open(t, v1alpha1.ExportDestinationSpec{Filesystem: &v1alpha1.FilesystemDestination{Path: "finance"}}, root)
+	refusing := filepath.Join(root, "acme", "finance", "elbtal", "monthly")
+	must(t, os.MkdirAll(refusing, 0o750))
+	mountTiny(t, refusing, 0)
+	must(t, syscall.Mount("tmpfs", refusing, "tmpfs", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
+	must(t, check(t.Context(), d))
+	_, checked := d.Check(t.Context(), "elbtal/monthly")
+	for what, err := range map[string]error{"a check": checked, "a run": d.Put(t.Context(), "elbtal/monthly/monthly-1/monthly.csv", describe("x"), strings.NewReader("x"))} {
+		expectFailure(t, err, v1alpha1.ReasonNotWritable)
+		if err != nil && !strings.Contains(err.Error(), "the directory "+refusing+";") {
+			t.Errorf("%s: %q does not name the directory", what, err)
+		}
+	}
+}
+
 // tinyVolume mounts 64 KiB, where the test may.
 func tinyVolume(t *testing.T, flags uintptr) string {
 	t.Helper()

@@ -32,13 +32,14 @@ func TestFaultsOfAnS3ServerAreNamed(t *testing.T) {
 		name   string
 		change func(*testing.T, *v1alpha1.S3Destination, *keys)
 		reason string
+		says   string
 	}{
-		{"the bucket does not exist", func(_ *testing.T, s *v1alpha1.S3Destination, _ *keys) { s.Bucket = "nowhere" }, v1alpha1.ReasonBucketNotFound},
-		{"the access key does not exist", func(_ *testing.T, _ *v1alpha1.S3Destination, k *keys) { k.AccessKeyID = "nobody" }, v1alpha1.ReasonLoginRefused},
-		{"the secret is wrong", func(_ *testing.T, _ *v1alpha1.S3Destination, k *keys) { k.SecretAccessKey = "hunter2" }, v1alpha1.ReasonLoginRefused},
+		{"the bucket does not exist", func(_ *testing.T, s *v1alpha1.S3Destination, _ *keys) { s.Bucket = "nowhere" }, v1alpha1.ReasonBucketNotFound, "correct spec.s3.bucket"},
+		{"the access key does not exist", func(_ *testing.T, _ *v1alpha1.S3Destination, k *keys) { k.AccessKeyID = "nobody" }, v1alpha1.ReasonLoginRefused, `does not know the access key's id (XAdminUserNotFound); correct the key "id" of Secret `},
+		{"the secret is wrong", func(_ *testing.T, _ *v1alpha1.S3Destination, k *keys) { k.SecretAccessKey = "hunter2" }, v1alpha1.ReasonLoginRefused, `correct the key "secret" of Secret `},
 		{"nobody listens", func(t *testing.T, s *v1alpha1.S3Destination, _ *keys) {
 			s.Endpoint = "http://" + closedport.New(t).String()
-		}, v1alpha1.ReasonDestinationUnreachable},
+		}, v1alpha1.ReasonDestinationUnreachable, "nothing listens there; correct spec.s3.endpoint"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -47,7 +48,11 @@ func TestFaultsOfAnS3ServerAreNamed(t *testing.T) {
 			spec, given := s3Spec(bucket), keysOf(bucket)
 			test.change(t, spec.S3, &given)
 			d := open(t, spec, given)
-			expectFailure(t, check(t.Context(), d), test.reason)
+			checked := check(t.Context(), d)
+			expectFailure(t, checked, test.reason)
+			if checked != nil && (!strings.Contains(checked.Error(), test.says) || strings.Contains(checked.Error(), "hunter2")) {
+				t.Errorf("%q does not say %q", checked, test.says)
+			}
 			expectFailure(t, d.Put(t.Context(), key, describe("x"), strings.NewReader("x")), test.reason)
 			_, err := d.Stat(t.Context(), key)
 			if err == nil || errors.Is(err, destinations.ErrNotFound) {

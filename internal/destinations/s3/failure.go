@@ -70,7 +70,7 @@ func (b *bucket) refusal(err error, code string) error {
 	case "PermanentRedirect", "TemporaryRedirect", "MovedPermanently", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException":
 		return failure.OnDestination.Transient(v1alpha1.ReasonBucketNotFound, err, "%s is not in the region %q (%s); correct spec.s3.region", b.where(), b.spec.Region, code)
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "XAdminUserNotFound":
-		return failure.OnCredentials.Transient(v1alpha1.ReasonLoginRefused, err, "the server of %s refuses the access key (%s)", b.where(), code)
+		return failure.OnCredentials.Transient(v1alpha1.ReasonLoginRefused, err, "the server of %s %s", b.where(), b.refusedLogin(code))
 	case "AccessDenied", "AllAccessDisabled", "Forbidden":
 		if aboutEncryptionKey(err) {
 			return b.encryptionKey(err, code)
@@ -87,6 +87,27 @@ func (b *bucket) refusal(err error, code string) error {
 		return b.encryptionKey(err, code)
 	}
 	return failure.OnDestination.Transient(v1alpha1.ReasonNotWritable, err, "the server of %s refuses the request (%s)", b.where(), code)
+}
+
+// refusedLogin says which half of the access key a server refuses, and where that is.
+func (b *bucket) refusedLogin(code string) string {
+	keys := secretKeys(&b.spec)
+	switch code {
+	case "InvalidAccessKeyId", "XAdminUserNotFound":
+		return fmt.Sprintf("does not know the access key's id (%s); correct %s", code, b.inSecret(keys.AccessKeyIDKey))
+	case "SignatureDoesNotMatch":
+		return fmt.Sprintf("knows the access key's id, and the secret access key is not the one of it (%s); correct %s", code, b.inSecret(keys.SecretAccessKeyKey))
+	}
+	return fmt.Sprintf("refuses the token of the access key, which has expired or is another's (%s); write a new access key to %s", code, b.inSecret(keys.AccessKeyIDKey, keys.SecretAccessKeyKey))
+}
+
+// inSecret names keys of the Secret that has the access key.
+func (b *bucket) inSecret(keys ...string) string {
+	ref := reference(&b.spec)
+	if ref == nil {
+		return "the operator's own identity, which is lent to the bucket"
+	}
+	return ref.Named(keys...)
 }
 
 // rights are what a run needs of an access key.
@@ -133,5 +154,5 @@ func cause(err error) string {
 	case status(err) != 0:
 		return fmt.Sprintf("the answer (HTTP %d) is not one of S3; check spec.s3.endpoint", status(err))
 	}
-	return "there is no connection, or no answer in time"
+	return destinations.Unreached(err, "spec.s3.endpoint")
 }

@@ -42,22 +42,28 @@ func New(settings Settings) destinations.Type {
 
 // credentials says where the access key is. It is the operator's own identity that is lent if the bucket names none.
 func (s Settings) credentials(d *v1alpha1.ExportDestination) (*credentials.Reference, error) {
-	var ref credentials.Reference
-	switch spec := d.Spec.S3; {
-	case spec.CredentialsExternalSecretRef != nil:
-		ref.External = &spec.CredentialsExternalSecretRef.ExternalSecretReference
-	case spec.CredentialsSecretRef != nil:
-		ref.Secret = spec.CredentialsSecretRef.Name
-	case s.AmbientCredentials:
-		return nil, nil
-	default:
+	ref := reference(d.Spec.S3)
+	if ref == nil && !s.AmbientCredentials {
 		return nil, failure.OnCredentials.Stalled(v1alpha1.ReasonCredentialsRequired, nil,
 			"ExportDestination %s/%s names no access key, and this operator does not lend its own identity (--allow-ambient-credentials); name a Secret in spec.s3.credentialsSecretRef, or an ExternalSecret in credentialsExternalSecretRef",
 			d.Namespace, d.Name)
 	}
-	keys := secretKeys(d.Spec.S3)
-	ref.Keys = []string{keys.AccessKeyIDKey, keys.SecretAccessKeyKey}
-	return &ref, nil
+	return ref, nil
+}
+
+// reference names the Secret of the access key; nil if the bucket names none.
+func reference(spec *v1alpha1.S3Destination) *credentials.Reference {
+	keys := secretKeys(spec)
+	ref := credentials.Reference{Keys: []string{keys.AccessKeyIDKey, keys.SecretAccessKeyKey}}
+	switch {
+	case spec.CredentialsExternalSecretRef != nil:
+		ref.External = &spec.CredentialsExternalSecretRef.ExternalSecretReference
+	case spec.CredentialsSecretRef != nil:
+		ref.Secret = spec.CredentialsSecretRef.Name
+	default:
+		return nil
+	}
+	return &ref
 }
 
 // secretKeys are the keys of the access key in its Secret; none where the bucket names no Secret.

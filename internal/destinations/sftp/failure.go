@@ -48,7 +48,7 @@ func (s *fileServer) failure(ctx context.Context, err error) error {
 	case errors.As(err, &refused):
 		return failure.OnDestination.Transient(v1alpha1.ReasonNotWritable, err, "%s cannot be written: the server refuses it (code %d); its own log says why", s.where(), refused.Code)
 	}
-	return failure.OnDestination.Transient(v1alpha1.ReasonDestinationUnreachable, err, "%s cannot be reached: there is no connection, or no answer in time", s.where())
+	return failure.OnDestination.Transient(v1alpha1.ReasonDestinationUnreachable, err, "%s cannot be reached: %s", s.where(), destinations.Unreached(err, "spec.sftp.host and port"))
 }
 
 // explain finds out whether a server has refused to take so many bytes because it has no room: OpenSSH has no code for that.
@@ -84,7 +84,8 @@ func (l *login) failure(err error) error {
 	case errors.As(err, &apart):
 		return failure.OnDestination.Transient(v1alpha1.ReasonDestinationUnreachable, err, "the server %s speaks SSH in an old way that is not safe any more (%s)", s.address, apart.What)
 	case errors.Is(err, errNothingLeft), l.asked && !disconnected(err):
-		return failure.OnCredentials.Transient(v1alpha1.ReasonLoginRefused, err, "the server %s does not let the user %s in with %s", s.address, s.spec.User, l.offer())
+		return failure.OnCredentials.Transient(v1alpha1.ReasonLoginRefused, err, "the server %s does not let the user %s in with %s; correct spec.sftp.user, or %s",
+			s.address, s.spec.User, l.offer(), s.inSecret(l.offered()...))
 	case !l.identified && errors.Is(err, io.EOF):
 		return failure.OnDestination.Transient(v1alpha1.ReasonDestinationUnreachable, err,
 			"the server %s ends the connection before it says who it is; is it one of SFTP, and does it let the operator's address in?", s.address)
@@ -107,6 +108,24 @@ func (l *login) offer() string {
 		return "its private key, whose public key is " + ssh.FingerprintSHA256(l.server.signer.PublicKey())
 	}
 	return "its private key and its password"
+}
+
+// offered are the keys of the Secret that have what the user logs in with.
+func (l *login) offered() (keys []string) {
+	named := secretKeys(&l.server.spec)
+	if l.server.signer != nil {
+		keys = append(keys, named.PrivateKeyKey)
+	}
+	if l.server.signer == nil || l.server.password != "" {
+		keys = append(keys, named.PasswordKey)
+	}
+	return keys
+}
+
+// inSecret names keys of the Secret that the user logs in with.
+func (s *fileServer) inSecret(keys ...string) string {
+	ref, _ := locate(&v1alpha1.ExportDestination{Spec: v1alpha1.ExportDestinationSpec{SFTP: &s.spec}}) // it never fails
+	return ref.Named(keys...)
 }
 
 // noSubsystem says that a server lets the user log in, and offers no files.

@@ -51,7 +51,7 @@ func TestFaultsOfAnSFTPServerAreNamed(t *testing.T) {
 		}, v1alpha1.ReasonLoginRefused, "its private key, whose public key is SHA256:"},
 		{"there is only a password, which the server does not take", nil, func(_ *testing.T, _ testsftp.Account, _ *v1alpha1.SFTPDestination, k *keys) {
 			k.PrivateKey, k.Password = nil, []byte("hunter2")
-		}, v1alpha1.ReasonLoginRefused, "its password"},
+		}, v1alpha1.ReasonLoginRefused, `with its password; correct spec.sftp.user, or the key "`},
 		{"the user does not exist", nil, func(_ *testing.T, _ testsftp.Account, s *v1alpha1.SFTPDestination, _ *keys) {
 			s.User = "no-such-user"
 		},
@@ -72,7 +72,7 @@ func TestFaultsOfAnSFTPServerAreNamed(t *testing.T) {
 		}, v1alpha1.ReasonNotWritable, "owner"},
 		{"nobody listens", nil, func(t *testing.T, _ testsftp.Account, s *v1alpha1.SFTPDestination, _ *keys) {
 			s.Port = portOf(closedport.New(t))
-		}, v1alpha1.ReasonDestinationUnreachable, "no connection"},
+		}, v1alpha1.ReasonDestinationUnreachable, "nothing listens there; correct spec.sftp.host and port"},
 		{"the server is one of another protocol", nil, func(t *testing.T, _ testsftp.Account, s *v1alpha1.SFTPDestination, _ *keys) {
 			server := httptest.NewServer(nil)
 			t.Cleanup(server.Close)
