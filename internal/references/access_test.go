@@ -1,6 +1,7 @@
 package references
 
 import (
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -48,6 +49,38 @@ func TestAccess(t *testing.T) {
 				t.Errorf("admitted = %t, want %t", got, test.admitted)
 			}
 		})
+	}
+}
+
+func TestADenialSaysWhatTheNamespaceIsLabelledAndWhatWasWanted(t *testing.T) {
+	t.Parallel()
+	const label = "accounting.ledgerport.dev/organization-id"
+	tenants := metav1.LabelSelector{MatchLabels: map[string]string{"tenant": "true"}}
+	byLabel := v1alpha1.AccessRule{NamespaceSelector: tenants, OrganizationIDFromNamespaceLabel: label}
+	byList := v1alpha1.AccessRule{NamespaceSelector: tenants, OrganizationIDs: []string{"secret-org"}}
+	others := v1alpha1.AccessRule{NamespaceSelector: metav1.LabelSelector{MatchLabels: map[string]string{"tenant": "bigcorp"}}, OrganizationIDFromNamespaceLabel: "bigcorp"}
+	many := map[string]string{corev1.LabelMetadataName: "acme"}
+	for i := range 13 {
+		many[string(rune('a'+i))] = "x"
+	}
+	for name, test := range map[string]struct {
+		rules  []v1alpha1.AccessRule
+		labels map[string]string
+		says   string
+	}{
+		"the label is missing":        {[]v1alpha1.AccessRule{others, byLabel}, map[string]string{"tenant": "true"}, "goes by the label " + label + ", which the namespace lacks; let an administrator label it with " + label + "=org-1"},
+		"the label is another":        {[]v1alpha1.AccessRule{byLabel}, map[string]string{"tenant": "true", label: "org-2"}, label + `, which is "org-2" on the namespace`},
+		"the list lacks it":           {[]v1alpha1.AccessRule{byList, others}, map[string]string{"tenant": "true"}, "none of them lists this organisation"},
+		"no rule selects it":          {[]v1alpha1.AccessRule{byLabel, others}, map[string]string{"tenant": "yes", corev1.LabelMetadataName: "acme"}, "which has the labels tenant=yes;"},
+		"no rule selects its name":    {nil, nil, "which has no other labels than its name;"},
+		"no rule selects many labels": {nil, many, "j=x and 3 more;"},
+	} {
+		source := &v1alpha1.ClaimSource{ObjectMeta: metav1.ObjectMeta{Name: "claims", Namespace: "home"}}
+		source.Spec.Access = test.rules
+		got := whyDenied(source, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "acme", Labels: test.labels}}, "org-1")
+		if !strings.Contains(got, test.says) || strings.Contains(got, "bigcorp") || strings.Contains(got, "secret-org") {
+			t.Errorf("%s: %s", name, got)
+		}
 	}
 }
 

@@ -79,8 +79,7 @@ func (r *Resolver) Source(ctx context.Context, export *v1alpha1.AccountingExport
 	}
 	if !Admits(&source, namespace, organizationID) {
 		return &source, failure.OnSource.Transient(v1alpha1.ReasonAccessDenied, nil,
-			"ClaimSource %s does not admit organisation %s from namespace %s; its owner can add a rule to spec.access, and a rule that goes by a label of the namespace wants it to be exactly this id",
-			key, organizationID, export.Namespace)
+			"ClaimSource %s does not admit organisation %s from namespace %s: %s", key, organizationID, export.Namespace, whyDenied(&source, namespace, organizationID))
 	}
 	return &source, nil
 }
@@ -120,7 +119,7 @@ func (r *Resolver) Destination(ctx context.Context, export *v1alpha1.AccountingE
 	}
 	if !AdmitsDelivery(&destination, namespace) {
 		return &destination, failure.OnDestination.Transient(v1alpha1.ReasonAccessDenied, nil,
-			"ExportDestination %s does not admit namespace %s; its owner can add a rule to spec.access", key, export.Namespace)
+			"ExportDestination %s does not admit namespace %s: %s", key, export.Namespace, noRule(namespace))
 	}
 	return &destination, nil
 }
