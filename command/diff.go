@@ -87,7 +87,7 @@ func valid(command *cobra.Command, registry *exporters.Registry, paths []string)
 		fmt.Fprintln(command.OutOrStdout(), finding)
 	}
 	if len(found.Findings) > 0 {
-		return nil, fmt.Errorf("%d problems in %d resources", len(found.Findings), found.Checked)
+		return nil, problemsIn(found)
 	}
 	return found, nil
 }
@@ -142,17 +142,17 @@ func (d *differences) end(counts map[string]offline.Comparison, tell bool) error
 	for _, export := range slices.Sorted(maps.Keys(counts)) {
 		count := counts[export]
 		different += count.Different
-		if _, err := fmt.Fprintf(d.out, "%s: %d claims differ, %d are the same\n", export, count.Different, count.Same); err != nil {
+		if _, err := fmt.Fprintf(d.out, "%s: %s, %s the same\n", export, texts.Count(count.Different, "claim differs", "claims differ"), texts.Count(count.Same, "is", "are")); err != nil {
 			return err
 		}
 	}
 	if more := different - int64(d.shown); more > 0 {
-		if _, err := fmt.Fprintf(d.out, "%d claims that differ are not shown (--show)\n", more); err != nil {
+		if _, err := fmt.Fprintf(d.out, "%s not shown (--show)\n", texts.Count(more, "claim that differs is", "claims that differ are")); err != nil {
 			return err
 		}
 	}
 	if tell && different > 0 {
-		return &ended{exitDiffers, fmt.Sprintf("%d claims differ", different)}
+		return &ended{exitDiffers, texts.Count(different, "claim differs", "claims differ")}
 	}
 	return nil
 }

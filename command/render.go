@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"time"
@@ -47,12 +48,7 @@ EXPORT-SLOT, where SLOT is the time of the slot in unix minutes. With --limit it
 			}
 			outcomes, err := found.Render(command.Context(), rendering)
 			for _, name := range slices.Sorted(maps.Keys(outcomes)) {
-				result := outcomes[name].Result
-				line := fmt.Sprintf("%s: %d claims, %d held, %s, %s", name, result.Claims, result.Held, result.Total, cmp.Or(result.Location, "nothing to deliver"))
-				fmt.Fprintln(command.OutOrStdout(), texts.Printable(line, texts.Message))
-				for _, held := range outcomes[name].Held { // the manifest has all, if there is something to deliver
-					fmt.Fprintln(command.OutOrStdout(), texts.Printable(fmt.Sprintf("  held %s (%s): %s", held.ID, held.Reason, held.Message), texts.Message))
-				}
+				printRendered(command.OutOrStdout(), name, outcomes[name])
 			}
 			return err
 		},
@@ -69,6 +65,30 @@ EXPORT-SLOT, where SLOT is the time of the slot in unix minutes. With --limit it
 	flags.Int64Var(&rendering.Limit, "limit", 0, "claims at most; 0 is no limit")
 	_ = errors.Join(command.MarkFlagRequired("filename"), command.MarkFlagRequired("output")) // they are defined above
 	return command
+}
+
+// printRendered says what would be delivered, and for which reasons claims are held, each with some claims. The manifest has all, if there
+// is something to deliver.
+func printRendered(out io.Writer, name string, rendered offline.Rendered) {
+	result, reasons := rendered.Result, ""
+	for i, of := range rendered.HeldFor {
+		reasons += fmt.Sprintf("%s%d %s", []string{" (", ", "}[min(i, 1)], of.Claims, of.Reason)
+	}
+	if reasons != "" {
+		reasons += ")"
+	}
+	line := func(format string, args ...any) {
+		fmt.Fprintln(out, texts.Printable(fmt.Sprintf(format, args...), texts.Message))
+	}
+	line("%s: %s, %d held%s, %s, %s", name, texts.Count(result.Claims, "claim", "claims"), result.Held, reasons, result.Total, cmp.Or(result.Location, "nothing to deliver"))
+	for _, of := range rendered.HeldFor {
+		for _, held := range of.First {
+			line("  held %s (%s): %s", held.ClaimID, of.Reason, held.Message)
+		}
+		if more := of.Claims - int64(len(of.First)); more > 0 {
+			line("  and %d more (%s)", more, of.Reason)
+		}
+	}
 }
 
 // instant reads a time of a flag.

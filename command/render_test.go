@@ -58,9 +58,10 @@ func TestRenderWritesWhatItIsAskedFor(t *testing.T) {
 		{samples + "--cutoff 2026-10-01T00:00:00Z", "acme/monthly: 0 claims, 0 held, 0.00 EUR, nothing to deliver", "", ""},
 		// docs/cli.md: render writes what the next run would deliver. Where that is nothing it says why.
 		{"-f ../config/samples/10_claims.yaml -f ../config/samples/50_fjelltopp_gbat10.yaml --cutoff 2026-12-01T00:00:00Z", `(Unmapped): line 1 with category "gifts" matches no rule; add a rule to the chart of accounts`, "", ""},
+		{"-f ../config/samples/10_claims.yaml -f ../config/samples/50_fjelltopp_gbat10.yaml --cutoff 2026-12-01T00:00:00Z", `fjelltopp/monthly: 0 claims, 1 held (1 Unmapped), `, "", ""},
 		{samples + "--cutoff yesterday", "", `--cutoff is "yesterday"; give a time such as`, ""},
 		{samples + "--export yearly", "", "there is no such AccountingExport in the files", ""},
-		{"-f ../config/samples/20_acme_csv.yaml", "spec.sourceRef: ClaimSource expenses/claims is not among the files", "1 problems in ", ""},
+		{"-f ../config/samples/20_acme_csv.yaml", "spec.sourceRef: ClaimSource expenses/claims is not among the files", "1 problem in ", ""},
 	} {
 		output := t.TempDir()
 		leaks.AtEnd(t, func(_ context.Context, scan *leaks.Scan) error { return scan.Files(output) })

@@ -9,6 +9,7 @@ import (
 	"github.com/ledgerport/ledgerport/exporters"
 	destinationtypes "github.com/ledgerport/ledgerport/internal/destinations/builtin"
 	"github.com/ledgerport/ledgerport/internal/offline"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 func validateCommand(registry *exporters.Registry) *cobra.Command {
@@ -33,11 +34,11 @@ exporters, accounts and expressions. It prints FILE:LINE: RESOURCE: FIELD: PROBL
 			}
 			switch {
 			case len(found.Findings) > 0:
-				return fmt.Errorf("%d problems in %d resources", len(found.Findings), found.Checked)
+				return problemsIn(found)
 			case found.Checked == 0:
 				return errors.New("there is no resource of Ledgerport in these files")
 			}
-			_, err = fmt.Fprintf(command.OutOrStdout(), "%d resources are valid\n", found.Checked)
+			_, err = fmt.Fprintln(command.OutOrStdout(), texts.Count(found.Checked, "resource is valid", "resources are valid"))
 			return err
 		},
 	}
@@ -58,7 +59,12 @@ func validated(command *cobra.Command, registry *exporters.Registry, paths []str
 		fmt.Fprintln(command.ErrOrStderr(), finding)
 	}
 	if len(found.Findings) > 0 {
-		return nil, fmt.Errorf("%d problems in %d resources", len(found.Findings), found.Checked)
+		return nil, problemsIn(found)
 	}
 	return found, nil
+}
+
+// problemsIn says how much is wrong with resources that were printed.
+func problemsIn(found *offline.Validation) error {
+	return fmt.Errorf("%s in %s", texts.Count(len(found.Findings), "problem", "problems"), texts.Count(found.Checked, "resource", "resources"))
 }

@@ -12,7 +12,7 @@ func TestValidateEndsWithAnErrorWhereThereIsAProblem(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ stdin, arguments, out, err string }{
 		{"", "-f ../config/samples", "resources are valid\n", ""},
-		{"kind: ExportDestination\napiVersion: accounting.ledgerport.dev/v1alpha1\n", "-f -", "<stdin>:1: ExportDestination default/: ", "problems in 1 resources"},
+		{"kind: ExportDestination\napiVersion: accounting.ledgerport.dev/v1alpha1\n", "-f -", "<stdin>:1: ExportDestination default/: ", " in 1 resource"},
 		{"", "-f -", "", "there is no resource of Ledgerport in these files"},
 		{"", "", "", `required flag(s) "filename" not set`},
 		{"", "-f no-such-directory", "", "no-such-directory: no such file or directory"},

@@ -317,7 +317,7 @@ type AccountingExportStatus struct {
 // +kubebuilder:printcolumn:name="BOOK",type=string,priority=1,JSONPath=`.spec.book`
 // +kubebuilder:printcolumn:name="TOTAL",type=string,priority=1,JSONPath=`.status.lastRun.total`
 // +kubebuilder:printcolumn:name="LOCATION",type=string,priority=1,JSONPath=`.status.lastRun.location`
-// +kubebuilder:printcolumn:name="REASON",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="REASON",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="LAST REASON",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="LastRunSucceeded")].reason`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 52",message="the name has at most 52 characters, because the names of its runs add to it"
 type AccountingExport struct {

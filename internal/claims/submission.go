@@ -14,6 +14,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/artifact"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/ledger"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // VoucherState is how far a voucher is that is sent to an accounting system.
@@ -340,7 +341,7 @@ func parted(ctx context.Context, tx pgx.Tx, runID string, want int64) (freed int
 		return 0, err
 	}
 	if left != want {
-		return 0, failure.OnSource.Transient(v1alpha1.ReasonTotalsMismatch, nil, "the accounting system accepted %d vouchers, and the run has %d claims of them", want, left)
+		return 0, failure.OnSource.Transient(v1alpha1.ReasonTotalsMismatch, nil, "the accounting system accepted %s, and the run has %s of that", texts.Count(want, "voucher", "vouchers"), texts.Count(left, "claim", "claims"))
 	}
 	return done.RowsAffected(), nil
 }

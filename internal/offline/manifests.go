@@ -86,6 +86,20 @@ func (m *manifest) lineOf(field string) int {
 	return line
 }
 
+// unquoted returns the text of a scalar that is a number, a truth value or a time unless it is written in quotes.
+func (m *manifest) unquoted(field string) (text string, is bool) {
+	node := m.node
+	for _, step := range pathStep.FindAllString(field, -1) {
+		next := child(node, strings.Trim(step, `[]"`))
+		if next == nil {
+			return "", false
+		}
+		node = next.value
+	}
+	plain := node.Kind == yamlv3.ScalarNode && node.Style&(yamlv3.SingleQuotedStyle|yamlv3.DoubleQuotedStyle|yamlv3.LiteralStyle|yamlv3.FoldedStyle) == 0
+	return node.Value, plain && node.Value != "" && node.ShortTag() != "!!null"
+}
+
 // located is a value and where its key, or the value itself in a list, is.
 type located struct {
 	value *yamlv3.Node

@@ -45,16 +45,23 @@ type Rendering struct {
 // secretName is that of a Secret that exists in memory alone.
 const secretName = "ledgerport-render"
 
-// Render writes what the next run of each export would deliver, and reserves nothing. It returns the outcomes by
-// NAMESPACE/NAME. The resources must be valid.
-func (v *Validation) Render(ctx context.Context, r Rendering) (map[string]pipeline.Outcome, error) {
+// Rendered is what the next run of an export would deliver, and what it would hold.
+type Rendered struct {
+	pipeline.Outcome
+	// HeldFor are the reasons for which claims are held, those of most claims first.
+	HeldFor []HeldFor
+}
+
+// Render writes what the next run of each export would deliver, and reserves nothing. It returns what was rendered by NAMESPACE/NAME,
+// without the export that failed. The resources must be valid.
+func (v *Validation) Render(ctx context.Context, r Rendering) (map[string]Rendered, error) {
 	resolver, err := v.resolver(r.Registry, r.Databases)
 	if err != nil {
 		return nil, err
 	}
 	resolver.Destinations = r.Destinations
-	p := &pipeline.Pipeline{Resolver: resolver, Holder: "render", Program: "Ledgerport", ProgramVersion: r.ProgramVersion, Witness: r.Witness, Candid: true}
-	outcomes := map[string]pipeline.Outcome{}
+	p := &pipeline.Pipeline{Resolver: resolver, Holder: "render", Program: "Ledgerport", ProgramVersion: r.ProgramVersion, Candid: true}
+	outcomes := map[string]Rendered{}
 	for _, export := range v.named(r.Export) {
 		name := export.Namespace + "/" + export.Name
 		if err := v.prepare(ctx, export, r.DatabaseURL); err != nil {
@@ -64,13 +71,16 @@ func (v *Validation) Render(ctx context.Context, r Rendering) (map[string]pipeli
 		if run == "" {
 			run = export.Name
 		}
-		outcomes[name], err = p.Run(ctx, pipeline.Task{
+		tally := &tally{next: r.Witness}
+		p.Witness = tally
+		outcome, err := p.Run(ctx, pipeline.Task{
 			Type: v1alpha1.RunPreview, RunID: r.RunUID, Namespace: export.Namespace, Name: run, Export: export.Name,
 			Cutoff: r.Cutoff, CreatedAt: r.CreatedAt, Deadline: 24 * time.Hour, Limit: r.Limit,
 		}, &pipeline.Progress{})
 		if err != nil {
 			return outcomes, fmt.Errorf("%s: %w", name, err)
 		}
+		outcomes[name] = Rendered{Outcome: outcome, HeldFor: tally.reasons()}
 	}
 	if len(outcomes) == 0 {
 		return nil, errors.New("there is no such AccountingExport in the files")

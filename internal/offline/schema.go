@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"strings"
 	"sync"
 
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
@@ -94,7 +95,15 @@ func (s *schema) complete(ctx context.Context, m *manifest) (findings []Finding)
 		if field == "<nil>" { // the resource as a whole
 			field = ""
 		}
-		findings = append(findings, m.at(field, problem.ErrorBody()))
+		findings = append(findings, m.at(field, problem.ErrorBody()+inQuotes(m, field, problem.Detail)))
 	}
 	return findings
+}
+
+// inQuotes says what to do where YAML makes a number of what is meant as a text.
+func inQuotes(m *manifest, field, detail string) string {
+	if text, is := m.unquoted(field); is && strings.Contains(detail, "must be of type string") {
+		return fmt.Sprintf("; write it in quotes: %q", text)
+	}
+	return ""
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/references"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // States of all kinds but runs.
@@ -154,9 +155,9 @@ func underWay(run *v1alpha1.ExportRun) string {
 	case status.NextAttemptAt != nil:
 		return "the next attempt is at " + status.NextAttemptAt.UTC().Format(time.RFC3339)
 	case status.Progress != nil && status.Progress.Total != nil:
-		return fmt.Sprintf("stage %s, %d of %d claims", status.Stage, status.Progress.Claims, *status.Progress.Total)
+		return fmt.Sprintf("stage %s, %d of %s", status.Stage, status.Progress.Claims, texts.Count(*status.Progress.Total, "claim", "claims"))
 	case status.Progress != nil:
-		return fmt.Sprintf("stage %s, %d claims", status.Stage, status.Progress.Claims)
+		return fmt.Sprintf("stage %s, %s", status.Stage, texts.Count(status.Progress.Claims, "claim", "claims"))
 	case status.Stage != "":
 		return "stage " + string(status.Stage)
 	}

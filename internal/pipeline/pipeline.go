@@ -18,6 +18,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/outbound"
 	"github.com/ledgerport/ledgerport/internal/references"
 	"github.com/ledgerport/ledgerport/ledger"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // Pipeline executes attempts. It is safe for concurrent use; attempts share nothing.
@@ -75,8 +76,8 @@ func (p *Pipeline) Run(ctx context.Context, task Task, progress *Progress) (Outc
 	a.note()
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) && err != nil {
 		err = failure.Transient(v1alpha1.ReasonDeadlineExceeded, err,
-			"the attempt did not end within its deadline (%s, which is spec.deadline of the export, or less where the operator allows no more, and at least %s to give claims back): it was in stage %s with %d claims rendered",
-			task.Deadline, releaseDeadline, a.outcome.Stage, progress.Claims())
+			"the attempt did not end within its deadline (%s, which is spec.deadline of the export, or less where the operator allows no more, and at least %s to give claims back): it was in stage %s with %s rendered",
+			task.Deadline, releaseDeadline, a.outcome.Stage, texts.Count(progress.Claims(), "claim", "claims"))
 	}
 	return a.outcome, a.discreet(err)
 }

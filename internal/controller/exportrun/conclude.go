@@ -15,6 +15,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/executor"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // conclude puts the end of an attempt into the status: the end of the run, or when the next attempt is due.
@@ -90,10 +91,10 @@ func succeed(run *v1alpha1.ExportRun, state executor.State, now time.Time) {
 	case state.Outcome.Submitted != nil && state.Outcome.Submitted.Rejected > 0:
 		message += "; " + heldNote(status)
 	case status.Claims > 0 && status.Held > 0:
-		message += fmt.Sprintf("; %d claims are held", status.Held)
+		message += "; " + texts.Count(status.Held, "claim is held", "claims are held")
 	}
 	if left := notExported(run); left > 0 {
-		message += fmt.Sprintf("; %d of the claims that the run names are not approved before its cutoff, not for this export, or exported already", left)
+		message += "; " + texts.Count(left, "of the claims that the run names is", "of the claims that the run names are") + " not approved before its cutoff, not for this export, or exported already"
 	}
 	if state.Outcome.Recovered {
 		message += "; an earlier ExportRun of this name did it, and a new run needs a new name"
@@ -114,8 +115,8 @@ func account(run *v1alpha1.ExportRun) (reason v1alpha1.Reason, message string) {
 	status := &run.Status
 	switch preview := run.Spec.Type == v1alpha1.RunPreview; {
 	case run.Spec.Type == v1alpha1.RunReversal:
-		return v1alpha1.ReasonReversed, fmt.Sprintf("%d vouchers of ExportRun %s were reversed, %s in total; their claims go to the next run",
-			status.Claims, run.Spec.Reverses.Name, status.Total)
+		return v1alpha1.ReasonReversed, fmt.Sprintf("%s of ExportRun %s %s reversed, %s in total; %s the next run",
+			texts.Count(status.Claims, "voucher", "vouchers"), run.Spec.Reverses.Name, wasOrWere(status.Claims), status.Total, claimsGoTo(status.Claims))
 	case run.Spec.Type == v1alpha1.RunRedeliver:
 		return v1alpha1.ReasonRedelivered, fmt.Sprintf("the artifact of ExportRun %s was delivered again; no claim was exported", run.Spec.Redelivers.Name)
 	case status.Claims == 0 && status.Held > 0:
@@ -123,12 +124,27 @@ func account(run *v1alpha1.ExportRun) (reason v1alpha1.Reason, message string) {
 	case status.Claims == 0:
 		reason, message = v1alpha1.ReasonNoClaims, "no claims were approved and not exported yet; nothing was delivered"
 	case preview:
-		reason, message = v1alpha1.ReasonPreviewed, fmt.Sprintf("a preview: a run would export %d claims now, %s in total; nothing was recorded",
-			status.Claims, status.Total)
+		reason, message = v1alpha1.ReasonPreviewed, fmt.Sprintf("a preview: a run would export %s now, %s in total; nothing was recorded",
+			texts.Count(status.Claims, "claim", "claims"), status.Total)
 	default:
-		reason, message = v1alpha1.ReasonSucceeded, fmt.Sprintf("%d claims were exported, %s in total", status.Claims, status.Total)
+		reason, message = v1alpha1.ReasonSucceeded, fmt.Sprintf("%s exported, %s in total", texts.Count(status.Claims, "claim was", "claims were"), status.Total)
 	}
 	return reason, message
+}
+
+func wasOrWere(n int64) string {
+	if n == 1 {
+		return "was"
+	}
+	return "were"
+}
+
+// claimsGoTo is what becomes of the claims of so many vouchers.
+func claimsGoTo(vouchers int64) string {
+	if vouchers == 1 {
+		return "its claim goes to"
+	}
+	return "their claims go to"
 }
 
 // submitted says how a run ends that has sent vouchers to an accounting system, given what would be said of another run. It
@@ -148,7 +164,7 @@ func submitted(run *v1alpha1.ExportRun, what *pipeline.Submitted, reason v1alpha
 		message += "; look in the accounting system whether they have to be completed there, because the run did not"
 	}
 	if what.Returned > 0 {
-		message += fmt.Sprintf("; %d vouchers were not sent, and their claims go to the next run", what.Returned)
+		message += fmt.Sprintf("; %s not sent, and %s the next run", texts.Count(what.Returned, "voucher was", "vouchers were"), claimsGoTo(what.Returned))
 	}
 	if what.Unfinished != "" && run.Status.ReleaseReason == what.Unfinished { // Ready has kept saying why
 		message = readyCondition(run).Message + "; " + message

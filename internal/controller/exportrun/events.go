@@ -8,6 +8,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/controller/report"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // tell writes the events of a change that was recorded.
@@ -38,7 +39,7 @@ func (r *Reconciler) tell(was, run *v1alpha1.ExportRun) {
 // heldNote names held claims, as many as an event has room for.
 func heldNote(status *v1alpha1.ExportRunStatus) string {
 	note := strings.Builder{}
-	fmt.Fprintf(&note, "%d claims are held and wait for a later run:", status.Held)
+	fmt.Fprintf(&note, "%s for a later run:", texts.Count(status.Held, "claim is held and waits", "claims are held and wait"))
 	named := int64(0)
 	for _, held := range status.HeldClaims {
 		entry := fmt.Sprintf(" %s (%s)", held.ID, held.Reason)

@@ -210,7 +210,7 @@ func TestHeldClaimsAreNamedAsFarAsAnEventHasRoom(t *testing.T) {
 		t.Errorf("the note has %d bytes, more than an event holds", len(note))
 	}
 	few := &v1alpha1.ExportRunStatus{RunResult: v1alpha1.RunResult{Held: 1}, HeldClaims: []v1alpha1.HeldClaim{{ID: "c1", Reason: "Unmapped"}}}
-	if note, want := heldNote(few), "1 claims are held and wait for a later run: c1 (Unmapped)"; note != want {
+	if note, want := heldNote(few), "1 claim is held and waits for a later run: c1 (Unmapped)"; note != want {
 		t.Errorf("note %q, want %q", note, want)
 	}
 }
@@ -222,7 +222,7 @@ func TestRejectedVouchersAreNamedWithTheWordsOfTheSystem(t *testing.T) {
 	outcome.Held = []v1alpha1.HeldClaim{{ID: "c7", Reason: "Rejected", Message: "The account 4680 is blocked."}}
 	conclude(run, exportWithRetries(3), endedRelease(outcome, nil), noon)
 	const want = "why; 2 claims were exported, 8.00 EUR in total; look in the accounting system whether they have to be completed there, because the run did not; " +
-		"1 vouchers were not sent, and their claims go to the next run; 1 claims are held and wait for a later run: c7 (Rejected: The account 4680 is blocked.)"
+		"1 voucher was not sent, and its claim goes to the next run; 1 claim is held and waits for a later run: c7 (Rejected: The account 4680 is blocked.)"
 	if got := readyCondition(run).Message; got != want {
 		t.Errorf("the run says\n%s, want\n%s", got, want)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/controller/report"
 	"github.com/ledgerport/ledgerport/internal/controller/watch"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // turn is where a run stands among the runs of its export.
@@ -101,10 +102,7 @@ func untilToldAgain(before int) time.Duration {
 
 // runsAre is a number of runs as the subject of a sentence.
 func runsAre(n int) string {
-	if n == 1 {
-		return "1 run is"
-	}
-	return fmt.Sprintf("%d runs are", n)
+	return texts.Count(n, "run is", "runs are")
 }
 
 // keepsWaiting reports whether runs of the export that come after a run wait for it.
