@@ -83,6 +83,7 @@ func makeAttempt(ctx context.Context, options managerOptions, registry *exporter
 		return nil, err
 	}
 	state := executor.RunOne(ctx, attempts, order.Task, stopWithin)
+	err = attempts.Traces.Close() //nolint:contextcheck // its own has ended
 	if state.Err != nil {
 		err = errAttemptFailed
 	}

@@ -49,6 +49,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/outbound"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
 	"github.com/ledgerport/ledgerport/internal/references"
+	"github.com/ledgerport/ledgerport/internal/tracing"
 	"github.com/ledgerport/ledgerport/texts"
 )
 
@@ -56,6 +57,8 @@ import (
 type managerOptions struct {
 	metricsAddress, probeAddress string
 	metricsAuthentication        bool
+	profiling                    bool
+	traces                       tracing.Options
 	leaderElection               bool
 	leaderElectionNamespace      string
 	limits                       limitOptions
@@ -107,6 +110,9 @@ func managerCommand(registry *exporters.Registry) *cobra.Command {
 func (o *managerOptions) add(flags *pflag.FlagSet) {
 	flags.StringVar(&o.metricsAddress, "metrics-bind-address", "0", `address that serves metrics over HTTPS, such as :8443; "0" serves none`)
 	flags.BoolVar(&o.metricsAuthentication, "metrics-authentication", true, "let the API server authenticate and authorise every reader of metrics")
+	flags.BoolVar(&o.profiling, "profiling", false, "serve profiles of the process at /debug/pprof/ beside the metrics, to readers that the API server authenticates and authorises")
+	flags.StringVar(&o.traces.Endpoint, "otlp-endpoint", "", "URL of an OpenTelemetry collector that is sent traces of runs by OTLP over gRPC, such as https://collector.monitoring:4317; empty is that of OTEL_EXPORTER_OTLP_ENDPOINT, and without it there are no traces")
+	flags.Float64Var(&o.traces.Ratio, "trace-ratio", 1, "part of all runs that are traced, from 0 to 1")
 	flags.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", `address that serves /healthz and /readyz; "0" serves none`)
 	flags.StringVar(&o.booksAddress, "books-bind-address", "0", `address that serves files, vouchers and held claims to the API server, such as :8444; "0" serves none`)
 	flags.StringVar(&o.booksCertificates, "books-certificates", "/books-certificates", "directory with the certificate that these are served with, as tls.crt and tls.key; it is read again when it changes")
@@ -150,6 +156,9 @@ func logTo(writer io.Writer, level slog.Level) logr.Logger {
 
 func newManager(ctx context.Context, options managerOptions, registry *exporters.Registry) (ctrl.Manager, error) {
 	if err := errors.Join(options.limits.check(registry, destinationtypes.Registry(options.destinations)), notify.CheckPage(options.runPage), options.jobs.check()); err != nil {
+		return nil, err
+	}
+	if err := options.checkProfiling(); err != nil {
 		return nil, err
 	}
 	config, err := ctrl.GetConfig()
@@ -214,6 +223,7 @@ func metricsOptions(options managerOptions) metricsserver.Options {
 	serving := metricsserver.Options{
 		BindAddress:   options.metricsAddress,
 		SecureServing: true,
+		ExtraHandlers: options.profileHandlers(),
 		TLSOpts:       []func(*tls.Config){func(config *tls.Config) { config.MinVersion = tls.VersionTLS12 }},
 	}
 	if options.metricsAuthentication {
@@ -236,7 +246,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, options managerOptions, regist
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(mgr.Add(resolver.Sessions), addDoor(mgr, options, attempts)); err != nil {
+	if err := errors.Join(mgr.Add(resolver.Sessions), mgr.Add(sendingTraces(attempts.Traces, runs.Stopped())), addDoor(mgr, options, attempts)); err != nil {
 		return err
 	}
 	parts := controller.Parts{
@@ -306,7 +316,12 @@ func newPipeline(ctx context.Context, options managerOptions, registry *exporter
 	if err != nil {
 		return nil, nil, err
 	}
+	traces, err := collectorOf(ctx, options)
+	if err != nil {
+		return nil, nil, err
+	}
 	return resolver, &pipeline.Pipeline{
+		Traces:   traces,
 		Resolver: resolver, Holder: holder(), Cluster: from.cluster, SpoolDirectory: options.spoolDirectory, SpoolSpace: space,
 		Program: "Ledgerport", ProgramVersion: buildVersion(), Failpoints: failpoint.FromEnvironment(),
 	}, nil

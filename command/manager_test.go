@@ -18,6 +18,7 @@ func TestFlagsThatCanNotWorkAreRefused(t *testing.T) {
 	for _, arguments := range [][]string{
 		{"manager", "--max-concurrent-runs=0"}, {"manager", "--max-concurrent-runs-per-namespace=-1"}, {"manager", "--longest-deadline=1s"},
 		{"manager", "--max-unfinished-runs-per-export=0"}, {"manager", "--allowed-destination-types=ftp"}, {"manager", "--allowed-exporters=none"},
+		{"manager", "--metrics-bind-address=:8443", "--metrics-authentication=false", "--profiling"}, {"manager", "--profiling"},
 		{"manager", "extra"}, {"nonsense"}} {
 		command := New(builtin.Registry())
 		command.SetArgs(arguments)

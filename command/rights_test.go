@@ -168,14 +168,24 @@ func (i *installation) leadAndServe(t *testing.T) {
 	metrics := freeAddress(t)
 	cluster := kubernetes.NewForConfigOrDie(i.controlPlane.Config)
 	must(t, cluster.CoreV1().Events(rights.Namespace).DeleteCollection(t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{})) // of another leader
-	operator := i.start(t, "config/rbac", "leader", "--metrics-bind-address="+metrics)
+	operator := i.start(t, "config/rbac", "leader", "--metrics-bind-address="+metrics, "--profiling")
 	expectStatus(t, operator.Probes+"/healthz", "", http.StatusOK)
 	expectStatus(t, operator.Probes+"/readyz", "", http.StatusOK)
 	expectStatus(t, "https://"+metrics+"/metrics", "", http.StatusUnauthorized)
-	expectStatus(t, "https://"+metrics+"/metrics", tokenOf(t, cluster, "stranger"), http.StatusForbidden)
-	reader := tokenOf(t, cluster, "prometheus")
-	admit(t, cluster, "prometheus")
+	stranger, reader, profiler := tokenOf(t, cluster, "stranger"), tokenOf(t, cluster, "prometheus"), tokenOf(t, cluster, "profiler")
+	expectStatus(t, "https://"+metrics+"/metrics", stranger, http.StatusForbidden)
+	admit(t, cluster, "prometheus", "ledgerport-metrics-reader")
+	admit(t, cluster, "profiler", "ledgerport-profile-reader")
 	expectStatus(t, "https://"+metrics+"/metrics", reader, http.StatusOK)
+	for _, path := range []string{"/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/goroutine?debug=1", "/debug/pprof/profile?seconds=1", "/debug/pprof/trace?seconds=0.1"} {
+		expectStatus(t, "https://"+metrics+path, "", http.StatusUnauthorized)
+		for _, other := range []string{stranger, reader} { // who may read metrics may not read profiles
+			expectStatus(t, "https://"+metrics+path, other, http.StatusForbidden)
+		}
+		expectStatus(t, "https://"+metrics+path, profiler, http.StatusOK)
+	}
+	expectStatus(t, "https://"+metrics+"/metrics", profiler, http.StatusForbidden)
+	expectStatus(t, "https://"+metrics+"/debug/pprof/cmdline", profiler, http.StatusNotFound)
 	until(t, func(ctx context.Context) string {
 		events, err := cluster.CoreV1().Events(rights.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "reason=LeaderElection"})
 		if err != nil {
@@ -301,18 +311,12 @@ func tokenOf(t *testing.T, cluster kubernetes.Interface, name string) string {
 	return token.Status.Token
 }
 
-// admit lets a service account read metrics, as config/rbac's ledgerport-metrics-reader does.
-func admit(t *testing.T, cluster kubernetes.Interface, account string) {
+// admit binds one of the roles of config/rbac to a service account.
+func admit(t *testing.T, cluster kubernetes.Interface, account, role string) {
 	t.Helper()
-	rbac := cluster.RbacV1()
-	_, err := rbac.ClusterRoles().Create(t.Context(), &rbacv1.ClusterRole{
-		ObjectMeta: metav1.ObjectMeta{Name: "metrics-reader"},
-		Rules:      []rbacv1.PolicyRule{{NonResourceURLs: []string{"/metrics"}, Verbs: []string{"get"}}},
-	}, metav1.CreateOptions{})
-	must(t, err)
-	_, err = rbac.ClusterRoleBindings().Create(t.Context(), &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: "metrics-reader"},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "metrics-reader"},
+	_, err := cluster.RbacV1().ClusterRoleBindings().Create(t.Context(), &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: role},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
 		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: account, Namespace: "default"}},
 	}, metav1.CreateOptions{})
 	must(t, err)

@@ -22,6 +22,7 @@ var formats = map[string]map[string]any{
 	"books-bind-address":        {"pattern": addressPattern},
 	"books-certificates":        {"pattern": pathPattern},
 	"metrics-bind-address":      {"pattern": addressPattern},
+	"otlp-endpoint":             {"pattern": `^(https?://.+)?$`},
 	"health-probe-bind-address": {"pattern": addressPattern},
 	"filesystem-root":           {"pattern": pathPattern},
 	"receipts-root":             {"pattern": pathPattern},
@@ -79,6 +80,8 @@ func flagSchema(flags *pflag.FlagSet) map[string]any {
 			schema["type"] = []any{"boolean", "null"}
 		case "int":
 			schema["type"], schema["minimum"] = []any{"integer", "null"}, 0
+		case "float64":
+			schema["type"], schema["minimum"], schema["maximum"] = []any{"number", "null"}, 0, 1
 		case "duration":
 			schema["type"], schema["pattern"] = []any{"string", "null"}, durationPattern
 		case "stringSlice":

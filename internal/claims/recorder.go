@@ -13,6 +13,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/internal/journal"
 	"github.com/ledgerport/ledgerport/internal/panics"
+	"github.com/ledgerport/ledgerport/internal/tracing"
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
@@ -187,8 +188,10 @@ func copyRows(ctx context.Context, conn *pgx.Conn, into, columns string, rows []
 	if len(rows) == 0 {
 		return nil
 	}
+	_, span := tracing.Start(ctx, "sql COPY "+into)
 	_, err := conn.PgConn().CopyFrom(ctx, bytes.NewReader(append(rows, copyTrailer...)),
 		`COPY ledgerport.`+into+` (organization_id, claim_id, run_id, position, fiscal_year, voucher_number`+columns+`) FROM STDIN (FORMAT binary)`)
+	endStatement(span, err)
 	return err
 }
 

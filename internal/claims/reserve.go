@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/ledgerport/ledgerport/internal/tracing"
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
@@ -233,11 +234,13 @@ func (r *Reservation) sameTable(ctx context.Context) error {
 
 // dropSettledHolds removes the holds of claims that were taken or are not approved any more: this run has held the rest
 // anew. What it did not look at stays: claims approved after its cutoff, and those of another ClaimSource.
-func (r *Reservation) dropSettledHolds(ctx context.Context) error {
+func (r *Reservation) dropSettledHolds(ctx context.Context) (err error) {
 	if r.horizon.noneHeld && !r.tables.rehearsal {
 		return nil
 	}
 	settled := r.tables.settledHolds(r.run, r.known)
+	_, span := tracing.Start(ctx, "sql DELETE held_claims")
+	defer func() { endStatement(span, err) }()
 	return r.tx.Conn().PgConn().ExecParams(ctx, settled.sql, settled.parameters, nil, nil, nil).Read().Err
 }
 

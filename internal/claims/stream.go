@@ -18,6 +18,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/tracing"
 	"github.com/ledgerport/ledgerport/ledger"
 	"github.com/ledgerport/ledgerport/texts"
 )
@@ -72,6 +73,7 @@ type stream struct {
 	large   bool   // the claim is beyond a limit
 	named   bool   // receipts are those that lines name
 	meter   *meter
+	span    *tracing.Span
 	words   words
 	objects objects
 }
@@ -87,7 +89,9 @@ type rows interface {
 func openStream(ctx context.Context, conn *pgx.Conn, q query, formats []int16) *stream {
 	m := meterOf(conn)
 	m.stream(true)
+	_, span := tracing.Start(ctx, "sql SELECT claims")
 	return &stream{
+		span:    span,
 		meter:   m,
 		rows:    conn.PgConn().ExecParams(ctx, q.sql, q.parameters, nil, nil, formats),
 		words:   words{},
@@ -163,6 +167,7 @@ func (s *stream) advance() error {
 func (s *stream) close() error {
 	_, err := s.rows.Close()
 	s.meter.stream(false)
+	endStatement(s.span, err)
 	return err
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/tracing"
 	"github.com/ledgerport/ledgerport/ledger"
 	"github.com/ledgerport/ledgerport/texts"
 )
@@ -18,6 +19,8 @@ const mostCurrencies = 1000
 
 // readTotals parses sums that the database made with the exponents of their currencies.
 func readTotals(ctx context.Context, conn *pgx.Conn, q query) (totals ledger.Totals, err error) {
+	_, span := tracing.Start(ctx, "sql SELECT sums of claims")
+	defer func() { endStatement(span, err) }()
 	rows := conn.PgConn().ExecParams(ctx, q.sql, q.parameters, nil, nil, nil)
 	for rows.NextRow() && err == nil {
 		err = addTotal(&totals, rows.Values())

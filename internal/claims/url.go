@@ -216,6 +216,7 @@ func configure(config *pgx.ConnConfig) {
 	// A statement that is prepared under a name is not there when a pooler gives the next transaction to another server.
 	config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	config.StatementCacheCapacity, config.DescriptionCacheCapacity = 0, statementCache
+	config.Tracer = spans{}
 	config.BuildFrontend = metered(func(*meter) {}) // of connections that others open
 	config.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
 		handler := &cancelling{conn: conn}

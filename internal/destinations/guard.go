@@ -1,6 +1,7 @@
 package destinations
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/outbound"
+	"github.com/ledgerport/ledgerport/internal/tracing"
 )
 
 // guarded is a destination whose calls are checked: keys mean one place, content is what was announced, and failures name the
@@ -16,7 +18,9 @@ type guarded struct{ Destination }
 
 // Marker implements Destination.
 func (g guarded) Marker(ctx context.Context) (string, error) {
+	ctx, span := tracing.Start(ctx, "destination marker")
 	id, err := g.Destination.Marker(ctx)
+	span.End(err)
 	return id, used(err)
 }
 
@@ -27,7 +31,9 @@ func (g guarded) Check(ctx context.Context, directory string) (Checked, error) {
 			return Checked{}, err
 		}
 	}
+	ctx, span := tracing.Start(ctx, "destination check")
 	checked, err := g.Destination.Check(ctx, directory)
+	span.End(err)
 	return checked, failure.On(v1alpha1.ConditionDestinationReady, err)
 }
 
@@ -37,8 +43,11 @@ func (g guarded) Put(ctx context.Context, key string, object Object, content io.
 	if err := ValidateKey(key); err != nil {
 		return err
 	}
+	ctx, span := tracing.Start(ctx, "destination put")
+	span.Count("ledgerport.bytes", object.Size)
 	verified := newVerifier(contextReader{ctx, content}, object)
 	err := g.Destination.Put(ctx, key, object, verified)
+	span.End(cmp.Or(verified.err, err))
 	if verified.err != nil {
 		return verified.err
 	}
@@ -50,7 +59,9 @@ func (g guarded) Stat(ctx context.Context, key string) (Object, error) {
 	if err := ValidateKey(key); err != nil {
 		return Object{}, err
 	}
+	ctx, span := tracing.Start(ctx, "destination stat")
 	found, err := g.Destination.Stat(ctx, key)
+	span.End(unlessExpected(err))
 	return found, used(err)
 }
 
@@ -59,7 +70,18 @@ func (g guarded) Remove(ctx context.Context, key string, object Object) error {
 	if err := ValidateKey(key); err != nil {
 		return err
 	}
-	return used(g.Destination.Remove(ctx, key, object))
+	ctx, span := tracing.Start(ctx, "destination remove")
+	err := g.Destination.Remove(ctx, key, object)
+	span.End(err)
+	return used(err)
+}
+
+// unlessExpected is an error of a look at an object, but for the answer that there is none.
+func unlessExpected(err error) error {
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // used puts a failure of a destination that a run uses on DestinationReady. The credentials were right when it was checked: what

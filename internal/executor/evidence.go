@@ -27,6 +27,9 @@ func (a *attempt) logEnd() {
 	if !a.began.IsZero() {
 		values[len(values)-1] = time.Since(a.began).Seconds()
 	}
+	if id := a.progress.TraceID(); id != "" {
+		values = append(values, "traceID", id)
+	}
 	if a.err == nil {
 		a.log.Info("the attempt has ended", append(values, "committed", a.outcome.Committed, "recovered", a.outcome.Recovered, "released", a.outcome.ReleaseReason)...)
 		return

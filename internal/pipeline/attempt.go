@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -12,6 +13,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/receipts"
+	"github.com/ledgerport/ledgerport/internal/tracing"
 )
 
 // attempt is what one execution knows.
@@ -43,7 +45,10 @@ func (a *attempt) stage(ctx context.Context, stage v1alpha1.RunStage, step func(
 	a.outcome.Stage = stage
 	before := a.run.State
 	start := time.Now() //nolint:forbidigo // how long a stage takes
+	ctx, span := tracing.Stage(ctx, "stage "+strings.ToLower(string(stage)))
 	err := step(ctx)
+	span.Count("ledgerport.claims", a.progress.Claims())
+	span.End(err)
 	seconds := time.Since(start).Seconds()
 	a.outcome.StageSeconds[stage] += seconds
 	if err == nil && a.run.State != before {

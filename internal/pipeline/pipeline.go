@@ -11,12 +11,15 @@ import (
 	"context"
 	"errors"
 
+	"github.com/go-logr/logr"
+
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/artifact"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/outbound"
 	"github.com/ledgerport/ledgerport/internal/references"
+	"github.com/ledgerport/ledgerport/internal/tracing"
 	"github.com/ledgerport/ledgerport/ledger"
 	"github.com/ledgerport/ledgerport/texts"
 )
@@ -39,6 +42,8 @@ type Pipeline struct {
 	Candid bool
 	// Witness is told what is made of claims; nil where nobody asks.
 	Witness Witness
+	// Traces gets spans of attempts; nil makes none.
+	Traces *tracing.Traces
 	// Failpoints lets tests end or stop the process around every step; nil in production.
 	Failpoints failpoint.Hook
 }
@@ -55,18 +60,23 @@ type Witness interface {
 const largestAnswer = 8 << 20
 
 // Run makes one attempt. The error, if any, is a *failure.Error or wraps the context's.
-func (p *Pipeline) Run(ctx context.Context, task Task, progress *Progress) (Outcome, error) {
+func (p *Pipeline) Run(ctx context.Context, task Task, progress *Progress) (outcome Outcome, err error) {
+	ctx, span := p.traced(ctx, task, progress)
+	defer func() {
+		span.Count("ledgerport.claims", progress.Claims())
+		span.End(err)
+	}()
 	if task.Release {
 		task.Deadline = max(task.Deadline, releaseDeadline)
 	}
 	ctx, cancel := context.WithTimeout(ctx, task.Deadline)
 	defer cancel()
 	client := p.Resolver.Outbound.HTTPClient()
-	client.Transport = outbound.Bounded(client.Transport, largestAnswer)
+	client.Transport = tracing.Requests(outbound.Bounded(client.Transport, largestAnswer))
 	a := &attempt{Pipeline: p, task: task, progress: progress, client: client, spool: artifact.NewSpool(p.SpoolDirectory, p.SpoolSpace, task.Namespace, ctx.Err)}
 	a.outcome.StageSeconds = map[v1alpha1.RunStage]float64{}
 	defer a.close()
-	err := a.walk()(ctx)
+	err = a.walk()(ctx)
 	if err == nil {
 		err = a.refresh(ctx)
 	}
@@ -80,6 +90,19 @@ func (p *Pipeline) Run(ctx context.Context, task Task, progress *Progress) (Outc
 			task.Deadline, releaseDeadline, a.outcome.Stage, texts.Count(progress.Claims(), "claim", "claims"))
 	}
 	return a.outcome, a.discreet(err)
+}
+
+// traced begins the span of an attempt, if there are traces of it, and has its log lines name the trace.
+func (p *Pipeline) traced(ctx context.Context, task Task, progress *Progress) (context.Context, *tracing.Span) {
+	ctx, span := p.Traces.Attempt(ctx, tracing.Attempt{
+		RunID: task.RunID, Namespace: task.Namespace, Run: task.Name, Export: task.Export, Work: task.Work(), Number: task.Number,
+	})
+	if span == nil {
+		return ctx, nil
+	}
+	id := span.TraceID()
+	progress.trace.Store(&id)
+	return logr.NewContext(ctx, logr.FromContextOrDiscard(ctx).WithValues("traceID", id)), span
 }
 
 // walk chooses what the attempt does.

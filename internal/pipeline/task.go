@@ -137,6 +137,15 @@ type Progress struct {
 	claims atomic.Int64
 	total  atomic.Int64 // 0 where it is not known
 	waits  atomic.Pointer[string]
+	trace  atomic.Pointer[string]
+}
+
+// TraceID is the id of the trace that the attempt is in; empty if there is none.
+func (p *Progress) TraceID() string {
+	if id := p.trace.Load(); id != nil {
+		return *id
+	}
+	return ""
 }
 
 // Wait tells what an attempt waits for before it begins; nothing once it has begun.
