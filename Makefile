@@ -42,10 +42,12 @@ generate: ## Generate deep copies of the API's types, the tables of options in d
 	go -C examples/application mod tidy
 	go -C test/helm mod tidy
 	go -C test/openapi mod tidy
+	go -C test/observability mod tidy
 
-manifests: ## Generate CRDs, the operator's role, and what the chart has from both, from config/ and from the manager's flags
+manifests: ## Generate CRDs, the operator's role, and what the chart has from both, from config/ and from the manager's flags; dashboards and the plain file of alerts
 	cd api && $(subst -modfile=,-modfile=../,$(TOOLS)) controller-gen crd paths=./... output:crd:dir=../config/crd/bases
 	$(TOOLS) controller-gen rbac:roleName=ledgerport-manager paths=./internal/controller/... output:rbac:dir=config/rbac/operator
+	go -C hack/monitoring run .
 	go run ./hack/chart
 
 fmt: ## Format all Go code
@@ -54,6 +56,8 @@ fmt: ## Format all Go code
 lint: ## Lint all Go code, dependency directions included, and the English of code and pages; render the directories of config that are applied; lint the chart
 	$(GOLANGCI_LINT) run --allow-parallel-runners ./...
 	cd api && $(subst -modfile=,-modfile=../,$(GOLANGCI_LINT)) run --allow-parallel-runners ./...
+	cd hack/monitoring && $(subst -modfile=,-modfile=../../,$(GOLANGCI_LINT)) run --allow-parallel-runners ./...
+	cd test/observability && $(subst -modfile=,-modfile=../../,$(GOLANGCI_LINT)) run --allow-parallel-runners ./...
 	cd test/helm && $(subst -modfile=,-modfile=../../,$(GOLANGCI_LINT)) run --allow-parallel-runners ./...
 	cd hack/release && $(subst -modfile=,-modfile=../../,$(GOLANGCI_LINT)) run --allow-parallel-runners ./...
 	cd test/openapi && $(subst -modfile=,-modfile=../../,$(GOLANGCI_LINT)) run --allow-parallel-runners ./...
@@ -70,12 +74,13 @@ lint: ## Lint all Go code, dependency directions included, and the English of co
 	$(TOOLS) kustomize build config/admission >/dev/null
 	$(TOOLS) kustomize build config/network-policy >/dev/null
 	$(TOOLS) kustomize build config/prometheus >/dev/null
+	$(TOOLS) kustomize build config/grafana >/dev/null
 	$(TOOLS) kustomize build config/argocd >/dev/null
 	$(HELM) lint --strict --quiet ../../charts/ledgerport
 	$(ACTIONLINT) -pyflakes= $(addprefix ../../,$(wildcard .github/workflows/*.yaml))
 
 test: ## Run all tests, against real servers of all that the operator speaks to; what they say is looked through for secrets
-	go run ./hack/with-environment -scan sh -c 'go test -v -count=1 -timeout=40m ./... && go -C api test -v -count=1 ./... && go -C examples/exporter test -v -mod=mod -count=1 ./... && go -C examples/application test -v -mod=mod -count=1 ./... && go -C test/openapi test -v -mod=mod -count=1 ./... && go -C test/helm test -v -mod=mod -count=1 ./... && go -C hack/release test -v -count=1 ./...'
+	go run ./hack/with-environment -scan sh -c 'go test -v -count=1 -timeout=40m ./... && go -C api test -v -count=1 ./... && go -C examples/exporter test -v -mod=mod -count=1 ./... && go -C examples/application test -v -mod=mod -count=1 ./... && go -C test/openapi test -v -mod=mod -count=1 ./... && go -C test/helm test -v -mod=mod -count=1 ./... && go -C test/observability test -v -mod=mod -count=1 ./... && go -C hack/monitoring test -v -count=1 ./... && go -C hack/release test -v -count=1 ./...'
 
 chart: ## Package the Helm chart into dist/, with the version of the tag, the same bytes each time (CHART_VERSION=1.2.3)
 	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(HELM) package ../../charts/ledgerport --version='$(CHART_VERSION)' --app-version='$(VERSION)' --destination=../../dist

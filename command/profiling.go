@@ -3,7 +3,7 @@ package command
 import (
 	"errors"
 	"net/http"
-	"net/http/pprof" //nolint:gosec // nothing serves the mux that it registers itself with
+	"net/http/pprof" // and nothing serves the mux that it registers itself with
 )
 
 // profilePath is below what profiles of this process are served: a role names it.

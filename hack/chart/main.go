@@ -33,6 +33,7 @@ func generate(chart, config string) error {
 		"rbac/operator/role.yaml":                 "files",
 		"rbac/common/people_roles.yaml":           "files",
 		"prometheus/rules.yaml":                   "files",
+		"grafana/*.json":                          "files/dashboards",
 		"books/component/finance_role.yaml":       "files",
 		"books/component/reversal.yaml":           "files",
 		"console/impersonating/console_role.yaml": "files",

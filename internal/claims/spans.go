@@ -115,12 +115,11 @@ func nameOf(sql string) string {
 	if !slices.Contains(statements, word) {
 		word = "statement"
 	}
-	name, named := "sql "+word, []string{}
+	named := []string{"sql", word}
 	for _, found := range ownTables.FindAllStringSubmatch(sql, -1) {
-		if table := found[1]; slices.Contains(tables, table) && !slices.Contains(named, table) && len(named) < mostTables {
+		if table := found[1]; slices.Contains(tables, table) && !slices.Contains(named, table) && len(named) < 2+mostTables {
 			named = append(named, table)
-			name += " " + table
 		}
 	}
-	return name
+	return strings.Join(named, " ")
 }

@@ -26,6 +26,7 @@ func TestTheChartDeploysWhatConfigDoes(t *testing.T) {
 	}{
 		"by default":     {directories: []string{"config/default"}},
 		"metrics":        {values: "metrics: {serviceMonitor: {enabled: true}, rules: {enabled: true}}", directories: []string{"config/default", "config/prometheus"}},
+		"dashboards":     {values: "dashboards: {enabled: true}", directories: []string{"config/default", "config/grafana"}},
 		"exports volume": {values: "exports: {enabled: true}", directories: []string{"config/exports-volume"}},
 		"books":          {values: "books: {enabled: true}", directories: []string{"config/books"}},
 		"console":        {values: "{books: {enabled: true}, console: {enabled: true}}", directories: []string{"config/console"}},
