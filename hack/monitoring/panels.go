@@ -31,7 +31,7 @@ func source() common.DataSourceRef {
 
 // board begins a dashboard.
 func board(name, title, description, from string) *dashboard.DashboardBuilder {
-	return dashboard.NewDashboardBuilder(title).Uid("ledgerport-" + name).Description(description).Tags([]string{ours}).
+	return dashboard.NewDashboardBuilder(title).Uid("ledgerport-"+name).Description(description).Tags([]string{ours}).
 		Readonly().Time(from, "now").Refresh("1m").Timezone(common.TimeZoneBrowser).Tooltip(dashboard.DashboardCursorSyncCrosshair).
 		Link(dashboard.NewDashboardLinkBuilder("Ledgerport").Type(dashboard.DashboardLinkTypeDashboards).Tags([]string{ours}).KeepTime(true)).
 		WithVariable(dashboard.NewDatasourceVariableBuilder("datasource").Label("Data source").Type("prometheus"))

@@ -36,8 +36,9 @@ type plugins struct {
 
 // exportersOf are not named by the ending of a file or the subtype of a media type, which formats of that kind share, but by a word or
 // a package. What was booked elsewhere is read as CSV, and receipts are listed as such, which has nothing to do with the exporter.
+// The console offers a list as CSV, and in German one says Sie to its reader.
 func exportersOf(names []string) plugins {
-	return plugins{what: "exporter", folder: "exporters/", names: names, before: `^|[^\w./-]|exporters/`, also: []string{"config/samples/", "command/adopt.go", "internal/offline/adopt.go", "internal/offline/booked.go", "internal/receipts/list.go"}}
+	return plugins{what: "exporter", folder: "exporters/", names: names, before: `^|[^\w./-]|exporters/`, also: []string{"config/samples/", "command/adopt.go", "internal/offline/adopt.go", "internal/offline/booked.go", "internal/receipts/list.go", "internal/console/pages/audit.go", "internal/console/pages/held.yaml", "internal/console/pages/texts.yaml"}}
 }
 
 // destinationsOf are named by a word or a package, by a field of the API and by its types. They are fields of the API; the manifests,

@@ -5,6 +5,7 @@ go 1.26.7
 require (
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/ledgerport/ledgerport v0.0.0
+	github.com/ledgerport/ledgerport/api v0.0.0
 	github.com/prometheus/client_golang v1.25.0
 	github.com/prometheus/common v0.72.1
 	github.com/prometheus/prometheus v0.316.0
@@ -201,3 +202,5 @@ require (
 )
 
 replace github.com/ledgerport/ledgerport => ../..
+
+replace github.com/ledgerport/ledgerport/api => ../../api

@@ -35,9 +35,8 @@ var healthy = map[string]string{
 	"Ledgerport / Fleet: Credentials from the environment":           "their store works",
 	"Ledgerport / Fleet: Runs that ended otherwise than they should": "all succeeded",
 	"Ledgerport / Fleet: Failures of databases and destinations":     "a reason is counted from its first failure on",
-	"Ledgerport / Export: Credentials ready":                         "these exports send no vouchers, and have no credentials of their own",
-	"LedgerportDown":                                                 "the operator answers",
-	"LedgerportCredentialsNotReady":                                  "they are ready", "LedgerportCredentialsFallback": "their store works",
+	"LedgerportDown":                "the operator answers",
+	"LedgerportCredentialsNotReady": "they are ready", "LedgerportCredentialsFallback": "their store works",
 	"LedgerportRunFailed": "none failed", "LedgerportExportNotReady": "all are ready", "LedgerportNoSuccess": "no slot was missed",
 	"LedgerportClaimsHeld": "none is held", "LedgerportNearDeadline": "a run of some claims takes no part of an hour", "LedgerportAttemptOverdue": "all return",
 }
