@@ -128,7 +128,7 @@ nightly: ## What is too long for each change: chaos with 200 kills for each seed
 	for seed in $(or $(SEEDS),1 2 3 4 5); do $(MAKE) chaos KILLS=200 SEED=$$seed || exit; done
 	$(MAKE) bench bench-apply bench-hostile compatibility
 	$(MAKE) fuzz
-	LEDGERPORT_RELEASE=all go -C hack/release test -v -count=1 -timeout=3h -run TestTwoBuildsHaveTheSameBytes .
+	LEDGERPORT_RELEASE=all go -C hack/release test -v -count=1 -timeout=3h -run 'TestTwoBuildsHaveTheSameBytes|TestTheCommandCompilesForWindows' .
 
 image: ## Build the container image for Linux into dist/image.tar, on any machine (IMAGE=name, IMAGE_PLATFORMS=linux/amd64,linux/arm64, PUSH=1 to its registry)
 	$(RELEASE) image -version='$(VERSION)' -date=$(SOURCE_DATE_EPOCH) -tag='$(IMAGE)' -platforms='$(IMAGE_PLATFORMS)' -into=../../dist/image.tar $(if $(PUSH),-push)

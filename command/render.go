@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -71,11 +72,12 @@ EXPORT-SLOT, where SLOT is the time of the slot in unix minutes. With --limit it
 // is something to deliver.
 func printRendered(out io.Writer, name string, rendered offline.Rendered) {
 	result, reasons := rendered.Result, ""
-	for i, of := range rendered.HeldFor {
-		reasons += fmt.Sprintf("%s%d %s", []string{" (", ", "}[min(i, 1)], of.Claims, of.Reason)
-	}
-	if reasons != "" {
-		reasons += ")"
+	if len(rendered.HeldFor) > 0 {
+		each := make([]string, len(rendered.HeldFor))
+		for i, of := range rendered.HeldFor {
+			each[i] = fmt.Sprintf("%d %s", of.Claims, of.Reason)
+		}
+		reasons = " (" + strings.Join(each, ", ") + ")"
 	}
 	line := func(format string, args ...any) {
 		fmt.Fprintln(out, texts.Printable(fmt.Sprintf(format, args...), texts.Message))

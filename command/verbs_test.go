@@ -238,7 +238,7 @@ func (p *person) looks(t *testing.T) {
 		said, _, err = p.does(t, "status", "monthly", "--runs", "0")
 		must(t, err)
 		if !strings.Contains(said, "AccountingExport acme/monthly: NotReady (DestinationNotFound)\n") ||
-			!strings.Contains(said, "ExportDestination acme/nowhere: NotReady (DestinationNotFound)\n") || strings.Contains(said, "ExportRun") {
+			!strings.Contains(said, "ExportDestination acme/nowhere: NotReady (DestinationNotFound)\n") || strings.Contains(said, "─ ExportRun") {
 			return said
 		}
 		return ""

@@ -195,7 +195,7 @@ func (s *storm) breakSource(ctx context.Context) error {
 	return s.api.Patch(ctx, source, client.MergeFrom(before))
 }
 
-// edits edits an export again and again, each time once its status tells of the edit before, and returns how long each took.
+// edits one export again and again, each time once its status tells of the edit before, and returns how long each took.
 func (s *storm) edits(ctx context.Context, namespace string, enough func(edits int) bool) (took []time.Duration, err error) {
 	changes, err := s.api.Watch(ctx, &v1alpha1.AccountingExportList{}, client.InNamespace(namespace), client.MatchingFields{"metadata.name": "edited"})
 	if err != nil {

@@ -28,8 +28,20 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// everything makes tests build all platforms, and the second time without anything that the first has compiled. That is for `make nightly`.
-var everything = os.Getenv("LEDGERPORT_RELEASE") == "all"
+// To build a release takes minutes, and is for `make nightly`: "here" is of this machine's platform, and "all" of all, the second time without
+// anything that the first has compiled.
+var (
+	asked      = os.Getenv("LEDGERPORT_RELEASE")
+	everything = asked == "all"
+)
+
+// long skips a test of minutes that nobody has asked for.
+func long(t *testing.T) {
+	t.Helper()
+	if asked == "" {
+		t.Skip("LEDGERPORT_RELEASE is not set: here or all")
+	}
+}
 
 // here is the platform of this machine, as one of Linux: an image has no other.
 var here = platform{"linux", runtime.GOARCH}
@@ -71,6 +83,7 @@ func (m *made) read(t *testing.T, file string) []byte {
 
 // TestTwoBuildsHaveTheSameBytes makes a release of the same commit in two directories, and looks at the first.
 func TestTwoBuildsHaveTheSameBytes(t *testing.T) {
+	long(t)
 	first := makeRelease(t, "a", "")
 	cache := ""
 	if everything {
@@ -334,6 +347,7 @@ func checkNotes(t *testing.T, m *made) {
 
 // TestTheCommandCompilesForWindows finds what only Unix has. The other platforms are Unix.
 func TestTheCommandCompilesForWindows(t *testing.T) {
+	long(t)
 	build := exec.CommandContext(t.Context(), "go", "build", "./command")
 	build.Dir, build.Env = "../..", append(os.Environ(), "GOOS=windows", "CGO_ENABLED=0")
 	if output, err := build.CombinedOutput(); err != nil {

@@ -135,20 +135,21 @@ func describePosting(voucher *ledger.Voucher, posting *ledger.Posting) string {
 	if cmp.Or(posting.Amount, posting.BaseAmount) < 0 {
 		side, amount = "credit", -posting.Amount
 	}
-	line := fmt.Sprintf("%s %s %s %s", posting.Account, side, amount.Decimal(voucher.Currency), voucher.Currency.Code())
+	var line strings.Builder
+	fmt.Fprintf(&line, "%s %s %s %s", posting.Account, side, amount.Decimal(voucher.Currency), voucher.Currency.Code())
 	if voucher.Currency != voucher.BaseCurrency {
-		line += fmt.Sprintf(" (%s %s)", max(posting.BaseAmount, -posting.BaseAmount).Decimal(voucher.BaseCurrency), voucher.BaseCurrency.Code())
+		fmt.Fprintf(&line, " (%s %s)", max(posting.BaseAmount, -posting.BaseAmount).Decimal(voucher.BaseCurrency), voucher.BaseCurrency.Code())
 	}
 	if posting.TaxCode != "" {
-		line += fmt.Sprintf(" tax %s %s%%", posting.TaxCode, posting.TaxRate)
+		fmt.Fprintf(&line, " tax %s %s%%", posting.TaxCode, posting.TaxRate)
 	}
 	if posting.Subledger != "" {
-		line += " subledger " + posting.Subledger
+		line.WriteString(" subledger " + posting.Subledger)
 	}
 	for _, dimension := range posting.Dimensions {
-		line += fmt.Sprintf(" %s=%s", dimension.Name, dimension.Value)
+		fmt.Fprintf(&line, " %s=%s", dimension.Name, dimension.Value)
 	}
-	return texts.Printable(line, texts.Message)
+	return texts.Printable(line.String(), texts.Message)
 }
 
 // kept are descriptions in a file, by claim: there may be a million.

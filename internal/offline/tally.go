@@ -43,7 +43,8 @@ func (t *tally) Held(hold *ledger.Hold) {
 		at, t.held = len(t.held), append(t.held, HeldFor{Reason: hold.Reason})
 	}
 	of := &t.held[at]
-	if of.Claims++; len(of.First) < mostExamples {
+	of.Claims++
+	if len(of.First) < mostExamples {
 		of.First = append(of.First, ledger.Hold{ClaimID: strings.Clone(hold.ClaimID), Reason: hold.Reason, Message: strings.Clone(hold.Message)})
 	}
 }

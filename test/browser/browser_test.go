@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -47,7 +48,7 @@ func TestConsoleInABrowser(t *testing.T) {
 	run := func(t *testing.T, script string, variables ...string) {
 		t.Helper()
 		command := exec.CommandContext(t.Context(), programs["node"], script) // #nosec G204 -- our own scripts
-		command.Env = append(common[:len(common):len(common)], variables...)
+		command.Env = slices.Concat(common, variables)
 		if said, err := command.CombinedOutput(); err != nil {
 			t.Errorf("%s: %s\n%s", script, err, said)
 		}

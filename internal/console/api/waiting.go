@@ -132,7 +132,7 @@ func (a *api) stream(w http.ResponseWriter, r *asked) error {
 		}
 		if err != nil {
 			cancel()
-			_ = <-ended // it ends with the context
+			<-ended // it ends with the context
 			return events.end(err)
 		}
 	}

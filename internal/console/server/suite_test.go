@@ -346,7 +346,7 @@ func (t *tenant) ask(method, path, body string, headers ...string) answer {
 			request.Header.Set(headers[i], headers[i+1])
 		}
 	}
-	response, err := t.http.Do(request)
+	response, err := t.http.Do(request) //nolint:bodyclose // readAll does
 	t.must(err)
 	return t.readAll(response)
 }
