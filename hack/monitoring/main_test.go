@@ -25,7 +25,8 @@ func TestDashboardsAndRulesAreGenerated(t *testing.T) {
 			name, _ := filepath.Rel(generated, file) // both are of the same directory
 			have, err := os.ReadFile(filepath.Join(committed, name))
 			want, _ := os.ReadFile(file)
-			if compared++; err != nil || string(have) != string(want) {
+			compared++
+			if err != nil || string(have) != string(want) {
 				t.Errorf("config/%s is not what `make manifests` writes (%v)", name, err)
 			}
 		}

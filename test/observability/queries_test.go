@@ -39,6 +39,7 @@ var healthy = map[string]string{
 	"LedgerportCredentialsNotReady": "they are ready", "LedgerportCredentialsFallback": "their store works",
 	"LedgerportRunFailed": "none failed", "LedgerportExportNotReady": "all are ready", "LedgerportNoSuccess": "no slot was missed",
 	"LedgerportClaimsHeld": "none is held", "LedgerportNearDeadline": "a run of some claims takes no part of an hour", "LedgerportAttemptOverdue": "all return",
+	"LedgerportNotNotified": "every target is told",
 }
 
 const (
@@ -48,6 +49,9 @@ const (
 
 // asked is a query, and who asks it.
 type asked struct{ name, expression string }
+
+// metricName is the label that is the name of a metric.
+const metricName = "__name__"
 
 func queriesReturnData(t *testing.T, scrapes []scrape) {
 	expressions := parser.NewParser(parser.Options{})
@@ -108,7 +112,7 @@ func ingest(t *testing.T, database *tsdb.DB, s scrape, at time.Time, served map[
 	appender := database.Appender(t.Context())
 	write := func(series labels.Labels, value float64) {
 		with := labels.NewBuilder(series).Set("job", job).Set("instance", "10.0.0.1:8443").Labels()
-		name := with.Get(labels.MetricName)
+		name := with.Get(metricName)
 		if served[name] == nil {
 			served[name] = map[string]bool{}
 		}
@@ -116,7 +120,7 @@ func ingest(t *testing.T, database *tsdb.DB, s scrape, at time.Time, served map[
 		_, err := appender.Append(0, with, at.UnixMilli(), value)
 		must(t, err)
 	}
-	write(labels.FromStrings(labels.MetricName, "up"), 1)
+	write(labels.FromStrings(metricName, "up"), 1)
 	parsed, err := textparse.New(s.content, s.contentType, labels.NewSymbolTable(), textparse.ParserOptions{})
 	must(t, err)
 	for {
@@ -181,7 +185,7 @@ func checkNames(t *testing.T, q asked, expression parser.Expr, served map[string
 			}
 		}
 		for _, label := range used {
-			if label != labels.MetricName && !known[label] {
+			if label != metricName && !known[label] {
 				t.Errorf("%s uses the label %s, which %s does not have", q.name, label, selector.Name)
 			}
 		}
