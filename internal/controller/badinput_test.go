@@ -118,7 +118,7 @@ func TestBadInputGivesAConditionAReasonAndAnEvent(t *testing.T) {
 			if problem := condition(export.Status.Conditions, kind, metav1.ConditionTrue, test.reason); problem != "" {
 				t.Error(problem)
 			}
-			w.expectEvent("monthly", test.reason)
+			w.expectEvent("", test.reason) // about what is wrong, which the export may only refer to
 			w.nothingHappened()
 			w.neverSays("hunter2")
 		})

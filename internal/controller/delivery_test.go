@@ -33,7 +33,6 @@ func TestDestinationThatCanNotBeWrittenIsNamed(t *testing.T) {
 	if problem := condition(export.Status.Conditions, v1alpha1.ConditionDestinationReady, metav1.ConditionFalse, v1alpha1.ReasonNotWritable); problem != "" {
 		t.Error(problem)
 	}
-	w.expectEvent("monthly", v1alpha1.ReasonNotWritable)
 	w.expectEvent("files", v1alpha1.ReasonNotWritable)
 	if n := w.count(`select count(*) from ledgerport.exported_claims`); n != 0 {
 		t.Errorf("%d claims are reserved", n)

@@ -409,7 +409,7 @@ func condition(conditions []metav1.Condition, kind string, status metav1.Conditi
 	return ""
 }
 
-// expectEvent waits for an event about an object.
+// expectEvent waits for an event about an object, or about any if none is named.
 func (w *world) expectEvent(about, reason string) (found eventsv1.Event) {
 	w.Helper()
 	w.until(func(ctx context.Context) string {
@@ -418,7 +418,7 @@ func (w *world) expectEvent(about, reason string) (found eventsv1.Event) {
 			return err.Error()
 		}
 		for _, found = range list.Items {
-			if found.Regarding.Name == about && found.Reason == reason {
+			if (about == "" || found.Regarding.Name == about) && found.Reason == reason {
 				return ""
 			}
 		}

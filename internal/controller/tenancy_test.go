@@ -255,7 +255,7 @@ func TestHostsThatAreNotAllowedAreNotReached(t *testing.T) {
 			eventually(w, w.export(), func(export *v1alpha1.AccountingExport) string {
 				return condition(export.Status.Conditions, test.aspect, metav1.ConditionFalse, v1alpha1.ReasonHostNotAllowed, test.words...)
 			})
-			w.expectEvent("monthly", v1alpha1.ReasonHostNotAllowed)
+			w.expectEvent("", v1alpha1.ReasonHostNotAllowed) // about the resource that names the host
 			w.nothingHappened()
 			w.neverSays("hunter2")
 		})

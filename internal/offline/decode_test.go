@@ -24,8 +24,14 @@ import (
 // shapes are objects that have every field of their schemas, but for those that exclude each other. A new field is in them by
 // itself; one that needs a value of its own, or excludes another, is named here.
 var shapes = []shape{
-	{kind: "AccountingExport", without: []string{"spec.credentials.externalSecretRef"}},
-	{kind: "AccountingExport", without: []string{"spec.credentials.secretRef"}},
+	{
+		kind: "AccountingExport", without: []string{"spec.credentials.externalSecretRef", "spec.notify[].webhook"},
+		with: map[string]any{"spec.notify[].mail.from": "books@example.com", "spec.notify[].mail.to": []any{"finance@example.com"}},
+	},
+	{
+		kind: "AccountingExport", without: []string{"spec.credentials.secretRef", "spec.notify[].mail"},
+		with: map[string]any{"spec.notify[].webhook.url": "https://example.com/runs"},
+	},
 	{kind: "ExportRun", without: []string{"spec.reverses", "spec.redelivers", "spec.destinationRef"}},
 	{kind: "ExportRun", without: []string{"spec.cutoff", "spec.slot", "spec.redelivers", "spec.destinationRef"}, with: map[string]any{"spec.type": "Reversal"}},
 	{kind: "ExportRun", without: []string{"spec.claims", "spec.cutoff", "spec.slot", "spec.reverses"}, with: map[string]any{"spec.type": "Redeliver"}},

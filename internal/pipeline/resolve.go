@@ -142,11 +142,11 @@ func (a *attempt) reopenDatabase(ctx context.Context) error {
 		return err
 	}
 	source, _ := a.cluster.source() // it exists, or there would be no login
-	open := a.Resolver.OpenForRun
+	connect := a.Resolver.OpenForRun
 	if a.reads {
-		open = a.Resolver.OpenToRead
+		connect = a.Resolver.OpenToRead
 	}
-	a.database, err = open(ctx, source, login)
+	a.database, err = connect(ctx, source, login)
 	return a.ofSource(err)
 }
 
