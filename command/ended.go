@@ -16,7 +16,7 @@ const (
 	exitFailed     = 2 // it waited for a run, which failed or was cancelled
 	exitIncomplete = 3 // it waited for a run of which the accounting system has a part
 	exitUnderWay   = 4 // it waited for a run, which is still under way
-	exitDiffers    = 5 // it was asked to say so if there is a difference, and there is
+	exitDiffers    = 5 // it was asked to report a difference, and there is one
 )
 
 // ended is the end of a run that a person has waited for, and that is not what they asked for.

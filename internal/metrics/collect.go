@@ -25,7 +25,7 @@ var (
 	exportReady      = description("export_ready", "1 where runs of an export can begin, 0 where something keeps them from it; nothing while that is not known.", "namespace", "export")
 	heldClaims       = description("export_held_claims", "Approved claims that the newest successful run left out, because they cannot be posted yet.", "namespace", "export")
 	lastRunFailed    = description("export_last_run_failed", "1 where the newest run has failed or is incomplete, else 0.", "namespace", "export")
-	exportNotified   = description("export_notified", "1 where the targets of notifications take what they are told, 0 where one does not; nothing where there are none.", "namespace", "export")
+	exportNotified   = description("export_notified", "1 where the targets of notifications take what they are told, 0 where one does not; nothing if there is none.", "namespace", "export")
 	sinceSuccess     = description("export_seconds_since_last_success", "Seconds since the newest run that succeeded, or since the export was created.", "namespace", "export")
 	expectedInterval = description("export_expected_interval_seconds", "Seconds between the two newest slots of the schedule; nothing where there is no schedule or it is suspended.", "namespace", "export")
 	overdueSeconds   = description("export_overdue_seconds", "Seconds since the run of the oldest slot should have begun that no success has followed, 0 if there is none; nothing where there is no schedule or it is suspended.", "namespace", "export")

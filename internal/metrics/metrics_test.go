@@ -141,7 +141,7 @@ ledgerport_export_held_claims{export="monthly",namespace="acme"} 7
 # TYPE ledgerport_export_last_run_failed gauge
 ledgerport_export_last_run_failed{export="broken",namespace="acme"} 0
 ledgerport_export_last_run_failed{export="monthly",namespace="acme"} 1
-# HELP ledgerport_export_notified 1 where the targets of notifications take what they are told, 0 where one does not; nothing where there are none.
+# HELP ledgerport_export_notified 1 where the targets of notifications take what they are told, 0 where one does not; nothing if there is none.
 # TYPE ledgerport_export_notified gauge
 ledgerport_export_notified{export="monthly",namespace="acme"} 0
 # HELP ledgerport_export_overdue_seconds Seconds since the run of the oldest slot should have begun that no success has followed, 0 if there is none; nothing where there is no schedule or it is suspended.

@@ -69,7 +69,7 @@ func TestADenialSaysWhatTheNamespaceIsLabelledAndWhatWasWanted(t *testing.T) {
 		says   string
 	}{
 		"the label is missing":        {[]v1alpha1.AccessRule{others, byLabel}, map[string]string{"tenant": "true"}, "goes by the label " + label + ", which the namespace lacks; let an administrator label it with " + label + "=org-1"},
-		"the label is another":        {[]v1alpha1.AccessRule{byLabel}, map[string]string{"tenant": "true", label: "org-2"}, label + `, which is "org-2" on the namespace`},
+		"the label differs":           {[]v1alpha1.AccessRule{byLabel}, map[string]string{"tenant": "true", label: "org-2"}, label + `, which is "org-2" on the namespace`},
 		"the list lacks it":           {[]v1alpha1.AccessRule{byList, others}, map[string]string{"tenant": "true"}, "none of them lists this organisation"},
 		"no rule selects it":          {[]v1alpha1.AccessRule{byLabel, others}, map[string]string{"tenant": "yes", corev1.LabelMetadataName: "acme"}, "which has the labels tenant=yes;"},
 		"no rule selects its name":    {nil, nil, "which has no other labels than its name;"},

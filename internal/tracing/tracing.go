@@ -2,7 +2,7 @@
 // calls of destinations, and requests to accounting systems. A span has names, counts and times. It never has what a claim, a Secret, a
 // connection URL or the answer of a server holds, nor a host.
 //
-// Whoever makes a span gets its parent from the context. Without one that is recorded, Start returns nil, of which every method does
+// Each maker of a span gets its parent from the context. Without one that is recorded, Start returns nil, of which every method does
 // nothing: an operator that sends no traces pays for a look into the context.
 package tracing
 

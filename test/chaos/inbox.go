@@ -54,6 +54,7 @@ func (in *inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-r.Context().Done():
 		case <-time.After(5 * time.Second):
+			w.WriteHeader(http.StatusGatewayTimeout)
 		}
 		return
 	}

@@ -66,6 +66,8 @@ func sample(flag *pflag.Flag) (value any, text string) {
 		return true, "true"
 	case kind == "int":
 		return 1000000, "1000000"
+	case kind == "float64":
+		return 0.25, "0.25"
 	case kind == "duration":
 		return "7m", "7m"
 	case kind == "stringSlice":
@@ -74,6 +76,8 @@ func sample(flag *pflag.Flag) (value any, text string) {
 		return "debug", "debug"
 	case strings.HasSuffix(flag.Name, "-address"):
 		return "127.0.0.1:9090", "127.0.0.1:9090"
+	case strings.HasSuffix(flag.Name, "-endpoint"):
+		return "https://collector:4317", "https://collector:4317"
 	case strings.HasSuffix(flag.Name, "-limit"):
 		return "3Gi", "3Gi"
 	case strings.HasSuffix(flag.Name, "-root"), strings.HasSuffix(flag.Name, "-directory"), strings.HasSuffix(flag.Name, "-certificates"):

@@ -85,7 +85,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 - {{ printf "%s=%s" $flag (join "," $value) | quote }}
 {{- else if and (kindIs "bool" $value) $value }}
 - {{ $flag }}
-{{- else if kindIs "float64" $value }}
+{{- else if and (kindIs "float64" $value) (eq $value (float64 (int64 $value))) }}
 - {{ printf "%s=%d" $flag (int64 $value) | quote }}
 {{- else if not (kindIs "invalid" $value) }}
 - {{ printf "%s=%v" $flag $value | quote }}

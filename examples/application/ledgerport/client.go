@@ -101,11 +101,11 @@ func (c *Client) Open(ctx context.Context, file File) (io.ReadCloser, error) {
 }
 
 func (c *Client) path(below ...string) string {
-	path := "/api/v1/namespaces/" + url.PathEscape(c.Namespace) + "/exports/" + url.PathEscape(c.Export)
+	parts := []string{"/api/v1/namespaces", url.PathEscape(c.Namespace), "exports", url.PathEscape(c.Export)}
 	for _, part := range below {
-		path += "/" + url.PathEscape(part)
+		parts = append(parts, url.PathEscape(part))
 	}
-	return path
+	return strings.Join(parts, "/")
 }
 
 // do decodes an answer. While the console is away or busy it asks again, until the context ends: everything here can be repeated.
