@@ -132,7 +132,7 @@ func (a *api) stream(w http.ResponseWriter, r *asked) error {
 		}
 		if err != nil {
 			cancel()
-			<-ended // it ends with the context
+			<-ended //nolint:errcheck // it ends with the context, whose end this is
 			return events.end(err)
 		}
 	}
