@@ -42,7 +42,7 @@ claim that does not exist, or that a run has exported or reserved, is named by i
 			if file == offline.Stdin && slices.Contains(paths, offline.Stdin) {
 				return errors.New("-f and --claims cannot both be read from standard input")
 			}
-			found, err := validated(command, registry, paths)
+			found, err := validated(command, registry, paths, true, command.ErrOrStderr())
 			if err != nil {
 				return err
 			}

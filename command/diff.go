@@ -47,11 +47,11 @@ Voucher numbers are not, and texts of claims are neither compared nor shown.`,
 			}
 			defer func() { err = errors.Join(err, os.RemoveAll(directory)) }()
 			rendering.CreatedAt, rendering.Destinations = rendering.Cutoff, destinationtypes.Directory(directory)
-			was, err := valid(command, registry, before)
+			was, err := validated(command, registry, before, false, command.OutOrStdout())
 			if err != nil {
 				return fmt.Errorf("--before: %w", err)
 			}
-			is, err := valid(command, registry, after)
+			is, err := validated(command, registry, after, false, command.OutOrStdout())
 			if err != nil {
 				return fmt.Errorf("--after: %w", err)
 			}
@@ -75,21 +75,6 @@ Voucher numbers are not, and texts of claims are neither compared nor shown.`,
 	rendering.RunUID = "00000000-0000-4000-8000-000000000000"
 	_ = errors.Join(command.MarkFlagRequired("before"), command.MarkFlagRequired("after")) // they are defined above
 	return command
-}
-
-// valid returns the resources of files, which must be valid and whole.
-func valid(command *cobra.Command, registry *exporters.Registry, paths []string) (*offline.Validation, error) {
-	found, err := offline.Validate(command.Context(), registry, destinationtypes.Registry(destinationtypes.Settings{}), paths, command.InOrStdin(), false)
-	if err != nil {
-		return nil, err
-	}
-	for _, finding := range found.Findings {
-		fmt.Fprintln(command.OutOrStdout(), finding)
-	}
-	if len(found.Findings) > 0 {
-		return nil, problemsIn(found)
-	}
-	return found, nil
 }
 
 // differences are shown as they come, up to a number.

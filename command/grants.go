@@ -21,7 +21,7 @@ roles. With manageSchema: true it also makes the schema "ledgerport", which the 
 		Example: `  ledgerport grants -f claimsource.yaml | psql "$ADMIN_URL" -v ON_ERROR_STOP=1 -f - -c '\password ledgerport_operator'`,
 		Args:    cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			found, err := validated(command, registry, paths)
+			found, err := validated(command, registry, paths, true, command.ErrOrStderr())
 			if err != nil {
 				return err
 			}

@@ -4,27 +4,21 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/bundle"
 	"github.com/ledgerport/ledgerport/texts"
 )
 
-const (
-	// mostLog is read of the log of one container, in bytes: the newest of it.
-	mostLog = 64 << 20
-	// longestLine of it, in bytes.
-	longestLine = 1 << 20
-)
+// longestLine of a log, in bytes.
+const longestLine = 1 << 20
 
 func logsCommand() *cobra.Command {
 	var at clusterFlags
@@ -80,24 +74,20 @@ type logged struct {
 
 // loggedOf reads what all pods of an operator have logged of a run, the oldest first, and says what could not be read.
 func loggedOf(ctx context.Context, api kubernetes.Interface, operator, namespace, run string) (lines []logged, missing []string, err error) {
-	pods, err := api.CoreV1().Pods(operator).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=ledgerport"})
-	if err != nil {
+	looked := 0
+	unread, err := bundle.Logs(ctx, api, operator, func(_ string, log io.Reader) (err error) {
+		looked++
+		lines, err = appendLogged(lines, log, namespace, run)
+		return err
+	})
+	switch {
+	case err != nil:
 		return nil, nil, err
-	}
-	if len(pods.Items) == 0 {
+	case looked+len(unread) == 0:
 		return nil, nil, fmt.Errorf("the namespace %s has no pod of the operator; name its namespace with --operator-namespace", operator)
 	}
-	for i := range pods.Items {
-		for _, previous := range []bool{true, false} {
-			stream, err := api.CoreV1().Pods(operator).GetLogs(pods.Items[i].Name, &corev1.PodLogOptions{Previous: previous}).Stream(ctx)
-			if err == nil {
-				lines, err = appendLogged(lines, io.LimitReader(stream, mostLog), namespace, run)
-				err = errors.Join(err, stream.Close())
-			}
-			if err != nil && !previous { // of most there is no former container
-				missing = append(missing, fmt.Sprintf("log of %s: %s", pods.Items[i].Name, err))
-			}
-		}
+	for _, log := range unread {
+		missing = append(missing, fmt.Sprintf("log of %s: %s", log.Pod, log.Err))
 	}
 	slices.SortStableFunc(lines, func(a, b logged) int { return strings.Compare(a.Time, b.Time) })
 	return lines, missing, nil

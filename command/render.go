@@ -43,7 +43,7 @@ EXPORT-SLOT, where SLOT is the time of the slot in unix minutes. With --limit it
 			if rendering.CreatedAt, err = instant("created-at", created, rendering.Cutoff); err != nil {
 				return err
 			}
-			found, err := valid(command, registry, paths)
+			found, err := validated(command, registry, paths, false, command.OutOrStdout())
 			if err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package command
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -25,17 +26,11 @@ exporters, accounts and expressions. It prints FILE:LINE: RESOURCE: FIELD: PROBL
   kustomize build overlays/acme | ledgerport validate -f -`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			found, err := offline.Validate(command.Context(), registry, destinationtypes.Registry(destinationtypes.Settings{}), paths, command.InOrStdin(), partial)
+			found, err := validated(command, registry, paths, partial, command.OutOrStdout())
 			if err != nil {
 				return err
 			}
-			for _, finding := range found.Findings {
-				fmt.Fprintln(command.OutOrStdout(), finding)
-			}
-			switch {
-			case len(found.Findings) > 0:
-				return problemsIn(found)
-			case found.Checked == 0:
+			if found.Checked == 0 {
 				return errors.New("there is no resource of Ledgerport in these files")
 			}
 			_, err = fmt.Fprintln(command.OutOrStdout(), texts.Count(found.Checked, "resource is valid", "resources are valid"))
@@ -49,22 +44,17 @@ exporters, accounts and expressions. It prints FILE:LINE: RESOURCE: FIELD: PROBL
 	return command
 }
 
-// validated reads resources from files, which may refer to others that are elsewhere, and prints what is wrong with them.
-func validated(command *cobra.Command, registry *exporters.Registry, paths []string) (*offline.Validation, error) {
-	found, err := offline.Validate(command.Context(), registry, destinationtypes.Registry(destinationtypes.Settings{}), paths, command.InOrStdin(), true)
+// validated reads resources from files, and prints what is wrong with them. They may refer to others that are elsewhere if they are a part.
+func validated(command *cobra.Command, registry *exporters.Registry, paths []string, partial bool, problems io.Writer) (*offline.Validation, error) {
+	found, err := offline.Validate(command.Context(), registry, destinationtypes.Registry(destinationtypes.Settings{}), paths, command.InOrStdin(), partial)
 	if err != nil {
 		return nil, err
 	}
 	for _, finding := range found.Findings {
-		fmt.Fprintln(command.ErrOrStderr(), finding)
+		fmt.Fprintln(problems, finding)
 	}
 	if len(found.Findings) > 0 {
-		return nil, problemsIn(found)
+		return nil, fmt.Errorf("%s in %s", texts.Count(len(found.Findings), "problem", "problems"), texts.Count(found.Checked, "resource", "resources"))
 	}
 	return found, nil
-}
-
-// problemsIn says how much is wrong with resources that were printed.
-func problemsIn(found *offline.Validation) error {
-	return fmt.Errorf("%s in %s", texts.Count(len(found.Findings), "problem", "problems"), texts.Count(found.Checked, "resource", "resources"))
 }

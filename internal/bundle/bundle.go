@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -47,7 +48,7 @@ var kinds = map[string]string{
 	"claimsources": "ClaimSource", "exportdestinations": "ExportDestination",
 }
 
-// mostLog bounds what is read of the log of one container.
+// mostLog bounds what is read of the log of one container, in bytes.
 const mostLog = 64 << 20
 
 // writer writes a bundle.
@@ -220,33 +221,50 @@ func (w *writer) events(ctx context.Context) error {
 
 // logs writes the lines of the operator's containers that are about the namespace, or about none.
 func (w *writer) logs(ctx context.Context) error {
-	pods, err := w.API.CoreV1().Pods(w.Operator).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=ledgerport"})
+	var broken error // the archive
+	unread, err := Logs(ctx, w.API, w.Operator, func(name string, log io.Reader) error {
+		lines, err := w.lines(log)
+		broken = errors.Join(broken, w.file(path.Join(w.Operator, name), lines))
+		return err
+	})
 	if err != nil {
 		w.lacks("pods of "+w.Operator, err)
-		return nil
+	}
+	for _, log := range unread {
+		w.lacks("log of "+log.Pod, log.Err)
+	}
+	return broken
+}
+
+// Unread is a log that could not be read.
+type Unread struct {
+	Pod string
+	Err error
+}
+
+// Logs reads the logs of the pods of an operator, of each container that of the one before its last restart first, and returns those that
+// could not be read. The name that it passes on is of a file.
+func Logs(ctx context.Context, api kubernetes.Interface, operator string, read func(name string, log io.Reader) error) (unread []Unread, err error) {
+	pods, err := api.CoreV1().Pods(operator).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=ledgerport"})
+	if err != nil {
+		return nil, err
 	}
 	for i := range pods.Items {
-		pod := &pods.Items[i]
+		pod := pods.Items[i].Name
 		for _, previous := range []bool{true, false} {
-			stream, err := w.API.CoreV1().Pods(w.Operator).GetLogs(pod.Name, &corev1.PodLogOptions{Previous: previous, LimitBytes: new(int64(mostLog))}).Stream(ctx)
-			if err != nil {
-				if !previous { // of most there is no former container
-					w.lacks("log of "+pod.Name, err)
-				}
+			stream, err := api.CoreV1().Pods(operator).GetLogs(pod, &corev1.PodLogOptions{Previous: previous, LimitBytes: new(int64(mostLog))}).Stream(ctx)
+			if err == nil {
+				err = read(pod+map[bool]string{true: ".previous.log", false: ".log"}[previous], stream)
+				_ = stream.Close() // it was only read
+			} else if previous { // of most there is no former container
 				continue
 			}
-			lines, err := w.lines(stream)
-			_ = stream.Close() // it was only read
 			if err != nil {
-				w.lacks("log of "+pod.Name, err)
-			}
-			name := pod.Name + map[bool]string{true: ".previous.log", false: ".log"}[previous]
-			if err := w.file(path.Join(w.Operator, name), lines); err != nil {
-				return err
+				unread = append(unread, Unread{pod, err})
 			}
 		}
 	}
-	return nil
+	return unread, nil
 }
 
 // lines are those of a log that concern the namespace, or no namespace.

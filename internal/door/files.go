@@ -2,21 +2,17 @@ package door
 
 import (
 	"context"
-	"fmt"
 	"io"
-	"mime"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	books "github.com/ledgerport/ledgerport/api/books/v1alpha1"
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
-	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
+	"github.com/ledgerport/ledgerport/internal/transfer"
 )
 
 // files lists those of a run.
@@ -66,13 +62,15 @@ func (h *hall) transfer(w http.ResponseWriter, r *asked) error {
 		return err
 	}
 	defer func() { _ = content.Close() }() // only read
-	from, err := rangeOf(r.Header.Get("Range"), file.Size)
+	from, err := transfer.From(r.Header.Get("Range"), file.Size)
 	if err != nil {
-		return err
+		return refused(http.StatusRequestedRangeNotSatisfiable, metav1.StatusReasonBadRequest, "the file has %d bytes", file.Size)
 	}
 	sending := &sending{ResponseWriter: w, connection: http.NewResponseController(w), stall: h.Limits.Stall, skip: from}
 	defer sending.end()
-	err = sending.send(content, func() { describeFile(w, file.File, from) })
+	err = sending.send(content, func() {
+		transfer.Describe(w, transfer.File{Name: file.Name, MediaType: file.MediaType, SHA256: file.SHA256, Size: file.Size}, from)
+	})
 	if err == nil {
 		return nil
 	}
@@ -113,40 +111,6 @@ func ofContent(err error) error {
 	answer := refused(http.StatusConflict, metav1.StatusReasonConflict, "the file at its destination is not what the run delivered; ask for a redelivery of the run, and find out who has changed it")
 	answer.cause = v1alpha1.ReasonArtifactConflict
 	return answer
-}
-
-// describeFile writes the headers.
-func describeFile(w http.ResponseWriter, file claims.File, from int64) {
-	header := w.Header()
-	header.Set("Content-Type", file.MediaType)
-	disposition := mime.FormatMediaType("attachment", map[string]string{"filename": file.Name})
-	if disposition == "" {
-		disposition = "attachment"
-	}
-	header.Set("Content-Disposition", disposition)
-	header.Set("Content-Length", strconv.FormatInt(file.Size-from, 10))
-	header.Set("Accept-Ranges", "bytes")
-	header.Set("ETag", `"`+file.SHA256+`"`)
-	code := http.StatusOK
-	if from > 0 {
-		header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, file.Size-1, file.Size))
-		code = http.StatusPartialContent
-	}
-	w.WriteHeader(code)
-}
-
-// rangeOf reads where a client wants a file from: only the rest of one is served, whose beginning was sent before.
-func rangeOf(header string, size int64) (from int64, err error) {
-	text, is := strings.CutPrefix(header, "bytes=")
-	text, open := strings.CutSuffix(text, "-")
-	if !is || !open {
-		return 0, nil
-	}
-	from, err = strconv.ParseInt(text, 10, 64)
-	if err != nil || from < 0 || from > 0 && from >= size {
-		return 0, refused(http.StatusRequestedRangeNotSatisfiable, metav1.StatusReasonBadRequest, "the file has %d bytes", size)
-	}
-	return from, nil
 }
 
 // sending sends a content whose last chunk is sent only when all of it is known to be what was delivered.

@@ -3,17 +3,16 @@ package api
 import (
 	"context"
 	"io"
-	"mime"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	apibooks "github.com/ledgerport/ledgerport/api/books/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/books"
 	"github.com/ledgerport/ledgerport/internal/console/problem"
+	"github.com/ledgerport/ledgerport/internal/transfer"
 	"github.com/ledgerport/ledgerport/texts"
 )
 
@@ -90,11 +89,11 @@ func (a *api) download(w http.ResponseWriter, r *asked) error {
 
 // transfer sends a file, or the rest of one.
 func (a *api) transfer(ctx context.Context, w http.ResponseWriter, r *asked, one apibooks.File) error {
-	from, err := rangeOf(r.Header.Get("Range"), one.Size)
+	from, err := transfer.From(r.Header.Get("Range"), one.Size)
 	if err != nil {
-		return err
+		return problem.New(http.StatusRequestedRangeNotSatisfiable, problem.BadRequest, "the file has %d bytes", one.Size)
 	}
-	sending := &sending{w: w, skip: from, begin: func() { describeFile(w, one, from) }}
+	sending := &sending{w: w, skip: from, begin: func() { describe(w, one, from) }}
 	err = r.books.Download(ctx, r.run(), one, sending)
 	switch {
 	case err == nil:
@@ -105,42 +104,10 @@ func (a *api) transfer(ctx context.Context, w http.ResponseWriter, r *asked, one
 	panic(http.ErrAbortHandler) // the connection ends before the file does, so that nobody takes it for whole
 }
 
-// describeFile writes the headers.
-func describeFile(w http.ResponseWriter, one apibooks.File, from int64) {
-	header := w.Header()
-	header.Set("Content-Type", "application/octet-stream")
-	if _, _, err := mime.ParseMediaType(one.MediaType); err == nil {
-		header.Set("Content-Type", one.MediaType)
-	}
-	disposition := mime.FormatMediaType("attachment", map[string]string{"filename": one.Name})
-	if disposition == "" {
-		disposition = "attachment"
-	}
-	header.Set("Content-Disposition", disposition)
-	header.Set("Content-Security-Policy", "sandbox; default-src 'none'")
-	header.Set("Content-Length", strconv.FormatInt(one.Size-from, 10))
-	header.Set("Accept-Ranges", "bytes")
-	header.Set("ETag", `"`+texts.Printable(one.SHA256, texts.Quote)+`"`)
-	code := http.StatusOK
-	if from > 0 {
-		header.Set("Content-Range", "bytes "+strconv.FormatInt(from, 10)+"-"+strconv.FormatInt(one.Size-1, 10)+"/"+strconv.FormatInt(one.Size, 10))
-		code = http.StatusPartialContent
-	}
-	w.WriteHeader(code)
-}
-
-// rangeOf reads where a client wants a file from: only the rest of one is served, whose beginning was sent before.
-func rangeOf(header string, size int64) (from int64, err error) {
-	text, is := strings.CutPrefix(header, "bytes=")
-	text, open := strings.CutSuffix(text, "-")
-	if !is || !open {
-		return 0, nil
-	}
-	from, err = strconv.ParseInt(text, 10, 64)
-	if err != nil || from < 0 || from > 0 && from >= size {
-		return 0, problem.New(http.StatusRequestedRangeNotSatisfiable, problem.BadRequest, "the file has %d bytes", size)
-	}
-	return from, nil
+// describe writes the headers.
+func describe(w http.ResponseWriter, one apibooks.File, from int64) {
+	w.Header().Set("Content-Security-Policy", "sandbox; default-src 'none'")
+	transfer.Describe(w, transfer.File{Name: one.Name, MediaType: one.MediaType, SHA256: one.SHA256, Size: one.Size}, from)
 }
 
 // sending writes what a client does not have. It begins with the first byte, so that what goes wrong before is answered.
