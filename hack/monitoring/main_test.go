@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"testing"
@@ -26,7 +27,7 @@ func TestDashboardsAndRulesAreGenerated(t *testing.T) {
 			have, err := os.ReadFile(filepath.Join(committed, name))
 			want, _ := os.ReadFile(file)
 			compared++
-			if err != nil || string(have) != string(want) {
+			if err != nil || !bytes.Equal(have, want) {
 				t.Errorf("config/%s is not what `make manifests` writes (%v)", name, err)
 			}
 		}
