@@ -13,6 +13,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/discovery"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/console/api"
@@ -228,12 +229,38 @@ func TestAnotherSiteChangesNothing(t *testing.T) {
 	app.run(app.ask(http.MethodPost, app.path("/runs"), "", "Sec-Fetch-Site", "same-origin", "Origin", c.url), http.StatusAccepted)
 }
 
+// namespaceWatches is how many watches of the runs of one namespace the API server has.
+func namespaceWatches(t *testing.T) string {
+	t.Helper()
+	asking, err := discovery.NewDiscoveryClientForConfig(cluster.plane.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	metrics, err := asking.RESTClient().Get().AbsPath("/metrics").DoRaw(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(metrics)) {
+		if strings.HasPrefix(line, "apiserver_longrunning_requests{") && strings.Contains(line, `resource="exportruns"`) && strings.Contains(line, `scope="namespace"`) {
+			return line
+		}
+	}
+	return ""
+}
+
 func TestAnAPIServerThatIsAwayIsSaidSo(t *testing.T) { //nolint:paralleltest // it takes the API server of all tests away
 	c := serve(t, nil)
 	app := c.tenant("ledgerport-finance")
 	run := app.run(app.ask(http.MethodPost, app.path("/runs"), "", "Idempotency-Key", "away"), http.StatusAccepted)
-	answered := make(chan answer)
+	answered, watches := make(chan answer), namespaceWatches(t)
 	go func() { answered <- app.ask(http.MethodGet, app.path("/runs/"+run.ID+"?wait=60s"), "") }()
+	app.until(func() string { // who comes only when it is away hears that
+		if namespaceWatches(t) == watches {
+			return "nobody waits yet"
+		}
+		return ""
+	})
+	app.run(app.ask(http.MethodGet, app.path("/runs/"+run.ID), ""), http.StatusOK) // as who waits does when the watch has begun
 	restarted := make(chan error)
 	go func() { restarted <- cluster.plane.RestartAPIServer(context.Background(), 2*time.Second) }()
 	app.until(func() string {
