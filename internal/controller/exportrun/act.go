@@ -221,7 +221,8 @@ func refusal(step Step, in *Inputs) (v1alpha1.Reason, string) {
 	switch step {
 	case RefuseForeign:
 		owner := foreignController(in.Run, in.Export)
-		return v1alpha1.ReasonInvalidSpec, fmt.Sprintf("metadata.ownerReferences says that the run belongs to %s %s, and not to AccountingExport %s; create one without", owner.Kind, owner.Name, name)
+		return v1alpha1.ReasonInvalidSpec, fmt.Sprintf("metadata.ownerReferences says that the run belongs to the %s %s with the UID %s, and not to AccountingExport %s with the UID %s; create one without",
+			owner.Kind, owner.Name, owner.UID, name, in.Export.UID)
 	case RefuseLate:
 		return v1alpha1.ReasonExportNotFound, fmt.Sprintf("AccountingExport %s is being deleted, so that no run of it begins; create the export again, and another run", name)
 	default:
