@@ -55,11 +55,12 @@ func (i *installation) undeploy(t *testing.T, assets string) {
 
 	t.Run("gives the claims of unfinished runs back while the operator works", func(t *testing.T) {
 		u.fill(t)
-		i.start(t, "config/rbac", "undeployed", "--leader-elect=false", "--recheck-interval=1s")
+		operator := i.start(t, "config/rbac", "undeployed", "--leader-elect=false", "--recheck-interval=1s")
 		unlock := u.begin(t)
 		defer unlock()
 		if said, err := u.run(t, "60s"); err != nil {
-			t.Fatalf("it fails with %s\n%s", err, said)
+			log, _ := os.ReadFile(operator.LogPath)
+			t.Fatalf("it fails with %s\n%s\nThe operator's log:\n%s", err, said, log)
 		}
 		u.checkGone(t)
 		if n := u.count(t, `select count(*) from ledgerport.runs where state not in ('committed', 'released')`); n != 0 {
@@ -68,12 +69,12 @@ func (i *installation) undeploy(t *testing.T, assets string) {
 	})
 	t.Run("ends without an operator where no run is unfinished, and names those that are", func(t *testing.T) {
 		u.fill(t)
-		var unlock func()
+		unlock := func() {}
 		t.Run("with an operator that goes", func(t *testing.T) {
 			i.start(t, "config/rbac", "gone", "--leader-elect=false", "--recheck-interval=1s")
 			unlock = u.begin(t)
 		})
-		defer unlock()
+		defer func() { unlock() }()
 		said, err := u.run(t, "2s")
 		if err == nil || !strings.Contains(said, "acme") || !strings.Contains(said, "unfinished") || !strings.Contains(said, "FORCE=1") {
 			t.Fatalf("with an unfinished run and no operator it ends with %v\n%s", err, said)
