@@ -26,7 +26,7 @@ CHART_VERSION ?= $(shell echo '$(VERSION)' | sed -E 's/^v?([0-9]+\.[0-9]+\.[0-9]
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate manifests chart fmt lint test demo balance fuzz bench bench-apply bench-receipts bench-hostile bench-herd bench-storm bench-fleet bench-history watermark chaos nightly image release release-commit compatibility deploy undeploy e2e
+.PHONY: help build generate manifests chart fmt lint test demo balance fuzz bench bench-apply bench-receipts bench-hostile bench-herd bench-console bench-storm bench-fleet bench-history watermark chaos nightly image release release-commit compatibility deploy undeploy e2e
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -111,6 +111,9 @@ bench-hostile: ## Measure requests of one tenant while eight hostile ones attack
 
 bench-herd: ## Measure EXPORTS=200 exports of 50 claims each that are due in the same second: seconds, and what a run costs each process
 	@go run ./hack/bench -herd=$(or $(EXPORTS),200)
+
+bench-console: ## Measure how long the console takes to answer requests for runs, quietly and while EXPORTS=1000 exports run: p99 at most 200 ms
+	@go run ./hack/bench -console=$(or $(EXPORTS),1000)
 
 bench-storm: ## Measure how long an edit waits while EXPORTS=1000 exports are told that the source which they share is broken
 	@go run ./hack/bench -storm=$(or $(EXPORTS),1000)

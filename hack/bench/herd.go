@@ -206,7 +206,7 @@ func (h *herd) measure(ctx context.Context, slot time.Time) (result herdResult, 
 
 func succeeded(export *v1alpha1.AccountingExport) (bool, error) {
 	last := export.Status.LastRun
-	if last == nil || !last.Phase.Finished() {
+	if last == nil || !last.Phase.Finished() || export.Namespace == asking {
 		return false, nil
 	}
 	if last.Phase != v1alpha1.RunSucceeded || last.Claims != herdClaims {

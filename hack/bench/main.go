@@ -43,6 +43,7 @@ func main() {
 	bound := flag.Bool("bound", false, "let the measuring process have the pipeline log in as the least-privileged role")
 	fullChart := flag.Bool("full-chart", false, "let the measuring process have the chart of every kind")
 	herd := flag.Int("herd", 0, "measure instead so many exports of 50 claims that are due in the same second")
+	console := flag.Int("console", 0, "measure instead how long the console takes to answer requests for runs, quietly and while so many exports run")
 	storm := flag.Int("storm", 0, "measure instead how long an edit waits while so many exports are told that the source which they share is broken")
 	fleet := flag.Int("fleet", 0, "measure instead an operator with so many exports of which none is due")
 	sources := flag.Int("sources", 1000, "of the fleet's exports have a source and a destination of their own")
@@ -61,6 +62,8 @@ func main() {
 		err = onPostgres(ctx, func(directory, database string) error { return measureReceipts(ctx, directory, database, *receipts) })
 	case *herd > 0:
 		err = measureHerd(ctx, *herd)
+	case *console > 0:
+		err = measureConsole(ctx, *console)
 	case *storm > 0:
 		err = measureStorm(ctx, *storm)
 	case *fleet > 0:
