@@ -122,7 +122,7 @@ func (o *consoleOptions) server(log logr.Logger) (*server.Server, server.Doors, 
 	}
 	answering, err := api.Handler(api.Options{Clusters: serving, Limits: answers})
 	shown := pages.Handler(pages.Options{Clusters: serving, Namespaces: o.namespaces, LogOut: "/logout", Log: log})
-	return serving, server.Doors{API: answering, Open: map[string]http.Handler{api.DocumentPath: api.Document()}, Pages: shown}, err
+	return serving, server.Doors{API: answering, Open: map[string]http.Handler{api.DocumentPath: api.Document()}, Pages: shown, Entrance: pages.NewEntrance(log)}, err
 }
 
 // public is the URL that browsers reach the console at.

@@ -16,11 +16,14 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/jackc/pgx/v5"
+	"github.com/oauth2-proxy/mockoidc"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/console/pages"
 	"github.com/ledgerport/ledgerport/test/console"
+	"github.com/ledgerport/ledgerport/test/testoidc"
 )
 
 var update = flag.Bool("update", false, "take the screenshots of docs/images/console again")
@@ -55,6 +58,16 @@ func TestConsoleInABrowser(t *testing.T) {
 	}
 	t.Run("a person logs in, works and logs out", func(t *testing.T) {
 		run(t, "login.cjs", "BASE="+stage.StartConsole(), "TOKEN="+stage.Token("bookkeeper", "ledgerport-finance"))
+	})
+	t.Run("a person logs in at a provider of another site", func(t *testing.T) {
+		provider, authority, err := testoidc.Start()
+		must(t, err)
+		t.Cleanup(func() { _ = provider.Shutdown() })
+		for _, name := range []string{"anna", "berta"} {
+			provider.QueueUser(&mockoidc.MockUser{Subject: name, Groups: []string{"clerks"}})
+		}
+		stage.Admit("clerks", "ledgerport-finance", rbacv1.Subject{Kind: rbacv1.GroupKind, APIGroup: rbacv1.GroupName, Name: "oidc:clerks"})
+		run(t, "provider.cjs", "BASE="+stage.StartConsoleWithProvider(provider.Config(), authority.PEM), "PROVIDER="+provider.Issuer())
 	})
 	t.Run("every page and action can be used by everybody", func(t *testing.T) {
 		variables := []string{"BASE=" + base}

@@ -5,13 +5,14 @@ const crypto = require("node:crypto");
 const fs = require("node:fs");
 const path = require("node:path");
 const { chromium } = require("playwright-core");
-const axe = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+const looking = require("./looking.cjs");
 
 const { BASE, CHROMIUM, SCREENSHOTS } = process.env;
 const home = "/namespaces/acme";
 const exported = `${home}/exports/monthly`;
 const run = (name) => `${home}/runs/${name}`;
 const problems = [];
+const look = (page, what) => looking.look(page, what, problems);
 
 // Somebody with a browser.
 async function person(browser, name, options = {}) {
@@ -33,18 +34,6 @@ async function person(browser, name, options = {}) {
     if (!request.url().startsWith(BASE) && !request.url().startsWith("data:")) problems.push(`${page.url()} asks for ${request.url()}`);
   });
   return page;
-}
-
-// What axe finds on a page, and whether the page is wider than its window.
-async function look(page, what) {
-  await page.evaluate(axe);
-  const { violations, passes } = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
-  assert.ok(passes.length > 5, `${what}: axe has looked at nothing`);
-  for (const found of violations) {
-    problems.push(`${what}: ${found.id}: ${found.help}: ${found.nodes.map((node) => node.html.slice(0, 200)).join(" | ")}`);
-  }
-  const [wide, window] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
-  if (wide > window) problems.push(`${what}: it is ${wide} wide, and the window ${window}`);
 }
 
 async function shoot(page, name) {

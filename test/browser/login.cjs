@@ -2,6 +2,7 @@
 "use strict";
 const assert = require("node:assert/strict");
 const { chromium } = require("playwright-core");
+const { look } = require("./looking.cjs");
 
 const { BASE, CHROMIUM, TOKEN } = process.env;
 
@@ -17,9 +18,11 @@ async function main() {
     });
     await page.goto("/namespaces/acme/exports/monthly");
     assert.match(page.url(), /\/login\?return=/);
+    await look(page, "the login", problems);
     await page.getByLabel(/Token/).fill("nonsense");
     await page.getByRole("button", { name: "Log in" }).click();
     await page.getByRole("alert").waitFor();
+    await look(page, "a login that was refused", problems);
     await page.getByLabel(/Token/).fill(TOKEN);
     await page.getByRole("button", { name: "Log in" }).click();
     await page.waitForURL(`${BASE}/namespaces/acme/exports/monthly`);

@@ -19,6 +19,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/jackc/pgx/v5"
+	"github.com/oauth2-proxy/mockoidc"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -184,19 +185,27 @@ func (s *Stage) admit() {
 			s.must(s.Cluster.Apply(s.Context(), client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("test"), client.ForceOwnership))
 		}
 	}
-	subject := func(name string) []rbacv1.Subject {
-		return []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: name}}
+	subject := func(name string) rbacv1.Subject {
+		return rbacv1.Subject{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: name}
 	}
 	for name, role := range Roles {
-		s.must(s.Cluster.Create(s.Context(), &rbacv1.RoleBinding{
-			ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: name}, Subjects: subject(name),
-			RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
-		}))
+		s.Admit(name, role, subject(name))
 	}
 	s.must(s.Cluster.Create(s.Context(), &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: "auditor"}, Subjects: subject("auditor"),
-		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "ledgerport-viewer"},
+		ObjectMeta: metav1.ObjectMeta{Name: "auditor"}, Subjects: []rbacv1.Subject{subject("auditor")}, RoleRef: clusterRole("ledgerport-viewer"),
 	}))
+}
+
+// Admit gives somebody a role in Namespace, by a binding of the name.
+func (s *Stage) Admit(name, role string, subject rbacv1.Subject) {
+	s.Helper()
+	s.must(s.Cluster.Create(s.Context(), &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: name}, Subjects: []rbacv1.Subject{subject}, RoleRef: clusterRole(role),
+	}))
+}
+
+func clusterRole(name string) rbacv1.RoleRef {
+	return rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name}
 }
 
 // Run creates a run of the export as an administrator, and waits for its end.
@@ -279,10 +288,7 @@ func (s *Stage) Token(name, role string) string {
 	s.Helper()
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: name}}
 	s.must(s.Cluster.Create(s.Context(), account))
-	s.must(s.Cluster.Create(s.Context(), &rbacv1.RoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: "account-" + name}, Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: Namespace, Name: name}},
-		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
-	}))
+	s.Admit("account-"+name, role, rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: Namespace, Name: name})
 	request := &authenticationv1.TokenRequest{}
 	s.must(s.Cluster.SubResource("token").Create(s.Context(), account, request))
 	return request.Status.Token
@@ -293,14 +299,31 @@ func (s *Stage) StartConsole() (url string) {
 	s.Helper()
 	authority := filepath.Join(s.TempDir(), "ca.crt")
 	s.must(os.WriteFile(authority, s.ControlPlane.Config.CAData, 0o600))
+	return s.startConsole("--api-server="+s.ControlPlane.Config.Host, "--api-server-ca="+authority)
+}
+
+// StartConsoleWithProvider starts the console as a process that vouches for whom an OIDC provider knows, each with the prefix "oidc:", and
+// returns where it is. The provider's certificate is of the authority.
+func (s *Stage) StartConsoleWithProvider(provider *mockoidc.Config, authority []byte) (url string) {
+	s.Helper()
+	trusted, secret := filepath.Join(s.TempDir(), "provider.crt"), filepath.Join(s.TempDir(), "client-secret")
+	s.must(os.WriteFile(trusted, authority, 0o600))
+	s.must(os.WriteFile(secret, []byte(provider.ClientSecret), 0o600))
+	return s.startConsole("--oidc-issuer-url="+provider.Issuer, "--oidc-ca="+trusted, "--oidc-client-id="+provider.ClientID, "--oidc-client-secret="+secret,
+		"--oidc-impersonate", "--oidc-scopes=email,groups", "--oidc-username-prefix=oidc:", "--oidc-groups-prefix=oidc:")
+}
+
+func (s *Stage) startConsole(flags ...string) (url string) {
+	s.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	s.must(err)
 	address := listener.Addr().String()
 	s.must(listener.Close())
 	url = "http://" + address
 	var said bytes.Buffer
-	console := exec.Command(s.Program, "console", "--bind-address="+address, "--public-url="+url, "--api-server="+s.ControlPlane.Config.Host, "--api-server-ca="+authority, // #nosec G204 -- the binary just built
-		"--namespaces="+Namespace+","+Elsewhere)
+	console := exec.Command(s.Program, append([]string{"console", "--bind-address=" + address, "--public-url=" + url, // #nosec G204 -- the binary just built
+		"--namespaces=" + Namespace + "," + Elsewhere}, flags...)...)
+	console.Env = append(os.Environ(), "KUBECONFIG="+s.ControlPlane.KubeconfigPath)
 	console.Stdout, console.Stderr = &said, &said
 	console.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	s.must(console.Start())

@@ -68,12 +68,7 @@ type asset struct {
 // Handler returns the pages, from the root of a server on. Who asks is in the context of a request; that a form was sent from a page of this
 // server is for the server to see to, and so are headers such as ContentSecurityPolicy.
 func Handler(options Options) http.Handler {
-	d := &desk{Options: options, templates: map[string]*template.Template{}, assets: map[string]asset{}}
-	if d.Now == nil {
-		d.Now = time.Now
-	}
-	d.readAssets()
-	d.readTemplates()
+	d := newDesk(options)
 	mux := http.NewServeMux()
 	const namespace = "/namespaces/{namespace}"
 	const export, run = namespace + "/exports/{export}", namespace + "/runs/{run}"
@@ -98,6 +93,16 @@ func Handler(options Options) http.Handler {
 	}
 	mux.HandleFunc("GET /assets/{name}", d.serveAsset)
 	return mux
+}
+
+func newDesk(options Options) *desk {
+	d := &desk{Options: options, templates: map[string]*template.Template{}, assets: map[string]asset{}}
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	d.readAssets()
+	d.readTemplates()
+	return d
 }
 
 func (d *desk) readAssets() {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
-	"embed"
-	"html/template"
 	"net/http"
 	"net/url"
 	"strings"
@@ -29,10 +27,14 @@ type underWay struct {
 	Return   string `json:"return"`
 }
 
-//go:embed login.html
-var files embed.FS
+// loggedOutPath is where a browser is sent that has forgotten its session. A page that needs one would begin the next at once.
+const loggedOutPath = "/logged-out"
 
-var loginPage = template.Must(template.ParseFS(files, "login.html"))
+// logins begin and end sessions.
+type logins struct {
+	*Server
+	entrance Entrance
+}
 
 // loginPath is where a browser logs in that wants a page.
 func loginPath(wanted string) string {
@@ -49,34 +51,27 @@ func local(path string) string {
 	return path
 }
 
-// showLogin sends a person to the provider, or asks for a token.
-func (s *Server) showLogin(w http.ResponseWriter, r *http.Request) {
+// show sends a person to the provider, or asks for a token.
+func (s logins) show(w http.ResponseWriter, r *http.Request) {
 	if s.provider == nil {
-		s.askForToken(w, http.StatusOK, local(r.FormValue("return")), "")
+		s.entrance.AskForToken(w, r, http.StatusOK, local(r.FormValue("return")), "")
 		return
 	}
 	found, err := s.provider.find(r.Context())
 	if err != nil {
-		problem.Of(err).Write(w)
+		s.refuseLogin(w, r, problem.Of(err))
 		return
 	}
 	began := underWay{State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(), Return: local(r.FormValue("return"))}
 	if err := set(s.cookies, w, loginCookie, began, time.Now().Add(loginTime)); err != nil {
-		problem.New(http.StatusInternalServerError, problem.Internal, "%s", err).Write(w)
+		s.refuseLogin(w, r, problem.New(http.StatusInternalServerError, problem.Internal, "%s", err))
 		return
 	}
 	http.Redirect(w, r, s.provider.flow(found).AuthCodeURL(began.State, oidc.Nonce(began.Nonce), oauth2.S256ChallengeOption(began.Verifier)), http.StatusSeeOther)
 }
 
-// askForToken shows the form for a token.
-func (s *Server) askForToken(w http.ResponseWriter, code int, wanted, wrong string) {
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(code)
-	_ = loginPage.Execute(w, map[string]string{"Return": wanted, "Wrong": wrong}) // a client that is gone needs no page
-}
-
 // takeToken begins a session with a token that a person has typed in.
-func (s *Server) takeToken(w http.ResponseWriter, r *http.Request) {
+func (s logins) takeToken(w http.ResponseWriter, r *http.Request) {
 	if s.provider != nil {
 		problem.New(http.StatusNotFound, problem.NotFound, "log in at the OIDC provider").Write(w)
 		return
@@ -86,19 +81,19 @@ func (s *Server) takeToken(w http.ResponseWriter, r *http.Request) {
 	token, is := bearer([]string{"Bearer " + strings.TrimSpace(r.PostFormValue("token"))})
 	wanted := local(r.PostFormValue("return"))
 	if !is {
-		s.askForToken(w, http.StatusUnauthorized, wanted, "That is not a token.")
+		s.entrance.AskForToken(w, r, http.StatusUnauthorized, wanted, "That is not a token.")
 		return
 	}
 	if err := s.begin(w, r.Context(), session{Token: token}); err != nil {
 		refused := problem.Of(err)
-		s.askForToken(w, refused.Status, wanted, refused.Detail)
+		s.entrance.AskForToken(w, r, refused.Status, wanted, refused.Detail)
 		return
 	}
 	http.Redirect(w, r, wanted, http.StatusSeeOther) // #nosec G710 -- it is a path of this server
 }
 
 // begin keeps a session with the browser. Of a token it asks the API server first whose it is.
-func (s *Server) begin(w http.ResponseWriter, ctx context.Context, who session) error { //nolint:revive // the browser comes first
+func (s logins) begin(w http.ResponseWriter, ctx context.Context, who session) error { //nolint:revive // the browser comes first
 	until := time.Now().Add(s.Sessions)
 	if who.Token != "" {
 		caller, err := s.known.caller(ctx, who.Token)
@@ -118,16 +113,16 @@ func (s *Server) begin(w http.ResponseWriter, ctx context.Context, who session) 
 }
 
 // callback ends a login at the provider.
-func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
+func (s logins) callback(w http.ResponseWriter, r *http.Request) {
 	began, is := get[underWay](s.cookies, r, loginCookie, time.Now())
 	s.cookies.drop(w, loginCookie)
 	query := r.URL.Query()
 	if s.provider == nil || !is || subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(began.State)) != 1 {
-		problem.New(http.StatusBadRequest, problem.BadRequest, "this is not the end of a login that this browser has begun, or it took longer than %s; begin again", loginTime).Write(w)
+		s.refuseLogin(w, r, problem.New(http.StatusBadRequest, problem.BadRequest, "this is not the end of a login that this browser has begun, or it took longer than %s; begin again", loginTime))
 		return
 	}
 	if word := query.Get("error"); word != "" {
-		problem.New(http.StatusForbidden, problem.Unauthorized, "the OIDC provider has refused the login: %s", texts.Printable(word, texts.Quote)).Write(w)
+		s.refuseLogin(w, r, problem.New(http.StatusForbidden, problem.Unauthorized, "the OIDC provider has refused the login: %s", texts.Printable(word, texts.Quote)))
 		return
 	}
 	who, err := s.exchange(r.Context(), query.Get("code"), began)
@@ -137,14 +132,19 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		refused := problem.Of(err)
 		s.Log.Info("a login has failed", "code", refused.Status, "why", refused.Detail)
-		refused.Write(w)
+		s.refuseLogin(w, r, refused)
 		return
 	}
 	http.Redirect(w, r, began.Return, http.StatusSeeOther)
 }
 
+// refuseLogin tells a person that a login has failed.
+func (s logins) refuseLogin(w http.ResponseWriter, r *http.Request, refused *problem.Problem) {
+	s.entrance.Refuse(w, r, refused.Status, refused.Detail)
+}
+
 // exchange gets the token of a login, and whose it is.
-func (s *Server) exchange(ctx context.Context, code string, began underWay) (session, error) {
+func (s logins) exchange(ctx context.Context, code string, began underWay) (session, error) {
 	found, err := s.provider.find(ctx)
 	if err != nil {
 		return session{}, err
@@ -166,8 +166,8 @@ func (s *Server) exchange(ctx context.Context, code string, began underWay) (ses
 	return session{Token: token}, nil
 }
 
-// logOut has the browser forget the session.
-func (s *Server) logOut(w http.ResponseWriter, r *http.Request) {
+// end has the browser forget the session.
+func (s logins) end(w http.ResponseWriter, r *http.Request) {
 	s.cookies.drop(w, sessionCookie)
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	http.Redirect(w, r, loggedOutPath, http.StatusSeeOther)
 }

@@ -61,10 +61,24 @@ type Options struct {
 type Doors struct {
 	// API answers below /api/v1/.
 	API http.Handler
-	// Open paths of the API are answered to everybody: they are documents.
+	// Open paths are answered to everybody: they are documents.
 	Open map[string]http.Handler
 	// Pages answer everything else.
 	Pages http.Handler
+	// Entrance is for people who are not known.
+	Entrance Entrance
+}
+
+// Entrance shows people who are not known what they need.
+type Entrance interface {
+	// AskForToken shows the form for a token, with the path that was wanted. Wrong says why the last one was refused.
+	AskForToken(w http.ResponseWriter, r *http.Request, code int, wanted, wrong string)
+	// Refuse says that a login at the provider has failed, and why.
+	Refuse(w http.ResponseWriter, r *http.Request, code int, wrong string)
+	// LoggedOut says that a session has ended.
+	LoggedOut(w http.ResponseWriter, r *http.Request)
+	// Assets are what its pages need, below /assets/.
+	Assets() http.Handler
 }
 
 // Server serves people and applications.
@@ -112,10 +126,13 @@ func (s *Server) Handler(doors Doors) http.Handler {
 	for _, path := range []string{"/healthz", "/readyz"} {
 		mux.HandleFunc("GET "+path, well)
 	}
-	mux.HandleFunc("GET /login", s.showLogin)
-	mux.HandleFunc("POST /login", s.takeToken)
-	mux.HandleFunc("GET /callback", s.callback)
-	mux.HandleFunc("POST /logout", s.logOut)
+	logins := logins{s, doors.Entrance}
+	mux.HandleFunc("GET /login", logins.show)
+	mux.HandleFunc("POST /login", logins.takeToken)
+	mux.HandleFunc("GET /callback", logins.callback)
+	mux.HandleFunc("POST /logout", logins.end)
+	mux.HandleFunc("GET "+loggedOutPath, doors.Entrance.LoggedOut)
+	mux.Handle("GET /assets/", doors.Entrance.Assets())
 	for path, document := range doors.Open {
 		mux.Handle("GET "+path, document)
 	}

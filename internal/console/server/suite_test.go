@@ -35,10 +35,12 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/console/api"
+	"github.com/ledgerport/ledgerport/internal/console/pages"
 	"github.com/ledgerport/ledgerport/internal/console/problem"
 	"github.com/ledgerport/ledgerport/internal/console/server"
 	"github.com/ledgerport/ledgerport/test/environment"
 	"github.com/ledgerport/ledgerport/test/rights"
+	"github.com/ledgerport/ledgerport/test/testoidc"
 )
 
 // cluster is a control plane that accepts the tokens of one OIDC provider for one client, for all tests.
@@ -67,7 +69,7 @@ func runWithCluster(m *testing.M) (int, error) {
 		return 0, err
 	}
 	defer func() { _ = os.RemoveAll(directory) }()
-	if err := startProvider(); err != nil {
+	if cluster.provider, cluster.authority, err = testoidc.Start(); err != nil {
 		return 0, err
 	}
 	defer func() { _ = cluster.provider.Shutdown() }()
@@ -93,35 +95,6 @@ func runWithCluster(m *testing.M) (int, error) {
 		return 0, err
 	}
 	return m.Run(), nil
-}
-
-// startProvider starts an OIDC provider, which is a module of its own that others keep.
-func startProvider() (err error) {
-	if cluster.authority, err = environment.NewAuthority("provider"); err != nil {
-		return err
-	}
-	certificate, key, err := cluster.authority.Issue("localhost", "localhost")
-	if err != nil {
-		return err
-	}
-	pair, err := tls.X509KeyPair(certificate, key)
-	if err != nil {
-		return err
-	}
-	if cluster.provider, err = mockoidc.NewServer(nil); err != nil {
-		return err
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	config := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
-	if err := cluster.provider.Start(tls.NewListener(listener, config), config); err != nil {
-		return err
-	}
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	cluster.provider.Server.Addr = "localhost:" + port // as its certificate has it
-	return nil
 }
 
 // authentication has the API server accept what the provider issues for the client "cluster".
@@ -206,11 +179,11 @@ func serve(t *testing.T, change func(*server.Options, *api.Options), another ...
 	for _, one := range another {
 		answering = one
 	}
-	pages := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = fmt.Fprintf(w, "page %s", r.URL.Path) })
+	shown := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = fmt.Fprintf(w, "page %s", r.URL.Path) })
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- serving.Serve(ctx, server.Doors{API: answering, Open: map[string]http.Handler{api.DocumentPath: api.Document()}, Pages: pages})
+		ended <- serving.Serve(ctx, server.Doors{API: answering, Open: map[string]http.Handler{api.DocumentPath: api.Document()}, Pages: shown, Entrance: pages.NewEntrance(logr.Discard())})
 	}()
 	c.stop = sync.OnceFunc(func() {
 		cancel()
