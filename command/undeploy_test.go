@@ -77,7 +77,7 @@ func (i *installation) undeploy(t *testing.T, assets string) {
 			i.start(t, "config/rbac", "gone", "--leader-elect=false", "--recheck-interval=1s")
 			unlock = u.begin(t)
 		})
-		defer func() { unlock() }()
+		defer unlock()
 		said, err := u.run(t, "2s")
 		if err == nil || !strings.Contains(said, "acme") || !strings.Contains(said, "unfinished") || !strings.Contains(said, "FORCE=1") {
 			t.Fatalf("with an unfinished run and no operator it ends with %v\n%s", err, said)

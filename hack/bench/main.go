@@ -26,61 +26,83 @@ import (
 
 const organization = "3f2c9a1e-0000-4000-8000-000000000001"
 
-func main() {
-	claims := flag.Int("claims", 100000, "approved claims, of three lines each")
-	only := flag.String("exporter", "", "measure this exporter alone")
-	maxSeconds := flag.Float64("max-seconds", 0, "fail if a pipeline takes longer; 0 is no limit")
-	rowSecurity := flag.Bool("row-security", false, "measure each exporter a second time, as the least-privileged role that row-level security binds")
-	everyKind := flag.Bool("every-kind", false, "measure each exporter a second time, with a chart of company cards, splits and reverse charge; the claims have those")
-	apply := flag.Int("apply", 0, "measure instead the time from applying an export to its success, over this many exports")
-	hostile := flag.Duration("hostile", 0, "measure instead how much longer requests of one tenant take while eight hostile ones attack for so long")
-	requests := flag.Int("requests", 20, "of the tenant that is measured, before the attack and, at least, during it")
-	exported := flag.Int("history", 0, "measure instead a run of an organisation that has exported so many claims, against the same run in an empty ledger")
-	fresh := flag.Int("new", 1000, "new claims of that run")
-	maxRatio := flag.Float64("max-ratio", 0, "fail if it takes more times as long; 0 is no limit")
-	child := flag.String("measure", "", "measure one exporter in this process (for the command itself)")
-	database := flag.String("database-url", "", "the database of the measuring process")
-	bound := flag.Bool("bound", false, "let the measuring process have the pipeline log in as the least-privileged role")
-	fullChart := flag.Bool("full-chart", false, "let the measuring process have the chart of every kind")
-	herd := flag.Int("herd", 0, "measure instead so many exports of 50 claims that are due in the same second")
-	console := flag.Int("console", 0, "measure instead how long the console takes to answer requests for runs, quietly and while so many exports run")
-	storm := flag.Int("storm", 0, "measure instead how long an edit waits while so many exports are told that the source which they share is broken")
-	fleet := flag.Int("fleet", 0, "measure instead an operator with so many exports of which none is due")
-	sources := flag.Int("sources", 1000, "of the fleet's exports have a source and a destination of their own")
-	receipts := flag.Int("receipts", 0, "measure instead an export that delivers so many receipts of 200 kB from one bucket to another")
-	receiptsChild := flag.String("measure-receipts", "", "deliver receipts in this process (for the command itself)")
+// options are the flags: which bench, and of how much.
+type options struct {
+	claims, apply, requests, exported, fresh, herd, console, storm, fleet, sources, receipts int
+	hostile                                                                                  time.Duration
+	only                                                                                     string
+	maxSeconds, maxRatio                                                                     float64
+	second                                                                                   variant
+	// child and receiptsChild are what a process of the command itself measures, on the database, as the variant own.
+	child, receiptsChild, database string
+	own                            variant
+}
+
+func parse() (o options) {
+	flag.IntVar(&o.claims, "claims", 100000, "approved claims, of three lines each")
+	flag.StringVar(&o.only, "exporter", "", "measure this exporter alone")
+	flag.Float64Var(&o.maxSeconds, "max-seconds", 0, "fail if a pipeline takes longer; 0 is no limit")
+	flag.BoolVar(&o.second.bound, "row-security", false, "measure each exporter a second time, as the least-privileged role that row-level security binds")
+	flag.BoolVar(&o.second.everyKind, "every-kind", false, "measure each exporter a second time, with a chart of company cards, splits and reverse charge; the claims have those")
+	flag.IntVar(&o.apply, "apply", 0, "measure instead the time from applying an export to its success, over this many exports")
+	flag.DurationVar(&o.hostile, "hostile", 0, "measure instead how much longer requests of one tenant take while eight hostile ones attack for so long")
+	flag.IntVar(&o.requests, "requests", 20, "of the tenant that is measured, before the attack and, at least, during it")
+	flag.IntVar(&o.exported, "history", 0, "measure instead a run of an organisation that has exported so many claims, against the same run in an empty ledger")
+	flag.IntVar(&o.fresh, "new", 1000, "new claims of that run")
+	flag.Float64Var(&o.maxRatio, "max-ratio", 0, "fail if it takes more times as long; 0 is no limit")
+	flag.IntVar(&o.herd, "herd", 0, "measure instead so many exports of 50 claims that are due in the same second")
+	flag.IntVar(&o.console, "console", 0, "measure instead how long the console takes to answer requests for runs, quietly and while so many exports run")
+	flag.IntVar(&o.storm, "storm", 0, "measure instead how long an edit waits while so many exports are told that the source which they share is broken")
+	flag.IntVar(&o.fleet, "fleet", 0, "measure instead an operator with so many exports of which none is due")
+	flag.IntVar(&o.sources, "sources", 1000, "of the fleet's exports have a source and a destination of their own")
+	flag.IntVar(&o.receipts, "receipts", 0, "measure instead an export that delivers so many receipts of 200 kB from one bucket to another")
+	flag.StringVar(&o.child, "measure", "", "measure one exporter in this process (for the command itself)")
+	flag.StringVar(&o.receiptsChild, "measure-receipts", "", "deliver receipts in this process (for the command itself)")
+	flag.StringVar(&o.database, "database-url", "", "the database of the measuring process")
+	flag.BoolVar(&o.own.bound, "bound", false, "let the measuring process have the pipeline log in as the least-privileged role")
+	flag.BoolVar(&o.own.everyKind, "full-chart", false, "let the measuring process have the chart of every kind")
 	flag.Parse()
+	return o
+}
+
+func main() {
+	o := parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	var err error
-	switch {
-	case *child != "":
-		err = measureHere(ctx, *child, *database, *claims, variant{bound: *bound, everyKind: *fullChart})
-	case *receiptsChild != "":
-		err = measureReceiptsHere(ctx, *receiptsChild, *database)
-	case *receipts > 0:
-		err = onPostgres(ctx, func(directory, database string) error { return measureReceipts(ctx, directory, database, *receipts) })
-	case *herd > 0:
-		err = measureHerd(ctx, *herd)
-	case *console > 0:
-		err = measureConsole(ctx, *console)
-	case *storm > 0:
-		err = measureStorm(ctx, *storm)
-	case *fleet > 0:
-		err = measureFleet(ctx, *fleet, *sources)
-	case *hostile > 0:
-		err = measureHostile(ctx, *claims, *requests, *hostile)
-	case *exported > 0:
-		err = onPostgres(ctx, func(_, database string) error { return measureHistory(ctx, database, *exported, *fresh, *maxRatio) })
-	case *apply > 0:
-		err = onPostgres(ctx, func(directory, database string) error { return measureApply(ctx, directory, database, *claims, *apply) })
-	default:
-		second := variant{bound: *rowSecurity, everyKind: *everyKind}
-		err = onPostgres(ctx, func(_, database string) error { return measureAll(ctx, database, *claims, *only, *maxSeconds, second) })
-	}
-	if err != nil {
+	if err := measureWhatIsAsked(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
+	}
+}
+
+func measureWhatIsAsked(ctx context.Context, o options) error {
+	switch {
+	case o.child != "":
+		return measureHere(ctx, o.child, o.database, o.claims, o.own)
+	case o.receiptsChild != "":
+		return measureReceiptsHere(ctx, o.receiptsChild, o.database)
+	case o.receipts > 0:
+		return onPostgres(ctx, func(directory, database string) error { return measureReceipts(ctx, directory, database, o.receipts) })
+	case o.herd > 0:
+		return measureHerd(ctx, o.herd)
+	case o.console > 0:
+		return measureConsole(ctx, o.console)
+	case o.storm > 0:
+		return measureStorm(ctx, o.storm)
+	case o.fleet > 0:
+		return measureFleet(ctx, o.fleet, o.sources)
+	case o.hostile > 0:
+		return measureHostile(ctx, o.claims, o.requests, o.hostile)
+	case o.exported > 0:
+		return onPostgres(ctx, func(_, database string) error { return measureHistory(ctx, database, o.exported, o.fresh, o.maxRatio) })
+	case o.apply > 0:
+		return onPostgres(ctx, func(directory, database string) error {
+			return measureApply(ctx, directory, database, o.claims, o.apply)
+		})
+	default:
+		return onPostgres(ctx, func(_, database string) error {
+			return measureAll(ctx, database, o.claims, o.only, o.maxSeconds, o.second)
+		})
 	}
 }
 
