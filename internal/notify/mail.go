@@ -81,7 +81,7 @@ func (s *mailServer) client() (*mail.Client, error) {
 		mail.WithDialContextFunc(s.dial), mail.WithoutNoop(),
 	}
 	if s.username != "" {
-		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(s.username), mail.WithPassword(s.password))
+		options = append(options, mail.WithSMTPAuthCustom(&login{username: s.username, password: s.password}))
 	}
 	return mail.NewClient(s.spec.Host, options...)
 }
@@ -169,6 +169,8 @@ func (s *mailServer) failed(err error) error {
 		return unreachable(server, err)
 	case errors.Is(err, mail.ErrNoSupportedAuthDiscovered):
 		return failure.Transient(v1alpha1.ReasonLoginRefused, err, "%s offers no way to log in; leave mail.credentialsSecretRef out, or name another port", server)
+	case errors.Is(err, errCostlyLogin):
+		return failure.Transient(v1alpha1.ReasonLoginRefused, err, "%s asks for a login by SCRAM with more than %d rounds, or with no number of them, or twice; let it ask for fewer, or name another server", server, mostRounds)
 	case strings.Contains(err.Error(), "does not support STARTTLS"):
 		return failure.Transient(v1alpha1.ReasonNotEncrypted, err, "%s does not offer STARTTLS, and nothing is sent in plain text; name the port for it, or write mail.tls: Implicit", server)
 	case errors.As(err, &said) && (said.Code == 534 || said.Code == 535 || said.Code == 530):

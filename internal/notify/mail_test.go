@@ -28,7 +28,8 @@ type post struct {
 	to       []string
 	letter   []byte
 	username string
-	refuse   error // what it says to a recipient
+	refuse   error  // what it says to a recipient
+	login    *scram // a login of its own; nil is PLAIN
 }
 
 // NewSession implements smtp.Backend.
@@ -36,9 +37,17 @@ func (p *post) NewSession(*smtp.Conn) (smtp.Session, error) { return &session{p}
 
 type session struct{ *post }
 
-func (s *session) AuthMechanisms() []string { return []string{sasl.Plain} }
+func (s *session) AuthMechanisms() []string {
+	if s.login != nil {
+		return []string{"SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"}
+	}
+	return []string{sasl.Plain}
+}
 
 func (s *session) Auth(string) (sasl.Server, error) {
+	if s.login != nil {
+		return s.login, nil
+	}
 	return sasl.NewPlainServer(func(_, username, password string) error {
 		if password != "hunter2-of-mail" {
 			return &smtp.SMTPError{Code: 535, Message: "no"}
@@ -69,6 +78,30 @@ func (s *session) Data(r io.Reader) (err error) {
 	defer s.mu.Unlock()
 	s.letter, err = io.ReadAll(r)
 	return err
+}
+
+// scram is the server's side of a login by SCRAM-SHA-256 that asks for so many rounds of a hash, and asks again if it is to.
+type scram struct {
+	rounds string
+	again  bool
+	nonce  string
+	asked  int
+}
+
+// Next implements sasl.Server.
+func (s *scram) Next(response []byte) (challenge []byte, done bool, err error) {
+	_, nonce, initial := strings.Cut(string(response), ",r=")
+	switch {
+	case response == nil:
+		return []byte{}, false, nil
+	case initial && s.asked == 0:
+		s.nonce = nonce
+	case !s.again:
+		return nil, true, nil // the proof of the client is believed
+	}
+	s.nonce += "x"
+	s.asked++
+	return []byte("r=" + s.nonce + ",s=c2FsdA==,i=" + s.rounds), false, nil
 }
 
 func (*session) Reset()        {}
@@ -134,6 +167,34 @@ func TestMailIsTakenByAServer(t *testing.T) {
 				if !bytes.Contains(server.letter, []byte(line)) {
 					t.Errorf("%q lacks %q", server.letter, line)
 				}
+			}
+		})
+	}
+}
+
+func TestALoginByAHashCostsWhatItMay(t *testing.T) {
+	t.Parallel()
+	certificate := certified(t)
+	for name, test := range map[string]struct {
+		login  scram
+		reason v1alpha1.Reason
+	}{
+		"as many rounds as servers ask for": {scram{rounds: "4096"}, ""},
+		"rounds for a minute":               {scram{rounds: "200000000"}, v1alpha1.ReasonLoginRefused},
+		"rounds for ever":                   {scram{rounds: "9223372036854775807"}, v1alpha1.ReasonLoginRefused},
+		"a number that is none":             {scram{rounds: "99999999999999999999"}, v1alpha1.ReasonLoginRefused},
+		"another number behind the first":   {scram{rounds: "4096,i=200000000"}, v1alpha1.ReasonLoginRefused},
+		"the same question over and over":   {scram{rounds: "4096", again: true}, v1alpha1.ReasonLoginRefused},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			began := time.Now()
+			err := send(t, targets(t, certificate, newKey), (&post{login: &test.login}).start(t, certificate, v1alpha1.MailStartTLS))
+			if took := time.Since(began); took > attemptTimeout/2 {
+				t.Errorf("it took %s", took)
+			}
+			if (err == nil) != (test.reason == "") || err != nil && failure.From(err).Reason != test.reason {
+				t.Errorf("%v, want %q", err, test.reason)
 			}
 		})
 	}
