@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -348,5 +349,31 @@ func TestATargetThatAsksForMoreTimeHasIt(t *testing.T) {
 	s.reconcile(t)
 	if asked != 2 {
 		t.Errorf("it was asked %d times after the hour", asked)
+	}
+}
+
+// TestATargetWhoseAnswerPanicsFailsAlone has the library of a target panic, in the goroutine that sends to it.
+func TestATargetWhoseAnswerPanicsFailsAlone(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "erp", "finance")
+	s.fails = func(target string) error {
+		if target == "erp" {
+			panic("what the target has answered")
+		}
+		return nil
+	}
+	s.end(t, v1alpha1.RunSucceeded, 0)
+	s.reconcile(t)
+	if want := []string{"uid-1-succeeded"}; !slices.Equal(s.taken["finance"], want) || len(s.taken["erp"]) > 0 {
+		t.Errorf("taken are %v, want %v of finance", s.taken, want)
+	}
+	var export v1alpha1.AccountingExport
+	if err := s.client.Get(t.Context(), types.NamespacedName{Namespace: "acme", Name: "monthly"}, &export); err != nil {
+		t.Fatal(err)
+	}
+	for _, condition := range export.Status.Conditions {
+		if condition.Type == v1alpha1.ConditionNotified && (condition.Status != metav1.ConditionFalse || strings.Contains(condition.Message, "what the target")) {
+			t.Errorf("the condition is %+v", condition)
+		}
 	}
 }

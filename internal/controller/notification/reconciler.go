@@ -29,6 +29,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/metrics"
 	"github.com/ledgerport/ledgerport/internal/notify"
+	"github.com/ledgerport/ledgerport/internal/panics"
 )
 
 const (
@@ -192,7 +193,7 @@ func (r *Reconciler) tell(ctx context.Context, export *v1alpha1.AccountingExport
 			return o
 		}
 		message := notify.MessageOf(next.of, export, next.event, r.Page)
-		if err := r.Failpoints.Around(failpoint.SendNotification, func() error { return opened.Send(ctx, message) }); err != nil {
+		if err := r.Failpoints.Around(failpoint.SendNotification, func() error { return send(ctx, opened, message) }); err != nil {
 			o.wait = r.failed(ctx, target, err, standing)
 			return o
 		}
@@ -205,6 +206,12 @@ func (r *Reconciler) tell(ctx context.Context, export *v1alpha1.AccountingExport
 	}
 	o.wait = untilExpired
 	return o
+}
+
+// send sends a message. A panic in reading what a target answers is its failure: nothing else catches one in a goroutine of its own.
+func send(ctx context.Context, to notify.Target, message *notify.Message) (err error) {
+	defer panics.Catch(&err)
+	return to.Send(ctx, message)
 }
 
 // configured reports whether a failure is one that opening a target finds.
@@ -225,6 +232,10 @@ func (r *Reconciler) failed(ctx context.Context, target *v1alpha1.NotificationTa
 	r.Metrics.Notified("failed")
 	standing.fail(failed, asked, now)
 	ctrl.LoggerFrom(ctx).Info("a target of notifications does not take an event", "target", target.Name, "reason", failed.Reason, "message", failed.Message)
+	var fault *panics.Error
+	if errors.As(err, &fault) {
+		ctrl.LoggerFrom(ctx).Error(nil, "sending to a target has ended in a panic", "target", target.Name, "kind", fault.Kind, "stack", string(fault.Stack))
+	}
 	if standing.gone() {
 		return untilExpired
 	}
