@@ -30,7 +30,8 @@ const (
 	unseenFor = 30 * time.Second
 	// callTimeout bounds one call of the API server, and learnTimeout reading the record of a run.
 	callTimeout, learnTimeout = 20 * time.Second, 30 * time.Second
-	// LearnAtOnce is how many records are read at once: each takes memory.
+	// LearnAtOnce is how many records are read at once: each takes memory. Of one namespace it is one, which may be in a database that does
+	// not answer.
 	LearnAtOnce = 2
 )
 
@@ -64,7 +65,7 @@ type Jobs struct {
 	api      client.Client
 	cache    cache.Cache // of Jobs and pods
 	records  Records
-	learning chan struct{}
+	learning *turns
 
 	mu       sync.Mutex
 	watching map[string]chan struct{} // what follows a Job, by its name
@@ -78,7 +79,7 @@ func NewJobs(api client.Client, cached cache.Cache, records Records, settings Jo
 	}
 	j := &Jobs{
 		InProcess: newInProcess("jobs in "+settings.Namespace, limits), settings: settings, api: api, cache: cached, records: records,
-		learning: make(chan struct{}, LearnAtOnce), watching: map[string]chan struct{}{},
+		learning: newTurns(Limits{Runs: LearnAtOnce, RunsPerNamespace: 1}), watching: map[string]chan struct{}{},
 	}
 	j.run, j.elsewhere = j.make, true
 	return j
@@ -313,8 +314,7 @@ func (j *Jobs) conclude(ctx context.Context, task pipeline.Task, end jobEnd) (pi
 
 // learn reads the record of a run, whatever ended the attempt.
 func (j *Jobs) learn(ctx context.Context, task pipeline.Task) (pipeline.Outcome, error) {
-	j.learning <- struct{}{}
-	defer func() { <-j.learning }()
+	defer j.learning.wait(task.Namespace)()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), learnTimeout)
 	defer cancel()
 	return j.records.Learn(ctx, task)
