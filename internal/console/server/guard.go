@@ -73,6 +73,7 @@ func (s *Server) admitted(next http.Handler, refuse func(http.ResponseWriter, *h
 			return
 		}
 		defer giveBack()
+		defer stays(r)()
 		if r.Body != nil && r.Body != http.NoBody {
 			connection := http.NewResponseController(w)
 			_ = connection.SetReadDeadline(time.Now().Add(patience)) // every connection can

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
@@ -158,7 +157,7 @@ func (s *Server) Serve(ctx context.Context, doors Doors) error {
 	if err != nil {
 		return err
 	}
-	listener = netutil.LimitListener(listener, s.Limits.Connections)
+	listener = newRoom(listener, s.Limits.Connections)
 	server := s.server(ctx, s.Handler(doors))
 	if s.Certificates != "" {
 		watcher, err := certwatcher.New(filepath.Join(s.Certificates, "tls.crt"), filepath.Join(s.Certificates, "tls.key"))
@@ -191,8 +190,8 @@ func (s *Server) Serve(ctx context.Context, doors Doors) error {
 func (s *Server) server(ctx context.Context, handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler: handler, ReadHeaderTimeout: patience, IdleTimeout: idle, MaxHeaderBytes: largestHeader,
-		BaseContext: func(net.Listener) context.Context { return ctx },
-		ErrorLog:    slog.NewLogLogger(logr.ToSlogHandler(s.Log.WithName("http")), slog.LevelDebug), // a client that goes is none of ours
+		BaseContext: func(net.Listener) context.Context { return ctx }, ConnContext: arrived,
+		ErrorLog: slog.NewLogLogger(logr.ToSlogHandler(s.Log.WithName("http")), slog.LevelDebug), // a client that goes is none of ours
 	}
 }
 
