@@ -76,8 +76,10 @@ func (s logins) takeToken(w http.ResponseWriter, r *http.Request) {
 		problem.New(http.StatusNotFound, problem.NotFound, "log in at the OIDC provider").Write(w)
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, 2*longestToken)
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(patience)) // every connection can
+	if s.forms.read(w, r, 2*longestToken) != nil {
+		s.askForToken(w, http.StatusUnauthorized, "/", "That is not a token, or it was not sent in time.")
+		return
+	}
 	token, is := bearer([]string{"Bearer " + strings.TrimSpace(r.PostFormValue("token"))})
 	wanted := local(r.PostFormValue("return"))
 	if !is {

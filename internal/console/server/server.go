@@ -88,6 +88,7 @@ type Server struct {
 	provider *provider // nil without OIDC
 	limits   *limiter
 	known    *acquaintances
+	forms    forms
 }
 
 // New returns a server.

@@ -1,9 +1,14 @@
 package server_test
 
 import (
+	"context"
+	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -61,4 +66,67 @@ func TestStrangersMakeRoomForCallers(t *testing.T) {
 	}
 	app.must(finish(t.Context(), app.namespace, run.ID, v1alpha1.RunSucceeded))
 	app.run(<-waited, http.StatusOK)
+}
+
+// TestLoginsThatAreNeverSentAreGivenUp begins a thousand logins by a form, on a few connections of HTTP/2, and sends none of the forms. Most are
+// given up before their time is over, so that they take no memory, and who sends a form logs in meanwhile.
+func TestLoginsThatAreNeverSentAreGivenUp(t *testing.T) {
+	t.Parallel()
+	const connections, logins = 4, 1000
+	c := serve(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	var given atomic.Int64
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer cancel()
+	for range connections {
+		browser := c.client()
+		page, err := browser.Get(c.url + "/login") //nolint:bodyclose // readAll does; the connection is there
+		c.must(err)
+		c.readAll(page)
+		for range logins / connections {
+			request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url+"/login", never{ctx})
+			c.must(err)
+			request.ContentLength = 100
+			request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			group.Go(func() {
+				response, err := browser.Do(request)
+				if err != nil {
+					return // the test has ended
+				}
+				if response.StatusCode == http.StatusUnauthorized {
+					given.Add(1)
+				}
+				_ = response.Body.Close()
+			})
+		}
+	}
+	began := time.Now()
+	c.until(func() string {
+		if given.Load() < logins-100 {
+			return fmt.Sprintf("%d logins are given up", given.Load())
+		}
+		return ""
+	})
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("logins are given up after %s", took)
+	}
+	honest := c.tenant("")
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url+"/login", strings.NewReader(url.Values{"token": {honest.token}}.Encode()))
+	c.must(err)
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	response, err := honest.http.Do(request) //nolint:bodyclose // readAll does
+	c.must(err)
+	if answer := c.readAll(response); answer.StatusCode != http.StatusSeeOther {
+		t.Errorf("who sends a form gets %s", answer.Status)
+	}
+}
+
+// never is a body that does not come.
+type never struct{ ctx context.Context }
+
+// Read implements io.Reader.
+func (n never) Read([]byte) (int, error) {
+	<-n.ctx.Done()
+	return 0, n.ctx.Err()
 }
