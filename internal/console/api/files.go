@@ -65,7 +65,7 @@ func (a *api) files(w http.ResponseWriter, r *asked) error {
 
 // download sends a file, of which every byte is compared with its record on the way.
 func (a *api) download(w http.ResponseWriter, r *asked) error {
-	giveBack, taken := a.transfers.take(r.caller.Name)
+	giveBack, taken := a.transfers.take(r.caller.Share())
 	if !taken {
 		return problem.Busy("as many files are being downloaded as may be, by you or by all; ask again when one is done")
 	}

@@ -31,7 +31,7 @@ func (a *api) follow(w http.ResponseWriter, r *asked) error {
 		}
 		return write(w, http.StatusOK, described(run))
 	}
-	giveBack, taken := a.waiting.take(r.caller.Name)
+	giveBack, taken := a.waiting.take(r.caller.Share())
 	if !taken {
 		return problem.Busy("as many requests wait as may, of yours or of all; ask without waiting, or again later")
 	}

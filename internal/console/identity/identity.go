@@ -4,6 +4,7 @@ package identity
 
 import (
 	"context"
+	"strings"
 
 	"k8s.io/client-go/rest"
 )
@@ -36,3 +37,17 @@ type Clusters interface {
 	// of requests of its own, and shares its connections with all others. It fails if the context has no caller.
 	As(ctx context.Context) (*rest.Config, error)
 }
+
+// Share is under which name what a caller does is counted: that of a person, or of the namespace of a service account, of which somebody who
+// may make one may make many.
+func (c Caller) Share() string {
+	of, is := strings.CutPrefix(c.Name, serviceAccount)
+	if !is {
+		return c.Name
+	}
+	namespace, _, _ := strings.Cut(of, ":")
+	return serviceAccount + namespace
+}
+
+// serviceAccount is how Kubernetes names one, before its namespace and its own name.
+const serviceAccount = "system:serviceaccount:"

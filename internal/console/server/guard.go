@@ -67,7 +67,7 @@ func (s *Server) admitted(next http.Handler, refuse func(http.ResponseWriter, *h
 			refuse(w, r, refused)
 			return
 		}
-		giveBack, busy := s.limits.take(caller.Name, time.Now())
+		giveBack, busy := s.limits.take(caller.Share(), time.Now())
 		if busy != nil {
 			busy.Write(w)
 			return

@@ -130,3 +130,31 @@ func (n never) Read([]byte) (int, error) {
 	<-n.ctx.Done()
 	return 0, n.ctx.Err()
 }
+
+// TestAccountsOfANamespaceHaveOneShare asks with two accounts that a tenant has made.
+func TestAccountsOfANamespaceHaveOneShare(t *testing.T) {
+	t.Parallel()
+	c := serve(t, func(options *server.Options, answers *api.Options) {
+		answers.Limits = api.DefaultLimits
+		answers.Limits.Waiting, answers.Limits.WaitingOfOne = 4, 2
+	})
+	greedy, other := c.tenant("ledgerport-finance"), c.tenant("ledgerport-finance")
+	run := greedy.run(greedy.ask(http.MethodPost, greedy.path("/runs"), ""), http.StatusAccepted)
+	var waiting sync.WaitGroup
+	for i := range 4 {
+		account := &tenant{c, greedy.namespace, greedy.account(fmt.Sprintf("account-%d", i), "ledgerport-finance"), c.client()}
+		waiting.Go(func() { account.ask(http.MethodGet, greedy.path("/runs/"+run.ID+"?wait=60s"), "") })
+	}
+	further := &tenant{c, greedy.namespace, greedy.account("further", "ledgerport-finance"), c.client()}
+	c.until(func() string {
+		is := further.ask(http.MethodGet, greedy.path("/runs/"+run.ID+"?wait=1ms"), "")
+		if is.StatusCode == http.StatusTooManyRequests {
+			return ""
+		}
+		return is.Status
+	})
+	theirs := other.run(other.ask(http.MethodPost, other.path("/runs"), ""), http.StatusAccepted)
+	other.run(other.ask(http.MethodGet, other.path("/runs/"+theirs.ID+"?wait=1ms"), ""), http.StatusOK)
+	greedy.must(finish(t.Context(), greedy.namespace, run.ID, v1alpha1.RunSucceeded))
+	waiting.Wait()
+}
