@@ -109,7 +109,8 @@ type MailTarget struct {
 	// +kubebuilder:validation:items:MaxLength=254
 	// +kubebuilder:validation:items:Pattern=`^[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]+@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$`
 	To []string `json:"to"`
-	// CredentialsSecretRef names what the operator logs in with. Without it, it does not log in.
+	// CredentialsSecretRef names what the operator logs in with: a Secret whose key hosts has the hosts that the login may be sent to, with
+	// commas in between. Without it, it does not log in.
 	// +optional
 	CredentialsSecretRef *MailCredentials `json:"credentialsSecretRef,omitempty"`
 }

@@ -7,8 +7,10 @@ import (
 	"io"
 	"net"
 	"net/textproto"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/wneessen/go-mail"
 
@@ -37,9 +39,28 @@ func (t *Targets) mail(ctx context.Context, export *v1alpha1.AccountingExport, s
 		return server, nil
 	}
 	username, password := orElse(login.UsernameKey, "username"), orElse(login.PasswordKey, "password")
-	found, err := t.secret(ctx, export, login.Name, username, password)
+	found, err := t.secret(ctx, export, login.Name, username, password, hostsKey)
+	if err != nil {
+		return nil, err
+	}
+	if !names(found[hostsKey], spec.Host) {
+		refused := failure.Transient(v1alpha1.ReasonHostNotAllowed, nil,
+			"the Secret of mail.credentialsSecretRef does not name %s under the key %s, which has the hosts that its login may be sent to, with commas in between; add it, or correct mail.host", spec.Host, hostsKey)
+		refused.Condition = v1alpha1.ConditionCredentialsReady
+		return nil, refused
+	}
 	server.username, server.password = string(found[username]), string(found[password])
-	return server, err
+	return server, nil
+}
+
+// hostsKey of a Secret with a login names the hosts that it may be sent to: who may change an AccountingExport may not be allowed to read the
+// Secret, and could have it sent to a server of their own.
+const hostsKey = "hosts"
+
+// names reports whether hosts, with commas or space in between, have one among them.
+func names(hosts []byte, host string) bool {
+	between := func(c rune) bool { return c == ',' || unicode.IsSpace(c) }
+	return slices.ContainsFunc(strings.FieldsFunc(string(hosts), between), func(one string) bool { return strings.EqualFold(one, host) })
 }
 
 // Close implements Target.

@@ -16,8 +16,12 @@ import (
 
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/credentials"
 	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
@@ -276,5 +280,31 @@ func TestNothingInAMessageAddsAHeader(t *testing.T) {
 	must(t, err)
 	if letter.Header.Get("Bcc") != "" || letter.Header.Get("X-Evil") != "" || bytes.Contains(body, []byte("\r\nBcc:")) || len(server.to) != 2 {
 		t.Errorf("the letter is %q", server.letter)
+	}
+}
+
+// TestALoginIsSentWhereItsSecretSaysAlone names servers that the Secret with the login does not, and other keys of it.
+func TestALoginIsSentWhereItsSecretSaysAlone(t *testing.T) {
+	t.Parallel()
+	certificate := certified(t)
+	for name, hosts := range map[string]string{"another host": "smtp.example.com", "a part of it": "127.0.0.10, 27.0.0.1", "a pattern": "*"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, all := &post{}, targets(t, certificate, "")
+			all.Secrets = credentials.Secrets{API: fake.NewClientBuilder().WithObjects(&corev1.Secret{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "notify"},
+				Data:       map[string][]byte{"username": []byte("books"), "password": []byte("hunter2-of-mail"), "hosts": []byte(hosts)},
+			}).Build()}
+			err := send(t, all, server.start(t, certificate, v1alpha1.MailStartTLS))
+			if err == nil || failure.From(err).Reason != v1alpha1.ReasonHostNotAllowed || strings.Contains(err.Error(), hosts) || server.username != "" {
+				t.Errorf("%v, logged in as %q", err, server.username)
+			}
+		})
+	}
+	target := letters(1, v1alpha1.MailStartTLS)
+	target.Mail.CredentialsSecretRef.UsernameKey, target.Mail.CredentialsSecretRef.PasswordKey = "key", "key"
+	target.Mail.Host = "mail.of.somebody.else.example.com"
+	if err := send(t, targets(t, certificate, newKey), target); err == nil || failure.From(err).Reason != v1alpha1.ReasonHostNotAllowed {
+		t.Errorf("any key is sent to any host: %v", err)
 	}
 }

@@ -216,7 +216,7 @@ func targets(t *testing.T, server *httptest.Server, key string) *Targets {
 	if key != "" {
 		objects.WithObjects(&corev1.Secret{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "notify"},
-			Data:       map[string][]byte{"key": []byte(key), "username": []byte("books"), "password": []byte("hunter2-of-mail")},
+			Data:       map[string][]byte{"key": []byte(key), "username": []byte("books"), "password": []byte("hunter2-of-mail"), "hosts": []byte("mail.example.com, 127.0.0.1")},
 		})
 	}
 	all := &Targets{Secrets: credentials.Secrets{API: objects.Build()}, Outbound: policy, Clock: clock.RealClock{}}
