@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/sha256"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -26,6 +27,10 @@ const (
 	knownFor, unknownFor = time.Minute, 5 * time.Second
 	// mostKnown tokens are remembered, by their hashes.
 	mostKnown = 10_000
+	// trustedFor is how long it is remembered that a token was somebody's: it is looked at again apart from those of whom nothing is known.
+	trustedFor = 10 * time.Minute
+	// mostWaiting requests with tokens of whom nothing is known wait for one to be looked at.
+	mostWaiting = 500
 )
 
 // session is what a browser keeps of a login.
@@ -88,9 +93,10 @@ func (s *Server) identifyToken(ctx context.Context, token string) (identity.Call
 // acquaintances remembers for a while whose tokens are whose.
 type acquaintances struct {
 	clusters *clusters
-	places   chan struct{}
-	mu       sync.Mutex
-	seen     map[[sha256.Size]byte]acquaintance
+	// places of tokens that are looked at for the first time, and of those that are again; waiting are for the first.
+	places, again, waiting chan struct{}
+	mu                     sync.Mutex
+	seen                   map[[sha256.Size]byte]acquaintance
 }
 
 type acquaintance struct {
@@ -100,7 +106,11 @@ type acquaintance struct {
 }
 
 func newAcquaintances(clusters *clusters, reviews int) *acquaintances {
-	return &acquaintances{clusters: clusters, places: make(chan struct{}, max(1, reviews)), seen: map[[sha256.Size]byte]acquaintance{}}
+	reviews = max(1, reviews)
+	return &acquaintances{
+		clusters: clusters, places: make(chan struct{}, reviews), again: make(chan struct{}, reviews), waiting: make(chan struct{}, mostWaiting),
+		seen: map[[sha256.Size]byte]acquaintance{},
+	}
 }
 
 // caller asks the API server who has a token, unless that is known.
@@ -111,12 +121,11 @@ func (a *acquaintances) caller(ctx context.Context, token string) (identity.Call
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	select {
-	case a.places <- struct{}{}:
-		defer func() { <-a.places }()
-	case <-ctx.Done():
-		return identity.Caller{}, problem.Busy("too many tokens are being looked at; ask again")
+	leave, err := a.turn(ctx, hash)
+	if err != nil {
+		return identity.Caller{}, err
 	}
+	defer leave()
 	if one, known := a.recall(hash, time.Now()); known { // somebody has asked meanwhile
 		return one.caller, one.err
 	}
@@ -128,6 +137,36 @@ func (a *acquaintances) caller(ctx context.Context, token string) (identity.Call
 		a.remember(hash, acquaintance{err: err, until: time.Now().Add(unknownFor)})
 	}
 	return caller, err
+}
+
+// turn waits until a token may be looked at. Those that were somebody's a while ago wait for each other alone, however many others come.
+func (a *acquaintances) turn(ctx context.Context, hash [sha256.Size]byte) (leave func(), err error) {
+	places := a.again
+	if !a.trusted(hash, time.Now()) {
+		places = a.places
+		select {
+		case a.waiting <- struct{}{}:
+			defer func() { <-a.waiting }()
+		default:
+			return nil, tooManyTokens
+		}
+	}
+	select {
+	case places <- struct{}{}:
+		return func() { <-places }, nil
+	case <-ctx.Done():
+		return nil, tooManyTokens
+	}
+}
+
+var tooManyTokens = problem.Busy("too many tokens are being looked at; ask again")
+
+// trusted reports whether a token was somebody's a while ago.
+func (a *acquaintances) trusted(hash [sha256.Size]byte, now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	one, known := a.seen[hash]
+	return known && one.err == nil && now.Before(one.until.Add(trustedFor))
 }
 
 // review asks the API server.
@@ -158,12 +197,21 @@ func (a *acquaintances) remember(hash [sha256.Size]byte, one acquaintance) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.seen) >= mostKnown {
-		now := time.Now()
-		for other, old := range a.seen {
-			if !now.Before(old.until) || len(a.seen) >= mostKnown { // any, if none has ended
-				delete(a.seen, other)
-			}
-		}
+		a.forget(time.Now())
 	}
 	a.seen[hash] = one
+}
+
+// forget makes room for a token: by those that were nobody's, then by those that were somebody's long ago, then by any.
+func (a *acquaintances) forget(now time.Time) {
+	for _, old := range []func(acquaintance) bool{
+		func(one acquaintance) bool { return one.err != nil },
+		func(one acquaintance) bool { return !now.Before(one.until) },
+		func(acquaintance) bool { return len(a.seen) >= mostKnown },
+	} {
+		maps.DeleteFunc(a.seen, func(_ [sha256.Size]byte, one acquaintance) bool { return old(one) })
+		if len(a.seen) < mostKnown {
+			return
+		}
+	}
 }

@@ -1,0 +1,86 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/ledgerport/ledgerport/internal/console/problem"
+)
+
+// TestTokensOfNobodyKeepNoKnownTokenWaiting has an API server that takes its time for tokens of nobody, and thousands of those. Who is known is
+// looked at again meanwhile, and who waits beyond a number is told so at once.
+func TestTokensOfNobodyKeepNoKnownTokenWaiting(t *testing.T) {
+	t.Parallel()
+	slow := make(chan struct{})
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") == "Bearer somebodys" {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = w.Write([]byte(`{"kind":"SelfSubjectReview","apiVersion":"authentication.k8s.io/v1","status":{"userInfo":{"username":"somebody"}}}`))
+			return
+		}
+		<-slow
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	t.Cleanup(api.Close)
+	found, err := newClusters(&rest.Config{Host: api.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := newAcquaintances(found, 2)
+	if caller, err := known.caller(t.Context(), "somebodys"); err != nil || caller.Name != "somebody" {
+		t.Fatalf("%+v, %v", caller, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	var nobody sync.WaitGroup
+	busy := make(chan struct{}, 2*mostWaiting)
+	for i := range 2 * mostWaiting {
+		nobody.Go(func() {
+			var told *problem.Problem
+			if _, err := known.caller(ctx, fmt.Sprintf("nobodys-%d", i)); errors.As(err, &told) && ctx.Err() == nil {
+				busy <- struct{}{}
+			}
+		})
+	}
+	for range mostWaiting - 2 { // of those that wait two have a place
+		select {
+		case <-busy:
+		case <-ctx.Done():
+			t.Fatal("all wait")
+		}
+	}
+	known.mu.Lock()
+	for hash, one := range known.seen { // a minute later
+		one.until = time.Now().Add(-time.Second)
+		known.seen[hash] = one
+	}
+	known.mu.Unlock()
+	if caller, err := known.caller(ctx, "somebodys"); err != nil || caller.Name != "somebody" {
+		t.Errorf("who is known is told %v", err)
+	}
+	close(slow)
+	cancel()
+	nobody.Wait()
+}
+
+// TestTokensOfNobodyAreForgottenFirst remembers more of them than may be remembered.
+func TestTokensOfNobodyAreForgottenFirst(t *testing.T) {
+	t.Parallel()
+	known := newAcquaintances(nil, 1)
+	somebody := [32]byte{1}
+	known.remember(somebody, acquaintance{until: time.Now().Add(knownFor)})
+	for i := range 3 * mostKnown {
+		known.remember([32]byte{2, byte(i), byte(i >> 8), byte(i >> 16)}, acquaintance{err: errors.New("nobody"), until: time.Now().Add(unknownFor)})
+	}
+	if _, is := known.recall(somebody, time.Now()); !is || len(known.seen) > mostKnown {
+		t.Errorf("of %d tokens that of somebody is known: %t", len(known.seen), is)
+	}
+}
