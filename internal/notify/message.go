@@ -210,7 +210,9 @@ func (m *Message) text() string {
 	line("Claims", strconv.FormatInt(d.Claims, 10))
 	line("Held", strconv.FormatInt(d.Held, 10))
 	line("Total", strings.TrimSpace(d.Debit+" "+d.Currency))
-	line("Vouchers", strings.Trim(d.FirstVoucher+" to "+d.LastVoucher, " to"))
+	if d.FirstVoucher != "" {
+		line("Vouchers", d.FirstVoucher+" to "+d.LastVoucher)
+	}
 	line("File", d.Location)
 	line("SHA-256", d.SHA256)
 	line("Page", d.Links.Page)

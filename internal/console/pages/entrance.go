@@ -33,29 +33,29 @@ type entry struct {
 
 // AskForToken shows the form for a token. Wrong says why the last one was refused, and is empty for the first.
 func (e *Entrance) AskForToken(w http.ResponseWriter, r *http.Request, code int, wanted, wrong string) {
-	e.show(w, r, code, "login", entry{Wrong: wrong, Form: true, Return: wanted})
+	v := e.visit(w, r)
+	v.showEntry(code, v.T("login"), entry{Wrong: wrong, Form: true, Return: wanted})
 }
 
 // Refuse says that a login at a provider has failed, and why.
 func (e *Entrance) Refuse(w http.ResponseWriter, r *http.Request, code int, wrong string) {
-	e.show(w, r, code, "login.failed", entry{Wrong: wrong})
+	v := e.visit(w, r)
+	v.showEntry(code, v.T("login.failed"), entry{Wrong: wrong})
 }
 
 // LoggedOut says that a session has ended. It does not lead on by itself: a provider that still knows the person would begin another.
 func (e *Entrance) LoggedOut(w http.ResponseWriter, r *http.Request) {
 	v := e.visit(w, r)
-	e.show(w, r, http.StatusOK, "loggedout", entry{Say: v.T("loggedout.provider")})
+	v.showEntry(http.StatusOK, v.T("loggedout"), entry{Say: v.T("loggedout.provider")})
 }
 
 func (e *Entrance) visit(w http.ResponseWriter, r *http.Request) *visit {
 	return &visit{desk: e.desk, locale: localeOf(r.Header.Get("Accept-Language")), r: r, w: w}
 }
 
-// show writes a page whose title is a text.
-func (e *Entrance) show(w http.ResponseWriter, r *http.Request, code int, title string, content entry) {
-	v := e.visit(w, r)
-	if err := v.show(code, "login", shown{Title: v.T(title), Content: content}); err != nil {
+func (v *visit) showEntry(code int, title string, content entry) {
+	if err := v.show(code, "login", shown{Title: title, Content: content}); err != nil {
 		v.Log.Error(err, "a page for a login could not be made")
-		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		http.Error(v.w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 	}
 }

@@ -77,7 +77,7 @@ func (s logins) takeToken(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if s.forms.read(w, r, 2*longestToken) != nil {
-		s.askForToken(w, http.StatusUnauthorized, "/", "That is not a token, or it was not sent in time.")
+		s.entrance.AskForToken(w, r, http.StatusUnauthorized, "/", "That is not a token, or it was not sent in time.")
 		return
 	}
 	token, is := bearer([]string{"Bearer " + strings.TrimSpace(r.PostFormValue("token"))})
