@@ -167,6 +167,14 @@ func TestATargetThatFailsKeepsNoRunWaiting(t *testing.T) {
 	w.create(w.reversal("back", "first"))
 	eventually(w, w.run("back"), runIs(v1alpha1.RunSucceeded))
 	sound.took(w, "run.succeeded first", "run.reversed back")
+	eventually(w, w.run("back"), func(run *v1alpha1.ExportRun) string { // what is not recorded when the operator ends is sent again
+		for _, one := range run.Status.Notifications {
+			if one.State == v1alpha1.NotificationSent {
+				return ""
+			}
+		}
+		return fmt.Sprintf("the notifications are %+v", run.Status.Notifications)
+	})
 	w.must(api.client.Delete(t.Context(), w.run("first")))
 	w.stopOperator()
 	broken.answers.Store(0)
