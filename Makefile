@@ -44,8 +44,9 @@ generate: ## Generate deep copies of the API's types, the tables of options in d
 	go -C test/openapi mod tidy
 	go -C test/observability mod tidy
 
-manifests: ## Generate CRDs, the operator's role, and what the chart has from both, from config/ and from the manager's flags; dashboards and the plain file of alerts
+manifests: ## Generate CRDs, their pages in docs/reference, the operator's role, and what the chart has from both, from config/ and from the manager's flags; dashboards and the plain file of alerts
 	cd api && $(subst -modfile=,-modfile=../,$(TOOLS)) controller-gen crd paths=./... output:crd:dir=../config/crd/bases
+	go run ./hack/api-reference
 	$(TOOLS) controller-gen rbac:roleName=ledgerport-manager paths=./internal/controller/... output:rbac:dir=config/rbac/operator
 	go -C hack/monitoring run .
 	go run ./hack/chart

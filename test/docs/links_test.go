@@ -65,6 +65,7 @@ type link struct{ path, heading string }
 
 var (
 	fenced    = regexp.MustCompile("(?ms)^```.*?\n```")
+	span      = regexp.MustCompile("`[^`\n]*`") // in which a pattern may look like a link
 	linkTo    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading   = regexp.MustCompile(`(?m)^#+ (.*)$`)
 	anchor    = regexp.MustCompile(`<a (?:id|name)="([^"]+)">`)
@@ -74,7 +75,7 @@ var (
 // links returns where a page leads within the repository.
 func links(t *testing.T, page string) (found []link) {
 	t.Helper()
-	for _, match := range linkTo.FindAllStringSubmatch(fenced.ReplaceAllString(read(t, page), ""), -1) {
+	for _, match := range linkTo.FindAllStringSubmatch(span.ReplaceAllString(fenced.ReplaceAllString(read(t, page), ""), ""), -1) {
 		if strings.Contains(match[1], "://") || strings.HasPrefix(match[1], "mailto:") {
 			continue
 		}
