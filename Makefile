@@ -22,11 +22,13 @@ RELEASE       := go -C hack/release run .
 HELM          := go -C test/helm tool helm
 # A chart's version is a semantic version: without a tag, 0.0.0 and the commit.
 CHART_VERSION ?= $(shell echo '$(VERSION)' | sed -E 's/^v?([0-9]+\.[0-9]+\.[0-9]+)/\1/; t; s/.*/0.0.0-g&/')
+# Pages are those of a release, or of the branch.
+SITE_VERSION ?= $(or $(shell git describe --tags --exact-match --match='v[0-9]*' 2>/dev/null),main)
 # When what is checked out was committed: a package has the same bytes whenever and wherever it is made.
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate manifests chart fmt lint test demo balance fuzz bench bench-apply bench-receipts bench-hostile bench-herd bench-console bench-storm bench-fleet bench-history watermark chaos nightly image release release-commit compatibility deploy undeploy e2e
+.PHONY: help build generate manifests chart site fmt lint test demo balance fuzz bench bench-apply bench-receipts bench-hostile bench-herd bench-console bench-storm bench-fleet bench-history watermark chaos nightly image release release-commit compatibility deploy undeploy e2e
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +62,7 @@ lint: ## Lint all Go code, dependency directions included, and the English of co
 	cd hack/monitoring && $(subst -modfile=,-modfile=../../,$(GOLANGCI_LINT)) run --allow-parallel-runners ./...
 	cd test/observability && $(subst -modfile=,-modfile=../../,$(GOLANGCI_LINT)) run --allow-parallel-runners ./...
 	cd test/helm && $(subst -modfile=,-modfile=../../,$(GOLANGCI_LINT)) run --allow-parallel-runners ./...
+	cd hack/site && $(subst -modfile=,-modfile=../../,$(GOLANGCI_LINT)) run --allow-parallel-runners ./...
 	cd hack/release && $(subst -modfile=,-modfile=../../,$(GOLANGCI_LINT)) run --allow-parallel-runners ./...
 	cd test/openapi && $(subst -modfile=,-modfile=../../,$(GOLANGCI_LINT)) run --allow-parallel-runners ./...
 	cd examples/application && $(subst -modfile=,-modfile=../../,$(GOLANGCI_LINT)) run --allow-parallel-runners ./...
@@ -81,10 +84,13 @@ lint: ## Lint all Go code, dependency directions included, and the English of co
 	$(ACTIONLINT) -pyflakes= $(addprefix ../../,$(wildcard .github/workflows/*.yaml))
 
 test: ## Run all tests, against real servers of all that the operator speaks to; what they say is looked through for secrets
-	go run ./hack/with-environment -scan sh -c 'go test -v -count=1 -timeout=40m ./... && go -C api test -v -count=1 ./... && go -C examples/exporter test -v -mod=mod -count=1 ./... && go -C examples/application test -v -mod=mod -count=1 ./... && go -C test/openapi test -v -mod=mod -count=1 ./... && go -C test/helm test -v -mod=mod -count=1 ./... && go -C test/observability test -v -mod=mod -count=1 ./... && go -C hack/monitoring test -v -count=1 ./... && go -C hack/release test -v -count=1 ./...'
+	go run ./hack/with-environment -scan sh -c 'go test -v -count=1 -timeout=40m ./... && go -C api test -v -count=1 ./... && go -C examples/exporter test -v -mod=mod -count=1 ./... && go -C examples/application test -v -mod=mod -count=1 ./... && go -C test/openapi test -v -mod=mod -count=1 ./... && go -C test/helm test -v -mod=mod -count=1 ./... && go -C test/observability test -v -mod=mod -count=1 ./... && go -C hack/monitoring test -v -count=1 ./... && go -C hack/site test -v -count=1 ./... && go -C hack/release test -v -count=1 ./...'
 
 chart: ## Package the Helm chart into dist/, with the version of the tag, the same bytes each time (CHART_VERSION=1.2.3)
 	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(HELM) package ../../charts/ledgerport --version='$(CHART_VERSION)' --app-version='$(VERSION)' --destination=../../dist
+
+site: ## Render docs/ as a static site into dist/site/SITE_VERSION, without a network, the same bytes each time (SITE_VERSION=v1.2.3)
+	go -C hack/site run . -version='$(SITE_VERSION)' -commit='$(shell git rev-parse HEAD)' -into=../../dist/site
 
 demo: ## Do the main job once on real parts (EXPORTER=type shows that one, KEEP=1 keeps everything running)
 	go run ./hack/demo $(if $(EXPORTER),-exporter=$(EXPORTER)) $(if $(KEEP),-keep)
