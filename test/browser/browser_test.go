@@ -1,4 +1,5 @@
-// Package browser_test drives a real browser through the console: every page and action, what axe-core finds, narrow windows, dark mode.
+// Package browser_test drives a real browser through the console and the site of docs/: every page and action, what axe-core finds, narrow
+// windows, dark mode.
 package browser_test
 
 import (
@@ -30,15 +31,7 @@ var update = flag.Bool("update", false, "take the screenshots of docs/images/con
 
 // TestConsoleInABrowser needs node, npm and chromium. With CI=true it fails without them.
 func TestConsoleInABrowser(t *testing.T) {
-	programs := map[string]string{}
-	for _, name := range []string{"node", "npm", "chromium"} {
-		path, err := exec.LookPath(name)
-		if err != nil && os.Getenv("CI") != "true" {
-			t.Skipf("%s is missing; Debian's packages nodejs, npm and chromium have what this test needs", name)
-		}
-		must(t, err)
-		programs[name] = path
-	}
+	programs := installed(t)
 	modules := install(t, programs["npm"])
 	stage := console.Start(t)
 	stage.Approve(5, 2)
@@ -78,6 +71,21 @@ func TestConsoleInABrowser(t *testing.T) {
 		}
 		run(t, "console.cjs", variables...)
 	})
+}
+
+// installed finds what the tests need, and skips them if it is missing.
+func installed(t *testing.T) map[string]string {
+	t.Helper()
+	programs := map[string]string{}
+	for _, name := range []string{"node", "npm", "chromium"} {
+		path, err := exec.LookPath(name)
+		if err != nil && os.Getenv("CI") != "true" {
+			t.Skipf("%s is missing; Debian's packages nodejs, npm and chromium have what this test needs", name)
+		}
+		must(t, err)
+		programs[name] = path
+	}
+	return programs
 }
 
 // plant puts texts into the database and the cluster that would do harm, or are longer than any window.

@@ -5,14 +5,13 @@ const crypto = require("node:crypto");
 const fs = require("node:fs");
 const path = require("node:path");
 const { chromium } = require("playwright-core");
-const looking = require("./looking.cjs");
+const { watch, look: lookAt } = require("./look.cjs");
 
 const { BASE, CHROMIUM, SCREENSHOTS } = process.env;
 const home = "/namespaces/acme";
 const exported = `${home}/exports/monthly`;
 const run = (name) => `${home}/runs/${name}`;
 const problems = [];
-const look = (page, what) => looking.look(page, what, problems);
 
 // Somebody with a browser.
 async function person(browser, name, options = {}) {
@@ -21,20 +20,10 @@ async function person(browser, name, options = {}) {
   });
   await context.addCookies([{ name: "test-person", value: name, url: BASE }]);
   const page = await context.newPage();
-  page.setDefaultTimeout(15000);
-  page.on("pageerror", (error) => problems.push(`${page.url()}: ${error}`));
-  page.on("console", (message) => {
-    if (message.type() === "error" && !/status of 4\d\d/.test(message.text())) problems.push(`${page.url()}: ${message.text()}`);
-  });
-  page.on("dialog", (dialog) => {
-    problems.push(`${page.url()}: a dialog says ${dialog.message()}`);
-    dialog.dismiss();
-  });
-  page.on("request", (request) => {
-    if (!request.url().startsWith(BASE) && !request.url().startsWith("data:")) problems.push(`${page.url()} asks for ${request.url()}`);
-  });
-  return page;
+  return watch(page, BASE, problems);
 }
+
+const look = (page, what) => lookAt(page, what, problems);
 
 async function shoot(page, name) {
   if (SCREENSHOTS) await page.screenshot({ path: path.join(SCREENSHOTS, `${name}.png`), fullPage: true, clip: await clip(page) });

@@ -2,7 +2,7 @@
 "use strict";
 const assert = require("node:assert/strict");
 const { chromium } = require("playwright-core");
-const { look } = require("./looking.cjs");
+const { watch, look } = require("./look.cjs");
 
 const { BASE, CHROMIUM, TOKEN } = process.env;
 
@@ -10,12 +10,7 @@ async function main() {
   const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
   const problems = [];
   try {
-    const page = await browser.newPage({ baseURL: BASE, locale: "en-GB" });
-    page.setDefaultTimeout(15000);
-    page.on("pageerror", (error) => problems.push(`${page.url()}: ${error}`));
-    page.on("console", (message) => {
-      if (message.type() === "error" && !/status of 4\d\d/.test(message.text())) problems.push(`${page.url()}: ${message.text()}`);
-    });
+    const page = watch(await browser.newPage({ baseURL: BASE, locale: "en-GB" }), BASE, problems);
     await page.goto("/namespaces/acme/exports/monthly");
     assert.match(page.url(), /\/login\?return=/);
     await look(page, "the login", problems);

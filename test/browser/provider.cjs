@@ -3,7 +3,7 @@
 "use strict";
 const assert = require("node:assert/strict");
 const { chromium } = require("playwright-core");
-const { look } = require("./looking.cjs");
+const { watch, look } = require("./look.cjs");
 
 const { BASE, CHROMIUM, PROVIDER } = process.env;
 
@@ -11,12 +11,7 @@ async function main() {
   const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
   const problems = [];
   try {
-    const page = await browser.newPage({ baseURL: BASE, locale: "en-GB", ignoreHTTPSErrors: true });
-    page.setDefaultTimeout(15000);
-    page.on("pageerror", (error) => problems.push(`${page.url()}: ${error}`));
-    page.on("console", (message) => {
-      if (message.type() === "error" && !/status of 4\d\d/.test(message.text())) problems.push(`${page.url()}: ${message.text()}`);
-    });
+    const page = watch(await browser.newPage({ baseURL: BASE, locale: "en-GB", ignoreHTTPSErrors: true }), [BASE, PROVIDER], problems);
     const asked = [];
     page.on("request", (request) => asked.push(request.url()));
     await page.goto("/namespaces/acme/exports/monthly");
