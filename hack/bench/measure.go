@@ -36,16 +36,19 @@ import (
 
 // result is one line of output.
 type result struct {
-	Bench       string             `json:"bench"`
-	Exporter    string             `json:"exporter"`
-	RowSecurity bool               `json:"rowSecurity,omitempty"`
-	EveryKind   bool               `json:"everyKind,omitempty"`
-	Claims      int64              `json:"claims"`
-	Lines       int64              `json:"lines"`
-	Seconds     float64            `json:"seconds"`
-	CopySeconds float64            `json:"copySeconds"`
-	Ratio       float64            `json:"ratio"`
-	PeakRSSMiB  float64            `json:"peakRSSMiB"`
+	Bench       string  `json:"bench"`
+	Exporter    string  `json:"exporter"`
+	RowSecurity bool    `json:"rowSecurity,omitempty"`
+	EveryKind   bool    `json:"everyKind,omitempty"`
+	Claims      int64   `json:"claims"`
+	Lines       int64   `json:"lines"`
+	Seconds     float64 `json:"seconds"`
+	CopySeconds float64 `json:"copySeconds"`
+	Ratio       float64 `json:"ratio"`
+	PeakRSSMiB  float64 `json:"peakRSSMiB"`
+	// ArtifactMiB is what is delivered, and LedgerMiB what the schema ledgerport has grown to, indexes included.
+	ArtifactMiB float64            `json:"artifactMiB"`
+	LedgerMiB   float64            `json:"ledgerMiB"`
 	Stages      map[string]float64 `json:"stages"`
 }
 
@@ -84,6 +87,14 @@ func measureHere(ctx context.Context, exporter, database string, count int, v va
 	if err != nil {
 		return err
 	}
+	recorded, err := ledgerSize(ctx, database)
+	if err != nil {
+		return err
+	}
+	var delivered int64
+	for _, file := range outcome.Files {
+		delivered += file.Size
+	}
 	copySeconds := (before + after) / 2
 	stages := map[string]float64{}
 	for stage, took := range outcome.StageSeconds {
@@ -92,8 +103,18 @@ func measureHere(ctx context.Context, exporter, database string, count int, v va
 	return json.NewEncoder(os.Stdout).Encode(result{
 		Bench: "pipeline", Exporter: exporter, RowSecurity: v.bound, EveryKind: v.everyKind, Claims: outcome.Result.Claims, Lines: outcome.Result.Lines,
 		Seconds: round(seconds), CopySeconds: round(copySeconds), Ratio: round(seconds / copySeconds),
-		PeakRSSMiB: round(float64(peak) / (1 << 20)), Stages: stages,
+		PeakRSSMiB: mebibytes(peak), ArtifactMiB: mebibytes(delivered), LedgerMiB: mebibytes(recorded), Stages: stages,
 	})
+}
+
+// ledgerSize is how many bytes all that is recorded takes on disk.
+func ledgerSize(ctx context.Context, database string) (size int64, err error) {
+	conn, err := pgx.Connect(ctx, database)
+	if err != nil {
+		return 0, err
+	}
+	err = conn.QueryRow(ctx, `SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class WHERE relnamespace = 'ledgerport'::regnamespace AND relkind = 'r'`).Scan(&size)
+	return size, errors.Join(err, conn.Close(ctx))
 }
 
 // reset forgets all runs, and returns the URL that the pipeline logs in with.
@@ -251,5 +272,7 @@ func chart(everyKind bool) v1alpha1.ChartOfAccountsSpec {
 	}}
 	return books
 }
+
+func mebibytes(bytes int64) float64 { return round(float64(bytes) / (1 << 20)) }
 
 func round(x float64) float64 { return math.Round(x*1000) / 1000 }
