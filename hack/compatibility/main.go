@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -42,7 +43,7 @@ type candidate struct {
 	tests           []string
 }
 
-func run(ctx context.Context, kubernetes string, postgres bool, page string) error {
+func run(ctx context.Context, kubernetes string, postgres bool, page string) (err error) {
 	var candidates []candidate
 	for version := range strings.SplitSeq(kubernetes, ",") {
 		if version == "" {
@@ -56,7 +57,15 @@ func run(ctx context.Context, kubernetes string, postgres bool, page string) err
 			[]string{"./internal/controller/...", "./test/admission", "./test/samples"}})
 	}
 	if postgres {
-		databases, err := databases(ctx)
+		place, err := os.MkdirTemp("", "ledgerport-postgres-")
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(place)) }()
+		if err := os.Chmod(place, 0o755); err != nil { // #nosec G302 -- servers do not run as root
+			return err
+		}
+		databases, err := databases(ctx, place)
 		if err != nil {
 			return err
 		}
@@ -73,14 +82,18 @@ func run(ctx context.Context, kubernetes string, postgres bool, page string) err
 	return failed
 }
 
-// databases are the PostgreSQL that tests would choose, those that the environment names, and PgBouncer before the first.
-func databases(ctx context.Context) (candidates []candidate, err error) {
-	directories := filepath.SplitList(os.Getenv(binariesVariable))
+// databases are the PostgreSQL that tests would choose, those that others publish, those that the environment names, and PgBouncer before the
+// first.
+func databases(ctx context.Context, place string) (candidates []candidate, err error) {
 	chosen, err := environment.PostgresBinaries(ctx, os.Stderr)
 	if err != nil {
 		return nil, err
 	}
-	for _, directory := range append([]string{chosen}, directories...) {
+	others, err := published(ctx, place)
+	if err != nil {
+		return nil, err
+	}
+	for _, directory := range slices.Concat([]string{chosen}, others, filepath.SplitList(os.Getenv(binariesVariable))) {
 		version, err := versionOf(ctx, filepath.Join(directory, "postgres"))
 		if err != nil {
 			return nil, err
