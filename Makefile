@@ -76,6 +76,7 @@ lint: ## Lint all Go code, dependency directions included, and the English of co
 	$(TOOLS) kustomize build config/console/impersonating >/dev/null
 	$(TOOLS) kustomize build config/quota >/dev/null
 	$(TOOLS) kustomize build config/admission >/dev/null
+	$(TOOLS) kustomize build config/stamps >/dev/null
 	$(TOOLS) kustomize build config/network-policy >/dev/null
 	$(TOOLS) kustomize build config/prometheus >/dev/null
 	$(TOOLS) kustomize build config/grafana >/dev/null

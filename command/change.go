@@ -29,8 +29,9 @@ completed before it could be cancelled, 3 if the accounting system has a part of
 				return err
 			}
 			var runs []v1alpha1.ExportRun
+			by := cluster.user(command.Context())
 			for _, name := range names {
-				run, failed := requests.Cancel(command.Context(), cluster, cluster.named(name))
+				run, failed := requests.Cancel(command.Context(), cluster, cluster.named(name), by)
 				if failed != nil {
 					err = errors.Join(err, failed)
 					continue

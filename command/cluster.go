@@ -1,11 +1,15 @@
 package command
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	authentication "k8s.io/client-go/kubernetes/typed/authentication/v1"
 	_ "k8s.io/client-go/plugin/pkg/client/auth/oidc" // logins that a kubeconfig may have
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -57,6 +61,20 @@ func (c *clusterFlags) connect(command *cobra.Command) (*cluster, error) {
 	}
 	api, err := client.NewWithWatch(config, client.Options{Scheme: scheme, FieldOwner: "ledgerport"})
 	return &cluster{WithWatch: api, config: config, namespace: namespace}, err
+}
+
+// user is the name under which the API server knows the person; empty if it does not say. Where a policy of the cluster wants the name
+// in a request, it refuses one without it.
+func (c *cluster) user(ctx context.Context) string {
+	reviews, err := authentication.NewForConfig(c.config)
+	if err != nil {
+		return ""
+	}
+	review, err := reviews.SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
+	if err != nil {
+		return ""
+	}
+	return review.Status.UserInfo.Username
 }
 
 // named is the key of a resource in the person's namespace.

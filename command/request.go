@@ -73,6 +73,7 @@ func (r *requesting) ask(command *cobra.Command, of string) (err error) {
 	default:
 		r.asked.Export = of
 	}
+	r.asked.By = cluster.user(command.Context())
 	run, err := requests.Create(command.Context(), cluster, cluster.namespace, r.asked)
 	if err != nil {
 		return err

@@ -9,14 +9,19 @@ import (
 // RunFinalizer keeps an ExportRun until an interrupted run has given its claims back.
 const RunFinalizer = "accounting.ledgerport.dev/release"
 
-// Annotations by which the maker of an ExportRun says more of it. They decide nothing, and nobody has verified them: who may create
-// runs may write anything there.
+// Annotations that say who has had a part in a run, and why. They are the names of users as Kubernetes knows them. Where the policy of
+// config/admission/who.yaml is installed, nobody writes another name there than their own; elsewhere nobody has verified them.
 const (
-	// RequestedByAnnotation names the person on whose behalf a program has asked for the run.
+	// RequestedByAnnotation names who has asked for the run: the user that created it or, on an AccountingExport, that asked it for one.
 	RequestedByAnnotation = "accounting.ledgerport.dev/requested-by"
-	// ReasonAnnotation says why, such as what was wrong with a run that is reversed.
+	// CancelledByAnnotation names who has asked the run to end.
+	CancelledByAnnotation = "accounting.ledgerport.dev/cancelled-by"
+	// ReasonAnnotation says why, such as what was wrong with a run that is reversed. It decides nothing, and may be anything.
 	ReasonAnnotation = "accounting.ledgerport.dev/reason"
 )
+
+// RequestedBySchedule is who has asked for the run of a slot. No user has this name.
+const RequestedBySchedule = "system:ledgerport:schedule"
 
 // RunPhase is where a run is in its life.
 // +kubebuilder:validation:Enum=Pending;Running;Retrying;Releasing;Succeeded;Incomplete;Failed;Cancelled
@@ -374,6 +379,16 @@ type ExportRunStatus struct {
 	// cluster have seen.
 	// +optional
 	Ledger *RunLedger `json:"ledger,omitempty"`
+	// RequestedBy is who has asked for the run, as the annotation accounting.ledgerport.dev/requested-by had it when the operator first
+	// looked: a user, or system:ledgerport:schedule. It is verified where the policy of config/admission/who.yaml is installed, and
+	// empty if nobody wrote it.
+	// +optional
+	// +kubebuilder:validation:MaxLength=300
+	RequestedBy string `json:"requestedBy,omitempty"`
+	// CancelledBy is who has set spec.cancel, as the annotation accounting.ledgerport.dev/cancelled-by has it.
+	// +optional
+	// +kubebuilder:validation:MaxLength=300
+	CancelledBy string `json:"cancelledBy,omitempty"`
 	// Recovered is true if the run had ended before, under an ExportRun of the same name that was deleted: all that is
 	// told, the times too, is from the record in the database.
 	// +optional
@@ -458,6 +473,7 @@ type ExportRunStatus struct {
 // +kubebuilder:printcolumn:name="FILES",type=integer,priority=1,JSONPath=`.status.fileCount`
 // +kubebuilder:printcolumn:name="LOCATION",type=string,priority=1,JSONPath=`.status.location`
 // +kubebuilder:printcolumn:name="REASON",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="REQUESTED BY",type=string,priority=1,JSONPath=`.status.requestedBy`
 // +kubebuilder:validation:XValidation:rule="oldSelf.hasValue() || self.metadata.name.size() <= 128",optionalOldSelf=true,message="the name has at most 128 characters, because it is part of the names of the run's files"
 type ExportRun struct {
 	metav1.TypeMeta   `json:",inline"`

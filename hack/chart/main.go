@@ -30,6 +30,7 @@ func generate(chart, config string) error {
 	for from, to := range map[string]string{
 		"crd/bases/*.yaml":                        "files/crds",
 		"admission/*.yaml":                        "files/admission",
+		"stamps/stamps.yaml":                      "files",
 		"rbac/operator/role.yaml":                 "files",
 		"rbac/common/people_roles.yaml":           "files",
 		"prometheus/rules.yaml":                   "files",

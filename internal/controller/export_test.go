@@ -459,3 +459,25 @@ func TestARunThatHasEndedIsCompleteAndNamesItsFiles(t *testing.T) {
 	}
 	eventually(w, w.export(), lastRunSaid(metav1.ConditionFalse, v1alpha1.ReasonCancelled))
 }
+
+// TestARunNamesWhoAskedForItAndWhoCancelledIt: the operator passes on who has changed the request of an export.
+func TestARunNamesWhoAskedForItAndWhoCancelledIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fill(3)
+	w.create(w.secret(), w.source(), w.chart(), w.destination(), w.export())
+	w.annotate(map[string]string{v1alpha1.RequestedAtAnnotation: "1", v1alpha1.RequestedByAnnotation: "oidc:alice"})
+	last := eventually(w, w.export(), lastRunIs(v1alpha1.RunSucceeded)).Status.LastRun
+	asked := eventually(w, &v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: last.Name}}, runIs(v1alpha1.RunSucceeded))
+	if by := asked.Annotations[v1alpha1.RequestedByAnnotation]; by != "oidc:alice" || asked.Status.RequestedBy != by || asked.Status.CancelledBy != "" {
+		t.Errorf("the run is of %q, and its status says %q, cancelled by %q", by, asked.Status.RequestedBy, asked.Status.CancelledBy)
+	}
+	cancelled := &v1alpha1.ExportRun{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "cancelled", Annotations: map[string]string{v1alpha1.CancelledByAnnotation: "bob"}},
+		Spec:       v1alpha1.ExportRunSpec{ExportRef: v1alpha1.LocalReference{Name: w.export().Name}, Cancel: true},
+	}
+	w.create(cancelled)
+	if ended := eventually(w, cancelled, runIs(v1alpha1.RunCancelled)); ended.Status.RequestedBy != "" || ended.Status.CancelledBy != "bob" {
+		t.Errorf("the status says that %q asked for the run, and %q cancelled it", ended.Status.RequestedBy, ended.Status.CancelledBy)
+	}
+}

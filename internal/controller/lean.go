@@ -157,6 +157,11 @@ func leaveOutOthers(object metav1.Object) {
 // ownFinalizers are the operator's.
 var ownFinalizers = []string{v1alpha1.RunFinalizer, v1alpha1.ExportFinalizer}
 
+// keptAnnotations are those that are read.
+var keptAnnotations = []string{
+	v1alpha1.RequestedAtAnnotation, v1alpha1.AcceptedLedgerAnnotation, v1alpha1.RequestedByAnnotation, v1alpha1.CancelledByAnnotation, largeAsStored,
+}
+
 // leaveOutForeign leaves out of an object the finalizers and owners of others, and annotations that are not read, and marks it. The owner
 // that is kept has the UID by which it is compared.
 func leaveOutForeign(object metav1.Object) {
@@ -169,7 +174,7 @@ func leaveOutForeign(object metav1.Object) {
 	}
 	object.SetOwnerReferences(owners)
 	annotations := map[string]string{}
-	for _, name := range []string{v1alpha1.RequestedAtAnnotation, v1alpha1.AcceptedLedgerAnnotation, largeAsStored} {
+	for _, name := range keptAnnotations {
 		if value, given := object.GetAnnotations()[name]; given {
 			annotations[name] = value
 		}

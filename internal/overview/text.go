@@ -53,6 +53,8 @@ func (n *Node) details(text *strings.Builder, inner string) {
 		line(text, inner, strings.Join(present(about, note.Reason, note.Message), ": "))
 		labelled(text, inner+"  ", "do: ", note.Do)
 	}
+	labelled(text, inner, "requested by: ", n.RequestedBy)
+	labelled(text, inner, "cancelled by: ", n.CancelledBy)
 	labelled(text, inner, "file: ", n.Location)
 	labelled(text, inner, "next: ", n.Next)
 }

@@ -129,7 +129,7 @@ func slotTime(slot time.Time, zone string) string {
 // runNode tells of one run.
 func runNode(run *v1alpha1.ExportRun) Node {
 	status := &run.Status
-	node := Node{Kind: exportRun, Namespace: run.Namespace, Name: run.Name, State: string(cmp.Or(status.Phase, v1alpha1.RunPending))}
+	node := Node{Kind: exportRun, Namespace: run.Namespace, Name: run.Name, State: string(cmp.Or(status.Phase, v1alpha1.RunPending)), RequestedBy: status.RequestedBy, CancelledBy: status.CancelledBy}
 	if condition := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady); condition != nil {
 		node.Note = Note{Reason: condition.Reason, Message: condition.Message}
 		if status.Phase != v1alpha1.RunSucceeded {

@@ -5,7 +5,9 @@ package requests
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -33,14 +35,16 @@ type Request struct {
 	Cutoff time.Time
 	// Destination of a redelivery; nil is that of the export.
 	Destination *v1alpha1.NamespacedReference
-	// Annotations of the ExportRun: what its maker says of it.
-	Annotations map[string]string
+	// By is the name of the user that asks, as Kubernetes knows it; empty if that is not known.
+	By string
+	// Reason why it is asked for; empty if there is none.
+	Reason string
 }
 
 // Run returns the ExportRun that asks for it.
 func (r Request) Run(namespace string) *v1alpha1.ExportRun {
 	run := &v1alpha1.ExportRun{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: r.Name, Labels: map[string]string{v1alpha1.ExportLabel: r.Export}, Annotations: r.Annotations},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: r.Name, Labels: map[string]string{v1alpha1.ExportLabel: r.Export}, Annotations: r.annotations()},
 		Spec:       v1alpha1.ExportRunSpec{ExportRef: v1alpha1.LocalReference{Name: r.Export}, Type: r.Type, DestinationRef: r.Destination},
 	}
 	if r.Name == "" {
@@ -63,6 +67,13 @@ func (r Request) Run(namespace string) *v1alpha1.ExportRun {
 		run.Spec.Cutoff = &metav1.Time{Time: r.Cutoff.UTC().Truncate(time.Second)} // as it is stored
 	}
 	return run
+}
+
+// annotations say who asks, and why.
+func (r Request) annotations() map[string]string {
+	said := map[string]string{v1alpha1.RequestedByAnnotation: Stamp(r.By), v1alpha1.ReasonAnnotation: r.Reason}
+	maps.DeleteFunc(said, func(_, text string) bool { return text == "" })
+	return said
 }
 
 // Create asks for a run of an export that exists. A run of the given name that asks for the same is taken for the answer, so that a
@@ -102,8 +113,9 @@ func ExportOf(ctx context.Context, cluster client.Client, run types.NamespacedNa
 	return found.Spec.ExportRef.Name, explained(err)
 }
 
-// Cancel asks a run that has not finished to end and to give its claims back.
-func Cancel(ctx context.Context, cluster client.Client, key types.NamespacedName) (*v1alpha1.ExportRun, error) {
+// Cancel asks a run that has not finished to end and to give its claims back. By is the name of the user that does, if it is known. A run
+// that is cancelled already stays as it is.
+func Cancel(ctx context.Context, cluster client.Client, key types.NamespacedName, by string) (*v1alpha1.ExportRun, error) {
 	run := &v1alpha1.ExportRun{}
 	if err := cluster.Get(ctx, key, run); err != nil {
 		return nil, explained(err)
@@ -111,7 +123,23 @@ func Cancel(ctx context.Context, cluster client.Client, key types.NamespacedName
 	if run.Status.Phase.Finished() {
 		return nil, fmt.Errorf("ExportRun %s has ended as %s, and cannot be cancelled%s", key, run.Status.Phase, instead(run))
 	}
-	return run, explained(cluster.Patch(ctx, run, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"cancel":true}}`))))
+	if run.Spec.Cancel {
+		return run, nil
+	}
+	change := map[string]any{"spec": map[string]any{"cancel": true}}
+	if by != "" {
+		change["metadata"] = map[string]any{"annotations": map[string]any{v1alpha1.CancelledByAnnotation: Stamp(by)}}
+	}
+	return run, explained(merge(ctx, cluster, run, change))
+}
+
+// merge changes a part of an object.
+func merge(ctx context.Context, cluster client.Client, object client.Object, change map[string]any) error {
+	patch, err := json.Marshal(change)
+	if err != nil {
+		return err
+	}
+	return cluster.Patch(ctx, object, client.RawPatch(types.MergePatchType, patch))
 }
 
 // instead says what takes back a run that cannot be cancelled.

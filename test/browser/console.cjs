@@ -48,7 +48,7 @@ async function previews(page) {
   await page.getByRole("button", { name: "Preview" }).click();
   await page.waitForURL(/\/runs\/monthly-preview-/);
   await page.locator("main .state .mark.good", { hasText: "Succeeded" }).waitFor();
-  assert.match(await page.locator("main").innerText(), /clerk \(as stated, not verified\)/);
+  assert.match(await page.locator("main").innerText(), /clerk \(as stated\)/);
   await look(page, "a preview");
 }
 

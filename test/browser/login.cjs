@@ -29,7 +29,7 @@ async function main() {
     await page.getByRole("link", { name: "Preview", exact: true }).click();
     await page.getByRole("button", { name: "Preview" }).click();
     await page.locator("main .state .mark.good", { hasText: "Succeeded" }).waitFor();
-    assert.match(await page.locator("main").innerText(), /system:serviceaccount:acme:bookkeeper \(as stated, not verified\)/);
+    assert.match(await page.locator("main").innerText(), /system:serviceaccount:acme:bookkeeper \(as stated\)/);
     await page.goto("/namespaces/acme/runs/october");
     const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "october.csv" }).click()]);
     assert.ok(await download.path());

@@ -37,6 +37,7 @@ func TestTheChartDeploysWhatConfigDoes(t *testing.T) {
 		},
 		"network policy":    {values: "{networkPolicy: {enabled: true}, books: {enabled: true}}", directories: []string{"config/books", "config/network-policy"}},
 		"admission":         {values: everyPolicy(t), directories: []string{"config/default", "config/admission"}},
+		"stamps":            {values: "admissionPolicies: {stamps: true}", directories: []string{"config/default", "config/stamps"}},
 		"lockdown":          {file: chartDirectory + "/examples/lockdown.yaml", directories: []string{"config/lockdown"}},
 		"named namespaces":  {values: "flags: {namespaces: [acme, expenses, nordwind]}", directories: []string{"config/namespaced"}},
 		"without the kinds": {values: "crds: {install: false}", directories: []string{"config/rbac", "config/manager"}},
@@ -122,7 +123,7 @@ func bare(object *unstructured.Unstructured) *unstructured.Unstructured {
 			delete(metadata, field)
 		}
 	}
-	if object.GetKind() == "ValidatingAdmissionPolicy" {
+	if strings.HasSuffix(object.GetKind(), "AdmissionPolicy") {
 		object.Object = onOneLine(object.Object).(map[string]any)
 	}
 	if object.GetKind() == "Deployment" {
@@ -175,6 +176,7 @@ func TestCopiesAreTheirOriginals(t *testing.T) {
 	for copied, original := range map[string]string{
 		"files/crds/*.yaml":       "config/crd/bases",
 		"files/admission/*.yaml":  "config/admission",
+		"files/stamps.yaml":       "config/stamps",
 		"files/role.yaml":         "config/rbac/operator",
 		"files/people_roles.yaml": "config/rbac/common",
 		"files/rules.yaml":        "config/prometheus",

@@ -52,9 +52,12 @@ type Run struct {
 	Stage    v1alpha1.RunStage     `json:"stage,omitempty"`
 	Progress *v1alpha1.RunProgress `json:"progress,omitempty"`
 	// Reason in one word, and Message in words, why it is as it is.
-	Reason       string               `json:"reason,omitempty"`
-	Message      string               `json:"message,omitempty"`
-	RequestedAt  time.Time            `json:"requestedAt"`
+	Reason      string    `json:"reason,omitempty"`
+	Message     string    `json:"message,omitempty"`
+	RequestedAt time.Time `json:"requestedAt"`
+	// RequestedBy and CancelledBy are users, as the run names them.
+	RequestedBy  string               `json:"requestedBy,omitempty"`
+	CancelledBy  string               `json:"cancelledBy,omitempty"`
 	StartedAt    *time.Time           `json:"startedAt,omitempty"`
 	CompletedAt  *time.Time           `json:"completedAt,omitempty"`
 	Claims       int64                `json:"claims"`
@@ -88,10 +91,11 @@ func described(run *v1alpha1.ExportRun) *Run {
 	told := &Run{
 		ID: run.Name, Namespace: run.Namespace, Export: run.Spec.ExportRef.Name, Type: cmp.Or(run.Spec.Type, v1alpha1.RunExport),
 		Phase: cmp.Or(status.Phase, v1alpha1.RunPending), Finished: status.Phase.Finished(), Stage: status.Stage, Progress: status.Progress,
-		RequestedAt: run.CreationTimestamp.UTC(), Claims: status.Claims, Lines: status.Lines, Held: status.Held,
+		RequestedAt: run.CreationTimestamp.UTC(), CancelledBy: status.CancelledBy, Claims: status.Claims, Lines: status.Lines, Held: status.Held,
 		FirstVoucher: texts.Printable(status.FirstVoucher, texts.Quote), LastVoucher: texts.Printable(status.LastVoucher, texts.Quote), Reversed: status.Reversed,
 		Links: Links{Self: of + "/runs/" + url.PathEscape(run.Name), Held: of + "/held"},
 	}
+	told.RequestedBy = cmp.Or(status.RequestedBy, texts.Printable(run.Annotations[v1alpha1.RequestedByAnnotation], texts.Quote))
 	if ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady); ready != nil {
 		told.Reason, told.Message = ready.Reason, texts.Printable(ready.Message, texts.Message)
 	}
@@ -116,7 +120,7 @@ func (a *api) request(w http.ResponseWriter, r *asked) error {
 	if err := read(w, r.Request, &asks); err != nil {
 		return err
 	}
-	asking := requests.Request{Type: cmp.Or(asks.Type, v1alpha1.RunExport), Export: r.export().Name, Claims: asks.Claims}
+	asking := requests.Request{Type: cmp.Or(asks.Type, v1alpha1.RunExport), Export: r.export().Name, Claims: asks.Claims, By: r.caller.Name}
 	if asking.Type != v1alpha1.RunExport && asking.Type != v1alpha1.RunPreview {
 		return problem.New(http.StatusUnprocessableEntity, problem.Invalid, "type is Export or Preview")
 	}

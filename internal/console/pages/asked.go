@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -15,7 +16,7 @@ type asking struct {
 	Text string
 	// Source is schedule, request, person or unknown.
 	Source string
-	// Name of who has asked, which the one who made the run has written. Nobody has verified it.
+	// Name of who has asked, as the run says. It is verified where a policy of the cluster sees to that.
 	Name string
 	// Program that made the run, as it calls itself.
 	Program string
@@ -26,9 +27,10 @@ type asking struct {
 func (v *visit) asked(run *v1alpha1.ExportRun, zone *time.Location) asking {
 	program := maker(run.ManagedFields)
 	controlled := metav1.GetControllerOf(run)
-	byOperator := controlled != nil && controlled.Kind == "AccountingExport" && run.Annotations[v1alpha1.RequestedByAnnotation] == ""
-	switch name := run.Annotations[v1alpha1.RequestedByAnnotation]; {
-	case run.Spec.Slot != nil:
+	name := cmp.Or(run.Status.RequestedBy, run.Annotations[v1alpha1.RequestedByAnnotation])
+	byOperator := controlled != nil && controlled.Kind == "AccountingExport" && name == ""
+	switch {
+	case run.Spec.Slot != nil && (name == "" || name == v1alpha1.RequestedBySchedule):
 		return asking{v.T("asked.schedule", v.moment(run.Spec.Slot.Time, zone).Text), "schedule", "", program}
 	case name != "":
 		return asking{v.T("asked.person", name), "person", name, program}
@@ -38,6 +40,15 @@ func (v *visit) asked(run *v1alpha1.ExportRun, zone *time.Location) asking {
 		return asking{v.T("asked.program", program), "unknown", "", program}
 	}
 	return asking{v.T("asked.unknown"), "unknown", "", ""}
+}
+
+// cancelled reads who has cancelled a run, and when.
+func (v *visit) cancelled(run *v1alpha1.ExportRun) (at time.Time, who asking) {
+	at, program := writer(run.ManagedFields, `"f:cancel"`)
+	if name := cmp.Or(run.Status.CancelledBy, run.Annotations[v1alpha1.CancelledByAnnotation]); name != "" {
+		return at, asking{v.T("asked.person", name), "person", name, program}
+	}
+	return at, asking{v.T("asked.unknown"), "unknown", "", program}
 }
 
 // maker is the program that first wrote the spec of an object, as it calls itself.

@@ -33,8 +33,8 @@ type deed struct {
 func (v *visit) deeds(run *v1alpha1.ExportRun) []deed {
 	found := []deed{{at: run.CreationTimestamp.Time, what: "asked", who: v.asked(run, time.UTC), run: run}}
 	if run.Spec.Cancel {
-		at, program := writer(run.ManagedFields, `"f:cancel"`)
-		found = append(found, deed{at: at, what: "cancelled", who: asking{Text: v.T("asked.unknown"), Source: "unknown", Program: program}, run: run})
+		at, who := v.cancelled(run)
+		found = append(found, deed{at: at, what: "cancelled", who: who, run: run})
 	}
 	if completed := run.Status.CompletedAt; completed != nil {
 		found = append(found, deed{at: completed.Time, what: "ended", run: run, outcome: true})

@@ -304,7 +304,7 @@ func (b *browser) send(path string, form url.Values) string {
 func asks(clerk, controller *browser, stage *console.Stage) {
 	preview := clerk.send(export+"/request/preview", clerk.form(export+"/request/preview"))
 	stage.Ended(preview)
-	clerk.see(runs+preview, "Preview", "clerk (as stated, not verified)", "recorded nothing")
+	clerk.see(runs+preview, "Preview", "clerk (as stated)", "recorded nothing")
 	stage.Approve(4, 2)
 	form := clerk.form(export + "/request/export")
 	name := clerk.send(export+"/request/export", form)
@@ -315,7 +315,7 @@ func asks(clerk, controller *browser, stage *console.Stage) {
 	if run.Annotations[v1alpha1.RequestedByAnnotation] != "clerk" || run.Status.Claims != 4 {
 		clerk.Errorf("the run has %v and %d claims", run.Annotations, run.Status.Claims)
 	}
-	clerk.see(export, name, "clerk (as stated, not verified)")
+	clerk.see(export, name, "clerk (as stated)")
 	again := clerk.send(runs+"october/request/redeliver", clerk.form(runs+"october/request/redeliver"))
 	stage.Ended(again)
 	clerk.see(runs+again, "Redelivery", `href="`+runs+`october"`)
@@ -389,7 +389,7 @@ func untilReversed(stage *console.Stage, want v1alpha1.RunReversed) {
 }
 
 func audits(clerk *browser) {
-	clerk.see(home+"/audit", "Reversal asked for", "controller (as stated, not verified)", "Posted &lt;b&gt;twice", "not recorded", "Ended")
+	clerk.see(home+"/audit", "Reversal asked for", "controller (as stated)", "Posted &lt;b&gt;twice", "not recorded", "Ended")
 	got := clerk.do(http.MethodGet, home+"/audit.csv?export=monthly", nil)
 	rows, err := csv.NewReader(strings.NewReader(got.text)).ReadAll()
 	if err != nil || got.code != http.StatusOK || !strings.HasPrefix(got.header.Get("Content-Disposition"), "attachment; filename=monthly-audit.csv") {

@@ -14,11 +14,7 @@ import (
 	"github.com/ledgerport/ledgerport/texts"
 )
 
-const (
-	longestReason = 500
-	// longestPerson is how much of a name is written into an annotation.
-	longestPerson = 300
-)
+const longestReason = 500
 
 // requestTypes are what may be asked for, of an export and of a run.
 var requestTypes = map[string]v1alpha1.RunType{
@@ -156,15 +152,9 @@ func (v *visit) request() error {
 
 // requested is the run that is asked for. That the same form asks for the same run is known by its name.
 func (v *visit) requested(s *subject, once, reason string) requests.Request {
-	asked := requests.Request{Type: s.kind, Export: s.export, Name: s.export + "-" + once, Annotations: map[string]string{}}
+	asked := requests.Request{Type: s.kind, Export: s.export, Name: s.export + "-" + once, By: v.caller.Name, Reason: texts.OneSpace(reason)}
 	if s.kind != v1alpha1.RunExport {
 		asked.Name = s.export + "-" + s.name + "-" + once
-	}
-	if v.caller.Name != "" {
-		asked.Annotations[v1alpha1.RequestedByAnnotation] = texts.Printable(v.caller.Name, longestPerson)
-	}
-	if reason != "" {
-		asked.Annotations[v1alpha1.ReasonAnnotation] = texts.OneSpace(reason)
 	}
 	if s.run != nil {
 		asked.Of = s.run.Name

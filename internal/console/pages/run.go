@@ -211,7 +211,8 @@ func (v *visit) timeline(run *v1alpha1.ExportRun, zone *time.Location) (steps []
 		steps = append(steps, step{What: v.N("step.failures", int64(status.Failures))})
 	}
 	if run.Spec.Cancel {
-		steps = append(steps, step{What: v.T("step.cancel")})
+		_, who := v.cancelled(run)
+		steps = append(steps, step{What: v.T("step.cancel"), Why: who.Text})
 	}
 	if status.NextAttemptAt != nil && !status.Phase.Finished() {
 		steps = append(steps, step{At: v.moment(status.NextAttemptAt.Time, zone), What: v.T("step.next")})

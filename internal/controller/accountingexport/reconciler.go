@@ -51,7 +51,7 @@ type Reconciler struct {
 // +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=accountingexports,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=accountingexports/status,verbs=patch
 // +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=accountingexports/finalizers,verbs=update
-// +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=exportruns,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=exportruns,verbs=get;list;watch;create;patch;delete;vouch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 
 // SetupWithManager registers the reconciler.

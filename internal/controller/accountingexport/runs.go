@@ -55,6 +55,7 @@ func wantedRun(export *v1alpha1.AccountingExport, due time.Time) *v1alpha1.Expor
 	case !due.IsZero():
 		run := newRun(export, fmt.Sprintf("%s-%d", export.Name, due.Unix()/60))
 		run.Spec.Slot, run.Spec.Cutoff = optionalTime(due), optionalTime(due)
+		requestedBy(run, v1alpha1.RequestedBySchedule)
 		return run
 	case request != "" && request != export.Status.LastHandledRequest && !export.Spec.Suspend:
 		digest := fnv.New32a()
@@ -62,9 +63,18 @@ func wantedRun(export *v1alpha1.AccountingExport, due time.Time) *v1alpha1.Expor
 		if answered := export.Status.HandledRequests; answered > 0 {
 			_, _ = fmt.Fprintf(digest, "\n%d", answered)
 		}
-		return newRun(export, fmt.Sprintf("%s-r%08x", export.Name, digest.Sum32()))
+		run := newRun(export, fmt.Sprintf("%s-r%08x", export.Name, digest.Sum32()))
+		requestedBy(run, export.Annotations[v1alpha1.RequestedByAnnotation])
+		return run
 	}
 	return nil
+}
+
+// requestedBy says in a new run who has asked for it, if that is known.
+func requestedBy(run *v1alpha1.ExportRun, name string) {
+	if name != "" {
+		run.Annotations = map[string]string{v1alpha1.RequestedByAnnotation: name}
+	}
 }
 
 // answers reports whether a run of the name that is wanted is what is wanted, and not one that somebody has made for another purpose.

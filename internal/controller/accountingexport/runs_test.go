@@ -45,6 +45,29 @@ func TestSlotComesBeforeRequestAndBothAreAnsweredOnce(t *testing.T) {
 	}
 }
 
+func TestRunsSayWhoAskedForThem(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		by, want string
+		due      time.Time
+	}{
+		"a slot is the schedule's, and not of who asked last": {by: "alice", due: noon, want: v1alpha1.RequestedBySchedule},
+		"a request is of who is named beside it":              {by: "alice", want: "alice"},
+		"a request without a name is of nobody who is known":  {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			export := &v1alpha1.AccountingExport{ObjectMeta: metav1.ObjectMeta{Name: "monthly", Annotations: map[string]string{v1alpha1.RequestedAtAnnotation: "now"}}}
+			if test.by != "" {
+				export.Annotations[v1alpha1.RequestedByAnnotation] = test.by
+			}
+			if got := wantedRun(export, test.due).Annotations[v1alpha1.RequestedByAnnotation]; got != test.want {
+				t.Errorf("the run is of %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
 func TestAValueThatWasAnsweredBeforeAnotherIsARequestAgain(t *testing.T) {
 	t.Parallel()
 	export := &v1alpha1.AccountingExport{ObjectMeta: metav1.ObjectMeta{Name: "monthly", Annotations: map[string]string{}}}

@@ -38,6 +38,7 @@ func (r *Reconciler) gather(ctx context.Context, run *v1alpha1.ExportRun) (Input
 func (r *Reconciler) pursue(ctx context.Context, in Inputs, after *report.Afterwards) (ctrl.Result, error) {
 	in.Told = in.Run.Status.ObservedGeneration
 	in.Run.Status.ObservedGeneration = in.Run.Generation
+	noteWho(in.Run)
 	for {
 		action := Decide(in)
 		if in.waiting() && !slices.Contains(keepPlace, action.Step) {
