@@ -133,6 +133,17 @@ const (
 	RequireReceipts ReceiptPolicy = "Require"
 )
 
+// ApprovalPolicy reports whether a person has to approve what a run delivers.
+// +kubebuilder:validation:Enum=NotRequired;Required
+type ApprovalPolicy string
+
+const (
+	// ApprovalNotRequired delivers at once.
+	ApprovalNotRequired ApprovalPolicy = "NotRequired"
+	// ApprovalRequired delivers nothing before somebody else than who asked for the run has approved it.
+	ApprovalRequired ApprovalPolicy = "Required"
+)
+
 // ClaimSelection says which approved claims an export is for. The others are not exported by it, nor held.
 type ClaimSelection struct {
 	// ApprovedFrom: claims approved before this instant are not for this export, because they were booked elsewhere. Without it,
@@ -172,6 +183,17 @@ type AccountingExportSpec struct {
 	// +optional
 	// +kubebuilder:default=Ignore
 	Receipts ReceiptPolicy `json:"receipts,omitempty"`
+	// Approval is Required if what runs of type Export and Reversal have rendered is delivered, or sent, only when another person than who
+	// asked for the run has approved it, with the verb approve for exportruns. Until then the run has its claims, and its totals are in its
+	// status. It needs the policies of config/admission. A run that has begun with Required keeps to it. Default: NotRequired.
+	// +optional
+	// +kubebuilder:default=NotRequired
+	Approval ApprovalPolicy `json:"approval,omitempty"`
+	// ApprovalTimeout is how long a run waits for its approval before it fails and gives its claims back. Default: 168h.
+	// +optional
+	// +kubebuilder:default="168h"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('2160h')",message="approvalTimeout is between 1m and 2160h"
+	ApprovalTimeout *metav1.Duration `json:"approvalTimeout,omitempty"`
 	// SourceRef names the ClaimSource. One in another namespace must admit this namespace and organisation.
 	SourceRef NamespacedReference `json:"sourceRef"`
 	// ChartOfAccountsRef names the ChartOfAccounts in this namespace.

@@ -56,6 +56,8 @@ const (
 	ReasonReversed Reason = "Reversed"
 	// ReasonPreviewed: the preview delivered what an export would deliver, and recorded nothing.
 	ReasonPreviewed Reason = "Previewed"
+	// ReasonAwaitingApproval: the run delivers nothing before another person than who asked for it has approved it.
+	ReasonAwaitingApproval Reason = "AwaitingApproval"
 	// ReasonChecking: something that is referred to was not checked yet.
 	ReasonChecking Reason = "Checking"
 	// ReasonRunning: an attempt is under way.
@@ -109,6 +111,12 @@ const (
 	ReasonInvalidTimeZone Reason = "InvalidTimeZone"
 	// ReasonPeriodNotOpen: spec.posting.openFrom is after the cutoff of the run.
 	ReasonPeriodNotOpen Reason = "PeriodNotOpen"
+	// ReasonApprovalNotEnforced: an approval is required, and the API server does not refuse one that is forged.
+	ReasonApprovalNotEnforced Reason = "ApprovalNotEnforced"
+	// ReasonRequesterUnknown: an approval is required, and nobody is named who asked for the run.
+	ReasonRequesterUnknown Reason = "RequesterUnknown"
+	// ReasonApprovalExpired: nobody has approved the run in time.
+	ReasonApprovalExpired Reason = "ApprovalExpired"
 	// ReasonInvalidSpec: another field has a value that can never work.
 	ReasonInvalidSpec Reason = "InvalidSpec"
 	// ReasonLastRunFailed: the export is sound, and its newest run failed.

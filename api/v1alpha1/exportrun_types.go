@@ -16,6 +16,10 @@ const (
 	RequestedByAnnotation = "accounting.ledgerport.dev/requested-by"
 	// CancelledByAnnotation names who has asked the run to end.
 	CancelledByAnnotation = "accounting.ledgerport.dev/cancelled-by"
+	// ApprovedAnnotation approves a run that waits for it: its value is status.approval.digest of the run.
+	ApprovedAnnotation = "accounting.ledgerport.dev/approved"
+	// ApprovedByAnnotation names who has approved the run.
+	ApprovedByAnnotation = "accounting.ledgerport.dev/approved-by"
 	// ReasonAnnotation says why, such as what was wrong with a run that is reversed. It decides nothing, and may be anything.
 	ReasonAnnotation = "accounting.ledgerport.dev/reason"
 )
@@ -24,7 +28,7 @@ const (
 const RequestedBySchedule = "system:ledgerport:schedule"
 
 // RunPhase is where a run is in its life.
-// +kubebuilder:validation:Enum=Pending;Running;Retrying;Releasing;Succeeded;Incomplete;Failed;Cancelled
+// +kubebuilder:validation:Enum=Pending;Running;Retrying;AwaitingApproval;Releasing;Succeeded;Incomplete;Failed;Cancelled
 type RunPhase string
 
 const (
@@ -34,6 +38,8 @@ const (
 	RunRunning RunPhase = "Running"
 	// RunRetrying waits for the next attempt after one that failed.
 	RunRetrying RunPhase = "Retrying"
+	// RunAwaitingApproval has bound its claims and recorded its artifact, and delivers nothing before somebody has approved that.
+	RunAwaitingApproval RunPhase = "AwaitingApproval"
 	// RunReleasing gives its claims back before it ends as Failed or Cancelled.
 	RunReleasing RunPhase = "Releasing"
 	// RunSucceeded delivered its artifact and recorded its claims as exported.
@@ -98,6 +104,10 @@ const (
 // TakesTurns reports whether runs of the type wait for those of their export that come before them, and let others wait: what holds
 // no claims and no voucher numbers stands in nobody's way.
 func (t RunType) TakesTurns() bool { return t != RunPreview && t != RunRedeliver }
+
+// NeedsApproval reports whether runs of the type wait for an approval if their export requires it: those that export or take back claims. A
+// preview records nothing, and a redelivery delivers what was approved before.
+func (t RunType) NeedsApproval() bool { return t == "" || t == RunExport || t == RunReversal }
 
 // RunReference names a recorded run of the same export, whether or not its ExportRun still exists.
 type RunReference struct {
@@ -317,6 +327,31 @@ type RunAttempt struct {
 	MayHoldClaims bool `json:"mayHoldClaims,omitempty"`
 }
 
+// RunApproval is what is to be approved of a run, and who has done so.
+type RunApproval struct {
+	// Digest of what is to be approved, a SHA-256 in hexadecimal: of the figures and of the hashes of all files. An approval names it,
+	// so that nothing else is approved than what was seen.
+	// +kubebuilder:validation:MaxLength=64
+	Digest string `json:"digest"`
+	// Until is when the run gives its claims back if nobody has approved it.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`^(19[7-9][0-9]|2[0-9]{3})-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
+	Until *metav1.Time `json:"until,omitempty"`
+	// ApprovedBy is who has approved it; empty until then.
+	// +optional
+	// +kubebuilder:validation:MaxLength=300
+	ApprovedBy string `json:"approvedBy,omitempty"`
+	// ApprovedAt is when the operator has seen the approval.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`^(19[7-9][0-9]|2[0-9]{3})-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
+	ApprovedAt *metav1.Time `json:"approvedAt,omitempty"`
+}
+
+// Given reports whether somebody has approved.
+func (a *RunApproval) Given() bool { return a != nil && a.ApprovedBy != "" }
+
 // UnderWay reports whether the end of the attempt is not recorded.
 func (a *RunAttempt) UnderWay() bool { return a != nil && a.EndedAt == nil }
 
@@ -389,6 +424,9 @@ type ExportRunStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=300
 	CancelledBy string `json:"cancelledBy,omitempty"`
+	// Approval of a run that needs one (spec.approval of the export), from when it waits for it.
+	// +optional
+	Approval *RunApproval `json:"approval,omitempty"`
 	// Recovered is true if the run had ended before, under an ExportRun of the same name that was deleted: all that is
 	// told, the times too, is from the record in the database.
 	// +optional

@@ -159,7 +159,8 @@ var ownFinalizers = []string{v1alpha1.RunFinalizer, v1alpha1.ExportFinalizer}
 
 // keptAnnotations are those that are read.
 var keptAnnotations = []string{
-	v1alpha1.RequestedAtAnnotation, v1alpha1.AcceptedLedgerAnnotation, v1alpha1.RequestedByAnnotation, v1alpha1.CancelledByAnnotation, largeAsStored,
+	v1alpha1.RequestedAtAnnotation, v1alpha1.AcceptedLedgerAnnotation, v1alpha1.RequestedByAnnotation, v1alpha1.CancelledByAnnotation, v1alpha1.ApprovedAnnotation,
+	v1alpha1.ApprovedByAnnotation, largeAsStored,
 }
 
 // leaveOutForeign leaves out of an object the finalizers and owners of others, and annotations that are not read, and marks it. The owner

@@ -306,7 +306,7 @@ func (j *Jobs) conclude(ctx context.Context, task pipeline.Task, end jobEnd) (pi
 	if failed := said.failure(end); failed != nil {
 		return learned, failed
 	}
-	if err == nil {
+	if err == nil && learned.Awaits == "" {
 		err = failure.Transient(v1alpha1.ReasonAttemptUnconfirmed, nil, "the attempt's pod says that all has ended well, and the database has no record that the run has ended; the next attempt looks again")
 	}
 	return learned, err

@@ -35,9 +35,10 @@ type Node struct {
 	Note
 	// Notes are of conditions and claims that are not as they should be.
 	Notes []Note `json:"notes,omitempty"`
-	// RequestedBy and CancelledBy are users, as a run names them.
+	// RequestedBy, CancelledBy and ApprovedBy are users, as a run names them.
 	RequestedBy string `json:"requestedBy,omitempty"`
 	CancelledBy string `json:"cancelledBy,omitempty"`
+	ApprovedBy  string `json:"approvedBy,omitempty"`
 	// Location of the artifact of a run.
 	Location string `json:"location,omitempty"`
 	// Next is what comes next, or how to ask for it.

@@ -130,6 +130,9 @@ func slotTime(slot time.Time, zone string) string {
 func runNode(run *v1alpha1.ExportRun) Node {
 	status := &run.Status
 	node := Node{Kind: exportRun, Namespace: run.Namespace, Name: run.Name, State: string(cmp.Or(status.Phase, v1alpha1.RunPending)), RequestedBy: status.RequestedBy, CancelledBy: status.CancelledBy}
+	if status.Approval.Given() {
+		node.ApprovedBy = status.Approval.ApprovedBy
+	}
 	if condition := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady); condition != nil {
 		node.Note = Note{Reason: condition.Reason, Message: condition.Message}
 		if status.Phase != v1alpha1.RunSucceeded {
@@ -152,6 +155,8 @@ func runNode(run *v1alpha1.ExportRun) Node {
 func underWay(run *v1alpha1.ExportRun) string {
 	status := &run.Status
 	switch {
+	case status.Phase == v1alpha1.RunAwaitingApproval && !status.Approval.Given():
+		return fmt.Sprintf("\"ledgerport approve %s\", by another person than who asked for it", run.Name)
 	case status.NextAttemptAt != nil:
 		return "the next attempt is at " + status.NextAttemptAt.UTC().Format(time.RFC3339)
 	case status.Progress != nil && status.Progress.Total != nil:

@@ -44,7 +44,7 @@ func (a *attempt) present(ctx context.Context) (inputs, error) {
 		return inputs{}, err
 	}
 	return inputs{
-		Receipts: policy,
+		Receipts: policy, Approval: approvalOf(export),
 		Exporter: export.Spec.Exporter,
 		Chart:    chart.Spec, ChartName: chart.Name, ChartGeneration: chart.Generation,
 		Claims: export.Spec.Claims, NamedClaims: a.task.Claims,

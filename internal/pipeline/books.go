@@ -33,6 +33,8 @@ type inputs struct {
 	NamedClaims []string                 `json:"namedClaims,omitempty"`
 	// Receipts says what becomes of those of the claims; empty for nothing.
 	Receipts v1alpha1.ReceiptPolicy `json:"receipts,omitempty"`
+	// Approval reports whether what is rendered has to be approved; empty if not.
+	Approval v1alpha1.ApprovalPolicy `json:"approval,omitempty"`
 	// Reverses is the run that a reversal reverses; nil for an export.
 	Reverses *artifact.Reversed `json:"reverses,omitempty"`
 	// ProgramVersion is in some formats; a newer operator that resumes the run writes the one that began it.

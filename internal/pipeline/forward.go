@@ -43,6 +43,11 @@ func (a *attempt) forward(ctx context.Context, start, render func(context.Contex
 			return err
 		}
 	}
+	if a.run.State == claims.StateRendered {
+		if waits, err := a.awaitsApproval(); err != nil || waits {
+			return err
+		}
+	}
 	if a.run.State == claims.StateRendered && a.run.Type != claims.TypeRedelivery {
 		if err := a.stage(ctx, v1alpha1.StageDeliver, a.submit); err != nil {
 			return err

@@ -30,8 +30,15 @@ func (p *Pipeline) Learn(ctx context.Context, task Task) (Outcome, error) {
 
 func (a *attempt) learn(ctx context.Context) error {
 	known, err := a.findRecord(ctx)
-	if err != nil || !known || !a.run.State.Finished() {
+	if err != nil || !known {
 		return err
+	}
+	if a.run.State == claims.StateRendered && !a.task.Release {
+		_, err := a.awaitsApproval()
+		return err
+	}
+	if !a.run.State.Finished() {
+		return nil
 	}
 	a.outcome.Stage = v1alpha1.StageCommit
 	switch {

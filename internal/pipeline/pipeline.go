@@ -3,7 +3,7 @@
 // another process goes on where the database says it stopped.
 //
 // It flows down: pipeline.go chooses a walk (reversal.go, redelivery.go, forward.go, preview.go, release.go, removal.go; learn.go and reading.go only read), a walk calls stages
-// (begin.go, conclude.go, deliver.go, receipts.go, original.go, submit.go, attach.go, render.go, lacking.go), and stages use what an attempt knows (record.go, resolve.go,
+// (begin.go, approval.go, conclude.go, deliver.go, receipts.go, original.go, submit.go, attach.go, render.go, lacking.go), and stages use what an attempt knows (record.go, resolve.go,
 // books.go, attempt.go, task.go). No file calls one above it.
 package pipeline
 

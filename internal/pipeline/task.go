@@ -50,6 +50,10 @@ type Task struct {
 	// Release gives the claims of the run back instead of going on with it. A run whose artifact is already at the
 	// destination cannot be released: it is completed, and the outcome reports it.
 	Release bool
+	// Awaited is true once the run has waited for an approval, whatever its export says by now. Approved is the digest of what was approved;
+	// empty if nothing was.
+	Awaited  bool
+	Approved string
 	// RemoveArtifact removes the artifact of a run that is committed, and does nothing else.
 	RemoveArtifact bool
 	// ReleaseReason is recorded with a release.
@@ -118,6 +122,8 @@ type Outcome struct {
 	// Files are the first of the artifact, and FileCount is how many it has.
 	Files     []v1alpha1.RunFile
 	FileCount int64
+	// Awaits is the digest of what has to be approved before the run goes on; empty if it need not be.
+	Awaits string
 	// Submitted is nil where the run sent no vouchers.
 	Submitted *Submitted
 	// FirstVoucher and LastVoucher of the run, such as E/2026/1.

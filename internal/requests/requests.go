@@ -133,6 +133,26 @@ func Cancel(ctx context.Context, cluster client.Client, key types.NamespacedName
 	return run, explained(merge(ctx, cluster, run, change))
 }
 
+// Approve approves what a run waits with, as somebody has seen it: the digest is that of the status that was shown. By is the name of the
+// user that does.
+func Approve(ctx context.Context, cluster client.Client, seen *v1alpha1.ExportRun, by string) (*v1alpha1.ExportRun, error) {
+	key := client.ObjectKeyFromObject(seen)
+	switch {
+	case seen.Status.Approval == nil:
+		return nil, fmt.Errorf("ExportRun %s does not wait for an approval", key)
+	case seen.Status.Approval.Given():
+		return nil, fmt.Errorf("ExportRun %s was approved by %s", key, seen.Status.Approval.ApprovedBy)
+	case seen.Status.Phase != v1alpha1.RunAwaitingApproval:
+		return nil, fmt.Errorf("ExportRun %s is %s, and does not wait for an approval", key, seen.Status.Phase)
+	}
+	said := map[string]any{v1alpha1.ApprovedAnnotation: seen.Status.Approval.Digest}
+	if by != "" {
+		said[v1alpha1.ApprovedByAnnotation] = Stamp(by)
+	}
+	run := seen.DeepCopy()
+	return run, explained(merge(ctx, cluster, run, map[string]any{"metadata": map[string]any{"annotations": said}}))
+}
+
 // merge changes a part of an object.
 func merge(ctx context.Context, cluster client.Client, object client.Object, change map[string]any) error {
 	patch, err := json.Marshal(change)

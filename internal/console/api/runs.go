@@ -55,9 +55,10 @@ type Run struct {
 	Reason      string    `json:"reason,omitempty"`
 	Message     string    `json:"message,omitempty"`
 	RequestedAt time.Time `json:"requestedAt"`
-	// RequestedBy and CancelledBy are users, as the run names them.
+	// RequestedBy, CancelledBy and ApprovedBy are users, as the run names them.
 	RequestedBy  string               `json:"requestedBy,omitempty"`
 	CancelledBy  string               `json:"cancelledBy,omitempty"`
+	ApprovedBy   string               `json:"approvedBy,omitempty"`
 	StartedAt    *time.Time           `json:"startedAt,omitempty"`
 	CompletedAt  *time.Time           `json:"completedAt,omitempty"`
 	Claims       int64                `json:"claims"`
@@ -96,6 +97,9 @@ func described(run *v1alpha1.ExportRun) *Run {
 		Links: Links{Self: of + "/runs/" + url.PathEscape(run.Name), Held: of + "/held"},
 	}
 	told.RequestedBy = cmp.Or(status.RequestedBy, texts.Printable(run.Annotations[v1alpha1.RequestedByAnnotation], texts.Quote))
+	if status.Approval.Given() {
+		told.ApprovedBy = status.Approval.ApprovedBy
+	}
 	if ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady); ready != nil {
 		told.Reason, told.Message = ready.Reason, texts.Printable(ready.Message, texts.Message)
 	}

@@ -248,7 +248,7 @@ func mark(phase v1alpha1.RunPhase) string {
 		return "bad"
 	case v1alpha1.RunCancelled:
 		return "none"
-	case v1alpha1.RunPending, v1alpha1.RunRunning, v1alpha1.RunRetrying, v1alpha1.RunReleasing:
+	case v1alpha1.RunPending, v1alpha1.RunRunning, v1alpha1.RunRetrying, v1alpha1.RunAwaitingApproval, v1alpha1.RunReleasing:
 	}
 	return "waiting"
 }

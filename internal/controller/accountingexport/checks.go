@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/controller/approval"
 	"github.com/ledgerport/ledgerport/internal/controller/report"
 	"github.com/ledgerport/ledgerport/internal/credentials"
 	"github.com/ledgerport/ledgerport/internal/failure"
@@ -21,11 +22,11 @@ import (
 
 // checks are what was found out about an export: nil is well.
 type checks struct {
-	timing, source, mapping, destination, credentials, run *failure.Error
-	history                                                *failure.Error // does not keep runs from beginning
-	schedule                                               *schedule.Schedule
-	own                                                    credentials.Credentials // the accounting system's
-	fallback                                               string                  // which credentials come from the operator's environment, and why
+	timing, source, mapping, destination, credentials, approval, run *failure.Error
+	history                                                          *failure.Error // does not keep runs from beginning
+	schedule                                                         *schedule.Schedule
+	own                                                              credentials.Credentials // the accounting system's
+	fallback                                                         string                  // which credentials come from the operator's environment, and why
 }
 
 // check looks at the spec of an export and at everything it refers to. The error is one of the API server's.
@@ -36,6 +37,7 @@ func (c *checks) check(ctx context.Context, r *Reconciler, export *v1alpha1.Acco
 		note(&c.mapping, c.checkMapping(ctx, r.Resolver, export)),
 		note(&c.destination, c.checkDestination(ctx, r.Resolver, export)),
 		note(&c.credentials, c.checkCredentials(ctx, r, export)),
+		note(&c.approval, checkApproval(ctx, r, export)),
 	)
 }
 
@@ -127,6 +129,18 @@ func (c *checks) checkCredentials(ctx context.Context, r *Reconciler, export *v1
 	return nil
 }
 
+// checkApproval finds out whether approvals are worth something, if the export needs them.
+func checkApproval(ctx context.Context, r *Reconciler, export *v1alpha1.AccountingExport) error {
+	if export.Spec.Approval != v1alpha1.ApprovalRequired {
+		return nil
+	}
+	unenforced, err := approval.Unenforced(ctx, r.Client, export)
+	if err != nil || unenforced == nil {
+		return err
+	}
+	return unenforced
+}
+
 // readiness passes on what a referenced object says of itself: in its own words in its namespace, and the reason alone elsewhere.
 // What it says of credentials counts for the export's too.
 func (c *checks) readiness(kind string, object metav1.Object, reader string, conditions []metav1.Condition) error {
@@ -162,7 +176,7 @@ func (c *checks) readiness(kind string, object metav1.Object, reader string, con
 // failed returns what is wrong, first what a person must change; nil where all is well.
 func (c *checks) failed() *failure.Error {
 	var first *failure.Error
-	for _, failed := range []*failure.Error{c.timing, c.credentials, c.source, c.mapping, c.destination, c.run} {
+	for _, failed := range []*failure.Error{c.timing, c.credentials, c.source, c.mapping, c.destination, c.approval, c.run} {
 		if failed != nil && (first == nil || failed.Stalled && !first.Stalled) {
 			first = failed
 		}

@@ -172,6 +172,9 @@ func (r *Reconciler) decide(export *v1alpha1.AccountingExport, runs []v1alpha1.E
 	if !r.WatchNamespaces {
 		result.wake = min(result.wake, r.Recheck.After(checks.source == nil && checks.destination == nil))
 	}
+	if export.Spec.Approval == v1alpha1.ApprovalRequired { // nobody tells of a policy that comes or goes
+		result.wake = min(result.wake, r.Recheck.After(checks.approval == nil))
+	}
 	if export.Spec.Credentials != nil {
 		result.wake = watch.UntilStale(min(result.wake, r.Recheck.After(checks.credentials == nil)), checks.own)
 	}

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/controller/approval"
 	"github.com/ledgerport/ledgerport/internal/controller/report"
 	"github.com/ledgerport/ledgerport/internal/executor"
 	"github.com/ledgerport/ledgerport/internal/references"
@@ -30,6 +31,9 @@ func (r *Reconciler) gather(ctx context.Context, run *v1alpha1.ExportRun) (Input
 	}
 	if err = client.IgnoreNotFound(err); err == nil && in.Export != nil && run.Undecoded.Spec == "" && mayWait(run) {
 		in.Turn, err = r.turn(ctx, run)
+	}
+	if err == nil && in.Export != nil && believesApproval(run, in.Export) {
+		in.Unenforced, err = approval.Unenforced(ctx, r.Client, in.Export)
 	}
 	return in, err
 }
@@ -62,7 +66,7 @@ func (r *Reconciler) act(ctx context.Context, action Action, in *Inputs, after *
 	switch action.Step {
 	case LetGo:
 		err = r.letGo(ctx, run)
-	case RefuseForeign, RefuseLate, RefuseTooMany:
+	case RefuseForeign, RefuseLate, RefuseTooMany, RefuseUnapprovable:
 		reason, message := refusal(action.Step, in)
 		finish(run, v1alpha1.RunFailed, reason, message, in.Now)
 	case Keep:
@@ -92,6 +96,12 @@ func (r *Reconciler) act(ctx context.Context, action Action, in *Inputs, after *
 		lose(run, export, in.Now)
 		after.Add(r.Metrics.AttemptLost)
 		return wait, true, nil
+	case Approve:
+		approve(run, in.Now)
+		return wait, true, nil
+	case Expire:
+		expire(run, in.Now)
+		return wait, true, nil
 	case Execute:
 		return r.follow(run, export, r.Executor.Ensure(task(run, export, r.Limits))), false, nil
 	case AwaitPlace:
@@ -119,6 +129,8 @@ func await(step Step, in *Inputs) {
 		awaitTurn(run, in.Turn)
 	case AwaitSuspect:
 		awaitSuspect(run, in.Turn, in.suspectUntil())
+	case AwaitApproval:
+		awaitApproval(in)
 	case AwaitReadiness:
 		awaitReadiness(run, missing(run, export), in.Now)
 	default: // AwaitBackoff: the status says when the next attempt begins
@@ -226,6 +238,9 @@ func refusal(step Step, in *Inputs) (v1alpha1.Reason, string) {
 			owner.Kind, owner.Name, owner.UID, name, in.Export.UID)
 	case RefuseLate:
 		return v1alpha1.ReasonExportNotFound, fmt.Sprintf("AccountingExport %s is being deleted, so that no run of it begins; create the export again, and another run", name)
+	case RefuseUnapprovable:
+		why := in.unapprovable()
+		return why.Reason, why.Message
 	default:
 		return v1alpha1.ReasonTooManyRuns, fmt.Sprintf(
 			"AccountingExport %s has as many unfinished runs before it as the operator's --max-unfinished-runs-per-export allows, which is %d; create it again when some have ended",

@@ -37,6 +37,8 @@ func conclude(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, state 
 		recovered(run, state)
 	case state.Err == nil && state.Outcome.Committed:
 		succeed(run, state, now)
+	case state.Err == nil && state.Outcome.Awaits != "":
+		waitForApproval(run, export, state, now)
 	case state.Err == nil:
 		released(run, now)
 	case errors.Is(state.Err, executor.ErrCancelled):
@@ -78,10 +80,7 @@ func cancelled(run *v1alpha1.ExportRun) {
 // succeed records what was exported. A run whose artifact had arrived before it was cancelled has succeeded too.
 func succeed(run *v1alpha1.ExportRun, state executor.State, now time.Time) {
 	status := &run.Status
-	status.RunResult = state.Outcome.Result
-	status.FirstVoucher, status.LastVoucher = state.Outcome.FirstVoucher, state.Outcome.LastVoucher
-	status.HeldClaims = state.Outcome.Held
-	status.Files, status.FileCount = state.Outcome.Files, state.Outcome.FileCount
+	describe(run, state)
 	phase := v1alpha1.RunSucceeded
 	reason, message := account(run)
 	if state.Outcome.Submitted != nil {

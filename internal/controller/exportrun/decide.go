@@ -9,6 +9,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/executor"
+	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
 // Inputs are all that decides what a run does next.
@@ -28,6 +29,8 @@ type Inputs struct {
 	Holder  string
 	Limits  Limits
 	Now     time.Time
+	// Unenforced says why an approval is not believed; nil if the API server refuses what is forged, or that does not matter now.
+	Unenforced *failure.Error
 }
 
 // Action is what a run does next.
@@ -61,6 +64,8 @@ const (
 	Keep Step = "Keep"
 	// RefuseTooMany ends a run that has not begun, and has too many unfinished ones before it.
 	RefuseTooMany Step = "RefuseTooMany"
+	// RefuseUnapprovable ends a run that has not begun, needs an approval, and cannot get one that is worth anything.
+	RefuseUnapprovable Step = "RefuseUnapprovable"
 	// AwaitTurn until the runs before this one have ended.
 	AwaitTurn Step = "AwaitTurn"
 	// Suspect a run whose predecessor ended the operator's process: it takes the same claims, and runs alone.
@@ -79,6 +84,12 @@ const (
 	Lose Step = "Lose"
 	// Execute the attempt that this process has announced. It is recorded; only now may it touch anything.
 	Execute Step = "Execute"
+	// Approve a run that waits for it: somebody else than who asked for it has approved what it has rendered.
+	Approve Step = "Approve"
+	// Expire a run that nobody has approved in time: it gives its claims back.
+	Expire Step = "Expire"
+	// AwaitApproval of what the run has rendered. No attempt is under way meanwhile.
+	AwaitApproval Step = "AwaitApproval"
 	// AwaitReadiness of what the export refers to. That counts as no failure.
 	AwaitReadiness Step = "AwaitReadiness"
 	// AwaitBackoff until the next attempt is due.
@@ -91,8 +102,8 @@ const (
 
 // Steps are all steps, in their order.
 var Steps = []Step{
-	Retire, AwaitCorrection, LetGo, AwaitExport, AwaitExportCorrection, RefuseForeign, RefuseLate, Keep, RefuseTooMany, AwaitTurn, Suspect,
-	AwaitSuspect, Cancel, Leave, Conclude, Follow, Lose, Execute, AwaitReadiness, AwaitBackoff, AwaitPlace, Begin,
+	Retire, AwaitCorrection, LetGo, AwaitExport, AwaitExportCorrection, RefuseForeign, RefuseLate, Keep, RefuseTooMany, RefuseUnapprovable, AwaitTurn, Suspect,
+	AwaitSuspect, Cancel, Leave, Conclude, Follow, Lose, Execute, Approve, Expire, AwaitApproval, AwaitReadiness, AwaitBackoff, AwaitPlace, Begin,
 }
 
 // Decide returns what a run does next. The first case that holds decides. It reads no condition of the run and no stage: these are for
@@ -119,17 +130,11 @@ func Decide(in Inputs) Action {
 		return Action{Step: Keep}
 	case in.tooMany():
 		return Action{Step: RefuseTooMany}
+	case in.unapprovable() != nil:
+		return Action{Step: RefuseUnapprovable}
 	}
-	if mayWait(run) {
-		until := in.suspectUntil()
-		switch wait := until.Sub(in.Now); {
-		case in.Turn.next != nil:
-			return Action{AwaitTurn, untilToldAgain(in.Turn.before)}
-		case !until.IsZero() && !suspect(run):
-			return Action{Step: Suspect}
-		case !until.IsZero() && wait > 0:
-			return Action{AwaitSuspect, wait}
-		}
+	if action, waits := in.ofTurn(); waits {
+		return action
 	}
 	switch wait := untilAttempt(run, export, in.Now); {
 	case ending(run) && here.Phase.UnderWay() && !here.Task.Release:
@@ -144,6 +149,8 @@ func Decide(in Inputs) Action {
 		return Action{Step: Lose}
 	case begun(run, in.Holder):
 		return Action{Step: Execute}
+	case awaitsApproval(run):
+		return in.ofApproval()
 	case missing(run, export) != nil && status.Phase == v1alpha1.RunRetrying && !ending(run):
 		return Action{AwaitReadiness, longestBackoff}
 	case wait > 0:
@@ -154,10 +161,32 @@ func Decide(in Inputs) Action {
 	return Action{Step: Begin}
 }
 
+// ofTurn returns what a run does that waits for others, and whether it does.
+func (in *Inputs) ofTurn() (action Action, waits bool) {
+	if !mayWait(in.Run) {
+		return Action{}, false
+	}
+	until := in.suspectUntil()
+	switch wait := until.Sub(in.Now); {
+	case in.Turn.next != nil:
+		return Action{AwaitTurn, untilToldAgain(in.Turn.before)}, true
+	case !until.IsZero() && !suspect(in.Run):
+		return Action{Step: Suspect}, true
+	case !until.IsZero() && wait > 0:
+		return Action{AwaitSuspect, wait}, true
+	}
+	return Action{}, false
+}
+
 // mayWait reports whether a run waits for its turn if others are before it. One whose attempt is under way, or that gives its
 // claims back, goes on: a run that waited for the voucher series and asks for it again is before it once more.
 func mayWait(run *v1alpha1.ExportRun) bool {
-	return !ending(run) && run.Status.Phase != v1alpha1.RunRunning && run.Status.Phase != v1alpha1.RunReleasing
+	switch run.Status.Phase {
+	case v1alpha1.RunRunning, v1alpha1.RunAwaitingApproval, v1alpha1.RunReleasing:
+		return false
+	default:
+		return !ending(run)
+	}
 }
 
 // tooMany reports whether more runs of the export wait before one that has not begun than an administrator allows.

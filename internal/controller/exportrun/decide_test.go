@@ -168,6 +168,7 @@ func TestDecide(t *testing.T) {
 		{"a run that is cancelled between attempts gives its claims back at once", Begin, 0, []func(*Inputs){attempted(func(run *v1alpha1.ExportRun) { retrying(time.Minute)(run); cancelling(run) })}},
 		{"which is retried like anything else", AwaitBackoff, time.Minute, []func(*Inputs){attempted(func(run *v1alpha1.ExportRun) { retrying(time.Minute)(run); cancelling(run); givingBack(run) })}},
 	}
+	tests = append(tests, decisionsOfApprovals()...)
 	var decided []Step
 	for _, test := range tests {
 		decided = append(decided, test.step)

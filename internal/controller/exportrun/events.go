@@ -27,6 +27,9 @@ func (r *Reconciler) tell(was, run *v1alpha1.ExportRun) {
 		return
 	case status.Phase == v1alpha1.RunSucceeded:
 		r.Events.Eventf(run, nil, corev1.EventTypeNormal, ready.Reason, "Export", "%s", ready.Message)
+	case status.Phase == v1alpha1.RunAwaitingApproval && before.Phase != status.Phase:
+		r.Events.Eventf(run, nil, corev1.EventTypeNormal, ready.Reason, "Export", "%s", ready.Message)
+		return
 	case ready.Reason == v1alpha1.ReasonTooManyRuns: // as the status says; there may be thousands
 	case wanting || status.Failures > before.Failures || status.Phase.Finished():
 		r.Events.Eventf(run, nil, corev1.EventTypeWarning, ready.Reason, "Export", "%s", ready.Message)

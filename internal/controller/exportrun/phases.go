@@ -153,6 +153,9 @@ func finish(run *v1alpha1.ExportRun, phase v1alpha1.RunPhase, reason, message st
 	if status.StartedAt != nil {
 		status.Duration = max(0, now.Sub(status.StartedAt.Time)).Round(time.Millisecond).String()
 	}
+	if !phase.Exported() && status.Approval != nil { // what it waited with was never exported
+		undescribe(run)
+	}
 	set := report.Of(run)
 	if phase == v1alpha1.RunSucceeded {
 		set.Ready(reason, message)

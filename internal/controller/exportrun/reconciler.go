@@ -189,6 +189,12 @@ func task(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, limits Lim
 	if run.Spec.Redelivers != nil {
 		t.Redelivers = run.Spec.Redelivers.Name
 	}
+	if approval := run.Status.Approval; approval != nil {
+		t.Awaited = true
+		if approval.Given() {
+			t.Approved = approval.Digest
+		}
+	}
 	if t.Release {
 		t.ReleaseReason = run.Status.ReleaseReason
 	}

@@ -1,0 +1,63 @@
+package pipeline
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/artifact"
+	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/internal/receipts"
+)
+
+// approvalOf is the approval that runs of an export begin with; empty if they need none.
+func approvalOf(export *v1alpha1.AccountingExport) v1alpha1.ApprovalPolicy {
+	if export.Spec.Approval == v1alpha1.ApprovalRequired {
+		return v1alpha1.ApprovalRequired
+	}
+	return ""
+}
+
+// awaitsApproval reports whether a rendered run has to wait for its approval, and describes it then. It has to if its export requires it now, or
+// did when it began, or if it has waited before: the record of what it began with is in a tenant's own database. A run without claims
+// delivers nothing.
+func (a *attempt) awaitsApproval() (bool, error) {
+	if !a.task.Type.NeedsApproval() || a.run.Claims == 0 {
+		return false, nil
+	}
+	began, err := inputsOf(a.run)
+	if err != nil {
+		return false, err
+	}
+	if !a.task.Awaited && began.Approval != v1alpha1.ApprovalRequired && approvalOf(a.cluster.export) != v1alpha1.ApprovalRequired {
+		return false, nil
+	}
+	digest, err := a.digest()
+	if err != nil || digest == a.task.Approved {
+		return false, err
+	}
+	a.outcome.Awaits = digest
+	return true, a.conclude()
+}
+
+// digest is what an approval is of: the run with all its figures, and the name, size and hash of each file. What the delivery of receipts adds
+// is left out: it comes later, and the list of the receipts does not change what is booked.
+func (a *attempt) digest() (string, error) {
+	manifest, err := a.run.ReadManifest()
+	if err != nil {
+		return "", err
+	}
+	manifest.Receipts = nil
+	manifest.Files = slices.DeleteFunc(slices.Clone(a.run.Files), func(file claims.File) bool {
+		return file.Name == artifact.ManifestName || file.Name == receipts.ListName
+	})
+	content, err := json.Marshal(manifest)
+	if err != nil {
+		return "", fmt.Errorf("describing what is to be approved: %w", err)
+	}
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:]), nil
+}
