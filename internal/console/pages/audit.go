@@ -21,7 +21,7 @@ import (
 // deed is something that somebody did, or that became of it.
 type deed struct {
 	at time.Time
-	// what is asked, cancelled or ended.
+	// what is asked, approved, cancelled or ended.
 	what string
 	// who has done it, as far as the run says it, and the program that wrote it.
 	who     asking
@@ -32,6 +32,10 @@ type deed struct {
 // deeds of a run, oldest first.
 func (v *visit) deeds(run *v1alpha1.ExportRun) []deed {
 	found := []deed{{at: run.CreationTimestamp.Time, what: "asked", who: v.asked(run, time.UTC), run: run}}
+	if approval := run.Status.Approval; approval.Given() && approval.ApprovedAt != nil {
+		who := asking{v.T("asked.person", approval.ApprovedBy), "person", approval.ApprovedBy, ""}
+		found = append(found, deed{at: approval.ApprovedAt.Time, what: "approved", who: who, run: run})
+	}
 	if run.Spec.Cancel {
 		at, who := v.cancelled(run)
 		found = append(found, deed{at: at, what: "cancelled", who: who, run: run})

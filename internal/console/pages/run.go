@@ -180,7 +180,7 @@ func (v *visit) factsOfRun(run *v1alpha1.ExportRun) (facts []fact) {
 			facts = append(facts, fact{Name: v.T(key), Value: value})
 		}
 	}
-	if status.Phase.Exported() {
+	if status.Phase.Exported() || status.Phase == v1alpha1.RunAwaitingApproval {
 		add("fact.claims", v.Count(status.Claims))
 		add("fact.lines", v.Count(status.Lines))
 		add("fact.held", v.Count(status.Held))
@@ -209,6 +209,9 @@ func (v *visit) timeline(run *v1alpha1.ExportRun, zone *time.Location) (steps []
 	}
 	if status.Failures > 0 {
 		steps = append(steps, step{What: v.N("step.failures", int64(status.Failures))})
+	}
+	if status.Approval.Given() {
+		steps = append(steps, step{v.optional(status.Approval.ApprovedAt, zone), v.T("step.approved"), v.T("asked.person", status.Approval.ApprovedBy)})
 	}
 	if run.Spec.Cancel {
 		_, who := v.cancelled(run)
