@@ -110,6 +110,10 @@ func connectFailure(ctx context.Context, config *pgx.ConnConfig, timeout time.Du
 	if much := tooMuch("connecting to the database at "+where, err); much != nil {
 		return much
 	}
+	if errors.Is(err, errCostlyLogin) {
+		return failure.OnSource.Transient(v1alpha1.ReasonLoginRefused, nil,
+			"the database server at %s asks for a login by SCRAM with more than %d rounds, with no number of them, or twice; let scram_iterations be less there, and set the user's password again", where, mostRounds)
+	}
 	if errors.Is(err, pgconn.ErrReadOnlyConnection) {
 		return failure.OnSource.Transient(v1alpha1.ReasonReadOnlyDatabase, nil, "none of the servers that the connection URL names can be written: name the primary")
 	}

@@ -6,11 +6,13 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/test/hostilepg"
 )
 
@@ -87,4 +89,66 @@ func TestOpen_GivesNoPasswordAway(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOpen_ComputesForNoServerForLong has servers that ask for a login by SCRAM whose cost is theirs to name. No deadline ends what the
+// client library computes.
+func TestOpen_ComputesForNoServerForLong(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		challenge string // what follows the salt
+		computed  bool
+	}{
+		"as PostgreSQL does":                   {"i=4096", true},
+		"a million rounds":                     {"i=1000000", true},
+		"more than a million":                  {"i=1000001", false},
+		"as many as the library takes":         {"i=10000000", false},
+		"no number of rounds":                  {"i=x", false},
+		"rounds at the end of a long text":     {strings.Repeat("x", 5000) + ",i=10000000", false},
+		"a number with zeros before the rest":  {"i=00000000010000000", false},
+		"a number with a sign before the rest": {"i=+10000000", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			answered := make(chan bool, 1)
+			address := hostilepg.Serve(t, func(connection net.Conn) { answered <- challenged(connection, test.challenge) })
+			database, err := claims.Open(t.Context(), claims.Options{
+				URL: "postgres://app:s3cret@" + address + "/app?sslmode=disable", Allowed: insecure, ConnectTimeout: time.Minute,
+			})
+			if err == nil {
+				database.Close()
+				t.Fatal("a server was logged in to that never let anybody in")
+			}
+			if computed := <-answered; computed != test.computed {
+				t.Errorf("the client computed an answer: %t (%v)", computed, err)
+			}
+			if refused := failure.From(err).Reason == v1alpha1.ReasonLoginRefused; refused == test.computed {
+				t.Errorf("the failure is %v", err)
+			}
+		})
+	}
+}
+
+// challenged asks for a login by SCRAM, and reports whether the client answered the challenge.
+func challenged(connection net.Conn, challenge string) bool {
+	backend := pgproto3.NewBackend(connection, connection)
+	if _, err := backend.ReceiveStartupMessage(); err != nil {
+		return false
+	}
+	backend.Send(&pgproto3.AuthenticationSASL{AuthMechanisms: []string{"SCRAM-SHA-256"}})
+	if backend.Flush() != nil || backend.SetAuthType(pgproto3.AuthTypeSASL) != nil {
+		return false
+	}
+	first, err := backend.Receive()
+	begun, is := first.(*pgproto3.SASLInitialResponse)
+	if err != nil || !is {
+		return false
+	}
+	_, nonce, _ := strings.Cut(string(begun.Data), "r=")
+	backend.Send(&pgproto3.AuthenticationSASLContinue{Data: []byte("r=" + nonce + "x,s=c2FsdA==," + challenge)})
+	if backend.Flush() != nil || backend.SetAuthType(pgproto3.AuthTypeSASLContinue) != nil {
+		return false
+	}
+	_, err = backend.Receive()
+	return err == nil
 }

@@ -2,12 +2,14 @@ package claims
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"slices"
+	"strconv"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -32,7 +34,15 @@ const (
 	largestClaimRead = 1 << 30
 	// mostColumns of a row; PostgreSQL has no more in a list of selected expressions.
 	mostColumns = 1664
+	// mostRounds of a hash that a server may ask for in a login by SCRAM. PostgreSQL asks for 4,096 unless scram_iterations says otherwise.
+	// The client library takes ten times as many, computes without looking at the time, and cannot be stopped.
+	mostRounds = 1_000_000
+	// longestChallenge of a login, in bytes. PostgreSQL's has some 100.
+	longestChallenge = 4 << 10
 )
+
+// errCostlyLogin ends a connection whose server asks for a login that costs too much.
+var errCostlyLogin = errors.New("the server asks for a login that costs too much")
 
 // tooMuchError ends a connection whose server sends more than anything that is meant.
 type tooMuchError struct{ what string }
@@ -51,6 +61,7 @@ type meter struct {
 	passing   int   // bytes of a message that are still to be given
 	dropping  int   // bytes that are still to be skipped
 	preparing bool  // the parameters of a statement were described, and its columns come next
+	asked     bool  // for a login by SCRAM
 	described int   // bytes of the descriptions of statements, which the library remembers
 	out       []byte
 	err       error
@@ -128,6 +139,11 @@ func (m *meter) begin() error {
 	if m.err = m.refuse(kind, body, forNobody); m.err != nil {
 		return nil //nolint:nilerr // what came before it is read first
 	}
+	if kind == 'R' {
+		if err := m.login(body); err != nil {
+			return err
+		}
+	}
 	if kind == 't' || kind == 'T' && m.preparing { // other columns are described with an execution, and forgotten
 		m.described += body
 	}
@@ -144,6 +160,39 @@ func (m *meter) begin() error {
 		m.came = 0
 	}
 	return nil
+}
+
+// login looks at a message about the login. A server asks for rounds of a hash once in a connection, and for no more than it may.
+// https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-AUTHENTICATIONSASLCONTINUE
+func (m *meter) login(body int) error {
+	const codeLength, challenge = 4, 11
+	message, err := m.in.Peek(headLength + min(body, longestChallenge))
+	if err != nil {
+		return err
+	}
+	message = message[headLength:]
+	if len(message) < codeLength || binary.BigEndian.Uint32(message) != challenge {
+		return nil
+	}
+	if m.asked || body > longestChallenge || !affordable(message[codeLength:]) {
+		m.err = errCostlyLogin
+	}
+	m.asked = true
+	return nil
+}
+
+// affordable reports whether every number of rounds in a challenge is one that may be asked for.
+func affordable(challenge []byte) bool {
+	for part := range bytes.SplitSeq(challenge, []byte(",")) {
+		text, is := bytes.CutPrefix(part, []byte("i="))
+		if !is {
+			continue
+		}
+		if rounds, err := strconv.Atoi(string(text)); err != nil || rounds < 1 || rounds > mostRounds {
+			return false
+		}
+	}
+	return true
 }
 
 // refuse says what is too much.

@@ -3,8 +3,12 @@ package claims
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
+	"slices"
 	"testing"
+
+	"github.com/jackc/pgx/v5/pgproto3"
 )
 
 // TestASessionIsNotKeptOnceItHasSeenMuchDescribed has a server describe statements at length: each description is short enough, and the
@@ -25,5 +29,23 @@ func TestASessionIsNotKeptOnceItHasSeenMuchDescribed(t *testing.T) {
 		if m.usual() != usual {
 			t.Errorf("%d descriptions of %d bytes are usual: %t", statements, body, m.usual())
 		}
+	}
+}
+
+// TestAServerAsksForOneLoginInAConnection has a server that knows the password, and so can begin another login after each.
+func TestAServerAsksForOneLoginInAConnection(t *testing.T) {
+	t.Parallel()
+	challenge, err := (&pgproto3.AuthenticationSASLContinue{Data: []byte("r=x,s=c2FsdA==,i=4096")}).Encode(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	final, err := (&pgproto3.AuthenticationSASLFinal{Data: []byte("v=x")}).Encode(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	login := slices.Concat(challenge, final)
+	came, err := io.ReadAll(newMeter(bytes.NewReader(slices.Concat(login, login))))
+	if !errors.Is(err, errCostlyLogin) || !bytes.Equal(came, login) {
+		t.Errorf("%d bytes came, and %v; want one login", len(came), err)
 	}
 }
