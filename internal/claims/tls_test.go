@@ -2,17 +2,29 @@ package claims_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/test/environment"
+	"github.com/ledgerport/ledgerport/test/hostilepg"
 )
 
 func TestTheServersCertificateIsCheckedAgainstTheAuthoritiesOfTheSource(t *testing.T) {
@@ -111,4 +123,44 @@ func withCertificate(t *testing.T, certificate, key []byte) string {
 		t.Fatal(err)
 	}
 	return server.URL
+}
+
+// TestAnAuthorityOfASourceHasAKeyThatCanBeUsed has an authority whose RSA key is as long as a bundle may be: to check one signature with it
+// takes minutes.
+func TestAnAuthorityOfASourceHasAKeyThatCanBeUsed(t *testing.T) {
+	t.Parallel()
+	const allowed, longest = 8192, 1_500_000
+	server := hostilepg.Serve(t, func(connection net.Conn) { _, _ = io.Copy(io.Discard, connection) })
+	open := func(bits int) error {
+		database, err := claims.Open(t.Context(), claims.Options{
+			URL: "postgres://u:p@" + server + "/d", Layout: v1alpha1.PostgresSource{CABundle: string(authority(t, bits))}, ConnectTimeout: time.Millisecond,
+		})
+		if err == nil {
+			database.Close()
+		}
+		return err
+	}
+	_ = failureWith(t, open(allowed), v1alpha1.ReasonDatabaseUnreachable)
+	for _, bits := range []int{allowed + 1, longest} {
+		if failed := failureWith(t, open(bits), v1alpha1.ReasonInvalidSpec); !strings.Contains(failed.Message, fmt.Sprintf("%d bits", bits)) {
+			t.Errorf("%q does not say how long the key of %d bits is", failed.Message, bits)
+		}
+	}
+}
+
+// authority is the certificate of an authority with an RSA key of so many bits, for which nobody has the private key.
+func authority(t *testing.T, bits int) []byte {
+	t.Helper()
+	signer, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	modulus := new(big.Int).Lsh(big.NewInt(1), uint(bits-1))
+	modulus.SetBit(modulus, 0, 1)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	signed, err := x509.CreateCertificate(rand.Reader, template, template, &rsa.PublicKey{N: modulus, E: 65537}, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: signed})
 }

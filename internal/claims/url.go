@@ -2,8 +2,10 @@ package claims
 
 import (
 	"cmp"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"maps"
 	"net/url"
@@ -275,9 +277,9 @@ func trust(ways []*tls.Config, bundle string) error {
 	if bundle == "" {
 		return nil
 	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM([]byte(bundle)) {
-		return failure.OnSource.Stalled(v1alpha1.ReasonInvalidSpec, nil, "spec.postgres.caBundle has no certificate in PEM (-----BEGIN CERTIFICATE-----)")
+	roots, err := authorities(bundle)
+	if err != nil {
+		return err
 	}
 	for _, way := range ways {
 		if way == nil || way.InsecureSkipVerify && way.VerifyPeerCertificate == nil {
@@ -287,4 +289,32 @@ func trust(ways []*tls.Config, bundle string) error {
 		way.RootCAs = roots
 	}
 	return nil
+}
+
+// mostRSABits of an authority's key. crypto/tls takes no more of a server; to check one signature with a key as long as a bundle takes
+// minutes, in which nothing can end it.
+const mostRSABits = 8192
+
+// authorities reads the certificates of a bundle.
+func authorities(bundle string) (*x509.CertPool, error) {
+	roots, found := x509.NewCertPool(), false
+	for block, rest := pem.Decode([]byte(bundle)); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		certificate, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			continue // as crypto/x509 does
+		}
+		if key, is := certificate.PublicKey.(*rsa.PublicKey); is && key.N.BitLen() > mostRSABits {
+			return nil, failure.OnSource.Stalled(v1alpha1.ReasonInvalidSpec, nil,
+				"spec.postgres.caBundle has an authority with an RSA key of %d bits, more than %d; use an authority with a shorter key", key.N.BitLen(), mostRSABits)
+		}
+		roots.AddCert(certificate)
+		found = true
+	}
+	if !found {
+		return nil, failure.OnSource.Stalled(v1alpha1.ReasonInvalidSpec, nil, "spec.postgres.caBundle has no certificate in PEM (-----BEGIN CERTIFICATE-----)")
+	}
+	return roots, nil
 }
