@@ -33,6 +33,7 @@ type migrations struct {
 	mu       sync.Mutex
 	stopping bool
 	sources  map[types.NamespacedName]*migration
+	busy     map[string]bool // namespaces of which a migration waits or has not returned, also one that was ended
 	underWay sync.WaitGroup
 }
 
@@ -47,7 +48,7 @@ type migration struct {
 }
 
 func newMigrations(migrate func(context.Context, *v1alpha1.ClaimSource) error, ended func(types.NamespacedName)) *migrations {
-	return &migrations{migrate: migrate, ended: ended, places: make(chan struct{}, concurrentMigrations), sources: map[types.NamespacedName]*migration{}}
+	return &migrations{migrate: migrate, ended: ended, places: make(chan struct{}, concurrentMigrations), sources: map[types.NamespacedName]*migration{}, busy: map[string]bool{}}
 }
 
 // Start implements manager.Runnable: migrations end with the process. What was not committed of them is undone, and the next
@@ -83,7 +84,7 @@ func (m *migrations) ensure(source *v1alpha1.ClaimSource) error {
 	case last != nil && !last.told:
 		last.told = true
 		return last.err
-	case m.busy(source.Namespace):
+	case m.busy[source.Namespace]:
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), migrationTimeout)
@@ -91,20 +92,10 @@ func (m *migrations) ensure(source *v1alpha1.ClaimSource) error {
 	if last != nil {
 		now.before = last.err
 	}
-	m.sources[name] = now
+	m.sources[name], m.busy[name.Namespace] = now, true
 	source = source.DeepCopy()
 	m.underWay.Go(func() { m.execute(ctx, source, now) })
 	return now.before
-}
-
-// busy reports whether a migration of a namespace waits or is under way.
-func (m *migrations) busy(namespace string) bool {
-	for name, begun := range m.sources {
-		if name.Namespace == namespace && !begun.ended {
-			return true
-		}
-	}
-	return false
 }
 
 // forget ends the migration of a source that does not exist any more.
@@ -127,6 +118,7 @@ func (m *migrations) execute(ctx context.Context, source *v1alpha1.ClaimSource, 
 	name := types.NamespacedName{Namespace: source.Namespace, Name: source.Name}
 	m.mu.Lock()
 	now.ended, now.err = true, err
+	delete(m.busy, name.Namespace)
 	if err == nil && m.sources[name] == now {
 		delete(m.sources, name)
 	}

@@ -151,6 +151,14 @@ func TestMigrationsOfOneNamespaceKeepNobodyWaiting(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	await := func(name string) {
+		t.Helper()
+		for end := range ended {
+			if end.Name == name {
+				return
+			}
+		}
+	}
 	expect := func(from chan types.UID, want types.UID) {
 		t.Helper()
 		select {
@@ -170,21 +178,64 @@ func TestMigrationsOfOneNamespaceKeepNobodyWaiting(t *testing.T) {
 	expect(began, "other")
 	begin(source("hog", "a", "hog-a-2"))
 	expect(left, "hog-a")
+	await("a")
+	begin(source("hog", "a", "hog-a-2")) // as the look does that the end asks for
 	expect(began, "hog-a-2")
 	m.forget(types.NamespacedName{Namespace: "hog", Name: "a"})
 	expect(left, "hog-a-2")
+	await("a")
 	if len(m.sources) != 1 {
 		t.Errorf("%d migrations are kept, want that of the other namespace", len(m.sources))
 	}
 	begin(source("hog", "panics", "hog-panics"))
 	expect(began, "hog-panics")
-	for name := range ended {
-		if name.Name == "panics" {
-			break
-		}
-	}
+	await("panics")
 	var fault *panics.Error
 	if err := m.ensure(source("hog", "panics", "hog-panics")); !errors.As(err, &fault) {
 		t.Errorf("after a panic the look is told %v", err)
 	}
+}
+
+// TestAMigrationThatDoesNotEndWithItsSourceIsTheOnlyOneOfItsNamespace has a source deleted and made again whose migration is in what no
+// cancelling ends, such as a computation of a library.
+func TestAMigrationThatDoesNotEndWithItsSourceIsTheOnlyOneOfItsNamespace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		underWay, most := 0, 0
+		var mu sync.Mutex
+		answer := make(chan error)
+		m := newMigrations(func(context.Context, *v1alpha1.ClaimSource) error {
+			mu.Lock()
+			underWay++
+			most = max(most, underWay)
+			mu.Unlock()
+			err := <-answer
+			mu.Lock()
+			underWay--
+			mu.Unlock()
+			return err
+		}, func(types.NamespacedName) {})
+		begin := func(uid string) {
+			t.Helper()
+			if err := m.ensure(&v1alpha1.ClaimSource{ObjectMeta: metav1.ObjectMeta{Namespace: "hog", Name: "claims", UID: types.UID(uid)}}); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		for i := range 3 * concurrentMigrations {
+			begin(fmt.Sprint("made-again-", i))
+			m.forget(types.NamespacedName{Namespace: "hog", Name: "claims"})
+		}
+		if most != 1 || len(m.places) != 1 {
+			t.Errorf("%d migrations were under way, with %d places, want one", most, len(m.places))
+		}
+		answer <- nil
+		synctest.Wait()
+		begin("after it has returned")
+		if underWay != 1 {
+			t.Errorf("%d migrations are under way after the first has returned", underWay)
+		}
+		answer <- nil
+		synctest.Wait()
+	})
 }
