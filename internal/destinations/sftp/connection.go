@@ -3,6 +3,7 @@ package sftp
 import (
 	"bytes"
 	"context"
+	"crypto/rsa"
 	"encoding/pem"
 	"errors"
 	"io"
@@ -127,8 +128,23 @@ func parsePrivateKey(given secrets) (signer ssh.Signer, err error) {
 		return nil, failure.OnCredentials.Stalled(v1alpha1.ReasonMalformedKey, nil, "the private key of the Secret has a passphrase; name its key in passphraseKey of spec.sftp")
 	case err != nil:
 		return nil, failure.OnCredentials.Stalled(v1alpha1.ReasonMalformedKey, nil, "the Secret's value is not a private key in OpenSSH format, or the passphrase is wrong")
+	case rsaBits(signer) > mostRSABits:
+		return nil, failure.OnCredentials.Stalled(v1alpha1.ReasonMalformedKey, nil,
+			"the private key of the Secret is one of RSA with more than %d bits; make another, such as with ssh-keygen -t ed25519", mostRSABits)
 	}
 	return signer, nil
+}
+
+// rsaBits is how long a key of RSA is; 0 of another.
+func rsaBits(signer ssh.Signer) int {
+	shown, _ := signer.PublicKey().(ssh.CryptoPublicKey)
+	if shown == nil {
+		return 0
+	}
+	if key, is := shown.CryptoPublicKey().(*rsa.PublicKey); is {
+		return key.N.BitLen()
+	}
+	return 0
 }
 
 const (
@@ -136,6 +152,9 @@ const (
 	longestPassword, mostQuestions = 1024, 10
 	// longestPrivateKey in bytes: one of RSA with 16,384 bits has less.
 	longestPrivateKey = 16 << 10
+	// mostRSABits is what ssh-keygen makes at most. In another format twice as many fit into longestPrivateKey, and to log in with such a key
+	// takes half a minute, in which nothing can end it.
+	mostRSABits = 16384
 	// mostRounds of the function that makes a key of a passphrase: some seconds, in which nothing can end it.
 	mostRounds = 256
 )
