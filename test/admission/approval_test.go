@@ -13,6 +13,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/controller/approval"
+	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
 const (
@@ -37,19 +38,29 @@ func TestFourEyes(t *testing.T) {
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "ledgerport-approver"},
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: "dave"}},
 	}))
+	c.must(c.admin.Create(c.Context(), probed()))
 	t.Run("the operator sees that a forged approval is refused", func(t *testing.T) { c.of(t).forgeriesAreSeen() })
+	t.Run("the operator sees that names of who asked are compared", func(t *testing.T) { c.of(t).namesOfAskersAreSeen() })
 	t.Run("another person than who asked approves what was seen", func(t *testing.T) { c.of(t).anotherApproves() })
 	t.Run("who may only approve changes nothing else", func(t *testing.T) { c.of(t).approversOnlyApprove() })
 	t.Run("a run that nobody is named for is not approved", func(t *testing.T) { c.of(t).namelessRunsAreNotApproved() })
 	t.Run("the need for an approval is not taken away by who may not approve", func(t *testing.T) { c.of(t).theNeedStays() })
 	if c.stamps() {
 		t.Run("the name is written for kubectl", func(t *testing.T) { c.of(t).approversAreWritten() })
+		t.Run("the operator believes in names that are written", func(t *testing.T) { c.of(t).writtenNamesAreBelieved() })
 	}
+}
+
+// probed is the export of which the operator finds out whether its approvals are worth something.
+func probed() *v1alpha1.AccountingExport {
+	asks := export("acme", acme)
+	asks.Name = "probed"
+	return asks
 }
 
 func (c *cluster) forgeriesAreSeen() {
 	c.eventually("the policy is seen", func() error {
-		unenforced, err := approval.Unenforced(c.Context(), c.as(operator), export("acme", acme))
+		unenforced, err := approval.Unenforced(c.Context(), c.as(operator), probed())
 		c.must(err)
 		if unenforced != nil {
 			return unenforced
@@ -58,7 +69,7 @@ func (c *cluster) forgeriesAreSeen() {
 	})
 	c.must(c.admin.Delete(c.Context(), &admissionv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: "ledgerport-approval"}}))
 	c.eventually("the policy is missed", func() error {
-		unenforced, err := approval.Unenforced(c.Context(), c.as(operator), export("acme", acme))
+		unenforced, err := approval.Unenforced(c.Context(), c.as(operator), probed())
 		c.must(err)
 		if unenforced == nil {
 			return errors.New("it is still seen")
@@ -69,6 +80,35 @@ func (c *cluster) forgeriesAreSeen() {
 	c.refusedWith("approved when it waits for that", func() error {
 		return c.as("bob").Create(c.Context(), run("forged", map[string]string{v1alpha1.ApprovedAnnotation: digest}), client.DryRunAll)
 	})
+}
+
+// namesOfAskersAreSeen takes away the policies of who.yaml, without which alice asks in the name of bob, and approves.
+func (c *cluster) namesOfAskersAreSeen() {
+	named := probed()
+	seen := func(name string) *failure.Error {
+		unenforced, err := approval.Unenforced(c.Context(), c.as(operator), named)
+		if err != nil {
+			c.Fatalf("%s: %v", name, err)
+		}
+		return unenforced
+	}
+	for _, policy := range []string{"ledgerport-who", "ledgerport-who-of-exports"} {
+		c.must(c.admin.Delete(c.Context(), &admissionv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: policy}}))
+		c.eventually(policy+" is missed", func() error {
+			unenforced := seen(policy)
+			if unenforced == nil {
+				return errors.New("it is still seen")
+			}
+			return is(unenforced.Reason, v1alpha1.ReasonApprovalNotEnforced)
+		})
+		c.apply("config/admission")
+		c.eventually(policy+" is seen", func() error {
+			if unenforced := seen(policy); unenforced != nil {
+				return unenforced
+			}
+			return nil
+		})
+	}
 }
 
 // waits makes a run that alice has asked for and that waits for its approval.
@@ -180,5 +220,14 @@ func (c *cluster) approversAreWritten() {
 	}
 	if err := c.as("alice").Create(c.Context(), run("born-approved", map[string]string{what: digest})); !apierrors.IsForbidden(err) {
 		c.Errorf("a run that is made with an approval: %v", err)
+	}
+}
+
+// writtenNamesAreBelieved has the names of exports written for everybody, so that nothing is left to refuse.
+func (c *cluster) writtenNamesAreBelieved() {
+	unenforced, err := approval.Unenforced(c.Context(), c.as(operator), probed())
+	c.must(err)
+	if unenforced != nil {
+		c.Error(unenforced)
 	}
 }
