@@ -19,6 +19,8 @@ import (
 const (
 	digest  = "8f434346648f6b96df89dda901c5176b10a6d83961dd3c1ac88b59b2dc327aa4"
 	another = "0000000000000000000000000000000000000000000000000000000000000000"
+	// robot is a service account of the namespace: whoever has Kubernetes' role edit there may act as it.
+	robot = "system:serviceaccount:acme:robot"
 )
 
 // TestFourEyes has alice ask for runs, bob approve them, carol change runs without the verb, and dave approve with the role for that alone.
@@ -29,7 +31,7 @@ func TestFourEyes(t *testing.T) {
 	of := func(verbs ...string) rbacv1.PolicyRule {
 		return rbacv1.PolicyRule{APIGroups: []string{v1alpha1.GroupVersion.Group}, Resources: []string{"accountingexports", "exportruns"}, Verbs: verbs}
 	}
-	for _, user := range []string{"alice", "bob"} {
+	for _, user := range []string{"alice", "bob", robot} {
 		c.grantAs(user, of("get", "create", "update", "patch", "approve"))
 	}
 	c.grantAs("carol", of("get", "create", "update", "patch"))
@@ -140,6 +142,7 @@ func (c *cluster) anotherApproves() {
 		"in another's name":                 {"alice", map[string]any{what: digest, by: "bob"}, "is who approves the run, alice"},
 		"by making the run another's first": {"alice", map[string]any{what: digest, by: "alice", v1alpha1.RequestedByAnnotation: "bob"}, "denied request"},
 		"without the verb":                  {"carol", map[string]any{what: digest, by: "carol"}, "a verb that the roles"},
+		"as a service account":              {robot, map[string]any{what: digest, by: robot}, "a person, and not by a service account"},
 		"without a name":                    {"bob", map[string]any{what: digest}, "is who approves the run, bob"},
 		"without saying what":               {"bob", map[string]any{by: "bob"}, "status.approval.digest"},
 		"what another run has rendered":     {"bob", map[string]any{what: another, by: "bob"}, "status.approval.digest"},
