@@ -3,13 +3,16 @@ package controller_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -147,5 +150,44 @@ func TestARunThatNobodyApprovesGivesItsClaimsBack(t *testing.T) {
 	}
 	if n := w.count(`select count(*) from ledgerport.exported_claims`); n != 0 {
 		t.Errorf("%d claims are still bound", n)
+	}
+}
+
+// TestAnApprovalIsNotBelievedBeforeTheAPIServerIsAsked takes the policy away while an attempt is under way, and forges the approval of what the
+// attempt comes to wait with.
+func TestAnApprovalIsNotBelievedBeforeTheAPIServerIsAsked(t *testing.T) {
+	t.Parallel()
+	w := newWorldWith(t, func(w *world) { w.writes.mayBeRefused = true })
+	w.fill(3)
+	export := w.export()
+	export.Spec.Approval = v1alpha1.ApprovalRequired
+	w.installPolicies("who.yaml", "approval.yaml")
+	w.create(w.secret(), w.source(), w.chart(), w.destination(), export)
+	eventually(w, export, func(export *v1alpha1.AccountingExport) string {
+		return condition(export.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
+	})
+	waits := eventually(w, w.asks("asked", "alice"), runIs(v1alpha1.RunAwaitingApproval))
+	w.stopOperator()
+	w.must(api.client.Delete(w.Context(), &admissionv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: "ledgerport-approval-" + w.namespace}}))
+	forged := []byte(`{"metadata":{"annotations":{"` + v1alpha1.ApprovedAnnotation + `":"` + waits.Status.Approval.Digest + `","` + v1alpha1.ApprovedByAnnotation + `":"bob"}}}`)
+	eventually(w, waits, func(run *v1alpha1.ExportRun) string { // a policy goes a moment after it is deleted
+		if err := w.person("alice").Patch(w.Context(), run.DeepCopy(), client.RawPatch(types.MergePatchType, forged)); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	w.must(api.client.Get(w.Context(), client.ObjectKeyFromObject(waits), waits))
+	waits.Status.Phase, waits.Status.Approval, waits.Status.Attempt.EndedAt = v1alpha1.RunRunning, nil, nil // as a process leaves it that is killed
+	w.must(api.client.Status().Update(w.Context(), waits))
+	w.startOperator(w.namespace)
+	eventually(w, waits, func(run *v1alpha1.ExportRun) string {
+		ready := meta.FindStatusCondition(run.Status.Conditions, v1alpha1.ConditionReady)
+		if ready == nil || run.Status.Phase != v1alpha1.RunAwaitingApproval || !strings.Contains(ready.Message, "the approval that is there does not count") {
+			return fmt.Sprintf("it is %s: %v", run.Status.Phase, ready)
+		}
+		return ""
+	})
+	if files := w.files(); slices.ContainsFunc(files, func(name string) bool { return strings.Contains(name, "asked") }) {
+		t.Errorf("what was not approved is at the destination: %v", files)
 	}
 }

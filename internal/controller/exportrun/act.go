@@ -15,6 +15,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/controller/approval"
 	"github.com/ledgerport/ledgerport/internal/controller/report"
 	"github.com/ledgerport/ledgerport/internal/executor"
+	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/references"
 )
 
@@ -145,6 +146,9 @@ func (r *Reconciler) concluded(ctx context.Context, in *Inputs, after *report.Af
 	after.Add(func() { r.count(export, state) })
 	if run.Status.Phase.Finished() {
 		return ctrl.Result{}, false, nil
+	}
+	if awaitsApproval(run) { // what was written before it waited is believed when the API server has been asked, as the next reconcile does
+		in.Unenforced = failure.Transient(v1alpha1.ReasonApprovalNotEnforced, nil, "the API server has not been asked yet whether it refuses what is forged")
 	}
 	if state.Err != nil && state.Task.Release {
 		gone, err := r.abandoned(ctx, run)
