@@ -266,6 +266,10 @@ func (c *cluster) labelsAreSetByWhoMayAssign() {
 		return tenant.Patch(c.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "mine"}},
 			client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"`+label+`":"`+other+`"}}}`)))
 	})
+	c.refusedWith("may assign organizations", func() error {
+		return tenant.Patch(c.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "mine"}},
+			client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"accounting.ledgerport.dev/approval":"Required"}}}`)))
+	})
 	c.grant("assigner", every)
 	c.must(c.admin.Patch(c.Context(), &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "assigner"}}, client.RawPatch("application/json-patch+json",
 		[]byte(`[{"op":"add","path":"/rules/-","value":{"apiGroups":["accounting.ledgerport.dev"],"resources":["organizations"],"verbs":["assign"]}}]`))))

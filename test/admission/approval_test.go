@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -47,6 +48,7 @@ func TestFourEyes(t *testing.T) {
 	t.Run("who may only approve changes nothing else", func(t *testing.T) { c.of(t).approversOnlyApprove() })
 	t.Run("a run that nobody is named for is not approved", func(t *testing.T) { c.of(t).namelessRunsAreNotApproved() })
 	t.Run("the need for an approval is not taken away by who may not approve", func(t *testing.T) { c.of(t).theNeedStays() })
+	t.Run("another export does not do without one where the namespace needs approvals", func(t *testing.T) { c.of(t).namespacesNeedApprovals() })
 	if c.stamps() {
 		t.Run("the name is written for kubectl", func(t *testing.T) { c.of(t).approversAreWritten() })
 		t.Run("the operator believes in names that are written", func(t *testing.T) { c.of(t).writtenNamesAreBelieved() })
@@ -208,6 +210,23 @@ func (c *cluster) theNeedStays() {
 	}
 	c.refusedWith("spec.approval stays Required", func() error { return lower("carol") })
 	c.must(lower("bob"))
+}
+
+// namespacesNeedApprovals has carol make an export of the same claims that needs no approval.
+func (c *cluster) namespacesNeedApprovals() {
+	create := func(user string, approval v1alpha1.ApprovalPolicy) error {
+		another := export("acme", acme)
+		another.Name, another.Spec.Approval = "another", approval
+		return c.as(user).Create(c.Context(), another, client.DryRunAll)
+	}
+	c.must(create("carol", v1alpha1.ApprovalNotRequired))
+	labelled := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "acme"}}
+	c.must(c.admin.Patch(c.Context(), labelled, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"accounting.ledgerport.dev/approval":"Required"}}}`))))
+	c.refusedWith("spec.approval is Required, but for someone who may approve", func() error { return create("carol", v1alpha1.ApprovalNotRequired) })
+	c.refusedWith("spec.approval is Required", func() error { return create("carol", "") })
+	c.must(create("carol", v1alpha1.ApprovalRequired))
+	c.must(create("bob", v1alpha1.ApprovalNotRequired))
+	c.must(c.as("carol").Patch(c.Context(), probed(), client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"suspend":true}}`)))) // which was there before
 }
 
 func (c *cluster) approversAreWritten() {
