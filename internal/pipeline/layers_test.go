@@ -14,7 +14,7 @@ import (
 var layers = []string{
 	"pipeline.go", "learn.go",
 	"reversal.go", "redelivery.go", "forward.go", "preview.go", "release.go", "removal.go", "reading.go", // walks
-	"begin.go", "conclude.go", "deliver.go", "receipts.go", "original.go", "submit.go", "attach.go", "render.go", "lacking.go", // stages
+	"begin.go", "approval.go", "conclude.go", "deliver.go", "receipts.go", "original.go", "submit.go", "attach.go", "render.go", "lacking.go", // stages
 	"record.go", "resolve.go", "books.go", "attempt.go", "task.go", // what an attempt knows
 }
 

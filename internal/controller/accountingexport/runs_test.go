@@ -51,7 +51,7 @@ func TestRunsSayWhoAskedForThem(t *testing.T) {
 		by, want string
 		due      time.Time
 	}{
-		"a slot is the schedule's, and not of who asked last": {by: "alice", due: noon, want: v1alpha1.RequestedBySchedule},
+		"a slot is of the schedule, and not of who asked last": {by: "alice", due: noon, want: v1alpha1.RequestedBySchedule},
 		"a request is of who is named beside it":              {by: "alice", want: "alice"},
 		"a request without a name is of nobody who is known":  {},
 	} {
