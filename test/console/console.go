@@ -27,6 +27,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -55,7 +56,7 @@ const (
 )
 
 // Roles of the people, in Namespace. A stranger has none, and the auditor has one in the whole cluster.
-var Roles = map[string]string{"clerk": "ledgerport-finance", "controller": "ledgerport-editor", "viewer": "ledgerport-viewer"}
+var Roles = map[string]string{"clerk": "ledgerport-finance", "controller": "ledgerport-editor", "viewer": "ledgerport-viewer", "approver": "ledgerport-approver"}
 
 // Stage is what a test works with.
 type Stage struct {
@@ -196,6 +197,24 @@ func (s *Stage) admit() {
 	}))
 }
 
+// RequireApproval has the export need four eyes from now on, and the API server see to that.
+func (s *Stage) RequireApproval() {
+	s.Helper()
+	root, err := environment.ModuleRoot()
+	s.must(err)
+	for _, name := range []string{"who.yaml", "approval.yaml"} {
+		file, err := os.Open(filepath.Join(root, "config/admission", name))
+		s.must(err)
+		policies, err := environment.Decode(file)
+		s.must(errors.Join(err, file.Close()))
+		for _, policy := range policies {
+			s.must(s.Cluster.Apply(s.Context(), client.ApplyConfigurationFromUnstructured(policy), client.FieldOwner("test")))
+		}
+	}
+	export := &v1alpha1.AccountingExport{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: Export}}
+	s.must(s.Cluster.Patch(s.Context(), export, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"approval":"`+v1alpha1.ApprovalRequired+`"}}`))))
+}
+
 // Admit gives somebody a role in Namespace, by a binding of the name.
 func (s *Stage) Admit(name, role string, subject rbacv1.Subject) {
 	s.Helper()
@@ -219,12 +238,18 @@ func (s *Stage) Run(name string, spec v1alpha1.ExportRunSpec) *v1alpha1.ExportRu
 // Ended waits for a run to have succeeded.
 func (s *Stage) Ended(name string) *v1alpha1.ExportRun {
 	s.Helper()
+	return s.In(v1alpha1.RunSucceeded, name)
+}
+
+// In waits for a run to be in a phase.
+func (s *Stage) In(phase v1alpha1.RunPhase, name string) *v1alpha1.ExportRun {
+	s.Helper()
 	run := &v1alpha1.ExportRun{}
 	s.Until(func(ctx context.Context) string {
 		if err := s.Cluster.Get(ctx, client.ObjectKey{Namespace: Namespace, Name: name}, run); err != nil {
 			return err.Error()
 		}
-		if run.Status.Phase != v1alpha1.RunSucceeded {
+		if run.Status.Phase != phase {
 			return fmt.Sprintf("run %s is %s: %+v", name, run.Status.Phase, run.Status.Conditions)
 		}
 		return ""

@@ -104,6 +104,9 @@ type right struct{ verb, group, resource, subresource string }
 var (
 	toRun     = right{"create", v1alpha1.GroupVersion.Group, "exportruns", ""}
 	toReverse = right{"reverse", v1alpha1.GroupVersion.Group, "exportruns", ""}
+	// An approval is a change of the run that needs its own verb, too.
+	toApprove = right{"approve", v1alpha1.GroupVersion.Group, "exportruns", ""}
+	toChange  = right{"patch", v1alpha1.GroupVersion.Group, "exportruns", ""}
 )
 
 // may asks which of some rights the caller has in a namespace. The answer decides what is offered; whether something is done is decided

@@ -85,6 +85,8 @@ func Handler(options Options) http.Handler {
 		"GET " + run:                         (*visit).run,
 		"GET " + run + "/voucher":            (*visit).voucher,
 		"GET " + run + "/files/{file}":       (*visit).download,
+		"GET " + run + "/approval":           (*visit).confirmApproval,
+		"POST " + run + "/approval":          (*visit).approve,
 		"GET " + run + "/request/{type}":     (*visit).confirm,
 		"POST " + run + "/request/{type}":    (*visit).request,
 		"GET /":                              func(*visit) error { return errNoPage },

@@ -6,6 +6,7 @@ import (
 	"encoding/csv"
 	"encoding/hex"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -13,11 +14,13 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/go-logr/logr"
 	"github.com/jackc/pgx/v5"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -164,6 +167,7 @@ func TestPagesThroughTheAPIServer(t *testing.T) {
 	t.Run("requests that are wrong are refused", func(t *testing.T) { wrong(clerk.in(t)) })
 	t.Run("every page is in every language", func(t *testing.T) { speaks(clerk.in(t)) })
 	t.Run("hostile texts are shown, and do nothing", func(t *testing.T) { hostile(clerk.in(t), stage) })
+	t.Run("a run that waits is approved by another person, as they have seen it", func(t *testing.T) { approves(clerk.in(t), stage) })
 	t.Run("a namespace with more runs than can be sorted has pages", func(t *testing.T) { many(clerk.in(t), stage) })
 	if found := served.Found(); len(found) > 0 {
 		t.Errorf("pages have shown what nobody is to see: %q", found)
@@ -508,6 +512,69 @@ func hostile(clerk *browser, stage *console.Stage) {
 	if !strings.Contains(file, `'=cmd|`) || strings.Contains(file, "\u202e") || strings.Contains(file, "\x1b") {
 		clerk.Errorf("the file has a formula, or a control character:\n%s", file)
 	}
+}
+
+func approves(clerk *browser, stage *console.Stage) {
+	stage.RequireApproval()
+	stage.Approve(4, 3)
+	name := clerk.send(export+"/request/export", clerk.form(export+"/request/export"))
+	waits := stage.In(v1alpha1.RunAwaitingApproval, name)
+	path := runs + name + "/approval"
+	approver, viewer := newBrowser(clerk.T, clerk.base, "approver"), newBrowser(clerk.T, clerk.base, "viewer")
+	digest, file := waits.Status.Approval.Digest, waits.Status.Files[0]
+	approver.see(runs+name, "Waits for approval", `href="`+path+`"`)
+	text := approver.see(path, "Approve "+name+"?", "clerk (as stated)", waits.Status.FirstVoucher, file.Name, file.SHA256, digest, "Waits until", "Debit = credit")
+	approver.lacks(text, `name="once"`, "mark bad")
+	form := approver.form(path)
+
+	for _, other := range []*browser{clerk, viewer} {
+		other.lacks(other.see(runs+name, "Waits for approval"), path)
+		other.want(http.StatusForbidden, path, "Your role does not allow this")
+	}
+	stage.Admit("clerk-approves", "ledgerport-approver", rbacv1.Subject{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: "clerk"})
+	stage.Until(func(context.Context) string {
+		return strings.Join(missing(clerk.do(http.MethodGet, path, nil).text, "You asked for this run: another person approves it"), "")
+	})
+	clerk.lacks(clerk.see(runs+name, "Waits for approval"), path)
+	if got := clerk.do(http.MethodPost, path, form); got.code != http.StatusForbidden || len(missing(got.text, "a run is approved by another person than clerk")) > 0 {
+		clerk.Errorf("a clerk who approves their own run hears %d\n%s", got.code, short(got.text))
+	}
+	if got := viewer.do(http.MethodPost, path, form); got.code != http.StatusForbidden {
+		clerk.Errorf("a viewer who approves hears %d", got.code)
+	}
+	for given, code := range map[string]int{"": http.StatusBadRequest, digest + "0": http.StatusBadRequest, strings.ToUpper(digest): http.StatusBadRequest} {
+		if got := approver.do(http.MethodPost, path, url.Values{"digest": {given}}); got.code != code {
+			clerk.Errorf("the digest %.70q is answered with %d", given, got.code)
+		}
+	}
+	got := approver.do(http.MethodPost, path, url.Values{"digest": {strings.Repeat("0", 64)}})
+	if got.code != http.StatusConflict || len(missing(got.text, "has changed since you saw it", `value="`+digest+`"`)) > 0 {
+		clerk.Errorf("what is not there any more is approved with %d\n%s", got.code, short(got.text))
+	}
+	if run := stage.In(v1alpha1.RunAwaitingApproval, name); run.Annotations[v1alpha1.ApprovedAnnotation] != "" {
+		clerk.Errorf("after refusals the run has %v", run.Annotations)
+	}
+
+	if led := approver.send(path, form); led != name {
+		clerk.Errorf("an approval leads to %s", led)
+	}
+	if led := approver.send(path, form); led != name { // twice is once
+		clerk.Errorf("the same approval leads to %s", led)
+	}
+	if run := stage.Ended(name); run.Status.Approval.ApprovedBy != "approver" || run.Status.SHA256 != waits.Status.SHA256 {
+		clerk.Errorf("the run that was approved is %+v", run.Status)
+	}
+	approver.lacks(approver.see(runs+name, "Approved", "approver (as stated)"), path)
+	approver.want(http.StatusNotFound, path)
+	if got := approver.do(http.MethodPost, path, url.Values{"digest": {strings.Repeat("0", 64)}}); got.code != http.StatusConflict {
+		clerk.Errorf("a run that has ended is approved with %d", got.code)
+	}
+	clerk.see(home+"/audit", "Export approved", "approver (as stated)")
+}
+
+// missing returns which words a page lacks.
+func missing(text string, words ...string) []string {
+	return slices.DeleteFunc(words, func(word string) bool { return strings.Contains(html.UnescapeString(text), word) })
 }
 
 // many has runs of an export that does not exist, which fail or wait; what counts is that they are there.

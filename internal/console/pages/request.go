@@ -32,10 +32,12 @@ type requestView struct {
 	Claim    string
 	// Once is a part of the name of the run, so that a form that is sent twice asks once.
 	Once, Submit string
+	// Digest of what is approved, so that nothing else is.
+	Digest string
 	// Problem of what was sent.
 	Problem string
-	// Forbidden says that the caller may not ask for this.
-	Forbidden bool
+	// Forbidden says why the caller may not ask for this; empty if they may.
+	Forbidden string
 }
 
 // subject is what a request is of.
@@ -98,8 +100,7 @@ func (v *visit) confirming(code int, s *subject, once, reason, problem string) e
 	content := &requestView{
 		Type: s.name, To: v.r.URL.EscapedPath(), Back: s.path(v.namespace()), Text: v.T("request." + s.name + ".text"), Reversal: s.kind == v1alpha1.RunReversal,
 		Reason: reason, Claim: s.claim, Once: once, Submit: v.T("request." + s.name), Problem: problem,
-		Forbidden: !rights[toRun] || s.kind == v1alpha1.RunReversal && !rights[toReverse],
-		Facts:     []fact{{Name: v.T("fact.namespace"), Value: v.namespace()}, {Name: v.T("fact.export"), Value: s.export}},
+		Facts: []fact{{Name: v.T("fact.namespace"), Value: v.namespace()}, {Name: v.T("fact.export"), Value: s.export}},
 	}
 	name := s.export
 	if s.run != nil {
@@ -113,8 +114,11 @@ func (v *visit) confirming(code int, s *subject, once, reason, problem string) e
 		content.Facts = append(content.Facts, fact{Name: v.T("column.claim"), Value: s.claim})
 		content.Text = v.T("request.reversal.claim.text")
 	}
-	if content.Forbidden && code == http.StatusOK {
-		code = http.StatusForbidden
+	if !rights[toRun] || s.kind == v1alpha1.RunReversal && !rights[toReverse] {
+		content.Forbidden = v.T("request.forbidden")
+		if code == http.StatusOK {
+			code = http.StatusForbidden
+		}
 	}
 	trail := v.trail(link{v.namespace(), at("namespaces", v.namespace())}, link{s.export, exportPath(v.namespace(), s.export)})
 	if s.run != nil {

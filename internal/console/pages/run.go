@@ -82,7 +82,11 @@ func (v *visit) run() error {
 	if err != nil {
 		return err
 	}
-	rights, err := v.may(v.ctx, run.Namespace, toRun, toReverse)
+	asked := []right{toRun, toReverse}
+	if awaitsApproval(run) {
+		asked = append(asked, toApprove, toChange)
+	}
+	rights, err := v.may(v.ctx, run.Namespace, asked...)
 	if err != nil {
 		return err
 	}
@@ -231,6 +235,9 @@ func (v *visit) timeline(run *v1alpha1.ExportRun, zone *time.Location) (steps []
 
 // offersOf are what may be asked for of a run.
 func (v *visit) offersOf(run *v1alpha1.ExportRun, rights map[right]bool) (offers []offer) {
+	if awaitsApproval(run) && v.notApprover(run, rights) == "" {
+		return []offer{{v.T("request.approve"), runPath(run.Namespace, run.Name, "approval")}}
+	}
 	if !recorded(run) || !rights[toRun] {
 		return nil
 	}
