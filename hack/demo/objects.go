@@ -26,7 +26,7 @@ import (
 const shownAtOnce = 2
 
 // readObjects reads the manifests of a directory: those that all exports need, and those of the exports with an exporter,
-// or of the first few exports where that is empty. What is for kustomize alone is left out.
+// or of the first few exports where that is empty. What is for kustomize alone is left out, and so is what waits for a person.
 func readObjects(directory, exporter string) ([]*unstructured.Unstructured, error) {
 	files, err := filepath.Glob(filepath.Join(directory, "*.yaml"))
 	if err != nil {
@@ -42,6 +42,9 @@ func readObjects(directory, exporter string) ([]*unstructured.Unstructured, erro
 		read, err := readFile(file)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		if slices.ContainsFunc(read, waitsForAPerson) {
+			continue
 		}
 		if types := exportersOf(read); len(types) > 0 {
 			all = append(all, types...)
@@ -67,6 +70,12 @@ func exportersOf(objects []*unstructured.Unstructured) (types []string) {
 		}
 	}
 	return types
+}
+
+// waitsForAPerson reports whether runs of an export wait for an approval.
+func waitsForAPerson(object *unstructured.Unstructured) bool {
+	approval, _, _ := unstructured.NestedString(object.Object, "spec", "approval")
+	return approval == string(v1alpha1.ApprovalRequired)
 }
 
 func readFile(name string) ([]*unstructured.Unstructured, error) {
