@@ -38,6 +38,10 @@ func TestConsoleInABrowser(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.Handle("/", pages.Handler(pages.Options{Clusters: stage, Namespaces: []string{console.Namespace, console.Elsewhere}, LogOut: "/logout", Log: logr.Discard()}))
 	mux.HandleFunc("POST /test/hostile", func(http.ResponseWriter, *http.Request) { plant(stage) })
+	mux.HandleFunc("POST /test/approval", func(http.ResponseWriter, *http.Request) {
+		stage.RequireApproval()
+		stage.Approve(5, 3)
+	})
 	base := stage.Serve(mux, pages.ContentSecurityPolicy)
 
 	common := append(os.Environ(), "NODE_PATH="+modules, "CHROMIUM="+programs["chromium"])

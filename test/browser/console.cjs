@@ -119,6 +119,27 @@ async function reverses(page) {
   return voucher;
 }
 
+// The clerk asks for a run, and another person approves what they see of it.
+async function approves(clerk, approver, narrow) {
+  await see(clerk, exported);
+  await clerk.getByRole("link", { name: "Export now" }).click();
+  await clerk.getByRole("button", { name: "Export now" }).click();
+  await clerk.waitForURL(/\/runs\/monthly-[a-z2-7]{10}$/);
+  await clerk.locator("main .state .mark", { hasText: "Waits for approval" }).waitFor();
+  assert.equal(await clerk.getByRole("link", { name: "Approve", exact: true }).count(), 0);
+  await see(approver, clerk.url().slice(BASE.length));
+  await approver.getByRole("link", { name: "Approve", exact: true }).click();
+  await approver.waitForURL(/\/approval$/);
+  await look(approver, "the question about an approval");
+  await shoot(approver, "approval");
+  await see(narrow, approver.url().slice(BASE.length));
+  await look(narrow, "the question about an approval (375 px, dark)");
+  await approver.getByRole("button", { name: "Approve" }).click();
+  await approver.locator("main .state .mark.good", { hasText: "Succeeded" }).waitFor();
+  assert.match(await approver.locator(".timeline").innerText(), /Approved · approver \(as stated\)/);
+  await look(approver, "a run that was approved");
+}
+
 // A keyboard is enough, and what is focused can be seen.
 async function types(page) {
   await see(page, exported);
@@ -181,6 +202,9 @@ async function main() {
         await look(page, `hostile texts at ${to}`);
       }
     }
+    assert.equal((await fetch(`${BASE}/test/approval`, { method: "POST" })).status, 200);
+    const dark = { locale: "de-DE", viewport: { width: 375, height: 800 }, colorScheme: "dark" };
+    await approves(clerk, await person(browser, "approver"), await person(browser, "approver", dark));
     const stranger = await person(browser, "stranger");
     await see(stranger, "/");
     await look(stranger, "exports of a stranger");
