@@ -90,17 +90,24 @@ func Start(tb testing.TB) *Stage {
 	s.apply()
 	s.admit()
 	s.Run("october", v1alpha1.ExportRunSpec{})
+	s.ready()
+	return s
+}
+
+// ready waits for the operator to have seen the export as it is, and found it ready.
+func (s *Stage) ready() {
+	s.Helper()
 	s.Until(func(ctx context.Context) string {
 		var export v1alpha1.AccountingExport
 		if err := s.Cluster.Get(ctx, client.ObjectKey{Namespace: Namespace, Name: Export}, &export); err != nil {
 			return err.Error()
 		}
-		if !meta.IsStatusConditionTrue(export.Status.Conditions, v1alpha1.ConditionReady) {
-			return fmt.Sprintf("the export is not ready: %+v", export.Status.Conditions)
+		ready := meta.FindStatusCondition(export.Status.Conditions, v1alpha1.ConditionReady)
+		if ready == nil || ready.Status != metav1.ConditionTrue || ready.ObservedGeneration != export.Generation {
+			return fmt.Sprintf("the export is not ready at generation %d: %+v", export.Generation, export.Status.Conditions)
 		}
 		return ""
 	})
-	return s
 }
 
 func (s *Stage) must(err error) {
@@ -213,6 +220,7 @@ func (s *Stage) RequireApproval() {
 	}
 	export := &v1alpha1.AccountingExport{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: Export}}
 	s.must(s.Cluster.Patch(s.Context(), export, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"approval":"`+v1alpha1.ApprovalRequired+`"}}`))))
+	s.ready()
 }
 
 // Admit gives somebody a role in Namespace, by a binding of the name.
