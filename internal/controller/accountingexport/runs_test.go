@@ -52,8 +52,8 @@ func TestRunsSayWhoAskedForThem(t *testing.T) {
 		due      time.Time
 	}{
 		"a slot is of the schedule, and not of who asked last": {by: "alice", due: noon, want: v1alpha1.RequestedBySchedule},
-		"a request is of who is named beside it":              {by: "alice", want: "alice"},
-		"a request without a name is of nobody who is known":  {},
+		"a request is of who is named beside it":               {by: "alice", want: "alice"},
+		"a request without a name is of nobody who is known":   {},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
