@@ -18,6 +18,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/outbound"
+	"github.com/ledgerport/ledgerport/internal/rounds"
 )
 
 // SQLSTATE codes, https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -112,7 +113,7 @@ func connectFailure(ctx context.Context, config *pgx.ConnConfig, timeout time.Du
 	}
 	if errors.Is(err, errCostlyLogin) {
 		return failure.OnSource.Transient(v1alpha1.ReasonLoginRefused, nil,
-			"the database server at %s asks for a login by SCRAM with more than %d rounds, with no number of them, or twice; let scram_iterations be less there, and set the user's password again", where, mostRounds)
+			"the database server at %s asks for a login by SCRAM with more than %d rounds, with no number of them, or twice; let scram_iterations be less there, and set the user's password again", where, rounds.Most)
 	}
 	if errors.Is(err, pgconn.ErrReadOnlyConnection) {
 		return failure.OnSource.Transient(v1alpha1.ReasonReadOnlyDatabase, nil, "none of the servers that the connection URL names can be written: name the primary")

@@ -2,20 +2,19 @@ package claims
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"slices"
-	"strconv"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/rounds"
 )
 
 // Bounds of what a server may send, in bytes. The memory is all tenants'.
@@ -34,9 +33,6 @@ const (
 	largestClaimRead = 1 << 30
 	// mostColumns of a row; PostgreSQL has no more in a list of selected expressions.
 	mostColumns = 1664
-	// mostRounds of a hash that a server may ask for in a login by SCRAM. PostgreSQL asks for 4,096 unless scram_iterations says otherwise.
-	// The client library takes ten times as many, computes without looking at the time, and cannot be stopped.
-	mostRounds = 1_000_000
 	// longestChallenge of a login, in bytes. PostgreSQL's has some 100.
 	longestChallenge = 4 << 10
 )
@@ -174,25 +170,11 @@ func (m *meter) login(body int) error {
 	if len(message) < codeLength || binary.BigEndian.Uint32(message) != challenge {
 		return nil
 	}
-	if m.asked || body > longestChallenge || !affordable(message[codeLength:]) {
+	if m.asked || body > longestChallenge || !rounds.Affordable(message[codeLength:]) {
 		m.err = errCostlyLogin
 	}
 	m.asked = true
 	return nil
-}
-
-// affordable reports whether every number of rounds in a challenge is one that may be asked for.
-func affordable(challenge []byte) bool {
-	for part := range bytes.SplitSeq(challenge, []byte(",")) {
-		text, is := bytes.CutPrefix(part, []byte("i="))
-		if !is {
-			continue
-		}
-		if rounds, err := strconv.Atoi(string(text)); err != nil || rounds < 1 || rounds > mostRounds {
-			return false
-		}
-	}
-	return true
 }
 
 // refuse says what is too much.

@@ -4,15 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"slices"
-	"strconv"
 
 	"github.com/wneessen/go-mail"
 	"github.com/wneessen/go-mail/smtp"
-)
 
-// mostRounds of a hash that a mail server may ask for in a login by SCRAM. Servers ask for 4,096 to some 100,000. The library takes any
-// number, computes without looking at the time, and cannot be stopped.
-const mostRounds = 1_000_000
+	"github.com/ledgerport/ledgerport/internal/rounds"
+)
 
 var errCostlyLogin = errors.New("the mail server asks for a login that costs too much")
 
@@ -49,24 +46,10 @@ func (l *login) Start(server *smtp.ServerInfo) (string, []byte, error) {
 // Next implements smtp.Auth. A server asks for rounds once, and for no more than it may.
 func (l *login) Next(fromServer []byte, more bool) ([]byte, error) {
 	if l.scram && bytes.HasPrefix(fromServer, []byte("r=")) {
-		if l.asked || !affordable(fromServer) {
+		if l.asked || !rounds.Affordable(fromServer) {
 			return nil, errCostlyLogin
 		}
 		l.asked = true
 	}
 	return l.by.Next(fromServer, more)
-}
-
-// affordable reports whether every number of rounds in a message is one that may be asked for.
-func affordable(message []byte) bool {
-	for part := range bytes.SplitSeq(message, []byte(",")) {
-		text, is := bytes.CutPrefix(part, []byte("i="))
-		if !is {
-			continue
-		}
-		if rounds, err := strconv.Atoi(string(text)); err != nil || rounds < 1 || rounds > mostRounds {
-			return false
-		}
-	}
-	return true
 }

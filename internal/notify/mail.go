@@ -17,6 +17,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/outbound"
+	"github.com/ledgerport/ledgerport/internal/rounds"
 )
 
 // mostFromServer bounds what a mail server sends in one session: certificates, and some lines.
@@ -191,7 +192,7 @@ func (s *mailServer) failed(err error) error {
 	case errors.Is(err, mail.ErrNoSupportedAuthDiscovered):
 		return failure.Transient(v1alpha1.ReasonLoginRefused, err, "%s offers no way to log in; leave mail.credentialsSecretRef out, or name another port", server)
 	case errors.Is(err, errCostlyLogin):
-		return failure.Transient(v1alpha1.ReasonLoginRefused, err, "%s asks for a login by SCRAM with more than %d rounds, or with no number of them, or twice; let it ask for fewer, or name another server", server, mostRounds)
+		return failure.Transient(v1alpha1.ReasonLoginRefused, err, "%s asks for a login by SCRAM with more than %d rounds, or with no number of them, or twice; let it ask for fewer, or name another server", server, rounds.Most)
 	case strings.Contains(err.Error(), "does not support STARTTLS"):
 		return failure.Transient(v1alpha1.ReasonNotEncrypted, err, "%s does not offer STARTTLS, and nothing is sent in plain text; name the port for it, or write mail.tls: Implicit", server)
 	case errors.As(err, &said) && (said.Code == 534 || said.Code == 535 || said.Code == 530):

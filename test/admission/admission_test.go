@@ -130,21 +130,16 @@ func export(namespace, organization string) *v1alpha1.AccountingExport {
 // refusedWith waits until the API server refuses something: policies take effect a moment after they are created.
 func (c *cluster) refusedWith(words string, try func() error) {
 	c.Helper()
-	ctx, cancel := context.WithTimeout(c.Context(), time.Minute)
-	defer cancel()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := try()
-		if apierrors.IsForbidden(err) && strings.Contains(err.Error(), words) {
-			return
+	c.eventually(fmt.Sprintf("the API server is to refuse with %q", words), func() error {
+		switch err := try(); {
+		case err == nil:
+			return errors.New("it has taken it")
+		case apierrors.IsForbidden(err) && strings.Contains(err.Error(), words):
+			return nil
+		default:
+			return err
 		}
-		select {
-		case <-ctx.Done():
-			c.Fatalf("the API server said %v, want a refusal with %q", err, words)
-		case <-tick.C:
-		}
-	}
+	})
 }
 
 func TestWhatTheAPIServerRefusesAndWhatPeopleMayDo(t *testing.T) {

@@ -20,7 +20,7 @@ import (
 const (
 	digest  = "8f434346648f6b96df89dda901c5176b10a6d83961dd3c1ac88b59b2dc327aa4"
 	another = "0000000000000000000000000000000000000000000000000000000000000000"
-	// robot is a service account of the namespace: whoever has Kubernetes' role edit there may act as it.
+	// robot is a service account of the namespace: someone with Kubernetes' role edit there may act as it.
 	robot = "system:serviceaccount:acme:robot"
 )
 
