@@ -31,15 +31,7 @@ func TestACallerHasLimits(t *testing.T) {
 	run := greedy.run(greedy.ask(http.MethodPost, greedy.path("/runs"), ""), http.StatusAccepted)
 	waiting := make(chan answer, 2)
 	for range 2 {
-		go func() {
-			for { // until it may wait
-				is := greedy.ask(http.MethodGet, greedy.path("/runs/"+run.ID+"?wait=30s"), "")
-				if is.StatusCode != http.StatusTooManyRequests {
-					waiting <- is
-					return
-				}
-			}
-		}()
+		go func() { waiting <- greedy.waitFor(run.ID, "30s") }()
 	}
 	greedy.until(func() string {
 		is := greedy.ask(http.MethodGet, greedy.path("/runs/"+run.ID+"?wait=1ms"), "")

@@ -40,15 +40,7 @@ func TestStrangersMakeRoomForCallers(t *testing.T) {
 	app, other := c.tenant("ledgerport-finance"), c.tenant("ledgerport-finance")
 	run := app.run(app.ask(http.MethodPost, app.path("/runs"), ""), http.StatusAccepted)
 	waited := make(chan answer, 1)
-	go func() {
-		for { // until it may wait
-			is := app.ask(http.MethodGet, app.path("/runs/"+run.ID+"?wait=60s"), "")
-			if is.StatusCode != http.StatusTooManyRequests {
-				waited <- is
-				return
-			}
-		}
-	}()
+	go func() { waited <- app.waitFor(run.ID, "60s") }()
 	c.until(func() string {
 		if is := app.ask(http.MethodGet, app.path("/runs/"+run.ID+"?wait=1ms"), ""); is.StatusCode != http.StatusTooManyRequests {
 			return is.Status

@@ -338,6 +338,16 @@ func insecure() *http.Client {
 	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
 }
 
+// waitFor asks for a run until the tenant may wait for it, and returns what is answered after so long, or when the run has finished.
+func (t *tenant) waitFor(id, long string) answer {
+	for {
+		is := t.ask(http.MethodGet, t.path("/runs/"+id+"?wait="+long), "")
+		if is.StatusCode != http.StatusTooManyRequests {
+			return is
+		}
+	}
+}
+
 // run decodes a run from an answer with a code.
 func (t *tenant) run(a answer, code int) (run api.Run) {
 	t.Helper()
