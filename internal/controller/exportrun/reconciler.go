@@ -56,7 +56,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		return err
 	}
 	return ctrl.NewControllerManagedBy(mgr).
-		For(&v1alpha1.ExportRun{}).
+		For(&v1alpha1.ExportRun{}, builder.WithPredicates(moreThanTold)).
 		Watches(&v1alpha1.ExportRun{}, enqueueNextRun(mgr.GetClient())).
 		Watches(&v1alpha1.ExportRun{}, enqueueReversed()).
 		Watches(&v1alpha1.AccountingExport{}, enqueueRunsOfExport(mgr.GetClient()),

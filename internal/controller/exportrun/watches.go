@@ -1,6 +1,7 @@
 package exportrun
 
 import (
+	"cmp"
 	"context"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -88,6 +89,21 @@ func enqueueNextRun(c client.Client) handler.EventHandler {
 		},
 	}
 }
+
+// moreThanTold passes on what changes anything of a run but what its status tells of its waiting. Nothing is decided by that, and a run that
+// was looked at because it had told how many are before it would tell that anew: thousands of them, as fast as the API server writes.
+var moreThanTold = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+	was, isRun := e.ObjectOld.(*v1alpha1.ExportRun)
+	is, areRuns := e.ObjectNew.(*v1alpha1.ExportRun)
+	if !isRun || !areRuns || was.ResourceVersion == is.ResourceVersion { // a look at all of them
+		return true
+	}
+	before, after := *was, *is
+	after.ResourceVersion, after.ManagedFields = before.ResourceVersion, before.ManagedFields
+	after.Status.Conditions, after.Status.ObservedGeneration = before.Status.Conditions, before.Status.ObservedGeneration
+	before.Status.Phase, after.Status.Phase = cmp.Or(before.Status.Phase, v1alpha1.RunPending), cmp.Or(after.Status.Phase, v1alpha1.RunPending)
+	return !equality.Semantic.DeepEqual(&before, &after)
+}}
 
 // readinessChanged passes on what changes whether the references of an export are ready, or what its waiting runs say of one
 // that is not.
