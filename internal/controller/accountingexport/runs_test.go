@@ -145,9 +145,9 @@ func TestARunOfAScheduleIsNewsWhenItHasEndedOrTakesLong(t *testing.T) {
 		age    time.Duration
 		want   time.Duration
 	}{
-		"one that was created now is none yet":             {age: time.Second, want: 29 * time.Second},
-		"nor one that has begun":                           {run: begun, age: 5 * time.Second, want: 25 * time.Second},
-		"one that goes on for long is":                     {run: begun, age: 30 * time.Second},
+		"one that was created now is none yet":             {age: time.Second, want: 59 * time.Second},
+		"nor one that has begun":                           {run: begun, age: 5 * time.Second, want: 55 * time.Second},
+		"one that goes on for long is":                     {run: begun, age: time.Minute},
 		"one that has ended is":                            {run: func(run *v1alpha1.ExportRun) { run.Status.Phase = v1alpha1.RunSucceeded }, age: time.Second},
 		"one that a person asked for is":                   {run: func(run *v1alpha1.ExportRun) { run.Spec.Slot = nil }, age: time.Second},
 		"so is all else that has changed":                  {status: func(s *v1alpha1.AccountingExportStatus) { s.ObservedGeneration = 7 }, age: time.Second},

@@ -187,7 +187,7 @@ func (r *Reconciler) begin(ctx context.Context, in *Inputs) (ctrl.Result, error)
 
 // ToldAfter is how long a run of a schedule may wait, or be under way, before anybody is told who would look at its export: most have ended
 // by then, and a thousand of them may be due in the same second.
-const ToldAfter = 30 * time.Second
+const ToldAfter = time.Minute
 
 // toldAfter is how long a run waits for a place before its status tells. A person who asked for a run looks at it soon.
 func toldAfter(run *v1alpha1.ExportRun) time.Duration {
