@@ -28,7 +28,7 @@ SITE_VERSION ?= $(or $(shell git describe --tags --exact-match --match='v[0-9]*'
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate manifests chart site fmt lint test demo balance fuzz bench bench-apply bench-receipts bench-hostile bench-herd bench-console bench-storm bench-fleet bench-history watermark chaos nightly image release release-commit compatibility deploy undeploy e2e
+.PHONY: help build generate manifests chart site fmt lint test demo balance fuzz bench bench-apply bench-receipts bench-hostile bench-herd bench-console bench-storm bench-fleet bench-history bench-shared watermark chaos nightly image release release-commit compatibility deploy undeploy e2e
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -131,6 +131,9 @@ bench-fleet: ## Measure an operator with EXPORTS=1000 exports of which none is d
 
 bench-history: ## Measure a run with NEW=1000 claims of an organisation that has exported EXPORTED=1000000, against the same run in an empty ledger (MAX_RATIO=r)
 	@go run ./hack/bench -history=$(or $(EXPORTED),1000000) -new=$(or $(NEW),1000) $(if $(MAX_RATIO),-max-ratio=$(MAX_RATIO))
+
+bench-shared: ## Measure a run of 5,100 claims against one of 4,900, in tables in which others have OTHERS=2000000
+	@go run ./hack/bench -shared=$(or $(OTHERS),2000000)
 
 watermark: ## Compare what runs take with what a plain query says in INTERLEAVINGS=1000000 random histories (SEED=s)
 	LEDGERPORT_INTERLEAVINGS=$(or $(INTERLEAVINGS),1000000) LEDGERPORT_SEED=$(or $(SEED),1) go run ./hack/with-environment go test -timeout=0 -count=1 ./internal/claims -run 'TestWatermark$$' -v

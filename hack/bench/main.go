@@ -28,11 +28,11 @@ const organization = "3f2c9a1e-0000-4000-8000-000000000001"
 
 // options are the flags: which bench, and of how much.
 type options struct {
-	claims, apply, requests, exported, fresh, herd, console, storm, fleet, sources, receipts int
-	hostile                                                                                  time.Duration
-	only                                                                                     string
-	maxSeconds, maxRatio                                                                     float64
-	second                                                                                   variant
+	claims, apply, requests, exported, fresh, others, herd, console, storm, fleet, sources, receipts int
+	hostile                                                                                          time.Duration
+	only                                                                                             string
+	maxSeconds, maxRatio                                                                             float64
+	second                                                                                           variant
 	// child and receiptsChild are what a process of the command itself measures, on the database, as the variant own.
 	child, receiptsChild, database string
 	own                            variant
@@ -50,6 +50,7 @@ func parse() (o options) {
 	flag.IntVar(&o.exported, "history", 0, "measure instead a run of an organisation that has exported so many claims, against the same run in an empty ledger")
 	flag.IntVar(&o.fresh, "new", 1000, "new claims of that run")
 	flag.Float64Var(&o.maxRatio, "max-ratio", 0, "fail if it takes more times as long; 0 is no limit")
+	flag.IntVar(&o.others, "shared", 0, "measure instead a run of some 5,000 claims in tables in which others have so many")
 	flag.IntVar(&o.herd, "herd", 0, "measure instead so many exports of 50 claims that are due in the same second")
 	flag.IntVar(&o.console, "console", 0, "measure instead how long the console takes to answer requests for runs, quietly and while so many exports run")
 	flag.IntVar(&o.storm, "storm", 0, "measure instead how long an edit waits while so many exports are told that the source which they share is broken")
@@ -95,6 +96,8 @@ func measureWhatIsAsked(ctx context.Context, o options) error {
 		return measureHostile(ctx, o.claims, o.requests, o.hostile)
 	case o.exported > 0:
 		return onPostgres(ctx, func(_, database string) error { return measureHistory(ctx, database, o.exported, o.fresh, o.maxRatio) })
+	case o.others > 0:
+		return onPostgres(ctx, func(_, database string) error { return measureShared(ctx, database, o.others) })
 	case o.apply > 0:
 		return onPostgres(ctx, func(directory, database string) error {
 			return measureApply(ctx, directory, database, o.claims, o.apply)
