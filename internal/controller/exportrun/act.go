@@ -41,7 +41,7 @@ func (r *Reconciler) gather(ctx context.Context, run *v1alpha1.ExportRun) (Input
 
 // pursue takes the steps of a run until one is for waiting. All that they change in the status is recorded in one write.
 func (r *Reconciler) pursue(ctx context.Context, in Inputs, after *report.Afterwards) (ctrl.Result, error) {
-	in.Told = in.Run.Status.ObservedGeneration
+	in.Told = in.Run.Status
 	in.Run.Status.ObservedGeneration = in.Run.Generation
 	noteWho(in.Run)
 	for {
@@ -197,11 +197,12 @@ func toldAfter(run *v1alpha1.ExportRun) time.Duration {
 	return time.Second
 }
 
-// awaitPlace tells of a run that has been waiting for a place for a while, and when to look at it again. Its turn comes as an event.
+// awaitPlace tells of a run that has been waiting for a place for a while, and when to look at it again. Its turn comes as an event. Until
+// then its status stays as it was, and nothing is written.
 func awaitPlace(in *Inputs) ctrl.Result {
 	run, state := in.Run, in.Attempt
 	if left := toldAfter(run) - state.Waited; left > 0 {
-		run.Status.ObservedGeneration = in.Told
+		run.Status.ObservedGeneration, run.Status.RequestedBy = in.Told.ObservedGeneration, in.Told.RequestedBy
 		return ctrl.Result{RequeueAfter: left}
 	}
 	doing := ""

@@ -18,8 +18,8 @@ type Inputs struct {
 	Run *v1alpha1.ExportRun
 	// Export of the run; nil if it does not exist.
 	Export *v1alpha1.AccountingExport
-	// Told is the generation of which the status tells.
-	Told int64
+	// Told is the status with which this reconcile began.
+	Told v1alpha1.ExportRunStatus
 	// Kept is true if this reconcile has written what keeps export and run already.
 	Kept bool
 	// Turn of the run among those of its export; looked for only if the run mayWait.

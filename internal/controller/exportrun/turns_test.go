@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -129,6 +130,35 @@ func TestARunTooManyIsToldByItsStatusAlone(t *testing.T) {
 		if got := len(recorder.Events); got != want {
 			t.Errorf("for %s there are %d events, want %d", reason, got, want)
 		}
+	}
+}
+
+// TestOfARunThatWaitsForAPlaceNothingIsWrittenForAWhile: a thousand may be due in the same second.
+func TestOfARunThatWaitsForAPlaceNothingIsWrittenForAWhile(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		slot   *metav1.Time
+		waited time.Duration
+		told   bool
+	}{
+		"of a schedule, for less than a minute": {&metav1.Time{Time: noon}, ToldAfter - time.Second, false},
+		"of a schedule, for a minute":           {&metav1.Time{Time: noon}, ToldAfter, true},
+		"of a person, for less than a second":   {nil, time.Second / 2, false},
+		"of a person, for a second":             {nil, time.Second, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := decisionInputs(here(executor.Queued, nil))
+			in.Run.Generation, in.Run.Annotations, in.Run.Spec.Slot = 1, map[string]string{v1alpha1.RequestedByAnnotation: "jane"}, test.slot
+			in.Attempt.Waited = test.waited
+			before := in.Run.DeepCopy()
+			if _, err := (&Reconciler{}).pursue(t.Context(), in, &report.Afterwards{}); err != nil {
+				t.Fatal(err)
+			}
+			if told := !equality.Semantic.DeepEqual(before.Status, in.Run.Status); told != test.told {
+				t.Errorf("written is %t, want %t: %+v", told, test.told, in.Run.Status)
+			}
+		})
 	}
 }
 
