@@ -18,6 +18,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 )
@@ -55,21 +56,21 @@ type kindWatch struct {
 	missing []string // names of CRDs
 }
 
-// addKinds makes the manager ready only while the cluster has all kinds, and calls setup when they are there first.
-func addKinds(mgr ctrl.Manager, setup func() error) error {
+// addKinds calls setup when the cluster has all kinds for the first time. The operator is ready while all that is returned says so, which asks
+// whether it has them still.
+func addKinds(mgr ctrl.Manager, setup func() error) (map[string]healthz.Checker, error) {
 	config := rest.CopyConfig(mgr.GetConfig())
 	config.Timeout = servedFor // a probe does not wait longer
 	asking, err := discovery.NewDiscoveryClientForConfig(config)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	ready := map[string]healthz.Checker{}
 	w := &kindWatch{manager: mgr, asking: asking, setup: setup, log: mgr.GetLogger(), begun: make(chan struct{})}
 	for resource, kind := range kinds {
-		if err := mgr.AddReadyzCheck(crdOf(resource), func(request *http.Request) error { return w.ready(request.Context(), resource, kind) }); err != nil {
-			return err
-		}
+		ready[crdOf(resource)] = func(request *http.Request) error { return w.ready(request.Context(), resource, kind) }
 	}
-	return mgr.Add(w)
+	return ready, mgr.Add(w)
 }
 
 // NeedLeaderElection implements manager.LeaderElectionRunnable: every replica fills its caches.

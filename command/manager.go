@@ -3,7 +3,6 @@ package command
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -30,9 +29,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
-	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
@@ -173,8 +170,8 @@ func newManager(ctx context.Context, options managerOptions, registry *exporters
 		Scheme:                  scheme,
 		Client:                  clientOptions(options),
 		Cache:                   cacheOptions(options),
-		Metrics:                 metricsOptions(options),
-		HealthProbeBindAddress:  options.probeAddress,
+		Metrics:                 metricsserver.Options{BindAddress: noAddress}, // these two are served within bounds of our own
+		HealthProbeBindAddress:  noAddress,
 		LeaderElection:          options.leaderElection,
 		LeaderElectionID:        "ledgerport.accounting.ledgerport.dev",
 		LeaderElectionNamespace: options.leaderElectionNamespace,
@@ -219,19 +216,6 @@ func cacheOptions(options managerOptions) (cached cache.Options) {
 	return cached
 }
 
-func metricsOptions(options managerOptions) metricsserver.Options {
-	serving := metricsserver.Options{
-		BindAddress:   options.metricsAddress,
-		SecureServing: true,
-		ExtraHandlers: options.profileHandlers(),
-		TLSOpts:       []func(*tls.Config){func(config *tls.Config) { config.MinVersion = tls.VersionTLS12 }},
-	}
-	if options.metricsAuthentication {
-		serving.FilterProvider = filters.WithAuthenticationAndAuthorization
-	}
-	return serving
-}
-
 // setup connects the parts: reconcilers, executor, pipeline.
 func setup(ctx context.Context, mgr ctrl.Manager, options managerOptions, registry *exporters.Registry) error {
 	cluster, err := clusterID(ctx, mgr.GetAPIReader(), options.clusterID)
@@ -258,10 +242,11 @@ func setup(ctx context.Context, mgr ctrl.Manager, options managerOptions, regist
 		Failpoints:    failpoint.FromEnvironment(),
 		Notifications: controller.Notifications{Allowed: options.limits.notifications, PlainHTTP: options.destinations.PlainHTTP(), Page: options.runPage},
 	}
-	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+	ready, err := addKinds(mgr, func() error { return controller.Setup(mgr, parts) })
+	if err != nil {
 		return err
 	}
-	return addKinds(mgr, func() error { return controller.Setup(mgr, parts) })
+	return errors.Join(addProbes(ctx, mgr, options.probeAddress, ready), addMetrics(ctx, mgr, options))
 }
 
 // addExecutor adds what executes attempts.

@@ -13,7 +13,7 @@ const profilePath = "/debug/pprof/"
 // read the pod reads it there.
 func (o *managerOptions) profileHandlers() map[string]http.Handler {
 	if !o.profiling {
-		return nil
+		return map[string]http.Handler{}
 	}
 	return map[string]http.Handler{
 		profilePath:             http.HandlerFunc(pprof.Index),
@@ -27,7 +27,7 @@ func (o *managerOptions) checkProfiling() error {
 	switch {
 	case !o.profiling:
 		return nil
-	case o.metricsAddress == "0" || o.metricsAddress == "":
+	case o.metricsAddress == noAddress || o.metricsAddress == "":
 		return errors.New("--profiling needs --metrics-bind-address, such as :8443: profiles are served there")
 	case !o.metricsAuthentication:
 		return errors.New("--profiling needs --metrics-authentication: profiles are served to readers that the API server knows, and to no others")

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -164,6 +165,32 @@ func (i *installation) exportInNamespaces(t *testing.T, assets string) {
 	t.Run("and does what people ask for with the command", func(t *testing.T) { i.servePeople(t, cluster, database, assets) })
 }
 
+// boundsStrangers opens hundreds of connections at the ports that every pod can reach, and sends half a megabyte of a header on each that does not
+// end. Whatever they send, the operator keeps little of it, and goes on answering others.
+func boundsStrangers(t *testing.T, operator *environment.Operator, metrics, reader string) {
+	before, err := operator.RSS()
+	must(t, err)
+	for _, address := range []string{strings.TrimPrefix(operator.Probes, "http://"), metrics} {
+		for range 300 {
+			conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
+			must(t, err)
+			t.Cleanup(func() { _ = conn.Close() })
+			_ = conn.SetDeadline(time.Now().Add(2 * time.Second))
+			if address == metrics {
+				conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) // #nosec G402 -- nobody can verify it
+			}
+			_, _ = io.WriteString(conn, "GET /healthz HTTP/1.1\r\nX: "+strings.Repeat("a", 512<<10)) // most are cut off meanwhile
+		}
+	}
+	during, err := operator.RSS()
+	must(t, err)
+	if more := (during - before) >> 20; more > 64 {
+		t.Errorf("strangers take %d MiB of the operator's memory", more)
+	}
+	expectStatus(t, operator.Probes+"/healthz", "", http.StatusOK)
+	expectStatus(t, "https://"+metrics+"/metrics", reader, http.StatusOK)
+}
+
 func (i *installation) leadAndServe(t *testing.T) {
 	metrics := freeAddress(t)
 	cluster := kubernetes.NewForConfigOrDie(i.controlPlane.Config)
@@ -186,6 +213,7 @@ func (i *installation) leadAndServe(t *testing.T) {
 	}
 	expectStatus(t, "https://"+metrics+"/metrics", profiler, http.StatusForbidden)
 	expectStatus(t, "https://"+metrics+"/debug/pprof/cmdline", profiler, http.StatusNotFound)
+	boundsStrangers(t, operator, metrics, reader)
 	until(t, func(ctx context.Context) string {
 		events, err := cluster.CoreV1().Events(rights.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "reason=LeaderElection"})
 		if err != nil {
