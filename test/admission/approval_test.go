@@ -175,6 +175,7 @@ func (c *cluster) approversOnlyApprove() {
 	asked := c.waits("approvers")
 	for what, patch := range map[string]string{
 		"finalizers": `{"metadata":{"finalizers":["example.com/x"]}}`, "labels": `{"metadata":{"labels":{"a":"b"}}}`,
+		"the reason": `{"metadata":{"annotations":{"accounting.ledgerport.dev/reason":"as carol has said"}}}`, "an annotation": `{"metadata":{"annotations":{"a":"b"}}}`,
 	} {
 		err := c.as("dave").Patch(c.Context(), run(asked.Name, nil), client.RawPatch("application/merge-patch+json", []byte(patch)))
 		if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "may update it") {
