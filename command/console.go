@@ -13,6 +13,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/rest"
@@ -52,6 +53,7 @@ impersonation. The console holds no credential of a database or a destination.`,
 			if err != nil {
 				return err
 			}
+			limitMemory(log, memlimit.FromCgroup, 0, false)
 			log.Info("starting the console", "version", buildVersion())
 			return serving.Serve(command.Context(), doors)
 		},

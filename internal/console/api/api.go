@@ -19,6 +19,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/books"
+	"github.com/ledgerport/ledgerport/internal/console/burden"
 	"github.com/ledgerport/ledgerport/internal/console/identity"
 	"github.com/ledgerport/ledgerport/internal/console/problem"
 )
@@ -217,6 +218,8 @@ func read(w http.ResponseWriter, r *http.Request, into any) error {
 	}
 	var large *http.MaxBytesError
 	switch {
+	case errors.Is(err, burden.TooMuch):
+		return burden.TooMuch
 	case errors.As(err, &large):
 		return problem.New(http.StatusRequestEntityTooLarge, problem.Invalid, "the body has more than %d bytes", largestBody)
 	case err != nil:

@@ -18,7 +18,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/console/burden"
 	"github.com/ledgerport/ledgerport/internal/console/problem"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 const (
@@ -204,11 +206,13 @@ func (w *watches) join(ctx context.Context, r *asked) (*shared, *topic, *listene
 func (w *watches) open(ctx context.Context, of watched, r *asked) *shared {
 	one := &shared{begun: make(chan struct{}), over: make(chan struct{}), topics: map[string]*topic{}}
 	watching, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	watching, lighten := burden.Another(watching)
 	one.cancel = cancel
 	w.shared[of] = one
 	cluster, namespace, name := r.cluster, r.run().Namespace, r.run().Name
 	go func() {
 		defer cancel()
+		defer lighten()
 		one.run(watching, cluster, namespace, name)
 		w.mu.Lock()
 		if w.shared[of] == one {
@@ -230,8 +234,11 @@ func (s *shared) listen(ctx context.Context, r *asked) (*topic, *listener) {
 	if about == nil {
 		about = &topic{known: make(chan struct{}), listeners: map[*listener]struct{}{}}
 		s.topics[name] = about
-		reading := context.WithoutCancel(ctx)
-		go s.read(reading, r, about)
+		reading, lighten := burden.Another(context.WithoutCancel(ctx))
+		go func() {
+			defer lighten()
+			s.read(reading, r, about)
+		}()
 	}
 	about.listeners[listening] = struct{}{}
 	s.listeners++
@@ -255,8 +262,21 @@ func (s *shared) read(ctx context.Context, r *asked, about *topic) {
 			delete(s.topics, r.run().Name) // it is read again for the next one
 		}
 	case about.newest == nil || newer(run, about.newest):
-		about.newest = run
+		about.newest = lean(run)
 	}
+}
+
+// lean is what is told of a run, without what its owner may make large.
+func lean(run *v1alpha1.ExportRun) *v1alpha1.ExportRun {
+	kept := &v1alpha1.ExportRun{
+		ObjectMeta: metav1.ObjectMeta{Namespace: run.Namespace, Name: run.Name, UID: run.UID, ResourceVersion: run.ResourceVersion, CreationTimestamp: run.CreationTimestamp},
+		Spec:       v1alpha1.ExportRunSpec{ExportRef: run.Spec.ExportRef, Type: run.Spec.Type},
+		Status:     run.Status,
+	}
+	if by, is := run.Annotations[v1alpha1.RequestedByAnnotation]; is {
+		kept.Annotations = map[string]string{v1alpha1.RequestedByAnnotation: texts.Printable(by, texts.Quote)}
+	}
+	return kept
 }
 
 // newer reports whether a version of a run comes after another.
@@ -332,7 +352,7 @@ func (s *shared) tell(event watch.Event) {
 	if about == nil || about.newest != nil && !newer(run, about.newest) {
 		return
 	}
-	about.newest, about.deleted = run, event.Type == watch.Deleted
+	about.newest, about.deleted = lean(run), event.Type == watch.Deleted
 	for one := range about.listeners {
 		select {
 		case one.changed <- struct{}{}:

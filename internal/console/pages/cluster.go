@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/books"
+	"github.com/ledgerport/ledgerport/internal/console/burden"
 	"github.com/ledgerport/ledgerport/internal/nesting"
 )
 
@@ -78,7 +78,7 @@ func (c *counting) RoundTrip(request *http.Request) (*http.Response, error) {
 		return nil, errTooManyQuestions
 	}
 	answer, err := c.next.RoundTrip(request)
-	if err == nil && !strings.Contains(request.URL.Path, "/files/") {
+	if err == nil && !burden.OfFile(request.URL.Path) {
 		answer.Body = &counted{answer.Body, c.meter}
 	}
 	return answer, err

@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"html/template"
 	"io/fs"
 	"math"
@@ -22,6 +23,7 @@ import (
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/ledgerport/ledgerport/internal/console/burden"
 	"github.com/ledgerport/ledgerport/internal/console/identity"
 	"github.com/ledgerport/ledgerport/texts"
 )
@@ -202,7 +204,9 @@ func (v *visit) enter(show func(*visit) error) error {
 	v.given = v.r.URL.Query()
 	if v.r.Method == http.MethodPost {
 		v.r.Body = http.MaxBytesReader(v.w, v.r.Body, largestForm)
-		if err := v.r.ParseForm(); err != nil {
+		if err := v.r.ParseForm(); errors.Is(err, burden.TooMuch) {
+			return err
+		} else if err != nil {
 			return errBadQuestion
 		}
 		v.given = v.r.PostForm

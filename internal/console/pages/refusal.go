@@ -8,6 +8,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/ledgerport/ledgerport/internal/console/burden"
 )
 
 var (
@@ -47,6 +49,8 @@ func refusalOf(err error) refusal {
 		return refusal{http.StatusBadRequest, "refusal.question"}
 	case errors.Is(err, errNobody):
 		return refusal{http.StatusUnauthorized, "refusal.nobody"}
+	case errors.Is(err, burden.TooMuch):
+		return refusal{http.StatusTooManyRequests, "refusal.busy"}
 	case errors.Is(err, errTooLarge), errors.Is(err, errTooManyQuestions):
 		return refusal{http.StatusServiceUnavailable, "refusal.large"}
 	}

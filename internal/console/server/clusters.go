@@ -7,6 +7,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"github.com/ledgerport/ledgerport/internal/console/burden"
 	"github.com/ledgerport/ledgerport/internal/console/identity"
 	"github.com/ledgerport/ledgerport/internal/nesting"
 )
@@ -32,6 +33,7 @@ func newClusters(config *rest.Config) (*clusters, error) {
 	vouching := rest.CopyConfig(config)
 	vouching.QPS, vouching.UserAgent = -1, "ledgerport-console" // callers are limited one by one
 	vouching.Wrap(nesting.Limit)
+	vouching.Wrap(burden.Answers)
 	vouching.WarningHandler = rest.NoWarnings{} // they would be of callers
 	anonymous := rest.AnonymousClientConfig(vouching)
 	anonymous.WrapTransport, anonymous.WarningHandler = vouching.WrapTransport, vouching.WarningHandler

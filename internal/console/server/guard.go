@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/ledgerport/ledgerport/internal/console/burden"
 	"github.com/ledgerport/ledgerport/internal/console/identity"
 	"github.com/ledgerport/ledgerport/internal/console/problem"
 	"github.com/ledgerport/ledgerport/texts"
@@ -25,11 +26,18 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 		defer w.within(s.Limits.Stall) // for the last bytes, which are sent when this has ended
 		defer s.survive(r)
 		s.protect(w.Header())
+		known := s.strange.begin(r)
+		defer known()
+		if len(r.RequestURI) > longestPath {
+			problem.New(http.StatusRequestURITooLong, problem.BadRequest, "a path with its query has %d bytes at most", longestPath).Write(w)
+			return
+		}
 		if err := protection.Check(r); err != nil {
 			problem.New(http.StatusForbidden, problem.CrossOrigin, "the request comes from a page of another site").Write(w)
 			return
 		}
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), knownKey{}, known)))
+		taken(w, r)
 	})
 }
 
@@ -74,15 +82,29 @@ func (s *Server) admitted(next http.Handler, refuse func(http.ResponseWriter, *h
 		}
 		defer giveBack()
 		defer stays(r)()
+		becomesKnown(r.Context())
+		load := s.burden.Begin(caller.Share())
+		defer load.End()
+		forgetHeaders(r)
 		if r.Body != nil && r.Body != http.NoBody {
 			connection := http.NewResponseController(w)
 			_ = connection.SetReadDeadline(time.Now().Add(patience)) // every connection can
 			defer func() { _ = connection.SetReadDeadline(time.Time{}) }()
+			r.Body = load.Body(r.Body)
 		}
 		started := time.Now()
-		next.ServeHTTP(w, with(r, caller, of))
+		next.ServeHTTP(w, with(r.WithContext(burden.With(r.Context(), load)), caller, of))
 		s.tell(w, r, caller, started)
+		taken(w, r)
 	})
+}
+
+// taken waits until a client has taken what is written, which keeps its place until then, with all that is held for it. A connection of HTTP/2 has
+// many requests; one of HTTP/1.1 has one.
+func taken(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor > 1 {
+		_ = http.NewResponseController(w).Flush() // a client that is gone takes nothing
+	}
 }
 
 // tell logs who has changed or downloaded something, or was refused it.

@@ -142,7 +142,9 @@ func (a *acquaintances) caller(ctx context.Context, token string) (identity.Call
 // turn waits until a token may be looked at. Those that were somebody's a while ago wait for each other alone, however many others come.
 func (a *acquaintances) turn(ctx context.Context, hash [sha256.Size]byte) (leave func(), err error) {
 	places := a.again
-	if !a.trusted(hash, time.Now()) {
+	if a.trusted(hash, time.Now()) {
+		becomesKnown(ctx)
+	} else {
 		places = a.places
 		select {
 		case a.waiting <- struct{}{}:

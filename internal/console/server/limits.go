@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/ledgerport/ledgerport/internal/console/burden"
 	"github.com/ledgerport/ledgerport/internal/console/problem"
 )
 
@@ -20,12 +21,16 @@ type Limits struct {
 	Requests, RequestsOfOne int
 	// Reviews of tokens under way.
 	Reviews int
+	// Unanswered is what comes, in bytes, on connections on which no known caller is being answered: headers, above all, that do not end.
+	Unanswered int
+	// Held is what requests have the process hold.
+	Held burden.Limits
 	// Stall is how long a client may take nothing of an answer.
 	Stall time.Duration
 }
 
 // DefaultLimits are those of a server with a quarter of a gigabyte.
-var DefaultLimits = Limits{Connections: 3000, Rate: 200, Burst: 400, Requests: 3000, RequestsOfOne: 1200, Reviews: 16, Stall: 30 * time.Second}
+var DefaultLimits = Limits{Connections: 3000, Rate: 200, Burst: 400, Requests: 3000, RequestsOfOne: 1200, Reviews: 16, Unanswered: 32 << 20, Held: burden.DefaultLimits, Stall: 30 * time.Second}
 
 // forgetAfter is when a caller is forgotten that asks for nothing; mostCallers are remembered.
 const (

@@ -11,15 +11,18 @@ import (
 
 // room is a listener with room for so many connections. While it is full, one more takes the place of that which has been there for longest
 // and on which no known caller has asked for anything, or else of that on which none does now: nobody keeps others out by saying nothing. If
-// known callers are answered on all of them, it waits.
+// known callers are answered on all of them, it waits. Beyond so many bytes that come on connections on which no known caller is being answered, the
+// one ends on which most has come.
 type room struct {
 	net.Listener
-	most int
+	most, mostUnanswered int
 
 	mu     sync.Mutex
 	left   sync.Cond
 	all    int
 	closed bool
+	// unanswered is what has come on all connections in the lists.
+	unanswered int
 	// strangers are connections of whom nothing is known, and acquainted those of known callers who ask for nothing now; of *guest, the one
 	// that has been there for longest first.
 	strangers, acquainted list.List
@@ -35,10 +38,12 @@ type guest struct {
 	among *list.List    // which one; nil while a known caller is answered
 	known int           // requests of known callers under way
 	gone  bool
+	// unanswered is what has come since a known caller was answered last, in bytes.
+	unanswered int
 }
 
-func newRoom(listener net.Listener, most int) *room {
-	r := &room{Listener: listener, most: most}
+func newRoom(listener net.Listener, most, mostUnanswered int) *room {
+	r := &room{Listener: listener, most: most, mostUnanswered: mostUnanswered}
 	r.left.L = &r.mu
 	return r
 }
@@ -90,6 +95,8 @@ func (r *room) leave(one *guest) {
 	}
 	one.gone = true
 	one.waitNot()
+	r.unanswered -= one.unanswered
+	one.unanswered = 0
 	r.all--
 	r.left.Signal()
 }
@@ -118,6 +125,8 @@ func (g *guest) stay() (over func()) {
 	defer g.of.mu.Unlock()
 	g.known++
 	g.waitNot()
+	g.of.unanswered -= g.unanswered
+	g.unanswered = 0
 	return sync.OnceFunc(func() {
 		g.of.mu.Lock()
 		defer g.of.mu.Unlock()
@@ -127,6 +136,38 @@ func (g *guest) stay() (over func()) {
 			g.of.left.Signal()
 		}
 	})
+}
+
+// Read implements net.Conn. What comes before it is known who asks is counted.
+func (g *guest) Read(p []byte) (int, error) {
+	n, err := g.Conn.Read(p)
+	g.of.mu.Lock()
+	defer g.of.mu.Unlock()
+	if g.known == 0 && !g.gone {
+		g.unanswered += n
+		g.of.unanswered += n
+		g.of.makeRoom()
+	}
+	return n, err
+}
+
+// makeRoom ends connections on which much has come and nobody known is answered, until all of it is little enough.
+func (r *room) makeRoom() {
+	for r.unanswered > r.mostUnanswered {
+		var largest *guest
+		for _, among := range []*list.List{&r.strangers, &r.acquainted} {
+			for place := among.Front(); place != nil; place = place.Next() {
+				if one := place.Value.(*guest); largest == nil || one.unanswered > largest.unanswered {
+					largest = one
+				}
+			}
+		}
+		if largest == nil {
+			return // all of them are answered
+		}
+		r.leave(largest)
+		_ = largest.Conn.Close() // whose it is hears of it by that
+	}
 }
 
 type guestKey struct{}

@@ -19,7 +19,9 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 
+	"github.com/ledgerport/ledgerport/internal/console/burden"
 	"github.com/ledgerport/ledgerport/internal/console/problem"
+	"github.com/ledgerport/ledgerport/internal/openport"
 )
 
 const (
@@ -89,6 +91,8 @@ type Server struct {
 	limits   *limiter
 	known    *acquaintances
 	forms    forms
+	burden   *burden.Scale
+	strange  strangers
 }
 
 // New returns a server.
@@ -103,7 +107,7 @@ func New(options Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Options: options, cookies: cookies, limits: newLimiter(options.Limits)}
+	s := &Server{Options: options, cookies: cookies, limits: newLimiter(options.Limits), burden: burden.NewScale(options.Limits.Held)}
 	if s.clusters, err = newClusters(options.Cluster); err != nil {
 		return nil, err
 	}
@@ -158,7 +162,7 @@ func (s *Server) Serve(ctx context.Context, doors Doors) error {
 	if err != nil {
 		return err
 	}
-	listener = newRoom(listener, s.Limits.Connections)
+	listener = newRoom(listener, s.Limits.Connections, s.Limits.Unanswered)
 	server := s.server(ctx, s.Handler(doors))
 	if s.Certificates != "" {
 		watcher, err := certwatcher.New(filepath.Join(s.Certificates, "tls.crt"), filepath.Join(s.Certificates, "tls.key"))
@@ -197,8 +201,7 @@ func (s *Server) server(ctx context.Context, handler http.Handler) *http.Server 
 }
 
 func (s *Server) serveProbes(ctx context.Context, group *errgroup.Group) error {
-	var listening net.ListenConfig
-	listener, err := listening.Listen(ctx, "tcp", s.Probes)
+	listener, err := openport.Listen(ctx, s.Probes)
 	if err != nil {
 		return err
 	}
@@ -206,7 +209,7 @@ func (s *Server) serveProbes(ctx context.Context, group *errgroup.Group) error {
 	for _, path := range []string{"/healthz", "/readyz"} {
 		mux.HandleFunc("GET "+path, well)
 	}
-	server := s.server(ctx, mux)
+	server := openport.Server(ctx, mux, s.Log.WithName("probes"))
 	group.Go(func() error { return endWith(ctx, server) })
 	group.Go(func() error { return server.Serve(listener) })
 	return nil

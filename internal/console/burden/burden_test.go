@@ -1,0 +1,76 @@
+package burden_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/ledgerport/ledgerport/internal/console/burden"
+)
+
+func TestWhatIsHeldIsBounded(t *testing.T) {
+	t.Parallel()
+	scale := burden.NewScale(burden.Limits{All: 100, Free: 10, Each: 90})
+	one, another, other := scale.Begin("one"), scale.Begin("one"), scale.Begin("other")
+	for _, step := range []struct {
+		what string
+		err  error
+		want bool
+	}{
+		{"eighty of one", one.Add(80), true},
+		{"eleven more of one, in another request", another.Add(11), false},
+		{"ten more of one", another.Add(10), true},
+		{"what is there already", one.Reach(80), true},
+		{"forty of somebody else", other.Add(40), true},
+		{"one more than all may have", other.Add(1), false},
+		{"what is free of a further request", scale.Begin("other").Add(10), true},
+	} {
+		if (step.err == nil) != step.want || step.err != nil && !errors.Is(step.err, burden.TooMuch) {
+			t.Errorf("%s: %v", step.what, step.err)
+		}
+	}
+	one.End()
+	one.End()
+	if err := other.Add(40); err != nil {
+		t.Errorf("what was taken away still counts: %v", err)
+	}
+	if one.Add(1) == nil {
+		t.Error("more is held for a request that has ended")
+	}
+}
+
+// TestAnswersAreWeighed reads answers of a server through the transport.
+func TestAnswersAreWeighed(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, strings.Repeat(strings.Repeat("a", 999)+"\n", 10))
+	}))
+	defer server.Close()
+	const file = "/apis/books.accounting.ledgerport.dev/v1alpha1/namespaces/files/exportruns/files/files/x"
+	for path, most := range map[string]int64{ // what the load bears at least
+		"/apis/accounting.ledgerport.dev/v1alpha1/namespaces/files/exportruns/files":  10_000,
+		"/apis/accounting.ledgerport.dev/v1alpha1/namespaces/a/exportruns?watch=true": 999,
+		file: 0,
+	} {
+		for each, want := range map[int64]bool{most: true, most - 1: most == 0} {
+			load := burden.NewScale(burden.Limits{All: 1 << 20, Each: each}).Begin("somebody")
+			request, err := http.NewRequestWithContext(burden.With(context.Background(), load), http.MethodGet, server.URL+path, http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer, err := burden.Answers(http.DefaultTransport).RoundTrip(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			content, err := io.ReadAll(answer.Body)
+			_ = answer.Body.Close()
+			if (err == nil) != want || want && len(content) != 10_000 {
+				t.Errorf("%s within %d bytes: %d are read, %v", path, each, len(content), err)
+			}
+		}
+	}
+}
