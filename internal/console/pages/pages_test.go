@@ -167,10 +167,11 @@ func TestPagesThroughTheAPIServer(t *testing.T) {
 	t.Run("requests that are wrong are refused", func(t *testing.T) { wrong(clerk.in(t)) })
 	t.Run("every page is in every language", func(t *testing.T) { speaks(clerk.in(t)) })
 	t.Run("hostile texts are shown, and do nothing", func(t *testing.T) { hostile(clerk.in(t), stage) })
+	t.Run("the API for applications serves nothing that nobody is to see", func(t *testing.T) { applicationSees(clerk.in(t), stage) })
 	t.Run("a run that waits is approved by another person, as they have seen it", func(t *testing.T) { approves(clerk.in(t), stage) })
 	t.Run("a namespace with more runs than can be sorted has pages", func(t *testing.T) { many(clerk.in(t), stage) })
 	if found := served.Found(); len(found) > 0 {
-		t.Errorf("pages have shown what nobody is to see: %q", found)
+		t.Errorf("pages and the API have shown what nobody is to see: %q", found)
 	}
 }
 
