@@ -56,7 +56,7 @@ type kindWatch struct {
 	missing []string // names of CRDs
 }
 
-// addKinds calls setup when the cluster has all kinds for the first time. The operator is ready while all that is returned says so, which asks
+// addKinds calls setup when the cluster has all kinds for the first time. The operator is ready while all checks that are returned pass, which ask
 // whether it has them still.
 func addKinds(mgr ctrl.Manager, setup func() error) (map[string]healthz.Checker, error) {
 	config := rest.CopyConfig(mgr.GetConfig())

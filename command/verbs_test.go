@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,11 +56,17 @@ func (i *installation) person(t *testing.T, name, role string, cluster client.Cl
 // does runs a command as the person, and returns what it prints, what it tells meanwhile, and the status that it ends with.
 func (p *person) does(t *testing.T, arguments ...string) (out, told string, err error) {
 	t.Helper()
+	return p.asks(t, append(arguments, "-n", "acme")...)
+}
+
+// asks runs a command as the person, in the namespace that it names.
+func (p *person) asks(t *testing.T, arguments ...string) (out, told string, err error) {
+	t.Helper()
 	var printed, meanwhile bytes.Buffer
 	command := New(builtin.Registry())
 	command.SetOut(&printed)
 	command.SetErr(&meanwhile)
-	command.SetArgs(append(arguments, "--kubeconfig", p.controlPlane.KubeconfigPath, "--as", p.name, "-n", "acme"))
+	command.SetArgs(append(arguments, "--kubeconfig", p.controlPlane.KubeconfigPath, "--as", p.name))
 	err = command.ExecuteContext(t.Context())
 	return printed.String(), meanwhile.String(), err
 }
@@ -167,8 +174,33 @@ func (i *installation) servePeople(t *testing.T, cluster client.Client, database
 			t.Errorf("a viewer's download ends with %v", err)
 		}
 	})
+	t.Run("what is of others is out of reach, by whatever name", func(t *testing.T) { clerk.reaches(t) })
 	t.Run("a report has what others need, and nothing that is private", func(t *testing.T) { auditor.reports(t) })
 	t.Run("a shell completes names, alone and as the plugin of kubectl", func(t *testing.T) { clerk.completes(t, assets) })
+}
+
+// reaches tries each command that asks the cluster on what is of another namespace, where the person has no role, and with names that are none. Nothing is
+// found or done, and no terminal obeys what is said.
+func (p *person) reaches(t *testing.T) {
+	ofRun, ofExport := []string{"download", "verify", "vouchers", "logs", "cancel", "approve", "reverse", "redeliver"}, []string{"run", "preview", "suspend", "resume", "status", "held"}
+	for _, verb := range slices.Concat(ofRun, ofExport) {
+		name := "monthly"
+		if slices.Contains(ofRun, verb) {
+			name = "october"
+		}
+		attempts := [][]string{{verb, name, "-n", "nordwind"}, {verb, name, "-n", "acme/../nordwind"}}
+		for _, wrong := range []string{"../../nordwind/exportruns/october", "..", "%2e%2e", "october/files", "\x1b[2J", strings.Repeat("a", 300)} {
+			attempts = append(attempts, []string{verb, wrong, "-n", "acme"})
+		}
+		for _, arguments := range attempts {
+			out, told, err := p.asks(t, arguments...)
+			if err == nil {
+				t.Errorf("%q is done, and prints\n%s", arguments, out)
+			} else if said := out + told; strings.Contains(said, "\x1b") { // Main writes the error out
+				t.Errorf("%q says %q", arguments, said)
+			}
+		}
+	}
 }
 
 func (p *person) cancels(t *testing.T) {
