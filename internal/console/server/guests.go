@@ -178,7 +178,11 @@ func (a *acquaintances) review(ctx context.Context, token string) (identity.Call
 		return identity.Caller{}, err
 	}
 	review, err := client.SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
-	if err != nil {
+	switch {
+	case apierrors.IsForbidden(err): // nobody's rights: everybody may ask that, once the API server knows its roles
+		return identity.Caller{}, problem.New(http.StatusServiceUnavailable, problem.Unavailable, "the API server does not say yet whose token that is; ask again. "+
+			"It tells everybody, unless nobody is bound to the ClusterRole system:basic-user").After(1)
+	case err != nil:
 		return identity.Caller{}, err
 	}
 	is := review.Status.UserInfo

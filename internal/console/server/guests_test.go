@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -69,6 +70,35 @@ func TestTokensOfNobodyKeepNoKnownTokenWaiting(t *testing.T) {
 	close(slow)
 	cancel()
 	nobody.Wait()
+}
+
+// TestAnAPIServerThatHasJustStartedRefusesNobody: it knows no roles yet, and forbids everybody to ask who they are.
+func TestAnAPIServerThatHasJustStartedRefusesNobody(t *testing.T) {
+	t.Parallel()
+	var started atomic.Bool
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if !started.Load() {
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = w.Write([]byte(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,"message":"selfsubjectreviews.authentication.k8s.io is forbidden"}`))
+			return
+		}
+		_, _ = w.Write([]byte(`{"kind":"SelfSubjectReview","apiVersion":"authentication.k8s.io/v1","status":{"userInfo":{"username":"somebody"}}}`))
+	}))
+	t.Cleanup(api.Close)
+	found, err := newClusters(&rest.Config{Host: api.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := newAcquaintances(found, 2)
+	var told *problem.Problem
+	if _, err := known.caller(t.Context(), "somebodys"); !errors.As(err, &told) || told.Status != http.StatusServiceUnavailable {
+		t.Errorf("somebody is told %v, and is to ask again", err)
+	}
+	started.Store(true)
+	if caller, err := known.caller(t.Context(), "somebodys"); err != nil || caller.Name != "somebody" {
+		t.Errorf("a moment later it is %+v, %v", caller, err)
+	}
 }
 
 // TestTokensOfNobodyAreForgottenFirst remembers more of them than may be remembered.
