@@ -48,6 +48,18 @@ func RunConsole(controlPlane *ControlPlane, binary, directory string, port int, 
 	return c, c.command.Start()
 }
 
+// Signal sends a signal to the process.
+func (c *Console) Signal(signal os.Signal) error { return c.command.Process.Signal(signal) }
+
+// Pid is the process's id.
+func (c *Console) Pid() int { return c.command.Process.Pid }
+
+// Wait waits for the process to end.
+func (c *Console) Wait() error { return c.command.Wait() }
+
+// PeakRSS is the largest resident set that the console has had so far, in bytes.
+func (c *Console) PeakRSS() (int64, error) { return PeakRSS(c.command.Process.Pid) }
+
 // Kill ends the process at once.
 func (c *Console) Kill() error {
 	return errors.Join(c.command.Process.Kill(), c.wait())

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -19,6 +20,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/clientcmd/api"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -28,6 +30,9 @@ const Account, Namespace = "ledgerport-manager", "ledgerport-system"
 // WithoutRule is a variable with the rule that the account lacks in this run of the tests, as Rule.String returns it. Some test
 // must then fail: hack/rbac-rules tries each.
 const WithoutRule = "LEDGERPORT_TEST_WITHOUT_RULE"
+
+// tokenLifetime is longer than anything runs for.
+const tokenLifetime = 24 * time.Hour
 
 // Rule is one of a Role or ClusterRole.
 type Rule struct {
@@ -93,7 +98,8 @@ func Install(ctx context.Context, admin *rest.Config, manifests []*unstructured.
 		}
 	}
 	accounts := kubernetes.NewForConfigOrDie(admin).CoreV1().ServiceAccounts(Namespace)
-	token, err := accounts.CreateToken(ctx, Account, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: ptr.To(int64(tokenLifetime / time.Second))}}
+	token, err := accounts.CreateToken(ctx, Account, request, metav1.CreateOptions{})
 	if err != nil {
 		return nil, err
 	}
