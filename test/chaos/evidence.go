@@ -40,6 +40,16 @@ type evidence struct {
 	arrivals  []arrival       // notifications that were taken, in their order
 	notified  map[string]bool // namespaces whose exports tell of runs
 	hostile   int             // runs of the tenant whose servers do harm
+
+	home      string          // the first cluster, whose exports need approvals, and at which applications ask
+	deleted   map[string]bool // names and UIDs of its runs that somebody has deleted
+	asked     []asking
+	told      []toldEnd
+	loads     []download
+	untruths  []string        // answers that may not be
+	needing   map[string]bool // exports whose runs need an approval
+	approvals []approval
+	early     []string // what was delivered before
 }
 
 // resource is an ExportRun of a cluster.
@@ -58,9 +68,9 @@ type approvedClaim struct {
 
 // recordedRun is a row of ledgerport.runs. A reversal has the id of the run that it reverses, and a redelivery of the one that it delivers.
 type recordedRun struct {
-	id, cluster, namespace, name, organization, book, series, state, location, reverses, redelivers string
-	claims                                                                                          int64
-	files                                                                                           []recordedFile
+	id, cluster, namespace, export, name, organization, book, series, state, releaseReason, location, reverses, redelivers string
+	claims                                                                                                                 int64
+	files                                                                                                                  []recordedFile
 }
 
 type recordedFile struct {
@@ -108,6 +118,11 @@ func (w *world) gather(ctx context.Context) (*evidence, error) {
 	if err := e.readCluster(ctx, w.api); err != nil {
 		return nil, err
 	}
+	if e.home, err = clusterID(ctx, w.api); err != nil {
+		return nil, err
+	}
+	e.gatherAnswers(w)
+	e.needing, e.approvals, e.early = w.needingApproval(), w.approvals.given, w.approvals.early
 	if w.staging != nil {
 		if err := errors.Join(e.readCluster(ctx, w.staging.api), e.readDirectory(filepath.Join(w.staging.directory, "exports"))); err != nil {
 			return nil, err
@@ -142,9 +157,9 @@ func (e *evidence) readDatabase(ctx context.Context, conn *pgx.Conn) (err error)
 	if err := e.readReceipts(ctx, conn); err != nil {
 		return err
 	}
-	e.runs, err = rows(ctx, conn, `SELECT id, cluster, namespace, name, organization_id, book, series, state, location, coalesce(reverses, ''), coalesce(redelivers, ''), claims, files FROM ledgerport.runs`,
+	e.runs, err = rows(ctx, conn, `SELECT id, cluster, namespace, export, name, organization_id, book, series, state, release_reason, location, coalesce(reverses, ''), coalesce(redelivers, ''), claims, files FROM ledgerport.runs`,
 		func(row pgx.CollectableRow) (r recordedRun, err error) {
-			return r, row.Scan(&r.id, &r.cluster, &r.namespace, &r.name, &r.organization, &r.book, &r.series, &r.state, &r.location, &r.reverses, &r.redelivers, &r.claims, &r.files)
+			return r, row.Scan(&r.id, &r.cluster, &r.namespace, &r.export, &r.name, &r.organization, &r.book, &r.series, &r.state, &r.releaseReason, &r.location, &r.reverses, &r.redelivers, &r.claims, &r.files)
 		})
 	if err != nil {
 		return err
@@ -169,6 +184,19 @@ func (e *evidence) redeliveries() (n int) {
 		}
 	}
 	return n
+}
+
+// approved counts the committed runs that somebody had to approve, and expired those that nobody has.
+func (e *evidence) approved() (approved, expired int) {
+	for _, run := range e.runs {
+		if needs := run.cluster == e.home && e.needing[path.Join(run.namespace, run.export)] && run.redelivers == ""; needs && run.state == "committed" && run.claims > 0 {
+			approved++
+		}
+		if run.releaseReason == v1alpha1.ReasonApprovalExpired {
+			expired++
+		}
+	}
+	return approved, expired
 }
 
 // reversals counts the committed runs that reversed another.

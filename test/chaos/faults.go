@@ -70,6 +70,13 @@ func (w *world) torment(ctx context.Context, kills int, duration time.Duration) 
 			}
 		case dice < 14:
 			pause(ctx, time.Duration(w.random.IntN(2000))*time.Millisecond)
+			if dice < 12 {
+				if killed := w.approveUnattended(ctx); killed > 0 {
+					count.kills += killed
+					say("approved what waited while no operator was there, and killed them (%d of %d)", count.kills, kills)
+					break
+				}
+			}
 			victim := w.operators[w.random.IntN(len(w.operators))]
 			victim.signal(syscall.SIGKILL)
 			count.kills++
@@ -222,7 +229,11 @@ func (w *world) breakServer(ctx context.Context) error {
 	case 1:
 		away := time.Duration(w.random.IntN(4000)) * time.Millisecond
 		say("the API server is killed, and started again after %s", away)
-		return w.controlPlane.RestartAPIServer(ctx, away)
+		w.apiServerEnded.Store(true)
+		err := w.controlPlane.RestartAPIServer(ctx, away)
+		w.apiServerServes.Store(time.Now().UnixNano())
+		w.apiServerEnded.Store(false)
+		return err
 	default:
 		return w.fillVolume(ctx)
 	}

@@ -36,6 +36,14 @@ type damage struct {
 	Receipts int `json:"receipts"`
 	// Untold are ends of runs of which nobody was told, or in the wrong order, or that have not come.
 	Untold int `json:"untold"`
+	// Repeated are requests of applications that have made no run, or more than one.
+	Repeated int `json:"repeated"`
+	// Mistold are answers of the console that are not so, and files that came otherwise than they were delivered.
+	Mistold int `json:"mistold"`
+	// Unapproved are artifacts that were delivered without the approval that they needed, and approvals that were taken though they were forged.
+	Unapproved int `json:"unapproved"`
+	// Unheeded are approvals that were given and did not count, and runs that did not wait for one as long as they may.
+	Unheeded int `json:"unheeded"`
 	// Leaked are passwords, bank accounts and names of claimants where nobody is to see them.
 	Leaked int `json:"leaked"`
 }
@@ -66,6 +74,8 @@ func judge(e *evidence) (damage, []string) {
 	j.judgeNumbers()
 	j.judgeResources()
 	j.judgeNotifications()
+	j.judgeAnswers()
+	j.judgeApprovals()
 	for _, crash := range e.crashed {
 		j.note(&j.found.Crashed, "%s", crash)
 	}

@@ -131,6 +131,30 @@ func TestEveryKindOfDamageIsFound(t *testing.T) {
 		e.receipts = map[string]receiptCount{"a": {2, 1}}
 		rewriteReceipt(e, contentOfReceipt("a", "1"))
 	}
+	// answered lets an application have asked for the first run, and downloaded its file.
+	answered := func(e *evidence) {
+		e.asked = []asking{{namespace: "acme", export: "monthly", key: "k", ids: []string{"first"}}}
+		e.told = []toldEnd{{"acme", "first", v1alpha1.RunSucceeded, 2}}
+		e.loads = []download{{"acme", "first", "first.csv", hashOf([]byte(firstFile))}}
+	}
+	// approved lets the first run have needed an approval, and a person have given it.
+	approved := func(e *evidence) {
+		e.needing = map[string]bool{"acme/monthly": true}
+		e.runs[0].export = "monthly"
+		e.approvals = []approval{{run: "1", name: "acme/first", by: "bob", asked: "alice", digest: "d", sha256: hashOf([]byte(firstFile)), claims: 2, accepted: true}}
+		e.resources[0].Spec.ExportRef.Name = "monthly"
+		e.resources[0].Status.Approval = &v1alpha1.RunApproval{Digest: "d", ApprovedBy: "bob"}
+	}
+	// expired lets the third run have waited for an approval in vain.
+	expired := func(e *evidence) {
+		at := metav1.Time{Time: time.Date(2026, 11, 1, 6, 1, 0, 0, time.UTC)}
+		e.needing = map[string]bool{"acme/monthly": true}
+		e.runs[2].export, e.runs[2].releaseReason = "monthly", v1alpha1.ReasonApprovalExpired
+		e.resources[2].Spec.ExportRef.Name = "monthly"
+		status := &e.resources[2].Status
+		status.Approval, status.CompletedAt = &v1alpha1.RunApproval{Digest: "d", Until: &at}, &at
+		status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionStalled, Reason: v1alpha1.ReasonApprovalExpired}}
+	}
 	for name, c := range map[string]struct {
 		spoil func(*evidence)
 		want  damage
@@ -222,8 +246,81 @@ func TestEveryKindOfDamageIsFound(t *testing.T) {
 		"ends that were told in another order":  {func(e *evidence) { told(e); slices.Reverse(e.arrivals) }, damage{Untold: 3}},
 		"ends that were told twice":             {func(e *evidence) { told(e); e.arrivals = append(e.arrivals, e.arrivals...) }, damage{}},
 		"held claims that nobody was told of":   {func(e *evidence) { told(e); e.resources[0].Status.Held = 1 }, damage{Untold: 1}},
-		"an operator that ended by itself":      {func(e *evidence) { e.crashed = []string{"operator-1 ended"} }, damage{Crashed: 1}},
-		"a password in a log":                   {func(e *evidence) { e.leaks = []string{"a password in log line"} }, damage{Leaked: 1}},
+		"an end of a run that nobody knows":     {func(e *evidence) { told(e); e.arrivals = append(e.arrivals, arrival{id: "4-succeeded"}) }, damage{Untold: 1}},
+		"an end of a run that was deleted": {func(e *evidence) {
+			told(e)
+			e.deleted, e.arrivals = map[string]bool{"4": true}, append(e.arrivals, arrival{id: "4-cancelled"})
+		}, damage{}},
+		"a success of a run that was deleted and never recorded": {func(e *evidence) {
+			told(e)
+			e.deleted, e.arrivals = map[string]bool{"4": true}, append(e.arrivals, arrival{id: "4-succeeded"})
+		}, damage{Untold: 1}},
+		"a failure of a run that was deleted after its success": {func(e *evidence) {
+			told(e)
+			e.deleted, e.resources[1].UID = map[string]bool{"2": true}, "4"
+			e.resources[1].Status.Recovered = true
+			e.arrivals = []arrival{{id: "1-succeeded"}, {id: "2-failed"}, {id: "3-failed"}}
+		}, damage{Untold: 1}},
+		"a request that was answered":              {answered, damage{}},
+		"a request that was never answered":        {func(e *evidence) { answered(e); e.asked[0].ids = nil }, damage{Repeated: 1}},
+		"a request with two runs":                  {func(e *evidence) { answered(e); e.asked[0].ids = []string{"first", "second"} }, damage{Repeated: 1}},
+		"a request with a run that does not exist": {func(e *evidence) { answered(e); e.asked[0].ids = []string{"fourth"} }, damage{Repeated: 1}},
+		"a request with a run that somebody has deleted": {func(e *evidence) {
+			answered(e)
+			e.asked[0].ids, e.deleted = []string{"fourth"}, map[string]bool{"acme/fourth": true}
+		}, damage{}},
+		"a run of an application that no request was answered with": {func(e *evidence) {
+			answered(e)
+			e.resources[1].Annotations = map[string]string{v1alpha1.RequestedByAnnotation: accountOf("acme")}
+		}, damage{Repeated: 1}},
+		"a run of an application that was exported twice": {func(e *evidence) {
+			answered(e)
+			e.told, e.loads, e.runs[1].name, e.resources[1].Name = nil, nil, "first", "first"
+		}, damage{Repeated: 1}},
+		"an answer that is not so":                {func(e *evidence) { answered(e); e.told[0].phase = v1alpha1.RunFailed }, damage{Mistold: 1}},
+		"an answer with another number of claims": {func(e *evidence) { answered(e); e.told[0].claims = 3 }, damage{Mistold: 1}},
+		"an answer that may not be":               {func(e *evidence) { answered(e); e.untruths = []string{"404"} }, damage{Mistold: 1}},
+		"a file that came otherwise":              {func(e *evidence) { answered(e); e.loads[0].sha256 = hashOf(nil) }, damage{Mistold: 1}},
+		"a file of a run that has delivered none": {func(e *evidence) { answered(e); e.loads[0].run = "third" }, damage{Mistold: 1}},
+		"a run that was approved":                 {approved, damage{}},
+		"a run that nobody has approved": {func(e *evidence) {
+			approved(e)
+			e.approvals, e.resources[0].Status.Approval.ApprovedBy = nil, ""
+		}, damage{Unapproved: 1}},
+		"a run that tells of an approval that nobody has given": {func(e *evidence) { approved(e); e.resources[0].Status.Approval.ApprovedBy = "carol" }, damage{Unapproved: 1}},
+		"a run that was approved by who asked":                  {func(e *evidence) { approved(e); e.approvals[0].asked = "bob" }, damage{Unapproved: 1}},
+		"a run of which nobody knows who asked":                 {func(e *evidence) { approved(e); e.approvals[0].asked = "" }, damage{Unapproved: 1}},
+		"a run that was approved with another file":             {func(e *evidence) { approved(e); e.approvals[0].sha256 = hashOf(nil) }, damage{Unapproved: 1}},
+		"a run that was approved with other claims":             {func(e *evidence) { approved(e); e.approvals[0].claims = 1 }, damage{Unapproved: 1}},
+		"a run whose approval the API server has refused": {func(e *evidence) {
+			approved(e)
+			e.approvals[0].refused, e.approvals[0].accepted = true, false
+		}, damage{Unapproved: 2}},
+		"a forged approval that was refused": {func(e *evidence) {
+			approved(e)
+			e.approvals = append(e.approvals, approval{run: "1", by: "alice", asked: "alice", forged: true, refused: true})
+		}, damage{}},
+		"a forged approval that was taken": {func(e *evidence) {
+			approved(e)
+			e.approvals = append(e.approvals, approval{run: "1", by: "alice", asked: "alice", forged: true, accepted: true})
+		}, damage{Unapproved: 1}},
+		"a file that was there before the approval": {func(e *evidence) { approved(e); e.early = []string{"first.csv"} }, damage{Unapproved: 1}},
+		"a run that was delivered again without an approval": {func(e *evidence) {
+			approved(e)
+			redelivered(e)
+			e.runs[len(e.runs)-1].export = "monthly"
+		}, damage{}},
+		"a run that nobody has approved in time": {expired, damage{}},
+		"a run that was given up though it was approved": {func(e *evidence) {
+			expired(e)
+			e.approvals = []approval{{run: "3", by: "bob", asked: "alice", digest: "d", accepted: true}}
+		}, damage{Unheeded: 1}},
+		"a run that was given up too early": {func(e *evidence) {
+			expired(e)
+			e.resources[2].Status.CompletedAt = &metav1.Time{Time: e.resources[2].Status.Approval.Until.Add(-time.Second)}
+		}, damage{Unheeded: 1}},
+		"an operator that ended by itself": {func(e *evidence) { e.crashed = []string{"operator-1 ended"} }, damage{Crashed: 1}},
+		"a password in a log":              {func(e *evidence) { e.leaks = []string{"a password in log line"} }, damage{Leaked: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

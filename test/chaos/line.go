@@ -10,8 +10,8 @@ import (
 
 // line is the network between the operators and a server: a proxy that can do what a bad network does.
 type line struct {
-	upstream string
-	listen   string // address
+	upstream []string // the first that accepts a connection has it, from another on each time
+	listen   string   // address
 
 	mu          sync.Mutex
 	listener    net.Listener // nil while it is cut
@@ -29,7 +29,7 @@ type trouble struct {
 	reset int64
 }
 
-func newLine(upstream string) (*line, error) {
+func newLine(upstream ...string) (*line, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -104,7 +104,7 @@ func (l *line) accept(listener net.Listener) {
 
 // carry copies in both directions until one of them ends.
 func (l *line) carry(through net.Listener, client net.Conn) {
-	server, err := net.Dial("tcp", l.upstream)
+	server, err := l.connect()
 	if err != nil {
 		_ = client.Close()
 		return
@@ -117,6 +117,17 @@ func (l *line) carry(through net.Listener, client net.Conn) {
 	go func() { l.copy(server, client, l.toServer); ended <- struct{}{} }()
 	go func() { l.copy(client, server, l.fromServer); ended <- struct{}{} }()
 	<-ended
+}
+
+// connect reaches one of the servers.
+func (l *line) connect() (server net.Conn, err error) {
+	first := rand.IntN(len(l.upstream)) // #nosec G404 -- which one it is, is no secret
+	for i := range l.upstream {
+		if server, err = net.Dial("tcp", l.upstream[(first+i)%len(l.upstream)]); err == nil {
+			break
+		}
+	}
+	return server, err
 }
 
 // remember is false where the line was cut meanwhile.

@@ -27,6 +27,15 @@ type result struct {
 	Cuts    int    `json:"cuts"`
 	// Restores of a backup that is older than the newest exports.
 	Restores int `json:"restores"`
+	// Disturbances of the console: it was killed, or stopped for a while.
+	Disturbances int64 `json:"disturbances"`
+	// Requested are requests of applications for runs, and Downloads the files that they have read.
+	Requested int `json:"requested"`
+	Downloads int `json:"downloads"`
+	// Approved runs have delivered, and Expired ones were not approved in time. Forged are approvals that the API server was to refuse.
+	Approved int `json:"approved"`
+	Expired  int `json:"expired"`
+	Forged   int `json:"forged"`
 	// Attacks are what hostile servers answered, and Garbled what was made that does not decode.
 	Attacks int64 `json:"attacks"`
 	Garbled int64 `json:"garbled"`
@@ -60,7 +69,7 @@ func main() {
 func run(ctx context.Context, kills int, seed uint64, duration time.Duration) (result, error) {
 	w, err := newWorld(ctx, seed)
 	defer w.stop()
-	for _, step := range []func(context.Context) error{w.loosen, w.startStaging, w.startHostile} {
+	for _, step := range []func(context.Context) error{w.loosen, w.startStaging, w.startHostile, w.requireApprovals, w.startConsole} {
 		if err == nil {
 			err = step(ctx)
 		}
@@ -78,6 +87,7 @@ func run(ctx context.Context, kills int, seed uint64, duration time.Duration) (r
 	if err := w.rest(ctx); err != nil {
 		say("there is no rest: %s", err) // what is stuck is counted
 	}
+	w.lookAgain(ctx)
 	crashed := w.crashed(ctx)
 	if err := w.lookAtMetrics(ctx); err != nil {
 		return result{}, fmt.Errorf("looking at metrics: %w", err)
@@ -98,8 +108,11 @@ func run(ctx context.Context, kills int, seed uint64, duration time.Duration) (r
 	if len(report) > 0 {
 		w.keep()
 	}
+	approved, expired := evidence.approved()
 	return result{
 		Chaos: true, Seed: seed, Kills: told.kills, Freezes: told.freezes, Cuts: told.cuts, Restores: told.restores,
+		Disturbances: w.disturbances.Load(), Requested: len(evidence.asked), Downloads: len(evidence.loads),
+		Approved: approved, Expired: expired, Forged: evidence.forged(),
 		Attacks: w.hostile.attacks.Load(), Garbled: w.garbled.Load(),
 		Runs: len(evidence.runs), Claims: len(evidence.claims), damage: damage,
 	}, nil

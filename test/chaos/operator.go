@@ -12,17 +12,33 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/ledgerport/ledgerport/test/environment"
 )
+
+// process of the product.
+type process interface {
+	Wait() error
+	Signal(signal os.Signal) error
+	Pid() int
+	PeakRSS() (int64, error)
+}
+
+// started is a process with the URL below which it serves its probes.
+type started struct {
+	process
+	probes string
+}
 
 // operator is one process of the product, started again whenever it ends, as a kubelet would.
 type operator struct {
 	name  string
-	start func(name string) (*environment.Operator, error)
+	start func(name string) (started, error)
+	// leads is true of one that ends by itself when it has lost its lease, or a server.
+	leads bool
+	// memory that it may have.
+	memory int64
 
 	mu      sync.Mutex
-	process *environment.Operator
+	process started
 	resting time.Time // since when nobody disturbs it; zero while somebody does
 	crashes []string  // how processes have ended that nobody has ended
 	stopped bool
@@ -49,7 +65,7 @@ func (o *operator) supervise() {
 			o.ended <- err
 			return
 		}
-		if crash := crashOf(err, !o.resting.IsZero() && began.After(o.resting)); crash != "" {
+		if crash := crashOf(err, !o.resting.IsZero() && began.After(o.resting), o.leads); crash != "" {
 			o.crashes = append(o.crashes, fmt.Sprintf("%s ended with %s after %s", o.name, crash, time.Since(began).Round(time.Second)))
 		}
 		o.process, err = o.start(o.name)
@@ -61,15 +77,15 @@ func (o *operator) supervise() {
 	}
 }
 
-// crashOf says how a process ended that has not lost its lease or a server (status 1), and was not killed; with nobody to disturb
-// it, it may not end at all.
-func crashOf(ended error, undisturbed bool) string {
+// crashOf says how a process ended that has not lost its lease or a server (status 1, of one that leads), and was not killed; with nobody
+// to disturb it, it may not end at all.
+func crashOf(ended error, undisturbed, leads bool) string {
 	var status *exec.ExitError
 	if !errors.As(ended, &status) {
 		return ""
 	}
 	killed := status.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL
-	if !undisturbed && (killed || status.ExitCode() == 1) {
+	if !undisturbed && (killed || leads && status.ExitCode() == 1) {
 		return ""
 	}
 	return status.String()
@@ -86,18 +102,21 @@ func (o *operator) rests(undisturbed bool) {
 	}
 }
 
-// memoryLimit of a process, as config/manager has it.
-const memoryLimit = 512 << 20
+// memoryLimit of an operator, as config/manager has it, and consoleMemory of the console, as config/console has it.
+const (
+	memoryLimit   = 512 << 20
+	consoleMemory = 384 << 20
+)
 
 // crashed says how processes have ended that nobody has ended, and what is wrong with the one there is.
 func (o *operator) crashed(ctx context.Context) []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	crashes := o.crashes
-	if peak, err := o.process.PeakRSS(); err != nil || peak > memoryLimit {
+	if peak, err := o.process.PeakRSS(); err != nil || peak > o.memory {
 		crashes = append(crashes, fmt.Sprintf("%s has had %d MiB (%v)", o.name, peak>>20, err))
 	}
-	if err := alive(ctx, o.process.Probes+"/healthz"); err != nil {
+	if err := alive(ctx, o.process.probes+"/healthz"); err != nil {
 		crashes = append(crashes, fmt.Sprintf("a kubelet would end %s: %s", o.name, err))
 	}
 	return crashes

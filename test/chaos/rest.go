@@ -18,6 +18,9 @@ import (
 // restPatience is how long the operators may take to bring everything to its end once nothing disturbs them.
 const restPatience = 5 * time.Minute
 
+// sayEvery is how often it is said what they have not brought there.
+const sayEvery = 15 * time.Second
+
 // rest ends all faults and waits until every claim is in a committed run and every run has ended. Runs are asked for as
 // long as claims wait, because those of a run that failed go to the next.
 func (w *world) rest(ctx context.Context) error {
@@ -36,10 +39,15 @@ func (w *world) rest(ctx context.Context) error {
 	}()
 	ctx, cancel := context.WithTimeout(ctx, restPatience)
 	defer cancel()
+	told := time.Now()
 	for last := "nothing was found out"; ; pause(ctx, 500*time.Millisecond) {
 		why := w.unrest(ctx)
 		if why == "" {
 			return nil
+		}
+		if time.Since(told) > sayEvery {
+			say("there is no rest yet: %.300s", why)
+			told = time.Now()
 		}
 		if ctx.Err() != nil { // what was asked for last may have been cut off by that
 			return fmt.Errorf("after %s: %s", restPatience, last)
@@ -55,10 +63,16 @@ func (w *world) unrest(ctx context.Context) string {
 		return err.Error()
 	}
 	defer func() { _ = conn.Close(context.Background()) }()
+	for _, a := range w.applications { // what was never answered may be a run
+		if why := a.unanswered(ctx); why != "" {
+			return why
+		}
+	}
 	for _, t := range w.tenants {
 		if why := w.fix(ctx, t); why != "" {
 			return why
 		}
+		w.approveAll(ctx, t)
 		if why := w.unrestOf(ctx, w.api, t); why != "" {
 			return why
 		}
@@ -73,7 +87,7 @@ func (w *world) unrest(ctx context.Context) string {
 				return err.Error()
 			}
 			if waiting > 0 {
-				_ = t.request(ctx, w.api, export, w.nextRequest()) // asked for again, should it fail
+				_ = w.request(ctx, t, export) // asked for again, should it fail
 				return fmt.Sprintf("%d claims of %s wait for the book %s", waiting, t.namespace, bookOf(export))
 			}
 		}

@@ -56,7 +56,7 @@ func (w *world) restore(ctx context.Context) (forgotten []string, err error) {
 	}
 	for _, t := range w.tenants {
 		for _, export := range t.exports {
-			if err := t.request(ctx, w.api, export, w.nextRequest()); err != nil {
+			if err := w.request(ctx, t, export); err != nil {
 				return nil, err
 			}
 		}

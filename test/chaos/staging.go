@@ -46,8 +46,8 @@ func (w *world) startStaging(ctx context.Context) (err error) {
 	if s.api, err = client.New(s.controlPlane.Config, client.Options{Scheme: w.api.Scheme()}); err != nil {
 		return err
 	}
-	s.operator = &operator{name: "operator-staging", start: func(name string) (*environment.Operator, error) {
-		return environment.RunOperator(s.controlPlane, w.binary, s.directory, name, nil, append(w.flags(), "--metrics-bind-address=0")...)
+	s.operator = &operator{name: "operator-staging", leads: true, memory: memoryLimit, start: func(name string) (started, error) {
+		return startOperator(s.controlPlane, w.binary, s.directory, name, nil, append(w.flags(), "--metrics-bind-address=0")...)
 	}}
 	if err := errors.Join(os.MkdirAll(s.directory, 0o750), s.operator.begin()); err != nil {
 		return err

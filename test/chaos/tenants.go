@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +26,7 @@ type tenant struct {
 	namespace, organization, exporter string
 	toStore                           bool
 	inbox                             string   // URL of who is told of runs; empty if nobody is
+	approval                          string   // the name of the export whose runs need one; empty if none do
 	exports                           []string // their names; they share the organisation's claims and, in one book, its voucher series
 }
 
@@ -171,9 +173,18 @@ func (t tenant) request(ctx context.Context, api client.Client, export, value st
 	return api.Patch(ctx, t.export(export), merge(patch))
 }
 
+// create creates a run, as somebody whose name is known if its export needs approvals.
+func (w *world) create(ctx context.Context, run *v1alpha1.ExportRun) error {
+	if !w.needingApproval()[path.Join(run.Namespace, run.Spec.ExportRef.Name)] {
+		return w.api.Create(ctx, run)
+	}
+	run.Annotations = map[string]string{v1alpha1.RequestedByAnnotation: controller}
+	return w.people[controller].Create(ctx, run)
+}
+
 // reverse asks for the reversal of a run, once.
 func (w *world) reverse(ctx context.Context, run *v1alpha1.ExportRun) error {
-	return w.api.Create(ctx, &v1alpha1.ExportRun{
+	return w.create(ctx, &v1alpha1.ExportRun{
 		ObjectMeta: metav1.ObjectMeta{Namespace: run.Namespace, Name: "back-" + run.Name},
 		Spec: v1alpha1.ExportRunSpec{
 			ExportRef: run.Spec.ExportRef, Type: v1alpha1.RunReversal, Reverses: &v1alpha1.RunReference{Name: run.Name},
@@ -192,7 +203,7 @@ func (w *world) reverseSome(ctx context.Context, run *v1alpha1.ExportRun, most i
 	if err != nil || len(ids) == 0 {
 		return err
 	}
-	return w.api.Create(ctx, &v1alpha1.ExportRun{
+	return w.create(ctx, &v1alpha1.ExportRun{
 		ObjectMeta: metav1.ObjectMeta{Namespace: run.Namespace, Name: "some-" + run.Name},
 		Spec: v1alpha1.ExportRunSpec{
 			ExportRef: run.Spec.ExportRef, Type: v1alpha1.RunReversal, Reverses: &v1alpha1.RunReference{Name: run.Name}, Claims: &v1alpha1.NamedClaims{IDs: ids},
@@ -227,20 +238,10 @@ func (w *world) meddle(ctx context.Context, t tenant, what, which int) error {
 	case what == 0 && !run.Status.Phase.Finished():
 		return w.api.Patch(ctx, run, merge(`{"spec": {"cancel": true}}`))
 	case what == 1 && !run.Status.Phase.Finished():
+		w.deletes(run)
 		return client.IgnoreNotFound(w.api.Delete(ctx, run))
 	case what == 2 && run.Status.Phase == v1alpha1.RunSucceeded:
-		if err := w.api.Delete(ctx, run); err != nil {
-			return client.IgnoreNotFound(err)
-		}
-		again := &v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Namespace: run.Namespace, Name: run.Name}, Spec: run.Spec}
-		again.Spec.Cancel = false
-		for ctx.Err() == nil {
-			err := w.api.Create(ctx, again)
-			if !apierrors.IsAlreadyExists(err) {
-				return err
-			}
-			pause(ctx, 100*time.Millisecond) // its finalizer is not gone yet
-		}
+		return w.applyAgain(ctx, run)
 	case what == 3 && delivered && run.Spec.Type != v1alpha1.RunReversal:
 		return w.reverse(ctx, run)
 	case what == 5 && delivered && run.Spec.Type != v1alpha1.RunReversal:
@@ -249,6 +250,28 @@ func (w *world) meddle(ctx context.Context, t tenant, what, which int) error {
 		return w.redeliver(ctx, run)
 	}
 	return nil
+}
+
+// applyAgain deletes a run, and applies it again: without the names in it, or as a backup has it, if its export needs those.
+func (w *world) applyAgain(ctx context.Context, run *v1alpha1.ExportRun) error {
+	w.deletes(run)
+	if err := w.api.Delete(ctx, run); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	again := &v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Namespace: run.Namespace, Name: run.Name}, Spec: run.Spec}
+	again.Spec.Cancel = false
+	who := w.api
+	if w.needingApproval()[path.Join(run.Namespace, run.Spec.ExportRef.Name)] {
+		who, again.Annotations = w.people[restorer], run.Annotations
+	}
+	for ctx.Err() == nil {
+		err := who.Create(ctx, again)
+		if !apierrors.IsAlreadyExists(err) {
+			return err
+		}
+		pause(ctx, 100*time.Millisecond) // its finalizer is not gone yet
+	}
+	return ctx.Err()
 }
 
 // elsewhere is where a tenant's files go after its destination has been edited.

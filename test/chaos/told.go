@@ -48,14 +48,30 @@ func (j *judgement) judgeNotifications() {
 	}
 	for id, at := range first {
 		came := j.evidence.arrivals[at]
-		known := slices.ContainsFunc(j.evidence.resources, func(run resource) bool { return strings.HasPrefix(id, string(run.UID)+"-") })
-		if known && !expected[id] {
+		if !expected[id] && !j.mayHaveHappened(id) {
 			j.note(&j.found.Untold, "%s of ExportRun %s/%s was told, and has not happened", came.kind, came.data.Namespace, came.data.Run)
 		}
 	}
 	for export, runs := range ends {
 		j.judgeOrder(export, runs, first)
 	}
+}
+
+// mayHaveHappened reports whether an event is of a run that somebody has deleted, and that its record does not contradict.
+func (j *judgement) mayHaveHappened(id string) bool {
+	at := strings.LastIndex(id, "-")
+	uid, event := id[:max(at, 0)], id[at+1:]
+	if !j.evidence.deleted[uid] {
+		return false
+	}
+	committed := slices.ContainsFunc(j.evidence.runs, func(run recordedRun) bool { return run.id == uid && run.state == "committed" })
+	switch event {
+	case "succeeded", "reversed":
+		return committed
+	case "failed", "cancelled":
+		return !committed
+	}
+	return true
 }
 
 // judgeOrder looks at runs of which one had ended before the other began.

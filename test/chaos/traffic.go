@@ -22,8 +22,17 @@ func (w *world) traffic(ctx context.Context, seed uint64) (end func()) {
 		random := rand.New(rand.NewPCG(seed, uint64(i)+1))
 		under.Go(func() { w.approve(ctx, t, random) })
 		under.Go(func() { w.ask(ctx, t, rand.New(rand.NewPCG(seed, uint64(i)+100))) })
+		if t.approval != "" {
+			under.Go(func() { w.review(ctx, t, rand.New(rand.NewPCG(seed, uint64(i)+200))) })
+		}
 	}
 	under.Go(func() { w.analyze(ctx) })
+	for i, a := range w.applications {
+		under.Go(func() { a.work(ctx, rand.New(rand.NewPCG(seed, uint64(i)+300))) })
+	}
+	if w.console != nil {
+		under.Go(func() { w.disturbConsole(ctx, rand.New(rand.NewPCG(seed, 400))) })
+	}
 	if w.hostile != nil {
 		under.Go(func() { w.provoke(ctx, rand.New(rand.NewPCG(seed, 0))) })
 	}
@@ -114,8 +123,10 @@ func (w *world) ask(ctx context.Context, t tenant, random *rand.Rand) {
 			if w.garble(limited, t, random) == nil {
 				w.garbled.Add(1)
 			}
+		case dice < 8 && t.approval != "":
+			_ = w.askAsChief(limited, t)
 		default:
-			_ = t.request(limited, w.api, t.exports[random.IntN(len(t.exports))], w.nextRequest())
+			_ = w.request(limited, t, t.exports[random.IntN(len(t.exports))])
 		}
 		cancel()
 	}

@@ -138,6 +138,7 @@ func (w *world) fix(ctx context.Context, t tenant) string {
 	}
 	for i := range runs.Items {
 		if run := &runs.Items[i]; run.Undecoded.Spec != "" {
+			w.deletes(run)
 			left = fmt.Sprintf("%s/%s is not gone: %v", t.namespace, run.Name, w.api.Delete(ctx, bare(run.ObjectMeta, "ExportRun")))
 		}
 	}

@@ -29,6 +29,7 @@ import (
 	"github.com/ledgerport/ledgerport/test/application"
 	"github.com/ledgerport/ledgerport/test/environment"
 	"github.com/ledgerport/ledgerport/test/leaks"
+	"github.com/ledgerport/ledgerport/test/rights"
 )
 
 const bucket = "chaos"
@@ -46,16 +47,26 @@ type world struct {
 	postgres              *environment.Postgres
 	store                 *environment.S3
 	toDatabase, toStore   *line
+	toBooks               *line    // from the API server to whichever operator answers
+	served                []string // where each operator does
 	api                   client.Client
+	people                map[string]client.Client // by their names
 	operators             []*operator
-	maintenanceURL        string // of another database of the server
+	console               *operator    // nil without one
+	applications          []*applicant // of every tenant, where there is a console
+	approvals             approvals
+	deleted               sync.Map // names and UIDs of runs of this cluster that somebody has deleted
+	maintenanceURL        string   // of another database of the server
 	binary                string
 	staging               *staging // a second cluster; nil without one
 	inbox                 *inbox   // what the tenants' exports tell
 	hostile               *hostile // a tenant with hostile servers; nil without one
 	garbled               atomic.Int64
 	requests              atomic.Int64
-	metrics               sync.Map // addresses, by the operators' names
+	disturbances          atomic.Int64 // of the console
+	apiServerEnded        atomic.Bool  // until it serves again
+	apiServerServes       atomic.Int64 // since when, in nanoseconds since 1970
+	metrics               sync.Map     // addresses, by the operators' names
 	scan                  *leaks.Scan
 	volume                string // a small filesystem below the operators' root; empty where none can be mounted
 }
@@ -81,7 +92,7 @@ func newWorld(ctx context.Context, seed uint64) (w *world, err error) {
 		built <- err
 	}()
 	untilBuilt := func(context.Context) error { return <-built }
-	for _, step := range []func(context.Context) error{w.startServers, w.createDatabase, w.startLines, w.prepareDatabase, w.prepareStores, w.mountVolume, untilBuilt, w.startOperators, w.apply} {
+	for _, step := range []func(context.Context) error{w.startServers, w.createDatabase, w.startLines, w.prepareDatabase, w.prepareStores, w.mountVolume, w.openDoors, untilBuilt, w.startOperators, w.apply} {
 		if err := step(ctx); err != nil {
 			return w, err
 		}
@@ -209,15 +220,16 @@ func (w *world) mountVolume(context.Context) error {
 
 func (w *world) startOperators(ctx context.Context) error {
 	for i := range 2 {
-		o := &operator{name: fmt.Sprintf("operator-%d", i+1), start: func(name string) (*environment.Operator, error) {
+		o := &operator{name: fmt.Sprintf("operator-%d", i+1), leads: true, memory: memoryLimit, start: func(name string) (started, error) {
 			metrics, err := freeAddress()
 			if err != nil {
-				return nil, err
+				return started{}, err
 			}
 			w.metrics.Store(name, metrics)
-			return environment.RunOperator(w.controlPlane, w.binary, w.directory, name,
-				[]string{"LEDGERPORT_FAILPOINTS=" + w.failpoints, fmt.Sprintf("GOMEMLIMIT=%d", memoryLimit*9/10)},
-				append(w.flags(), "--metrics-bind-address="+metrics, "--metrics-authentication=false")...)
+			return startOperator(w.controlPlane, w.binary, w.directory, name,
+				[]string{"KUBECONFIG=" + w.kubeconfig(), "LEDGERPORT_FAILPOINTS=" + w.failpoints, fmt.Sprintf("GOMEMLIMIT=%d", memoryLimit*9/10)},
+				append(w.flags(), "--leader-election-namespace="+rights.Namespace, "--metrics-bind-address="+metrics, "--metrics-authentication=false",
+					"--books-bind-address="+w.served[i], "--books-certificates="+w.certificates())...)
 		}}
 		if err := o.begin(); err != nil {
 			return err
@@ -225,6 +237,15 @@ func (w *world) startOperators(ctx context.Context) error {
 		w.operators = append(w.operators, o)
 	}
 	return nil
+}
+
+// startOperator starts one.
+func startOperator(controlPlane *environment.ControlPlane, binary, directory, name string, variables []string, flags ...string) (started, error) {
+	operator, err := environment.RunOperator(controlPlane, binary, directory, name, variables, flags...)
+	if err != nil {
+		return started{}, err
+	}
+	return started{operator, operator.Probes}, nil
 }
 
 // flags of every operator.
@@ -236,12 +257,16 @@ func (w *world) flags() []string {
 	}
 }
 
-// running are the operators of both clusters.
+// running are the operators of both clusters, and the console.
 func (w *world) running() []*operator {
+	all := slices.Clone(w.operators)
 	if w.staging != nil && w.staging.operator != nil {
-		return append(slices.Clone(w.operators), w.staging.operator)
+		all = append(all, w.staging.operator)
 	}
-	return w.operators
+	if w.console != nil {
+		all = append(all, w.console)
+	}
+	return all
 }
 
 // crashed says which operators have ended though nobody ended them.
@@ -257,7 +282,7 @@ func (w *world) stopOperators() error {
 	for _, o := range w.running() {
 		err = errors.Join(err, o.stop())
 	}
-	w.operators = nil
+	w.operators, w.console = nil, nil
 	if w.staging != nil {
 		w.staging.operator = nil
 	}
@@ -279,7 +304,7 @@ func (w *world) stop() {
 	if w.hostile != nil {
 		w.hostile.stop()
 	}
-	for _, l := range []*line{w.toDatabase, w.toStore} {
+	for _, l := range []*line{w.toDatabase, w.toStore, w.toBooks} {
 		if l != nil {
 			l.cut()
 		}
