@@ -1,5 +1,6 @@
 # Everything here works on a fresh clone with Go, git, make and a Debian machine. `make help` lists the targets.
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# Tags of the API's own module are not versions of the binary.
+VERSION ?= $(shell git describe --tags --match='v[0-9]*' --always --dirty 2>/dev/null || echo dev)
 IMAGE   ?= ledgerport:$(VERSION)
 # Platforms of the image, and what speaks to the cluster.
 IMAGE_PLATFORMS ?= linux/$(shell go env GOARCH)
