@@ -29,7 +29,7 @@ SITE_VERSION ?= $(or $(shell git describe --tags --exact-match --match='v[0-9]*'
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate manifests chart site fmt lint test demo balance fuzz bench bench-apply bench-receipts bench-hostile bench-herd bench-console bench-storm bench-fleet bench-history bench-shared watermark chaos nightly image release release-commit compatibility deploy undeploy e2e
+.PHONY: help build generate manifests chart site fmt lint test demo balance fuzz bench bench-apply bench-receipts bench-hostile bench-herd bench-console bench-storm bench-fleet bench-history bench-shared watermark chaos nightly image release release-twice release-commit compatibility deploy undeploy e2e
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -143,7 +143,7 @@ nightly: ## What is too long for each change: chaos with 200 kills for each seed
 	for seed in $(or $(SEEDS),1 2 3 4 5); do $(MAKE) chaos KILLS=200 SEED=$$seed || exit; done
 	$(MAKE) bench bench-apply bench-hostile compatibility
 	$(MAKE) fuzz
-	LEDGERPORT_RELEASE=all go -C hack/release test -v -count=1 -timeout=3h -run 'TestTwoBuildsHaveTheSameBytes|TestTheCommandCompilesForWindows' .
+	$(MAKE) release-twice
 
 image: ## Build the container image for Linux into dist/image.tar, on any machine (IMAGE=name, IMAGE_PLATFORMS=linux/amd64,linux/arm64, PUSH=1 to its registry)
 	$(RELEASE) image -version='$(VERSION)' -date=$(SOURCE_DATE_EPOCH) -tag='$(IMAGE)' -platforms='$(IMAGE_PLATFORMS)' -into=../../dist/image.tar $(if $(PUSH),-push)
@@ -152,6 +152,9 @@ release: ## Make everything of a version in dist/, without a network; publishing
 	rm -rf dist
 	$(RELEASE) all -version='$(VERSION)' -date=$(SOURCE_DATE_EPOCH) -into=../../dist $(if $(PLATFORMS),-platforms='$(PLATFORMS)')
 	$(KREW_VALIDATE) -skip-install -manifest=dist/krew/ledgerport.yaml
+
+release-twice: ## Make the release of all platforms twice, the second time with nothing of what the first has compiled, and compare every byte
+	LEDGERPORT_RELEASE=all go -C hack/release test -v -count=1 -timeout=3h -run 'TestTwoBuildsHaveTheSameBytes|TestTheCommandCompilesForWindows' .
 
 release-commit: ## Write into go.mod what a version has in place of a replacement, to be committed and tagged (VERSION=v1.2.3)
 	$(RELEASE) modules -version='$(VERSION)' -into=../..
