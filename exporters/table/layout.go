@@ -95,10 +95,10 @@ func (l *Layout) Check() error {
 		problems = append(problems, &exporters.OptionError{Field: field, Problem: problem})
 	}
 	if len(l.Delimiter) != 1 || !strings.Contains(delimiters, l.Delimiter) {
-		wrong("delimiter", `is not one of , ; | : ^ ~ or a tab ("\t")`)
+		wrong("delimiter", fmt.Sprintf(`%.40q is not one of , ; | : ^ ~ or a tab ("\t")`, l.Delimiter))
 	}
 	if l.Format == JSONLines && l.Encoding != UTF8 {
-		wrong("encoding", "is not utf-8, as JSON always is")
+		wrong("encoding", fmt.Sprintf("%.40q is not utf-8, as JSON always is", l.Encoding))
 	}
 	if len(l.Columns) == 0 {
 		wrong("columns", "is empty; leave it out for the default columns")
@@ -122,11 +122,11 @@ func (l *Layout) checkColumn(c *Column, field string, named map[string]bool) err
 	case l.Format == JSONLines && named[c.Name]:
 		return &exporters.OptionError{Field: field + ".name", Problem: "is that of another column"}
 	case c.Width < 0 || c.Width > maxWidth:
-		return &exporters.OptionError{Field: field + ".width", Problem: fmt.Sprintf("is not within 0 to %d", maxWidth)}
+		return &exporters.OptionError{Field: field + ".width", Problem: fmt.Sprintf("%d is not within 0 to %d", c.Width, maxWidth)}
 	case l.Format == Fixed && c.Width == 0:
 		return &exporters.OptionError{Field: field + ".width", Problem: "is required in a file of fixed widths"}
 	case len(c.Pad) > 1 || c.Pad != "" && (c.Pad[0] < ' ' || c.Pad[0] >= 0x7f):
-		return &exporters.OptionError{Field: field + ".pad", Problem: "is not one printable character of ASCII"}
+		return &exporters.OptionError{Field: field + ".pad", Problem: fmt.Sprintf("%.40q is not one printable character of ASCII", c.Pad)}
 	}
 	named[c.Name] = true
 	if c.Align != "" {
