@@ -82,8 +82,8 @@ func TestOpen_SaysWhyThereIsNoConnection(t *testing.T) {
 		"an unknown user":            {f.as("nobody_"+role, "s3cret"), v1alpha1.ReasonLoginRefused, "refused user and password"},
 		"a database that is missing": {missing.String(), v1alpha1.ReasonDatabaseNotFound, `no database "no_such_database"; create it, or correct the connection URL, the key "url" of Secret acme/database`},
 		"no right to connect":        {f.as(stranger, "right"), v1alpha1.ReasonPermissionDenied, `; run GRANT CONNECT ON DATABASE "` + strings.TrimPrefix(connected.Path, "/") + `" TO "` + stranger + `";`},
-		"a port without a server":    {"postgres://app:s3cret@" + closedport.New(t).String() + "/app", v1alpha1.ReasonDatabaseUnreachable, "nothing listens there"},
-		"a host without an address":  {"postgres://app:s3cret@no-such-host.invalid/app", v1alpha1.ReasonDatabaseUnreachable, "cannot be resolved"},
+		"a port without a server":    {"postgres://app:s3cret@" + closedport.New(t).String() + "/app", v1alpha1.ReasonDatabaseUnreachable, `nothing listens there; correct the connection URL, the key "url" of Secret acme/database, or start the server`},
+		"a host without an address":  {"postgres://app:s3cret@no-such-host.invalid/app", v1alpha1.ReasonDatabaseUnreachable, `cannot be resolved; correct the connection URL, the key "url" of Secret acme/database`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := claims.Open(t.Context(), claims.Options{URL: test.url, Login: `the key "url" of Secret acme/database`, Allowed: insecure})
@@ -106,7 +106,7 @@ func TestOpen_GivesUpOnAServerThatAcceptsAndNeverAnswers(t *testing.T) {
 
 	start := time.Now()
 	_, err = claims.Open(t.Context(), claims.Options{URL: address, ConnectTimeout: 200 * time.Millisecond})
-	if failed := failureWith(t, err, v1alpha1.ReasonDatabaseUnreachable); !strings.Contains(failed.Message, "no answer within 200ms") {
+	if failed := failureWith(t, err, v1alpha1.ReasonDatabaseUnreachable); !strings.Contains(failed.Message, "no answer within 200ms; look at firewalls, network policies and the server's load, or correct the connection URL") {
 		t.Errorf("%+v", failed)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {

@@ -127,15 +127,12 @@ func connectFailure(ctx context.Context, config *pgx.ConnConfig, timeout time.Du
 			"the database server at %s asks for the password in a way that gives it away (in the clear or as MD5), or for none; let it use scram-sha-256 for this user, or let an administrator allow less with --allow-password-logins or --allow-insecure-databases", where)
 	}
 	// The cause is left out: its text quotes the connection's parameters, and its timeout is not the context's.
-	return failure.OnSource.Transient(v1alpha1.ReasonDatabaseUnreachable, nil, "no connection to the database at %s: %s", where, unreachable(timeout, err))
+	return failure.OnSource.Transient(v1alpha1.ReasonDatabaseUnreachable, nil, "no connection to the database at %s: %s", where, unreachable(timeout, writtenIn(login), err))
 }
 
 // sessionRefused says why a server lets no session begin.
 func sessionRefused(config *pgx.ConnConfig, where, login string, refused *pgconn.PgError) error {
-	url := "the connection URL"
-	if login != "" {
-		url += ", " + login
-	}
+	url := writtenIn(login)
 	switch refused.Code {
 	case stateInvalidPassword, stateInvalidAuthorization:
 		return failure.OnCredentials.Transient(v1alpha1.ReasonLoginRefused, refused, "the database at %s refused user and password; correct %s", where, url)
@@ -152,23 +149,32 @@ func sessionRefused(config *pgx.ConnConfig, where, login string, refused *pgconn
 	return failure.OnSource.Transient(v1alpha1.ReasonDatabaseUnreachable, refused, "the database server at %s accepts no connection now (SQLSTATE %s)", where, refused.Code)
 }
 
-func unreachable(timeout time.Duration, err error) string {
+// writtenIn says where the URL is written, if that is known.
+func writtenIn(login string) string {
+	if login == "" {
+		return "the connection URL"
+	}
+	return "the connection URL, " + login
+}
+
+// unreachable says why a server was not reached, and what to look at. The URL is where that is written.
+func unreachable(timeout time.Duration, url string, err error) string {
 	var name *net.DNSError
 	var verification *tls.CertificateVerificationError
 	var authority x509.UnknownAuthorityError
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Sprintf("no answer within %s", timeout)
+		return fmt.Sprintf("no answer within %s; look at firewalls, network policies and the server's load, or correct %s", timeout, url)
 	case errors.As(err, &name):
-		return "the host name cannot be resolved"
+		return "the host name cannot be resolved; correct " + url + ", or see what the cluster's DNS has"
 	case errors.As(err, &verification), errors.As(err, &authority):
-		return "its TLS certificate cannot be verified"
+		return "its TLS certificate cannot be verified; put the authority that signed it into spec.postgres.caBundle, or correct the host in " + url
 	case strings.Contains(err.Error(), "server refused TLS connection"):
-		return "it does not speak TLS"
+		return "it does not speak TLS; turn ssl on there, or let an administrator allow less with --allow-insecure-databases"
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "nothing listens there"
+		return "nothing listens there; correct " + url + ", or start the server"
 	}
-	return "the network or TLS handshake failed"
+	return "the network or TLS handshake failed; look at the server's log, and at " + url
 }
 
 // fenced says that the attempt is not the run's newest, or the run not in the state that the step needs.

@@ -42,7 +42,7 @@ func TestTheServersCertificateIsCheckedAgainstTheAuthoritiesOfTheSource(t *testi
 		{"no mode", "", string(certificate), claims.Allowances{}, "", ""},
 		{"several, of which one has signed it", "verify-full", string(stranger) + string(certificate), claims.Allowances{}, "", ""},
 		{"one that the name does not matter to", "verify-ca", string(certificate), claims.Allowances{}, "", ""},
-		{"another authority", "verify-full", string(stranger), claims.Allowances{}, v1alpha1.ReasonDatabaseUnreachable, "certificate cannot be verified"},
+		{"another authority", "verify-full", string(stranger), claims.Allowances{}, v1alpha1.ReasonDatabaseUnreachable, "certificate cannot be verified; put the authority that signed it into spec.postgres.caBundle"},
 		{"another authority, whatever the name", "verify-ca", string(stranger), claims.Allowances{}, v1alpha1.ReasonDatabaseUnreachable, "certificate cannot be verified"},
 		{"only the authorities of the operator", "verify-full", "", claims.Allowances{}, v1alpha1.ReasonDatabaseUnreachable, "certificate cannot be verified"},
 		{"a mode that looks at no certificate", "require", string(certificate), insecure, v1alpha1.ReasonMalformedURL, "write sslmode=verify-full"},

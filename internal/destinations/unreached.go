@@ -2,6 +2,7 @@ package destinations
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -14,8 +15,11 @@ func Unreached(err error, field string) string {
 	var name *net.DNSError
 	var timeout net.Error
 	var dialled *net.OpError
+	var untrusted *tls.CertificateVerificationError
 	connecting := errors.As(err, &dialled) && dialled.Op == "dial"
 	switch {
+	case errors.As(err, &untrusted):
+		return "its certificate is not trusted; correct the host in " + field + ", or let the operator trust the authority that signed it"
 	case errors.As(err, &name):
 		return "its host name cannot be resolved; correct " + field + ", or see what the cluster's DNS has"
 	case errors.Is(err, syscall.ECONNREFUSED):

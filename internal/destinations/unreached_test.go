@@ -2,6 +2,7 @@ package destinations_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +26,7 @@ func TestUnreachedSaysWhichOfTheTwoItIs(t *testing.T) {
 		says string
 	}{
 		"a name without an address":    {dial(&net.DNSError{IsTimeout: true}), "its host name cannot be resolved; correct spec.x"},
+		"a stranger's certificate":     {&tls.CertificateVerificationError{Err: errors.New("hunter2")}, "its certificate is not trusted; correct the host in spec.x, or let"},
 		"a port that is closed":        {dial(os.NewSyscallError("connect", syscall.ECONNREFUSED)), "nothing listens there; correct spec.x"},
 		"a network that is not there":  {dial(os.NewSyscallError("connect", syscall.EHOSTUNREACH)), "no way leads there"},
 		"a firewall that says nothing": {dial(os.ErrDeadlineExceeded), "firewalls"},

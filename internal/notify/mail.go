@@ -188,7 +188,7 @@ func (s *mailServer) failed(err error) error {
 	var refused *mail.SendError
 	switch {
 	case outbound.Refusal(err) != nil, errors.As(err, &untrusted):
-		return unreachable(server, err)
+		return unreachable(server, "mail.host and port", err)
 	case errors.Is(err, mail.ErrNoSupportedAuthDiscovered):
 		return failure.Transient(v1alpha1.ReasonLoginRefused, err, "%s offers no way to log in; leave mail.credentialsSecretRef out, or name another port", server)
 	case errors.Is(err, errCostlyLogin):
@@ -202,5 +202,5 @@ func (s *mailServer) failed(err error) error {
 	case errors.As(err, &said):
 		return failure.Transient(v1alpha1.ReasonTargetRefused, err, "%s does not take the mail (%d); see its log for mail from %s", server, said.Code, s.spec.From)
 	}
-	return unreachable(server, err)
+	return unreachable(server, "mail.host and port", err)
 }

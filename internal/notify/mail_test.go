@@ -239,6 +239,10 @@ func TestMailThatIsNotTaken(t *testing.T) {
 			}
 		})
 	}
+	err := send(t, targets(t, certificate, newKey), letters(1, v1alpha1.MailStartTLS))
+	if want := "cannot be reached: nothing listens there; correct mail.host and port, or start the server"; err == nil || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("if nobody is there it says %v, want %q", err, want)
+	}
 }
 
 // chatter is a server that says the same over and over, and hears nothing; silent if that is nothing.

@@ -3,7 +3,6 @@ package notify
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/credentials"
+	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/outbound"
 )
@@ -85,17 +85,12 @@ func (t *Targets) secret(ctx context.Context, export *v1alpha1.AccountingExport,
 	return found.Data, err
 }
 
-// unreachable says that there is no answer of a host, without what came from it.
-func unreachable(host string, err error) error {
+// unreachable says why there is no answer of a host, without what came from it. The field says where the host is.
+func unreachable(host, field string, err error) error {
 	if refused := outbound.Refusal(err); refused != nil {
 		return refused
 	}
-	why := "there is no connection, or no answer in time"
-	var untrusted *tls.CertificateVerificationError
-	if errors.As(err, &untrusted) {
-		why = "its certificate is not trusted"
-	}
-	return failure.Transient(v1alpha1.ReasonTargetUnreachable, err, "%s cannot be reached: %s", host, why)
+	return failure.Transient(v1alpha1.ReasonTargetUnreachable, err, "%s cannot be reached: %s", host, destinations.Unreached(err, field))
 }
 
 // tlsConfig is for connections with a host.

@@ -114,10 +114,10 @@ func (w *webhook) Send(ctx context.Context, message *Message) error {
 	request.Header.Set("Webhook-Signature", sign(w.keys, message.ID, now, body))
 	answer, err := w.client.Do(request)
 	if err != nil {
-		return unreachable("the host "+w.host, err)
+		return unreachable("the host "+w.host, "webhook.url", err)
 	}
 	if err := answer.Body.Close(); err != nil && answer.StatusCode/100 != 2 {
-		return unreachable("the host "+w.host, err)
+		return unreachable("the host "+w.host, "webhook.url", err)
 	}
 	return w.judge(answer, now)
 }

@@ -2,7 +2,6 @@ package receipts
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net/http"
@@ -122,10 +121,5 @@ func (s *server) unreachable(err error) error {
 	if refused := outbound.Refusal(err); refused != nil {
 		return refused
 	}
-	why := destinations.Unreached(err, "spec.receipts.http.url")
-	var untrusted *tls.CertificateVerificationError
-	if errors.As(err, &untrusted) {
-		why = "its certificate is not trusted"
-	}
-	return failure.Transient(v1alpha1.ReasonReceiptsUnreadable, err, "the server %s cannot be reached: %s", s.base.Host, why)
+	return failure.Transient(v1alpha1.ReasonReceiptsUnreadable, err, "the server %s cannot be reached: %s", s.base.Host, destinations.Unreached(err, "spec.receipts.http.url"))
 }

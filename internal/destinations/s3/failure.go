@@ -2,7 +2,6 @@ package s3
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -145,10 +144,7 @@ func (b *bucket) where() string {
 
 // cause says why a server cannot be reached, as far as a person can do something about it.
 func cause(err error) string {
-	var untrusted *tls.CertificateVerificationError
 	switch {
-	case errors.As(err, &untrusted):
-		return "its certificate is not trusted"
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return "it speaks HTTP where the endpoint says HTTPS"
 	case status(err) != 0:
