@@ -60,10 +60,13 @@ func (b *builder) buildAPIServer(ctx context.Context, version string) error {
 			module += fmt.Sprintf("replace %s => %s %s\n", fields[0], fields[0], staging)
 		}
 	}
+	return b.build(ctx, "kube-apiserver", module, "k8s.io/kubernetes/cmd/kube-apiserver", stamps(version))
+}
+
+// stamps are what the linker writes about the version: some versions of kube-apiserver do not start without numbers that they can read.
+func stamps(version string) string {
 	minor := strings.Split(version, ".")[1]
-	const variables = "k8s.io/component-base/version."
-	return b.build(ctx, "kube-apiserver", module, "k8s.io/kubernetes/cmd/kube-apiserver",
-		fmt.Sprintf("-X %[1]sgitVersion=%s -X %[1]sgitMajor=1 -X %[1]sgitMinor=%s", variables, version, minor))
+	return fmt.Sprintf("-X %[1]sgitVersion=%[2]s -X %[1]sgitMajor=1 -X %[1]sgitMinor=%[3]s", "k8s.io/component-base/version.", version, minor)
 }
 
 func (b *builder) build(ctx context.Context, program, module, importPath, stamps string) error {
