@@ -32,7 +32,7 @@ SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 .PHONY: help build generate manifests chart site fmt lint test demo balance fuzz bench bench-apply bench-receipts bench-hostile bench-herd bench-console bench-storm bench-fleet bench-history bench-shared watermark chaos nightly image release release-twice release-commit compatibility deploy undeploy e2e
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Build the one binary into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ledgerport ./cmd/ledgerport
@@ -139,7 +139,7 @@ bench-shared: ## Measure a run of 5,100 claims against one of 4,900, in tables i
 watermark: ## Compare what runs take with what a plain query says in INTERLEAVINGS=1000000 random histories (SEED=s)
 	LEDGERPORT_INTERLEAVINGS=$(or $(INTERLEAVINGS),1000000) LEDGERPORT_SEED=$(or $(SEED),1) go run ./hack/with-environment go test -timeout=0 -count=1 ./internal/claims -run 'TestWatermark$$' -v
 
-nightly: ## What is too long for each change: chaos with 200 kills for each seed of SEEDS, every fuzz target, all benchmarks, the versions of the servers, and the release twice
+nightly: ## What is too long for each change: chaos with 200 kills for each seed of SEEDS, every fuzz target, three benchmarks, the versions of the servers, and the release twice
 	for seed in $(or $(SEEDS),1 2 3 4 5); do $(MAKE) chaos KILLS=200 SEED=$$seed || exit; done
 	$(MAKE) bench bench-apply bench-hostile compatibility
 	$(MAKE) fuzz
