@@ -159,10 +159,10 @@ release-twice: ## Make the release of all platforms twice, the second time with 
 release-commit: ## Write into go.mod what a version has in place of a replacement, to be committed and tagged (VERSION=v1.2.3)
 	$(RELEASE) modules -version='$(VERSION)' -into=../..
 
-deploy: ## Install CRDs and operator into the cluster of KUBECONFIG (IMAGE=name that the cluster can pull or has, CONFIG=config/jobs)
+deploy: ## Install CRDs and operator into the cluster of KUBECONFIG (IMAGE=name that the cluster can pull or has, CONFIG=config/jobs, FORCE=1 takes over fields that others have set since)
 	@leaving=$$($(KUBECTL) get crd -o jsonpath='{range .items[?(@.metadata.deletionTimestamp)]}{.metadata.name}{"\n"}{end}' | grep 'accounting\.ledgerport\.dev$$'); \
 	  if [ -n "$$leaving" ]; then echo "these are still being deleted; let 'make undeploy' end first:" $$leaving >&2; exit 1; fi
-	$(TOOLS) kustomize build $(CONFIG) | sed 's#image: ledgerport:dev$$#image: $(IMAGE)#' | $(KUBECTL) apply --server-side -f -
+	$(TOOLS) kustomize build $(CONFIG) | sed 's#image: ledgerport:dev$$#image: $(IMAGE)#' | $(KUBECTL) apply --server-side $(if $(FORCE),--force-conflicts) -f -
 	$(TOOLS) kustomize build config/crd | $(KUBECTL) wait --for=condition=Established --timeout=60s -f -
 
 undeploy: ## Let unfinished runs give their claims back, then remove every resource, the CRDs and the operator; what the databases record stays (TIMEOUT=120s a step, FORCE=1)
