@@ -97,6 +97,14 @@ func (c *cluster) make(arguments ...string) {
 	}
 }
 
+// kubectl runs it as people do.
+func (c *cluster) kubectl(arguments ...string) {
+	c.Helper()
+	if output, err := exec.CommandContext(c.Context(), "kubectl", arguments...).CombinedOutput(); err != nil {
+		c.Fatalf("kubectl %s: %s\n%s", strings.Join(arguments, " "), err, output)
+	}
+}
+
 // thisMachine is the address under which the cluster's pods reach this machine: the one that traffic to a node leaves from.
 func (c *cluster) thisMachine() string {
 	c.Helper()

@@ -114,13 +114,8 @@ func TestOperatorOnACluster(t *testing.T) {
 		defer unlock()
 		c.make("undeploy")
 		c.gone(&appsv1.Deployment{}, operatorNamespace, "ledgerport-manager")
-		c.sql(postgres, func(ctx context.Context, conn *pgx.Conn) (err error) {
-			var held int
-			if err = conn.QueryRow(ctx, `select count(*) from ledgerport.runs where state not in ('committed', 'released')`).Scan(&held); err == nil && held > 0 {
-				err = fmt.Errorf("%d runs did not give their claims back", held)
-			}
-			return err
-		})
+		c.givenBack(postgres)
+		c.nothingIsLeft()
 	})
 	c.step("it comes back whole", func(c *cluster) {
 		c.make("deploy", "IMAGE="+required(c, "E2E_IMAGE"))
@@ -131,6 +126,19 @@ func TestOperatorOnACluster(t *testing.T) {
 		c.make("undeploy")
 		c.must(c.client.Delete(c.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: tenant}}))
 		c.gone(&corev1.Namespace{}, "", tenant)
+		c.nothingIsLeft()
+	})
+}
+
+// givenBack fails if claims are bound to a run that has not ended.
+func (c *cluster) givenBack(postgresURL string) {
+	c.Helper()
+	c.sql(postgresURL, func(ctx context.Context, conn *pgx.Conn) (err error) {
+		var held int
+		if err = conn.QueryRow(ctx, `select count(*) from ledgerport.runs where state not in ('committed', 'released')`).Scan(&held); err == nil && held > 0 {
+			err = fmt.Errorf("%d runs did not give their claims back", held)
+		}
+		return err
 	})
 }
 

@@ -3,9 +3,12 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +22,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 )
@@ -32,11 +36,10 @@ func TestChartOnACluster(t *testing.T) {
 	c := connect(t)
 	c.gone(&corev1.Namespace{}, "", operatorNamespace) // of the test before
 	c.gone(&corev1.Namespace{}, "", tenant)
+	c.nothingIsLeft()
 	postgres, store := c.startServers()
 	t.Cleanup(func() { c.tidy() })
-	c.must(c.client.Create(c.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
-		Name: operatorNamespace, Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
-	}}))
+	c.makeNamespace()
 	helm, err := exec.CommandContext(c.Context(), "go", "-C", "../helm", "tool", "-n", "helm").Output() // builds it
 	c.must(err)
 	c.values["helm"] = strings.TrimSpace(string(helm))
@@ -46,11 +49,11 @@ func TestChartOnACluster(t *testing.T) {
 		"--set=flags.allowInsecureDatabases=true", "--set=flags.allowPlainHttp=true"}
 
 	c.step("one install and one apply bring a first file", func(c *cluster) {
+		file := c.fileOf("first")
 		start := time.Now()
 		c.helm(append([]string{"install", "ledgerport", "../../charts/ledgerport"}, settings...)...)
-		c.applyPlain()
-		c.exportSaysWithin(time.Minute, metav1.ConditionTrue, v1alpha1.ReasonReady)
-		c.checkManifest(store, c.run("first"), claims)
+		c.kubectl("apply", "--filename="+file)
+		c.checkManifest(store, c.succeeds(c.runNamed("first")), claims)
 		if took := time.Since(start); took > firstFile {
 			c.Errorf("it took %s, want at most %s", took, firstFile)
 		} else {
@@ -76,17 +79,62 @@ func TestChartOnACluster(t *testing.T) {
 		})
 	})
 	c.step("every claim was exported once", func(c *cluster) { c.checkExported(postgres, claims+3*meanwhileClaims) })
-	c.step("nothing is left after resources, release and kinds have gone", func(c *cluster) {
+	c.step("nothing is left after resources, release and kinds have gone, and claims of a run under way are free", func(c *cluster) {
+		c.fill(postgres, meanwhileClaims, 5)
+		unlock := c.begin(postgres, "interrupted")
+		defer unlock()
 		c.must(c.client.DeleteAllOf(c.Context(), &v1alpha1.AccountingExport{}, client.InNamespace(tenant)))
 		c.gone(&v1alpha1.AccountingExport{}, tenant, "monthly")
-		c.must(c.client.DeleteAllOf(c.Context(), &v1alpha1.ExportRun{}, client.InNamespace(tenant)))
-		c.helm("uninstall", "ledgerport")
-		c.dropKinds()
-		for _, name := range []string{tenant, operatorNamespace} {
-			c.must(c.client.Delete(c.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}))
-			c.gone(&corev1.Namespace{}, "", name)
-		}
+		c.givenBack(postgres)
+		c.remove()
 	})
+	c.step("it comes back whole, and exports what was given back", func(c *cluster) {
+		c.makeNamespace()
+		c.helm(append([]string{"install", "ledgerport", "../../charts/ledgerport"}, settings...)...)
+		c.kubectl("apply", "--filename="+c.fileOf("again"))
+		c.checkManifest(store, c.succeeds(c.runNamed("again")), meanwhileClaims)
+		c.checkExported(postgres, claims+4*meanwhileClaims)
+		c.must(c.client.DeleteAllOf(c.Context(), &v1alpha1.AccountingExport{}, client.InNamespace(tenant)))
+		c.gone(&v1alpha1.AccountingExport{}, tenant, "monthly")
+		c.remove()
+	})
+}
+
+// makeNamespace makes that of the operator, with the strictest profile of pods.
+func (c *cluster) makeNamespace() {
+	c.Helper()
+	c.must(c.client.Create(c.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		Name: operatorNamespace, Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
+	}}))
+}
+
+// remove takes runs, release, kinds and namespaces away, as docs/install-with-helm.md says, and looks for what is left.
+func (c *cluster) remove() {
+	c.Helper()
+	c.must(c.client.DeleteAllOf(c.Context(), &v1alpha1.ExportRun{}, client.InNamespace(tenant)))
+	c.helm("uninstall", "ledgerport")
+	c.dropKinds()
+	for _, name := range []string{tenant, operatorNamespace} {
+		c.must(c.client.Delete(c.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}))
+		c.gone(&corev1.Namespace{}, "", name)
+	}
+	c.nothingIsLeft()
+}
+
+// fileOf writes a file with all resources of the organisation and a run, for one apply.
+func (c *cluster) fileOf(run string) (path string) {
+	c.Helper()
+	asked := c.runNamed(run)
+	asked.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("ExportRun"))
+	var all [][]byte
+	for _, object := range append(c.plain(), asked) {
+		text, err := yaml.Marshal(object)
+		c.must(err)
+		all = append(all, text)
+	}
+	path = filepath.Join(c.TempDir(), "all.yaml")
+	c.must(os.WriteFile(path, bytes.Join(all, []byte("---\n")), 0o600))
+	return path
 }
 
 // meanwhileClaims are approved for each run that something happens to.
@@ -101,17 +149,7 @@ func (c *cluster) meanwhile(postgres string, store *s3.Client, name string, seed
 	do()
 	c.available(operatorNamespace, "ledgerport-manager")
 	unlock()
-	run := &v1alpha1.ExportRun{}
-	c.until(2*time.Minute, func(ctx context.Context) string {
-		if missing := c.get(ctx, run, tenant, name); missing != "" {
-			return missing
-		}
-		if run.Status.Phase != v1alpha1.RunSucceeded {
-			return fmt.Sprintf("run %s is %s: %v", name, run.Status.Phase, run.Status.Conditions)
-		}
-		return ""
-	})
-	c.checkManifest(store, run, meanwhileClaims)
+	c.checkManifest(store, c.succeeds(c.runNamed(name)), meanwhileClaims)
 }
 
 // helm runs Helm as people do, and waits for what it has changed.
@@ -126,12 +164,23 @@ func (c *cluster) helm(arguments ...string) {
 // applyPlain applies the organisation's resources with plain Secrets in place of ExternalSecrets.
 func (c *cluster) applyPlain() {
 	c.Helper()
-	c.apply("plain.yaml")
+	for _, object := range c.plain() {
+		c.must(c.client.Apply(c.Context(), client.ApplyConfigurationFromUnstructured(object.(*unstructured.Unstructured)), client.FieldOwner("e2e"), client.ForceOwnership))
+	}
+}
+
+// plain are the organisation's resources with plain Secrets in place of ExternalSecrets.
+func (c *cluster) plain() (all []client.Object) {
+	c.Helper()
+	for _, object := range c.objects("plain.yaml") {
+		all = append(all, object)
+	}
 	for _, object := range c.objects("tenant.yaml") {
 		if slices.Contains([]string{"ChartOfAccounts", "AccountingExport"}, object.GetKind()) {
-			c.must(c.client.Apply(c.Context(), client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("e2e"), client.ForceOwnership))
+			all = append(all, object)
 		}
 	}
+	return all
 }
 
 // expectFlag fails unless the operator has a flag, or has it not.

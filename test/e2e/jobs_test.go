@@ -115,6 +115,7 @@ func TestJobsOnACluster(t *testing.T) {
 	c.step("it goes without a trace", func(c *cluster) {
 		c.make("undeploy", "CONFIG=config/jobs")
 		c.gone(&corev1.Namespace{}, "", attempts)
+		c.nothingIsLeft()
 	})
 }
 
