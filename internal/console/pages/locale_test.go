@@ -56,7 +56,7 @@ func TestEveryTextThatIsUsedExistsAndTheOtherWayAround(t *testing.T) {
 	for _, place := range []string{"templates", "."} {
 		read(allOf(t, place))
 	}
-	composed := regexp.MustCompile(`^(phase|stage|type|reversed|deed|check\.mark)\.|^request\.(export|preview|redeliver|reversal)(\.question|\.text)?$`)
+	composed := regexp.MustCompile(`^(phase|stage|type|reversed|end|deed|check\.mark)\.|^request\.(export|preview|redeliver|reversal)(\.question|\.text)?$`)
 	for key := range named {
 		if _, is := allTexts[key]; !is && !strings.HasSuffix(key, ".") {
 			t.Errorf("there is no text %s", key)
@@ -246,5 +246,31 @@ func TestAPageAsksAndReadsNoMoreThanItMay(t *testing.T) {
 	}
 	if !errors.Is(err, errTooManyQuestions) || refusalOf(err).key != "refusal.large" {
 		t.Errorf("many questions end with %v", err)
+	}
+}
+
+func TestARunThatHasSucceededIsToldInTheLanguageOfThePage(t *testing.T) {
+	t.Parallel()
+	german := newLocale("de", "DE")
+	for _, test := range []struct {
+		phase           v1alpha1.RunPhase
+		reason, message string
+		operator, own   string
+	}{
+		{v1alpha1.RunSucceeded, "Succeeded", "27 claims were exported, 75231.68 EUR in total", "", ""},
+		{v1alpha1.RunSucceeded, "Succeeded", "27 claims were exported, 75231.68 EUR in total; 1 claim is held", "", ""},
+		{v1alpha1.RunSucceeded, "Previewed", "a preview: a run would export 1 claim now, 2.10 EUR in total; nothing was recorded; 2 claims are held", "", "Vorschau"},
+		{v1alpha1.RunSucceeded, "Reversed", "1 voucher of ExportRun october was reversed, 2.10 EUR in total; its claim goes to the next run", "", "nächsten Lauf"},
+		{v1alpha1.RunSucceeded, "Redelivered", "the artifact of ExportRun october was delivered again; no claim was exported", "", "erneut"},
+		{v1alpha1.RunSucceeded, "AllHeld", "every approved claim was held; nothing was delivered", "", "zurückgehalten"},
+		{v1alpha1.RunSucceeded, "NoClaims", "no claims were approved and not exported yet; nothing was delivered", "", "wartete"},
+		{v1alpha1.RunSucceeded, "Succeeded", "1 claim was exported, 2.10 EUR in total; 3 of the claims that the run names are not approved before its cutoff", "claims that the run names", ""},
+		{v1alpha1.RunSucceeded, "PartlyRejected", "1 claim was exported", "1 claim was exported", ""},
+		{v1alpha1.RunFailed, "NoClaims", "no claims were approved", "no claims were approved", ""},
+	} {
+		operator, own := german.end(test.phase, test.reason, test.message)
+		if !strings.Contains(operator, test.operator) || (operator == "") != (test.operator == "") || !strings.Contains(own, test.own) || (own == "") != (test.own == "") {
+			t.Errorf("%s %q is told as %q and %q", test.reason, test.message, operator, own)
+		}
 	}
 }

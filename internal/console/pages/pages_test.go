@@ -461,6 +461,7 @@ func speaks(clerk *browser) {
 		reader := *clerk
 		reader.accept = language
 		text := reader.see(export, words[0], `<html lang="`+language[:2]+`">`)
+		clerk.lacks(reader.see(runs+"october"), "were exported", "75231.68")
 		for _, path := range []string{"/", home, export + "/held", runs + "october?check=now", home + "/audit", export + "/request/export", "/nothing"} {
 			text += reader.do(http.MethodGet, path, nil).text
 		}

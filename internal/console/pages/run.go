@@ -3,6 +3,7 @@ package pages
 import (
 	"cmp"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -24,17 +25,19 @@ type runView struct {
 	ExportPath                    string
 	Type                          string
 	Standing                      standing
-	Live                          bool
-	Progress                      string
-	Asked, Reason                 string
-	Facts                         []fact
-	Timeline                      []step
-	Held                          []heldRow
-	HeldPath                      string
-	Reversed                      string
-	ReversedBy                    []link
-	Of                            *link // the run that it reverses or delivers again
-	Offers                        []offer
+	// End is how it has succeeded, if the operator says no more of that than the page has in the caller's language.
+	End           string
+	Live          bool
+	Progress      string
+	Asked, Reason string
+	Facts         []fact
+	Timeline      []step
+	Held          []heldRow
+	HeldPath      string
+	Reversed      string
+	ReversedBy    []link
+	Of            *link // the run that it reverses or delivers again
+	Offers        []offer
 	// Recorded is false for a run that records nothing, such as a preview, or has not ended.
 	Recorded bool
 	Files    []fileRow
@@ -134,8 +137,8 @@ func (v *visit) runView(run *v1alpha1.ExportRun, zone *time.Location) *runView {
 		HeldPath: exportPath(run.Namespace, run.Spec.ExportRef.Name, "held"), CheckTo: with(runPath(run.Namespace, run.Name), "check", "now"),
 	}
 	if ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady); ready != nil {
-		content.Standing.Message = ready.Message
-		if ready.Reason != string(status.Phase) {
+		content.Standing.Message, content.End = v.end(status.Phase, ready.Reason, ready.Message)
+		if ready.Reason != string(status.Phase) && content.End == "" {
 			content.Standing.Reason = ready.Reason
 		}
 		if status.Phase != v1alpha1.RunSucceeded {
@@ -160,6 +163,24 @@ func (v *visit) runView(run *v1alpha1.ExportRun, zone *time.Location) *runView {
 		}
 	}
 	return content
+}
+
+// figured are messages that say of a run no more than its reason and its figures.
+var figured = regexp.MustCompile(`^(a preview: [^;]*; nothing was recorded|[^;]*; (its claim goes|their claims go) to the next run|[^;]*; nothing was delivered|` +
+	`[^;]*; no claim was exported|[^;]*)(; [0-9]+ claims? (is|are) held)?$`)
+
+// end is how a run stands in the operator's words; or, if it has succeeded and they say no more than its figures, in the caller's language.
+func (l locale) end(phase v1alpha1.RunPhase, reason, message string) (operator, own string) {
+	if phase != v1alpha1.RunSucceeded || !figured.MatchString(message) {
+		return message, ""
+	}
+	switch own = l.Word("end", reason); {
+	case own != reason:
+		return "", own
+	case reason == v1alpha1.ReasonSucceeded:
+		return "", "" // the figures say it
+	}
+	return message, ""
 }
 
 func (v *visit) progress(run *v1alpha1.ExportRun) string {

@@ -55,6 +55,9 @@ type fact struct {
 	At          *moment
 }
 
+// Wide reports whether the value needs a line of its own: a hash, a location.
+func (f fact) Wide() bool { return len(f.Value) > 44 }
+
 // heldSummary counts the claims that wait.
 type heldSummary struct{ Claims int64 }
 
