@@ -4,14 +4,9 @@ package browser_test
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"flag"
 	"net/http"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -23,6 +18,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/console/pages"
+	"github.com/ledgerport/ledgerport/test/browser"
 	"github.com/ledgerport/ledgerport/test/console"
 	"github.com/ledgerport/ledgerport/test/testoidc"
 )
@@ -31,8 +27,7 @@ var update = flag.Bool("update", false, "take the screenshots of docs/images/con
 
 // TestConsoleInABrowser needs node, npm and chromium. With CI=true it fails without them.
 func TestConsoleInABrowser(t *testing.T) {
-	programs := installed(t)
-	modules := install(t, programs["npm"])
+	scripts := browser.Installed(t)
 	stage := console.Start(t)
 	stage.Approve(5, 2)
 	mux := http.NewServeMux()
@@ -44,17 +39,8 @@ func TestConsoleInABrowser(t *testing.T) {
 	})
 	base := stage.Serve(mux, pages.ContentSecurityPolicy)
 
-	common := append(os.Environ(), "NODE_PATH="+modules, "CHROMIUM="+programs["chromium"])
-	run := func(t *testing.T, script string, variables ...string) {
-		t.Helper()
-		command := exec.CommandContext(t.Context(), programs["node"], script) // #nosec G204 -- our own scripts
-		command.Env = slices.Concat(common, variables)
-		if said, err := command.CombinedOutput(); err != nil {
-			t.Errorf("%s: %s\n%s", script, err, said)
-		}
-	}
 	t.Run("a person logs in, works and logs out", func(t *testing.T) {
-		run(t, "login.cjs", "BASE="+stage.StartConsole(), "TOKEN="+stage.Token("bookkeeper", "ledgerport-finance"))
+		scripts.Run(t, "login.cjs", "BASE="+stage.StartConsole(), "TOKEN="+stage.Token("bookkeeper", "ledgerport-finance"))
 	})
 	t.Run("a person logs in at a provider of another site", func(t *testing.T) {
 		provider, authority, err := testoidc.Start()
@@ -64,7 +50,7 @@ func TestConsoleInABrowser(t *testing.T) {
 			provider.QueueUser(&mockoidc.MockUser{Subject: name, Groups: []string{"clerks"}})
 		}
 		stage.Admit("clerks", "ledgerport-finance", rbacv1.Subject{Kind: rbacv1.GroupKind, APIGroup: rbacv1.GroupName, Name: "oidc:clerks"})
-		run(t, "provider.cjs", "BASE="+stage.StartConsoleWithProvider(provider.Config(), authority.PEM), "PROVIDER="+provider.Issuer())
+		scripts.Run(t, "provider.cjs", "BASE="+stage.StartConsoleWithProvider(provider.Config(), authority.PEM), "PROVIDER="+provider.Issuer())
 	})
 	t.Run("every page and action can be used by everybody", func(t *testing.T) {
 		variables := []string{"BASE=" + base}
@@ -73,23 +59,8 @@ func TestConsoleInABrowser(t *testing.T) {
 			must(t, err)
 			variables = append(variables, "SCREENSHOTS="+place)
 		}
-		run(t, "console.cjs", variables...)
+		scripts.Run(t, "console.cjs", variables...)
 	})
-}
-
-// installed finds what the tests need, and skips them if it is missing.
-func installed(t *testing.T) map[string]string {
-	t.Helper()
-	programs := map[string]string{}
-	for _, name := range []string{"node", "npm", "chromium"} {
-		path, err := exec.LookPath(name)
-		if err != nil && os.Getenv("CI") != "true" {
-			t.Skipf("%s is missing; Debian's packages nodejs, npm and chromium have what this test needs", name)
-		}
-		must(t, err)
-		programs[name] = path
-	}
-	return programs
 }
 
 // plant puts texts into the database and the cluster that would do harm, or are longer than any window.
@@ -109,34 +80,6 @@ func plant(stage *console.Stage) {
 	if err := stage.Cluster.Create(stage.Context(), run); err != nil {
 		stage.Error(err)
 	}
-}
-
-// install has npm install what package-lock.json names, once for each content of it, and returns where it is.
-func install(t *testing.T, npm string) string {
-	t.Helper()
-	lock, err := os.ReadFile("package-lock.json")
-	must(t, err)
-	sum := sha256.Sum256(lock)
-	cache, err := os.UserCacheDir()
-	must(t, err)
-	place := filepath.Join(cache, "ledgerport", "browser", hex.EncodeToString(sum[:8]))
-	modules, whole := filepath.Join(place, "node_modules"), filepath.Join(place, "installed")
-	if _, err := os.Stat(whole); err == nil {
-		return modules
-	}
-	must(t, os.MkdirAll(place, 0o750))
-	for _, name := range []string{"package.json", "package-lock.json"} {
-		content, err := os.ReadFile(name)
-		must(t, err)
-		must(t, os.WriteFile(filepath.Join(place, name), content, 0o600))
-	}
-	command := exec.CommandContext(t.Context(), npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund") // #nosec G204 -- our own arguments
-	command.Dir = place
-	if said, err := command.CombinedOutput(); err != nil {
-		t.Fatalf("npm ci: %s\n%s", err, said)
-	}
-	must(t, os.WriteFile(whole, nil, 0o600))
-	return modules
 }
 
 func must(t *testing.T, err error) {

@@ -10,11 +10,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/ledgerport/ledgerport/test/browser"
 )
 
 // TestSiteInABrowser needs what TestConsoleInABrowser does. SITE_SCREENSHOTS names a directory for pictures of it.
 func TestSiteInABrowser(t *testing.T) {
-	programs := installed(t)
+	scripts := browser.Installed(t)
 	place := t.TempDir()
 	for _, version := range []string{"older", "main"} {
 		build := exec.CommandContext(t.Context(), "go", "-C", "../../hack/site", "run", ".", "-version="+version, "-into="+place) // #nosec G204 -- our own arguments
@@ -37,10 +39,5 @@ func TestSiteInABrowser(t *testing.T) {
 	// It is published below a path.
 	server := httptest.NewServer(http.StripPrefix("/ledgerport/", http.FileServerFS(os.DirFS(place))))
 	t.Cleanup(server.Close)
-	command := exec.CommandContext(t.Context(), programs["node"], "site.cjs") // #nosec G204 -- our own script
-	command.Env = append(os.Environ(), "NODE_PATH="+install(t, programs["npm"]), "CHROMIUM="+programs["chromium"], "BASE="+server.URL+"/ledgerport/main/", "PAGES="+string(listed),
-		"SCREENSHOTS="+os.Getenv("SITE_SCREENSHOTS"))
-	if said, err := command.CombinedOutput(); err != nil {
-		t.Errorf("site.cjs: %s\n%s", err, said)
-	}
+	scripts.Run(t, "site.cjs", "BASE="+server.URL+"/ledgerport/main/", "PAGES="+string(listed), "SCREENSHOTS="+os.Getenv("SITE_SCREENSHOTS"))
 }
