@@ -111,18 +111,23 @@ func (c *cluster) thisMachine() string {
 	if named := os.Getenv("E2E_HOST"); named != "" {
 		return named
 	}
+	conn, err := (&net.Dialer{}).DialContext(c.Context(), "udp", net.JoinHostPort(c.node(), "9"))
+	c.must(err)
+	host, _, err := net.SplitHostPort(conn.LocalAddr().String())
+	c.must(errors.Join(err, conn.Close()))
+	return host
+}
+
+// node is the address of a node.
+func (c *cluster) node() string {
+	c.Helper()
 	var nodes corev1.NodeList
 	c.must(c.client.List(c.Context(), &nodes))
 	for _, node := range nodes.Items {
 		for _, address := range node.Status.Addresses {
-			if address.Type != corev1.NodeInternalIP {
-				continue
+			if address.Type == corev1.NodeInternalIP {
+				return address.Address
 			}
-			conn, err := (&net.Dialer{}).DialContext(c.Context(), "udp", net.JoinHostPort(address.Address, "9"))
-			c.must(err)
-			host, _, err := net.SplitHostPort(conn.LocalAddr().String())
-			c.must(errors.Join(err, conn.Close()))
-			return host
 		}
 	}
 	c.Fatal("no node has an internal address; name this machine's in E2E_HOST")

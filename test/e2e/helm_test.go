@@ -40,13 +40,8 @@ func TestChartOnACluster(t *testing.T) {
 	postgres, store := c.startServers()
 	t.Cleanup(func() { c.tidy() })
 	c.makeNamespace()
-	helm, err := exec.CommandContext(c.Context(), "go", "-C", "../helm", "tool", "-n", "helm").Output() // builds it
-	c.must(err)
-	c.values["helm"] = strings.TrimSpace(string(helm))
-	image := required(c, "E2E_IMAGE")
-	colon := strings.LastIndex(image, ":")
-	settings := []string{"--set=image.repository=" + image[:colon], "--set=image.tag=" + image[colon+1:],
-		"--set=flags.allowInsecureDatabases=true", "--set=flags.allowPlainHttp=true"}
+	c.findHelm()
+	settings := c.imageSettings()
 
 	c.step("one install and one apply bring a first file", func(c *cluster) {
 		file := c.fileOf("first")
@@ -135,6 +130,23 @@ func (c *cluster) fileOf(run string) (path string) {
 	path = filepath.Join(c.TempDir(), "all.yaml")
 	c.must(os.WriteFile(path, bytes.Join(all, []byte("---\n")), 0o600))
 	return path
+}
+
+// findHelm builds Helm.
+func (c *cluster) findHelm() {
+	c.Helper()
+	helm, err := exec.CommandContext(c.Context(), "go", "-C", "../helm", "tool", "-n", "helm").Output()
+	c.must(err)
+	c.values["helm"] = strings.TrimSpace(string(helm))
+}
+
+// imageSettings are values of the chart that every installation has here.
+func (c *cluster) imageSettings() []string {
+	c.Helper()
+	image := required(c, "E2E_IMAGE")
+	colon := strings.LastIndex(image, ":")
+	return []string{"--set=image.repository=" + image[:colon], "--set=image.tag=" + image[colon+1:],
+		"--set=flags.allowInsecureDatabases=true", "--set=flags.allowPlainHttp=true"}
 }
 
 // meanwhileClaims are approved for each run that something happens to.

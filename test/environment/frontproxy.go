@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -46,14 +47,21 @@ func NewAuthority(name string) (*Authority, error) {
 	return a, nil
 }
 
-// Issue returns a certificate for a name, which a server has among its hosts, with its key.
+// Issue returns a certificate for a name, which a server has among its hosts, with its key. A host is a name or an address.
 func (a *Authority) Issue(name string, hosts ...string) (certificate, key []byte, err error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, nil, err
 	}
 	template := lasting(name)
-	template.KeyUsage, template.DNSNames = x509.KeyUsageDigitalSignature, hosts
+	template.KeyUsage = x509.KeyUsageDigitalSignature
+	for _, host := range hosts {
+		if address := net.ParseIP(host); address != nil {
+			template.IPAddresses = append(template.IPAddresses, address)
+		} else {
+			template.DNSNames = append(template.DNSNames, host)
+		}
+	}
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth}
 	made, err := x509.CreateCertificate(rand.Reader, template, a.certificate, &private.PublicKey, a.key)
 	if err != nil {

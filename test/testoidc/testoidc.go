@@ -12,10 +12,15 @@ import (
 
 // Start starts a provider at localhost, with a certificate of the authority.
 func Start() (provider *mockoidc.MockOIDC, authority *environment.Authority, err error) {
+	return StartAt("localhost")
+}
+
+// StartAt starts a provider at a host of this machine.
+func StartAt(host string) (provider *mockoidc.MockOIDC, authority *environment.Authority, err error) {
 	if authority, err = environment.NewAuthority("provider"); err != nil {
 		return nil, nil, err
 	}
-	certificate, key, err := authority.Issue("localhost", "localhost")
+	certificate, key, err := authority.Issue(host, host)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -26,7 +31,7 @@ func Start() (provider *mockoidc.MockOIDC, authority *environment.Authority, err
 	if provider, err = mockoidc.NewServer(nil); err != nil {
 		return nil, nil, err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -35,6 +40,6 @@ func Start() (provider *mockoidc.MockOIDC, authority *environment.Authority, err
 		return nil, nil, err
 	}
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	provider.Server.Addr = "localhost:" + port // as its certificate has it
+	provider.Server.Addr = net.JoinHostPort(host, port) // as its certificate has it
 	return provider, authority, nil
 }
