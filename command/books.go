@@ -42,6 +42,7 @@ func hasFiles(run *v1alpha1.ExportRun) bool {
 
 func downloadCommand() *cobra.Command {
 	var at clusterFlags
+	var as format
 	into := "."
 	command := &cobra.Command{
 		Use:   "download RUN [FILE…]",
@@ -49,7 +50,7 @@ func downloadCommand() *cobra.Command {
 		Long: `Download the files of a run, or some of them, through the API server. Each is compared with the size and the SHA-256 that are recorded of it: one that
 differs is not kept. A file that exists is not replaced.`,
 		Example: `  ledgerport download monthly-29871360 -n acme
-  ledgerport download monthly-29871360 monthly-29871360.csv -n acme -o - | less`,
+  ledgerport download monthly-29871360 monthly-29871360.csv -n acme --into - | less`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(command *cobra.Command, names []string) error {
 			cluster, read, err := at.connectBooks(command)
@@ -71,20 +72,33 @@ differs is not kept. A file that exists is not replaced.`,
 				}
 				return read.Download(command.Context(), run, files[0], command.OutOrStdout())
 			}
+			var done []downloaded
 			for _, file := range files {
 				path := filepath.Join(into, file.Name)
 				if err := writeWhole(path, func(out io.Writer) error { return read.Download(command.Context(), run, file, out) }); err != nil {
 					return err
 				}
-				fmt.Fprintln(command.OutOrStdout(), texts.Printable(fmt.Sprintf("%s: %d bytes, sha256 %s", path, file.Size, file.SHA256), texts.Message))
+				done = append(done, downloaded{file, path})
 			}
-			return nil
+			return as.print(command.OutOrStdout(), map[string]any{"items": done}, func(out io.Writer) error {
+				return writeTable(out, "FILE\tSIZE\tSHA256", len(done), func(i int) []string {
+					return []string{done[i].Path, strconv.FormatInt(done[i].Size, 10), done[i].SHA256}
+				})
+			})
 		},
 	}
 	command.ValidArgsFunction = one(at.completeRuns(hasFiles))
-	command.Flags().StringVarP(&into, "output", "o", into, "directory for the files, or - for standard output")
+	command.Flags().StringVar(&into, "into", into, "directory for the files, or - for standard output")
+	_ = command.MarkFlagDirname("into") // it is defined above
 	at.add(command)
+	as.add(command)
 	return command
+}
+
+// downloaded is a file of a run, and where it is on this machine.
+type downloaded struct {
+	api.File `json:",inline"`
+	Path     string `json:"path"`
 }
 
 // chosen returns the files of a list that are named, or all. A name is one element of a path, whatever the list says.

@@ -20,7 +20,7 @@ func (p *person) readsBooks(t *testing.T) {
 	var out string
 	until(t, func(context.Context) (missing string) { // the API server has to know of the operator, and of the person's role
 		var err error
-		if out, _, err = p.does(t, "download", "october", "-o", directory); err != nil {
+		if out, _, err = p.does(t, "download", "october", "--into", directory); err != nil {
 			return err.Error()
 		}
 		return ""
@@ -30,16 +30,21 @@ func (p *person) readsBooks(t *testing.T) {
 			t.Errorf("%s is not there: %v\n%s", name, err, out)
 		}
 	}
-	if _, _, err := p.does(t, "download", "october", "-o", directory); err == nil || !strings.Contains(err.Error(), "exists") {
+	if _, _, err := p.does(t, "download", "october", "--into", directory); err == nil || !strings.Contains(err.Error(), "exists") {
 		t.Errorf("over files that exist it ends with %v", err)
 	}
 	if _, _, err := p.does(t, "download", "october", "../october.csv"); err == nil || !strings.Contains(err.Error(), "has no file") {
 		t.Errorf("a file that is none ends with %v", err)
 	}
-	csv, _, err := p.does(t, "download", "october", "october.csv", "-o", "-")
+	csv, _, err := p.does(t, "download", "october", "october.csv", "--into", "-")
 	must(t, err)
 	if content, err := os.ReadFile(filepath.Join(directory, "october.csv")); err != nil || string(content) != csv {
 		t.Errorf("standard output has %q, and the file %q (%v)", csv, content, err)
+	}
+	var done struct{ Items []downloaded }
+	p.reads(t, &done, "download", "october", "manifest.json", "--into", t.TempDir())
+	if len(done.Items) != 1 || done.Items[0].Name != "manifest.json" || filepath.Base(done.Items[0].Path) != "manifest.json" || len(done.Items[0].SHA256) != 64 {
+		t.Errorf("programs are told of %+v", done.Items)
 	}
 	p.verifies(t, directory)
 

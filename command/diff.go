@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,6 +24,7 @@ func diffCommand(registry *exporters.Registry) *cobra.Command {
 	var show int
 	var tell bool
 	var at databaseFlags
+	var as format
 	rendering := offline.Rendering{Registry: registry, ProgramVersion: buildVersion()}
 	command := &cobra.Command{
 		Use:   "diff --before PATH… --after PATH…",
@@ -55,12 +57,20 @@ Voucher numbers are not, and texts of claims are neither compared nor shown.`,
 			if err != nil {
 				return fmt.Errorf("--after: %w", err)
 			}
-			out := &differences{out: command.OutOrStdout(), most: show}
-			counts, err := offline.Compare(command.Context(), was, is, rendering, out.add)
-			if err != nil {
+			found := &differences{Items: []difference{}, most: show}
+			if as == "table" {
+				found.people = command.OutOrStdout() // who reads while it is compared
+			}
+			if found.Exports, err = offline.Compare(command.Context(), was, is, rendering, found.add); err != nil {
 				return err
 			}
-			return out.end(counts, tell)
+			if err := as.print(command.OutOrStdout(), found, found.end); err != nil {
+				return err
+			}
+			if different := found.different(); tell && different > 0 {
+				return &ended{exitDiffers, texts.Count(different, "claim differs", "claims differ")}
+			}
+			return nil
 		},
 	}
 	flags := command.Flags()
@@ -71,38 +81,50 @@ Voucher numbers are not, and texts of claims are neither compared nor shown.`,
 	flags.StringVar(&cutoff, "cutoff", "", "claims approved before this time, as RFC 3339; empty is now")
 	flags.Int64Var(&rendering.Limit, "limit", 0, "claims at most; 0 is no limit")
 	flags.IntVar(&show, "show", 50, "claims of which the differences are shown; all are counted")
+	as.add(command)
 	flags.BoolVar(&tell, "exit-code", false, "end with the status 5 if there is a difference")
 	rendering.RunUID = "00000000-0000-4000-8000-000000000000"
 	_ = errors.Join(command.MarkFlagRequired("before"), command.MarkFlagRequired("after")) // they are defined above
 	return command
 }
 
-// differences are shown as they come, up to a number.
+// differences are those of the first claims, and how many there are of each export.
 type differences struct {
-	out   io.Writer
-	most  int
-	shown int
+	Items   []difference                  `json:"items"`
+	Exports map[string]offline.Comparison `json:"exports"`
+	most    int
+	people  io.Writer // whom they are shown as they come, if there are some
 }
 
-func (d *differences) add(difference offline.Difference) error {
-	if d.shown == d.most {
+// difference is what differs of a claim: lines that one version alone has.
+type difference struct {
+	Export string   `json:"export"`
+	Claim  string   `json:"claim"`
+	Before []string `json:"before,omitempty"`
+	After  []string `json:"after,omitempty"`
+}
+
+func (d *differences) add(found offline.Difference) error {
+	if len(d.Items) == d.most {
 		return nil
 	}
-	d.shown++
-	if _, err := fmt.Fprintf(d.out, "%s claim %s\n", difference.Export, texts.Printable(difference.Claim, texts.Quote)); err != nil {
-		return err
+	is := difference{found.Export, texts.Printable(found.Claim, texts.Quote), without(found.Before, found.After), without(found.After, found.Before)}
+	d.Items = append(d.Items, is)
+	if d.people == nil {
+		return nil
 	}
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s claim %s\n", is.Export, is.Claim)
 	for _, side := range []struct {
-		sign        string
-		lines, less []string
-	}{{"-", difference.Before, difference.After}, {"+", difference.After, difference.Before}} {
-		for _, line := range without(side.lines, side.less) {
-			if _, err := fmt.Fprintf(d.out, "%s %s\n", side.sign, line); err != nil {
-				return err
-			}
+		sign  string
+		lines []string
+	}{{"-", is.Before}, {"+", is.After}} {
+		for _, line := range side.lines {
+			fmt.Fprintf(&text, "%s %s\n", side.sign, line)
 		}
 	}
-	return nil
+	_, err := io.WriteString(d.people, text.String())
+	return err
 }
 
 // without returns the lines that others do not have, or not as often.
@@ -121,23 +143,26 @@ func without(lines, others []string) (left []string) {
 	return left
 }
 
+// different is how many claims differ.
+func (d *differences) different() (all int64) {
+	for _, count := range d.Exports {
+		all += count.Different
+	}
+	return all
+}
+
 // end prints what was counted.
-func (d *differences) end(counts map[string]offline.Comparison, tell bool) error {
-	var different int64
-	for _, export := range slices.Sorted(maps.Keys(counts)) {
-		count := counts[export]
-		different += count.Different
-		if _, err := fmt.Fprintf(d.out, "%s: %s, %s the same\n", export, texts.Count(count.Different, "claim differs", "claims differ"), texts.Count(count.Same, "is", "are")); err != nil {
+func (d *differences) end(out io.Writer) error {
+	for _, export := range slices.Sorted(maps.Keys(d.Exports)) {
+		count := d.Exports[export]
+		if _, err := fmt.Fprintf(out, "%s: %s, %s the same\n", export, texts.Count(count.Different, "claim differs", "claims differ"), texts.Count(count.Same, "is", "are")); err != nil {
 			return err
 		}
 	}
-	if more := different - int64(d.shown); more > 0 {
-		if _, err := fmt.Fprintf(d.out, "%s not shown (--show)\n", texts.Count(more, "claim that differs is", "claims that differ are")); err != nil {
+	if more := d.different() - int64(len(d.Items)); more > 0 {
+		if _, err := fmt.Fprintf(out, "%s not shown (--show)\n", texts.Count(more, "claim that differs is", "claims that differ are")); err != nil {
 			return err
 		}
-	}
-	if tell && different > 0 {
-		return &ended{exitDiffers, texts.Count(different, "claim differs", "claims differ")}
 	}
 	return nil
 }

@@ -44,6 +44,7 @@ func TestDiffShowsWhatAChangeMakesOfTheClaims(t *testing.T) {
 		"an account that is another one":            {`"4668"`, `"4669"`, "--exit-code", []string{"- 4668 debit ", "+ 4669 debit ", "acme/monthly: 7 claims differ, 13 are the same\n"}, "1600 credit", true},
 		"a category that has no rule any more":      {"[mileage]", "[rides]", "--exit-code", []string{"- posted on 2026-", `+ held (Unmapped): line 1 with category "mileage" matches no rule`}, "", true},
 		"only as many as are asked for":             {`"4668"`, `"4669"`, "--show 1", []string{"acme/monthly: 7 claims differ, 13 are the same\n", "6 claims that differ are not shown (--show)\n"}, "", false},
+		"as JSON":                                   {`"4668"`, `"4669"`, "--show 1 -o json --exit-code", []string{`"acme/monthly": {`, `"different": 7`, `"same": 13`, `"claim": "`, `"4668 debit `, `"4669 debit `}, "", true},
 		"of the first claims":                       {`"4668"`, `"4669"`, "--limit 1", []string{"acme/monthly: "}, "", false},
 	} {
 		t.Run(name, func(t *testing.T) {

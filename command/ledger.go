@@ -3,6 +3,7 @@ package command
 import (
 	"errors"
 	"fmt"
+	"io"
 	"text/tabwriter"
 	"time"
 
@@ -16,13 +17,14 @@ func ledgerCommand() *cobra.Command {
 	var at databaseFlags
 	command := &cobra.Command{
 		Use:   "ledger",
-		Short: "Show, accept, hand over or end what an application's database has recorded",
+		Short: "Search, show, accept, hand over or end what an application's database has recorded",
 		Long: `What was exported is recorded in the application's own database, in the schema "ledgerport". These commands are for a database
-that was restored or moved, and for runs whose cluster or ExportRun is gone. The role of the URL must own the schema.`,
+that was restored or moved, for runs whose cluster or ExportRun is gone, and for audits. The role of the URL must own the schema.`,
 		Args: cobra.NoArgs,
 	}
 	at.add(command.PersistentFlags())
-	command.AddCommand(ledgerShowCommand(&at), ledgerAcceptCommand(&at), ledgerHandOverCommand(&at), ledgerReleaseCommand(&at), ledgerCommitCommand(&at))
+	command.AddCommand(ledgerShowCommand(&at), ledgerAcceptCommand(&at), ledgerHandOverCommand(&at), ledgerReleaseCommand(&at), ledgerCommitCommand(&at),
+		ledgerFindCommand(&at), ledgerHeldCommand(&at), ledgerNumbersCommand(&at))
 	return command
 }
 
@@ -40,7 +42,8 @@ func withDatabase(command *cobra.Command, at *databaseFlags, do func(*claims.Dat
 }
 
 func ledgerShowCommand(at *databaseFlags) *cobra.Command {
-	return &cobra.Command{
+	var as format
+	command := &cobra.Command{
 		Use:   "show",
 		Short: "Show which ledger the database has, and the runs that have not ended",
 		Args:  cobra.NoArgs,
@@ -54,15 +57,17 @@ func ledgerShowCommand(at *databaseFlags) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return writeLedger(command, ledger, runs)
+				return as.print(command.OutOrStdout(), shownLedger(ledger, runs), func(out io.Writer) error { return writeLedger(out, ledger, runs) })
 			})
 		},
 	}
+	as.add(command)
+	return command
 }
 
 // writeLedger writes a ledger for people. Text of the database is quoted: a terminal must not obey it.
-func writeLedger(command *cobra.Command, ledger claims.Ledger, runs []claims.Run) error {
-	table := tabwriter.NewWriter(command.OutOrStdout(), 0, 0, 2, ' ', 0)
+func writeLedger(out io.Writer, ledger claims.Ledger, runs []claims.Run) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintf(table, "ledger\t%s\nsequence\t%d\nbelongs to the server\t%q\nis on the server\t%q\n", ledger.ID, ledger.Sequence, ledger.System, ledger.Server)
 	if len(runs) > 0 {
 		_, _ = fmt.Fprint(table, "\nRUN\tID\tSTATE\tCLUSTER\tDEADLINE\n")

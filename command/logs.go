@@ -24,6 +24,7 @@ func logsCommand() *cobra.Command {
 	var at clusterFlags
 	var operator string
 	var whole bool
+	var as format
 	command := &cobra.Command{
 		Use:   "logs RUN",
 		Short: "Show what the operator has logged of a run, attempt by attempt",
@@ -47,13 +48,18 @@ containers before the last restart. It needs the right to read the logs of the o
 			for _, what := range missing {
 				fmt.Fprintln(command.ErrOrStderr(), texts.Printable("not read: "+what, texts.Message))
 			}
-			return writeLogged(command.OutOrStdout(), lines, whole)
+			items := make([]json.RawMessage, len(lines))
+			for i := range lines {
+				items[i] = json.RawMessage(lines[i].line)
+			}
+			return as.print(command.OutOrStdout(), map[string]any{"items": items}, func(out io.Writer) error { return writeLogged(out, lines, whole) })
 		},
 	}
 	command.ValidArgsFunction = one(at.completeRuns(func(*v1alpha1.ExportRun) bool { return true }))
 	command.Flags().StringVar(&operator, "operator-namespace", "ledgerport-system", "namespace of the operator, whose log is read")
-	command.Flags().BoolVar(&whole, "json", false, "print the lines as they are, with all fields")
+	command.Flags().BoolVar(&whole, "json", false, "print the lines as they are, with all fields, one a line")
 	at.add(command)
+	as.add(command)
 	return command
 }
 

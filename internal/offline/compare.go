@@ -28,9 +28,9 @@ type Difference struct {
 // Comparison counts the claims of one export.
 type Comparison struct {
 	// Same are those of which both versions make the same, but for voucher numbers.
-	Same int64
+	Same int64 `json:"same"`
 	// Different are those of which they make something else.
-	Different int64
+	Different int64 `json:"different"`
 }
 
 // Compare renders the next run of each export that two versions of the resources have in common, and passes on what they make differently
