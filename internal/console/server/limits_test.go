@@ -125,52 +125,74 @@ func TestTenThousandLongPollsAreBounded(t *testing.T) { //nolint:paralleltest //
 	}
 }
 
-// TestAClientThatReadsNothingIsLeft lets a client take one byte and no more of a large answer, over HTTP/1.1 and HTTP/2.
+// TestAClientThatReadsNothingIsLeft lets a client take one byte and no more of a large answer, or one byte after the other, over HTTP/1.1 and HTTP/2.
 func TestAClientThatReadsNothingIsLeft(t *testing.T) {
 	t.Parallel()
 	for _, protocol := range []string{"http/1.1", "h2"} {
-		t.Run(strings.ReplaceAll(protocol, "/", " "), func(t *testing.T) {
-			t.Parallel()
-			ended := make(chan error, 1)
-			endless := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				part := bytes.Repeat([]byte("a"), 64<<10)
-				for {
-					if _, err := w.Write(part); err != nil {
-						ended <- err
+		for _, drips := range []bool{false, true} {
+			t.Run(strings.ReplaceAll(protocol, "/", " ")+map[bool]string{false: " nothing", true: " a byte at a time"}[drips], func(t *testing.T) {
+				t.Parallel()
+				ended := make(chan error, 1)
+				endless := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					part := bytes.Repeat([]byte("a"), 64<<10)
+					for {
+						if _, err := w.Write(part); err != nil {
+							ended <- err
+							return
+						}
+					}
+				})
+				c := serveWith(t, endless)
+				answer := c.tenant("").readEndless(protocol)
+				began, tick := time.Now(), time.NewTicker(100*time.Millisecond)
+				defer tick.Stop()
+				for read := 0; ; {
+					select {
+					case err := <-ended:
+						if err == nil || drips && read == 0 {
+							t.Errorf("after %d bytes it has ended with %v", read, err)
+						}
 						return
+					case <-tick.C:
+						if drips {
+							n, err := answer.Read(make([]byte, 1))
+							if read += n; err != nil {
+								t.Fatalf("the client that reads is told %v", err)
+							}
+						}
+						if time.Since(began) > 20*time.Second {
+							t.Fatal("it is still waited for")
+						}
 					}
 				}
 			})
-			c := serveWith(t, endless)
-			app := c.tenant("")
-			conn, err := tls.Dial("tcp", strings.TrimPrefix(c.url, "https://"), &tls.Config{RootCAs: c.trusts, ServerName: "localhost", NextProtos: []string{protocol}})
-			c.must(err)
-			defer func() { _ = conn.Close() }()
-			if protocol == "h2" {
-				transport := &http.Transport{Protocols: new(http.Protocols), DialTLSContext: nil, TLSClientConfig: &tls.Config{RootCAs: c.trusts}}
-				transport.Protocols.SetHTTP2(true)
-				request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.url+"/api/v1/endless", http.NoBody)
-				c.must(err)
-				request.Header.Set("Authorization", "Bearer "+app.token)
-				response, err := transport.RoundTrip(request)
-				c.must(err)
-				defer func() { _ = response.Body.Close() }()
-			} else {
-				_, err = fmt.Fprintf(conn, "GET /api/v1/endless HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", app.token)
-				c.must(err)
-				_, err = io.ReadFull(conn, make([]byte, 1))
-				c.must(err)
-			}
-			select {
-			case err := <-ended:
-				if err == nil {
-					t.Error("it has ended without an error")
-				}
-			case <-time.After(20 * time.Second):
-				t.Error("it is still waited for")
-			}
-		})
+		}
 	}
+}
+
+// readEndless asks for what has no end, and returns what is answered, of which a byte was read.
+func (t *tenant) readEndless(protocol string) io.Reader {
+	t.Helper()
+	if protocol == "h2" {
+		transport := &http.Transport{Protocols: new(http.Protocols), TLSClientConfig: &tls.Config{RootCAs: t.trusts}}
+		transport.Protocols.SetHTTP2(true)
+		t.Cleanup(transport.CloseIdleConnections)
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, t.url+"/api/v1/endless", http.NoBody)
+		t.must(err)
+		request.Header.Set("Authorization", "Bearer "+t.token)
+		response, err := transport.RoundTrip(request)
+		t.must(err)
+		t.Cleanup(func() { _ = response.Body.Close() })
+		return response.Body
+	}
+	conn, err := tls.Dial("tcp", strings.TrimPrefix(t.url, "https://"), &tls.Config{RootCAs: t.trusts, ServerName: "localhost", NextProtos: []string{protocol}})
+	t.must(err)
+	t.Cleanup(func() { _ = conn.Close() })
+	_, err = fmt.Fprintf(conn, "GET /api/v1/endless HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", t.token)
+	t.must(err)
+	_, err = io.ReadFull(conn, make([]byte, 1))
+	t.must(err)
+	return conn
 }
 
 // serveWith serves an API of a test, with a short time for clients that take nothing.
