@@ -246,7 +246,7 @@ type AccountingExportSpec struct {
 	// +kubebuilder:default=E
 	// +kubebuilder:validation:Pattern=`^[A-Z0-9]{1,10}$`
 	VoucherSeries string `json:"voucherSeries,omitempty"`
-	// Notify has who is told when runs end.
+	// Notify has who is told when runs end, or wait for an approval.
 	// +optional
 	// +listType=map
 	// +listMapKey=name

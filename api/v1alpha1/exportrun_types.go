@@ -486,7 +486,8 @@ type ExportRunStatus struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=20
 	HeldClaims []HeldClaim `json:"heldClaims,omitempty"`
-	// Notifications are the events of the run that targets of the export are told of, in their order. They are recorded with its end.
+	// Notifications are the events of the run that targets of the export are told of, in their order. They are recorded
+	// with its end, or when it begins to wait for its approval.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=20

@@ -3,7 +3,7 @@ package v1alpha1
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // NotificationEvent is what a target of spec.notify can be told of.
-// +kubebuilder:validation:Enum=Succeeded;Empty;Failed;Incomplete;Cancelled;Reversed;ClaimsHeld
+// +kubebuilder:validation:Enum=Succeeded;Empty;Failed;Incomplete;Cancelled;Reversed;ClaimsHeld;AwaitingApproval
 type NotificationEvent string
 
 const (
@@ -21,6 +21,8 @@ const (
 	EventReversed NotificationEvent = "Reversed"
 	// EventClaimsHeld: a run has left claims out.
 	EventClaimsHeld NotificationEvent = "ClaimsHeld"
+	// EventAwaitingApproval: a run has begun to wait for its approval.
+	EventAwaitingApproval NotificationEvent = "AwaitingApproval"
 )
 
 // NotificationState says what became of an event for a target.
@@ -36,7 +38,7 @@ const (
 	NotificationDropped NotificationState = "Dropped"
 )
 
-// NotificationTarget is told of the ends of runs.
+// NotificationTarget is told of the ends of runs, and of what waits for an approval.
 // +kubebuilder:validation:XValidation:rule="has(self.webhook) != has(self.mail)",message="exactly one of webhook and mail is required"
 type NotificationTarget struct {
 	// Name of the target, unique within the export. A target with another name is another one: it is told of runs that end later.
@@ -48,7 +50,7 @@ type NotificationTarget struct {
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=7
+	// +kubebuilder:validation:MaxItems=8
 	Events []NotificationEvent `json:"events,omitempty"`
 	// Webhook takes events as HTTP requests: CloudEvents in JSON, signed by the scheme of Standard Webhooks.
 	// +optional
@@ -135,7 +137,7 @@ type MailCredentials struct {
 
 // RunNotification says what became of one event of a run for one target.
 type RunNotification struct {
-	// Target by its name in spec.notify of the export, as it was when the run ended.
+	// Target by its name in spec.notify of the export, as it was when the event happened.
 	// +kubebuilder:validation:MaxLength=40
 	Target string `json:"target"`
 	// Event that the target is told of.

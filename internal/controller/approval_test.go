@@ -4,9 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,6 +25,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failpoint"
 )
 
 // installPolicies installs policies of config/admission for the namespace of a test alone.
@@ -190,4 +195,81 @@ func TestAnApprovalIsNotBelievedBeforeTheAPIServerIsAsked(t *testing.T) {
 	if files := w.files(); slices.ContainsFunc(files, func(name string) bool { return strings.Contains(name, "asked") }) {
 		t.Errorf("what was not approved is at the destination: %v", files)
 	}
+}
+
+// TestATargetIsToldOfWhatWaitsForAnApproval ends the operator where it records that a run waits, just before and just after, and lets another
+// run end while one waits.
+func TestATargetIsToldOfWhatWaitsForAnApproval(t *testing.T) {
+	t.Parallel()
+	for name, after := range map[string]bool{"one that dies before it has recorded the wait": false, "one that dies after it has recorded the wait": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			erp, died := newReceiver(t), make(chan struct{})
+			erp.answers.Store(http.StatusServiceUnavailable) // so that nobody is told by the operator that dies
+			var writes, dead atomic.Bool
+			w := newWorldWith(t, func(w *world) {
+				erp.trusts(w)
+				w.writes.mayBeRefused = true
+				die := func() {
+					if dead.CompareAndSwap(false, true) {
+						close(died)
+						runtime.Goexit() // nothing of this reconcile happens any more
+					}
+				}
+				w.writes.hold = func(request *http.Request) {
+					if dead.Load() || !strings.HasSuffix(request.URL.Path, "/exportruns/asked/status") || !bodyHas(request, `"phase":"AwaitingApproval"`) {
+						return
+					}
+					writes.Store(true)
+					if !after {
+						die()
+					}
+				}
+				w.failpoints = func(at failpoint.Point) {
+					if at == failpoint.RunStatus.After() && writes.Load() {
+						die()
+					}
+				}
+			})
+			w.fill(3)
+			export := w.telling(erp.URL)
+			export.Spec.Approval = v1alpha1.ApprovalRequired
+			w.installPolicies("who.yaml", "approval.yaml")
+			w.create(w.secret(), w.notifySecret(), w.source(), w.chart(), w.destination(), export)
+			eventually(w, export, exportIs(metav1.ConditionTrue, v1alpha1.ReasonReady))
+			asked := w.asks("asked", "alice")
+			select {
+			case <-died:
+			case <-time.After(patience):
+				t.Fatal("the run does not come to wait")
+			}
+			w.stopOperator()
+			erp.answers.Store(0)
+			w.startOperator(w.namespace)
+			waits := eventually(w, asked, runIs(v1alpha1.RunAwaitingApproval))
+			eventually(w, asked, saidOfAll(1, v1alpha1.NotificationSent))
+			erp.took(w, "run.awaitingapproval asked")
+
+			off := w.asks("off", "alice")
+			w.cancel(off)
+			eventually(w, off, saidOfAll(1, v1alpha1.NotificationSent))
+			w.must(w.approves(waits, "bob"))
+			eventually(w, waits, runIs(v1alpha1.RunSucceeded))
+			erp.took(w, "run.awaitingapproval asked", "run.cancelled off", "run.succeeded asked")
+		})
+	}
+}
+
+// bodyHas reports whether the body of a request has a text.
+func bodyHas(request *http.Request, text string) bool {
+	if request.GetBody == nil {
+		return false
+	}
+	body, err := request.GetBody()
+	if err != nil {
+		return false
+	}
+	defer func() { _ = body.Close() }()
+	content, err := io.ReadAll(body)
+	return err == nil && strings.Contains(string(content), text)
 }

@@ -1,8 +1,9 @@
-// Package notify tells targets of the ends of runs: which events a run has, what is said of them, and how a webhook or a mail server
+// Package notify tells targets of the ends of runs, and of those that wait for an approval: which events a run has, what is said of them, and how a webhook or a mail server
 // takes them. What is said never has the content of a claim, nor words of a database or an accounting system.
 package notify
 
 import (
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,13 +14,14 @@ import (
 // KeptFor is how long an event is tried.
 const KeptFor = 72 * time.Hour
 
-// Record puts what the targets of an export are told of a run into the status of the run, when that has ended. It is recorded with the
-// end, so that there is no moment at which a run has ended and nobody knows who is to be told.
+// Record puts what the targets of an export are told of a run into the status of the run, when that has ended, or begins to wait for its
+// approval. It is recorded with the end or the wait, so that there is no moment at which it has come and nobody knows who is to be told.
+// Each is told of once for each run.
 func Record(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, now time.Time) {
-	if len(run.Status.Notifications) > 0 {
+	events := eventsOf(run)
+	if slices.ContainsFunc(run.Status.Notifications, func(one v1alpha1.RunNotification) bool { return slices.Contains(events, one.Event) }) {
 		return
 	}
-	events := eventsOf(run)
 	for i := range export.Spec.Notify {
 		target := &export.Spec.Notify[i]
 		for _, event := range events {
@@ -32,13 +34,15 @@ func Record(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, now time
 	}
 }
 
-// eventsOf returns the events of a run that has ended, in their order. A preview has none, because it has done nothing; nor has a run that
+// eventsOf returns the events of a run as it is now, in their order. A preview has none, because it has done nothing; nor has a run that
 // had ended before, nor one that was not let begin because there are too many.
 func eventsOf(run *v1alpha1.ExportRun) (events []v1alpha1.NotificationEvent) {
 	status := &run.Status
 	switch {
 	case status.Recovered, run.Spec.Type == v1alpha1.RunPreview, status.Phase != v1alpha1.RunSucceeded && readyReason(run) == v1alpha1.ReasonTooManyRuns:
 		return nil
+	case status.Phase == v1alpha1.RunAwaitingApproval:
+		return append(events, v1alpha1.EventAwaitingApproval)
 	case status.Phase == v1alpha1.RunSucceeded && run.Spec.Type == v1alpha1.RunReversal:
 		events = append(events, v1alpha1.EventReversed)
 	case status.Phase == v1alpha1.RunSucceeded && status.Claims == 0 && status.Location == "":
@@ -52,7 +56,7 @@ func eventsOf(run *v1alpha1.ExportRun) (events []v1alpha1.NotificationEvent) {
 	case status.Phase == v1alpha1.RunCancelled:
 		events = append(events, v1alpha1.EventCancelled)
 	default:
-		return nil // it has not ended
+		return nil // it is under way
 	}
 	if status.Held > 0 {
 		events = append(events, v1alpha1.EventClaimsHeld)
@@ -65,12 +69,7 @@ func wants(target *v1alpha1.NotificationTarget, event v1alpha1.NotificationEvent
 	if len(target.Events) == 0 {
 		return event != v1alpha1.EventEmpty
 	}
-	for _, wanted := range target.Events {
-		if wanted == event {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(target.Events, event)
 }
 
 // Pending reports whether an event of a run is still to be sent.

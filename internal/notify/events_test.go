@@ -36,6 +36,8 @@ func TestEventsOfARun(t *testing.T) {
 			r.Spec.Type, r.Status.Held, r.Status.Phase = v1alpha1.RunReversal, 0, v1alpha1.RunFailed
 		},
 			[]v1alpha1.NotificationEvent{v1alpha1.EventFailed}},
+		"it waits for its approval": {func(r *v1alpha1.ExportRun) { r.Status.Phase = v1alpha1.RunAwaitingApproval },
+			[]v1alpha1.NotificationEvent{v1alpha1.EventAwaitingApproval}},
 		"a preview":           {func(r *v1alpha1.ExportRun) { r.Spec.Type = v1alpha1.RunPreview }, nil},
 		"it had ended before": {func(r *v1alpha1.ExportRun) { r.Status.Recovered = true }, nil},
 		"it has not ended":    {func(r *v1alpha1.ExportRun) { r.Status.Phase = v1alpha1.RunReleasing }, nil},
@@ -66,12 +68,46 @@ func TestEventsOfARun(t *testing.T) {
 	}
 }
 
+// TestAWaitIsToldBeforeTheEndThatFollowsIt records both in one run, each once.
+func TestAWaitIsToldBeforeTheEndThatFollowsIt(t *testing.T) {
+	t.Parallel()
+	run, export := anyRun()
+	export.Spec.Notify = []v1alpha1.NotificationTarget{
+		{Name: "all"}, {Name: "books", Events: []v1alpha1.NotificationEvent{v1alpha1.EventAwaitingApproval}}, {Name: "ends", Events: []v1alpha1.NotificationEvent{v1alpha1.EventSucceeded}},
+	}
+	waited := time.Date(2026, 11, 1, 6, 0, 0, 0, time.UTC)
+	until := metav1.NewTime(waited.Add(time.Hour))
+	run.Status.Phase, run.Status.Approval = v1alpha1.RunAwaitingApproval, &v1alpha1.RunApproval{Digest: "5a0d1f", Until: &until}
+	Record(run, export, waited)
+	Record(run, export, waited.Add(time.Second)) // it waits with something else
+	early := MessageOf(run, export, v1alpha1.EventAwaitingApproval, "")
+	if want := (Approval{Digest: "5a0d1f", Until: "2026-11-01T07:00:00Z"}); early.Data.Approval == nil || *early.Data.Approval != want || !early.Time.Equal(waited) {
+		t.Errorf("of what waits is said %+v at %s", early.Data, early.Time)
+	}
+	if text := early.text(); !strings.Contains(text, "waits for its approval, with 3 claims, 1234.50 EUR") || !strings.Contains(text, "kubectl ledgerport approve monthly-1 --namespace acme") {
+		t.Errorf("the letter is %q", text)
+	}
+	run.Status.Phase = v1alpha1.RunSucceeded
+	Record(run, export, waited.Add(time.Minute))
+	var told []string
+	for _, one := range run.Status.Notifications {
+		told = append(told, one.Target+" "+string(one.Event))
+	}
+	if want := []string{"all AwaitingApproval", "books AwaitingApproval", "all Succeeded", "all ClaimsHeld", "ends Succeeded"}; !slices.Equal(told, want) {
+		t.Errorf("recorded are %q, want %q", told, want)
+	}
+	late := MessageOf(run, export, v1alpha1.EventAwaitingApproval, "")
+	if text := late.text(); late.ID != early.ID || !late.Time.Equal(waited) || strings.Contains(text, "ledgerport approve") || !strings.Contains(text, "does so no longer") {
+		t.Errorf("what is told late is %q at %s: %q", late.ID, late.Time, text)
+	}
+}
+
 func TestEveryEventHasATypeAndASummary(t *testing.T) {
 	t.Parallel()
 	run, export := anyRun()
 	seen := map[string]bool{}
 	for _, event := range []v1alpha1.NotificationEvent{
-		v1alpha1.EventSucceeded, v1alpha1.EventEmpty, v1alpha1.EventFailed, v1alpha1.EventIncomplete, v1alpha1.EventCancelled, v1alpha1.EventReversed, v1alpha1.EventClaimsHeld,
+		v1alpha1.EventSucceeded, v1alpha1.EventEmpty, v1alpha1.EventFailed, v1alpha1.EventIncomplete, v1alpha1.EventCancelled, v1alpha1.EventReversed, v1alpha1.EventClaimsHeld, v1alpha1.EventAwaitingApproval,
 	} {
 		message := MessageOf(run, export, event, "")
 		for _, text := range []string{types[event], message.summary(), message.ID} {
@@ -81,7 +117,7 @@ func TestEveryEventHasATypeAndASummary(t *testing.T) {
 			seen[text] = true
 		}
 	}
-	if len(types) != 7 {
+	if len(types) != 8 {
 		t.Errorf("there are %d types", len(types))
 	}
 }

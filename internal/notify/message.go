@@ -47,9 +47,18 @@ type Data struct {
 	SHA256          string             `json:"sha256,omitempty"`
 	Files           []v1alpha1.RunFile `json:"files,omitempty"`
 	FileCount       int64              `json:"fileCount,omitempty"`
+	Approval        *Approval          `json:"approval,omitempty"`
 	Reverses        string             `json:"reverses,omitempty"`
 	Redelivers      string             `json:"redelivers,omitempty"`
 	Links           Links              `json:"links"`
+}
+
+// Approval is what a run waits for, or has waited for.
+type Approval struct {
+	// Digest is what an approval names.
+	Digest string `json:"digest"`
+	// Until is how long the run waits for it.
+	Until string `json:"until,omitempty"`
 }
 
 // Links lead to where more is said.
@@ -63,7 +72,7 @@ type Links struct {
 // MessageOf says what there is to say of an event of a run. page is the URL of a page of a run with {namespace}, {export} and {run} in it;
 // empty if there is none.
 func MessageOf(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, event v1alpha1.NotificationEvent, page string) *Message {
-	status, at := &run.Status, run.CreationTimestamp.Time
+	status := &run.Status
 	data := Data{
 		Namespace: run.Namespace, Export: export.Name, OrganizationID: texts.Printable(export.Spec.OrganizationID, longestText), Book: orElse(export.Spec.Book, "main"),
 		Run: run.Name, RunType: orElse(run.Spec.Type, v1alpha1.RunExport), Phase: status.Phase, Reason: readyReason(run),
@@ -76,7 +85,7 @@ func MessageOf(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, event
 		data.StartedAt = rfc3339(status.StartedAt.Time)
 	}
 	if status.CompletedAt != nil {
-		at, data.CompletedAt = status.CompletedAt.Time, rfc3339(status.CompletedAt.Time)
+		data.CompletedAt = rfc3339(status.CompletedAt.Time)
 	}
 	if run.Spec.Slot != nil {
 		data.Slot = rfc3339(run.Spec.Slot.Time)
@@ -87,7 +96,26 @@ func MessageOf(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, event
 	if run.Spec.Redelivers != nil {
 		data.Redelivers = run.Spec.Redelivers.Name
 	}
-	return &Message{ID: string(run.UID) + "-" + strings.ToLower(string(event)), Event: event, Time: at.UTC(), Data: data}
+	if approval := status.Approval; event == v1alpha1.EventAwaitingApproval && approval != nil {
+		data.Approval = &Approval{Digest: approval.Digest}
+		if approval.Until != nil {
+			data.Approval.Until = rfc3339(approval.Until.Time)
+		}
+	}
+	return &Message{ID: string(run.UID) + "-" + strings.ToLower(string(event)), Event: event, Time: timeOf(run, event).UTC(), Data: data}
+}
+
+// timeOf is when an event of a run has happened. An event that is still to be sent has the time at which it was recorded.
+func timeOf(run *v1alpha1.ExportRun, event v1alpha1.NotificationEvent) time.Time {
+	for _, one := range run.Status.Notifications {
+		if one.Event == event && one.State == v1alpha1.NotificationPending {
+			return one.At.Time
+		}
+	}
+	if run.Status.CompletedAt != nil {
+		return run.Status.CompletedAt.Time
+	}
+	return run.CreationTimestamp.Time
 }
 
 // Bounds of what is said: no honest text is longer.
@@ -127,13 +155,14 @@ func CheckPage(page string) error {
 
 // types of CloudEvents.
 var types = map[v1alpha1.NotificationEvent]string{
-	v1alpha1.EventSucceeded:  "dev.ledgerport.run.succeeded",
-	v1alpha1.EventEmpty:      "dev.ledgerport.run.empty",
-	v1alpha1.EventFailed:     "dev.ledgerport.run.failed",
-	v1alpha1.EventIncomplete: "dev.ledgerport.run.incomplete",
-	v1alpha1.EventCancelled:  "dev.ledgerport.run.cancelled",
-	v1alpha1.EventReversed:   "dev.ledgerport.run.reversed",
-	v1alpha1.EventClaimsHeld: "dev.ledgerport.claims.held",
+	v1alpha1.EventSucceeded:        "dev.ledgerport.run.succeeded",
+	v1alpha1.EventEmpty:            "dev.ledgerport.run.empty",
+	v1alpha1.EventFailed:           "dev.ledgerport.run.failed",
+	v1alpha1.EventIncomplete:       "dev.ledgerport.run.incomplete",
+	v1alpha1.EventCancelled:        "dev.ledgerport.run.cancelled",
+	v1alpha1.EventReversed:         "dev.ledgerport.run.reversed",
+	v1alpha1.EventClaimsHeld:       "dev.ledgerport.claims.held",
+	v1alpha1.EventAwaitingApproval: "dev.ledgerport.run.awaitingapproval",
 }
 
 // cloudEvent is an event in the structured mode of CloudEvents 1.0.
@@ -178,6 +207,11 @@ func (m *Message) summary() string {
 		return what + fmt.Sprintf("has reversed %s of run %s, %s %s", claims(d.Claims), d.Reverses, d.Debit, d.Currency)
 	case v1alpha1.EventClaimsHeld:
 		return what + "has held " + claims(d.Held)
+	case v1alpha1.EventAwaitingApproval:
+		if !m.waits() {
+			return what + "has waited for its approval, and does so no longer"
+		}
+		return what + fmt.Sprintf("waits for its approval, with %s, %s %s", claims(d.Claims), d.Debit, d.Currency)
 	default:
 		return what + "is " + string(d.Phase)
 	}
@@ -188,6 +222,11 @@ func claims(n int64) string {
 		return "1 claim"
 	}
 	return fmt.Sprintf("%d claims", n)
+}
+
+// waits reports whether what the message is of still waited for its approval when the message was made. An event may be told late.
+func (m *Message) waits() bool {
+	return m.Event == v1alpha1.EventAwaitingApproval && m.Data.Phase == v1alpha1.RunAwaitingApproval
 }
 
 // text is the message as lines for a person.
@@ -213,9 +252,17 @@ func (m *Message) text() string {
 	if d.FirstVoucher != "" {
 		line("Vouchers", d.FirstVoucher+" to "+d.LastVoucher)
 	}
+	if d.Approval != nil && m.waits() {
+		line("Waits until", d.Approval.Until)
+		line("Digest", d.Approval.Digest)
+	}
 	line("File", d.Location)
 	line("SHA-256", d.SHA256)
 	line("Page", d.Links.Page)
+	if m.waits() {
+		fmt.Fprintf(&body, "\r\nTo look at it, and to approve it: kubectl ledgerport approve %s --namespace %s\r\n", d.Run, d.Namespace)
+		return body.String()
+	}
 	fmt.Fprintf(&body, "\r\nWhy, and what to do: kubectl describe exportrun --namespace %s %s\r\n", d.Namespace, d.Run)
 	return body.String()
 }

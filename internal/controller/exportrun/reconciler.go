@@ -103,7 +103,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 		after.Add(func() { r.tell(before, &run) })
 		after.Add(func() { r.countEnd(ctx, &run) })
 		result, err := r.pursue(ctx, in, after)
-		if run.Status.Phase.Finished() && in.Export != nil {
+		if in.Export != nil && (run.Status.Phase.Finished() || awaitsApproval(&run) && before.Status.Phase != v1alpha1.RunAwaitingApproval) {
 			notify.Record(&run, in.Export, in.Now)
 		}
 		return result, err

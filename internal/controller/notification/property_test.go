@@ -127,19 +127,35 @@ func (*taker) Close() {}
 
 // end ends a run now, as its reconciler does.
 func (s *scene) end(t fataler, phase v1alpha1.RunPhase, held int64) *v1alpha1.ExportRun {
+	return s.record(t, s.create(t), phase, held)
+}
+
+// create makes a run that has not begun.
+func (s *scene) create(t fataler) *v1alpha1.ExportRun {
 	s.runs++
-	s.clock.Step(time.Second)
-	now := s.clock.Now()
 	run := &v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: fmt.Sprintf("run-%03d", 999-s.runs), UID: types.UID(fmt.Sprintf("uid-%d", s.runs))}}
 	run.Spec.ExportRef.Name = "monthly"
 	if err := s.client.Create(context.Background(), run); err != nil {
+		t.Fatal(err)
+	}
+	return run
+}
+
+// record lets a run end, or wait for its approval, now.
+func (s *scene) record(t fataler, run *v1alpha1.ExportRun, phase v1alpha1.RunPhase, held int64) *v1alpha1.ExportRun {
+	s.clock.Step(time.Second)
+	now := s.clock.Now()
+	if err := s.client.Get(context.Background(), client.ObjectKeyFromObject(run), run); err != nil {
 		t.Fatal(err)
 	}
 	var export v1alpha1.AccountingExport
 	if err := s.client.Get(context.Background(), types.NamespacedName{Namespace: "acme", Name: "monthly"}, &export); err != nil {
 		t.Fatal(err)
 	}
-	run.Status.Phase, run.Status.CompletedAt = phase, &metav1.Time{Time: now}
+	run.Status.Phase = phase
+	if phase.Finished() {
+		run.Status.CompletedAt = &metav1.Time{Time: now}
+	}
 	run.Status.RunResult = v1alpha1.RunResult{Claims: 1, Held: held}
 	notify.Record(run, &export, now)
 	if err := s.client.Status().Update(context.Background(), run); err != nil {
@@ -199,6 +215,14 @@ func TestEachEventArrivesAtLeastOnceAndInOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := newScene(t, "erp", "finance")
 		var want []string
+		var waits *v1alpha1.ExportRun // for its approval
+		happened := func(run *v1alpha1.ExportRun, events int) {
+			for _, one := range run.Status.Notifications[len(run.Status.Notifications)-events:] {
+				if one.Target == "erp" {
+					want = append(want, notify.MessageOf(run, &v1alpha1.AccountingExport{}, one.Event, "").ID)
+				}
+			}
+		}
 		failing := map[string]bool{}
 		s.fails = func(target string) error {
 			if failing[target] {
@@ -207,15 +231,19 @@ func TestEachEventArrivesAtLeastOnceAndInOrder(t *testing.T) {
 			return nil
 		}
 		for range rapid.IntRange(1, 30).Draw(t, "steps") {
-			switch rapid.IntRange(0, 5).Draw(t, "what") {
+			switch rapid.IntRange(0, 6).Draw(t, "what") {
 			case 0, 1:
 				phase := rapid.SampledFrom([]v1alpha1.RunPhase{v1alpha1.RunSucceeded, v1alpha1.RunFailed, v1alpha1.RunCancelled, v1alpha1.RunIncomplete}).Draw(t, "phase")
 				held := rapid.Int64Range(0, 1).Draw(t, "held")
 				run := s.end(t, phase, held)
-				for _, one := range run.Status.Notifications {
-					if one.Target == "erp" {
-						want = append(want, notify.MessageOf(run, &v1alpha1.AccountingExport{}, one.Event, "").ID)
-					}
+				happened(run, len(run.Status.Notifications))
+			case 6: // others may end while one waits
+				if waits == nil {
+					waits = s.record(t, s.create(t), v1alpha1.RunAwaitingApproval, 0)
+					happened(waits, 2)
+				} else {
+					happened(s.record(t, waits, v1alpha1.RunSucceeded, 0), 2)
+					waits = nil
 				}
 			case 2:
 				target := rapid.SampledFrom([]string{"erp", "finance"}).Draw(t, "target")

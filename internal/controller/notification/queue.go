@@ -22,8 +22,8 @@ type mark struct {
 type waiting struct {
 	mark
 	of *v1alpha1.ExportRun
-	// until is when it is not sent any more.
-	until time.Time
+	// since is when it has happened, and until when it is not sent any more.
+	since, until time.Time
 }
 
 // untold returns the runs of which something is to be sent, in the order in which they have ended. They are the cache's own, to be read
@@ -38,17 +38,26 @@ func untold(runs []v1alpha1.ExportRun) (some []v1alpha1.ExportRun) {
 	return some
 }
 
-// queues returns what is to be sent to each target, in the order in which it has happened. What is done already is left out.
+// queues returns what is to be sent to each target, in the order in which it has happened. What is done already is left out. While a run waits
+// for its approval others may end, and when it has ended its wait is still before them. Two events of one run stay in their order, also if the
+// clock was set back between them.
 func queues(runs []v1alpha1.ExportRun, done map[mark]fate) map[string][]waiting {
 	queues := map[string][]waiting{}
 	for i := range runs {
-		run := &runs[i]
+		run, since := &runs[i], time.Time{}
 		for _, one := range run.Status.Notifications {
 			next := waiting{mark: mark{run.UID, one.Target, one.Event}, of: run, until: one.At.Add(notify.KeptFor)}
 			if _, known := done[next.mark]; !known && one.State == v1alpha1.NotificationPending {
+				if one.At.After(since) {
+					since = one.At.Time
+				}
+				next.since = since
 				queues[one.Target] = append(queues[one.Target], next)
 			}
 		}
+	}
+	for _, queue := range queues {
+		slices.SortStableFunc(queue, func(a, b waiting) int { return a.since.Compare(b.since) })
 	}
 	return queues
 }

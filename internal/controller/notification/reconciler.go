@@ -1,4 +1,4 @@
-// Package notification tells the targets of exports of the ends of runs. Its workers are its own: whatever a target does, no run waits.
+// Package notification tells the targets of exports of the ends of runs, and of what waits for an approval. Its workers are its own: whatever a target does, no run waits.
 package notification
 
 import (
