@@ -15,7 +15,6 @@ import (
 	"github.com/ledgerport/ledgerport/internal/controller/approval"
 	"github.com/ledgerport/ledgerport/internal/controller/report"
 	"github.com/ledgerport/ledgerport/internal/executor"
-	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/references"
 )
 
@@ -33,9 +32,6 @@ func (r *Reconciler) gather(ctx context.Context, run *v1alpha1.ExportRun) (Input
 	if err = client.IgnoreNotFound(err); err == nil && in.Export != nil && run.Undecoded.Spec == "" && mayWait(run) {
 		in.Turn, err = r.turn(ctx, run)
 	}
-	if err == nil && in.Export != nil && believesApproval(run, in.Export) {
-		in.Unenforced, err = approval.Unenforced(ctx, r.Client, in.Export)
-	}
 	return in, err
 }
 
@@ -46,6 +42,14 @@ func (r *Reconciler) pursue(ctx context.Context, in Inputs, after *report.Afterw
 	noteWho(in.Run)
 	for {
 		action := Decide(in)
+		if in.toAsk(action.Step) {
+			var err error
+			if in.Unenforced, err = approval.Unenforced(ctx, r.Client, in.Export); err != nil {
+				return ctrl.Result{}, err
+			}
+			in.Asked = true
+			continue
+		}
 		if in.waiting() && !slices.Contains(keepPlace, action.Step) {
 			r.Executor.Withdraw(string(in.Run.UID))
 			in.Attempt = executor.State{}
@@ -146,9 +150,6 @@ func (r *Reconciler) concluded(ctx context.Context, in *Inputs, after *report.Af
 	after.Add(func() { r.count(export, state) })
 	if run.Status.Phase.Finished() {
 		return ctrl.Result{}, false, nil
-	}
-	if awaitsApproval(run) { // what was written before it waited is believed when the API server has been asked, as the next reconcile does
-		in.Unenforced = failure.Transient(v1alpha1.ReasonApprovalNotEnforced, nil, "the API server has not been asked yet whether it refuses what is forged")
 	}
 	if state.Err != nil && state.Task.Release {
 		gone, err := r.abandoned(ctx, run)

@@ -31,10 +31,11 @@ func begins(run *v1alpha1.ExportRun) bool {
 	return run.Status.Attempts == 0 && run.Undecoded.Spec == "" && !ending(run)
 }
 
-// believesApproval reports whether the next step of a run goes by names that are worth something only where the API server refuses others: of
-// who has asked for it, and of who has approved it.
-func believesApproval(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) bool {
-	return begins(run) && needsApproval(run, export) || awaitsApproval(run) && run.Annotations[v1alpha1.ApprovedAnnotation] != ""
+// toAsk reports whether the API server has to be asked before a run takes a step: it goes by names that are worth something only where the API
+// server refuses others, of who has asked for the run or of who has approved it. It is asked at most once a reconcile, and not for a run that
+// waits: many may, for days, and each question is three requests.
+func (in *Inputs) toAsk(step Step) bool {
+	return !in.Asked && (step == Begin && begins(in.Run) && needsApproval(in.Run, in.Export) || step == Approve)
 }
 
 // unapprovable returns why a run that has not begun cannot be approved by anybody; nil if it can, or need not be.

@@ -87,6 +87,36 @@ func decisionsOfApprovals() []struct {
 	}
 }
 
+// TestTheAPIServerIsAskedWhenItMatters counts for which decisions of a run the API server is asked whether it refuses what is forged.
+func TestTheAPIServerIsAskedWhenItMatters(t *testing.T) {
+	t.Parallel()
+	others := func(in *Inputs) { in.Turn = turn{next: in.Run, before: 1, unfinished: 1} }
+	for _, test := range []struct {
+		name    string
+		asked   bool
+		changes []func(*Inputs)
+	}{
+		{"before a run begins that needs an approval", true, []func(*Inputs){requiring, askedBy("alice")}},
+		{"not of one that waits for its turn", false, []func(*Inputs){requiring, askedBy("alice"), others}},
+		{"not of one that nobody is named for", false, []func(*Inputs){requiring}},
+		{"not of one that needs none", false, []func(*Inputs){askedBy("alice")}},
+		{"not of one that is to end", false, []func(*Inputs){requiring, askedBy("alice"), func(in *Inputs) { cancelling(in.Run) }}},
+		{"not of one that has begun", false, []func(*Inputs){attempted(retrying(0)), requiring}},
+		{"not of one that waits for its approval", false, []func(*Inputs){awaitingApproval}},
+		{"not of one whose approval does not count anyway", false, []func(*Inputs){awaitingApproval, approvedBy("alice", digest)}},
+		{"before an approval is believed", true, []func(*Inputs){awaitingApproval, approvedBy("bob", digest)}},
+		{"once a reconcile", false, []func(*Inputs){awaitingApproval, approvedBy("bob", digest), func(in *Inputs) { in.Asked = true }}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			in := decisionInputs(test.changes...)
+			if action := Decide(in); in.toAsk(action.Step) != test.asked {
+				t.Errorf("before %s it is asked: %t", action.Step, !test.asked)
+			}
+		})
+	}
+}
+
 func TestARunThatWaitsForItsApproval(t *testing.T) {
 	t.Parallel()
 	waits := executor.State{Phase: executor.Ended, Stage: v1alpha1.StageRender, Outcome: pipeline.Outcome{

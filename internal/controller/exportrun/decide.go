@@ -29,8 +29,10 @@ type Inputs struct {
 	Holder  string
 	Limits  Limits
 	Now     time.Time
-	// Unenforced says why an approval is not believed; nil if the API server refuses what is forged, or that does not matter now.
+	// Unenforced says why an approval is not believed; nil if the API server refuses what is forged, or was not Asked, because that does not
+	// matter yet.
 	Unenforced *failure.Error
+	Asked      bool
 }
 
 // Action is what a run does next.
