@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"k8s.io/apimachinery/pkg/types"
 
 	api "github.com/ledgerport/ledgerport/api/books/v1alpha1"
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
@@ -54,6 +55,7 @@ func (p *person) readsBooks(t *testing.T) {
 		t.Fatalf("vouchers %+v", vouchers.Items)
 	}
 	voucher := vouchers.Items[1]
+	p.saysWhoApproved(t, voucher.Number)
 	if out, _, err := p.does(t, "vouchers", "october", "--number", voucher.Number); err != nil || strings.Count(out, "\n") != 2 || !strings.Contains(out, voucher.Claim) {
 		t.Errorf("the table of one voucher is (%v)\n%s", err, out)
 	}
@@ -62,7 +64,7 @@ func (p *person) readsBooks(t *testing.T) {
 		p.reads(t, &way, "trace", "monthly", what)
 		found := false
 		for _, exported := range way.Exported {
-			found = found || exported.Voucher == voucher && exported.Run == "october" && exported.Location != "" && len(exported.Files) == 2 && exported.Type == v1alpha1.RunExport
+			found = found || exported.Voucher == voucher && exported.Run == "october" && exported.Location != "" && len(exported.Files) == 2 && exported.Type == v1alpha1.RunExport && exported.RequestedBy != "" && exported.ApprovedBy == "bob"
 		}
 		if !found {
 			t.Errorf("the way of %s is %+v", what, way)
@@ -72,6 +74,21 @@ func (p *person) readsBooks(t *testing.T) {
 		t.Errorf("the way of no voucher is (%v)\n%s", err, out)
 	}
 	p.seesHeld(t)
+}
+
+// saysWhoApproved lets the run of October, which a voucher is of, have been approved.
+func (p *person) saysWhoApproved(t *testing.T, number string) {
+	t.Helper()
+	var run v1alpha1.ExportRun
+	must(t, p.cluster.Get(t.Context(), types.NamespacedName{Namespace: "acme", Name: "october"}, &run))
+	run.Status.RequestedBy = "alice"
+	run.Status.Approval = &v1alpha1.RunApproval{Digest: strings.Repeat("ab", 32), ApprovedBy: "bob"}
+	must(t, p.cluster.Status().Update(t.Context(), &run))
+	for _, command := range [][]string{{"runs", "monthly"}, {"trace", "monthly", number}} {
+		if out, _, err := p.does(t, command...); err != nil || !strings.Contains(out, "APPROVED BY") || !strings.Contains(out, " bob ") {
+			t.Errorf("%q says (%v)\n%s", command, err, out)
+		}
+	}
 }
 
 // reads has a command print JSON.

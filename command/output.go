@@ -90,10 +90,18 @@ func (f *format) printRuns(out io.Writer, scheme *runtime.Scheme, list bool, run
 	return f.print(out, value, func(out io.Writer) error { return writeRuns(out, runs) })
 }
 
+// approver is who has approved a run; empty if nobody has.
+func approver(run *v1alpha1.ExportRun) string {
+	if approval := run.Status.Approval; approval.Given() {
+		return approval.ApprovedBy
+	}
+	return ""
+}
+
 // writeRuns writes a table of runs.
 func writeRuns(out io.Writer, runs []v1alpha1.ExportRun) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "NAMESPACE\tNAME\tEXPORT\tTYPE\tPHASE\tREASON\tCLAIMS\tHELD\tTOTAL\tENDED\tREQUESTED BY\tLOCATION")
+	_, _ = fmt.Fprintln(table, "NAMESPACE\tNAME\tEXPORT\tTYPE\tPHASE\tREASON\tCLAIMS\tHELD\tTOTAL\tENDED\tREQUESTED BY\tAPPROVED BY\tLOCATION")
 	for i := range runs {
 		run := &runs[i]
 		ended := ""
@@ -102,7 +110,7 @@ func writeRuns(out io.Writer, runs []v1alpha1.ExportRun) error {
 		}
 		cells := []string{
 			run.Namespace, run.Name, run.Spec.ExportRef.Name, string(run.Spec.Type), string(cmp.Or(run.Status.Phase, v1alpha1.RunPending)), readyOf(run).Reason,
-			strconv.FormatInt(run.Status.Claims, 10), strconv.FormatInt(run.Status.Held, 10), run.Status.Total, ended, run.Status.RequestedBy, run.Status.Location,
+			strconv.FormatInt(run.Status.Claims, 10), strconv.FormatInt(run.Status.Held, 10), run.Status.Total, ended, run.Status.RequestedBy, approver(run), run.Status.Location,
 		}
 		for i, cell := range cells {
 			cells[i] = cmp.Or(texts.Printable(cell, texts.Message), "-")

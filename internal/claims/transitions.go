@@ -3,6 +3,7 @@ package claims
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -12,6 +13,21 @@ import (
 func (d *Database) MarkRedelivery(ctx context.Context, fence Fence, rendered Rendered) error {
 	return d.step(ctx, fence, "recording what is delivered again", func(tx pgx.Tx) (freed int64, err error) {
 		return 0, recordRendered(ctx, tx, fence, StateRendered, rendered, nil)
+	})
+}
+
+// Approval is who has asked for a run that needs an approval, and who has approved it.
+type Approval struct {
+	RequestedBy, ApprovedBy string
+	ApprovedAt              time.Time
+}
+
+// RecordApproval records who has approved what a run delivers, before anything is delivered: the run stays rendered. The names are those
+// of the newest approval.
+func (d *Database) RecordApproval(ctx context.Context, fence Fence, approval Approval) error {
+	return d.ofRun(ctx, fence, "recording the approval", func(tx pgx.Tx) error {
+		return one(tx.Exec(ctx, `UPDATE ledgerport.runs SET requested_by = $3, approved_by = $4, approved_at = $5
+			WHERE id = $1 AND attempt = $2 AND state = 'rendered'`, fence.RunID, fence.Attempt, approval.RequestedBy, approval.ApprovedBy, approval.ApprovedAt))
 	})
 }
 

@@ -124,6 +124,9 @@ func TestNothingIsDeliveredBeforeAnotherPersonHasApprovedIt(t *testing.T) {
 	if approval := done.Status.Approval; approval == nil || approval.ApprovedBy != "bob" || done.Status.SHA256 != waits.Status.SHA256 || done.Status.Claims != 3 || done.Status.Location == "" {
 		t.Errorf("the run that was approved ended as %+v", done.Status)
 	}
+	if n := w.count(`select count(*) from ledgerport.runs where name = 'asked' and requested_by = 'alice' and approved_by = 'bob' and approved_at is not null`); n != 1 {
+		t.Error("the database does not say who asked and who approved")
+	}
 }
 
 // TestARunThatNobodyApprovesGivesItsClaimsBack: after its time, and when it is cancelled.

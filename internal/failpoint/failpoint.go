@@ -15,6 +15,8 @@ const (
 	Render Step = "render"
 	// Record: claims, voucher numbers and the hashes of the artifact are committed.
 	Record Step = "record"
+	// RecordApproval: who has approved what is delivered is recorded.
+	RecordApproval Step = "record-approval"
 	// MarkSent: vouchers are recorded as sent to an accounting system, just before they are.
 	MarkSent Step = "mark-sent"
 	// Send: the accounting system takes vouchers.
@@ -74,6 +76,9 @@ func (s Step) After() Point { return Point(s) + "-after" }
 func ExportPoints() []Point {
 	return points(Attempt, Reserve, Render, Record, Put, MarkDelivered, Commit)
 }
+
+// ApprovalPoints returns those that an attempt has besides where what it delivers was approved.
+func ApprovalPoints() []Point { return points(RecordApproval) }
 
 // PostingPoints returns those that an attempt has besides where vouchers are sent to an accounting system.
 func PostingPoints() []Point { return points(MarkSent, Send, Answer, Finish, Settle) }

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -10,6 +11,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/artifact"
 	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/receipts"
 )
 
@@ -41,6 +43,16 @@ func (a *attempt) awaitsApproval() (bool, error) {
 	}
 	a.outcome.Awaits = digest
 	return true, a.conclude()
+}
+
+// recordApproval records who has asked for a run and who has approved it, if it has waited for that. An attempt that goes on after another
+// records the same again.
+func (a *attempt) recordApproval(ctx context.Context) error {
+	if a.task.Approved == "" {
+		return nil
+	}
+	of := claims.Approval{RequestedBy: a.task.RequestedBy, ApprovedBy: a.task.ApprovedBy, ApprovedAt: a.task.ApprovedAt}
+	return a.Failpoints.Around(failpoint.RecordApproval, func() error { return a.database.RecordApproval(ctx, a.run.Fence(), of) })
 }
 
 // digest is what an approval is of: the run with all its figures, and the name, size and hash of each file. What the delivery of receipts adds

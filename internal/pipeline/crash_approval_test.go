@@ -1,7 +1,9 @@
 package pipeline_test
 
 import (
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
@@ -11,6 +13,9 @@ import (
 // awaiting is an attempt of a run that needs an approval, and has the one that is given.
 func awaiting(t pipeline.Task, approved string) pipeline.Task {
 	t.Awaited, t.Approved = true, approved
+	if approved != "" {
+		t.RequestedBy, t.ApprovedBy, t.ApprovedAt = "alice", "bob", approvedUntil.Add(time.Hour)
+	}
 	return t
 }
 
@@ -24,10 +29,16 @@ func (s *stage) asks(task pipeline.Task) (digest string) {
 	if files := s.files(); len(files) > 0 {
 		s.Fatalf("before it is approved the destination has %d files", len(files))
 	}
-	if state := s.state(task.RunID); state != "rendered" {
-		s.Fatalf("the run that waits is %s", state)
+	if state, by := s.state(task.RunID), s.approval(task.RunID); state != "rendered" || by != "" {
+		s.Fatalf("the run that waits is %s, and is recorded as approved by %q", state, by)
 	}
 	return outcome.Awaits
+}
+
+// approval returns who is recorded to have asked for a run and to have approved it.
+func (s *stage) approval(run string) string {
+	s.Helper()
+	return s.text(`select concat_ws(' ', requested_by, approved_by, to_char(approved_at at time zone 'utc', 'YYYY-MM-DD HH24:MI')) from ledgerport.runs where id = $1`, run)
 }
 
 // TestNothingIsDeliveredBeforeItIsApprovedWhereverAttemptsDie lets attempts die before and after the approval: each that is not approved waits
@@ -35,21 +46,14 @@ func (s *stage) asks(task pipeline.Task) (digest string) {
 func TestNothingIsDeliveredBeforeItIsApprovedWhereverAttemptsDie(t *testing.T) {
 	t.Parallel()
 	want, wantReserved := undisturbed(t)
-	for _, point := range failpoint.ExportPoints() {
+	points := failpoint.ExportPoints()
+	points = slices.Insert(points, slices.Index(points, failpoint.Put.Before()), failpoint.ApprovalPoints()...)
+	for _, point := range points {
 		t.Run(string(point), func(t *testing.T) {
 			t.Parallel()
 			s := newStage(t)
 			number := int32(1)
-			before := func(p failpoint.Point) bool { return p == failpoint.Put.Before() }
-			waits := true
-			for _, p := range failpoint.ExportPoints() {
-				if before(p) {
-					waits = false
-				}
-				if p == point {
-					break
-				}
-			}
+			waits := slices.Index(points, point) < slices.Index(points, failpoint.RecordApproval.Before())
 			if waits { // the attempt dies on its way to waiting
 				s.crash(awaiting(task(number), ""), point)
 				number++
@@ -66,6 +70,9 @@ func TestNothingIsDeliveredBeforeItIsApprovedWhereverAttemptsDie(t *testing.T) {
 			outcome, err := s.attempt(awaiting(task(number), digest), nil)
 			if err != nil || !outcome.Committed || outcome.Awaits != "" {
 				t.Fatalf("the approved run ended with %+v (%v)", outcome, err)
+			}
+			if by := s.approval(task(1).RunID); by != "alice bob 2026-11-01 01:00" {
+				t.Errorf("recorded is %q", by)
 			}
 			sameContent(t, s.files(), want)
 			if reserved := s.reserved(); reserved != wantReserved {

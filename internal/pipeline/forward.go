@@ -47,6 +47,9 @@ func (a *attempt) forward(ctx context.Context, start, render func(context.Contex
 		if waits, err := a.awaitsApproval(); err != nil || waits {
 			return err
 		}
+		if err := a.recordApproval(ctx); err != nil {
+			return err
+		}
 	}
 	if a.run.State == claims.StateRendered && a.run.Type != claims.TypeRedelivery {
 		if err := a.stage(ctx, v1alpha1.StageDeliver, a.submit); err != nil {

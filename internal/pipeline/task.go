@@ -54,6 +54,9 @@ type Task struct {
 	// empty if nothing was.
 	Awaited  bool
 	Approved string
+	// RequestedBy is who asked for the run, and ApprovedBy who approved it, and when; zero if nothing was approved.
+	RequestedBy, ApprovedBy string
+	ApprovedAt              time.Time
 	// RemoveArtifact removes the artifact of a run that is committed, and does nothing else.
 	RemoveArtifact bool
 	// ReleaseReason is recorded with a release.

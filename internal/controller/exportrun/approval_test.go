@@ -152,7 +152,7 @@ func TestARunThatWaitsForItsApproval(t *testing.T) {
 		conclude(run, export, waits, noon)
 		run.Annotations[v1alpha1.ApprovedByAnnotation] = "bob\u202e"
 		approve(run, noon)
-		if next := task(run, export, Limits{}); next.Approved != digest || run.Status.Approval.ApprovedBy != `bob\u202e` {
+		if next := task(run, export, Limits{}); next.Approved != digest || next.RequestedBy != "alice" || next.ApprovedBy != run.Status.Approval.ApprovedBy || !next.ApprovedAt.Equal(noon) || run.Status.Approval.ApprovedBy != `bob\u202e` {
 			t.Errorf("the next attempt has %q, approved by %q", next.Approved, run.Status.Approval.ApprovedBy)
 		}
 		changed := waits

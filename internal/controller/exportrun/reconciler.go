@@ -192,7 +192,10 @@ func task(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, limits Lim
 	if approval := run.Status.Approval; approval != nil {
 		t.Awaited = true
 		if approval.Given() {
-			t.Approved = approval.Digest
+			t.Approved, t.RequestedBy, t.ApprovedBy = approval.Digest, run.Status.RequestedBy, approval.ApprovedBy
+			if approval.ApprovedAt != nil {
+				t.ApprovedAt = approval.ApprovedAt.Time
+			}
 		}
 	}
 	if t.Release {
