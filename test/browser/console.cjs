@@ -140,6 +140,24 @@ async function approves(clerk, approver, narrow) {
   await look(approver, "a run that was approved");
 }
 
+// The clerk asks for a run, and the controller cancels it while it waits.
+async function cancels(clerk, controller) {
+  await see(clerk, exported);
+  await clerk.getByRole("link", { name: "Export now" }).click();
+  await clerk.getByRole("button", { name: "Export now" }).click();
+  await clerk.waitForURL(/\/runs\/monthly-[a-z2-7]{10}$/);
+  await clerk.locator("main .state .mark", { hasText: "Waits for approval" }).waitFor();
+  assert.equal(await clerk.getByRole("link", { name: "Cancel the run" }).count(), 0);
+  await see(controller, clerk.url().slice(BASE.length));
+  await controller.getByRole("link", { name: "Cancel the run" }).click();
+  await controller.waitForURL(/\/cancellation$/);
+  await look(controller, "the question about a cancellation");
+  await controller.getByRole("button", { name: "Cancel the run" }).click();
+  await controller.locator("main .state .mark", { hasText: "Cancelled" }).waitFor();
+  assert.match(await controller.locator(".timeline").innerText(), /Its cancellation was asked for · controller \(as stated\)/);
+  await look(controller, "a run that was cancelled");
+}
+
 // A keyboard is enough, and what is focused can be seen.
 async function types(page) {
   await see(page, exported);
@@ -203,6 +221,7 @@ async function main() {
       }
     }
     assert.equal((await fetch(`${BASE}/test/approval`, { method: "POST" })).status, 200);
+    await cancels(clerk, controller); // whose claims go to the next run
     const dark = { locale: "de-DE", viewport: { width: 375, height: 800 }, colorScheme: "dark" };
     await approves(clerk, await person(browser, "approver"), await person(browser, "approver", dark));
     const stranger = await person(browser, "stranger");

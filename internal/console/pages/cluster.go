@@ -104,7 +104,7 @@ type right struct{ verb, group, resource, subresource string }
 var (
 	toRun     = right{"create", v1alpha1.GroupVersion.Group, "exportruns", ""}
 	toReverse = right{"reverse", v1alpha1.GroupVersion.Group, "exportruns", ""}
-	// An approval is a change of the run that needs its own verb, too.
+	// A cancellation is a change of the run, and an approval is one that needs its own verb, too.
 	toApprove = right{"approve", v1alpha1.GroupVersion.Group, "exportruns", ""}
 	toChange  = right{"patch", v1alpha1.GroupVersion.Group, "exportruns", ""}
 )

@@ -89,6 +89,8 @@ func Handler(options Options) http.Handler {
 		"GET " + run + "/files/{file}":       (*visit).download,
 		"GET " + run + "/approval":           (*visit).confirmApproval,
 		"POST " + run + "/approval":          (*visit).approve,
+		"GET " + run + "/cancellation":       (*visit).confirmCancellation,
+		"POST " + run + "/cancellation":      (*visit).cancel,
 		"GET " + run + "/request/{type}":     (*visit).confirm,
 		"POST " + run + "/request/{type}":    (*visit).request,
 		"GET /":                              func(*visit) error { return errNoPage },

@@ -169,6 +169,7 @@ func TestPagesThroughTheAPIServer(t *testing.T) {
 	t.Run("hostile texts are shown, and do nothing", func(t *testing.T) { hostile(clerk.in(t), stage) })
 	t.Run("the API for applications serves nothing that nobody is to see", func(t *testing.T) { applicationSees(clerk.in(t), stage) })
 	t.Run("a run that waits is approved by another person, as they have seen it", func(t *testing.T) { approves(clerk.in(t), stage) })
+	t.Run("a run that waits is cancelled by those who may", func(t *testing.T) { cancels(clerk.in(t), controller.in(t), stage) })
 	t.Run("a namespace with more runs than can be sorted has pages", func(t *testing.T) { many(clerk.in(t), stage) })
 	if found := served.Found(); len(found) > 0 {
 		t.Errorf("pages and the API have shown what nobody is to see: %q", found)
@@ -572,6 +573,44 @@ func approves(clerk *browser, stage *console.Stage) {
 		clerk.Errorf("a run that has ended is approved with %d", got.code)
 	}
 	clerk.see(home+"/audit", "Export approved", "approver (as stated)")
+}
+
+// cancels comes after approves: runs of the export wait for approvals.
+func cancels(clerk, controller *browser, stage *console.Stage) {
+	stage.Approve(4, 4)
+	name := clerk.send(export+"/request/export", clerk.form(export+"/request/export"))
+	waits := stage.In(v1alpha1.RunAwaitingApproval, name)
+	path := runs + name + "/cancellation"
+	viewer := newBrowser(clerk.T, clerk.base, "viewer")
+	viewer.lacks(viewer.see(runs+name, "Waits for approval"), path)
+	viewer.want(http.StatusForbidden, path, "Your role does not allow this")
+	if got := viewer.do(http.MethodPost, path, url.Values{}); got.code != http.StatusForbidden {
+		clerk.Errorf("a viewer who cancels hears %d", got.code)
+	}
+	if run := stage.In(v1alpha1.RunAwaitingApproval, name); run.Spec.Cancel {
+		clerk.Error("a viewer has cancelled a run")
+	}
+
+	controller.see(runs+name, `href="`+path+`"`)
+	text := controller.see(path, "Cancel "+name+"?", "Waits for approval", "clerk (as stated)", waits.Status.FirstVoucher, `class="danger"`)
+	controller.lacks(text, "mark bad")
+	form := controller.form(path)
+	for range 2 { // twice is once
+		if led := controller.send(path, form); led != name {
+			clerk.Errorf("a cancellation leads to %s", led)
+		}
+	}
+	if run := stage.Ended(name); run.Status.Phase != v1alpha1.RunCancelled || run.Status.CancelledBy != "controller" {
+		clerk.Errorf("the run that was cancelled is %+v", run.Status)
+	}
+	controller.lacks(controller.see(runs+name, "Cancelled", "controller (as stated)"), path)
+	controller.want(http.StatusNotFound, path)
+	controller.lacks(controller.see(runs+"october"), runs+"october/cancellation")
+	controller.want(http.StatusNotFound, runs+"october/cancellation")
+	if got := controller.do(http.MethodPost, runs+"october/cancellation", url.Values{}); got.code != http.StatusConflict {
+		clerk.Errorf("a run that has ended is cancelled with %d", got.code)
+	}
+	clerk.see(home+"/audit", "Export: cancellation asked for", "controller (as stated)")
 }
 
 // missing returns which words a page lacks.

@@ -28,8 +28,10 @@ type requestView struct {
 	Facts          []fact
 	// Reversal needs a reason.
 	Reversal bool
-	Reason   string
-	Claim    string
+	// Danger is of what cannot be taken back, and takes something away.
+	Danger bool
+	Reason string
+	Claim  string
 	// Once is a part of the name of the run, so that a form that is sent twice asks once.
 	Once, Submit string
 	// Digest of what is approved, so that nothing else is.
@@ -98,7 +100,7 @@ func (v *visit) confirming(code int, s *subject, once, reason, problem string) e
 		return err
 	}
 	content := &requestView{
-		Type: s.name, To: v.r.URL.EscapedPath(), Back: s.path(v.namespace()), Text: v.T("request." + s.name + ".text"), Reversal: s.kind == v1alpha1.RunReversal,
+		Type: s.name, To: v.r.URL.EscapedPath(), Back: s.path(v.namespace()), Text: v.T("request." + s.name + ".text"), Reversal: s.kind == v1alpha1.RunReversal, Danger: s.kind == v1alpha1.RunReversal,
 		Reason: reason, Claim: s.claim, Once: once, Submit: v.T("request." + s.name), Problem: problem,
 		Facts: []fact{{Name: v.T("fact.namespace"), Value: v.namespace()}, {Name: v.T("fact.export"), Value: s.export}},
 	}

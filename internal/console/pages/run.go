@@ -86,7 +86,7 @@ func (v *visit) run() error {
 		return err
 	}
 	asked := []right{toRun, toReverse}
-	if awaitsApproval(run) {
+	if cancellable(run) {
 		asked = append(asked, toApprove, toChange)
 	}
 	rights, err := v.may(v.ctx, run.Namespace, asked...)
@@ -257,10 +257,13 @@ func (v *visit) timeline(run *v1alpha1.ExportRun, zone *time.Location) (steps []
 // offersOf are what may be asked for of a run.
 func (v *visit) offersOf(run *v1alpha1.ExportRun, rights map[right]bool) (offers []offer) {
 	if awaitsApproval(run) && v.notApprover(run, rights) == "" {
-		return []offer{{v.T("request.approve"), runPath(run.Namespace, run.Name, "approval")}}
+		offers = append(offers, offer{v.T("request.approve"), runPath(run.Namespace, run.Name, "approval")})
+	}
+	if cancellable(run) && rights[toChange] {
+		offers = append(offers, offer{v.T("request.cancel"), runPath(run.Namespace, run.Name, "cancellation")})
 	}
 	if !recorded(run) || !rights[toRun] {
-		return nil
+		return offers
 	}
 	offers = append(offers, offer{v.T("request.redeliver"), runPath(run.Namespace, run.Name, "request", "redeliver")})
 	if rights[toReverse] && reversible(run) {
