@@ -319,8 +319,10 @@ func TestEveryKindOfDamageIsFound(t *testing.T) {
 			expired(e)
 			e.resources[2].Status.CompletedAt = &metav1.Time{Time: e.resources[2].Status.Approval.Until.Add(-time.Second)}
 		}, damage{Unheeded: 1}},
-		"an operator that ended by itself": {func(e *evidence) { e.crashed = []string{"operator-1 ended"} }, damage{Crashed: 1}},
-		"a password in a log":              {func(e *evidence) { e.leaks = []string{"a password in log line"} }, damage{Leaked: 1}},
+		"an operator that ended by itself":      {func(e *evidence) { e.crashed = []string{"operator-1 ended"} }, damage{Crashed: 1}},
+		"a password in a log":                   {func(e *evidence) { e.leaks = []string{"a password in log line"} }, damage{Leaked: 1}},
+		"a wait that nobody was told of":        {func(e *evidence) { told(e); e.resources[0].Status.Approval = &v1alpha1.RunApproval{} }, damage{Untold: 1}},
+		"a wait that was told and has not come": {func(e *evidence) { told(e); e.arrivals = append(e.arrivals, arrival{id: "1-awaitingapproval"}) }, damage{Untold: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

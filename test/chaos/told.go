@@ -97,9 +97,13 @@ func (j *judgement) judgeOrder(export string, runs []*resource, first map[string
 func eventsOf(run *resource) (events []string) {
 	status := &run.Status
 	refused := slices.ContainsFunc(run.Status.Conditions, func(c metav1.Condition) bool { return c.Reason == v1alpha1.ReasonTooManyRuns })
-	switch {
-	case status.Recovered, run.Spec.Type == v1alpha1.RunPreview, refused:
+	if status.Recovered || run.Spec.Type == v1alpha1.RunPreview || refused {
 		return nil
+	}
+	if status.Approval != nil { // it has waited for one
+		events = append(events, "awaitingapproval")
+	}
+	switch {
 	case status.Phase == v1alpha1.RunSucceeded && run.Spec.Type == v1alpha1.RunReversal:
 		events = append(events, "reversed")
 	case status.Phase == v1alpha1.RunSucceeded && status.Claims == 0 && status.Location == "": // of which the inbox is not told
