@@ -1,6 +1,7 @@
 package openport_test
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -27,7 +28,9 @@ func serve(t *testing.T) string {
 	go func() { ended <- server.Serve(listener) }()
 	t.Cleanup(func() {
 		_ = server.Close()
-		<-ended
+		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
 	})
 	return listener.Addr().String()
 }

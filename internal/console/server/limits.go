@@ -22,6 +22,7 @@ type Limits struct {
 	// Reviews of tokens under way.
 	Reviews int
 	// Unanswered is what comes, in bytes, on connections on which no known caller is being answered: headers, above all, that do not end.
+	// As much is held of requests of whom nothing is known yet.
 	Unanswered int
 	// Held is what requests have the process hold.
 	Held burden.Limits

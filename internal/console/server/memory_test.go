@@ -79,7 +79,10 @@ func TestHeadersThatDoNotEndMakeRoom(t *testing.T) {
 // them are ended, and a caller is answered.
 func TestAnswersThatNobodyTakesMakeRoom(t *testing.T) {
 	t.Parallel()
-	c := serve(t, nil)
+	c := serve(t, func(options *server.Options, _ *api.Options) {
+		options.Limits = server.DefaultLimits
+		options.Limits.Unanswered = 20 << 20
+	})
 	app := c.tenant("ledgerport-finance")
 	var block bytes.Buffer
 	encoder := hpack.NewEncoder(&block)

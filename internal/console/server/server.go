@@ -107,7 +107,7 @@ func New(options Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Options: options, cookies: cookies, limits: newLimiter(options.Limits), burden: burden.NewScale(options.Limits.Held)}
+	s := &Server{Options: options, cookies: cookies, limits: newLimiter(options.Limits), burden: burden.NewScale(options.Limits.Held), strange: strangers{most: options.Limits.Unanswered}}
 	if s.clusters, err = newClusters(options.Cluster); err != nil {
 		return nil, err
 	}
