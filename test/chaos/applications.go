@@ -247,7 +247,7 @@ func (a *applicant) read(ctx context.Context, method, at, run string, header htt
 // learnTime is how long an API server that was started takes to know roles, accounts and all that it serves.
 const learnTime = 15 * time.Second
 
-// apiServerLearns reports whether the API server may not know yet what is there and who may do what. It says so by refusing it.
+// apiServerLearns reports whether the API server may not know yet what is there and who may do what.
 func (w *world) apiServerLearns() bool {
 	return w.apiServerEnded.Load() || time.Since(time.Unix(0, w.apiServerServes.Load())) < learnTime
 }
