@@ -16,7 +16,6 @@ const problems = [];
 async function person(browser, name) {
   const context = await browser.newContext({ baseURL: BASE, locale: "en-GB", ignoreHTTPSErrors: true, reducedMotion: "reduce" });
   const page = watch(await context.newPage(), [BASE, PROVIDER], problems);
-  page.setDefaultTimeout(60000);
   await page.goto("/");
   assert.equal(page.url(), `${BASE}/`);
   assert.match(await page.locator("header").innerText(), new RegExp(`oidc:${name}`));

@@ -7,7 +7,7 @@ const path = require("node:path");
 const { chromium } = require("playwright-core");
 const { watch, look: lookAt } = require("./look.cjs");
 
-const { BASE, CHROMIUM, SCREENSHOTS } = process.env;
+const { BASE, CHROMIUM, SCREENSHOTS, LOOKS } = process.env;
 const home = "/namespaces/acme";
 const exported = `${home}/exports/monthly`;
 const run = (name) => `${home}/runs/${name}`;
@@ -26,13 +26,19 @@ async function person(browser, name, options = {}) {
 const look = (page, what) => lookAt(page, what, problems);
 
 async function shoot(page, name) {
-  if (SCREENSHOTS) await page.screenshot({ path: path.join(SCREENSHOTS, `${name}.png`), fullPage: true, clip: await clip(page) });
+  if (SCREENSHOTS) await page.screenshot({ path: path.join(SCREENSHOTS, `${name}.png`), fullPage: true, clip: await clip(page, name) });
 }
 
-// A screenshot ends where a reader of the docs has seen enough.
-async function clip(page) {
+// Every page in every look, to be looked at by a person, if they say where (LOOKS=directory).
+async function keep(page, name) {
+  if (LOOKS) await page.screenshot({ path: path.join(LOOKS, `${name.replace(/[^a-z0-9]+/gi, "-")}.png`), fullPage: true });
+}
+
+// A screenshot ends where a reader of the docs has seen enough: of a run, behind its proof.
+async function clip(page, name) {
   const [width, height] = await page.evaluate(() => [document.documentElement.clientWidth, document.documentElement.scrollHeight]);
-  return { x: 0, y: 0, width, height: Math.min(height, width < 600 ? 1000 : 760) };
+  const enough = name === "run" ? 1500 : 900;
+  return { x: 0, y: 0, width, height: Math.min(height, width < 600 ? 1000 : enough) };
 }
 
 async function see(page, to, code = 200) {
@@ -178,6 +184,7 @@ async function walks(page, dark, paths) {
   for (const [name, to, code] of paths) {
     await see(page, to, code);
     await look(page, `${name}${dark ? " (375 px, dark)" : ""}`);
+    await keep(page, `${name}${dark ? "-de-375-dark" : ""}`);
     if (dark ? name === "run" : shown.includes(name)) await shoot(page, dark ? `${name}-narrow` : name);
   }
   if (dark) {
@@ -211,6 +218,7 @@ async function main() {
       const reader = await person(browser, "clerk", { locale, viewport: { width: 375, height: 800 } });
       await see(reader, exported);
       await look(reader, `the export for ${locale}`);
+      await keep(reader, `export-${locale}`);
       assert.equal(await reader.evaluate(() => document.documentElement.lang), locale.slice(0, 2));
     }
     assert.equal((await (await fetch(`${BASE}/test/hostile`, { method: "POST" })).status), 200);

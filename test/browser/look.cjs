@@ -6,7 +6,7 @@ const axe = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 
 // Collects what a page does that it should not: errors, dialogs, requests to servers with other addresses.
 function watch(page, addresses, problems) {
-  page.setDefaultTimeout(15000);
+  page.setDefaultTimeout(60000); // a machine may be busy
   page.on("pageerror", (error) => problems.push(`${page.url()}: ${error}`));
   page.on("console", (message) => {
     if (message.type() === "error" && !/status of 4\d\d/.test(message.text())) problems.push(`${page.url()}: ${message.text()}`);
