@@ -82,6 +82,25 @@ func TestRenderWritesWhatItIsAskedFor(t *testing.T) {
 	}
 }
 
+// TestRenderBeforeTheFirstMigrationNamesIt has claims to render, and no ledger that says which of them were exported.
+func TestRenderBeforeTheFirstMigrationNamesIt(t *testing.T) {
+	t.Parallel()
+	database := testdb.New(t)
+	conn, err := pgx.Connect(t.Context(), database)
+	must(t, err)
+	must(t, application.CreateTables(t.Context(), conn))
+	must(t, conn.Close(t.Context()))
+	var out bytes.Buffer
+	render := New(builtin.Registry())
+	render.SetArgs([]string{"render", "--allow-insecure-databases", "--database-url", database, "--output", t.TempDir(),
+		"-f", "../config/samples/10_claims.yaml", "-f", "../config/samples/20_acme_csv.yaml"})
+	render.SetOut(&out)
+	err = render.ExecuteContext(t.Context())
+	if err == nil || !strings.Contains(err.Error()+out.String(), `run "ledgerport migrate"`) || strings.Contains(out.String(), "nothing to deliver") {
+		t.Errorf("it ends with %v, and prints %q", err, &out)
+	}
+}
+
 // TestKubectlFindsTheCommandAsItsPlugin lets a real kubectl run it.
 func TestKubectlFindsTheCommandAsItsPlugin(t *testing.T) {
 	t.Parallel()
