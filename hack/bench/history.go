@@ -119,14 +119,14 @@ func (h *history) database(ctx context.Context, name string) (string, error) {
 }
 
 // approve makes new claims, of one seed the same in every database.
-func (h *history) approve(ctx context.Context, database string, claims int, seed uint64) (err error) {
+func (h *history) approve(ctx context.Context, database string, count int, seed uint64) (err error) {
 	conn, err := pgx.Connect(ctx, database)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
 	_, err = application.Fill(ctx, conn, application.Content{
-		OrganizationID: organization, Claims: claims, LinesPerClaim: 3, Seed: seed,
+		OrganizationID: organization, Claims: count, LinesPerClaim: 3, Seed: seed,
 		ApprovedFrom: time.Now().Add(-time.Hour), ApprovedTo: time.Now().Add(-time.Minute),
 	})
 	return err
