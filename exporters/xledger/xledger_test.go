@@ -215,7 +215,7 @@ func TestOptionsThatCanNotWorkAreRefused(t *testing.T) {
 		`{"columns": []}`:                                          `columns: is empty`,
 		`{"columns": [{"name": "a"}]}`:                             `columns[0].value: is required`,
 		`{"columns": [{"name": "a", "value": "line.x"}]}`:          `columns[0].value: the expression does not compile`,
-		`{"columns": [{"name": "a", "value": "''", "width": -1}]}`: `columns[0].width: is not within`,
+		`{"columns": [{"name": "a", "value": "''", "width": -1}]}`: `columns[0].width: -1 is not within`,
 		`{"delimiter": ","}`:                                       `delimiter: is not an option`,
 	} {
 		conformance.RefusesOptions(t, New(), options, want)

@@ -88,7 +88,7 @@ func TestEveryWrongOptionIsNamedWithItsLine(t *testing.T) {
 	t.Parallel()
 	spoilt := strings.Replace(resources, "      columns:\n", "      delimiter: \"+\"\n      quote: never\n      column: 1\n      fileName: a/b\n      columns:\n", 1)
 	want := []string{
-		`<stdin>:51: AccountingExport acme/monthly: spec.exporter.options.delimiter: is not one of`,
+		`<stdin>:51: AccountingExport acme/monthly: spec.exporter.options.delimiter: "+" is not one of`,
 		`<stdin>:52: AccountingExport acme/monthly: spec.exporter.options.quote: "never" is not one of ["minimal" "always"]`,
 		`<stdin>:53: AccountingExport acme/monthly: spec.exporter.options.column: is not an option of this exporter`,
 		`<stdin>:54: AccountingExport acme/monthly: spec.exporter.options.fileName: has a path separator`,
