@@ -600,7 +600,7 @@ func cancels(clerk, controller *browser, stage *console.Stage) {
 			clerk.Errorf("a cancellation leads to %s", led)
 		}
 	}
-	if run := stage.Ended(name); run.Status.Phase != v1alpha1.RunCancelled || run.Status.CancelledBy != "controller" {
+	if run := stage.In(v1alpha1.RunCancelled, name); run.Status.CancelledBy != "controller" {
 		clerk.Errorf("the run that was cancelled is %+v", run.Status)
 	}
 	controller.lacks(controller.see(runs+name, "Cancelled", "controller (as stated)"), path)
