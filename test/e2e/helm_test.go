@@ -127,7 +127,10 @@ func (c *cluster) fileOf(run string) (path string) {
 		c.must(err)
 		all = append(all, text)
 	}
-	path = filepath.Join(c.TempDir(), "all.yaml")
+	directory, err := os.MkdirTemp("", "ledgerport-e2e-") // kubectl takes a comma, which names of subtests have, for the end of a path
+	c.must(err)
+	c.Cleanup(func() { _ = os.RemoveAll(directory) })
+	path = filepath.Join(directory, "all.yaml")
 	c.must(os.WriteFile(path, bytes.Join(all, []byte("---\n")), 0o600))
 	return path
 }
