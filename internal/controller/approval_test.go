@@ -127,6 +127,14 @@ func TestNothingIsDeliveredBeforeAnotherPersonHasApprovedIt(t *testing.T) {
 	if n := w.count(`select count(*) from ledgerport.runs where name = 'asked' and requested_by = 'alice' and approved_by = 'bob' and approved_at is not null`); n != 1 {
 		t.Error("the database does not say who asked and who approved")
 	}
+
+	w.must(api.client.Delete(t.Context(), done))
+	w.gone(done)
+	again := &v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "asked"}, Spec: early.Spec}
+	w.create(again)
+	if told := eventually(w, again, runIs(v1alpha1.RunSucceeded)); !told.Status.Recovered || told.Status.SHA256 != done.Status.SHA256 {
+		t.Errorf("applied again without a name, it says %+v", told.Status)
+	}
 }
 
 // TestARunThatNobodyApprovesGivesItsClaimsBack: after its time, and when it is cancelled.

@@ -12,6 +12,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/artifact"
 	"github.com/ledgerport/ledgerport/internal/claims"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
+	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/receipts"
 )
 
@@ -43,6 +44,13 @@ func (a *attempt) awaitsApproval() (bool, error) {
 	}
 	a.outcome.Awaits = digest
 	return true, a.conclude()
+}
+
+// nameless says why a run does not begin that nobody could approve.
+func (a *attempt) nameless() error {
+	return failure.Stalled(v1alpha1.ReasonRequesterUnknown, nil,
+		"AccountingExport %s needs an approval by another person than who asked for the run, and nobody is named who did: ask with the console or \"kubectl ledgerport run\", "+
+			"or let an administrator apply config/stamps, which writes the name for kubectl, too", a.cluster.export.Name)
 }
 
 // recordApproval records who has asked for a run and who has approved it, if it has waited for that. An attempt that goes on after another

@@ -89,6 +89,9 @@ func (a *attempt) preflight(ctx context.Context, start func(context.Context) err
 	if known && a.run.State == claims.StateDelivered {
 		return a.takeOver(ctx)
 	}
+	if !known && a.task.Nameless {
+		return a.nameless()
+	}
 	if unready != nil {
 		return unready
 	}

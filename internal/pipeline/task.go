@@ -50,6 +50,9 @@ type Task struct {
 	// Release gives the claims of the run back instead of going on with it. A run whose artifact is already at the
 	// destination cannot be released: it is completed, and the outcome reports it.
 	Release bool
+	// Nameless is true where a run needs an approval by another person than who asked for it, and nobody is named who did. It goes on with what
+	// is recorded, and begins nothing.
+	Nameless bool
 	// Awaited is true once the run has waited for an approval, whatever its export says by now. Approved is the digest of what was approved;
 	// empty if nothing was.
 	Awaited  bool

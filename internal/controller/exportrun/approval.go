@@ -35,22 +35,21 @@ func begins(run *v1alpha1.ExportRun) bool {
 // server refuses others, of who has asked for the run or of who has approved it. It is asked at most once a reconcile, and not for a run that
 // waits: many may, for days, and each question is three requests.
 func (in *Inputs) toAsk(step Step) bool {
-	return !in.Asked && (step == Begin && begins(in.Run) && needsApproval(in.Run, in.Export) || step == Approve)
+	return !in.Asked && (step == Begin && begins(in.Run) && needsApproval(in.Run, in.Export) && !nameless(in.Run, in.Export) || step == Approve)
 }
 
-// unapprovable returns why a run that has not begun cannot be approved by anybody; nil if it can, or need not be.
+// unapprovable returns why an approval of a run that has not begun would be worth nothing; nil if it is not so, or does not matter.
 func (in *Inputs) unapprovable() *failure.Error {
-	switch {
-	case !begins(in.Run) || !needsApproval(in.Run, in.Export):
-		return nil
-	case in.Unenforced != nil:
+	if begins(in.Run) && needsApproval(in.Run, in.Export) {
 		return in.Unenforced
-	case in.Run.Status.RequestedBy == "":
-		return failure.Stalled(v1alpha1.ReasonRequesterUnknown, nil,
-			"AccountingExport %s needs an approval by another person than who asked for the run, and nobody is named who did: ask with the console or \"kubectl ledgerport run\", "+
-				"or let an administrator apply config/stamps, which writes the name for kubectl, too", in.Export.Name)
 	}
 	return nil
+}
+
+// nameless reports whether a run needs an approval that nobody can give, because nobody is named who has asked for it. Only the database knows
+// whether it has begun before it was applied again.
+func nameless(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) bool {
+	return needsApproval(run, export) && run.Status.RequestedBy == ""
 }
 
 // ofApproval returns what a run does next that waits for its approval.

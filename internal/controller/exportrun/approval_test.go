@@ -59,12 +59,12 @@ func decisionsOfApprovals() []struct {
 		wait    time.Duration
 		changes []func(*Inputs)
 	}{
-		{"a run that nobody is named for does not begin if it needs an approval", RefuseUnapprovable, 0, []func(*Inputs){requiring}},
-		{"nor one of which nobody knows whether the name is true", RefuseUnapprovable, 0, []func(*Inputs){requiring, askedBy("alice"), unenforced}},
+		{"a run that nobody is named for may have begun before it was applied again", Begin, 0, []func(*Inputs){requiring}},
+		{"one of which nobody knows whether the name is true does not begin", RefuseUnapprovable, 0, []func(*Inputs){requiring, askedBy("alice"), unenforced}},
 		{"and begins with a name that is compared", Begin, 0, []func(*Inputs){requiring, askedBy("alice")}},
 		{"a preview needs no approval", Begin, 0, []func(*Inputs){requiring, func(in *Inputs) { in.Run.Spec.Type = v1alpha1.RunPreview }}},
 		{"nor does a redelivery", Begin, 0, []func(*Inputs){requiring, redelivering}},
-		{"a reversal does", RefuseUnapprovable, 0, []func(*Inputs){requiring, func(in *Inputs) { in.Run.Spec.Type = v1alpha1.RunReversal }}},
+		{"a reversal does", RefuseUnapprovable, 0, []func(*Inputs){requiring, askedBy("alice"), unenforced, func(in *Inputs) { in.Run.Spec.Type = v1alpha1.RunReversal }}},
 		{"a run that has begun goes on when its export comes to need approvals", Begin, 0, []func(*Inputs){attempted(retrying(0)), requiring}},
 		{"a run waits for its approval", AwaitApproval, time.Hour, []func(*Inputs){awaitingApproval}},
 		{"also when its export needs none any more", AwaitApproval, time.Hour, []func(*Inputs){awaitingApproval, func(in *Inputs) { in.Export.Spec.Approval = "" }}},

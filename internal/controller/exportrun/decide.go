@@ -66,7 +66,7 @@ const (
 	Keep Step = "Keep"
 	// RefuseTooMany ends a run that has not begun, and has too many unfinished ones before it.
 	RefuseTooMany Step = "RefuseTooMany"
-	// RefuseUnapprovable ends a run that has not begun, needs an approval, and cannot get one that is worth anything.
+	// RefuseUnapprovable ends a run that has not begun and needs an approval, which would be worth nothing.
 	RefuseUnapprovable Step = "RefuseUnapprovable"
 	// AwaitTurn until the runs before this one have ended.
 	AwaitTurn Step = "AwaitTurn"

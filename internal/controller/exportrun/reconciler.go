@@ -189,6 +189,7 @@ func task(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, limits Lim
 	if run.Spec.Redelivers != nil {
 		t.Redelivers = run.Spec.Redelivers.Name
 	}
+	t.Nameless = nameless(run, export)
 	if approval := run.Status.Approval; approval != nil {
 		t.Awaited = true
 		if approval.Given() {
