@@ -29,7 +29,7 @@ SITE_VERSION ?= $(or $(shell git describe --tags --exact-match --match='v[0-9]*'
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate manifests chart site fmt lint test demo balance fuzz bench bench-apply bench-receipts bench-hostile bench-herd bench-console bench-storm bench-fleet bench-history bench-shared watermark chaos nightly image release release-twice release-commit compatibility deploy undeploy e2e
+.PHONY: help build generate manifests chart site fmt lint test demo balance fuzz bench bench-apply bench-receipts bench-hostile bench-herd bench-console bench-guests bench-storm bench-fleet bench-history bench-shared watermark chaos nightly image release release-twice release-commit compatibility deploy undeploy e2e
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -123,6 +123,9 @@ bench-herd: ## Measure EXPORTS=200 exports of 50 claims each that are due in the
 
 bench-console: ## Measure how long the console takes to answer requests for runs, quietly and while EXPORTS=1000 exports run: p99 at most 200 ms
 	@go run ./hack/bench -console=$(or $(EXPORTS),1000)
+
+bench-guests: ## Measure how much longer runs of 500 claims take while GUESTS=10000 requests wait at the console: p50 at most 1.1 times the quiet one (REQUESTS=10)
+	@go run ./hack/bench -claims=500 -guests=$(or $(GUESTS),10000) -requests=$(or $(REQUESTS),10)
 
 bench-storm: ## Measure how long an edit waits while EXPORTS=1000 exports are told that the source which they share is broken
 	@go run ./hack/bench -storm=$(or $(EXPORTS),1000)

@@ -49,6 +49,8 @@ type siege struct {
 	api      client.WithWatch
 	postgres *environment.Postgres
 	operator *environment.Operator
+	plane    *environment.ControlPlane
+	binary   string
 	claims   int
 	least    int // requests quietly, and under attack
 	asked    int // requests of the honest tenant so far
@@ -89,7 +91,7 @@ func startSiege(ctx context.Context, directory string, claims, requests int) (s 
 	if err != nil {
 		return nil, nil, err
 	}
-	s = &siege{claims: claims, least: requests}
+	s = &siege{plane: controlPlane, claims: claims, least: requests}
 	end = func() {
 		if s.operator != nil {
 			_ = s.operator.Signal(syscall.SIGKILL) // all has been measured
@@ -118,13 +120,12 @@ func startSiege(ctx context.Context, directory string, claims, requests int) (s 
 	if err := fillOrganizations(ctx, s.postgres.URL, claims, requests+mostRequests); err != nil {
 		return s, end, err
 	}
-	binary, err := environment.BuildOperator(ctx, directory, "")
-	if err != nil {
+	if s.binary, err = environment.BuildOperator(ctx, directory, ""); err != nil {
 		return s, end, err
 	}
 	// As in a pod whose limit is the figure: nine tenths of it are for the Go runtime.
 	limit := fmt.Sprintf("GOMEMLIMIT=%dMiB", hostilePeak*9/10)
-	s.operator, err = environment.RunOperator(controlPlane, binary, directory, "operator", []string{limit})
+	s.operator, err = environment.RunOperator(controlPlane, s.binary, directory, "operator", []string{limit})
 	return s, end, err
 }
 

@@ -28,14 +28,14 @@ const organization = "3f2c9a1e-0000-4000-8000-000000000001"
 
 // options are the flags: which bench, and of how much.
 type options struct {
-	claims, apply, requests, exported, fresh, others, herd, console, storm, fleet, sources, receipts int
-	hostile                                                                                          time.Duration
-	only                                                                                             string
-	maxSeconds, maxRatio                                                                             float64
-	second                                                                                           variant
+	claims, apply, requests, exported, fresh, others, herd, console, guests, storm, fleet, sources, receipts int
+	hostile                                                                                                  time.Duration
+	only                                                                                                     string
+	maxSeconds, maxRatio                                                                                     float64
+	second                                                                                                   variant
 	// child and receiptsChild are what a process of the command itself measures, on the database, as the variant own.
-	child, receiptsChild, database string
-	own                            variant
+	child, receiptsChild, database, guestsAt string
+	own                                      variant
 }
 
 func parse() (o options) {
@@ -53,6 +53,8 @@ func parse() (o options) {
 	flag.IntVar(&o.others, "shared", 0, "measure instead a run of some 5,000 claims in tables in which others have so many")
 	flag.IntVar(&o.herd, "herd", 0, "measure instead so many exports of 50 claims that are due in the same second")
 	flag.IntVar(&o.console, "console", 0, "measure instead how long the console takes to answer requests for runs, quietly and while so many exports run")
+	flag.IntVar(&o.guests, "guests", 0, "measure instead how much longer runs take while so many requests wait at the console")
+	flag.StringVar(&o.guestsAt, "guests-at", "", "wait there so many times (for the command itself)")
 	flag.IntVar(&o.storm, "storm", 0, "measure instead how long an edit waits while so many exports are told that the source which they share is broken")
 	flag.IntVar(&o.fleet, "fleet", 0, "measure instead an operator with so many exports of which none is due")
 	flag.IntVar(&o.sources, "sources", 1000, "of the fleet's exports have a source and a destination of their own")
@@ -88,6 +90,10 @@ func measureWhatIsAsked(ctx context.Context, o options) error {
 		return measureHerd(ctx, o.herd)
 	case o.console > 0:
 		return measureConsole(ctx, o.console)
+	case o.guestsAt != "":
+		return beGuests(ctx, o.guests, o.guestsAt)
+	case o.guests > 0:
+		return measureGuests(ctx, o.guests, o.claims, o.requests)
 	case o.storm > 0:
 		return measureStorm(ctx, o.storm)
 	case o.fleet > 0:
