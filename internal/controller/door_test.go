@@ -33,6 +33,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/pipeline"
 	"github.com/ledgerport/ledgerport/test/application"
 	"github.com/ledgerport/ledgerport/test/environment"
+	"github.com/ledgerport/ledgerport/test/leaks"
 )
 
 // testDoor is how a test serves what runs have recorded.
@@ -128,6 +129,7 @@ func (r *reader) read(path string, into any) {
 	answer := r.ask(path)
 	content, err := io.ReadAll(answer.Body)
 	r.must(err)
+	scan.Text("answer", path, content, leaks.BankAccount, leaks.Name)
 	if answer.StatusCode != http.StatusOK {
 		r.Fatalf("%s: %s %s", path, answer.Status, content)
 	}
@@ -140,6 +142,7 @@ func (r *reader) refused(path string, code int, words ...string) {
 	answer := r.ask(path)
 	content, err := io.ReadAll(answer.Body)
 	r.must(err)
+	scan.Text("answer", path, content, leaks.BankAccount, leaks.Name)
 	var status metav1.Status
 	if answer.StatusCode != code || json.Unmarshal(content, &status) != nil || status.Kind != "Status" {
 		r.Errorf("%s: %s %.300s, want a Status with code %d", path, answer.Status, content, code)

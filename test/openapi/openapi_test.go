@@ -12,11 +12,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/pb33f/libopenapi"
 	validator "github.com/pb33f/libopenapi-validator"
 	"github.com/pb33f/libopenapi-validator/config"
 	"github.com/pb33f/libopenapi-validator/errors"
 
+	"github.com/ledgerport/ledgerport/test/leaks"
 	"github.com/ledgerport/ledgerport/test/stage"
 )
 
@@ -27,6 +29,7 @@ type application struct {
 	token string
 	valid validator.Validator
 	asked map[string]bool // operations that were answered as they promise
+	scan  *leaks.Scan     // of all that is answered
 }
 
 // ask sends a request; what is sent and what is answered must be as the document has it.
@@ -57,6 +60,7 @@ func (a *application) send(right bool, operation, method, path, body string, cod
 	content, err := io.ReadAll(answer.Body)
 	a.Must(err)
 	a.Must(answer.Body.Close())
+	a.scan.Text("answer", method+" "+path, content, leaks.BankAccount, leaks.Name)
 	if answer.StatusCode != code {
 		a.Fatalf("%s %s: %s %s, want %d", method, path, answer.Status, content, code)
 	}
@@ -83,8 +87,10 @@ func told(problems []*errors.ValidationError) string {
 
 func TestTheAPIAnswersAsItsDocumentSays(t *testing.T) {
 	t.Parallel()
-	a := &application{Stage: stage.Set(t), asked: map[string]bool{}}
+	a := &application{Stage: stage.Set(t), asked: map[string]bool{}, scan: leaks.New()}
 	a.http, a.token = a.HTTP(), a.Token("application", "ledgerport-finance")
+	a.Must(a.scan.PlantPassword("the database", a.Database))
+	a.scan.Plant("the token of the application", a.token)
 	answer, err := a.http.Get(a.URL + "/api/v1/openapi.json")
 	a.Must(err)
 	content, err := io.ReadAll(answer.Body)
@@ -100,12 +106,16 @@ func TestTheAPIAnswersAsItsDocumentSays(t *testing.T) {
 		t.Fatalf("it is not an OpenAPI document:\n%s", told(problems))
 	}
 	a.Approve(20)
-	a.runs()
+	first := a.runs()
+	a.lies(first)
 	a.refusals()
 	for _, operation := range operations(content) {
 		if !a.asked[operation] {
 			t.Errorf("the operation %s was not tested", operation)
 		}
+	}
+	if found := a.scan.Found(); len(found) > 0 || a.scan.Looked("answer") < 20 {
+		t.Errorf("of %d answers some have what nobody is to see: %q", a.scan.Looked("answer"), found)
 	}
 }
 
@@ -119,11 +129,24 @@ type run struct {
 	Links    struct{ Self, Files string }
 }
 
-// runs asks for what exists.
-func (a *application) runs() {
+// lies has a destination hold another file than the run has delivered.
+func (a *application) lies(first run) {
+	a.Helper()
+	a.WithDatabase(func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, `update ledgerport.runs set files = jsonb_set(files::jsonb, '{0,sha256}', to_jsonb(repeat('0', 64))) where name = $1`, first.ID)
+		return err
+	})
+	var list struct{ Items []struct{ Link string } }
+	a.Must(json.Unmarshal(a.ask("listFiles", http.MethodGet, first.Links.Files, "", http.StatusOK), &list))
+	if told := a.ask("downloadFile", http.MethodGet, list.Items[0].Link, "", http.StatusConflict); !strings.Contains(string(told), "not what the run delivered") {
+		a.Errorf("of a file that is another one is said %s", told)
+	}
+}
+
+// runs asks for what exists, and returns a run that has exported.
+func (a *application) runs() (first run) {
 	a.Helper()
 	unlock := a.Lock()
-	var first run
 	a.Must(json.Unmarshal(a.ask("requestRun", http.MethodPost, export+"/runs", `{"type": "Export", "cutoff": "2099-01-01T00:00:00Z"}`, http.StatusAccepted, "Idempotency-Key", "first"), &first))
 	a.Until(func(context.Context) string { // with a stage, and progress
 		var now run
@@ -152,6 +175,7 @@ func (a *application) runs() {
 		a.ask("downloadFile", http.MethodGet, file.Link, "", http.StatusRequestedRangeNotSatisfiable, "Range", "bytes=999999999-")
 	}
 	a.claims()
+	return first
 }
 
 // claims asks about those that are exported, and those that are held.
