@@ -47,8 +47,8 @@ const (
 type guestsResult struct {
 	Bench    string  `json:"bench"`
 	Guests   int     `json:"guests"`
-	Claims   int     `json:"claims"`   // of each run
-	Runs     int     `json:"runs"`     // of either kind
+	Claims   int     `json:"claims"` // of each run
+	Runs     int     `json:"runs"`   // of either kind
 	QuietP50 float64 `json:"quietP50Seconds"`
 	GuestP50 float64 `json:"guestsP50Seconds"`
 	Ratio    float64 `json:"ratio"`
