@@ -26,7 +26,10 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 		defer w.within(s.Limits.Stall) // for the last bytes, which are sent when this has ended
 		defer s.survive(r)
 		s.protect(w.Header())
-		known := s.strange.begin(r)
+		known := func() {}
+		if !s.known.met(r) {
+			known = s.strange.begin(r)
+		}
 		defer known()
 		if len(r.RequestURI) > longestPath {
 			problem.New(http.StatusRequestURITooLong, problem.BadRequest, "a path with its query has %d bytes at most", longestPath).Write(w)
