@@ -45,9 +45,7 @@ voucher is of. What looks like E/2026/17 is a voucher, and everything else the i
 				if err != nil {
 					return err
 				}
-				if len(found) == wanted.Limit {
-					fmt.Fprintf(command.ErrOrStderr(), "there may be more than %d; --limit shows more\n", wanted.Limit)
-				}
+				tellLimit(command, len(found), wanted.Limit)
 				return as.print(command.OutOrStdout(), map[string]any{"items": found}, func(out io.Writer) error { return writeRecorded(out, found) })
 			})
 		},
@@ -61,6 +59,13 @@ voucher is of. What looks like E/2026/17 is a voucher, and everything else the i
 	as.add(command)
 	_ = command.MarkFlagRequired("organization") // it is defined above
 	return command
+}
+
+// tellLimit says where as much was found as was to be shown at most.
+func tellLimit(command *cobra.Command, found, limit int) {
+	if found == limit {
+		fmt.Fprintf(command.ErrOrStderr(), "there may be more than %d; --limit shows more\n", limit)
+	}
 }
 
 // writeRecorded writes recorded vouchers for people.
@@ -95,9 +100,7 @@ database, "ledgerport held" does the same for one export.`,
 				if err != nil {
 					return err
 				}
-				if len(found) == limit {
-					fmt.Fprintf(command.ErrOrStderr(), "there may be more than %d; --limit shows more\n", limit)
-				}
+				tellLimit(command, len(found), limit)
 				return as.print(command.OutOrStdout(), map[string]any{"items": found}, func(out io.Writer) error { return writeWaiting(out, found) })
 			})
 		},

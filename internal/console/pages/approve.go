@@ -66,12 +66,16 @@ func (v *visit) confirmingApproval(code int, run *v1alpha1.ExportRun, problem st
 	return v.show(code, "request", shown{Title: content.Question, Trail: trail, Content: content})
 }
 
+// namesOfRun say which run it is that somebody is asked about.
+func (v *visit) namesOfRun(run *v1alpha1.ExportRun) []fact {
+	return []fact{
+		{Name: v.T("fact.namespace"), Value: run.Namespace}, {Name: v.T("fact.export"), Value: run.Spec.ExportRef.Name}, {Name: v.T("fact.run"), Value: run.Name},
+	}
+}
+
 // factsOfApproval are what somebody looks at before they approve a run.
 func (v *visit) factsOfApproval(run *v1alpha1.ExportRun, zone *time.Location) []fact {
-	facts := []fact{
-		{Name: v.T("fact.namespace"), Value: run.Namespace}, {Name: v.T("fact.export"), Value: run.Spec.ExportRef.Name}, {Name: v.T("fact.run"), Value: run.Name},
-		{Name: v.T("column.asked"), Value: v.asked(run, zone).Text},
-	}
+	facts := append(v.namesOfRun(run), fact{Name: v.T("column.asked"), Value: v.asked(run, zone).Text})
 	if run.Spec.Reverses != nil {
 		facts = append(facts, fact{Name: v.T("request.reversal"), Value: run.Spec.Reverses.Name})
 	}

@@ -3,6 +3,7 @@ package pages
 import (
 	"errors"
 	"net/http"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -36,10 +37,9 @@ func (v *visit) confirmCancellation() error {
 	content := &requestView{
 		Type: "cancel", To: v.r.URL.EscapedPath(), Back: runPath(run.Namespace, run.Name), Question: v.T("request.cancel.question", run.Name),
 		Text: v.T("request.cancel.text"), Submit: v.T("request.cancel"), Danger: true,
-		Facts: append([]fact{
-			{Name: v.T("fact.namespace"), Value: run.Namespace}, {Name: v.T("fact.export"), Value: run.Spec.ExportRef.Name}, {Name: v.T("fact.run"), Value: run.Name},
+		Facts: slices.Concat(v.namesOfRun(run), []fact{
 			{Name: v.T("column.state"), Value: v.phase(run.Status.Phase).Text}, {Name: v.T("column.asked"), Value: v.asked(run, zone).Text},
-		}, v.factsOfRun(run)...),
+		}, v.factsOfRun(run)),
 	}
 	code := http.StatusOK
 	if !rights[toChange] {
