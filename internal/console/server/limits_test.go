@@ -72,7 +72,7 @@ func TestTenThousandLongPollsAreBounded(t *testing.T) { //nolint:paralleltest //
 	c := serve(t, func(options *server.Options, answers *api.Options) {
 		options.Limits = server.DefaultLimits
 		options.Limits.Rate, options.Limits.Burst, options.Limits.Requests, options.Limits.RequestsOfOne = polls, 2*polls, polls+100, polls+100
-		options.Limits.Unanswered = 64 << 10 // three requests of strangers: those of a known caller are none
+		options.Limits.Unanswered = 1 << 20 // sixty requests of strangers: those of a known caller are none, and what has come of them at once is a tenth of it
 		answers.Limits = api.DefaultLimits
 		answers.Limits.WaitingOfOne = 1000
 	})
