@@ -12,7 +12,7 @@ import (
 	"github.com/ledgerport/ledgerport/test/environment"
 )
 
-func TestControlPlaneServesTheKindsToWhoeverHasItsKubeconfig(t *testing.T) {
+func TestControlPlaneServesTheKindsToWhoHasItsKubeconfig(t *testing.T) {
 	t.Parallel()
 	assets, err := environment.ControlPlaneAssets(t.Context(), os.Stderr)
 	if err != nil {

@@ -281,8 +281,8 @@ func TestEachEventArrivesAtLeastOnceAndInOrder(t *testing.T) {
 	})
 }
 
-// TestWhoeverIsKilledBetweenTwoStepsIsFollowed kills the process at each point, at each event in turn.
-func TestWhoeverIsKilledBetweenTwoStepsIsFollowed(t *testing.T) {
+// TestAProcessKilledBetweenTwoStepsIsFollowed kills the process at each point, at each event in turn.
+func TestAProcessKilledBetweenTwoStepsIsFollowed(t *testing.T) {
 	t.Parallel()
 	for _, point := range failpoint.NotificationPoints() {
 		for nth := range 3 {
