@@ -55,8 +55,14 @@ func (j *testJobs) cached() map[client.Object]cache.ByObject {
 // newWorldOfJobs has an operator whose attempts are Jobs, on a cluster with one node.
 func newWorldOfJobs(t *testing.T, node func(w *world, pod *corev1.Pod)) *world {
 	t.Helper()
+	return newWorldOfJobsThatStart(t, time.Minute, node)
+}
+
+// newWorldOfJobsThatStart has one whose pods have so much time to start.
+func newWorldOfJobsThatStart(t *testing.T, within time.Duration, node func(w *world, pod *corev1.Pod)) *world {
+	t.Helper()
 	jobs := &testJobs{node: node, settings: executor.JobSettings{
-		Namespace: jobNamespace, Template: "ledgerport-attempt", StartTimeout: 2 * time.Second, Arguments: []string{"--log-level=info"},
+		Namespace: jobNamespace, Template: "ledgerport-attempt", StartTimeout: within, Arguments: []string{"--log-level=info"},
 		Cluster: "this-cluster", Limits: executor.Limits{Runs: 4},
 	}}
 	return newWorldWith(t, func(w *world) {
@@ -376,42 +382,44 @@ func TestTheEndOfAPodIsTheEndOfAnAttempt(t *testing.T) {
 			w.podIs(w.Context(), pod, corev1.PodFailed, corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137, Reason: reason, Message: message}})
 		}
 	}
+	const soon = 4 * time.Second // of a pod that does not start; the next one does, on a busy machine as well
 	for name, test := range map[string]struct {
 		reason v1alpha1.Reason
+		within time.Duration
 		node   func(*world, *corev1.Pod)
 	}{
-		"for memory":                    {v1alpha1.ReasonAttemptOutOfMemory, ended("OOMKilled", "")},
-		"by a crash":                    {v1alpha1.ReasonAttemptCrashed, ended("Error", "")},
-		"with its own words":            {v1alpha1.ReasonDatabaseUnreachable, ended("Error", `{"ended":true,"reason":"DatabaseUnreachable","message":"nobody answers","condition":"SourceReady"}`)},
-		"with a lie about the operator": {v1alpha1.ReasonAttemptCrashed, ended("Error", `{"ended":true,"reason":"AttemptLost","message":"the operator died"}`)},
-		"with a lie about its success": {v1alpha1.ReasonAttemptUnconfirmed, func(w *world, pod *corev1.Pod) {
+		"for memory":                    {v1alpha1.ReasonAttemptOutOfMemory, time.Minute, ended("OOMKilled", "")},
+		"by a crash":                    {v1alpha1.ReasonAttemptCrashed, time.Minute, ended("Error", "")},
+		"with its own words":            {v1alpha1.ReasonDatabaseUnreachable, time.Minute, ended("Error", `{"ended":true,"reason":"DatabaseUnreachable","message":"nobody answers","condition":"SourceReady"}`)},
+		"with a lie about the operator": {v1alpha1.ReasonAttemptCrashed, time.Minute, ended("Error", `{"ended":true,"reason":"AttemptLost","message":"the operator died"}`)},
+		"with a lie about its success": {v1alpha1.ReasonAttemptUnconfirmed, time.Minute, func(w *world, pod *corev1.Pod) {
 			w.podIs(w.Context(), pod, corev1.PodSucceeded, corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Message: `{"ended":true}`}})
 		}},
-		"that leaves its node": {v1alpha1.ReasonAttemptEvicted, func(w *world, pod *corev1.Pod) {
+		"that leaves its node": {v1alpha1.ReasonAttemptEvicted, time.Minute, func(w *world, pod *corev1.Pod) {
 			w.patchPod(w.Context(), pod, func() {
 				pod.Status.Phase, pod.Status.Reason = corev1.PodFailed, "Evicted"
 				pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "TerminationByKubelet"}}
 			})
 		}},
-		"whose Job is deleted": {v1alpha1.ReasonAttemptGone, func(w *world, pod *corev1.Pod) {
+		"whose Job is deleted": {v1alpha1.ReasonAttemptGone, time.Minute, func(w *world, pod *corev1.Pod) {
 			w.podIs(w.Context(), pod, corev1.PodRunning, corev1.ContainerState{Running: &corev1.ContainerStateRunning{}})
 			job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Labels[batchv1.JobNameLabel]}}
 			time.AfterFunc(200*time.Millisecond, func() {
 				_ = api.client.Delete(context.Background(), job, client.PropagationPolicy(metav1.DeletePropagationBackground))
 			})
 		}},
-		"that has no node": {v1alpha1.ReasonAttemptUnschedulable, func(w *world, pod *corev1.Pod) {
+		"that has no node": {v1alpha1.ReasonAttemptUnschedulable, soon, func(w *world, pod *corev1.Pod) {
 			w.patchPod(w.Context(), pod, func() {
 				pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "0/1 nodes are available"}}
 			})
 		}},
-		"that has no image": {v1alpha1.ReasonAttemptImageUnavailable, func(w *world, pod *corev1.Pod) {
+		"that has no image": {v1alpha1.ReasonAttemptImageUnavailable, soon, func(w *world, pod *corev1.Pod) {
 			w.podIs(w.Context(), pod, corev1.PodPending, corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"}})
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorldOfJobs(t, func(w *world, pod *corev1.Pod) {
+			w := newWorldOfJobsThatStart(t, test.within, func(w *world, pod *corev1.Pod) {
 				if strings.HasSuffix(pod.Name, "-1-x") {
 					test.node(w, pod)
 					return
