@@ -14,13 +14,8 @@ import (
 	"strings"
 	"time"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
-	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/test/environment"
 )
 
@@ -128,24 +123,16 @@ func (h *herd) measureAnswers(ctx context.Context, asks *applicant) (result cons
 // startApplicant starts the console, makes the exports that are asked for, whose organisations follow those of so many others, and an account
 // that may ask.
 func (g *ground) startApplicant(ctx context.Context, after int) (asks *applicant, stop func(), err error) {
-	authority, err := environment.NewAuthority("console")
-	if err != nil {
-		return nil, nil, err
-	}
-	port, err := environment.FreePort()
-	if err != nil {
-		return nil, nil, err
-	}
 	binary, err := environment.BuildOperator(ctx, g.directory, "")
 	if err != nil {
 		return nil, nil, err
 	}
-	console, err := environment.RunConsole(g.controlPlane, binary, g.directory, port, authority)
+	console, authority, err := startConsole(g.controlPlane, binary, g.directory)
 	if err != nil {
 		return nil, nil, err
 	}
 	trusted := x509.NewCertPool()
-	trusted.AppendCertsFromPEM(authority.PEM)
+	trusted.AppendCertsFromPEM(authority)
 	asks = &applicant{url: console.URL, http: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12}}}}
 	stop = func() { _ = console.Kill() } // all has been measured
 	if err := g.create(ctx, append([]client.Object{namespaceOf(asking)}, shared(asking, g.postgres.URL)...)...); err != nil {
@@ -158,33 +145,11 @@ func (g *ground) startApplicant(ctx context.Context, after int) (asks *applicant
 			return asks, stop, err
 		}
 	}
-	asks.token, err = g.allow(ctx)
+	asks.token, err = applicationOf(ctx, g.api, asking, "create", "get", "list", "watch")
 	return asks, stop, err
 }
 
 func askedExport(n int) string { return fmt.Sprintf("asked-%d", n%askedExports) }
-
-// allow makes an account that may ask for runs, and returns its token.
-func (g *ground) allow(ctx context.Context) (token string, err error) {
-	meta := metav1.ObjectMeta{Namespace: asking, Name: asking}
-	account := &corev1.ServiceAccount{ObjectMeta: meta}
-	group := []string{v1alpha1.GroupVersion.Group}
-	err = g.create(ctx, account,
-		&rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{
-			{APIGroups: group, Resources: []string{"accountingexports"}, Verbs: []string{"get"}},
-			{APIGroups: group, Resources: []string{"exportruns"}, Verbs: []string{"create", "get", "list", "watch"}},
-		}},
-		&rbacv1.RoleBinding{
-			ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: asking},
-			Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: asking, Name: asking}},
-		})
-	if err != nil {
-		return "", err
-	}
-	request := &authenticationv1.TokenRequest{}
-	err = g.api.SubResource("token").Create(ctx, account, request)
-	return request.Status.Token, err
-}
 
 // until asks again and again until it is enough, and returns how long each answer took.
 func (a *applicant) until(ctx context.Context, enough func(asked int) bool) (took []time.Duration, err error) {

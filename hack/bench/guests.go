@@ -18,9 +18,6 @@ import (
 	"syscall"
 	"time"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
-	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -54,7 +51,10 @@ type guestsResult struct {
 	Ratio    float64 `json:"ratio"`
 	QuietCPU float64 `json:"quietOperatorMilliseconds"` // of processors, a run
 	GuestCPU float64 `json:"guestsOperatorMilliseconds"`
-	Load     string  `json:"load"`
+	// Console and Asking are how many processors console and guests have kept busy meanwhile.
+	Console float64 `json:"consoleProcessors"`
+	Asking  float64 `json:"guestsProcessors"`
+	Load    string  `json:"load"`
 }
 
 // measureGuests measures runs of one tenant, without and with an application that waits for so many answers of the console at once.
@@ -74,7 +74,7 @@ func measureGuests(ctx context.Context, count, claims, requests int) (err error)
 	}
 	at, stop, err := s.inviteGuests(ctx, directory)
 	if err != nil {
-		return err
+		return err // the console ends with this process
 	}
 	defer stop()
 	if _, err := s.request(ctx); err != nil { // it waits until all is ready
@@ -82,18 +82,19 @@ func measureGuests(ctx context.Context, count, claims, requests int) (err error)
 	}
 	result := guestsResult{Bench: "guests", Guests: count, Claims: claims}
 	var quiet, disturbed []float64
+	var busy occupied
 	for range guestRounds {
 		took, cpu, err := s.measured(ctx, requests)
 		if err != nil {
 			return err
 		}
 		quiet, result.QuietCPU = append(quiet, took...), result.QuietCPU+cpu
-		leave, err := at.come(ctx, count)
+		came, err := at.come(ctx, count)
 		if err != nil {
 			return err
 		}
 		took, cpu, err = s.measured(ctx, requests)
-		if err := errors.Join(err, leave()); err != nil {
+		if err := errors.Join(err, came.leave(&busy)); err != nil {
 			return err
 		}
 		disturbed, result.GuestCPU = append(disturbed, took...), result.GuestCPU+cpu
@@ -101,6 +102,7 @@ func measureGuests(ctx context.Context, count, claims, requests int) (err error)
 	result.Runs = len(quiet)
 	result.QuietCPU, result.GuestCPU = round(result.QuietCPU/float64(len(quiet))), round(result.GuestCPU/float64(len(disturbed)))
 	result.QuietP50, result.GuestP50 = round(median(quiet)), round(median(disturbed))
+	result.Console, result.Asking = round(busy.console.Seconds()/busy.elapsed.Seconds()), round(busy.guests.Seconds()/busy.elapsed.Seconds())
 	result.Ratio, result.Load = round(median(disturbed)/median(quiet)), loadNow()
 	if err := json.NewEncoder(os.Stdout).Encode(result); err != nil {
 		return err
@@ -139,50 +141,45 @@ func loadNow() string {
 	return load
 }
 
-// lounge is where guests wait: a run that does not end.
-type lounge struct{ url, token, authority string }
+// lounge is where guests wait: a run that does not end, at a console.
+type lounge struct {
+	url, token, authority string
+	console               int // its process
+}
+
+// occupied is the processor time that console and guests have taken, in so much time.
+type occupied struct{ console, guests, elapsed time.Duration }
 
 // inviteGuests starts the console, makes a run that waits for a source that does not exist, and an account that may wait for it.
 func (s *siege) inviteGuests(ctx context.Context, directory string) (at *lounge, stop func(), err error) {
-	stop = func() {}
-	authority, err := environment.NewAuthority("console")
+	console, authority, err := startConsole(s.plane, s.binary, directory)
 	if err != nil {
-		return nil, stop, err
-	}
-	port, err := environment.FreePort()
-	if err != nil {
-		return nil, stop, err
-	}
-	console, err := environment.RunConsole(s.plane, s.binary, directory, port, authority)
-	if err != nil {
-		return nil, stop, err
+		return nil, nil, err
 	}
 	stop = func() { _ = console.Kill() } // all has been measured
-	meta := metav1.ObjectMeta{Namespace: guests, Name: guests}
 	export := dueExport(guests, guests, "nobody")
 	export.Annotations = nil
-	account := &corev1.ServiceAccount{ObjectMeta: meta}
-	group := []string{v1alpha1.GroupVersion.Group}
-	if err := s.create(ctx, namespaceOf(guests), export, account,
-		&v1alpha1.ExportRun{ObjectMeta: meta, Spec: v1alpha1.ExportRunSpec{ExportRef: v1alpha1.LocalReference{Name: guests}}},
-		&rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{
-			{APIGroups: group, Resources: []string{"accountingexports"}, Verbs: []string{"get"}},
-			{APIGroups: group, Resources: []string{"exportruns"}, Verbs: []string{"get", "list", "watch"}},
-		}},
-		&rbacv1.RoleBinding{
-			ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: guests},
-			Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: guests, Name: guests}},
-		}); err != nil {
-		return nil, stop, err
+	run := &v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Namespace: guests, Name: guests}, Spec: v1alpha1.ExportRunSpec{ExportRef: v1alpha1.LocalReference{Name: guests}}}
+	if err := s.create(ctx, namespaceOf(guests), export, run); err != nil {
+		return nil, nil, err
 	}
-	request := &authenticationv1.TokenRequest{}
-	err = s.api.SubResource("token").Create(ctx, account, request)
-	run := console.URL + "/api/v1/namespaces/" + guests + "/exports/" + guests + "/runs/" + guests
-	return &lounge{run, request.Status.Token, string(authority.PEM)}, stop, err
+	token, err := applicationOf(ctx, s.api, guests, "get", "list", "watch")
+	path := console.URL + "/api/v1/namespaces/" + guests + "/exports/" + guests + "/runs/" + guests
+	return &lounge{path, token, string(authority), console.Pid()}, stop, err
 }
 
-// come has guests wait, in a process of their own that takes what processors others leave, until they are told to leave.
-func (l *lounge) come(ctx context.Context, count int) (leave func() error, err error) {
+// party are guests that have come.
+type party struct {
+	at      *lounge
+	process *exec.Cmd
+	end     context.CancelFunc
+	// came is when all had asked, with the processor time until then.
+	came   time.Time
+	before occupied
+}
+
+// come has guests wait, in a process of their own that takes what processors others leave, until they leave.
+func (l *lounge) come(ctx context.Context, count int) (_ *party, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	command := exec.CommandContext(ctx, "nice", "-n", "19", os.Args[0], fmt.Sprint("-guests=", count), "-guests-at="+l.url) // #nosec G204 -- this program
 	command.Env = append(os.Environ(), guestToken+"="+l.token, guestAuthority+"="+l.authority)
@@ -200,11 +197,30 @@ func (l *lounge) come(ctx context.Context, count int) (leave func() error, err e
 		cancel()
 		return nil, errors.Join(errors.New("the guests do not come"), err, command.Wait())
 	}
-	return func() error {
-		cancel()
-		_ = command.Wait() // it was told to end
-		return nil
-	}, nil
+	p := &party{at: l, process: command, end: cancel, came: time.Now()}
+	p.before, err = p.taken()
+	return p, err
+}
+
+// taken is the processor time that console and guests have taken until now.
+func (p *party) taken() (occupied, error) {
+	console, err := environment.CPU(p.at.console)
+	if err != nil {
+		return occupied{}, err
+	}
+	guests, err := environment.CPU(p.process.Process.Pid)
+	return occupied{console, guests, time.Since(p.came)}, err
+}
+
+// leave has the guests go, and adds what was taken while they were there.
+func (p *party) leave(busy *occupied) error {
+	now, err := p.taken()
+	busy.console += now.console - p.before.console
+	busy.guests += now.guests - p.before.guests
+	busy.elapsed += now.elapsed - p.before.elapsed
+	p.end()
+	_ = p.process.Wait() // it was told to end
+	return err
 }
 
 // beGuests waits for an answer at an address, so many times at once, and again and again. It says on standard output when all have asked.
