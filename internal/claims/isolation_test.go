@@ -66,6 +66,7 @@ func TestPoliciesShowNoForeignRowThoughAQueryAsksForAll(t *testing.T) {
 func TestTheRoleSeesNothingByItself(t *testing.T) {
 	t.Parallel()
 	f := twoOrganisations(t)
+	f.sql(`REVOKE CREATE ON SCHEMA public FROM PUBLIC`) // every role has that right where PostgreSQL 14 made the database
 	url := testdb.Operator(t, f.url, "role.sql", "migrated.sql")
 	database := f.openAs(url)
 	run := f.start(database, attemptOf("1"))
