@@ -23,10 +23,26 @@ import (
 // binariesVariable names directories with the programs of other versions of PostgreSQL, such as /usr/lib/postgresql/14/bin.
 const binariesVariable = "LEDGERPORT_TEST_POSTGRES_BINDIRS"
 
+// oldestKubernetes is the newest patch of the oldest version that is supported.
+const oldestKubernetes = "v1.30.14"
+
+// The servers, as the table names them, and the tests that speak to each.
+const (
+	apiServer = "Kubernetes"
+	database  = "PostgreSQL"
+	pooler    = "PgBouncer, both modes"
+)
+
+var testsOf = map[string][]string{
+	apiServer: {"./internal/controller/...", "./test/admission", "./test/samples"},
+	database:  {"./internal/claims", "./internal/pipeline"},
+	pooler:    {"./internal/claims", "-run", "^TestPgBouncer$"},
+}
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	kubernetes := flag.String("kubernetes", "v1.30.14,"+environment.KubernetesVersion, "`versions` of Kubernetes, each of which is built once; empty for none")
+	kubernetes := flag.String("kubernetes", oldestKubernetes+","+environment.KubernetesVersion, "`versions` of Kubernetes, each of which is built once; empty for none")
 	postgres := flag.Bool("postgres", true, "run with each PostgreSQL, and with PgBouncer")
 	page := flag.String("page", "docs/compatibility.md", "`page` whose table gets what was run")
 	flag.Parse()
@@ -36,11 +52,10 @@ func main() {
 	}
 }
 
-// candidate is a version of a server, and the tests that speak to it.
+// candidate is a version of a server, and the variables by which tests find it.
 type candidate struct {
 	server, version string
 	variables       []string
-	tests           []string
 }
 
 func run(ctx context.Context, kubernetes string, postgres bool, page string) (err error) {
@@ -53,8 +68,7 @@ func run(ctx context.Context, kubernetes string, postgres bool, page string) (er
 		if err != nil {
 			return err
 		}
-		candidates = append(candidates, candidate{"Kubernetes", version, []string{"KUBEBUILDER_ASSETS=" + assets},
-			[]string{"./internal/controller/...", "./test/admission", "./test/samples"}})
+		candidates = append(candidates, candidate{apiServer, version, []string{"KUBEBUILDER_ASSETS=" + assets}})
 	}
 	if postgres {
 		place, err := os.MkdirTemp("", "ledgerport-postgres-")
@@ -98,15 +112,14 @@ func databases(ctx context.Context, place string) (candidates []candidate, err e
 		if err != nil {
 			return nil, err
 		}
-		candidates = append(candidates, candidate{"PostgreSQL", version, []string{"PATH=" + directory + string(os.PathListSeparator) + os.Getenv("PATH")},
-			[]string{"./internal/claims", "./internal/pipeline"}})
+		candidates = append(candidates, candidate{database, version, []string{"PATH=" + directory + string(os.PathListSeparator) + os.Getenv("PATH")}})
 	}
-	pooler, err := environment.PgBouncerProgram(ctx, os.Stderr)
+	program, err := environment.PgBouncerProgram(ctx, os.Stderr)
 	if err != nil {
 		return nil, err
 	}
-	version, err := versionOf(ctx, pooler)
-	return append(candidates, candidate{"PgBouncer, both modes", version, nil, []string{"./internal/claims", "-run", "^TestPgBouncer$"}}), err
+	version, err := versionOf(ctx, program)
+	return append(candidates, candidate{pooler, version, nil}), err
 }
 
 var number = regexp.MustCompile(`\d+(\.\d+)+`)
@@ -119,11 +132,14 @@ func versionOf(ctx context.Context, program string) (string, error) {
 	return number.FindString(string(said)), nil
 }
 
+// command is what the table says was run.
+func (c candidate) command() string { return "go test " + strings.Join(testsOf[c.server], " ") }
+
 func (c candidate) test(ctx context.Context) error {
-	command := exec.CommandContext(ctx, "go", append([]string{"test", "-count=1", "-timeout=60m"}, c.tests...)...) // #nosec G204 -- our own arguments
+	command := exec.CommandContext(ctx, "go", append([]string{"test", "-count=1", "-timeout=60m"}, testsOf[c.server]...)...) // #nosec G204 -- our own arguments
 	command.Env = append(os.Environ(), c.variables...)
 	command.Stdout, command.Stderr = os.Stdout, os.Stderr
-	fmt.Printf("==> %s %s: go test %s\n", c.server, c.version, strings.Join(c.tests, " "))
+	fmt.Printf("==> %s %s: %s\n", c.server, c.version, c.command())
 	if err := command.Run(); err != nil {
 		return fmt.Errorf("%s %s: %w", c.server, c.version, err)
 	}
@@ -146,7 +162,7 @@ func record(page string, c candidate, passed bool, when time.Time) error {
 		result = "**failed**"
 	}
 	begin := fmt.Sprintf("| %s | %s | ", c.server, c.version)
-	row := begin + fmt.Sprintf("`go test %s` | %s | %s |", strings.Join(c.tests, " "), when.UTC().Format(time.DateOnly), result)
+	row := begin + fmt.Sprintf("`%s` | %s | %s |", c.command(), when.UTC().Format(time.DateOnly), result)
 	var kept []string
 	for line := range strings.SplitSeq(rows, "\n") {
 		if strings.HasPrefix(line, begin) {
