@@ -172,8 +172,8 @@ undeploy: ## Let unfinished runs give their claims back, then remove every resou
 	@manifests=$$(mktemp) && trap 'rm -f "$$manifests"' EXIT && $(TOOLS) kustomize build $(CONFIG) >"$$manifests" && \
 	  KUBECTL='$(KUBECTL)' TIMEOUT=$(or $(TIMEOUT),120s) FORCE=$(FORCE) hack/undeploy.sh "$$manifests"
 
-compatibility: ## Test with every version of the servers, and write the table of docs/compatibility.md (KUBERNETES=v1.30.14,…)
-	go run ./hack/compatibility $(if $(KUBERNETES),-kubernetes='$(KUBERNETES)')
+compatibility: ## Test with every version of the servers, and write the table of docs/compatibility.md (KUBERNETES=v1.30.14,…, ONLY='PostgreSQL 14')
+	go run ./hack/compatibility $(if $(KUBERNETES),-kubernetes='$(KUBERNETES)') $(if $(ONLY),-only='$(ONLY)')
 
 e2e: ## Deploy IMAGE into the cluster of KUBECONFIG and test it there, with the External Secrets Operator (ESO_IMAGE=name), upgraded from a release before (BEFORE=its sources, BEFORE_IMAGE=name), then with Helm
 	E2E_IMAGE=$(IMAGE) E2E_ESO_IMAGE=$(ESO_IMAGE) E2E_BEFORE=$(BEFORE) E2E_BEFORE_IMAGE=$(BEFORE_IMAGE) go test -count=1 -v -tags e2e -timeout 40m ./test/e2e

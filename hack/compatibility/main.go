@@ -44,9 +44,10 @@ func main() {
 	defer stop()
 	kubernetes := flag.String("kubernetes", oldestKubernetes+","+environment.KubernetesVersion, "`versions` of Kubernetes, each of which is built once; empty for none")
 	postgres := flag.Bool("postgres", true, "run with each PostgreSQL, and with PgBouncer")
+	only := flag.String("only", "", "run with those alone whose `name` begins so, such as \"PostgreSQL 14\"")
 	page := flag.String("page", "docs/compatibility.md", "`page` whose table gets what was run")
 	flag.Parse()
-	if err := run(ctx, *kubernetes, *postgres, *page); err != nil {
+	if err := run(ctx, *kubernetes, *postgres, *only, *page); err != nil {
 		fmt.Fprintln(os.Stderr, "compatibility:", err)
 		os.Exit(1)
 	}
@@ -58,10 +59,10 @@ type candidate struct {
 	variables       []string
 }
 
-func run(ctx context.Context, kubernetes string, postgres bool, page string) (err error) {
+func run(ctx context.Context, kubernetes string, postgres bool, only, page string) (err error) {
 	var candidates []candidate
 	for version := range strings.SplitSeq(kubernetes, ",") {
-		if version == "" {
+		if version == "" || !strings.HasPrefix(apiServer+" "+version, only) {
 			continue
 		}
 		assets, err := environment.ControlPlaneOf(ctx, version, os.Stderr)
@@ -87,6 +88,9 @@ func run(ctx context.Context, kubernetes string, postgres bool, page string) (er
 	}
 	var failed error
 	for _, candidate := range candidates {
+		if !strings.HasPrefix(candidate.server+" "+candidate.version, only) {
+			continue
+		}
 		err := candidate.test(ctx)
 		failed = errors.Join(failed, err)
 		if err := record(page, candidate, err == nil, time.Now()); err != nil {
