@@ -106,8 +106,8 @@ fuzz: ## Run every fuzz target, DURATION=10m each, JOBS=1 at once (TARGET=regexp
 bench: ## Measure the pipeline against a plain COPY (CLAIMS=n, EXPORTER=type, MAX_SECONDS=s, ROW_SECURITY=1 for a second time under it, EVERY_KIND=1 for a second time with cards, splits and reverse charge)
 	@go run ./hack/bench -claims=$(CLAIMS) $(if $(EXPORTER),-exporter=$(EXPORTER)) $(if $(MAX_SECONDS),-max-seconds=$(MAX_SECONDS)) $(if $(ROW_SECURITY),-row-security) $(if $(EVERY_KIND),-every-kind)
 
-chaos: ## Kill, stop and cut off everything while claims are exported, then check (KILLS=n, SEED=s, DURATION=d)
-	@go run ./test/chaos -kills=$(KILLS) -seed=$(SEED) $(if $(DURATION),-duration=$(DURATION))
+chaos: ## Kill, stop and cut off everything while claims are exported, then check (KILLS=n, SEED=s, DURATION=d, AT_MOST=d; EXECUTOR=job with IMAGE on the cluster of KUBECONFIG)
+	@go run ./test/chaos -kills=$(KILLS) -seed=$(SEED) $(if $(DURATION),-duration=$(DURATION)) $(if $(AT_MOST),-at-most=$(AT_MOST)) $(if $(filter job,$(EXECUTOR)),-executor=job -image='$(IMAGE)')
 
 bench-apply: ## Measure the time from applying a due export of 500 claims to its success
 	@go run ./hack/bench -claims=500 -apply=20

@@ -277,7 +277,7 @@ func (a *applicant) unanswered(ctx context.Context) string {
 
 // lookAgain lets the applications ask for each of their runs and files once more, now that all is at rest: each is answered.
 func (w *world) lookAgain(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, restPatience)
+	ctx, cancel := context.WithTimeout(ctx, w.restPatience())
 	defer cancel()
 	for _, a := range w.applications {
 		all, _ := a.known()

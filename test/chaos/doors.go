@@ -66,7 +66,7 @@ func (w *world) openDoors(ctx context.Context) error {
 		}
 		w.served = append(w.served, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	}
-	if w.toBooks, err = newLine(w.served...); err != nil {
+	if w.toBooks, err = newLine(loopback, w.served...); err != nil {
 		return err
 	}
 	if err := errors.Join(

@@ -27,16 +27,16 @@ const leaseGone = 3500 * time.Millisecond
 
 // done counts the faults.
 type done struct {
-	kills, freezes, cuts, restores int
-	forgotten                      []string // claims that a restored database exported again
+	kills, freezes, cuts, restores, obstacles int
+	forgotten                                 []string // claims that a restored database exported again
 }
 
 // killsPerRestore is how many operators are killed for each time that an old backup of the database is restored. The first time
 // is in the middle of those.
 const killsPerRestore = 50
 
-// torment causes faults in the order of the seed until enough operators were killed and enough time is over.
-func (w *world) torment(ctx context.Context, kills int, duration time.Duration) (done, error) {
+// torment causes faults in the order of the seed until enough operators were killed and enough time is over, or too much.
+func (w *world) torment(ctx context.Context, kills int, least, most time.Duration) (done, error) {
 	end := w.traffic(ctx, w.random.Uint64())
 	defer func() {
 		if end != nil {
@@ -44,9 +44,12 @@ func (w *world) torment(ctx context.Context, kills int, duration time.Duration) 
 		}
 	}()
 	var count done
-	points := w.points()
-	until := time.Now().Add(duration)
-	for next := 0; (count.kills < kills || time.Now().Before(until)) && ctx.Err() == nil; {
+	fault := w.disturbProcesses()
+	if w.pods != nil {
+		fault = w.disturbPods
+	}
+	begun := time.Now()
+	for (count.kills < kills || time.Since(begun) < least) && (most == 0 || time.Since(begun) < most) && ctx.Err() == nil {
 		if count.kills >= min(kills, killsPerRestore)/2+count.restores*killsPerRestore {
 			end()
 			end = nil
@@ -58,13 +61,25 @@ func (w *world) torment(ctx context.Context, kills int, duration time.Duration) 
 			count.forgotten = append(count.forgotten, forgotten...)
 			end = w.traffic(ctx, w.random.Uint64())
 		}
+		if err := fault(ctx, &count); err != nil {
+			return count, err
+		}
+		pause(ctx, time.Duration(w.random.IntN(1000))*time.Millisecond)
+	}
+	return count, ctx.Err()
+}
+
+// disturbProcesses returns what causes one fault each time where operators are processes of this machine.
+func (w *world) disturbProcesses() func(context.Context, *done) error {
+	points, next := w.points(), 0
+	return func(ctx context.Context, count *done) error {
 		switch dice := w.random.IntN(20); {
 		case dice < 10: // at a failpoint, each in its turn
 			point := points[next%len(points)]
 			next++
 			if w.reach(ctx, point, "kill", pointPatience) != 0 {
 				count.kills++
-				say("killed at %s (%d of %d)", point, count.kills, kills)
+				say("killed at %s (%d)", point, count.kills)
 			} else {
 				say("no operator came to %s", point)
 			}
@@ -73,28 +88,23 @@ func (w *world) torment(ctx context.Context, kills int, duration time.Duration) 
 			if dice < 12 {
 				if killed := w.approveUnattended(ctx); killed > 0 {
 					count.kills += killed
-					say("approved what waited while no operator was there, and killed them (%d of %d)", count.kills, kills)
+					say("approved what waited while no operator was there, and killed them (%d)", count.kills)
 					break
 				}
 			}
 			victim := w.operators[w.random.IntN(len(w.operators))]
 			victim.signal(syscall.SIGKILL)
 			count.kills++
-			say("killed %s (%d of %d)", victim.name, count.kills, kills)
+			say("killed %s (%d)", victim.name, count.kills)
 		case dice < 16:
 			count.freezes += w.freeze(ctx, points[w.random.IntN(len(points))])
 		case dice < 19:
-			if err := w.cut(ctx, &count); err != nil {
-				return count, err
-			}
+			return w.cut(ctx, count)
 		default:
-			if err := w.breakServer(ctx); err != nil {
-				return count, err
-			}
+			return w.breakServer(ctx)
 		}
-		pause(ctx, time.Duration(w.random.IntN(1000))*time.Millisecond)
+		return nil
 	}
-	return count, ctx.Err()
 }
 
 // reach lets the operator that comes to a point first do what is said, and returns its process id: 0 where none came in time.

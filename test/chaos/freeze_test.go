@@ -28,7 +28,7 @@ import (
 // TestOperators shares one world, because it takes long to start.
 func TestOperators(t *testing.T) {
 	ctrl.SetLogger(logr.Discard())
-	w, err := newWorld(t.Context(), 1)
+	w, err := newWorld(t.Context(), 1, "")
 	t.Cleanup(w.stop)
 	must(t, err)
 	w.inbox.calm.Store(true) // that events come though it fails is for the command to find out
@@ -165,7 +165,7 @@ func reachAt(t *testing.T, w *world, of tenant, point failpoint.Point, action st
 
 // settle waits for rest.
 func (w *world) settle(ctx context.Context) string {
-	ctx, cancel := context.WithTimeout(ctx, restPatience)
+	ctx, cancel := context.WithTimeout(ctx, w.restPatience())
 	defer cancel()
 	for {
 		why := w.unrest(ctx)

@@ -53,7 +53,7 @@ var hostilePairs = []struct{ export, source, destination string }{
 // startHostile starts the servers and applies what leads to them.
 func (w *world) startHostile(ctx context.Context) error {
 	h := &hostile{
-		tenant: tenant{namespace: hostileNamespace, organization: "3f2c9a1e-0000-4000-8000-00000000dead", exporter: "csv"},
+		tenant: tenant{namespace: hostileNamespace, organization: "3f2c9a1e-0000-4000-8000-00000000dead", exporter: "csv", deadline: attemptDeadline},
 		random: rand.New(rand.NewPCG(w.random.Uint64(), 0)),
 	}
 	w.hostile = h

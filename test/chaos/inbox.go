@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -34,10 +35,20 @@ type arrival struct {
 
 type arrivedData struct{ Namespace, Export, Run string }
 
-func newInbox() *inbox {
+// newInbox returns one that listens at an address of this machine.
+func newInbox(host string) (*inbox, error) {
+	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		return nil, err
+	}
 	in := &inbox{}
-	in.server = httptest.NewServer(in)
-	return in
+	in.server = httptest.NewUnstartedServer(in)
+	if err := in.server.Listener.Close(); err != nil {
+		return nil, err
+	}
+	in.server.Listener = listener
+	in.server.Start()
+	return in, nil
 }
 
 // ServeHTTP implements http.Handler: of the requests some are refused, some hang, and some are taken without an answer.

@@ -29,8 +29,9 @@ type trouble struct {
 	reset int64
 }
 
-func newLine(upstream ...string) (*line, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+// newLine returns a line to upstreams that begins at an address of this machine.
+func newLine(host string, upstream ...string) (*line, error) {
+	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		return nil, err
 	}

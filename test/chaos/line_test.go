@@ -73,7 +73,7 @@ func TestLine(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l, err := newLine(echoServer(t))
+			l, err := newLine(loopback, echoServer(t))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -7,6 +7,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -16,6 +17,8 @@ import (
 
 	"github.com/go-logr/logr"
 	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
 )
 
 // result is the line of output.
@@ -25,6 +28,10 @@ type result struct {
 	Kills   int    `json:"kills"`
 	Freezes int    `json:"freezes"`
 	Cuts    int    `json:"cuts"`
+	// Obstacles kept the pods of attempts from starting for a while, or ended all that there were.
+	Obstacles int `json:"obstacles,omitempty"`
+	// Attempts that have ended, by reason, where each is a pod of its own.
+	Attempts map[v1alpha1.Reason]int `json:"attempts,omitempty"`
 	// Restores of a backup that is older than the newest exports.
 	Restores int `json:"restores"`
 	// Disturbances of the console: it was killed, or stopped for a while.
@@ -48,11 +55,18 @@ func main() {
 	kills := flag.Int("kills", 25, "operator processes to kill")
 	seed := flag.Uint64("seed", 1, "decides which faults come in which order")
 	duration := flag.Duration("duration", 0, "go on with faults for at least this long")
+	atMost := flag.Duration("at-most", 0, "end with faults after this long, however many operators were killed; 0 is never")
+	executor := flag.String("executor", "in-process", "in-process, or job: operators and attempts are pods of the cluster of KUBECONFIG")
+	image := flag.String("image", "", "image of the operator, which that cluster has or can pull")
 	flag.Parse()
+	if err := checkExecutor(*executor, *image); err != nil {
+		fmt.Fprintln(os.Stderr, "chaos:", err)
+		os.Exit(2)
+	}
 	ctrl.SetLogger(logr.Discard()) // what is said is said here
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	found, err := run(ctx, *kills, *seed, *duration)
+	found, err := run(ctx, *kills, *seed, *duration, *atMost, *image)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "chaos:", err)
 		os.Exit(1)
@@ -66,10 +80,28 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, kills int, seed uint64, duration time.Duration) (result, error) {
-	w, err := newWorld(ctx, seed)
+// checkExecutor insists on an image where operators are pods, and only there.
+func checkExecutor(executor, image string) error {
+	switch {
+	case executor != "in-process" && executor != "job":
+		return fmt.Errorf("-executor is %q; it is in-process or job", executor)
+	case executor == "job" && image == "":
+		return errors.New("-executor=job needs -image, which the cluster has or can pull")
+	case executor != "job" && image != "":
+		return errors.New("-image is of pods, which -executor=job has")
+	}
+	return nil
+}
+
+func run(ctx context.Context, kills int, seed uint64, least, most time.Duration, image string) (result, error) {
+	w, err := newWorld(ctx, seed, image)
 	defer w.stop()
-	for _, step := range []func(context.Context) error{w.loosen, w.startStaging, w.startHostile, w.requireApprovals, w.startConsole} {
+	others := "one of another cluster"
+	steps := []func(context.Context) error{w.loosen, w.startStaging, w.startHostile, w.requireApprovals, w.startConsole}
+	if w.pods != nil {
+		steps, others = nil, "a pod for each attempt"
+	}
+	for _, step := range steps {
 		if err == nil {
 			err = step(ctx)
 		}
@@ -77,8 +109,8 @@ func run(ctx context.Context, kills int, seed uint64, duration time.Duration) (r
 	if err != nil {
 		return result{}, fmt.Errorf("starting everything: %w", err)
 	}
-	say("%d organisations, two operators and one of another cluster, seed %d, %d kills", len(w.tenants), seed, kills)
-	told, err := w.torment(ctx, kills, duration)
+	say("%d organisations, two operators and %s, seed %d, %d kills", len(w.tenants), others, seed, kills)
+	told, err := w.torment(ctx, kills, least, most)
 	if err != nil {
 		w.keep() // the logs say why
 		return result{}, err
@@ -89,6 +121,10 @@ func run(ctx context.Context, kills int, seed uint64, duration time.Duration) (r
 	}
 	w.lookAgain(ctx)
 	crashed := w.crashed(ctx)
+	endings, err := w.endings(ctx)
+	if err != nil {
+		return result{}, fmt.Errorf("counting how attempts have ended: %w", err)
+	}
 	if err := w.lookAtMetrics(ctx); err != nil {
 		return result{}, fmt.Errorf("looking at metrics: %w", err)
 	}
@@ -109,13 +145,17 @@ func run(ctx context.Context, kills int, seed uint64, duration time.Duration) (r
 		w.keep()
 	}
 	approved, expired := evidence.approved()
-	return result{
-		Chaos: true, Seed: seed, Kills: told.kills, Freezes: told.freezes, Cuts: told.cuts, Restores: told.restores,
+	found := result{
+		Chaos: true, Seed: seed, Kills: told.kills, Freezes: told.freezes, Cuts: told.cuts, Restores: told.restores, Obstacles: told.obstacles,
 		Disturbances: w.disturbances.Load(), Requested: len(evidence.asked), Downloads: len(evidence.loads),
 		Approved: approved, Expired: expired, Forged: evidence.forged(),
-		Attacks: w.hostile.attacks.Load(), Garbled: w.garbled.Load(),
+		Garbled: w.garbled.Load(), Attempts: endings,
 		Runs: len(evidence.runs), Claims: len(evidence.claims), damage: damage,
-	}, nil
+	}
+	if w.hostile != nil {
+		found.Attacks = w.hostile.attacks.Load()
+	}
+	return found, nil
 }
 
 // began is when this process did.

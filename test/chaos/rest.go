@@ -15,8 +15,14 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 )
 
-// restPatience is how long the operators may take to bring everything to its end once nothing disturbs them.
-const restPatience = 5 * time.Minute
+// restPatience is how long the operators may take to bring everything to its end once nothing disturbs them. Where they are pods a kubelet
+// may wait for five minutes before it starts one again.
+func (w *world) restPatience() time.Duration {
+	if w.pods != nil {
+		return 10 * time.Minute
+	}
+	return 5 * time.Minute
+}
 
 // sayEvery is how often it is said what they have not brought there.
 const sayEvery = 15 * time.Second
@@ -37,7 +43,7 @@ func (w *world) rest(ctx context.Context) error {
 			o.rests(false)
 		}
 	}()
-	ctx, cancel := context.WithTimeout(ctx, restPatience)
+	ctx, cancel := context.WithTimeout(ctx, w.restPatience())
 	defer cancel()
 	told := time.Now()
 	for last := "nothing was found out"; ; pause(ctx, 500*time.Millisecond) {
@@ -50,7 +56,7 @@ func (w *world) rest(ctx context.Context) error {
 			told = time.Now()
 		}
 		if ctx.Err() != nil { // what was asked for last may have been cut off by that
-			return fmt.Errorf("after %s: %s", restPatience, last)
+			return fmt.Errorf("after %s: %s", w.restPatience(), last)
 		}
 		last = why
 	}

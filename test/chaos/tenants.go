@@ -25,9 +25,10 @@ import (
 type tenant struct {
 	namespace, organization, exporter string
 	toStore                           bool
-	inbox                             string   // URL of who is told of runs; empty if nobody is
-	approval                          string   // the name of the export whose runs need one; empty if none do
-	exports                           []string // their names; they share the organisation's claims and, in one book, its voucher series
+	inbox                             string        // URL of who is told of runs; empty if nobody is
+	deadline                          time.Duration // of an attempt
+	approval                          string        // the name of the export whose runs need one; empty if none do
+	exports                           []string      // their names; they share the organisation's claims and, in one book, its voucher series
 }
 
 const (
@@ -61,7 +62,7 @@ func newTenants() []tenant {
 			n := len(all) + 1
 			one := tenant{
 				namespace: fmt.Sprintf("tenant-%d", n), organization: fmt.Sprintf("3f2c9a1e-0000-4000-8000-%012d", n),
-				exporter: exporter, toStore: toStore, exports: []string{exportName},
+				exporter: exporter, toStore: toStore, deadline: attemptDeadline, exports: []string{exportName},
 			}
 			if exporter == "csv" {
 				one.exports = append(one.exports, "weekly")
@@ -135,7 +136,7 @@ func (t tenant) export(name string) *v1alpha1.AccountingExport {
 			ChartOfAccountsRef: v1alpha1.LocalReference{Name: exportName}, DestinationRef: v1alpha1.NamespacedReference{Name: exportName},
 			Exporter: v1alpha1.ExporterSpec{Type: t.exporter},
 			Receipts: v1alpha1.IncludeReceipts,
-			Deadline: &metav1.Duration{Duration: attemptDeadline},
+			Deadline: &metav1.Duration{Duration: t.deadline},
 			Retry:    v1alpha1.RetryPolicy{Limit: ptr.To[int32](3), InitialBackoff: &metav1.Duration{Duration: time.Second}},
 			History:  v1alpha1.HistoryLimits{Succeeded: ptr.To[int32](1000), Failed: ptr.To[int32](1000)},
 		},

@@ -34,12 +34,16 @@ import (
 
 const bucket = "chaos"
 
+// loopback is where servers listen that processes of this machine reach.
+const loopback = "127.0.0.1"
+
 // gracePeriod is what an operator has to end when it is asked to.
 const gracePeriod = 10 * time.Second
 
 // world is everything that takes part.
 type world struct {
 	directory, failpoints string
+	host                  string // address of this machine that the operators reach
 	kept                  bool
 	random                *rand.Rand
 	tenants               []tenant
@@ -52,15 +56,17 @@ type world struct {
 	api                   client.Client
 	people                map[string]client.Client // by their names
 	operators             []*operator
+	pods                  *pods        // the operators, and attempts, where these are pods of a cluster; nil where they are processes
 	console               *operator    // nil without one
 	applications          []*applicant // of every tenant, where there is a console
 	approvals             approvals
 	deleted               sync.Map // names and UIDs of runs of this cluster that somebody has deleted
 	maintenanceURL        string   // of another database of the server
 	binary                string
-	staging               *staging // a second cluster; nil without one
-	inbox                 *inbox   // what the tenants' exports tell
-	hostile               *hostile // a tenant with hostile servers; nil without one
+	built                 chan error // whether the binary is
+	staging               *staging   // a second cluster; nil without one
+	inbox                 *inbox     // what the tenants' exports tell
+	hostile               *hostile   // a tenant with hostile servers; nil without one
 	garbled               atomic.Int64
 	requests              atomic.Int64
 	disturbances          atomic.Int64 // of the console
@@ -71,12 +77,10 @@ type world struct {
 	volume                string // a small filesystem below the operators' root; empty where none can be mounted
 }
 
-// newWorld starts the servers, the lines to them, two operators, and applies the resources of every tenant.
-func newWorld(ctx context.Context, seed uint64) (w *world, err error) {
-	w = &world{random: rand.New(rand.NewPCG(seed, 0)), tenants: newTenants(), scan: leaks.New(), inbox: newInbox()}
-	for i := range w.tenants {
-		w.tenants[i].inbox = w.inbox.server.URL
-	}
+// newWorld starts the servers, the lines to them, two operators, and applies the resources of every tenant. With an image the operators are
+// pods of the cluster of KUBECONFIG, and so are their attempts.
+func newWorld(ctx context.Context, seed uint64, image string) (w *world, err error) {
+	w = &world{random: rand.New(rand.NewPCG(seed, 0)), tenants: newTenants(), scan: leaks.New(), host: loopback}
 	w.scan.Plant("the key of the inbox", inboxKey)
 	if w.directory, err = os.MkdirTemp("", "ledgerport-chaos-"); err != nil {
 		return w, err
@@ -85,14 +89,12 @@ func newWorld(ctx context.Context, seed uint64) (w *world, err error) {
 	if err := errors.Join(os.Mkdir(w.failpoints, 0o750), os.Mkdir(w.receiptsRoot(), 0o750), os.MkdirAll(filepath.Join(w.directory, "exports"), 0o750)); err != nil {
 		return w, err
 	}
-	built := make(chan error, 1)
-	go func() { // while the servers start
-		var err error
-		w.binary, err = environment.BuildOperator(ctx, w.directory, "failpoints")
-		built <- err
-	}()
-	untilBuilt := func(context.Context) error { return <-built }
-	for _, step := range []func(context.Context) error{w.startServers, w.createDatabase, w.startLines, w.prepareDatabase, w.prepareStores, w.mountVolume, w.openDoors, untilBuilt, w.startOperators, w.apply} {
+	beginning, operators := w.startControlPlane, w.startProcesses
+	if image != "" {
+		beginning = w.join
+		operators = func(ctx context.Context) error { return w.pods.deploy(ctx, image) }
+	}
+	for _, step := range []func(context.Context) error{beginning, w.startServers, w.createDatabase, w.startLines, w.prepareDatabase, w.prepareStores, operators, w.apply} {
 		if err := step(ctx); err != nil {
 			return w, err
 		}
@@ -100,7 +102,19 @@ func newWorld(ctx context.Context, seed uint64) (w *world, err error) {
 	return w, nil
 }
 
-func (w *world) startServers(ctx context.Context) error {
+// newScheme has the kinds of all that is made here, and looked at.
+func newScheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	return scheme, errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme), apiextensionsv1.AddToScheme(scheme))
+}
+
+func (w *world) startControlPlane(ctx context.Context) error {
+	w.built = make(chan error, 1)
+	go func() { // while the servers start
+		var err error
+		w.binary, err = environment.BuildOperator(ctx, w.directory, "failpoints")
+		w.built <- err
+	}()
 	assets, err := environment.ControlPlaneAssets(ctx, os.Stderr)
 	if err != nil {
 		return err
@@ -108,20 +122,28 @@ func (w *world) startServers(ctx context.Context) error {
 	if w.controlPlane, err = environment.StartControlPlane(ctx, assets, os.Stderr); err != nil {
 		return err
 	}
-	if w.postgres, err = environment.StartPostgres(ctx, filepath.Join(w.directory, "postgres"), os.Stderr); err != nil {
+	scheme, err := newScheme()
+	if err != nil {
+		return err
+	}
+	w.api, err = client.New(w.controlPlane.Config, client.Options{Scheme: scheme})
+	return err
+}
+
+func (w *world) startServers(ctx context.Context) (err error) {
+	if w.inbox, err = newInbox(w.host); err != nil {
+		return err
+	}
+	for i := range w.tenants {
+		w.tenants[i].inbox = w.inbox.server.URL
+	}
+	if w.postgres, err = environment.StartPostgresAt(ctx, filepath.Join(w.directory, "postgres"), w.host, os.Stderr); err != nil {
 		return err
 	}
 	if err := w.scan.PlantPassword("the database", w.postgres.URL); err != nil {
 		return err
 	}
-	if w.store, err = environment.StartS3(ctx, filepath.Join(w.directory, "s3"), os.Stderr); err != nil {
-		return err
-	}
-	scheme := runtime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme), apiextensionsv1.AddToScheme(scheme)); err != nil {
-		return err
-	}
-	w.api, err = client.New(w.controlPlane.Config, client.Options{Scheme: scheme})
+	w.store, err = environment.StartS3At(ctx, filepath.Join(w.directory, "s3"), w.host, os.Stderr)
 	return err
 }
 
@@ -151,10 +173,10 @@ func (w *world) startLines(context.Context) error {
 	if err != nil {
 		return err
 	}
-	if w.toDatabase, err = newLine(database.Host); err != nil {
+	if w.toDatabase, err = newLine(w.host, database.Host); err != nil {
 		return err
 	}
-	w.toStore, err = newLine(strings.TrimPrefix(w.store.Endpoint, "http://"))
+	w.toStore, err = newLine(w.host, strings.TrimPrefix(w.store.Endpoint, "http://"))
 	return err
 }
 
@@ -208,7 +230,7 @@ func (w *world) prepareStores(ctx context.Context) error {
 func (w *world) nextRequest() string { return fmt.Sprintf("request-%d", w.requests.Add(1)) }
 
 // mountVolume puts the destinations on a filesystem that can be filled.
-func (w *world) mountVolume(context.Context) error {
+func (w *world) mountVolume() error {
 	exports := filepath.Join(w.directory, "exports")
 	if err := syscall.Mount("tmpfs", exports, "tmpfs", 0, "size=256m"); err != nil {
 		say("mounting a small volume needs root: the destination will not be filled (%s)", err)
@@ -218,7 +240,13 @@ func (w *world) mountVolume(context.Context) error {
 	return nil
 }
 
-func (w *world) startOperators(ctx context.Context) error {
+func (w *world) startProcesses(ctx context.Context) error {
+	if err := errors.Join(w.mountVolume(), w.openDoors(ctx)); err != nil {
+		return err
+	}
+	if err := <-w.built; err != nil {
+		return err
+	}
 	for i := range 2 {
 		o := &operator{name: fmt.Sprintf("operator-%d", i+1), leads: true, memory: memoryLimit, start: func(name string) (started, error) {
 			metrics, err := freeAddress()
@@ -274,11 +302,17 @@ func (w *world) crashed(ctx context.Context) (all []string) {
 	for _, o := range w.running() {
 		all = append(all, o.crashed(ctx)...)
 	}
+	if w.pods != nil {
+		all = append(all, w.pods.crashed(ctx)...)
+	}
 	return all
 }
 
 func (w *world) stopOperators() error {
 	var err error
+	if w.pods != nil {
+		err = w.pods.halt()
+	}
 	for _, o := range w.running() {
 		err = errors.Join(err, o.stop())
 	}
@@ -324,6 +358,11 @@ func (w *world) stop() {
 	}
 	if w.volume != "" {
 		_ = syscall.Unmount(w.volume, syscall.MNT_DETACH)
+	}
+	if w.pods != nil {
+		if err := w.pods.leave(w.tenants); err != nil {
+			say("the cluster is not as it was: %s", err)
+		}
 	}
 	if !w.kept {
 		_ = os.RemoveAll(w.directory) // a leftover in the temporary directory is no failure

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -105,16 +104,11 @@ func (c *cluster) kubectl(arguments ...string) {
 	}
 }
 
-// thisMachine is the address under which the cluster's pods reach this machine: the one that traffic to a node leaves from.
+// thisMachine is the address under which the cluster's pods reach this machine.
 func (c *cluster) thisMachine() string {
 	c.Helper()
-	if named := os.Getenv("E2E_HOST"); named != "" {
-		return named
-	}
-	conn, err := (&net.Dialer{}).DialContext(c.Context(), "udp", net.JoinHostPort(c.node(), "9"))
+	host, err := environment.AddressForNodes(c.Context(), c.client)
 	c.must(err)
-	host, _, err := net.SplitHostPort(conn.LocalAddr().String())
-	c.must(errors.Join(err, conn.Close()))
 	return host
 }
 
