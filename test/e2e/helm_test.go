@@ -121,8 +121,12 @@ func (c *cluster) fileOf(run string) (path string) {
 	c.Helper()
 	asked := c.runNamed(run)
 	asked.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("ExportRun"))
+	var objects []client.Object
+	for _, object := range c.plain() {
+		objects = append(objects, object)
+	}
 	var all [][]byte
-	for _, object := range append(c.plain(), asked) {
+	for _, object := range append(objects, asked) {
 		text, err := yaml.Marshal(object)
 		c.must(err)
 		all = append(all, text)
@@ -180,22 +184,20 @@ func (c *cluster) helm(arguments ...string) {
 func (c *cluster) applyPlain() {
 	c.Helper()
 	for _, object := range c.plain() {
-		c.must(c.client.Apply(c.Context(), client.ApplyConfigurationFromUnstructured(object.(*unstructured.Unstructured)), client.FieldOwner("e2e"), client.ForceOwnership))
+		c.must(c.client.Apply(c.Context(), client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("e2e"), client.ForceOwnership))
 	}
 }
 
-// plain are the organisation's resources with plain Secrets in place of ExternalSecrets.
-func (c *cluster) plain() (all []client.Object) {
+// plain returns the organisation's resources with Secrets in place of ExternalSecrets.
+func (c *cluster) plain() []*unstructured.Unstructured {
 	c.Helper()
-	for _, object := range c.objects("plain.yaml") {
-		all = append(all, object)
-	}
+	objects := c.objects("plain.yaml")
 	for _, object := range c.objects("tenant.yaml") {
 		if slices.Contains([]string{"ChartOfAccounts", "AccountingExport"}, object.GetKind()) {
-			all = append(all, object)
+			objects = append(objects, object)
 		}
 	}
-	return all
+	return objects
 }
 
 // expectFlag fails unless the operator has a flag, or has it not.

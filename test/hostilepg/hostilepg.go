@@ -32,9 +32,14 @@ func Serve(t Test, serve func(net.Conn)) (address string) {
 	return address
 }
 
-// Listen listens, lets a function answer each connection, and returns the address, and what ends it.
+// Listen listens on the loopback interface, lets a function answer each connection, and returns the address, and what ends it.
 func Listen(serve func(net.Conn)) (address string, stop func(), err error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	return ListenAt("127.0.0.1", serve)
+}
+
+// ListenAt is Listen on an address of this machine that others can reach.
+func ListenAt(host string, serve func(net.Conn)) (address string, stop func(), err error) {
+	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		return "", nil, err
 	}
