@@ -106,7 +106,7 @@ func TestHostileSourcesOnACluster(t *testing.T) {
 				c.must(client.IgnoreNotFound(c.client.Patch(c.Context(), &runs.Items[i], client.RawPatch("application/merge-patch+json", []byte(`{"metadata": {"finalizers": null}}`)))))
 			}
 		}
-		c.make("undeploy", "CONFIG=config/jobs", "FORCE=1")
+		c.make("undeploy", "CONFIG=config/jobs", "FORCE=1", "TIMEOUT=20s")
 		for namespace := range attacks {
 			c.must(c.client.Delete(c.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}))
 		}
