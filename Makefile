@@ -29,7 +29,7 @@ SITE_VERSION ?= $(or $(shell git describe --tags --exact-match --match='v[0-9]*'
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate manifests chart site fmt lint test demo balance fuzz bench bench-apply bench-receipts bench-hostile bench-herd bench-console bench-guests bench-storm bench-fleet bench-history bench-shared watermark chaos nightly image release release-twice release-commit compatibility deploy undeploy e2e
+.PHONY: help build generate manifests chart site fmt lint test demo balance fuzz bench bench-apply bench-receipts bench-hostile bench-herd bench-console bench-guests bench-storm bench-fleet bench-history bench-shared watermark chaos nightly image release release-twice release-commit compatibility deploy undeploy kueue-image e2e
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,7 @@ generate: ## Generate deep copies of the API's types, the tables of options in d
 	go -C examples/exporter mod tidy
 	go -C examples/application mod tidy
 	go -C test/helm mod tidy
+	go -C test/kueue mod tidy
 	go -C test/openapi mod tidy
 	go -C test/observability mod tidy
 
@@ -63,6 +64,7 @@ lint: ## Lint all Go code, dependency directions included, and the English of co
 	cd hack/monitoring && $(subst -modfile=,-modfile=../../,$(GOLANGCI_LINT)) run --allow-parallel-runners ./...
 	cd test/observability && $(subst -modfile=,-modfile=../../,$(GOLANGCI_LINT)) run --allow-parallel-runners ./...
 	cd test/helm && $(subst -modfile=,-modfile=../../,$(GOLANGCI_LINT)) run --allow-parallel-runners ./...
+	cd test/kueue && $(subst -modfile=,-modfile=../../,$(GOLANGCI_LINT)) run --allow-parallel-runners ./...
 	cd hack/site && $(subst -modfile=,-modfile=../../,$(GOLANGCI_LINT)) run --allow-parallel-runners ./...
 	cd hack/release && $(subst -modfile=,-modfile=../../,$(GOLANGCI_LINT)) run --allow-parallel-runners ./...
 	cd test/openapi && $(subst -modfile=,-modfile=../../,$(GOLANGCI_LINT)) run --allow-parallel-runners ./...
@@ -175,5 +177,9 @@ undeploy: ## Let unfinished runs give their claims back, then remove every resou
 compatibility: ## Test with every version of the servers, and write the table of docs/compatibility.md (KUBERNETES=v1.30.14,…, ONLY='PostgreSQL 14')
 	go run ./hack/compatibility $(if $(KUBERNETES),-kubernetes='$(KUBERNETES)') $(if $(ONLY),-only='$(ONLY)')
 
-e2e: ## Deploy IMAGE into the cluster of KUBECONFIG and test it there, with the External Secrets Operator (ESO_IMAGE=name), upgraded from a release before (BEFORE=its sources, BEFORE_IMAGE=name), then with Helm
-	E2E_IMAGE=$(IMAGE) E2E_ESO_IMAGE=$(ESO_IMAGE) E2E_BEFORE=$(BEFORE) E2E_BEFORE_IMAGE=$(BEFORE_IMAGE) go test -count=1 -v -tags e2e -timeout 40m ./test/e2e
+kueue-image: ## Build the image of Kueue's controller from its module into dist/kueue.tar, for make e2e (KUEUE_IMAGE=name)
+	mkdir -p dist
+	go -C test/kueue run . -image='$(or $(KUEUE_IMAGE),kueue:dev)' -into=../../dist/kueue.tar
+
+e2e: ## Deploy IMAGE into the cluster of KUBECONFIG and test it there, with the External Secrets Operator (ESO_IMAGE=name), upgraded from a release before (BEFORE=its sources, BEFORE_IMAGE=name), with Helm, with Jobs, and with Kueue (KUEUE_IMAGE=name)
+	E2E_IMAGE=$(IMAGE) E2E_ESO_IMAGE=$(ESO_IMAGE) E2E_BEFORE=$(BEFORE) E2E_BEFORE_IMAGE=$(BEFORE_IMAGE) E2E_KUEUE_IMAGE=$(KUEUE_IMAGE) go test -count=1 -v -tags e2e -timeout 40m ./test/e2e
