@@ -18,6 +18,7 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -134,7 +135,7 @@ func (p *pods) untilAvailable(ctx context.Context) error {
 	defer cancel()
 	for ; ; pause(ctx, lookForPods) {
 		manager, err := p.manager(ctx)
-		wanted := *manager.Spec.Replicas
+		wanted := ptr.Deref(manager.Spec.Replicas, 1)
 		status := manager.Status
 		if err == nil && status.ObservedGeneration == manager.Generation && status.Replicas == wanted && status.UpdatedReplicas == wanted && status.AvailableReplicas == wanted {
 			return nil
@@ -264,7 +265,7 @@ func (p *pods) halt() error {
 	ctx, cancel := context.WithTimeout(context.Background(), availablePatience)
 	defer cancel()
 	manager, err := p.manager(ctx)
-	if err == nil && *manager.Spec.Replicas > 0 {
+	if err == nil && ptr.Deref(manager.Spec.Replicas, 1) > 0 {
 		err = p.api.Patch(ctx, manager, merge(`{"spec": {"replicas": 0}}`))
 	}
 	for err == nil {
