@@ -8,14 +8,15 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/test/environment"
 )
 
-// startConsole starts the console of a control plane. Clients trust the authority, in PEM.
-func startConsole(plane *environment.ControlPlane, binary, directory string) (console *environment.Console, authority []byte, err error) {
+// startConsole starts the console of a cluster. Clients trust the authority, in PEM.
+func startConsole(cluster *rest.Config, binary, directory string) (console *environment.Console, authority []byte, err error) {
 	own, err := environment.NewAuthority("console")
 	if err != nil {
 		return nil, nil, err
@@ -24,7 +25,7 @@ func startConsole(plane *environment.ControlPlane, binary, directory string) (co
 	if err != nil {
 		return nil, nil, err
 	}
-	console, err = environment.RunConsole(plane, binary, directory, port, own)
+	console, err = environment.RunConsole(cluster, binary, directory, port, own)
 	return console, own.PEM, err
 }
 

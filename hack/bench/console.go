@@ -127,7 +127,7 @@ func (g *ground) startApplicant(ctx context.Context, after int) (asks *applicant
 	if err != nil {
 		return nil, nil, err
 	}
-	console, authority, err := startConsole(g.controlPlane, binary, g.directory)
+	console, authority, err := startConsole(g.controlPlane.Config, binary, g.directory)
 	if err != nil {
 		return nil, nil, err
 	}

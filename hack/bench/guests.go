@@ -152,7 +152,7 @@ type occupied struct{ console, guests, elapsed time.Duration }
 
 // inviteGuests starts the console, makes a run that waits for a source that does not exist, and an account that may wait for it.
 func (s *siege) inviteGuests(ctx context.Context, directory string) (at *lounge, stop func(), err error) {
-	console, authority, err := startConsole(s.plane, s.binary, directory)
+	console, authority, err := startConsole(s.plane.Config, s.binary, directory)
 	if err != nil {
 		return nil, nil, err
 	}

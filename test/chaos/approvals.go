@@ -85,9 +85,12 @@ func (w *world) requireApprovals(ctx context.Context) error {
 	return nil
 }
 
+// readyPatience is how long operators that have just started may take to do so, on a machine that builds at the same time.
+const readyPatience = 3 * time.Minute
+
 // untilReady waits until the operators have seen an export as it is.
 func (w *world) untilReady(ctx context.Context, export *v1alpha1.AccountingExport) error {
-	ctx, cancel := context.WithTimeout(ctx, noticePatience)
+	ctx, cancel := context.WithTimeout(ctx, readyPatience)
 	defer cancel()
 	for ; ; pause(ctx, 100*time.Millisecond) {
 		err := w.api.Get(ctx, client.ObjectKeyFromObject(export), export)
@@ -150,6 +153,14 @@ func (w *world) awaiting(ctx context.Context, t tenant) (waiting []*v1alpha1.Exp
 		if awaits && run.Annotations[v1alpha1.ApprovedAnnotation] != run.Status.Approval.Digest {
 			waiting = append(waiting, run)
 		}
+	}
+	return waiting
+}
+
+// allAwaiting are those of all tenants.
+func (w *world) allAwaiting(ctx context.Context) (waiting []*v1alpha1.ExportRun) {
+	for _, t := range w.tenants {
+		waiting = append(waiting, w.awaiting(ctx, t)...)
 	}
 	return waiting
 }
@@ -254,10 +265,7 @@ func (w *world) delivered(ctx context.Context, t tenant, run *v1alpha1.ExportRun
 func (w *world) approveUnattended(ctx context.Context) (killed int) {
 	limited, cancel := context.WithTimeout(ctx, pointPatience)
 	defer cancel()
-	var waiting []*v1alpha1.ExportRun
-	for _, t := range w.tenants {
-		waiting = append(waiting, w.awaiting(limited, t)...)
-	}
+	waiting := w.allAwaiting(limited)
 	if len(waiting) == 0 {
 		return 0
 	}

@@ -48,8 +48,7 @@ func accountOf(namespace string) string {
 func (w *world) kubeconfig() string   { return filepath.Join(w.directory, "operator.kubeconfig") }
 func (w *world) certificates() string { return filepath.Join(w.directory, "books-certificates") }
 
-// openDoors lets the operators work with the rights of config/rbac alone, serve files through the API server, and that compare names and
-// approvals.
+// openDoors lets the operators work with the rights of config/rbac alone, and serve files through the API server.
 func (w *world) openDoors(ctx context.Context) error {
 	manifests, err := environment.Render(ctx, "config/rbac")
 	if err != nil {
@@ -75,10 +74,21 @@ func (w *world) openDoors(ctx context.Context) error {
 	); err != nil {
 		return err
 	}
-	if err := environment.PassBooks(ctx, w.controlPlane.Config, w.toBooks.address(), w.certificates()); err != nil {
-		return err
-	}
+	return environment.PassBooks(ctx, w.controlPlane.Config, w.toBooks.address(), w.certificates())
+}
+
+// admit lets the API server compare names and approvals, and makes those known who have them.
+func (w *world) admit(ctx context.Context) error {
 	return errors.Join(w.applyPolicies(ctx), w.admitPeople(ctx))
+}
+
+// makeForAll makes an object that belongs to no namespace, which goes with the world.
+func (w *world) makeForAll(ctx context.Context, object client.Object) error {
+	if err := w.api.Create(ctx, object); err != nil {
+		return fmt.Errorf("%T %s: %w", object, object.GetName(), err)
+	}
+	w.made = append(w.made, object)
+	return nil
 }
 
 // applyPolicies applies those of config/admission that compare names and approvals.
@@ -97,8 +107,8 @@ func (w *world) applyPolicies(ctx context.Context) error {
 			return err
 		}
 		for _, policy := range policies {
-			if err := w.api.Create(ctx, policy); err != nil {
-				return fmt.Errorf("%s %s: %w", policy.GetKind(), policy.GetName(), err)
+			if err := w.makeForAll(ctx, policy); err != nil {
+				return err
 			}
 		}
 	}
@@ -116,7 +126,7 @@ func (w *world) admitPeople(ctx context.Context) error {
 		names = append(names, accountOf(t.namespace))
 	}
 	for _, name := range names {
-		config := rest.CopyConfig(w.controlPlane.Config)
+		config := rest.CopyConfig(w.config)
 		config.Impersonate = rest.ImpersonationConfig{UserName: name}
 		person, err := client.New(config, client.Options{Scheme: w.api.Scheme(), Mapper: w.api.RESTMapper()})
 		if err != nil {
@@ -124,7 +134,7 @@ func (w *world) admitPeople(ctx context.Context) error {
 		}
 		w.people[name] = person
 	}
-	return w.api.Create(ctx, &rbacv1.ClusterRoleBinding{
+	return w.makeForAll(ctx, &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: "restorer"}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
 		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: restorer}},
 	})
@@ -139,8 +149,12 @@ func (w *world) bind(ctx context.Context, namespace, user, role string) error {
 	})
 }
 
-// startConsole starts the console, and an application of each tenant that knows its token.
+// startConsole starts the console, and an application of each tenant that knows its token. It is a process of this machine where operators are pods,
+// too: what it needs of a cluster is its API server.
 func (w *world) startConsole(ctx context.Context) error {
+	if err := w.untilBuilt(); err != nil {
+		return err
+	}
 	authority, err := environment.NewAuthority("console")
 	if err != nil {
 		return err
@@ -155,7 +169,7 @@ func (w *world) startConsole(ctx context.Context) error {
 		if err != nil {
 			return started{}, err
 		}
-		console, err := environment.RunConsole(w.controlPlane, w.binary, w.directory, port, authority, "--health-probe-bind-address="+probes)
+		console, err := environment.RunConsole(w.config, w.binary, w.directory, port, authority, "--health-probe-bind-address="+probes)
 		if err != nil {
 			return started{}, err
 		}

@@ -18,6 +18,7 @@ import (
 	quantity "k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -36,6 +37,13 @@ func (w *world) disturbPods(ctx context.Context, count *done) (err error) {
 	case dice < 18:
 		ended, err = w.pods.starve(ctx)
 	case dice < 22:
+		if dice < 20 {
+			killed, err := w.approveWithoutPods(ctx)
+			if count.kills += killed; killed > 0 || err != nil {
+				say("approved what waited while no operator was there, and removed them (%d)", count.kills)
+				return err
+			}
+		}
 		ended, err = w.pods.endOperator(ctx, "an operator is removed by force", w.pods.remove)
 	case dice < 25:
 		ended, err = w.pods.endOperator(ctx, "an operator is killed", w.pods.killOperator)
@@ -56,6 +64,36 @@ func (w *world) disturbPods(ctx context.Context, count *done) (err error) {
 		say("%s (%d)", ended, count.kills)
 	}
 	return err
+}
+
+// approveWithoutPods removes all operators, has what waits approved, and lets others start. It returns how many it has removed: none if nothing waits.
+func (w *world) approveWithoutPods(ctx context.Context) (removed int, err error) {
+	waiting := w.allAwaiting(ctx)
+	if len(waiting) == 0 {
+		return 0, nil
+	}
+	manager, err := w.pods.manager(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if err := w.pods.scale(ctx, 0); err != nil {
+		return 0, err
+	}
+	for ; ctx.Err() == nil; pause(ctx, lookForPods) {
+		left, err := w.pods.list(ctx, operatorNamespace)
+		if err == nil && len(left) == 0 {
+			break
+		}
+		for i := range left {
+			if w.pods.remove(ctx, &left[i]) == nil {
+				removed++
+			}
+		}
+	}
+	for _, run := range waiting {
+		w.approveFor(ctx, run)
+	}
+	return removed, w.pods.scale(ctx, ptr.Deref(manager.Spec.Replicas, 1))
 }
 
 // endAttempt ends one of the attempts that are under way, somewhere between its beginning and its end, and says which; nothing where none is.

@@ -18,6 +18,7 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -69,6 +70,10 @@ func (w *world) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := rest.LoadTLSFiles(config); err != nil { // the console has the authority as a file of its own
+		return err
+	}
+	w.config = config
 	if w.api, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
 		return err
 	}
@@ -257,6 +262,15 @@ func (w *world) endings(ctx context.Context) (map[v1alpha1.Reason]int, error) {
 	return count, nil
 }
 
+// scale changes how many operators there are.
+func (p *pods) scale(ctx context.Context, replicas int32) error {
+	manager, err := p.manager(ctx)
+	if err != nil {
+		return err
+	}
+	return p.api.Patch(ctx, manager, merge(fmt.Sprintf(`{"spec": {"replicas": %d}}`, replicas)))
+}
+
 // halt ends the operators, so that nothing is written any more.
 func (p *pods) halt() error {
 	if !p.deployed {
@@ -266,7 +280,7 @@ func (p *pods) halt() error {
 	defer cancel()
 	manager, err := p.manager(ctx)
 	if err == nil && ptr.Deref(manager.Spec.Replicas, 1) > 0 {
-		err = p.api.Patch(ctx, manager, merge(`{"spec": {"replicas": 0}}`))
+		err = p.scale(ctx, 0)
 	}
 	for err == nil {
 		var left []corev1.Pod
@@ -284,8 +298,8 @@ func (p *pods) halt() error {
 	return client.IgnoreNotFound(err)
 }
 
-// leave removes what was applied, after the operators have gone.
-func (p *pods) leave(tenants []tenant) error {
+// leave removes what was applied, after the operators have gone, and what is in no namespace.
+func (p *pods) leave(tenants []tenant, made []client.Object) error {
 	if !p.deployed {
 		return nil
 	}
@@ -293,6 +307,9 @@ func (p *pods) leave(tenants []tenant) error {
 	defer cancel()
 	var list v1alpha1.ExportRunList
 	err := p.api.List(ctx, &list)
+	for _, object := range made {
+		err = errors.Join(err, client.IgnoreNotFound(p.api.Delete(ctx, object)))
+	}
 	for i := range list.Items {
 		err = errors.Join(err, p.free(ctx, &list.Items[i]))
 	}

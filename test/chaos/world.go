@@ -22,6 +22,7 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
@@ -47,13 +48,15 @@ type world struct {
 	kept                  bool
 	random                *rand.Rand
 	tenants               []tenant
-	controlPlane          *environment.ControlPlane
+	config                *rest.Config              // of an administrator
+	controlPlane          *environment.ControlPlane // nil where operators are pods of a cluster
 	postgres              *environment.Postgres
 	store                 *environment.S3
 	toDatabase, toStore   *line
 	toBooks               *line    // from the API server to whichever operator answers
 	served                []string // where each operator does
 	api                   client.Client
+	made                  []client.Object          // that are in no namespace
 	people                map[string]client.Client // by their names
 	operators             []*operator
 	pods                  *pods        // the operators, and attempts, where these are pods of a cluster; nil where they are processes
@@ -63,10 +66,11 @@ type world struct {
 	deleted               sync.Map // names and UIDs of runs of this cluster that somebody has deleted
 	maintenanceURL        string   // of another database of the server
 	binary                string
-	built                 chan error // whether the binary is
-	staging               *staging   // a second cluster; nil without one
-	inbox                 *inbox     // what the tenants' exports tell
-	hostile               *hostile   // a tenant with hostile servers; nil without one
+	built                 chan struct{} // closed once the binary is
+	unbuilt               error         // why it is not
+	staging               *staging      // a second cluster; nil without one
+	inbox                 *inbox        // what the tenants' exports tell
+	hostile               *hostile      // a tenant with hostile servers; nil without one
 	garbled               atomic.Int64
 	requests              atomic.Int64
 	disturbances          atomic.Int64 // of the console
@@ -89,12 +93,13 @@ func newWorld(ctx context.Context, seed uint64, image string) (w *world, err err
 	if err := errors.Join(os.Mkdir(w.failpoints, 0o750), os.Mkdir(w.receiptsRoot(), 0o750), os.MkdirAll(filepath.Join(w.directory, "exports"), 0o750)); err != nil {
 		return w, err
 	}
+	w.build(ctx)
 	beginning, operators := w.startControlPlane, w.startProcesses
 	if image != "" {
 		beginning = w.join
 		operators = func(ctx context.Context) error { return w.pods.deploy(ctx, image) }
 	}
-	for _, step := range []func(context.Context) error{beginning, w.startServers, w.createDatabase, w.startLines, w.prepareDatabase, w.prepareStores, operators, w.apply} {
+	for _, step := range []func(context.Context) error{beginning, w.startServers, w.createDatabase, w.startLines, w.prepareDatabase, w.prepareStores, operators, w.admit, w.apply} {
 		if err := step(ctx); err != nil {
 			return w, err
 		}
@@ -109,12 +114,6 @@ func newScheme() (*runtime.Scheme, error) {
 }
 
 func (w *world) startControlPlane(ctx context.Context) error {
-	w.built = make(chan error, 1)
-	go func() { // while the servers start
-		var err error
-		w.binary, err = environment.BuildOperator(ctx, w.directory, "failpoints")
-		w.built <- err
-	}()
 	assets, err := environment.ControlPlaneAssets(ctx, os.Stderr)
 	if err != nil {
 		return err
@@ -126,8 +125,23 @@ func (w *world) startControlPlane(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.api, err = client.New(w.controlPlane.Config, client.Options{Scheme: scheme})
+	w.config = w.controlPlane.Config
+	w.api, err = client.New(w.config, client.Options{Scheme: scheme})
 	return err
+}
+
+// build builds the product while the servers start.
+func (w *world) build(ctx context.Context) {
+	w.built = make(chan struct{})
+	go func() {
+		defer close(w.built)
+		w.binary, w.unbuilt = environment.BuildOperator(ctx, w.directory, "failpoints")
+	}()
+}
+
+func (w *world) untilBuilt() error {
+	<-w.built
+	return w.unbuilt
 }
 
 func (w *world) startServers(ctx context.Context) (err error) {
@@ -230,21 +244,21 @@ func (w *world) prepareStores(ctx context.Context) error {
 func (w *world) nextRequest() string { return fmt.Sprintf("request-%d", w.requests.Add(1)) }
 
 // mountVolume puts the destinations on a filesystem that can be filled.
-func (w *world) mountVolume() error {
+func (w *world) mountVolume() {
 	exports := filepath.Join(w.directory, "exports")
 	if err := syscall.Mount("tmpfs", exports, "tmpfs", 0, "size=256m"); err != nil {
 		say("mounting a small volume needs root: the destination will not be filled (%s)", err)
-		return nil
+		return
 	}
 	w.volume = exports
-	return nil
 }
 
 func (w *world) startProcesses(ctx context.Context) error {
-	if err := errors.Join(w.mountVolume(), w.openDoors(ctx)); err != nil {
+	w.mountVolume()
+	if err := w.openDoors(ctx); err != nil {
 		return err
 	}
-	if err := <-w.built; err != nil {
+	if err := w.untilBuilt(); err != nil {
 		return err
 	}
 	for i := range 2 {
@@ -360,7 +374,7 @@ func (w *world) stop() {
 		_ = syscall.Unmount(w.volume, syscall.MNT_DETACH)
 	}
 	if w.pods != nil {
-		if err := w.pods.leave(w.tenants); err != nil {
+		if err := w.pods.leave(w.tenants, w.made); err != nil {
 			say("the cluster is not as it was: %s", err)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+
+	"k8s.io/client-go/rest"
 )
 
 // Console is the console of the product as a process of its own.
@@ -19,9 +21,9 @@ type Console struct {
 	command *exec.Cmd
 }
 
-// RunConsole starts the console that serves at a port of this machine, with the certificate of an authority. It has no login at the cluster.
+// RunConsole starts the console of a cluster that serves at a port of this machine, with the certificate of an authority. It has no login at the cluster.
 // Another start appends to its log.
-func RunConsole(controlPlane *ControlPlane, binary, directory string, port int, authority *Authority, flags ...string) (*Console, error) {
+func RunConsole(cluster *rest.Config, binary, directory string, port int, authority *Authority, flags ...string) (*Console, error) {
 	c := &Console{LogPath: filepath.Join(directory, "console.log"), URL: "https://localhost:" + strconv.Itoa(port)}
 	certificates := filepath.Join(directory, "console-certificates")
 	if err := os.MkdirAll(certificates, 0o700); err != nil {
@@ -31,7 +33,7 @@ func RunConsole(controlPlane *ControlPlane, binary, directory string, port int, 
 		return nil, err
 	}
 	trusted := filepath.Join(directory, "api-server.crt")
-	if err := os.WriteFile(trusted, controlPlane.Config.CAData, 0o600); err != nil {
+	if err := os.WriteFile(trusted, cluster.CAData, 0o600); err != nil {
 		return nil, err
 	}
 	log, err := os.OpenFile(c.LogPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
@@ -41,7 +43,7 @@ func RunConsole(controlPlane *ControlPlane, binary, directory string, port int, 
 	defer func() { _ = log.Close() }()                          // the process has it open for itself
 	c.command = exec.Command(binary, append([]string{"console", // #nosec G204 -- the binary just built
 		"--bind-address=" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), "--certificates=" + certificates, "--public-url=" + c.URL,
-		"--api-server=" + controlPlane.Config.Host, "--api-server-ca=" + trusted}, flags...)...)
+		"--api-server=" + cluster.Host, "--api-server-ca=" + trusted}, flags...)...)
 	c.command.Env = append(os.Environ(), "KUBECONFIG=/nonexistent")
 	c.command.Stdout, c.command.Stderr = log, log
 	c.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

@@ -210,7 +210,7 @@ func (s *Stage) KillOperator() {
 func (s *Stage) StartConsole() {
 	s.Helper()
 	var err error
-	s.console, err = environment.RunConsole(s.plane, s.binary, s.directory, s.port, s.Authority)
+	s.console, err = environment.RunConsole(s.plane.Config, s.binary, s.directory, s.port, s.Authority)
 	s.Must(err)
 	s.URL = s.console.URL
 	s.Until(func(ctx context.Context) string {
