@@ -19,6 +19,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/test/application"
 	"github.com/ledgerport/ledgerport/test/closedport"
+	"github.com/ledgerport/ledgerport/test/hostilepg"
 	"github.com/ledgerport/ledgerport/test/testsftp"
 )
 
@@ -58,6 +59,14 @@ func TestBadInputGivesAConditionAReasonAndAnEvent(t *testing.T) {
 		{"the database accepts and never answers", func(w *world, p *parts) {
 			p.secret.StringData["url"] = changeURL(w, func(u *url.URL) { u.Host = silentAddress(w) })
 		}, v1alpha1.ConditionSourceReady, v1alpha1.ReasonDatabaseUnreachable, false, nil},
+		{"the database lets the operator log in and answers nothing more", func(w *world, p *parts) {
+			p.secret.StringData["url"] = hostilepg.Proxy(w, w.database, func(statement string, m hostilepg.Message, send func(hostilepg.Message) error) error {
+				if statement != "" {
+					return nil
+				}
+				return send(m)
+			})
+		}, v1alpha1.ConditionSourceReady, v1alpha1.ReasonDatabaseUnreachable, false, []string{"within 10s"}},
 		{"the database does not exist", func(w *world, p *parts) {
 			p.secret.StringData["url"] = changeURL(w, func(u *url.URL) { u.Path = "/nowhere" })
 		}, v1alpha1.ConditionSourceReady, v1alpha1.ReasonDatabaseNotFound, false, []string{"nowhere"}},

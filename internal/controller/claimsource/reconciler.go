@@ -3,6 +3,7 @@ package claimsource
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -93,21 +94,36 @@ func (r *Reconciler) look(ctx context.Context, source *v1alpha1.ClaimSource) (ct
 
 // inspect looks at the database and at the store of the receipts, and returns what the latter was read with.
 func (r *Reconciler) inspect(ctx context.Context, source *v1alpha1.ClaimSource, login credentials.Credentials) (inspection claims.Inspection, receipts credentials.Credentials, err error) {
+	if inspection, err = r.inspectDatabase(ctx, source, login); err != nil {
+		return inspection, receipts, late(ctx, err, v1alpha1.ReasonDatabaseUnreachable, "the database")
+	}
+	receipts, err = r.Resolver.CheckReceipts(ctx, source)
+	return inspection, receipts, late(ctx, err, v1alpha1.ReasonReceiptsUnreadable, "the store of the receipts (spec.receipts)")
+}
+
+func (r *Reconciler) inspectDatabase(ctx context.Context, source *v1alpha1.ClaimSource, login credentials.Credentials) (inspection claims.Inspection, err error) {
 	database, err := r.Resolver.OpenDatabase(ctx, source, login)
 	if err != nil {
-		return inspection, receipts, err
+		return inspection, err
 	}
 	defer database.Close()
 	if inspection, err = database.Check(ctx); err != nil {
-		return inspection, receipts, err
+		return inspection, err
 	}
 	ledger, err := r.Resolver.CheckLedger(ctx, database, source, nil)
-	if err != nil {
-		return inspection, receipts, err
+	if err == nil {
+		source.Status.LedgerID = ledger.ID
 	}
-	source.Status.LedgerID = ledger.ID
-	receipts, err = r.Resolver.CheckReceipts(ctx, source)
-	return inspection, receipts, err
+	return inspection, err
+}
+
+// late returns what a look has found, or, if it ended for want of time alone, a failure that says of what it waited.
+func late(ctx context.Context, err error, reason v1alpha1.Reason, what string) error {
+	var failed *failure.Error
+	if err == nil || errors.As(err, &failed) || !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return err
+	}
+	return failure.OnSource.Transient(reason, err, "%s answers so slowly that it could not be looked at within %s", what, watch.CheckTimeout)
 }
 
 // describeSource puts what was found into the status.
