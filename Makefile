@@ -29,7 +29,7 @@ SITE_VERSION ?= $(or $(shell git describe --tags --exact-match --match='v[0-9]*'
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate manifests chart site fmt lint test demo balance fuzz bench bench-apply bench-receipts bench-hostile bench-herd bench-console bench-guests bench-storm bench-fleet bench-history bench-shared watermark chaos nightly image release release-twice release-commit compatibility deploy undeploy kueue-image e2e
+.PHONY: help build generate manifests chart site fmt lint test demo balance fuzz bench bench-apply bench-receipts bench-hostile bench-herd bench-console bench-guests bench-storm bench-fleet bench-history bench-shared watermark chaos nightly image release release-twice release-commit compatibility deploy undeploy kueue-image e2e e2e-nightly
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -144,11 +144,12 @@ bench-shared: ## Measure a run of 5,100 claims against one of 4,900, in tables i
 watermark: ## Compare what runs take with what a plain query says in INTERLEAVINGS=1000000 random histories (SEED=s)
 	LEDGERPORT_INTERLEAVINGS=$(or $(INTERLEAVINGS),1000000) LEDGERPORT_SEED=$(or $(SEED),1) go run ./hack/with-environment go test -timeout=0 -count=1 ./internal/claims -run 'TestWatermark$$' -v
 
-nightly: ## What is too long for each change: chaos with 200 kills for each seed of SEEDS, every fuzz target, three benchmarks, the versions of the servers, and the release twice
+nightly: ## What is too long for each change: chaos with 200 kills for each seed of SEEDS, every fuzz target, three benchmarks, the versions of the servers, the release twice, and make e2e-nightly on a machine that can start a cluster, as .ci/run does
 	for seed in $(or $(SEEDS),1 2 3 4 5); do $(MAKE) chaos KILLS=200 SEED=$$seed || exit; done
 	$(MAKE) bench bench-apply bench-hostile compatibility
 	$(MAKE) fuzz
 	$(MAKE) release-twice
+	$(if $(wildcard ../shared/cluster/install.sh),.ci/e2e ../shared/cluster nightly)
 
 image: ## Build the container image for Linux into dist/image.tar, on any machine (IMAGE=name, IMAGE_PLATFORMS=linux/amd64,linux/arm64, PUSH=1 to its registry)
 	$(RELEASE) image -version='$(VERSION)' -date=$(SOURCE_DATE_EPOCH) -tag='$(IMAGE)' -platforms='$(IMAGE_PLATFORMS)' -into=../../dist/image.tar $(if $(PUSH),-push)
@@ -177,9 +178,15 @@ undeploy: ## Let unfinished runs give their claims back, then remove every resou
 compatibility: ## Test with every version of the servers, and write the table of docs/compatibility.md (KUBERNETES=v1.30.14,…, ONLY='PostgreSQL 14')
 	go run ./hack/compatibility $(if $(KUBERNETES),-kubernetes='$(KUBERNETES)') $(if $(ONLY),-only='$(ONLY)')
 
-kueue-image: ## Build the image of Kueue's controller from its module into dist/kueue.tar, for make e2e (KUEUE_IMAGE=name)
+kueue-image: ## Build the image of Kueue's controller from its module into dist/kueue.tar, for make e2e-nightly (KUEUE_IMAGE=name)
 	mkdir -p dist
 	go -C test/kueue run . -image='$(or $(KUEUE_IMAGE),kueue:dev)' -into=../../dist/kueue.tar
 
-e2e: ## Deploy IMAGE into the cluster of KUBECONFIG and test it there, with the External Secrets Operator (ESO_IMAGE=name), upgraded from a release before (BEFORE=its sources, BEFORE_IMAGE=name), with Helm, with Jobs, and with Kueue (KUEUE_IMAGE=name)
-	E2E_IMAGE=$(IMAGE) E2E_ESO_IMAGE=$(ESO_IMAGE) E2E_BEFORE=$(BEFORE) E2E_BEFORE_IMAGE=$(BEFORE_IMAGE) E2E_KUEUE_IMAGE=$(KUEUE_IMAGE) go test -count=1 -v -tags e2e -timeout 40m ./test/e2e
+e2e: ## Deploy IMAGE into the cluster of KUBECONFIG and test it there, with the External Secrets Operator (ESO_IMAGE=name), upgraded from a release before (BEFORE=its sources, BEFORE_IMAGE=name), with Helm and with Jobs
+	E2E_IMAGE=$(IMAGE) E2E_ESO_IMAGE=$(ESO_IMAGE) E2E_BEFORE=$(BEFORE) E2E_BEFORE_IMAGE=$(BEFORE_IMAGE) go test -count=1 -v -tags e2e -timeout 40m -skip '$(E2E_NIGHTLY)' ./test/e2e
+
+E2E_NIGHTLY := ^(TestHostileSourcesOnACluster|TestKueueOnACluster)$$
+
+e2e-nightly: ## What make e2e leaves out because it is long: databases that send without an end to attempts in pods, queues of Kueue (KUEUE_IMAGE=name), and chaos with attempts in pods (KILLS=n, SEED=s)
+	E2E_IMAGE=$(IMAGE) E2E_KUEUE_IMAGE=$(KUEUE_IMAGE) go test -count=1 -v -tags e2e -timeout 60m -run '$(E2E_NIGHTLY)' ./test/e2e
+	$(MAKE) chaos EXECUTOR=job IMAGE='$(IMAGE)'

@@ -220,7 +220,6 @@ func (c *cluster) allFail(ctx context.Context, namespaces []string) string {
 		if run.Status.Failures == 0 {
 			return fmt.Sprintf("no attempt of %s has failed: %v", namespace, run.Status.Conditions)
 		}
-		c.Logf("%s: %d attempts have failed", namespace, run.Status.Failures)
 	}
 	return ""
 }
