@@ -144,12 +144,12 @@ bench-shared: ## Measure a run of 5,100 claims against one of 4,900, in tables i
 watermark: ## Compare what runs take with what a plain query says in INTERLEAVINGS=1000000 random histories (SEED=s)
 	LEDGERPORT_INTERLEAVINGS=$(or $(INTERLEAVINGS),1000000) LEDGERPORT_SEED=$(or $(SEED),1) go run ./hack/with-environment go test -timeout=0 -count=1 ./internal/claims -run 'TestWatermark$$' -v
 
-nightly: ## What is too long for each change: chaos with 200 kills for each seed of SEEDS, every fuzz target, three benchmarks, the versions of the servers, the release twice, and make e2e-nightly on a machine that can start a cluster, as .ci/run does
+nightly: ## What is too long for each change: chaos with 200 kills for each seed of SEEDS, every fuzz target, three benchmarks, the versions of the servers, the release twice, and make e2e-nightly on a cluster that is started for it (CLUSTER=directory, as .ci/e2e has it)
 	for seed in $(or $(SEEDS),1 2 3 4 5); do $(MAKE) chaos KILLS=200 SEED=$$seed || exit; done
 	$(MAKE) bench bench-apply bench-hostile compatibility
 	$(MAKE) fuzz
 	$(MAKE) release-twice
-	$(if $(wildcard ../shared/cluster/install.sh),.ci/e2e ../shared/cluster nightly)
+	$(if $(CLUSTER),.ci/e2e '$(CLUSTER)' nightly)
 
 image: ## Build the container image for Linux into dist/image.tar, on any machine (IMAGE=name, IMAGE_PLATFORMS=linux/amd64,linux/arm64, PUSH=1 to its registry)
 	$(RELEASE) image -version='$(VERSION)' -date=$(SOURCE_DATE_EPOCH) -tag='$(IMAGE)' -platforms='$(IMAGE_PLATFORMS)' -into=../../dist/image.tar $(if $(PUSH),-push)
