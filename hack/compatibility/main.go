@@ -166,7 +166,7 @@ func record(page string, c candidate, passed bool, when time.Time) error {
 		result = "**failed**"
 	}
 	begin := fmt.Sprintf("| %s | %s | ", c.server, c.version)
-	row := begin + fmt.Sprintf("`%s` | %s | %s |", c.command(), when.UTC().Format(time.DateOnly), result)
+	row := begin + fmt.Sprintf("%#q | %s | %s |", c.command(), when.UTC().Format(time.DateOnly), result)
 	var kept []string
 	for line := range strings.SplitSeq(rows, "\n") {
 		if strings.HasPrefix(line, begin) {
