@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -95,8 +96,9 @@ func (t *trust) tls(certificate func(*tls.ClientHelloInfo) (*tls.Certificate, er
 // longestChain of certificates that a client may send: its own, and those between it and the authority.
 const longestChain = 4
 
-// guard looks at certificates of anybody. To verify a chain costs a signature for each way through it, and a client has proven nothing by
-// then: long ones are refused unseen, and one is verified after the other.
+// guard looks at certificates of anybody. To verify a chain costs a signature for each way through it, by keys that the client has chosen, and it has
+// proven nothing by then: long ones are refused unseen, and one is verified after the other, from the authority down, so that nothing is computed with
+// a key that the authority does not vouch for.
 type guard struct {
 	trusted   func() (x509.VerifyOptions, bool)
 	verifying sync.Mutex
@@ -111,11 +113,13 @@ func (g *guard) verify(state tls.ConnectionState) error {
 		return errors.New("no certificate, or more than an API server has")
 	}
 	options.Intermediates = x509.NewCertPool()
-	for _, between := range state.PeerCertificates[1:] {
-		options.Intermediates.AddCert(between)
-	}
 	g.verifying.Lock()
 	defer g.verifying.Unlock()
+	for _, between := range slices.Backward(state.PeerCertificates[1:]) { // a client sends its own first
+		if _, err := between.Verify(options); err == nil {
+			options.Intermediates.AddCert(between)
+		}
+	}
 	_, err := state.PeerCertificates[0].Verify(options)
 	return err
 }
