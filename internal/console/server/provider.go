@@ -53,6 +53,7 @@ type provider struct {
 	OIDC
 	callback string
 	client   *http.Client
+	keys     *seldom
 
 	mu    sync.Mutex
 	found *oidc.Provider
@@ -72,7 +73,8 @@ func newProvider(options OIDC, public *url.URL) (*provider, error) {
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone() // it is one
 	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: options.CA}
-	return &provider{OIDC: options, callback: public.JoinPath("/callback").String(), client: &http.Client{Transport: transport, Timeout: patience}}, nil
+	keys := &seldom{next: transport}
+	return &provider{OIDC: options, callback: public.JoinPath("/callback").String(), client: &http.Client{Transport: keys, Timeout: patience}, keys: keys}, nil
 }
 
 // unreachable says that the provider does not answer.
@@ -93,6 +95,13 @@ func (p *provider) find(ctx context.Context) (*oidc.Provider, error) {
 	if err != nil {
 		return nil, unreachable(err)
 	}
+	var said struct {
+		Keys string `json:"jwks_uri"`
+	}
+	if err := found.Claims(&said); err != nil {
+		return nil, unreachable(err)
+	}
+	p.keys.of(said.Keys)
 	p.found = found
 	return found, nil
 }
@@ -127,9 +136,12 @@ func (p *provider) verify(ctx context.Context, token, nonce string) (session, er
 	if err != nil {
 		return session{}, err
 	}
-	ctx, cancel := bounded(oidc.ClientContext(ctx, p.client))
+	ctx, cancel := bounded(ctx)
 	defer cancel()
-	verified, err := found.VerifierContext(ctx, &oidc.Config{SkipClientIDCheck: true}).Verify(ctx, token)
+	verified, err := found.Verifier(&oidc.Config{SkipClientIDCheck: true}).Verify(ctx, token) // which keeps the keys
+	if err != nil && p.keys.failing() {
+		return session{}, unreachable(err)
+	}
 	audiences := append([]string{p.ClientID}, p.Audiences...)
 	if nonce != "" {
 		audiences = audiences[:1]
