@@ -1,9 +1,9 @@
 package server
 
 import (
+	"container/list"
 	"context"
 	"crypto/sha256"
-	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -25,8 +25,8 @@ const (
 	// knownFor is how long it is taken for granted whose token one is, and unknownFor that it is nobody's. Whether a token is still good
 	// is asked each time: by what it is used for.
 	knownFor, unknownFor = time.Minute, 5 * time.Second
-	// mostKnown tokens are remembered, by their hashes.
-	mostKnown = 10_000
+	// mostKnown tokens are remembered, by their hashes, and mostKnownOfOne of one share: somebody who may make tokens makes as many as they like.
+	mostKnown, mostKnownOfOne = 10_000, 1000
 	// trustedFor is how long it is remembered that a token was somebody's: it is looked at again apart from those of whom nothing is known.
 	trustedFor = 10 * time.Minute
 	// mostWaiting requests with tokens of whom nothing is known wait for one to be looked at.
@@ -95,21 +95,25 @@ type acquaintances struct {
 	clusters *clusters
 	// places of tokens that are looked at for the first time, and of those that are again; waiting are for the first.
 	places, again, waiting chan struct{}
-	mu                     sync.Mutex
-	seen                   map[[sha256.Size]byte]acquaintance
+
+	mu   sync.Mutex
+	seen map[[sha256.Size]byte]acquaintance
+	// of are the hashes of the tokens that are somebody's, by shares; the one first that was looked at first.
+	of map[string]*list.List
 }
 
 type acquaintance struct {
 	caller identity.Caller
 	err    error
 	until  time.Time
+	place  *list.Element // among those of its share, if it is somebody's
 }
 
 func newAcquaintances(clusters *clusters, reviews int) *acquaintances {
 	reviews = max(1, reviews)
 	return &acquaintances{
 		clusters: clusters, places: make(chan struct{}, reviews), again: make(chan struct{}, reviews), waiting: make(chan struct{}, mostWaiting),
-		seen: map[[sha256.Size]byte]acquaintance{},
+		seen: map[[sha256.Size]byte]acquaintance{}, of: map[string]*list.List{},
 	}
 }
 
@@ -210,13 +214,43 @@ func (a *acquaintances) recall(hash [sha256.Size]byte, now time.Time) (acquainta
 	return one, known && now.Before(one.until)
 }
 
+// remember keeps whose a token is. One more of a share than may be has the oldest of the same share forgotten, and nobody else's.
 func (a *acquaintances) remember(hash [sha256.Size]byte, one acquaintance) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.drop(hash)
+	if one.err == nil {
+		share := one.caller.Share()
+		if own := a.of[share]; own != nil && own.Len() >= mostKnownOfOne {
+			a.drop(own.Front().Value.([sha256.Size]byte))
+		}
+		if a.of[share] == nil {
+			a.of[share] = list.New()
+		}
+		one.place = a.of[share].PushBack(hash)
+	}
 	if len(a.seen) >= mostKnown {
 		a.forget(time.Now())
 	}
 	a.seen[hash] = one
+}
+
+// drop forgets a token, if it is remembered.
+func (a *acquaintances) drop(hash [sha256.Size]byte) {
+	one, known := a.seen[hash]
+	if !known {
+		return
+	}
+	delete(a.seen, hash)
+	if one.place == nil {
+		return
+	}
+	share := one.caller.Share()
+	own := a.of[share]
+	own.Remove(one.place)
+	if own.Len() == 0 {
+		delete(a.of, share)
+	}
 }
 
 // forget makes room for a token: by those that were nobody's, then by those that were somebody's long ago, then by any.
@@ -226,7 +260,11 @@ func (a *acquaintances) forget(now time.Time) {
 		func(one acquaintance) bool { return !now.Before(one.until) },
 		func(acquaintance) bool { return len(a.seen) >= mostKnown },
 	} {
-		maps.DeleteFunc(a.seen, func(_ [sha256.Size]byte, one acquaintance) bool { return old(one) })
+		for hash, one := range a.seen {
+			if old(one) {
+				a.drop(hash)
+			}
+		}
 		if len(a.seen) < mostKnown {
 			return
 		}

@@ -13,6 +13,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"github.com/ledgerport/ledgerport/internal/console/identity"
 	"github.com/ledgerport/ledgerport/internal/console/problem"
 )
 
@@ -112,5 +113,35 @@ func TestTokensOfNobodyAreForgottenFirst(t *testing.T) {
 	}
 	if _, is := known.recall(somebody, time.Now()); !is || len(known.seen) > mostKnown {
 		t.Errorf("of %d tokens that of somebody is known: %t", len(known.seen), is)
+	}
+}
+
+// TestTokensOfOneShareHaveNobodyElseForgotten has a service account make more tokens than may be remembered. That of a clerk, who was there a few
+// minutes ago, is still looked at apart from those of whom nothing is known.
+func TestTokensOfOneShareHaveNobodyElseForgotten(t *testing.T) {
+	t.Parallel()
+	known := newAcquaintances(nil, 1)
+	clerk, mallory := [32]byte{1}, identity.Caller{Name: "system:serviceaccount:mallory:robot"}
+	known.remember(clerk, acquaintance{caller: identity.Caller{Name: "anna"}, until: time.Now().Add(-trustedFor / 2)})
+	var last [32]byte
+	for i := range 2 * mostKnown {
+		last = [32]byte{2, byte(i), byte(i >> 8), byte(i >> 16)}
+		known.remember(last, acquaintance{caller: mallory, until: time.Now().Add(knownFor)})
+	}
+	if !known.trusted(clerk, time.Now()) {
+		t.Error("the clerk's token is forgotten")
+	}
+	if _, is := known.recall(last, time.Now()); !is {
+		t.Error("the newest is not known")
+	}
+	known.remember(last, acquaintance{err: errors.New("nobody"), until: time.Now().Add(unknownFor)})
+	if len(known.seen) != mostKnownOfOne+1 {
+		t.Errorf("%d are remembered, want %d of one and the clerk's", len(known.seen), mostKnownOfOne)
+	}
+	for hash := range known.seen {
+		known.drop(hash)
+	}
+	if len(known.of) != 0 {
+		t.Errorf("of %d shares something is left, though no token is", len(known.of))
 	}
 }
