@@ -31,7 +31,16 @@ const (
 var (
 	errTooManyQuestions = errors.New("the page would ask the API server more often than a page may")
 	errTooLarge         = errors.New("what the API server answers is larger than a page may read")
+	// errLargeAnswer ends a question whose answer is larger than wanted, after which less may be asked for.
+	errLargeAnswer = errors.New("the answer is larger than was wanted")
 )
+
+type mostKey struct{}
+
+// atMost has each question of a context end whose answer has more than so many bytes.
+func atMost(ctx context.Context, most int64) context.Context {
+	return context.WithValue(ctx, mostKey{}, most)
+}
 
 // scheme and kinds are what pages read and write. The API server is not asked for what it serves.
 var scheme, kinds = func() (*runtime.Scheme, meta.RESTMapper) {
@@ -79,7 +88,11 @@ func (c *counting) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	answer, err := c.next.RoundTrip(request)
 	if err == nil && !burden.OfFile(request.URL.Path) {
-		answer.Body = &counted{answer.Body, c.meter}
+		most, bounded := request.Context().Value(mostKey{}).(int64)
+		if !bounded {
+			most = mostAnswered
+		}
+		answer.Body = &counted{answer.Body, c.meter, most}
 	}
 	return answer, err
 }
@@ -87,13 +100,18 @@ func (c *counting) RoundTrip(request *http.Request) (*http.Response, error) {
 type counted struct {
 	io.ReadCloser
 	*meter
+	left int64 // of this answer
 }
 
 // Read implements io.Reader.
 func (c *counted) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p)
-	if c.bytes.Add(int64(n)) > mostAnswered {
+	c.left -= int64(n)
+	switch {
+	case c.bytes.Add(int64(n)) > mostAnswered:
 		return n, errTooLarge
+	case c.left < 0:
+		return n, errLargeAnswer
 	}
 	return n, err
 }

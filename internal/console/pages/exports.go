@@ -2,6 +2,7 @@ package pages
 
 import (
 	"cmp"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -21,6 +22,10 @@ import (
 const (
 	// exportsOnPage of one question.
 	exportsOnPage = 200
+	// A list of exports has so many bytes at most where it is the page, and where it is one of many on a page; one export has largestExport.
+	largestList, largestOfMany, largestExport = 6 << 20, 2 << 20, 3 << 19
+	// exportsFewer is by which part less is asked for if that is not enough.
+	exportsFewer = 20
 	// mostNamespaces are looked into one by one, a few at once.
 	mostNamespaces, namespacesAtOnce = 50, 8
 	// longestContinue of a list, which the API server makes.
@@ -63,7 +68,7 @@ type exportsPage struct {
 // everyExport shows the exports of all namespaces in which the caller may list them.
 func (v *visit) everyExport() error {
 	content := exportsPage{Everywhere: true}
-	list, err := v.listExports("", v.given.Get("continue"))
+	list, err := v.listExports("", v.given.Get("continue"), largestList)
 	switch {
 	case apierrors.IsForbidden(err):
 		content.Everywhere = false
@@ -81,12 +86,20 @@ func (v *visit) everyExport() error {
 	return v.show(http.StatusOK, "exports", shown{Title: v.T("exports"), Content: content})
 }
 
-func (v *visit) listExports(namespace, next string) (*v1alpha1.AccountingExportList, error) {
+// listExports lists as many exports as come to so many bytes: a tenant's own may have a megabyte each, and are not to keep people from those of
+// other namespaces.
+func (v *visit) listExports(namespace, next string, most int64) (*v1alpha1.AccountingExportList, error) {
 	if len(next) > longestContinue {
 		return nil, errBadQuestion
 	}
-	var list v1alpha1.AccountingExportList
-	return &list, v.List(v.ctx, &list, client.InNamespace(namespace), client.Limit(exportsOnPage), client.Continue(next))
+	fewest := max(1, most/largestExport)
+	for limit := int64(exportsOnPage); ; limit = max(fewest, limit/exportsFewer) {
+		var list v1alpha1.AccountingExportList
+		err := v.List(atMost(v.ctx, most), &list, client.InNamespace(namespace), client.Limit(limit), client.Continue(next))
+		if !errors.Is(err, errLargeAnswer) || limit == fewest {
+			return &list, err
+		}
+	}
 }
 
 // openNamespaces are those that the server offers or the browser has been to, as far as the caller may list their exports.
@@ -100,7 +113,7 @@ func (v *visit) openNamespaces() ([]namespaceExports, error) {
 	group.SetLimit(namespacesAtOnce)
 	for i, name := range names {
 		group.Go(func() error {
-			list, err := v.listExports(name, "")
+			list, err := v.listExports(name, "", largestOfMany)
 			if apierrors.IsForbidden(err) || apierrors.IsNotFound(err) {
 				return nil
 			}
@@ -184,7 +197,7 @@ func (v *visit) openNamespace() error {
 // exportsOfNamespace shows a page of them.
 func (v *visit) exportsOfNamespace() error {
 	name := v.namespace()
-	list, err := v.listExports(name, v.given.Get("continue"))
+	list, err := v.listExports(name, v.given.Get("continue"), largestList)
 	if err != nil {
 		return err
 	}

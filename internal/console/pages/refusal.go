@@ -51,7 +51,7 @@ func refusalOf(err error) refusal {
 		return refusal{http.StatusUnauthorized, "refusal.nobody"}
 	case errors.Is(err, burden.TooMuch):
 		return refusal{http.StatusTooManyRequests, "refusal.busy"}
-	case errors.Is(err, errTooLarge), errors.Is(err, errTooManyQuestions):
+	case errors.Is(err, errTooLarge), errors.Is(err, errLargeAnswer), errors.Is(err, errTooManyQuestions):
 		return refusal{http.StatusServiceUnavailable, "refusal.large"}
 	}
 	if known, is := refusals[apierrors.ReasonForError(err)]; is {
