@@ -44,13 +44,13 @@ func addProbes(ctx context.Context, mgr ctrl.Manager, address string, ready map[
 
 // addMetrics serves metrics, and profiles if they are wanted, over TLS with a certificate that is made now.
 func addMetrics(ctx context.Context, mgr ctrl.Manager, options managerOptions) error {
-	filter := func(handler http.Handler) (http.Handler, error) { return handler, nil }
+	filter := openport.Filter(func(handler http.Handler) (http.Handler, error) { return handler, nil })
 	if options.metricsAuthentication {
 		known, err := filters.WithAuthenticationAndAuthorization(mgr.GetConfig(), mgr.GetHTTPClient())
 		if err != nil {
 			return err
 		}
-		filter = ofLog(mgr, known)
+		filter = openport.Turns(ofLog(mgr, known))
 	}
 	served := options.profileHandlers()
 	served["/metrics"] = promhttp.HandlerFor(metrics.Registry, promhttp.HandlerOpts{ErrorHandling: promhttp.HTTPErrorOnError})
