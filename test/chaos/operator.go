@@ -138,13 +138,16 @@ func (w *world) logs() (map[string][]byte, error) {
 	return logs, err
 }
 
-// panicsIn says what faults of the program the operators have caught: one of them would otherwise be but another attempt that
+// panicsIn says what faults of the program the operators have caught, or ended by: one of them would otherwise be but another attempt that
 // failed.
 func panicsIn(logs map[string][]byte) (found []string) {
 	for name, content := range logs {
 		for line := range bytes.Lines(content) {
 			if bytes.Contains(line, []byte(`"panic: `)) || bytes.Contains(line, []byte("Observed a panic")) {
 				found = append(found, fmt.Sprintf("%s caught a panic: %.2000s", name, line))
+			}
+			if bytes.HasPrefix(line, []byte("panic: ")) || bytes.HasPrefix(line, []byte("fatal error: ")) {
+				found = append(found, fmt.Sprintf("%s ended by a panic: %.2000s", name, line))
 			}
 		}
 	}

@@ -28,13 +28,20 @@ func TestAnOperatorThatNobodyHasEndedHasCrashed(t *testing.T) {
 	}
 }
 
-func TestAPanicThatAnOperatorCaughtIsFound(t *testing.T) {
+func TestAPanicIsFoundInLogs(t *testing.T) {
 	t.Parallel()
-	found := panicsIn(map[string][]byte{
-		"sound.log":  []byte("{\"msg\":\"the attempt begins\"}\n"),
-		"faulty.log": []byte("{\"msg\":\"the attempt panicked\",\"err\":\"panic: assignment to entry in nil map\"}\n"),
-	})
-	if len(found) != 1 || !strings.HasPrefix(found[0], "faulty.log caught a panic") {
-		t.Errorf("found %q", found)
+	for name, test := range map[string]struct{ log, want string }{
+		"a sound operator has none":       {"{\"msg\":\"the attempt begins\"}\n", ""},
+		"one that was caught is named":    {"{\"msg\":\"the attempt panicked\",\"err\":\"panic: assignment to entry in nil map\"}\n", "some.log caught a panic"},
+		"one that ended a pod is named":   {"{\"msg\":\"the attempt begins\"}\npanic: assignment to entry in nil map\n\ngoroutine 1 [running]:\n", "some.log ended by a panic"},
+		"one of the runtime is named too": {"fatal error: concurrent map writes\n", "some.log ended by a panic"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			found := strings.Join(panicsIn(map[string][]byte{"some.log": []byte(test.log)}), "; ")
+			if !strings.HasPrefix(found, test.want) || (found == "") != (test.want == "") {
+				t.Errorf("found %q, want %q", found, test.want)
+			}
+		})
 	}
 }

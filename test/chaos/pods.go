@@ -174,7 +174,7 @@ func (p *pods) follow(ctx context.Context) {
 func (p *pods) look(ctx context.Context, pod *corev1.Pod) {
 	for i := range pod.Status.ContainerStatuses {
 		status := &pod.Status.ContainerStatuses[i]
-		if crash := crashOfContainer(status); crash != "" {
+		if crash := crashOfContainer(status, pod.DeletionTimestamp != nil); crash != "" {
 			p.once(status.ContainerID+" crashed", func() { p.crashes = append(p.crashes, pod.Name+" "+crash) })
 		}
 		if status.State.Waiting != nil || status.ContainerID == "" {
@@ -213,12 +213,13 @@ func (p *pods) keepLog(ctx context.Context, namespace, pod, name string) {
 }
 
 // crashOfContainer says how a container has ended that nobody has ended: a Go program that panics ends with 2. One that is killed ends with 137,
-// an operator that has lost its lease or a server, and an attempt that has failed, with 1. An operator is never to need more memory than it has.
-func crashOfContainer(status *corev1.ContainerStatus) string {
+// an operator that has lost its lease or a server, and an attempt that has failed, with 1. One that is asked to end before it listens to signals ends with 2,
+// too, because it is the first process of its pod; that it has not panicked is for its log to say. An operator is never to need more memory than it has.
+func crashOfContainer(status *corev1.ContainerStatus, asked bool) string {
 	for _, ended := range []*corev1.ContainerStateTerminated{status.State.Terminated, status.LastTerminationState.Terminated} {
 		switch {
 		case ended == nil:
-		case ended.ExitCode == 2, ended.Signal == 11:
+		case ended.ExitCode == 2 && !asked, ended.Signal == 11:
 			return fmt.Sprintf("ended with code %d (%s)", ended.ExitCode, ended.Reason)
 		case status.Name == "manager" && ended.Reason == "OOMKilled":
 			return "needed more memory than it had"

@@ -10,20 +10,22 @@ func TestAContainerThatNobodyHasEndedHasCrashed(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		status corev1.ContainerStatus
+		asked  bool // to end
 		want   string
 	}{
-		"one that runs has not":                                       {corev1.ContainerStatus{Name: "manager"}, ""},
-		"an attempt that is killed has not":                           {ended("attempt", 137, "Error"), ""},
-		"an attempt without memory has not":                           {ended("attempt", 137, "OOMKilled"), ""},
-		"an attempt that has failed has not":                          {ended("attempt", 1, "Error"), ""},
-		"an attempt that panics has":                                  {ended("attempt", 2, "Error"), "ended with code 2 (Error)"},
-		"an operator without memory has":                              {ended("manager", 137, "OOMKilled"), "needed more memory than it had"},
-		"an operator that has lost its lease and starts anew has not": {again(ended("manager", 1, "Error")), ""},
-		"an operator that has panicked and starts anew has":           {again(ended("manager", 2, "Error")), "ended with code 2 (Error)"},
+		"one that runs has not":                                       {corev1.ContainerStatus{Name: "manager"}, false, ""},
+		"an attempt that is killed has not":                           {ended("attempt", 137, "Error"), false, ""},
+		"an attempt without memory has not":                           {ended("attempt", 137, "OOMKilled"), false, ""},
+		"an attempt that has failed has not":                          {ended("attempt", 1, "Error"), false, ""},
+		"an attempt that panics has":                                  {ended("attempt", 2, "Error"), false, "ended with code 2 (Error)"},
+		"an attempt that was asked to end before it listens has not":  {ended("attempt", 2, "Error"), true, ""},
+		"an operator without memory has":                              {ended("manager", 137, "OOMKilled"), false, "needed more memory than it had"},
+		"an operator that has lost its lease and starts anew has not": {again(ended("manager", 1, "Error")), false, ""},
+		"an operator that has panicked and starts anew has":           {again(ended("manager", 2, "Error")), false, "ended with code 2 (Error)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if crash := crashOfContainer(&test.status); crash != test.want {
+			if crash := crashOfContainer(&test.status, test.asked); crash != test.want {
 				t.Errorf("it is said that it %q, want %q", crash, test.want)
 			}
 		})
