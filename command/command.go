@@ -69,7 +69,7 @@ func New(registry *exporters.Registry) *cobra.Command {
 	}
 	command.AddGroup(&cobra.Group{ID: onCluster, Title: "On a cluster, as yourself:"}, &cobra.Group{ID: onFiles, Title: "On files and databases:"})
 	for group, members := range map[string][]*cobra.Command{
-		onCluster: {runCommand(), previewCommand(), reverseCommand(), redeliverCommand(), cancelCommand(), approveCommand(), suspendCommand(), resumeCommand(), statusCommand(), runsCommand(), reportCommand(), logsCommand(),
+		onCluster: {runCommand(), previewCommand(), reverseCommand(), redeliverCommand(), cancelCommand(), approveCommand(), importedCommand(), suspendCommand(), resumeCommand(), statusCommand(), runsCommand(), reportCommand(), logsCommand(),
 			downloadCommand(), verifyCommand(), vouchersCommand(), heldCommand(), traceCommand()},
 		onFiles: {migrateCommand(), ledgerCommand(), adoptCommand(registry), grantsCommand(registry), validateCommand(registry), renderCommand(registry), diffCommand(registry), exportersCommand(registry)},
 		"":      {managerCommand(registry), attemptCommand(registry), consoleCommand(), versionCommand()},

@@ -17,6 +17,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/document"
+	"github.com/ledgerport/ledgerport/internal/requests"
 	"github.com/ledgerport/ledgerport/texts"
 )
 
@@ -98,10 +99,22 @@ func approver(run *v1alpha1.ExportRun) string {
 	return ""
 }
 
+// importOf is when a run was marked as imported, or that it was if the operator has yet to see that; empty if it is not marked.
+func importOf(run *v1alpha1.ExportRun) string {
+	switch mark := requests.ImportOf(run); {
+	case mark == nil:
+		return ""
+	case mark.At == nil:
+		return "yes"
+	default:
+		return mark.At.UTC().Format(time.RFC3339)
+	}
+}
+
 // writeRuns writes a table of runs.
 func writeRuns(out io.Writer, runs []v1alpha1.ExportRun) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "NAMESPACE\tNAME\tEXPORT\tTYPE\tPHASE\tREASON\tCLAIMS\tHELD\tTOTAL\tENDED\tREQUESTED BY\tAPPROVED BY\tLOCATION")
+	_, _ = fmt.Fprintln(table, "NAMESPACE\tNAME\tEXPORT\tTYPE\tPHASE\tREASON\tCLAIMS\tHELD\tTOTAL\tENDED\tREQUESTED BY\tAPPROVED BY\tIMPORTED\tLOCATION")
 	for i := range runs {
 		run := &runs[i]
 		ended := ""
@@ -110,7 +123,7 @@ func writeRuns(out io.Writer, runs []v1alpha1.ExportRun) error {
 		}
 		cells := []string{
 			run.Namespace, run.Name, run.Spec.ExportRef.Name, string(run.Spec.Type), string(cmp.Or(run.Status.Phase, v1alpha1.RunPending)), readyOf(run).Reason,
-			strconv.FormatInt(run.Status.Claims, 10), strconv.FormatInt(run.Status.Held, 10), run.Status.Total, ended, run.Status.RequestedBy, approver(run), run.Status.Location,
+			strconv.FormatInt(run.Status.Claims, 10), strconv.FormatInt(run.Status.Held, 10), run.Status.Total, ended, run.Status.RequestedBy, approver(run), importOf(run), run.Status.Location,
 		}
 		for i, cell := range cells {
 			cells[i] = cmp.Or(texts.Printable(cell, texts.Message), "-")

@@ -2,6 +2,7 @@ package command
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/requests"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // requesting has what the commands that ask for a run have in common.
@@ -73,6 +75,9 @@ func (r *requesting) ask(command *cobra.Command, of string) (err error) {
 	default:
 		r.asked.Export = of
 	}
+	if r.asked.Of != "" {
+		warnOfImport(command, cluster, r.asked)
+	}
 	r.asked.By = cluster.user(command.Context())
 	run, err := requests.Create(command.Context(), cluster, cluster.namespace, r.asked)
 	if err != nil {
@@ -129,4 +134,15 @@ status is that of "run".`,
 	_ = command.RegisterFlagCompletionFunc("destination", r.at.completeDestinations) // it is defined above
 	r.addExport(command)
 	return command
+}
+
+// warnOfImport says what it means to reverse or deliver again a run that is imported. Of a run that does not exist any more nothing is known.
+func warnOfImport(command *cobra.Command, cluster *cluster, asked requests.Request) {
+	var of v1alpha1.ExportRun
+	if err := cluster.Get(command.Context(), cluster.named(asked.Of), &of); err != nil {
+		return
+	}
+	if warning := requests.WarnOfImport(&of, asked.Type); warning != "" {
+		_, _ = fmt.Fprintln(command.ErrOrStderr(), "Warning:", texts.Printable(warning, texts.Message))
+	}
 }

@@ -31,10 +31,12 @@ type tracedVoucher struct {
 	Type        v1alpha1.RunType `json:"type"`
 	EndedAt     string           `json:"endedAt,omitempty"`
 	// RequestedBy and ApprovedBy are users, as the run names them.
-	RequestedBy string     `json:"requestedBy,omitempty"`
-	ApprovedBy  string     `json:"approvedBy,omitempty"`
-	Location    string     `json:"location,omitempty"`
-	Files       []api.File `json:"files,omitempty"`
+	RequestedBy string `json:"requestedBy,omitempty"`
+	ApprovedBy  string `json:"approvedBy,omitempty"`
+	// Imported is when the run was marked as imported.
+	Imported string     `json:"imported,omitempty"`
+	Location string     `json:"location,omitempty"`
+	Files    []api.File `json:"files,omitempty"`
 }
 
 func traceCommand() *cobra.Command {
@@ -100,7 +102,7 @@ func trace(ctx context.Context, cluster *cluster, read *books.Client, export str
 			return nil, err
 		}
 		for _, voucher := range list.Items {
-			of := tracedVoucher{Voucher: voucher, Run: run.Name, Type: run.Spec.Type, Location: run.Status.Location, Files: files.Items, RequestedBy: run.Status.RequestedBy, ApprovedBy: approver(run)}
+			of := tracedVoucher{Voucher: voucher, Run: run.Name, Type: run.Spec.Type, Location: run.Status.Location, Files: files.Items, RequestedBy: run.Status.RequestedBy, ApprovedBy: approver(run), Imported: importOf(run)}
 			if at := run.Status.CompletedAt; at != nil {
 				of.EndedAt = at.UTC().Format(time.RFC3339)
 			}
@@ -139,12 +141,12 @@ func (t *traced) write(out io.Writer) error {
 			return err
 		}
 	}
-	return writeTable(out, "CLAIM\tVOUCHER\tREVERSES\tDATE\tAMOUNT\tRUN\tTYPE\tENDED\tREQUESTED BY\tAPPROVED BY\tFILES\tLOCATION", len(t.Exported), func(i int) []string {
+	return writeTable(out, "CLAIM\tVOUCHER\tREVERSES\tDATE\tAMOUNT\tRUN\tTYPE\tENDED\tREQUESTED BY\tAPPROVED BY\tIMPORTED\tFILES\tLOCATION", len(t.Exported), func(i int) []string {
 		v := t.Exported[i]
 		names := make([]string, len(v.Files))
 		for i, file := range v.Files {
 			names[i] = file.Name
 		}
-		return []string{v.Claim, v.Number, v.Reverses, v.Date, v.Amount + " " + v.Currency, v.Run, string(v.Type), v.EndedAt, v.RequestedBy, v.ApprovedBy, strings.Join(names, " "), v.Location}
+		return []string{v.Claim, v.Number, v.Reverses, v.Date, v.Amount + " " + v.Currency, v.Run, string(v.Type), v.EndedAt, v.RequestedBy, v.ApprovedBy, v.Imported, strings.Join(names, " "), v.Location}
 	})
 }

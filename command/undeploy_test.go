@@ -87,7 +87,7 @@ func (i *installation) undeploy(t *testing.T, assets string) {
 		if len(exports.Items) != 1 || exports.Items[0].Namespace != "acme" {
 			t.Errorf("%d exports are left, want the one of the unfinished run", len(exports.Items))
 		}
-		added := []string{"apiservice.yaml", "authentication_reader.yaml", "finance_role.yaml", "reversal.yaml"} // of an operator that serves files
+		added := []string{"apiservice.yaml", "authentication_reader.yaml", "finance_role.yaml", "reversal.yaml", "mark.yaml"} // of an operator that serves files
 		for _, file := range added {
 			u.kubectl(t, "apply", "--server-side", "-f", filepath.Join("..", "config", "books", "component", file))
 		}

@@ -141,6 +141,7 @@ func (i *installation) servePeople(t *testing.T, cluster client.Client, database
 			t.Errorf("another request of the name ends with %v", err)
 		}
 	})
+	t.Run("an import is recorded once, and reversals and redeliveries of the run warn of it", func(t *testing.T) { clerk.imports(t) })
 	t.Run("a reversal takes back the claims that are named, once", func(t *testing.T) {
 		if back := clerk.run(t, "reverse", "october", "--claims", claims[1]); back.Status.Claims != 1 {
 			t.Errorf("%d claims are reversed", back.Status.Claims)
@@ -162,7 +163,7 @@ func (i *installation) servePeople(t *testing.T, cluster client.Client, database
 	t.Run("an export is suspended and resumed", func(t *testing.T) { clerk.suspends(t) })
 	t.Run("the status is a tree with what is wrong and what to do", func(t *testing.T) { auditor.looks(t) })
 	t.Run("a viewer asks for nothing", func(t *testing.T) {
-		for _, arguments := range [][]string{{"run", "monthly"}, {"cancel", "unfinished"}, {"suspend", "monthly"}} {
+		for _, arguments := range [][]string{{"run", "monthly"}, {"cancel", "unfinished"}, {"suspend", "monthly"}, {"imported", "october"}} {
 			if _, _, err := auditor.does(t, arguments...); exitCode(err) != exitError || err == nil {
 				t.Errorf("%q ends with %v", arguments, err)
 			}
@@ -182,7 +183,7 @@ func (i *installation) servePeople(t *testing.T, cluster client.Client, database
 // reaches tries each command that asks the cluster on what is of another namespace, where the person has no role, and with names that are none. Nothing is
 // found or done, and no terminal obeys what is said.
 func (p *person) reaches(t *testing.T) {
-	ofRun, ofExport := []string{"download", "verify", "vouchers", "logs", "cancel", "approve", "reverse", "redeliver"}, []string{"run", "preview", "suspend", "resume", "status", "held"}
+	ofRun, ofExport := []string{"download", "verify", "vouchers", "logs", "cancel", "approve", "imported", "reverse", "redeliver"}, []string{"run", "preview", "suspend", "resume", "status", "held"}
 	for _, verb := range slices.Concat(ofRun, ofExport) {
 		name := "monthly"
 		if slices.Contains(ofRun, verb) {
@@ -221,6 +222,39 @@ func (p *person) cancels(t *testing.T) {
 	}
 	if _, _, err := p.does(t, "cancel", "october"); err == nil || !strings.Contains(err.Error(), "reverse october") {
 		t.Errorf("to cancel a run that has succeeded ends with %v", err)
+	}
+}
+
+// imports marks the run october as imported and takes that back.
+func (p *person) imports(t *testing.T) {
+	out, _, err := p.does(t, "imported", "october", "--reference", "batch\x1b[2J 4711")
+	if err != nil || !strings.Contains(out, "IMPORTED") || strings.Contains(out, "\x1b") {
+		t.Errorf("it ends with %v, and prints\n%s", err, out)
+	}
+	until(t, func(context.Context) string { // the operator has to see it
+		if out, _, err = p.does(t, "status", "monthly"); err != nil || !strings.Contains(out, "imported: by clerk at 20") || !strings.Contains(out, ", reference batch [2J 4711\n") {
+			return out
+		}
+		return ""
+	})
+	must(t, err)
+	for verb, words := range map[string]string{"redeliver": "or it is booked twice", "reverse": "until the files of the reversal are imported, too"} {
+		_, told, err := p.does(t, verb, "october", "--name", "no such name") // it warns, and the API server refuses the run
+		if err == nil || !strings.Contains(told, "Warning: the files of ExportRun october were imported into the accounting system by clerk at 20") || !strings.Contains(told, words) {
+			t.Errorf("before %s it tells (%v)\n%s", verb, err, told)
+		}
+	}
+	var run v1alpha1.ExportRun
+	out, _, err = p.does(t, "imported", "october", "--undo", "-o", "json")
+	must(t, err)
+	must(t, json.Unmarshal([]byte(out), &run))
+	if _, marked := run.Annotations[v1alpha1.ImportedAnnotation]; marked || run.Annotations[v1alpha1.ImportedByAnnotation] != "clerk" {
+		t.Errorf("after it was taken back the run has %v", run.Annotations)
+	}
+	for _, arguments := range [][]string{{"october", "--undo", "--reference", "x"}, {"october", "--reference", strings.Repeat("x", 65)}, {"nothing"}} {
+		if _, _, err := p.does(t, append([]string{"imported"}, arguments...)...); err == nil {
+			t.Errorf("%q is done", arguments)
+		}
 	}
 }
 
@@ -347,6 +381,8 @@ func (p *person) completes(t *testing.T, assets string) {
 		{[]string{"status"}, "monthly\tcsv\n", "october"},
 		{[]string{"reverse"}, "october\tSucceeded\n", "slow"},
 		{[]string{"redeliver"}, "october\tSucceeded\n", "slow"},
+		{[]string{"imported"}, "october\tSucceeded\n", "slow"},
+		{[]string{"imported", "--undo"}, ":36\n", "october"},
 		{[]string{"cancel"}, ":36\n", "october"},
 		{[]string{"download"}, "october\tSucceeded\n", "slow"},
 		{[]string{"suspend", "monthly"}, ":36\n", "monthly"},

@@ -86,7 +86,7 @@ done
 # What config/books adds beside the operator's own namespace. While nobody answers for an API, no namespace of the cluster can be deleted.
 kube delete apiservice "v1alpha1.books.$group" --ignore-not-found --timeout="$timeout"
 for kind in validatingadmissionpolicybinding validatingadmissionpolicy; do
-  kube delete "$kind" ledgerport-reversal --ignore-not-found --timeout="$timeout"
+  kube delete "$kind" ledgerport-reversal ledgerport-mark --ignore-not-found --timeout="$timeout"
 done
 kube delete clusterrole ledgerport-finance --ignore-not-found --timeout="$timeout"
 kube delete rolebinding ledgerport-books-authentication -n kube-system --ignore-not-found --timeout="$timeout"

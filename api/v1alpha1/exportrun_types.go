@@ -20,9 +20,17 @@ const (
 	ApprovedAnnotation = "accounting.ledgerport.dev/approved"
 	// ApprovedByAnnotation names who has approved the run.
 	ApprovedByAnnotation = "accounting.ledgerport.dev/approved-by"
+	// ImportedAnnotation marks a run whose files somebody has imported into the accounting system. Its value is the reference under which
+	// that has them, such as the number of a batch, of at most ImportReferenceLength characters; or nothing. Without the annotation the run is not marked.
+	ImportedAnnotation = "accounting.ledgerport.dev/imported"
+	// ImportedByAnnotation names who has marked the run as imported, or has taken that back, whichever was last.
+	ImportedByAnnotation = "accounting.ledgerport.dev/imported-by"
 	// ReasonAnnotation says why, such as what was wrong with a run that is reversed. It decides nothing, and may be anything.
 	ReasonAnnotation = "accounting.ledgerport.dev/reason"
 )
+
+// ImportReferenceLength is how many characters the reference of an import has at most.
+const ImportReferenceLength = 64
 
 // RequestedBySchedule is who has asked for the run of a slot. No user has this name.
 const RequestedBySchedule = "system:ledgerport:schedule"
@@ -352,6 +360,23 @@ type RunApproval struct {
 // Given reports whether somebody has approved.
 func (a *RunApproval) Given() bool { return a != nil && a.ApprovedBy != "" }
 
+// RunImport is what a person has said of an import into the accounting system: that it was done, or that this was a mistake.
+type RunImport struct {
+	// By is who has marked it or taken that back, as the annotation accounting.ledgerport.dev/imported-by has it; empty if it names nobody.
+	// +optional
+	// +kubebuilder:validation:MaxLength=300
+	By string `json:"by,omitempty"`
+	// At is when the operator has seen it.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`^(19[7-9][0-9]|2[0-9]{3})-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
+	At *metav1.Time `json:"at,omitempty"`
+	// Reference under which the accounting system has what was imported, such as the number of a batch, if one was told.
+	// +optional
+	// +kubebuilder:validation:MaxLength=300
+	Reference string `json:"reference,omitempty"`
+}
+
 // UnderWay reports whether the end of the attempt is not recorded.
 func (a *RunAttempt) UnderWay() bool { return a != nil && a.EndedAt == nil }
 
@@ -481,6 +506,13 @@ type ExportRunStatus struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=100
 	ReversedBy []Reversing `json:"reversedBy,omitempty"`
+	// Imported is set while the run is marked as imported into the accounting system (annotation accounting.ledgerport.dev/imported). It
+	// says what a person has said: nothing in the cluster can see into that system.
+	// +optional
+	Imported *RunImport `json:"imported,omitempty"`
+	// ImportTakenBack is who has last taken such a mark back, when, and what reference it had. It goes with the next mark.
+	// +optional
+	ImportTakenBack *RunImport `json:"importTakenBack,omitempty"`
 	// HeldClaims names the first of the held claims; the manifest and the table ledgerport.held_claims name all.
 	// +optional
 	// +listType=atomic
@@ -513,6 +545,7 @@ type ExportRunStatus struct {
 // +kubebuilder:printcolumn:name="LOCATION",type=string,priority=1,JSONPath=`.status.location`
 // +kubebuilder:printcolumn:name="REASON",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="REQUESTED BY",type=string,priority=1,JSONPath=`.status.requestedBy`
+// +kubebuilder:printcolumn:name="IMPORTED",type=date,priority=1,JSONPath=`.status.imported.at`
 // +kubebuilder:validation:XValidation:rule="oldSelf.hasValue() || self.metadata.name.size() <= 128",optionalOldSelf=true,message="the name has at most 128 characters, because it is part of the names of the run's files"
 type ExportRun struct {
 	metav1.TypeMeta   `json:",inline"`

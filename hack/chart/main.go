@@ -37,6 +37,7 @@ func generate(chart, config string) error {
 		"grafana/*.json":                          "files/dashboards",
 		"books/component/finance_role.yaml":       "files",
 		"books/component/reversal.yaml":           "files",
+		"books/component/mark.yaml":               "files",
 		"console/impersonating/console_role.yaml": "files",
 	} {
 		if err := copyAll(filepath.Join(config, filepath.FromSlash(from)), filepath.Join(chart, filepath.FromSlash(to))); err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/ledgerport/ledgerport/exporters"
 	"github.com/ledgerport/ledgerport/internal/controller/report"
 	"github.com/ledgerport/ledgerport/internal/footprint"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // What an object may take in the cache without its status, in bytes. Of one that takes more the cache keeps a part. A namespace has
@@ -108,7 +109,11 @@ func leaveOutUnread(object metav1.Object) {
 		return name != keptInPart && name != largeAsStored && (foreign || !strings.HasPrefix(name, v1alpha1.GroupVersion.Group+"/"))
 	})
 	for name, value := range annotations {
-		if len(value) > longestAnnotation { // only whether it is the same is of interest
+		switch {
+		case len(value) <= longestAnnotation:
+		case name == v1alpha1.ImportedAnnotation: // which people read
+			annotations[name] = strings.Clone(texts.Short(value, longestAnnotation))
+		default: // only whether it is the same is of interest
 			annotations[name] = fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(value)))
 		}
 	}
@@ -160,7 +165,7 @@ var ownFinalizers = []string{v1alpha1.RunFinalizer, v1alpha1.ExportFinalizer}
 // keptAnnotations are those that are read.
 var keptAnnotations = []string{
 	v1alpha1.RequestedAtAnnotation, v1alpha1.AcceptedLedgerAnnotation, v1alpha1.RequestedByAnnotation, v1alpha1.CancelledByAnnotation, v1alpha1.ApprovedAnnotation,
-	v1alpha1.ApprovedByAnnotation, largeAsStored,
+	v1alpha1.ApprovedByAnnotation, v1alpha1.ImportedAnnotation, v1alpha1.ImportedByAnnotation, largeAsStored,
 }
 
 // leaveOutForeign leaves out of an object the finalizers and owners of others, and annotations that are not read, and marks it. The owner

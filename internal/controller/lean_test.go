@@ -56,6 +56,13 @@ func TestTheCacheKeepsWhatIsRead(t *testing.T) {
 	if cap(export.Spec.Exporter.Options.Raw) > 2*exporters.MaxOptionsSize || len(export.Spec.Exporter.Options.Raw) <= exporters.MaxOptionsSize {
 		t.Errorf("%d bytes of options are left, want just more than may be", len(export.Spec.Exporter.Options.Raw))
 	}
+	run := &v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{v1alpha1.ImportedAnnotation: "4711" + strings.Repeat("x", 200_000)}}}
+	for range 2 { // it is called more than once for some objects
+		leaveOutUnread(run)
+		if reference := run.Annotations[v1alpha1.ImportedAnnotation]; !strings.HasPrefix(reference, "4711x") || len(reference) > longestAnnotation {
+			t.Errorf("of a long reference %d bytes are left", len(reference))
+		}
+	}
 	if kept, err := lean("no object"); kept != "no object" || err != nil {
 		t.Errorf("of what is no object comes %v (%v)", kept, err)
 	}

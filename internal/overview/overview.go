@@ -39,6 +39,8 @@ type Node struct {
 	RequestedBy string `json:"requestedBy,omitempty"`
 	CancelledBy string `json:"cancelledBy,omitempty"`
 	ApprovedBy  string `json:"approvedBy,omitempty"`
+	// Imported is who has marked a run as imported, when, and under what reference.
+	Imported string `json:"imported,omitempty"`
 	// Location of the artifact of a run.
 	Location string `json:"location,omitempty"`
 	// Next is what comes next, or how to ask for it.

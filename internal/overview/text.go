@@ -56,6 +56,7 @@ func (n *Node) details(text *strings.Builder, inner string) {
 	labelled(text, inner, "requested by: ", n.RequestedBy)
 	labelled(text, inner, "approved by: ", n.ApprovedBy)
 	labelled(text, inner, "cancelled by: ", n.CancelledBy)
+	labelled(text, inner, "imported: ", n.Imported)
 	labelled(text, inner, "file: ", n.Location)
 	labelled(text, inner, "next: ", n.Next)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/references"
+	"github.com/ledgerport/ledgerport/internal/requests"
 	"github.com/ledgerport/ledgerport/texts"
 )
 
@@ -132,6 +133,9 @@ func runNode(run *v1alpha1.ExportRun) Node {
 	node := Node{Kind: exportRun, Namespace: run.Namespace, Name: run.Name, State: string(cmp.Or(status.Phase, v1alpha1.RunPending)), RequestedBy: status.RequestedBy, CancelledBy: status.CancelledBy}
 	if status.Approval.Given() {
 		node.ApprovedBy = status.Approval.ApprovedBy
+	}
+	if mark := requests.ImportOf(run); mark != nil {
+		node.Imported = requests.ImportSummary(mark)
 	}
 	if condition := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady); condition != nil {
 		node.Note = Note{Reason: condition.Reason, Message: condition.Message}

@@ -36,11 +36,13 @@ func TestWho(t *testing.T) {
 	}
 	t.Run("nobody writes another name than their own", func(t *testing.T) { c.of(t).namesAreCompared() })
 	t.Run("an export passes on who changed its request", func(t *testing.T) { c.of(t).requestsAreCompared() })
+	t.Run("a mark of an import has the name of who makes it, and is of a run that has files", func(t *testing.T) { c.of(t).marksAreCompared() })
 	if !c.stamps() {
 		t.Log("this API server has no mutating policies")
 		return
 	}
 	t.Run("names are written, whatever the request says", func(t *testing.T) { c.of(t).namesAreWritten() })
+	t.Run("a mark of an import is written with the name of who makes it", func(t *testing.T) { c.of(t).marksAreWritten() })
 	t.Run("an export has the name of who changed its request", func(t *testing.T) { c.of(t).requestsAreWritten() })
 }
 
@@ -136,6 +138,74 @@ func (c *cluster) namesAreCompared() {
 		c.Errorf("who cancelled is taken away: %v", err)
 	}
 	c.must(c.change("alice", "own", nil, map[string]any{"example.com/note": "y"})) // all else may change
+}
+
+// ended makes a run of a type that has ended, and perhaps delivered files.
+func (c *cluster) ended(name string, of v1alpha1.RunType, phase v1alpha1.RunPhase, location string) {
+	c.Helper()
+	made := run(name, nil)
+	made.Spec.Type = of
+	if of == v1alpha1.RunReversal {
+		made.Spec.Reverses = &v1alpha1.RunReference{Name: "delivered"}
+	}
+	c.must(c.admin.Create(c.Context(), made))
+	made.Status.Phase, made.Status.Location = phase, location
+	c.must(c.admin.Status().Update(c.Context(), made))
+}
+
+func (c *cluster) marksAreCompared() {
+	imported, by := v1alpha1.ImportedAnnotation, v1alpha1.ImportedByAnnotation
+	mark := func(reference, by any) map[string]any {
+		return map[string]any{imported: reference, v1alpha1.ImportedByAnnotation: by}
+	}
+	c.ended("delivered", v1alpha1.RunExport, v1alpha1.RunSucceeded, "file:///delivered.csv")
+	c.refusedWith("imported-by is who changes accounting.ledgerport.dev/imported, alice", func() error { return c.change("alice", "delivered", nil, mark("1", "bob")) })
+	for what, change := range map[string]map[string]any{
+		"a mark without a name": {imported: "1"}, "a name without a mark": {by: "alice"}, "65 characters": mark(strings.Repeat("é", 65), "alice"), "200 kB": mark(strings.Repeat("x", 200_000), "alice"),
+	} {
+		if err := c.change("alice", "delivered", nil, change); !apierrors.IsForbidden(err) {
+			c.Errorf("%s: %v", what, err)
+		}
+	}
+	c.ended("failed", v1alpha1.RunExport, v1alpha1.RunFailed, "")
+	c.ended("nothing", v1alpha1.RunExport, v1alpha1.RunSucceeded, "")
+	c.ended("preview", v1alpha1.RunPreview, v1alpha1.RunSucceeded, "file:///_preview/preview.csv")
+	for _, name := range []string{"failed", "nothing", "preview"} {
+		c.refusedWith("has Succeeded and has delivered files", func() error { return c.change("alice", name, nil, mark("1", "alice")) })
+	}
+	if err := c.as("alice").Create(c.Context(), run("born", map[string]string{imported: "1", by: "alice"}), client.DryRunAll); !apierrors.IsForbidden(err) {
+		c.Errorf("a run is created as imported: %v", err)
+	}
+	c.must(c.change("alice", "delivered", nil, mark(strings.Repeat("é", 64), "alice")))
+	c.must(c.change("alice", "delivered", nil, map[string]any{imported: ""})) // her own mark is corrected
+	for what, change := range map[string]map[string]any{"another's mark is taken back in their name": {imported: nil}, "the name alone is replaced": {by: "bob"}, "the name alone is taken away": {by: nil}} {
+		if err := c.change("bob", "delivered", nil, change); !apierrors.IsForbidden(err) {
+			c.Errorf("%s: %v", what, err)
+		}
+	}
+	c.must(c.change("bob", "delivered", nil, mark(nil, "bob")))
+	c.must(c.as(operator).Create(c.Context(), run("restored", map[string]string{imported: "1", by: "alice"}), client.DryRunAll))
+}
+
+func (c *cluster) marksAreWritten() {
+	c.ended("stamped", v1alpha1.RunReversal, v1alpha1.RunSucceeded, "file:///stamped.csv")
+	for i, step := range []struct {
+		user        string
+		annotations map[string]any
+		want        string
+	}{
+		{"alice", map[string]any{v1alpha1.ImportedByAnnotation: "bob"}, ""},
+		{"alice", map[string]any{v1alpha1.ImportedAnnotation: "4711", v1alpha1.ImportedByAnnotation: "bob"}, "alice"},
+		{"bob", map[string]any{v1alpha1.ImportedByAnnotation: nil}, "alice"},
+		{"bob", map[string]any{v1alpha1.ImportedAnnotation: "4712"}, "bob"},
+		{"alice", map[string]any{v1alpha1.ImportedAnnotation: nil}, "alice"},
+		{"bob", map[string]any{v1alpha1.ImportedAnnotation: ""}, "bob"},
+	} {
+		c.must(c.change(step.user, "stamped", nil, step.annotations))
+		if found := c.named(run("stamped", nil), v1alpha1.ImportedByAnnotation); found != step.want {
+			c.Errorf("step %d: %s writes %v, and the name is %q, want %q", i, step.user, step.annotations, found, step.want)
+		}
+	}
 }
 
 func (c *cluster) requestsAreCompared() {

@@ -109,6 +109,34 @@ async function searches(page) {
   assert.match(await page.getByRole("link", { name: claim }).getAttribute("href"), /^https:\/\/expenses\.example\.com\/claims\//);
 }
 
+// The clerk marks what they have imported. The controller sees that, is warned, and takes it back.
+async function imports(clerk, controller, narrow) {
+  await see(clerk, run("october"));
+  await clerk.getByRole("link", { name: "Mark as imported" }).click();
+  await clerk.waitForURL(/\/imported$/);
+  await look(clerk, "the question about an import");
+  await see(narrow, `${run("october")}/imported`);
+  await look(narrow, "the question about an import (375 px, dark)");
+  await clerk.getByLabel("Reference in the accounting system").fill("Batch 4711");
+  await clerk.getByRole("button", { name: "Mark as imported" }).click();
+  await clerk.waitForURL(/\/runs\/october$/);
+  await clerk.getByText("Batch 4711").first().waitFor();
+  await look(clerk, "a run that is imported");
+  await see(controller, exported);
+  assert.match(await controller.locator("tr", { hasText: "Batch 4711" }).innerText(), /^october/); // and not its redelivery
+  await look(controller, "an export with a run that is imported");
+  await see(controller, `${run("october")}/request/redeliver`);
+  await controller.getByRole("alert").filter({ hasText: "booked twice" }).waitFor();
+  await look(controller, "the question about a redelivery of what is imported");
+  await see(controller, run("october"));
+  await controller.getByRole("link", { name: "Take the mark back" }).click();
+  await look(controller, "the question about a mark that is taken back");
+  await controller.getByRole("button", { name: "Take the mark back" }).click();
+  await controller.waitForURL(/\/runs\/october$/);
+  assert.match(await controller.locator(".timeline").innerText(), /Mark as imported taken back/);
+  await controller.getByRole("link", { name: "Mark as imported" }).waitFor();
+}
+
 async function reverses(page) {
   await see(page, run("october"));
   const voucher = await page.locator('[aria-labelledby="vouchers"] tbody a').nth(3).getAttribute("href");
@@ -202,6 +230,8 @@ async function main() {
     await previews(clerk);
     const newest = await exportsWithoutScript(scriptless);
     await delivers(clerk);
+    const small = await person(browser, "clerk", { viewport: { width: 375, height: 800 }, colorScheme: "dark", locale: "de-DE" });
+    await imports(clerk, controller, small);
     const voucher = await reverses(controller);
     await downloads(clerk);
     await searches(clerk);

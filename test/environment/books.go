@@ -17,6 +17,7 @@ import (
 var booksManifests = []string{
 	"Namespace/ledgerport-system", "RoleBinding/ledgerport-books-authentication", "ClusterRole/ledgerport-finance",
 	"ValidatingAdmissionPolicy/ledgerport-reversal", "ValidatingAdmissionPolicyBinding/ledgerport-reversal",
+	"ValidatingAdmissionPolicy/ledgerport-mark", "ValidatingAdmissionPolicyBinding/ledgerport-mark",
 	"Service/ledgerport-books", "APIService/v1alpha1.books.accounting.ledgerport.dev",
 }
 

@@ -182,6 +182,7 @@ func TestCopiesAreTheirOriginals(t *testing.T) {
 		"files/rules.yaml":        "config/prometheus",
 		"files/finance_role.yaml": "config/books/component",
 		"files/reversal.yaml":     "config/books/component",
+		"files/mark.yaml":         "config/books/component",
 		"files/console_role.yaml": "config/console/impersonating",
 	} {
 		files, err := filepath.Glob(filepath.Join(chartDirectory, copied))

@@ -29,6 +29,7 @@ var stubs = map[string]string{
 	"files/admission/":    "kind: ValidatingAdmissionPolicy\nmetadata: {name: stub}\n---\nkind: ValidatingAdmissionPolicyBinding\nmetadata: {name: stub}\n",
 	"files/finance_role":  "rules:\n- {apiGroups: [example.com], resources: [stubs], verbs: [watch]}\n",
 	"files/reversal.yaml": "kind: ValidatingAdmissionPolicy\nmetadata: {name: stub}\n",
+	"files/mark.yaml":     "kind: ValidatingAdmissionPolicy\nmetadata: {name: stub-of-marks}\n",
 	"files/role.yaml":     "rules:\n- {apiGroups: [example.com], resources: [stubs], verbs: [get]}\n",
 	"files/people_roles":  "metadata:\n  name: ledgerport-reader\n  labels: {aggregate: \"true\"}\nrules:\n- {apiGroups: [example.com], resources: [stubs], verbs: [list]}\n",
 	"files/rules.yaml":    "spec: {groups: [{name: stub, rules: [{expr: 'job=\"ledgerport-metrics\"', description: '{{ $labels.pod }} in ledgerport-system'}]}]}\n",

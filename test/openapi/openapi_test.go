@@ -107,6 +107,7 @@ func TestTheAPIAnswersAsItsDocumentSays(t *testing.T) {
 	}
 	a.Approve(20)
 	first := a.runs()
+	a.imports(first)
 	a.lies(first)
 	a.refusals()
 	for _, operation := range operations(content) {
@@ -141,6 +142,52 @@ func (a *application) lies(first run) {
 	if told := a.ask("downloadFile", http.MethodGet, list.Items[0].Link, "", http.StatusConflict); !strings.Contains(string(told), "not what the run delivered") {
 		a.Errorf("of a file that is another one is said %s", told)
 	}
+}
+
+// imports marks a run as imported, corrects that and takes it back; and tries what cannot be.
+func (a *application) imports(first run) {
+	a.Helper()
+	at := first.Links.Self + "/imported"
+	marked := func(answer []byte) (by, reference string, is bool) {
+		var told struct {
+			Imported *struct{ By, Reference string }
+		}
+		a.Must(json.Unmarshal(answer, &told))
+		if told.Imported == nil {
+			return "", "", false
+		}
+		return told.Imported.By, told.Imported.Reference, true
+	}
+	const application = "system:serviceaccount:" + stage.Namespace + ":application"
+	for body, want := range map[string]string{"": "", `{"reference": "batch 4711"}`: "batch 4711", `{"reference": "\u202e\u001b[2J"}`: `\u202e [2J`} {
+		for range 2 { // twice is once
+			if by, reference, is := marked(a.ask("markImported", http.MethodPut, at, body, http.StatusOK)); !is || by != application || reference != want {
+				a.Errorf("after %s it is %q by %q", body, reference, by)
+			}
+		}
+	}
+	a.Until(func(context.Context) string { // the operator has to see it
+		answer := a.ask("followRun", http.MethodGet, first.Links.Self, "", http.StatusOK)
+		return map[bool]string{false: string(answer)}[strings.Contains(string(answer), `"at":"`)]
+	})
+	own := a.token
+	a.token = a.Token("robot", "ledgerport-finance")
+	if told := a.ask("markImported", http.MethodPut, at, `{"reference": "4712"}`, http.StatusConflict); !strings.Contains(string(told), "marked as imported already, by "+application) {
+		a.Errorf("another caller hears %s", told)
+	}
+	a.token = own
+	a.wrong("markImported", http.MethodPut, at, `{"reference": "`+strings.Repeat("é", 65)+`"}`, http.StatusUnprocessableEntity)
+	a.wrong("markImported", http.MethodPut, at, `{"by": "alice"}`, http.StatusBadRequest)
+	for range 2 {
+		if _, _, is := marked(a.ask("takeImportBack", http.MethodDelete, at, "", http.StatusOK)); is {
+			a.Error("it is marked after that was taken back")
+		}
+	}
+	a.ask("markImported", http.MethodPut, export+"/runs/nothing/imported", "", http.StatusNotFound)
+	a.ask("takeImportBack", http.MethodDelete, strings.Replace(at, "/monthly/", "/others/", 1), "", http.StatusNotFound)
+	var preview run
+	a.Must(json.Unmarshal(a.ask("requestRun", http.MethodPost, export+"/runs", `{"type": "Preview"}`, http.StatusAccepted), &preview))
+	a.ask("markImported", http.MethodPut, preview.Links.Self+"/imported", "", http.StatusConflict)
 }
 
 // runs asks for what exists, and returns a run that has exported.

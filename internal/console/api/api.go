@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -83,6 +84,8 @@ func Handler(options Options) (http.Handler, error) {
 	for pattern, answer := range map[string]func(http.ResponseWriter, *asked) error{
 		"POST " + export + "/runs":                   a.request,
 		"GET " + export + "/runs/{run}":              a.follow,
+		"PUT " + export + "/runs/{run}/imported":     a.markImported,
+		"DELETE " + export + "/runs/{run}/imported":  a.takeImportBack,
 		"GET " + export + "/runs/{run}/files":        a.files,
 		"GET " + export + "/runs/{run}/files/{file}": a.download,
 		"GET " + export + "/held":                    a.held,
@@ -102,14 +105,18 @@ func (k known) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		k.ServeMux.ServeHTTP(w, r)
 		return
 	}
-	for _, method := range []string{http.MethodGet, http.MethodPost} {
+	var answered []string
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
 		other := r.Clone(r.Context())
 		other.Method = method
 		if _, pattern := k.Handler(other); pattern != "" {
-			w.Header().Set("Allow", method)
-			problem.New(http.StatusMethodNotAllowed, problem.MethodNotAllowed, "only %s is answered here", method).Write(w)
-			return
+			answered = append(answered, method)
 		}
+	}
+	if len(answered) > 0 {
+		w.Header().Set("Allow", strings.Join(answered, ", "))
+		problem.New(http.StatusMethodNotAllowed, problem.MethodNotAllowed, "only %s is answered here", strings.Join(answered, " and ")).Write(w)
+		return
 	}
 	problem.New(http.StatusNotFound, problem.NotFound, "nothing is served here; /api/v1/openapi.json says what is").Write(w)
 }

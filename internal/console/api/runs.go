@@ -68,13 +68,25 @@ type Run struct {
 	FirstVoucher string               `json:"firstVoucher,omitempty"`
 	LastVoucher  string               `json:"lastVoucher,omitempty"`
 	Reversed     v1alpha1.RunReversed `json:"reversed,omitempty"`
-	Links        Links                `json:"links"`
+	// Imported is there while somebody says that the accounting system has the run.
+	Imported *Import `json:"imported,omitempty"`
+	Links    Links   `json:"links"`
 }
 
 // Money is an exact decimal with its currency.
 type Money struct {
 	Amount   string `json:"amount"`
 	Currency string `json:"currency"`
+}
+
+// Import is the mark of a run that is imported.
+type Import struct {
+	// By is the user that has marked it, as the run names them.
+	By string `json:"by,omitempty"`
+	// At is when the operator has seen the mark.
+	At *time.Time `json:"at,omitempty"`
+	// Reference under which the accounting system has it.
+	Reference string `json:"reference,omitempty"`
 }
 
 // Links of a run are paths of this server.
@@ -108,6 +120,12 @@ func described(run *v1alpha1.ExportRun) *Run {
 	}
 	if at := status.CompletedAt; at != nil {
 		told.CompletedAt = new(at.UTC())
+	}
+	if mark := requests.ImportOf(run); mark != nil {
+		told.Imported = &Import{By: mark.By, Reference: mark.Reference}
+		if mark.At != nil {
+			told.Imported.At = new(mark.At.UTC())
+		}
 	}
 	if status.Debit != "" {
 		told.Total = &Money{status.Debit, status.Currency}

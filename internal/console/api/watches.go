@@ -20,6 +20,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/console/burden"
 	"github.com/ledgerport/ledgerport/internal/console/problem"
+	"github.com/ledgerport/ledgerport/internal/requests"
 	"github.com/ledgerport/ledgerport/texts"
 )
 
@@ -273,8 +274,9 @@ func lean(run *v1alpha1.ExportRun) *v1alpha1.ExportRun {
 		Spec:       v1alpha1.ExportRunSpec{ExportRef: run.Spec.ExportRef, Type: run.Spec.Type},
 		Status:     run.Status,
 	}
+	kept.Annotations = requests.ImportAnnotations(run)
 	if by, is := run.Annotations[v1alpha1.RequestedByAnnotation]; is {
-		kept.Annotations = map[string]string{v1alpha1.RequestedByAnnotation: texts.Printable(by, texts.Quote)}
+		kept.Annotations[v1alpha1.RequestedByAnnotation] = texts.Printable(by, texts.Quote)
 	}
 	return kept
 }

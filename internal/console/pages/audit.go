@@ -15,18 +15,21 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/requests"
 	"github.com/ledgerport/ledgerport/texts"
 )
 
 // deed is something that somebody did, or that became of it.
 type deed struct {
 	at time.Time
-	// what is asked, approved, cancelled or ended.
+	// what is asked, approved, cancelled, ended, imported or unimported.
 	what string
 	// who has done it, as far as the run says it, and the program that wrote it.
 	who     asking
 	run     *v1alpha1.ExportRun
 	outcome bool
+	// reference of an import.
+	reference string
 }
 
 // deeds of a run, oldest first.
@@ -42,6 +45,25 @@ func (v *visit) deeds(run *v1alpha1.ExportRun) []deed {
 	}
 	if completed := run.Status.CompletedAt; completed != nil {
 		found = append(found, deed{at: completed.Time, what: "ended", run: run, outcome: true})
+	}
+	return append(found, v.deedsOfImport(run)...)
+}
+
+// deedsOfImport are that a run was marked as imported, or that the last mark was taken back: there is one of them at most.
+func (v *visit) deedsOfImport(run *v1alpha1.ExportRun) (found []deed) {
+	for what, mark := range map[string]*v1alpha1.RunImport{"imported": requests.ImportOf(run), "unimported": requests.TakenBackFrom(run)} {
+		if mark == nil {
+			continue
+		}
+		who := asking{v.T("asked.unknown"), "unknown", "", ""}
+		if mark.By != "" {
+			who = asking{v.T("asked.person", mark.By), "person", mark.By, ""}
+		}
+		done := deed{what: what, who: who, run: run, reference: mark.Reference}
+		if mark.At != nil {
+			done.at = mark.At.Time
+		}
+		found = append(found, done)
 	}
 	return found
 }
@@ -126,6 +148,7 @@ func (v *visit) auditRow(d deed) auditRow {
 	if d.who.Source == "unknown" && d.what == "asked" {
 		row.Program = "" // the text has it
 	}
+	row.Reason = d.reference
 	if d.what == "asked" {
 		row.Reason = run.Annotations[v1alpha1.ReasonAnnotation]
 	}
@@ -149,7 +172,7 @@ const (
 // columns of the file. They and the words in it are the same in every language: programs read it.
 var columns = []string{
 	"time", "namespace", "export", "run", "type", "what", "asked_by", "asked_by_is", "program", "reason", "reverses", "redelivers", "phase", "phase_reason",
-	"claims", "held", "total", "currency", "sha256", "reversed",
+	"claims", "held", "total", "currency", "sha256", "reversed", "reference",
 }
 
 // auditFile sends who did what as CSV.
@@ -210,6 +233,7 @@ func cells(d deed) []string {
 		row = append(row, string(status.Phase), reason, strconv.FormatInt(status.Claims, 10), strconv.FormatInt(status.Held, 10), status.Debit, status.Currency, status.SHA256, string(status.Reversed))
 	}
 	row = append(row, make([]string, len(columns)-len(row))...)
+	row[len(columns)-1] = d.reference
 	for i, cell := range row {
 		row[i] = unformulaic(texts.Printable(cell, longestCell))
 	}

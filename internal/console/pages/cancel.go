@@ -26,7 +26,7 @@ func (v *visit) confirmCancellation() error {
 	if !cancellable(run) {
 		return errNoPage
 	}
-	rights, err := v.may(v.ctx, run.Namespace, toChange)
+	rights, err := v.may(v.ctx, run.Namespace, toChange, toUpdate, toApprove)
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (v *visit) confirmCancellation() error {
 		}, v.factsOfRun(run)),
 	}
 	code := http.StatusOK
-	if !rights[toChange] {
+	if !canceller(rights) {
 		content.Forbidden, code = v.T("request.forbidden"), http.StatusForbidden
 	}
 	trail := append(v.trailOfRun(run), link{run.Name, content.Back})

@@ -122,10 +122,16 @@ type right struct{ verb, group, resource, subresource string }
 var (
 	toRun     = right{"create", v1alpha1.GroupVersion.Group, "exportruns", ""}
 	toReverse = right{"reverse", v1alpha1.GroupVersion.Group, "exportruns", ""}
-	// A cancellation is a change of the run, and an approval is one that needs its own verb, too.
+	// A mark, a cancellation and an approval are changes of the run. An approval needs its own verb, too, and a cancellation that or another.
 	toApprove = right{"approve", v1alpha1.GroupVersion.Group, "exportruns", ""}
 	toChange  = right{"patch", v1alpha1.GroupVersion.Group, "exportruns", ""}
+	toUpdate  = right{"update", v1alpha1.GroupVersion.Group, "exportruns", ""}
 )
+
+// canceller reports whether somebody with some rights cancels runs, and does not only mark them as imported: config/books/component/mark.yaml.
+func canceller(rights map[right]bool) bool {
+	return rights[toChange] && (rights[toUpdate] || rights[toApprove])
+}
 
 // may asks which of some rights the caller has in a namespace. The answer decides what is offered; whether something is done is decided
 // when it is asked for.

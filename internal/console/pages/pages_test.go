@@ -22,6 +22,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
@@ -161,6 +162,7 @@ func TestPagesThroughTheAPIServer(t *testing.T) {
 	t.Run("held claims are explained, and lead to the application", func(t *testing.T) { seesHeld(clerk.in(t)) })
 	t.Run("a file is downloaded as it was delivered", func(t *testing.T) { downloads(clerk.in(t), stage) })
 	t.Run("what is asked for is asked for once, and needs the role", func(t *testing.T) { asks(clerk.in(t), controller.in(t), stage) })
+	t.Run("a run is marked as imported, and its reversal and redelivery warn of it", func(t *testing.T) { marks(clerk.in(t), controller.in(t), stage) })
 	t.Run("a reversal needs a reason and the right to it", func(t *testing.T) { reverses(clerk.in(t), controller.in(t), stage) })
 	t.Run("who did what is shown and exported", func(t *testing.T) { audits(clerk.in(t)) })
 	t.Run("a person without the right is refused", func(t *testing.T) { refuses(t, base) })
@@ -343,6 +345,114 @@ func asks(clerk, controller *browser, stage *console.Stage) {
 	}
 }
 
+func marks(clerk, controller *browser, stage *console.Stage) {
+	const october, path, undo = runs + "october", runs + "october/imported", runs + "october/unimported"
+	viewer := newBrowser(clerk.T, clerk.base, "viewer")
+	viewer.lacks(viewer.see(october), path)
+	viewer.want(http.StatusForbidden, path, "Your role does not allow this")
+	if got := viewer.do(http.MethodPost, path, url.Values{"reference": {"x"}}); got.code != http.StatusForbidden {
+		clerk.Errorf("a viewer who marks a run hears %d", got.code)
+	}
+	clerk.want(http.StatusNotFound, undo)
+	clerk.lacks(clerk.see(october, `href="`+path+`"`), undo)
+	clerk.see(path, "Mark october as imported?", "Reference in the accounting system", "october.csv", `maxlength="64"`)
+	if got := clerk.do(http.MethodPost, path, url.Values{"reference": {strings.Repeat("é", 65)}}); got.code != http.StatusUnprocessableEntity || len(missing(got.text, "at most 64 characters")) > 0 {
+		clerk.Errorf("a long reference is answered with %d\n%s", got.code, short(got.text))
+	}
+	const hostile = `"><script>alert(1)</script>`
+	for _, reference := range []string{"batch 4710", hostile + "\u202e", hostile + "\u202e"} { // corrected, and then sent twice
+		if led := clerk.send(path, url.Values{"reference": {reference}}); led != "october" {
+			clerk.Errorf("a mark leads to %s", led)
+		}
+	}
+	for _, at := range []string{october, export, home + "/audit", runs + "october/request/redeliver"} {
+		clerk.lacks(clerk.see(at, "&lt;script&gt;", `\u202e`), "<script>alert", "\u202e")
+	}
+	clerk.send(path, url.Values{"reference": {"=4711"}})
+	untilImported(stage, func(status *v1alpha1.ExportRunStatus) bool {
+		return status.Imported != nil && status.Imported.By == "clerk" && status.Imported.Reference == "=4711" && status.Imported.At != nil
+	})
+	clerk.lacks(clerk.see(october, "Imported", "clerk (as stated)", "=4711", "Marked as imported", `href="`+undo+`"`), `href="`+path+`"`)
+	clerk.see(export, "=4711")
+	if got := controller.do(http.MethodPost, path, url.Values{"reference": {"4712"}}); got.code != http.StatusConflict || len(missing(got.text, "Somebody else has marked this run", "=4711")) > 0 {
+		clerk.Errorf("a second person who marks it hears %d\n%s", got.code, short(got.text))
+	}
+	clerk.see(runs+"october/request/redeliver", "everything would be booked twice", "=4711")
+	controller.see(runs+"october/request/reversal", "until the files of the reversal are imported there, too", "=4711")
+	clerk.see(home+"/audit", "Export marked as imported", "=4711")
+	if file := clerk.do(http.MethodGet, home+"/audit.csv", nil).text; !strings.Contains(file, ",imported,clerk,person,") || !strings.Contains(file, ",'=4711\r\n") {
+		clerk.Errorf("the file has no mark, or a formula:\n%s", file)
+	}
+	others(clerk, stage)
+	onlyMarks(clerk, stage)
+	controller.send(undo, controller.form(undo))
+	untilImported(stage, func(status *v1alpha1.ExportRunStatus) bool {
+		return status.Imported == nil && status.ImportTakenBack != nil && status.ImportTakenBack.By == "controller" && status.ImportTakenBack.Reference == "=4711"
+	})
+	clerk.see(october, "Mark as imported taken back", "controller (as stated)", `href="`+path+`"`)
+	clerk.see(home+"/audit", "Export: mark as imported taken back", "controller (as stated)")
+	clerk.lacks(clerk.see(runs+"october/request/redeliver"), "booked twice")
+	clerk.send(path, url.Values{"reference": {"batch 4711"}})
+}
+
+// others cannot be marked: a preview, and a redelivery, which says what its run is instead.
+func others(clerk *browser, stage *console.Stage) {
+	var list v1alpha1.ExportRunList
+	if err := stage.Cluster.List(clerk.Context(), &list, client.InNamespace(console.Namespace)); err != nil {
+		clerk.Fatal(err)
+	}
+	found := 0
+	for _, run := range list.Items {
+		if run.Spec.Type.TakesTurns() {
+			continue
+		}
+		found++
+		clerk.want(http.StatusNotFound, runs+run.Name+"/imported")
+		if got := clerk.do(http.MethodPost, runs+run.Name+"/imported", url.Values{}); got.code != http.StatusConflict {
+			clerk.Errorf("a %s that is marked is answered with %d", run.Spec.Type, got.code)
+		}
+		if run.Spec.Type == v1alpha1.RunRedeliver {
+			clerk.see(runs+run.Name, "everything would be booked twice", "=4711")
+		}
+	}
+	if found < 2 {
+		clerk.Errorf("there are %d runs that cannot be marked", found)
+	}
+}
+
+// onlyMarks tries whether somebody who may mark runs changes anything else of them.
+func onlyMarks(clerk *browser, stage *console.Stage) {
+	config := rest.CopyConfig(stage.ControlPlane.Config)
+	config.Impersonate.UserName = "clerk"
+	cluster, err := client.New(config, client.Options{Scheme: stage.Cluster.Scheme()})
+	if err != nil {
+		clerk.Fatal(err)
+	}
+	for what, change := range map[string]string{
+		"cancels": `{"spec":{"cancel":true}}`, "labels": `{"metadata":{"labels":{"a":"b"}}}`, "keeps": `{"metadata":{"finalizers":["example.com/a"]}}`,
+		"annotates": `{"metadata":{"annotations":{"accounting.ledgerport.dev/reason":"b"}}}`, "annotates for others": `{"metadata":{"annotations":{"example.com/a":"b"}}}`,
+	} {
+		run := &v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Namespace: console.Namespace, Name: "october"}}
+		if err := cluster.Patch(clerk.Context(), run, client.RawPatch("application/merge-patch+json", []byte(change))); err == nil || !strings.Contains(err.Error(), "marks them as imported") {
+			clerk.Errorf("a clerk %s a run: %v", what, err)
+		}
+	}
+}
+
+// untilImported waits for the operator to see what was said of the import of a run.
+func untilImported(stage *console.Stage, want func(*v1alpha1.ExportRunStatus) bool) {
+	stage.Until(func(ctx context.Context) string {
+		var run v1alpha1.ExportRun
+		if err := stage.Cluster.Get(ctx, client.ObjectKey{Namespace: console.Namespace, Name: "october"}, &run); err != nil {
+			return err.Error()
+		}
+		if !want(&run.Status) {
+			return fmt.Sprintf("the import is %+v, taken back %+v", run.Status.Imported, run.Status.ImportTakenBack)
+		}
+		return ""
+	})
+}
+
 func reverses(clerk, controller *browser, stage *console.Stage) {
 	const path = runs + "october/request/reversal"
 	clerk.want(http.StatusForbidden, path, "Your role does not allow this")
@@ -367,17 +477,17 @@ func reverses(clerk, controller *browser, stage *console.Stage) {
 		controller.Errorf("the reversal is %v of %d claims", run.Annotations, run.Status.Claims)
 	}
 	untilReversed(stage, v1alpha1.PartlyReversed)
-	controller.see(runs+name, "Reversal", "Posted &lt;b&gt;twice&lt;/b&gt; by hand", "reverses")
+	controller.see(runs+name, "Reversal", "A reversal does not take them out of it", "batch 4711", "Posted &lt;b&gt;twice&lt;/b&gt; by hand", "reverses")
 	controller.see(runs+"october", "Partly reversed", runs+name)
 	controller.see(runs+"october/voucher?number="+number, "5. Reversed by", runs+name)
 	form = controller.form(path)
 	form.Set("reason", "All of it")
-	rest := controller.send(path, form)
-	stage.Ended(rest)
+	all := controller.send(path, form)
+	stage.Ended(all)
 	untilReversed(stage, v1alpha1.WhollyReversed)
 	controller.lacks(controller.see(runs+"october", "Reversed"), "request/reversal")
 	controller.want(http.StatusNotFound, path)
-	controller.want(http.StatusNotFound, runs+rest+"/request/reversal")
+	controller.want(http.StatusNotFound, runs+all+"/request/reversal")
 }
 
 // untilReversed waits for the first run to report it: that comes a moment after the end of the reversal.

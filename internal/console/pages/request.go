@@ -26,6 +26,11 @@ type requestView struct {
 	Type, To, Back string
 	Question, Text string
 	Facts          []fact
+	// Warning of what somebody does not want to do, perhaps.
+	Warning string
+	// Import may have a Reference.
+	Import    bool
+	Reference string
 	// Reversal needs a reason.
 	Reversal bool
 	// Danger is of what cannot be taken back, and takes something away.
@@ -109,6 +114,11 @@ func (v *visit) confirming(code int, s *subject, once, reason, problem string) e
 		name = s.run.Name
 		content.Facts = append(content.Facts, fact{Name: v.T("fact.run"), Value: name})
 		content.Facts = append(content.Facts, v.factsOfRun(s.run)...)
+		_, zone, err := v.zoneOf(s.run)
+		if err != nil {
+			return err
+		}
+		content.Warning = v.warningOfImport(s.run, s.kind, zone)
 	}
 	content.Question = v.T("request."+s.name+".question", name)
 	if s.claim != "" {

@@ -15,6 +15,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/books"
 	"github.com/ledgerport/ledgerport/internal/overview"
+	"github.com/ledgerport/ledgerport/internal/requests"
 )
 
 const vouchersOnPage = 50
@@ -37,7 +38,11 @@ type runView struct {
 	Reversed      string
 	ReversedBy    []link
 	Of            *link // the run that it reverses or delivers again
-	Offers        []offer
+	// Warning of what became of that run.
+	Warning string
+	// Imported is the mark of the run; nil if it has none.
+	Imported *importView
+	Offers   []offer
 	// Recorded is false for a run that records nothing, such as a preview, or has not ended.
 	Recorded bool
 	Files    []fileRow
@@ -86,15 +91,19 @@ func (v *visit) run() error {
 		return err
 	}
 	asked := []right{toRun, toReverse}
-	if cancellable(run) {
-		asked = append(asked, toApprove, toChange)
+	switch {
+	case cancellable(run):
+		asked = append(asked, toApprove, toChange, toUpdate)
+	case requests.Importable(run):
+		asked = append(asked, toChange)
 	}
 	rights, err := v.may(v.ctx, run.Namespace, asked...)
 	if err != nil {
 		return err
 	}
 	content := v.runView(run, zone)
-	content.Offers = v.offersOf(run, rights)
+	content.Offers = slices.Concat(v.offersOf(run, rights), v.offersOfImport(run, rights))
+	content.Warning = v.warningOfFormer(run, zone)
 	if export != nil {
 		held, _ := newClaimLink(export.Annotations[v1alpha1.ClaimURLAnnotation]) // the page of held claims says what is wrong with it
 		for i := range content.Held {
@@ -135,6 +144,7 @@ func (v *visit) runView(run *v1alpha1.ExportRun, zone *time.Location) *runView {
 		Type: v.Word("type", string(cmp.Or(run.Spec.Type, v1alpha1.RunExport))), Standing: v.phase(status.Phase), Live: !status.Phase.Finished(),
 		Asked: v.asked(run, zone).Text, Reason: run.Annotations[v1alpha1.ReasonAnnotation], Recorded: recorded(run),
 		HeldPath: exportPath(run.Namespace, run.Spec.ExportRef.Name, "held"), CheckTo: with(runPath(run.Namespace, run.Name), "check", "now"),
+		Imported: v.imported(run, zone),
 	}
 	if ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady); ready != nil {
 		content.Standing.Message, content.End = v.end(status.Phase, ready.Reason, ready.Message)
@@ -248,6 +258,11 @@ func (v *visit) timeline(run *v1alpha1.ExportRun, zone *time.Location) (steps []
 	if status.CompletedAt != nil {
 		steps = append(steps, step{v.moment(status.CompletedAt.Time, zone), v.T("step.ended", v.phase(status.Phase).Text), status.Duration})
 	}
+	if mark := v.imported(run, zone); mark != nil {
+		steps = append(steps, mark.step(v.T("step.imported")))
+	} else if mark = v.importView(requests.TakenBackFrom(run), zone); mark != nil {
+		steps = append(steps, mark.step(v.T("step.unimported")))
+	}
 	for _, by := range status.ReversedBy[:min(len(status.ReversedBy), 20)] {
 		steps = append(steps, step{What: v.T("step.reversed", by.Name), Why: v.N("claims", by.Claims)})
 	}
@@ -259,7 +274,7 @@ func (v *visit) offersOf(run *v1alpha1.ExportRun, rights map[right]bool) (offers
 	if awaitsApproval(run) && v.notApprover(run, rights) == "" {
 		offers = append(offers, offer{v.T("request.approve"), runPath(run.Namespace, run.Name, "approval")})
 	}
-	if cancellable(run) && rights[toChange] {
+	if cancellable(run) && canceller(rights) {
 		offers = append(offers, offer{v.T("request.cancel"), runPath(run.Namespace, run.Name, "cancellation")})
 	}
 	if !recorded(run) || !rights[toRun] {

@@ -34,6 +34,8 @@ type runRow struct {
 	Asked              string
 	Reversed           string
 	ReversedBy         []link
+	// Imported is the mark of a run; nil if it has none.
+	Imported *importView
 }
 
 // exportView is the content of the page of an export.
@@ -173,7 +175,7 @@ func (v *visit) runRow(run *v1alpha1.ExportRun, zone *time.Location) runRow {
 	row := runRow{
 		Name: run.Name, Path: runPath(run.Namespace, run.Name), Type: v.Word("type", string(cmp.Or(run.Spec.Type, v1alpha1.RunExport))), Standing: v.phase(status.Phase),
 		Created: v.moment(run.CreationTimestamp.Time, zone), Completed: v.optional(status.CompletedAt, zone), Claims: status.Claims, Held: status.Held,
-		Total: v.total(&status.RunResult), File: fileOf(status.Location), Asked: v.asked(run, zone).Text,
+		Total: v.total(&status.RunResult), File: fileOf(status.Location), Asked: v.asked(run, zone).Text, Imported: v.imported(run, zone),
 	}
 	if status.Reversed != "" {
 		row.Reversed = v.Word("reversed", string(status.Reversed))

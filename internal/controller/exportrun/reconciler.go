@@ -94,7 +94,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 		if !in.Attempt.Task.RemoveArtifact { // should another process have ended it
 			r.Executor.Withdraw(string(run.UID))
 		}
-		if result, err := r.tellReversed(ctx, &run); err != nil || !result.IsZero() {
+		if result, err := r.tellLater(ctx, &run); err != nil || !result.IsZero() {
 			return result, err
 		}
 		return r.retire(ctx, &run)
@@ -108,6 +108,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 		}
 		return result, err
 	})
+}
+
+// tellLater records what has become of a run since it has ended.
+func (r *Reconciler) tellLater(ctx context.Context, run *v1alpha1.ExportRun) (ctrl.Result, error) {
+	if result, err := r.tellImported(ctx, run); err != nil || !result.IsZero() {
+		return result, err
+	}
+	return r.tellReversed(ctx, run)
 }
 
 // giveWay gives back the place of an attempt that has not begun.
