@@ -24,8 +24,9 @@ import (
 )
 
 const (
-	// lookInterval is how often a Job is looked at though nothing tells of a change.
-	lookInterval = 5 * time.Second
+	// lookInterval is how often a Job is looked at though nothing tells of a change, and askInterval how often the API server itself is asked:
+	// a cache may lack what no event will tell it of any more.
+	lookInterval, askInterval = 5 * time.Second, 30 * time.Second
 	// unseenFor is how long the cache may take to have a Job that was made.
 	unseenFor = 30 * time.Second
 	// callTimeout bounds one call of the API server, and learnTimeout reading the record of a run.
@@ -210,9 +211,12 @@ func (j *Jobs) follow(ctx context.Context, task pipeline.Task, progress *pipelin
 	look := time.NewTicker(lookInterval)
 	defer look.Stop()
 	var clock jobClock
-	seen := false
+	asked, seen := time.Now(), false
 	for {
-		state := j.look(ctx, task)
+		state := j.look(ctx, j.cache, task)
+		if !state.ended && (time.Since(asked) >= askInterval || state.missing && seen) {
+			asked, state = time.Now(), j.look(ctx, j.api, task)
+		}
 		if state.waits != progress.Waits() {
 			progress.Wait(state.waits)
 		}
@@ -236,16 +240,18 @@ func (j *Jobs) follow(ctx context.Context, task pipeline.Task, progress *pipelin
 	}
 }
 
-// look reads a Job and its pod from the cache.
-func (j *Jobs) look(ctx context.Context, task pipeline.Task) jobState {
+// look reads a Job and its pod.
+func (j *Jobs) look(ctx context.Context, from client.Reader, task pipeline.Task) jobState {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
 	name := jobName(task)
 	var job batchv1.Job
-	err := j.cache.Get(ctx, types.NamespacedName{Namespace: j.settings.Namespace, Name: name}, &job)
+	err := from.Get(ctx, types.NamespacedName{Namespace: j.settings.Namespace, Name: name}, &job)
 	if err != nil {
 		return jobState{missing: apierrors.IsNotFound(err), waits: "waits for its pod to start"}
 	}
 	var pods corev1.PodList
-	if err := j.cache.List(ctx, &pods, client.InNamespace(j.settings.Namespace), client.MatchingLabels{batchv1.JobNameLabel: name}); err != nil {
+	if err := from.List(ctx, &pods, client.InNamespace(j.settings.Namespace), client.MatchingLabels{batchv1.JobNameLabel: name}); err != nil {
 		return jobState{}
 	}
 	return stateOf(&job, newestPod(pods.Items, job.UID))

@@ -1,0 +1,85 @@
+package executor
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/pipeline"
+)
+
+// lacking is a cache that has what a client has, which may be less than the API server, for good.
+type lacking struct {
+	cache.Cache
+	has client.Client
+}
+
+func (l lacking) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+	return l.has.Get(ctx, key, object, options...)
+}
+
+func (l lacking) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
+	return l.has.List(ctx, list, options...)
+}
+
+// TestWhatACacheLacksIsAskedFor follows a Job whose pod has ended while the cache does not have the pod, has it as it was, or lacks the Job.
+// Kubernetes 1.30 has been seen not to tell a new watcher of a pod.
+func TestWhatACacheLacksIsAskedFor(t *testing.T) {
+	t.Parallel()
+	task := pipeline.Task{RunID: "5484e39f-97a4-4b1a-9a69-1cd3c8f6b6f0", Number: 1}
+	job := aJob()
+	job.ObjectMeta = metav1.ObjectMeta{Namespace: "attempts", Name: jobName(task), UID: "the-job"}
+	pod := func(phase corev1.PodPhase, state corev1.ContainerState) *corev1.Pod {
+		pod := aPod(phase, "", state)
+		pod.ObjectMeta = metav1.ObjectMeta{
+			Namespace: "attempts", Name: job.Name + "-x", Labels: map[string]string{batchv1.JobNameLabel: job.Name},
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(job, batchv1.SchemeGroupVersion.WithKind("Job"))},
+		}
+		return pod
+	}
+	ended := []client.Object{job, pod(corev1.PodSucceeded, endedFor("Completed", 0))}
+	for name, test := range map[string]struct {
+		cached, stored []client.Object
+		want           v1alpha1.Reason // of a failure; empty for a good end
+		within         time.Duration
+	}{
+		"the pod":                       {[]client.Object{job}, ended, "", 35 * time.Second},
+		"the end of the pod":            {[]client.Object{job, pod(corev1.PodRunning, runs)}, ended, "", 35 * time.Second},
+		"the Job":                       {nil, ended, "", 35 * time.Second},
+		"nothing":                       {ended, ended, "", 0},
+		"that the Job was deleted":      {[]client.Object{job}, nil, v1alpha1.ReasonAttemptGone, 35 * time.Second},
+		"nothing of one never to start": {[]client.Object{job}, []client.Object{job}, v1alpha1.ReasonAttemptNotStarted, 125 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				holding := func(objects []client.Object) client.Client {
+					return fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithObjects(objects...).Build()
+				}
+				j := NewJobs(holding(test.stored), lacking{has: holding(test.cached)}, nil, JobSettings{Namespace: "attempts", StartTimeout: 2 * time.Minute})
+				began := time.Now()
+				end := j.follow(t.Context(), task, &pipeline.Progress{}, nil)
+				if took := time.Since(began); took > test.within {
+					t.Errorf("it was followed for %s", took)
+				}
+				var reason v1alpha1.Reason
+				if end.failed != nil {
+					reason = end.failed.Reason
+				}
+				if reason != test.want {
+					t.Errorf("it ended with the reason %q, want %q", reason, test.want)
+				}
+			})
+		})
+	}
+}
