@@ -187,7 +187,12 @@ func (c *cluster) get(ctx context.Context, object client.Object, namespace, name
 // available waits until every replica of a Deployment is.
 func (c *cluster) available(namespace, name string) {
 	c.Helper()
-	c.until(3*time.Minute, func(ctx context.Context) string {
+	c.availableWithin(3*time.Minute, namespace, name)
+}
+
+func (c *cluster) availableWithin(patience time.Duration, namespace, name string) {
+	c.Helper()
+	c.until(patience, func(ctx context.Context) string {
 		var deployment appsv1.Deployment
 		if missing := c.get(ctx, &deployment, namespace, name); missing != "" {
 			return missing

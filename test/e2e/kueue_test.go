@@ -134,7 +134,8 @@ func (c *cluster) deployKueue(image string) {
 			return ""
 		})
 	}
-	c.available(kueueNamespace, "kueue-controller-manager")
+	// It waits for its own certificates, which it writes into a Secret that a kubelet mounts again after minutes.
+	c.availableWithin(10*time.Minute, kueueNamespace, "kueue-controller-manager")
 	for _, object := range c.objects("queues.yaml") {
 		c.until(time.Minute, func(ctx context.Context) string {
 			if err := c.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("e2e"), client.ForceOwnership); err != nil {
