@@ -19,10 +19,15 @@ type account struct {
 	at   time.Time     // when it was so, and the namespace needed a worker
 }
 
-// charge notes that a namespace needs workers, and what it has taken of their time.
+// charge notes that a namespace needs workers, and what it has taken of their time. Of what it takes while no other needs them it owes the burst
+// twice at most: else it would stand still for minutes once another comes.
 func (b *budget) charge(namespace string, took time.Duration, now time.Time) {
 	if b.share > 0 {
-		b.accounts[namespace] = account{b.accounts[namespace].left(b.share, now) + took, now}
+		debt := b.accounts[namespace].left(b.share, now) + took
+		if most := 2 * b.burst; debt > most && b.alone(namespace, now) { // nobody else needed it
+			debt = most
+		}
+		b.accounts[namespace] = account{debt, now}
 	}
 }
 

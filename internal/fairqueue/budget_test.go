@@ -114,3 +114,18 @@ func TestShareOfANamespace(t *testing.T) {
 		}
 	})
 }
+
+// TestANamespaceOwesLittleForWhatNobodyElseNeeded has one take all there is for a minute, alone; it stands still for seconds once another comes.
+func TestANamespaceOwesLittleForWhatNobodyElseNeeded(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, time.November, 30, 12, 0, 0, 0, time.UTC)
+	b := budget{share: 0.25, burst: 3 * time.Second, accounts: map[string]account{}}
+	for range 60 {
+		now = now.Add(time.Second)
+		b.charge("busy", 2*time.Second, now)
+	}
+	b.charge("other", 100*time.Millisecond, now)
+	if rest := b.rest("busy", now); rest != 12*time.Second {
+		t.Errorf("it rests for %s", rest)
+	}
+}
