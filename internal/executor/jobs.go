@@ -211,11 +211,12 @@ func (j *Jobs) follow(ctx context.Context, task pipeline.Task, progress *pipelin
 	look := time.NewTicker(lookInterval)
 	defer look.Stop()
 	var clock jobClock
+	var pod *corev1.Pod // as it was seen last: it may go before its Job says that it has failed, and why is known of the pod alone
 	asked, seen := time.Now(), false
 	for {
-		state := j.look(ctx, j.cache, task)
+		state := j.look(ctx, j.cache, task, &pod)
 		if !state.ended && (time.Since(asked) >= askInterval || state.missing && seen) {
-			asked, state = time.Now(), j.look(ctx, j.api, task)
+			asked, state = time.Now(), j.look(ctx, j.api, task, &pod)
 		}
 		if state.waits != progress.Waits() {
 			progress.Wait(state.waits)
@@ -240,8 +241,8 @@ func (j *Jobs) follow(ctx context.Context, task pipeline.Task, progress *pipelin
 	}
 }
 
-// look reads a Job and its pod.
-func (j *Jobs) look(ctx context.Context, from client.Reader, task pipeline.Task) jobState {
+// look reads a Job and its pod. One that has ended is judged by the pod that was seen last, if it has none any more.
+func (j *Jobs) look(ctx context.Context, from client.Reader, task pipeline.Task, last **corev1.Pod) jobState {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	name := jobName(task)
@@ -254,7 +255,18 @@ func (j *Jobs) look(ctx context.Context, from client.Reader, task pipeline.Task)
 	if err := from.List(ctx, &pods, client.InNamespace(j.settings.Namespace), client.MatchingLabels{batchv1.JobNameLabel: name}); err != nil {
 		return jobState{}
 	}
-	return stateOf(&job, newestPod(pods.Items, job.UID))
+	pod := newestPod(pods.Items, job.UID)
+	if pod != nil {
+		*last = pod
+	} else if hasEnded(&job) && isEnding(*last) {
+		pod = *last
+	}
+	return stateOf(&job, pod)
+}
+
+// isEnding reports whether what is seen of a pod says why it ends.
+func isEnding(pod *corev1.Pod) bool {
+	return pod != nil && (pod.DeletionTimestamp != nil || pod.Status.Phase == corev1.PodFailed)
 }
 
 // newestPod of a Job: one that was suspended, and goes on, has another.

@@ -83,3 +83,30 @@ func TestWhatACacheLacksIsAskedFor(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatWasSeenOfAPodIsRemembered has the pod of a Job gone before the Job says that it has failed: the reason is that of the pod, as far as it was seen to end.
+func TestWhatWasSeenOfAPodIsRemembered(t *testing.T) {
+	t.Parallel()
+	evicted := deletedPod(aPod(corev1.PodRunning, "", runs, podIs(corev1.DisruptionTarget, corev1.ConditionTrue, "EvictionByEvictionAPI")))
+	for name, test := range map[string]struct {
+		pod  *corev1.Pod
+		want v1alpha1.Reason
+	}{
+		"evicted":                     {evicted, v1alpha1.ReasonAttemptEvicted},
+		"failed":                      {aPod(corev1.PodFailed, "", endedFor("Error", 2)), v1alpha1.ReasonAttemptCrashed},
+		"running, and gone by itself": {aPod(corev1.PodRunning, "", runs), v1alpha1.ReasonAttemptGone},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			last := test.pod
+			task := pipeline.Task{RunID: "5484e39f-97a4-4b1a-9a69-1cd3c8f6b6f0", Number: 1}
+			job := aJob(jobIs(batchv1.JobFailed, batchv1.JobReasonBackoffLimitExceeded))
+			job.ObjectMeta = metav1.ObjectMeta{Namespace: "attempts", Name: jobName(task), UID: "the-job"}
+			j := &Jobs{settings: JobSettings{Namespace: "attempts"}}
+			state := j.look(t.Context(), fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithObjects(job).Build(), task, &last)
+			if !state.ended || state.failed == nil || state.failed.Reason != test.want {
+				t.Errorf("the state is %+v, want %s", state, test.want)
+			}
+		})
+	}
+}
