@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"regexp"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -56,10 +57,16 @@ func (v *visit) confirmingApproval(code int, run *v1alpha1.ExportRun, problem st
 		return err
 	}
 	content := &requestView{
-		Type: "approve", To: v.r.URL.EscapedPath(), Back: runPath(run.Namespace, run.Name), Question: v.T("request.approve.question", run.Name),
+		Type: "approve", Question: v.T("request.approve.question", run.Name), Forbidden: v.notApprover(run, rights),
 		Text: v.T("request.approve.text"), Facts: v.factsOfApproval(run, zone), Digest: run.Status.Approval.Digest, Submit: v.T("request.approve"), Problem: problem,
 	}
-	if content.Forbidden = v.notApprover(run, rights); content.Forbidden != "" && code == http.StatusOK {
+	return v.askAbout(run, code, content)
+}
+
+// askAbout asks the question of a form about a run. People who may not answer it are told that.
+func (v *visit) askAbout(run *v1alpha1.ExportRun, code int, content *requestView) error {
+	content.To, content.Back = v.r.URL.EscapedPath(), runPath(run.Namespace, run.Name)
+	if content.Forbidden != "" && code == http.StatusOK {
 		code = http.StatusForbidden
 	}
 	trail := append(v.trailOfRun(run), link{run.Name, content.Back})
@@ -79,14 +86,19 @@ func (v *visit) factsOfApproval(run *v1alpha1.ExportRun, zone *time.Location) []
 	if run.Spec.Reverses != nil {
 		facts = append(facts, fact{Name: v.T("request.reversal"), Value: run.Spec.Reverses.Name})
 	}
-	facts = append(facts, v.factsOfRun(run)...)
-	for _, file := range run.Status.Files {
-		facts = append(facts, fact{Name: v.T("column.file"), Value: file.Name + " · SHA-256 " + file.SHA256})
-	}
+	facts = slices.Concat(facts, v.factsOfRun(run), v.factsOfFiles(run))
 	approval := run.Status.Approval
 	facts = append(facts, fact{Name: v.T("fact.digest"), Value: approval.Digest})
 	if until := v.optional(approval.Until, zone); until != nil {
 		facts = append(facts, fact{Name: v.T("fact.until"), At: until})
+	}
+	return facts
+}
+
+// factsOfFiles are the files of a run with their hashes.
+func (v *visit) factsOfFiles(run *v1alpha1.ExportRun) (facts []fact) {
+	for _, file := range run.Status.Files {
+		facts = append(facts, fact{Name: v.T("column.file"), Value: file.Name + " · SHA-256 " + file.SHA256})
 	}
 	return facts
 }

@@ -33,22 +33,27 @@ func (v *visit) asked(run *v1alpha1.ExportRun, zone *time.Location) asking {
 	case run.Spec.Slot != nil && (name == "" || name == v1alpha1.RequestedBySchedule):
 		return asking{v.T("asked.schedule", v.moment(run.Spec.Slot.Time, zone).Text), "schedule", "", program}
 	case name != "":
-		return asking{v.T("asked.person", name), "person", name, program}
+		return v.person(name, program)
 	case byOperator && strings.HasPrefix(run.Name, controlled.Name+"-r"):
 		return asking{v.T("asked.request"), "request", "", program}
 	case program != "":
 		return asking{v.T("asked.program", program), "unknown", "", program}
 	}
-	return asking{v.T("asked.unknown"), "unknown", "", ""}
+	return v.person("", "")
+}
+
+// person is somebody by the name that a run has, which may be empty, and by the program that wrote it.
+func (v *visit) person(name, program string) asking {
+	if name == "" {
+		return asking{v.T("asked.unknown"), "unknown", "", program}
+	}
+	return asking{v.T("asked.person", name), "person", name, program}
 }
 
 // cancelled reads who has cancelled a run, and when.
 func (v *visit) cancelled(run *v1alpha1.ExportRun) (at time.Time, who asking) {
 	at, program := writer(run.ManagedFields, `"f:cancel"`)
-	if name := cmp.Or(run.Status.CancelledBy, run.Annotations[v1alpha1.CancelledByAnnotation]); name != "" {
-		return at, asking{v.T("asked.person", name), "person", name, program}
-	}
-	return at, asking{v.T("asked.unknown"), "unknown", "", program}
+	return at, v.person(cmp.Or(run.Status.CancelledBy, run.Annotations[v1alpha1.CancelledByAnnotation]), program)
 }
 
 // maker is the program that first wrote the spec of an object, as it calls itself.

@@ -36,8 +36,7 @@ type deed struct {
 func (v *visit) deeds(run *v1alpha1.ExportRun) []deed {
 	found := []deed{{at: run.CreationTimestamp.Time, what: "asked", who: v.asked(run, time.UTC), run: run}}
 	if approval := run.Status.Approval; approval.Given() && approval.ApprovedAt != nil {
-		who := asking{v.T("asked.person", approval.ApprovedBy), "person", approval.ApprovedBy, ""}
-		found = append(found, deed{at: approval.ApprovedAt.Time, what: "approved", who: who, run: run})
+		found = append(found, deed{at: approval.ApprovedAt.Time, what: "approved", who: v.person(approval.ApprovedBy, ""), run: run})
 	}
 	if run.Spec.Cancel {
 		at, who := v.cancelled(run)
@@ -46,26 +45,21 @@ func (v *visit) deeds(run *v1alpha1.ExportRun) []deed {
 	if completed := run.Status.CompletedAt; completed != nil {
 		found = append(found, deed{at: completed.Time, what: "ended", run: run, outcome: true})
 	}
-	return append(found, v.deedsOfImport(run)...)
-}
-
-// deedsOfImport are that a run was marked as imported, or that the last mark was taken back: there is one of them at most.
-func (v *visit) deedsOfImport(run *v1alpha1.ExportRun) (found []deed) {
-	for what, mark := range map[string]*v1alpha1.RunImport{"imported": requests.ImportOf(run), "unimported": requests.TakenBackFrom(run)} {
-		if mark == nil {
-			continue
-		}
-		who := asking{v.T("asked.unknown"), "unknown", "", ""}
-		if mark.By != "" {
-			who = asking{v.T("asked.person", mark.By), "person", mark.By, ""}
-		}
-		done := deed{what: what, who: who, run: run, reference: mark.Reference}
-		if mark.At != nil {
-			done.at = mark.At.Time
-		}
-		found = append(found, done)
+	if mark := requests.ImportOf(run); mark != nil {
+		found = append(found, v.deedOfImport("imported", mark, run))
+	} else if mark = requests.TakenBackFrom(run); mark != nil {
+		found = append(found, v.deedOfImport("unimported", mark, run))
 	}
 	return found
+}
+
+// deedOfImport is that a run was marked as imported, or that the last mark was taken back.
+func (v *visit) deedOfImport(what string, mark *v1alpha1.RunImport, run *v1alpha1.ExportRun) deed {
+	done := deed{what: what, who: v.person(mark.By, ""), run: run, reference: mark.Reference}
+	if mark.At != nil {
+		done.at = mark.At.Time
+	}
+	return done
 }
 
 // writer is the program that wrote a field last, and when.

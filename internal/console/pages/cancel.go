@@ -35,18 +35,16 @@ func (v *visit) confirmCancellation() error {
 		return err
 	}
 	content := &requestView{
-		Type: "cancel", To: v.r.URL.EscapedPath(), Back: runPath(run.Namespace, run.Name), Question: v.T("request.cancel.question", run.Name),
+		Type: "cancel", Question: v.T("request.cancel.question", run.Name),
 		Text: v.T("request.cancel.text"), Submit: v.T("request.cancel"), Danger: true,
 		Facts: slices.Concat(v.namesOfRun(run), []fact{
 			{Name: v.T("column.state"), Value: v.phase(run.Status.Phase).Text}, {Name: v.T("column.asked"), Value: v.asked(run, zone).Text},
 		}, v.factsOfRun(run)),
 	}
-	code := http.StatusOK
 	if !canceller(rights) {
-		content.Forbidden, code = v.T("request.forbidden"), http.StatusForbidden
+		content.Forbidden = v.T("request.forbidden")
 	}
-	trail := append(v.trailOfRun(run), link{run.Name, content.Back})
-	return v.show(code, "request", shown{Title: content.Question, Trail: trail, Content: content})
+	return v.askAbout(run, http.StatusOK, content)
 }
 
 // cancel asks a run to end, and leads to it. One that is asked twice is asked once.

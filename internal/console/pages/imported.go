@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
-	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -31,25 +29,28 @@ func (v *visit) importView(mark *v1alpha1.RunImport, zone *time.Location) *impor
 	if mark == nil {
 		return nil
 	}
-	who := v.T("asked.unknown")
-	if mark.By != "" {
-		who = v.T("asked.person", mark.By)
-	}
-	return &importView{At: v.optional(mark.At, zone), Who: who, Reference: mark.Reference}
+	return &importView{At: v.optional(mark.At, zone), Who: v.person(mark.By, "").Text, Reference: mark.Reference}
 }
 
 // step of what became of a run.
 func (i *importView) step(what string) step {
-	return step{i.At, what, (&importView{Who: i.Who, Reference: i.Reference}).told()}
+	return step{i.At, what, i.details()}
+}
+
+// details of a mark but its time, in one text.
+func (i *importView) details() string {
+	if i.Reference == "" {
+		return i.Who
+	}
+	return i.Who + " · " + i.Reference
 }
 
 // told is a mark in one text.
 func (i *importView) told() string {
-	parts := []string{i.Who, i.Reference}
-	if i.At != nil {
-		parts = append([]string{i.At.Text}, parts...)
+	if i.At == nil {
+		return i.details()
 	}
-	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), " · ")
+	return i.At.Text + " · " + i.details()
 }
 
 // warningOfImport says what it means to ask for a reversal or a redelivery of a run that is imported; nothing of any other.
@@ -115,7 +116,7 @@ func (v *visit) confirmingMark(code int, run *v1alpha1.ExportRun, what, referenc
 		return err
 	}
 	content := &requestView{
-		Type: what, To: v.r.URL.EscapedPath(), Back: runPath(run.Namespace, run.Name), Question: v.T("request.imported.question", run.Name), Text: v.T("request.imported.text"),
+		Type: what, Question: v.T("request.imported.question", run.Name), Text: v.T("request.imported.text"),
 		Facts: append(v.namesOfRun(run), v.factsOfRun(run)...), Submit: v.T("request.imported"), Problem: problem, Import: what == "imported", Reference: reference,
 	}
 	if !content.Import {
@@ -124,17 +125,11 @@ func (v *visit) confirmingMark(code int, run *v1alpha1.ExportRun, what, referenc
 	if mark := v.imported(run, zone); mark != nil {
 		content.Facts = append(content.Facts, fact{Name: v.T("imported"), Value: mark.told()})
 	}
-	for _, file := range run.Status.Files {
-		content.Facts = append(content.Facts, fact{Name: v.T("column.file"), Value: file.Name + " · SHA-256 " + file.SHA256})
-	}
+	content.Facts = append(content.Facts, v.factsOfFiles(run)...)
 	if !rights[toChange] {
 		content.Forbidden = v.T("request.forbidden")
-		if code == http.StatusOK {
-			code = http.StatusForbidden
-		}
 	}
-	trail := append(v.trailOfRun(run), link{run.Name, content.Back})
-	return v.show(code, "request", shown{Title: content.Question, Trail: trail, Content: content})
+	return v.askAbout(run, code, content)
 }
 
 // markImported marks a run as imported, and leads to it. The mark of somebody else is shown instead of replaced.
