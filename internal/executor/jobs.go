@@ -214,9 +214,11 @@ func (j *Jobs) follow(ctx context.Context, task pipeline.Task, progress *pipelin
 	var pod *corev1.Pod // as it was seen last: it may go before its Job says that it has failed, and why is known of the pod alone
 	asked, seen := time.Now(), false
 	for {
-		state := j.look(ctx, j.cache, task, &pod)
+		var state jobState
+		state, pod = j.look(ctx, j.cache, task, pod)
 		if !state.ended && (time.Since(asked) >= askInterval || state.missing && seen) {
-			asked, state = time.Now(), j.look(ctx, j.api, task, &pod)
+			asked = time.Now()
+			state, pod = j.look(ctx, j.api, task, pod)
 		}
 		if state.waits != progress.Waits() {
 			progress.Wait(state.waits)
@@ -241,27 +243,28 @@ func (j *Jobs) follow(ctx context.Context, task pipeline.Task, progress *pipelin
 	}
 }
 
-// look reads a Job and its pod. One that has ended is judged by the pod that was seen last, if it has none any more.
-func (j *Jobs) look(ctx context.Context, from client.Reader, task pipeline.Task, last **corev1.Pod) jobState {
+// look reads a Job and its pod, and returns the pod that was seen last, which may be the one from before. A Job that has ended is judged by that
+// if it has none any more.
+func (j *Jobs) look(ctx context.Context, from client.Reader, task pipeline.Task, last *corev1.Pod) (jobState, *corev1.Pod) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	name := jobName(task)
 	var job batchv1.Job
 	err := from.Get(ctx, types.NamespacedName{Namespace: j.settings.Namespace, Name: name}, &job)
 	if err != nil {
-		return jobState{missing: apierrors.IsNotFound(err), waits: "waits for its pod to start"}
+		return jobState{missing: apierrors.IsNotFound(err), waits: "waits for its pod to start"}, last
 	}
 	var pods corev1.PodList
 	if err := from.List(ctx, &pods, client.InNamespace(j.settings.Namespace), client.MatchingLabels{batchv1.JobNameLabel: name}); err != nil {
-		return jobState{}
+		return jobState{}, last
 	}
-	pod := newestPod(pods.Items, job.UID)
-	if pod != nil {
-		*last = pod
-	} else if hasEnded(&job) && isEnding(*last) {
-		pod = *last
+	switch pod := newestPod(pods.Items, job.UID); {
+	case pod != nil:
+		return stateOf(&job, pod), pod
+	case hasEnded(&job) && isEnding(last):
+		return stateOf(&job, last), last
 	}
-	return stateOf(&job, pod)
+	return stateOf(&job, nil), last
 }
 
 // isEnding reports whether what is seen of a pod says why it ends.

@@ -98,12 +98,11 @@ func TestWhatWasSeenOfAPodIsRemembered(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			last := test.pod
 			task := pipeline.Task{RunID: "5484e39f-97a4-4b1a-9a69-1cd3c8f6b6f0", Number: 1}
 			job := aJob(jobIs(batchv1.JobFailed, batchv1.JobReasonBackoffLimitExceeded))
 			job.ObjectMeta = metav1.ObjectMeta{Namespace: "attempts", Name: jobName(task), UID: "the-job"}
 			j := &Jobs{settings: JobSettings{Namespace: "attempts"}}
-			state := j.look(t.Context(), fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithObjects(job).Build(), task, &last)
+			state, _ := j.look(t.Context(), fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithObjects(job).Build(), task, test.pod)
 			if !state.ended || state.failed == nil || state.failed.Reason != test.want {
 				t.Errorf("the state is %+v, want %s", state, test.want)
 			}
