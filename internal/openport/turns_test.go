@@ -14,7 +14,7 @@ import (
 // asking is a filter that asks about each token, and goes on asking after the request has ended, as that of the metrics does.
 type asking struct {
 	under, most, all atomic.Int64
-	answers          chan struct{}
+	begun, answers   chan struct{} // begun has one for each that is asked about; nil if nobody waits for that
 }
 
 func (a *asking) filter(handler http.Handler) (http.Handler, error) {
@@ -26,6 +26,9 @@ func (a *asking) filter(handler http.Handler) (http.Handler, error) {
 			a.all.Add(1)
 			if now := a.under.Add(1); now > a.most.Load() {
 				a.most.Store(now)
+			}
+			if a.begun != nil {
+				a.begun <- struct{}{}
 			}
 			<-a.answers
 		}()
@@ -54,7 +57,8 @@ func ask(ctx context.Context, served http.Handler, path, token string) int {
 // TestReadersThatLeaveHaveNobodyAskedMore has hundreds of requests with tokens of nobody, each of which is given up at once for the next.
 func TestReadersThatLeaveHaveNobodyAskedMore(t *testing.T) {
 	t.Parallel()
-	asked := &asking{answers: make(chan struct{})}
+	const readers = 500
+	asked := &asking{begun: make(chan struct{}, 2*readers), answers: make(chan struct{})}
 	served, err := Turns(asked.filter)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	if err != nil {
 		t.Fatal(err)
@@ -62,11 +66,11 @@ func TestReadersThatLeaveHaveNobodyAskedMore(t *testing.T) {
 	ctx, leave := context.WithCancel(t.Context())
 	var requests sync.WaitGroup
 	began := time.Now()
-	for range 500 {
+	for range readers {
 		requests.Go(func() { ask(ctx, served, "/metrics", "nobodys") })
 	}
-	for asked.under.Load() < askedAtOnce {
-		time.Sleep(time.Millisecond) //nolint:forbidigo // until as many are asked about as may be
+	for range askedAtOnce { // as many as may be
+		<-asked.begun
 	}
 	leave() // all of them
 	time.AfterFunc(100*time.Millisecond, func() { close(asked.answers) })
