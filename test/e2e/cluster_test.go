@@ -207,6 +207,13 @@ func (c *cluster) availableWithin(patience time.Duration, namespace, name string
 	})
 }
 
+// beginsAlone waits until nothing is there of the test before.
+func (c *cluster) beginsAlone() {
+	c.Helper()
+	c.gone(&corev1.Namespace{}, "", operatorNamespace)
+	c.gone(&corev1.Namespace{}, "", tenant)
+}
+
 // gone waits until an object no longer exists.
 func (c *cluster) gone(object client.Object, namespace, name string) {
 	c.Helper()

@@ -40,8 +40,7 @@ func TestConsoleOnACluster(t *testing.T) {
 	c := connect(t)
 	scripts := browser.Installed(t)
 	c.needAggregation()
-	c.gone(&corev1.Namespace{}, "", operatorNamespace) // of the test before
-	c.gone(&corev1.Namespace{}, "", tenant)
+	c.beginsAlone()
 	postgres, _ := c.startServers()
 	c.giveGifts(postgres)
 	t.Cleanup(func() { c.tidy() })

@@ -34,8 +34,7 @@ const firstFile = 2 * time.Minute
 // what became of the claims.
 func TestChartOnACluster(t *testing.T) {
 	c := connect(t)
-	c.gone(&corev1.Namespace{}, "", operatorNamespace) // of the test before
-	c.gone(&corev1.Namespace{}, "", tenant)
+	c.beginsAlone()
 	c.nothingIsLeft()
 	postgres, store := c.startServers()
 	t.Cleanup(func() { c.tidy() })

@@ -59,8 +59,7 @@ func widened(row hostilepg.Message) hostilepg.Message {
 // tenant succeed, and the operator has no more memory than without them.
 func TestHostileSourcesOnACluster(t *testing.T) {
 	c := connect(t)
-	c.gone(&corev1.Namespace{}, "", operatorNamespace) // of the test before
-	c.gone(&corev1.Namespace{}, "", tenant)
+	c.beginsAlone()
 	postgres, _ := c.startServers()
 	image := required(c, "E2E_IMAGE")
 	t.Cleanup(func() { c.tidy() })

@@ -27,8 +27,7 @@ const (
 // TestJobsOnACluster has each attempt made in a pod of its own, and ends those pods in every way that a cluster has.
 func TestJobsOnACluster(t *testing.T) {
 	c := connect(t)
-	c.gone(&corev1.Namespace{}, "", operatorNamespace) // of the test before
-	c.gone(&corev1.Namespace{}, "", tenant)
+	c.beginsAlone()
 	postgres, store := c.startServers()
 	image := required(c, "E2E_IMAGE")
 	t.Cleanup(func() { c.tidy() })

@@ -64,8 +64,7 @@ func TestKueueOnACluster(t *testing.T) {
 	if os.Getenv("E2E_KUEUE_IMAGE") == "" {
 		t.Skip("there is no KUEUE_IMAGE: `make kueue-image` makes one")
 	}
-	c.gone(&corev1.Namespace{}, "", operatorNamespace) // of the test before
-	c.gone(&corev1.Namespace{}, "", tenant)
+	c.beginsAlone()
 	postgres, store := c.startServers()
 	image := required(c, "E2E_IMAGE")
 	t.Cleanup(func() { c.tidy() })

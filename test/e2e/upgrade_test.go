@@ -25,8 +25,7 @@ func TestUpgradeFromTheReleaseBefore(t *testing.T) {
 		t.Skip("E2E_BEFORE is not set: call `make e2e` with BEFORE=directory and BEFORE_IMAGE=name of a release before")
 	}
 	c := connect(t)
-	c.gone(&corev1.Namespace{}, "", operatorNamespace) // of the test before
-	c.gone(&corev1.Namespace{}, "", tenant)
+	c.beginsAlone()
 	before, imageBefore, image := required(c, "E2E_BEFORE"), required(c, "E2E_BEFORE_IMAGE"), required(c, "E2E_IMAGE")
 	postgres, store := c.startServers()
 	t.Cleanup(func() { c.tidy() })
