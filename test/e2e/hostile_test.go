@@ -118,7 +118,7 @@ func (c *cluster) startAttacks(postgresURL string) (namespaces []string) {
 	c.Helper()
 	owner, err := url.Parse(postgresURL)
 	c.must(err)
-	real := owner.Host
+	server := owner.Host
 	c.sql(postgresURL, func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, `CREATE DATABASE hostile`)
 		return err
@@ -134,7 +134,7 @@ func (c *cluster) startAttacks(postgresURL string) (namespaces []string) {
 	})
 	for namespace, attack := range attacks {
 		address, stop, err := hostilepg.ListenAt(c.thisMachine(), func(connection net.Conn) {
-			hostilepg.Relay(connection, real, func(statement string, m hostilepg.Message, send func(hostilepg.Message) error) error {
+			hostilepg.Relay(connection, server, func(statement string, m hostilepg.Message, send func(hostilepg.Message) error) error {
 				if m.Kind != 'D' || !strings.Contains(statement, attack.words) {
 					return send(m)
 				}
@@ -243,9 +243,9 @@ func (c *cluster) residentMemory(pod, token string) int64 {
 	body, status := c.metrics(pod, token)
 	for line := range strings.Lines(body) {
 		if value, is := strings.CutPrefix(line, "process_resident_memory_bytes "); is {
-			bytes, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			resident, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
 			c.must(err)
-			return int64(bytes)
+			return int64(resident)
 		}
 	}
 	c.Fatalf("the metrics of %s do not tell its memory (%d): %.200s", pod, status, body)
