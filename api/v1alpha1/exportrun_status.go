@@ -252,6 +252,10 @@ type ExportRunStatus struct {
 	// spec.sourceRef of the export has become. A reversal is with the run that it reverses.
 	// +optional
 	SourceRef *NamespacedReference `json:"sourceRef,omitempty"`
+	// DestinationRef is the ExportDestination that the run delivers to. A run that may hold claims, and the files of one that has
+	// ended, stay with it for as long as it exists, whatever spec.destinationRef of the export has become.
+	// +optional
+	DestinationRef *NamespacedReference `json:"destinationRef,omitempty"`
 	// Ledger that the run is recorded in. No run begins in a database that knows less of this ledger than the runs of the
 	// cluster have seen.
 	// +optional

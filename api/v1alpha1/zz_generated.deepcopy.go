@@ -836,6 +836,11 @@ func (in *ExportRunStatus) DeepCopyInto(out *ExportRunStatus) {
 		*out = new(NamespacedReference)
 		**out = **in
 	}
+	if in.DestinationRef != nil {
+		in, out := &in.DestinationRef, &out.DestinationRef
+		*out = new(NamespacedReference)
+		**out = **in
+	}
 	if in.Ledger != nil {
 		in, out := &in.Ledger, &out.Ledger
 		*out = new(RunLedger)

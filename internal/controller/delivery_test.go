@@ -128,11 +128,11 @@ func TestRunThatWentByForceGivesItsClaimsBackWhereItIsAppliedAgainAndFailsBefore
 	t.Parallel()
 	w := newWorld(t)
 	run := w.goneByForce()
-	w.patch(w.export(), `{"spec":{"retry":{"limit":0},"destinationRef":{"name":"nowhere"}}}`)
+	w.merge(w.export(), `{"spec":{"retry":{"limit":0},"destinationRef":{"name":"nowhere"}}}`)
 	w.create(run)
 	w.startOperator(w.namespace)
 	eventually(w, run, runIs(v1alpha1.RunReleasing)) // not Failed, though it did nothing itself
-	w.patch(w.export(), `{"spec":{"destinationRef":{"name":"files"}}}`)
+	w.merge(w.export(), `{"spec":{"destinationRef":{"name":"files"}}}`)
 	run = eventually(w, run, runIs(v1alpha1.RunFailed))
 	if problem := condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonDestinationNotFound); problem != "" {
 		t.Error(problem)
@@ -146,14 +146,9 @@ func (w *world) goneByForce() *v1alpha1.ExportRun {
 	w.Helper()
 	run := w.retryingRun()
 	w.stopOperator()
-	w.patch(run, `{"metadata":{"finalizers":null}}`)
+	w.merge(run, `{"metadata":{"finalizers":null}}`)
 	w.must(api.client.Delete(w.Context(), run))
 	return w.run(run.Name)
-}
-
-func (w *world) patch(object client.Object, merge string) {
-	w.Helper()
-	w.must(api.client.Patch(w.Context(), object, client.RawPatch("application/merge-patch+json", []byte(merge))))
 }
 
 // gaveBack insists that the one recorded run has released its claims.
@@ -501,24 +496,41 @@ func TestReservedRunIsResumedAsItWasWhateverBecomesOfItsChartAndItsClaims(t *tes
 	}
 }
 
-func TestReservedRunGoesNowhereButToItsFirstDestination(t *testing.T) {
+func TestReservedRunEndsAtItsFirstDestinationWhateverItsExportNames(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	run := w.retryingRun()
 	elsewhere := w.destination()
 	elsewhere.Name, elsewhere.Spec.Filesystem.Path = "elsewhere", "elsewhere"
 	w.create(elsewhere)
-	refer := func(to string) {
-		patch := fmt.Sprintf(`{"spec":{"destinationRef":{"name":%q}}}`, to)
-		w.must(api.client.Patch(t.Context(), w.export(), client.RawPatch("application/merge-patch+json", []byte(patch))))
-	}
-	refer("elsewhere")
+	w.merge(w.export(), `{"spec":{"destinationRef":{"name":"elsewhere"}}}`)
 	eventually(w, w.export(), observed)
 	eventually(w, run, runIs(v1alpha1.RunRetrying)) // an attempt that begins from now on knows of the change
 	w.enlargeVolume()
+	ended := eventually(w, run, runIs(v1alpha1.RunSucceeded))
+	if at := ended.Status.DestinationRef; at == nil || at.Name != "files" || strings.Contains(ended.Status.Location, "/elsewhere/") {
+		t.Errorf("the run went to %s, of ExportDestination %v", ended.Status.Location, at)
+	}
+	w.insertClaim(application.Claim{})
+	w.create(w.run("next"))
+	ended = eventually(w, w.run("next"), runIs(v1alpha1.RunSucceeded))
+	if at := ended.Status.DestinationRef; at == nil || at.Name != "elsewhere" || !strings.Contains(ended.Status.Location, "/elsewhere/") {
+		t.Errorf("the next run went to %s, of ExportDestination %v", ended.Status.Location, at)
+	}
+}
+
+func TestReservedRunGoesNowhereButToItsFirstDestination(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	run := w.retryingRun()
+	destination := w.destination()
+	destination.Namespace = w.namespace
+	w.merge(destination, `{"spec":{"filesystem":{"path":"elsewhere"}}}`)
+	eventually(w, run, runIs(v1alpha1.RunRetrying)) // as above
+	w.enlargeVolume()
 	eventually(w, run, func(run *v1alpha1.ExportRun) string {
-		return condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonDestinationChanged, "elsewhere", "change it back")
+		return condition(run.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonDestinationChanged, "elsewhere", "bring that back")
 	})
-	refer("files")
+	w.merge(destination, `{"spec":{"filesystem":{"path":"."}}}`)
 	eventually(w, run, runIs(v1alpha1.RunSucceeded))
 }

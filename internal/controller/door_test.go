@@ -176,6 +176,7 @@ func TestFilesVouchersAndHeldClaimsThroughTheAPIServer(t *testing.T) {
 	t.Run("what does not exist, or is of another namespace, is not found", finance.unknown)
 	t.Run("a download takes the memory of a few buffers, and about as long as a direct read", finance.costs)
 	t.Run("clients that read slowly hold no records of runs", finance.slowClientsHoldNoRecords)
+	t.Run("a file is downloaded from where its run has delivered it, whatever the export names", finance.moved)
 	t.Run("a file that was changed is not downloaded", finance.tampered)
 }
 
@@ -218,6 +219,38 @@ func (r *reader) download(t *testing.T) {
 			t.Errorf("%s: the rest of it is %d bytes with %s", file.Name, len(content), left.Status)
 		}
 	}
+}
+
+func (r *reader) moved(t *testing.T) {
+	r = r.in(t)
+	path := r.of(books.ExportRuns, "first", books.Files+"/first.csv")
+	elsewhere := r.destination()
+	elsewhere.Name, elsewhere.Spec.Filesystem.Path = "elsewhere", "elsewhere"
+	r.create(elsewhere)
+	r.merge(r.export(), `{"spec":{"destinationRef":{"name":"elsewhere"}}}`)
+	eventually(r.world, r.export(), observed)
+	if answer := r.ask(path); answer.StatusCode != http.StatusOK {
+		content, _ := io.ReadAll(answer.Body)
+		t.Errorf("once the export delivers elsewhere: %s %s", answer.Status, content)
+	}
+	first := r.destination()
+	first.Namespace = r.namespace
+	r.merge(first, `{"spec":{"filesystem":{"path":"elsewhere"}}}`)
+	r.until(func(context.Context) string { // the operator knows of the change a moment later
+		if answer := r.ask(path); answer.StatusCode != http.StatusConflict {
+			return "once its destination leads elsewhere: " + answer.Status
+		}
+		return ""
+	})
+	r.refused(path, http.StatusConflict, "/"+r.namespace+", and the ExportDestination leads to", "deliver the run again")
+	r.merge(first, `{"spec":{"filesystem":{"path":"."}}}`)
+	r.until(func(context.Context) string {
+		if answer := r.ask(path); answer.StatusCode != http.StatusOK {
+			return "once it leads there again: " + answer.Status
+		}
+		return ""
+	})
+	r.merge(r.export(), `{"spec":{"destinationRef":{"name":"files"}}}`)
 }
 
 func (r *reader) browse(t *testing.T) {

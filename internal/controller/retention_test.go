@@ -155,18 +155,32 @@ func TestRunWhoseArtifactCanNotBeRemovedWaitsAndSaysSo(t *testing.T) {
 	}
 }
 
-func TestArtifactOfARunIsKeptWhereItsExportDeliversElsewhere(t *testing.T) {
+func TestArtifactIsRemovedFromWhereItsRunHasDeliveredItWhateverItsExportNames(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	destination := w.destination()
+	destination.Spec.Retention.Artifacts = v1alpha1.DeleteArtifacts
+	first := w.history(destination)
+	elsewhere := w.destination()
+	elsewhere.Name, elsewhere.Spec.Filesystem.Path = "elsewhere", "elsewhere"
+	w.create(elsewhere)
+	w.merge(w.export(), `{"spec":{"destinationRef":{"name":"elsewhere"}}}`)
+	eventually(w, w.export(), observed)
+	w.must(api.client.Delete(t.Context(), first))
+	w.gone(first)
+	if kept := w.keptArtifacts(); len(kept) != 0 {
+		t.Errorf("files %q are left", kept)
+	}
+}
+
+func TestArtifactOfARunIsKeptWhereItsDestinationLeadsElsewhere(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	destination := w.destination()
 	destination.Spec.Retention.Artifacts = v1alpha1.DeleteArtifacts // so that the run waits for the removal
 	first := w.history(destination)
-	elsewhere := w.destination()
-	elsewhere.Name, elsewhere.Spec.Filesystem.Path = "elsewhere", "elsewhere"
-	elsewhere.Spec.Retention.Artifacts = v1alpha1.DeleteArtifacts
-	w.create(elsewhere)
-	w.must(api.client.Patch(t.Context(), w.export(), client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"destinationRef":{"name":"elsewhere"}}}`))))
-	eventually(w, w.export(), observed)
+	destination.Namespace = w.namespace
+	w.merge(destination, `{"spec":{"filesystem":{"path":"elsewhere"}}}`)
 	w.must(api.client.Delete(t.Context(), first))
 	w.gone(first)
 	w.expectEvent("first", v1alpha1.ReasonDestinationChanged)

@@ -211,7 +211,7 @@ func (w *world) retryingReversal() *v1alpha1.ExportRun {
 	w.tinyVolume()
 	w.exported(40)
 	w.fillVolume()
-	w.patch(w.export(), `{"spec":{"retry":{"limit":20}}}`)
+	w.merge(w.export(), `{"spec":{"retry":{"limit":20}}}`)
 	w.create(w.reversal("back", "first"))
 	return eventually(w, w.run("back"), runIs(v1alpha1.RunRetrying))
 }

@@ -181,7 +181,7 @@ func TestNamespaceHasOnlySoManyPlacesAndARunThatGoesByForceKeepsNone(t *testing.
 	eventually(w, waits, runSays(v1alpha1.ReasonQueued, "--max-concurrent-runs", "0 runs are before it"))
 	// Deleted first: a finalizer that is taken from a run that stays is put back.
 	w.must(api.client.Delete(t.Context(), hung))
-	w.patch(hung, `{"metadata":{"finalizers":null}}`)
+	w.merge(hung, `{"metadata":{"finalizers":null}}`)
 	w.gone(hung)
 	eventually(w, waits, runSays(v1alpha1.ReasonRunning))
 }
@@ -218,7 +218,7 @@ func TestScheduleThatIsTooFrequentDoesNotRun(t *testing.T) {
 	eventually(w, export, func(export *v1alpha1.AccountingExport) string {
 		return condition(export.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonScheduleTooFrequent, "1m0s apart", "15m0s")
 	})
-	w.patch(export, `{"spec":{"schedule":"0 6 1 * *"}}`)
+	w.merge(export, `{"spec":{"schedule":"0 6 1 * *"}}`)
 	eventually(w, export, exportIs(metav1.ConditionTrue, v1alpha1.ReasonReady))
 }
 
@@ -235,7 +235,7 @@ func TestWhatTheAdministratorDoesNotAllowIsRefused(t *testing.T) {
 	elsewhere.Name, elsewhere.Namespace = w.namespace, "default"
 	w.create(elsewhere)
 	w.Cleanup(func() { w.must(api.client.Delete(context.Background(), elsewhere)) })
-	w.patch(export, fmt.Sprintf(`{"spec":{"sourceRef":{"name":%q}}}`, w.namespace))
+	w.merge(export, fmt.Sprintf(`{"spec":{"sourceRef":{"name":%q}}}`, w.namespace))
 	eventually(w, files, func(destination *v1alpha1.ExportDestination) string {
 		return condition(destination.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonTypeNotAllowed, "--allowed-destination-types")
 	})

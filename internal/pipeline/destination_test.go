@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -186,6 +187,101 @@ func TestARunEndsAtTheDestinationThatItBeganWith(t *testing.T) {
 		s.change(p, path("books"))
 		s.ends(p, removal(1), "")
 	})
+}
+
+// TestARunStaysWithTheExportDestinationThatItBeganWith has its export name another one while it is under way, or after it has ended.
+func TestARunStaysWithTheExportDestinationThatItBeganWith(t *testing.T) {
+	t.Parallel()
+	began := func(t pipeline.Task) pipeline.Task {
+		t.BeganWith = v1alpha1.NamespacedReference{Namespace: "acme", Name: "monthly"}
+		return t
+	}
+	for name, test := range map[string]struct {
+		path   string // of the destination that the export names by now
+		gone   bool   // the first one does not exist any more
+		reason v1alpha1.Reason
+	}{
+		"and the first one is still there":                    {"elsewhere", false, ""},
+		"and the first one has another name":                  {"books", true, ""},
+		"and the first one is gone and the next is elsewhere": {"elsewhere", true, v1alpha1.ReasonDestinationChanged},
+	} {
+		for end, ending := range map[string]func(*stage, *pipeline.Pipeline){
+			"a run that goes on": func(s *stage, p *pipeline.Pipeline) {
+				s.ends(p, began(task(2)), test.reason)
+				if files := len(s.files()); test.reason == "" && files != 2 {
+					s.Errorf("there are %d files, want 2", files)
+				}
+			},
+			"a run that is released": func(s *stage, p *pipeline.Pipeline) {
+				s.ends(p, began(released(task(2))), test.reason)
+				if files := len(s.files()); test.reason == "" && files != 0 {
+					s.Errorf("there are %d files, want none", files)
+				}
+			},
+			"a run whose file is read": func(s *stage, p *pipeline.Pipeline) {
+				s.ends(p, task(2), "")
+				s.named(p, test.path, test.gone)
+				s.reads(p, began(task(2)), test.reason)
+			},
+			"a run whose artifact is removed": func(s *stage, p *pipeline.Pipeline) {
+				s.ends(p, task(2), "")
+				s.named(p, test.path, test.gone)
+				s.ends(p, began(removal(1)), test.reason)
+				if files := len(s.files()); (files == 0) != (test.reason == "") {
+					s.Errorf("there are %d files", files)
+				}
+			},
+		} {
+			t.Run(end+" "+name, func(t *testing.T) {
+				t.Parallel()
+				s := newStage(t)
+				p := s.begun(func(*v1alpha1.ExportDestination) {})
+				if !strings.HasPrefix(end, "a run whose") {
+					s.named(p, test.path, test.gone)
+				}
+				ending(s, p)
+			})
+		}
+	}
+}
+
+// named lets the export name another ExportDestination.
+func (s *stage) named(p *pipeline.Pipeline, path string, gone bool) {
+	s.Helper()
+	objects := p.Resolver.Objects.(client.Client)
+	var first v1alpha1.ExportDestination
+	s.must(objects.Get(s.Context(), client.ObjectKey{Namespace: "acme", Name: "monthly"}, &first))
+	if gone {
+		s.must(objects.Delete(s.Context(), first.DeepCopy()))
+	}
+	first.ObjectMeta = metav1.ObjectMeta{Namespace: "acme", Name: "next"}
+	first.Spec.Filesystem.Path = path
+	s.must(objects.Create(s.Context(), &first))
+	var export v1alpha1.AccountingExport
+	s.must(objects.Get(s.Context(), client.ObjectKey{Namespace: "acme", Name: "monthly"}, &export))
+	export.Spec.DestinationRef.Name = "next"
+	s.must(objects.Update(s.Context(), &export))
+}
+
+// reads reads the run's files, which must be whole or fail with a reason.
+func (s *stage) reads(p *pipeline.Pipeline, of pipeline.Task, reason v1alpha1.Reason) {
+	s.Helper()
+	reading, err := p.Read(s.Context(), of)
+	s.must(err)
+	defer reading.Close()
+	file, err := reading.File(reading.Run().Files[0].Name)
+	s.must(err)
+	content, err := file.Open(s.Context())
+	if reason != "" {
+		if failed := failure.From(err); failed == nil || failed.Reason != reason || !strings.Contains(failed.Message, "/acme/books, and the ExportDestination leads to") ||
+			!strings.Contains(failed.Message, "deliver the run again") {
+			s.Errorf("the file is opened with %v, want %q", err, reason)
+		}
+		return
+	}
+	s.must(err)
+	_, err = io.Copy(io.Discard, content)
+	s.must(errors.Join(err, content.Close()))
 }
 
 // bucketStage has the destination of the export be a bucket, behind a proxy that may refuse requests.

@@ -27,6 +27,9 @@ func RecordOf(run *v1alpha1.ExportRun) Task {
 	if run.Spec.DestinationRef != nil {
 		t.Destination = *run.Spec.DestinationRef
 	}
+	if run.Status.DestinationRef != nil {
+		t.BeganWith = *run.Status.DestinationRef
+	}
 	if run.Status.SourceRef != nil {
 		t.Source = *run.Status.SourceRef
 	}

@@ -154,7 +154,7 @@ func (a *attempt) stillAt(ctx context.Context, recorded recordedPlace) error {
 		present = a.destination.Location("")
 	}
 	if present != began {
-		return changed("the run delivers to %s, where part of it may be already, and the export's destination is now %s; change it back until the run has ended", began, present)
+		return a.changed("%s, and the ExportDestination leads to %s now", began, present)
 	}
 	if recorded.Marker == "" {
 		return nil
@@ -166,13 +166,18 @@ func (a *attempt) stillAt(ctx context.Context, recorded recordedPlace) error {
 		if marker == "" {
 			marker = "missing"
 		}
-		return changed("the run delivers to %s, which had the marker %s when it began, and the marker there is %s: it is another bucket, volume or server of that name. "+
-			"Bring the first one back until the run has ended. If what it held is gone for good, write %s to %s there",
+		return a.changed("%s, which had the marker %s when the run began, and the marker there is %s: it is another bucket, volume or server of that name. "+
+			"If what the first one held is gone for good, write %s to %s there",
 			began, recorded.Marker, marker, recorded.Marker, destinations.MarkerName)
 	}
 	return nil
 }
 
-func changed(format string, args ...any) error {
-	return failure.OnDestination.Transient(v1alpha1.ReasonDestinationChanged, nil, format, args...)
+// changed says of a run where its files are, or may be in part, and what has become of that.
+func (a *attempt) changed(format string, args ...any) error {
+	what := "the run delivers to " + format + "; part of the artifact may be where the run began: bring that back until it has ended"
+	if a.reads || a.task.RemoveArtifact {
+		what = "the run has delivered to " + format + "; bring that back to have the files from there, or deliver the run again to where the export delivers now"
+	}
+	return failure.OnDestination.Transient(v1alpha1.ReasonDestinationChanged, nil, what, args...)
 }

@@ -20,7 +20,8 @@ import (
 // the walk to say. Only whether the run is still admitted is asked again, by admitted.
 type cluster struct {
 	export *v1alpha1.AccountingExport
-	moved  bool // the export names another source by now
+	moved  bool                         // the export names another source by now
+	named  v1alpha1.NamespacedReference // is the destination that a run that begins now delivers to, if the run has begun before
 	// chart is the ChartOfAccounts.
 	chart func() (*v1alpha1.ChartOfAccounts, error)
 	// source and destination come with an error even if they exist and do not admit the export's namespace.
@@ -50,9 +51,12 @@ func (a *attempt) resolve(ctx context.Context) error {
 	if a.task.Destination.Name != "" {
 		export.Spec.DestinationRef = a.task.Destination
 	}
+	if a.task.BeganWith.Name != "" {
+		c.named, export.Spec.DestinationRef = export.Spec.DestinationRef, a.task.BeganWith
+	}
 	c.chart = sync.OnceValues(func() (*v1alpha1.ChartOfAccounts, error) { return a.Resolver.Chart(ctx, export) })
 	c.source = sync.OnceValues(func() (*v1alpha1.ClaimSource, error) { return a.sourceOf(ctx, export.Spec.OrganizationID) })
-	c.destination = sync.OnceValues(func() (*v1alpha1.ExportDestination, error) { return a.Resolver.Destination(ctx, export) })
+	c.destination = sync.OnceValues(func() (*v1alpha1.ExportDestination, error) { return a.destinationOf(ctx) })
 	c.credentials = sync.OnceValues(func() (credentials.Credentials, error) { return a.Resolver.Credentials(ctx, export) })
 	c.sourceLogin = sync.OnceValues(func() (login credentials.Credentials, err error) {
 		source, denied := c.source()
@@ -114,6 +118,18 @@ func (a *attempt) sourceOf(ctx context.Context, organizationID string) (*v1alpha
 			references.SourceKey(a.cluster.export))
 	}
 	return source, err
+}
+
+// destinationOf reads the destination that the run has begun with, and whether it admits the export's namespace. If it does not exist any
+// more it may have been renamed: then it is the one that is named now. What is recorded of the run says whether that is the same.
+func (a *attempt) destinationOf(ctx context.Context) (*v1alpha1.ExportDestination, error) {
+	c := &a.cluster
+	destination, err := a.Resolver.Destination(ctx, c.export)
+	if c.named.Name == "" || err == nil || failure.From(err).Reason != v1alpha1.ReasonDestinationNotFound {
+		return destination, err
+	}
+	c.export.Spec.DestinationRef, c.named = c.named, v1alpha1.NamespacedReference{}
+	return a.Resolver.Destination(ctx, c.export)
 }
 
 // admitted asks again whether the source admits the namespace to the organisation of the run, and the destination to its files,

@@ -30,8 +30,11 @@ type Task struct {
 	Reverses string
 	// Redelivers is the name of the run whose artifact a Redeliver delivers.
 	Redelivers string
-	// Destination that the run delivers to. Without a name it is the export's.
+	// Destination that the run names itself. Without a name it is the export's.
 	Destination v1alpha1.NamespacedReference
+	// BeganWith is the ExportDestination that the run has begun with. It stays with that for as long as that exists. Without a name none
+	// is known.
+	BeganWith v1alpha1.NamespacedReference
 	// Number of the attempt as the ExportRun counts them.
 	Number int32
 	// Cutoff: claims approved before it are exported.

@@ -158,8 +158,16 @@ func DestinationKey(export *v1alpha1.AccountingExport) types.NamespacedName {
 	return keyOf(export, export.Spec.DestinationRef)
 }
 
-// RunDestinationKey is where the ExportDestination is that a run of an export delivers to.
+// RunDestinationKey is where the ExportDestination is that a run of an export delivers to, or has delivered to.
 func RunDestinationKey(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) types.NamespacedName {
+	if began := run.Status.DestinationRef; began != nil {
+		return keyOf(export, *began)
+	}
+	return NamedDestinationKey(run, export)
+}
+
+// NamedDestinationKey is where the ExportDestination is that a run that begins now delivers to: the run's own, or the export's.
+func NamedDestinationKey(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) types.NamespacedName {
 	if own := run.Spec.DestinationRef; own != nil {
 		return keyOf(export, *own)
 	}

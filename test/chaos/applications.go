@@ -243,11 +243,30 @@ func (a *applicant) read(ctx context.Context, method, at, run string, header htt
 		return content, nil
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusGatewayTimeout: // to be asked again
 	default:
+		if delivered, elsewhere := deliveredElsewhere(content); elsewhere { // as the tenant has edited
+			return nil, &movedError{delivered}
+		}
 		if !a.w.wasDeleted(a.t.namespace, run) && !a.w.apiServerLearns() {
 			a.untrue("%s %s was answered %s: %.500s", method, at, answer.Status, bytes.TrimSpace(content))
 		}
 	}
 	return nil, fmt.Errorf("%s %s was answered %s", method, at, answer.Status)
+}
+
+// movedError says that the files of a run are where its destination does not lead to any more.
+type movedError struct{ delivered string }
+
+// Error implements error.
+func (e *movedError) Error() string { return "the files are at " + e.delivered }
+
+// deliveredElsewhere reports whether an answer says that files are where their destination does not lead to any more, and where.
+func deliveredElsewhere(answer []byte) (delivered string, elsewhere bool) {
+	var problem struct{ Code, Detail string }
+	if json.Unmarshal(answer, &problem) != nil || problem.Code != string(v1alpha1.ReasonDestinationChanged) {
+		return "", false
+	}
+	delivered, _, elsewhere = strings.Cut(problem.Detail, leadsElsewhere)
+	return delivered, elsewhere
 }
 
 // learnTime is how long an API server that was started takes to know roles, accounts and all that it serves.
@@ -291,6 +310,9 @@ func (w *world) lookAgain(ctx context.Context) {
 			for _, look := range []func() error{func() error { return a.follow(ctx, one, 0) }, func() error { return a.download(ctx, one) }} {
 				err := look()
 				for ; err != nil && ctx.Err() == nil && !w.wasDeleted(a.t.namespace, a.id(one)); err = look() {
+					if moved := (*movedError)(nil); errors.As(err, &moved) {
+						_ = a.t.bringBack(ctx, w.api, moved.delivered) // tried again, should it fail
+					}
 					pause(ctx, 500*time.Millisecond)
 				}
 				if err != nil && !w.wasDeleted(a.t.namespace, a.id(one)) {

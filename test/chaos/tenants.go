@@ -283,10 +283,18 @@ func (t tenant) moveDestination(ctx context.Context, api client.Client) error {
 	return t.editDestination(ctx, api, func(moved bool) bool { return !moved })
 }
 
+// leadsElsewhere is between where a run delivers, or has delivered, and where its destination leads to, in what is said of that.
+const leadsElsewhere = ", and the ExportDestination leads to "
+
 // moveDestinationFor has the tenant's files go to where a run began that waits for it, as its condition says.
 func (t tenant) moveDestinationFor(ctx context.Context, api client.Client, waiting metav1.Condition) error {
-	began, _, _ := strings.Cut(waiting.Message, ", where part of it may be already")
-	return t.editDestination(ctx, api, func(bool) bool { return strings.Contains(began, elsewhere) })
+	began, _, _ := strings.Cut(waiting.Message, leadsElsewhere)
+	return t.bringBack(ctx, api, began)
+}
+
+// bringBack has the tenant's files go to where a run began, or has delivered.
+func (t tenant) bringBack(ctx context.Context, api client.Client, place string) error {
+	return t.editDestination(ctx, api, func(bool) bool { return strings.Contains(place, elsewhere) })
 }
 
 func (t tenant) editDestination(ctx context.Context, api client.Client, move func(moved bool) bool) error {

@@ -172,13 +172,13 @@ func (r *Reconciler) follow(run *v1alpha1.ExportRun, export *v1alpha1.Accounting
 // begin announces the next attempt if there is a place for it. What a process has announced and not begun would be taken for lost if it
 // ended.
 func (r *Reconciler) begin(ctx context.Context, in *Inputs) (ctrl.Result, error) {
-	origin, err := r.source(ctx, in.Run, in.Export)
+	source, err := r.source(ctx, in.Run, in.Export)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
 	r.Executor.Forget(string(in.Run.UID))
 	announced := in.Run.DeepCopy()
-	begin(announced, in.Holder, origin, in.Now)
+	begin(announced, in.Holder, origin{source, referenceTo(references.NamedDestinationKey(in.Run, in.Export))}, in.Now)
 	if in.Attempt = r.Executor.Reserve(task(announced, in.Export, r.Limits)); in.Attempt.Phase != executor.Admitted {
 		return awaitPlace(in), nil
 	}
@@ -218,8 +218,7 @@ func awaitPlace(in *Inputs) ctrl.Result {
 // source is where a run that holds nothing begins: where its export has its claims, or where the run is recorded that it reverses or
 // delivers again.
 func (r *Reconciler) source(ctx context.Context, run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) (v1alpha1.NamespacedReference, error) {
-	named := references.SourceKey(export)
-	at := v1alpha1.NamespacedReference{Namespace: named.Namespace, Name: named.Name}
+	at := referenceTo(references.SourceKey(export))
 	of := cmp.Or(run.Spec.Reverses, run.Spec.Redelivers)
 	if of == nil {
 		return at, nil
@@ -232,6 +231,11 @@ func (r *Reconciler) source(ctx context.Context, run *v1alpha1.ExportRun, export
 		at = *its
 	}
 	return at, nil
+}
+
+// referenceTo an object, from any namespace.
+func referenceTo(object types.NamespacedName) v1alpha1.NamespacedReference {
+	return v1alpha1.NamespacedReference{Namespace: object.Namespace, Name: object.Name}
 }
 
 // refusal says why a run does not begin.

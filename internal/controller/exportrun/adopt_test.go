@@ -90,14 +90,14 @@ func TestAnAPIServerThatDropsTheAttempt(t *testing.T) {
 		does func()
 		want Step
 	}{
-		{func() { begin(run, in.Holder, v1alpha1.NamespacedReference{}, noon) }, Execute},
+		{func() { begin(run, in.Holder, origin{}, noon) }, Execute},
 		{func() {
 			here(executor.Ended, failure.Transient(v1alpha1.ReasonSeriesBusy, nil, "busy"))(&in)
 			conclude(run, in.Export, in.Attempt, noon)
 		}, AwaitBackoff},
-		{func() { cancelling(run); begin(run, in.Holder, v1alpha1.NamespacedReference{}, noon) }, Execute},
+		{func() { cancelling(run); begin(run, in.Holder, origin{}, noon) }, Execute},
 		{func() { leave(run, in.Holder) }, Begin},
-		{func() { begin(run, "killed", v1alpha1.NamespacedReference{}, noon) }, Lose},
+		{func() { begin(run, "killed", origin{}, noon) }, Lose},
 	} {
 		step.does()
 		run.Status.Attempt, run.Status.WaitsForSeries, run.Status.ReleaseReason = nil, false, ""

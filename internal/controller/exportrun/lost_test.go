@@ -178,7 +178,7 @@ func TestNextRunIsSuspectToo(t *testing.T) {
 			if next := Decide(in); next.Wait != test.wait || (next.Step == AwaitSuspect) != (test.wait > 0) {
 				t.Errorf("it waits for %s (%s), want %s", next.Wait, next.Step, test.wait)
 			}
-			begin(run, "a process that ends", v1alpha1.NamespacedReference{}, noon)
+			begin(run, "a process that ends", origin{}, noon)
 			lose(run, exportWithRetries(3), noon)
 			if run.Status.Phase != v1alpha1.RunReleasing {
 				t.Errorf("after it was lost once it is %s, want that it gives its claims back", run.Status.Phase)

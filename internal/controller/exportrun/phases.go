@@ -17,9 +17,12 @@ import (
 // longestBackoff bounds the wait between two attempts.
 const longestBackoff = 10 * time.Minute
 
+// origin is what an attempt is to begin with: the source that its run is recorded in, and the destination that it delivers to.
+type origin struct{ Source, Destination v1alpha1.NamespacedReference }
+
 // begin opens the next attempt of a run in its status, for the process that will execute it. A run that holds nothing has the
-// source that it is given.
-func begin(run *v1alpha1.ExportRun, holder string, source v1alpha1.NamespacedReference, now time.Time) {
+// source and the destination that it is given.
+func begin(run *v1alpha1.ExportRun, holder string, from origin, now time.Time) {
 	status := &run.Status
 	newest := &v1alpha1.RunAttempt{Holder: holder, StartedAt: &metav1.Time{Time: now}}
 	if status.Attempt != nil {
@@ -41,10 +44,13 @@ func begin(run *v1alpha1.ExportRun, holder string, source v1alpha1.NamespacedRef
 		status.StartedAt = &metav1.MicroTime{Time: now}
 	}
 	if status.SourceRef == nil || !newest.MayHoldClaims {
-		if status.SourceRef != nil && *status.SourceRef != source {
+		if status.SourceRef != nil && *status.SourceRef != from.Source {
 			status.Ledger = nil // that was what the former source said, and others believe what a source has said
 		}
-		status.SourceRef = &source
+		status.SourceRef = &from.Source
+	}
+	if status.DestinationRef == nil || !newest.MayHoldClaims {
+		status.DestinationRef = &from.Destination
 	}
 	status.Attempts++
 	newest.Number, status.Attempt, status.Holder = status.Attempts, newest, holder

@@ -127,13 +127,13 @@ func TestEndOfAnAttemptDecidesWhatFollows(t *testing.T) {
 func TestAnAttemptThatEndedWithItsProcessMayHoldClaims(t *testing.T) {
 	t.Parallel()
 	run := &v1alpha1.ExportRun{Status: running(1, 0, v1alpha1.StagePreflight)}
-	begin(run, "this process", v1alpha1.NamespacedReference{}, noon)
+	begin(run, "this process", origin{}, noon)
 	if !mayHoldClaims(run) || run.Status.Attempts != 2 || run.Status.Failures != 0 {
 		t.Errorf("stage %s, attempts %d, failures %d; want a stage beyond Preflight, 2, 0", run.Status.Stage, run.Status.Attempts, run.Status.Failures)
 	}
 }
 
-func TestRunStaysWithTheSourceThatMayHaveItsClaims(t *testing.T) {
+func TestRunStaysWithTheSourceAndTheDestinationThatMayHaveItsClaimsAndFiles(t *testing.T) {
 	t.Parallel()
 	failing := func(stage v1alpha1.RunStage) v1alpha1.ExportRunStatus {
 		status := running(1, 1, stage)
@@ -160,11 +160,15 @@ func TestRunStaysWithTheSourceThatMayHaveItsClaims(t *testing.T) {
 			run := &v1alpha1.ExportRun{Status: test.before}
 			if test.was != "" {
 				run.Status.SourceRef = &v1alpha1.NamespacedReference{Name: test.was}
+				run.Status.DestinationRef = &v1alpha1.NamespacedReference{Name: test.was + " files"}
 			}
 			run.Status.Ledger = &v1alpha1.RunLedger{ID: "what " + test.was + " said"}
-			begin(run, "this process", v1alpha1.NamespacedReference{Name: "new"}, noon)
+			begin(run, "this process", origin{v1alpha1.NamespacedReference{Name: "new"}, v1alpha1.NamespacedReference{Name: "new files"}}, noon)
 			if got := run.Status.SourceRef; got == nil || got.Name != test.want {
 				t.Errorf("the source is %v, want %s", got, test.want)
+			}
+			if got := run.Status.DestinationRef; got == nil || got.Name != test.want+" files" {
+				t.Errorf("the destination is %v, want that of %s", got, test.want)
 			}
 			if left := test.was != "" && test.was != test.want; left != (run.Status.Ledger == nil) {
 				t.Errorf("the ledger is %+v; want one unless the source that reported it was left", run.Status.Ledger)
@@ -189,7 +193,7 @@ func TestProgressIsThatOfTheAttemptUnderWay(t *testing.T) {
 			t.Errorf("stage %s, progress %+v; want %s, %+v", run.Status.Stage, run.Status.Progress, told.stage, told.want)
 		}
 	}
-	begin(run, "another process", v1alpha1.NamespacedReference{}, noon)
+	begin(run, "another process", origin{}, noon)
 	if run.Status.Progress != nil {
 		t.Errorf("an attempt begins with the progress of the one before: %+v", run.Status.Progress)
 	}

@@ -40,24 +40,24 @@ func runsOf(ctx context.Context, c client.Client, namespace, export string) []v1
 	return runs.Items
 }
 
-// enqueueRunsAt enqueues the finished runs of the exports that deliver to a destination, and the redeliveries to it: whether their
-// artifacts go with them is for the destination to say.
+// enqueueRunsAt enqueues the finished runs that have delivered to a destination, and those of the exports that deliver to it, of which
+// an operator before this one has not noted where: whether their artifacts go with them is for the destination to say.
 func enqueueRunsAt(c client.Client) handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, destination client.Object) (requests []reconcile.Request) {
-		var redeliveries v1alpha1.ExportRunList
+		var delivered v1alpha1.ExportRunList
 		key := client.ObjectKeyFromObject(destination).String()
-		if err := c.List(ctx, &redeliveries, client.MatchingFields{watch.RunDestinationIndex: key}); err != nil {
-			ctrl.LoggerFrom(ctx).Error(err, "listing the redeliveries to a destination")
+		if err := c.List(ctx, &delivered, client.MatchingFields{watch.RunDestinationIndex: key}); err != nil {
+			ctrl.LoggerFrom(ctx).Error(err, "listing the runs that have delivered to a destination")
 		}
-		for i := range redeliveries.Items {
-			if redeliveries.Items[i].Status.Phase.Finished() {
-				requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&redeliveries.Items[i])})
+		for i := range delivered.Items {
+			if delivered.Items[i].Status.Phase.Finished() {
+				requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&delivered.Items[i])})
 			}
 		}
 		for _, export := range watch.ExportRequests(ctx, c, client.MatchingFields{watch.DestinationIndex: key}) {
 			runs := runsOf(ctx, c, export.Namespace, export.Name)
 			for i := range runs {
-				if runs[i].Status.Phase.Finished() {
+				if runs[i].Status.Phase.Finished() && runs[i].Status.DestinationRef == nil {
 					requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&runs[i])})
 				}
 			}

@@ -24,8 +24,8 @@ const (
 	DestinationIndex = "spec.destinationRef"
 	ExportIndex      = "spec.exportRef"
 	ReversesIndex    = "spec.reverses"
-	// RunDestinationIndex has runs that name a destination themselves.
-	RunDestinationIndex = "spec.destinationRef"
+	// RunDestinationIndex has runs by the destination that they deliver to, if they have begun or name it themselves.
+	RunDestinationIndex = "status.destinationRef"
 )
 
 func exportOf(run *v1alpha1.ExportRun) []string { return []string{run.Spec.ExportRef.Name} }
@@ -38,7 +38,7 @@ func reversedBy(run *v1alpha1.ExportRun) []string {
 }
 
 func destinationOf(run *v1alpha1.ExportRun) []string {
-	own := run.Spec.DestinationRef
+	own := cmp.Or(run.Status.DestinationRef, run.Spec.DestinationRef)
 	if own == nil {
 		return nil
 	}
