@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -32,8 +33,8 @@ const (
 	guestRounds = 4
 	// guestBrowsers are connections that the guests share.
 	guestBrowsers = 50
-	// guestWait is how long one of them waits, and longestBackoff how long at most it keeps away after it was refused again and again.
-	guestWait, longestBackoff = 60 * time.Second, 30 * time.Second
+	// guestWait is how long one of them waits.
+	guestWait = 60 * time.Second
 	// guestsRatio is the figure.
 	guestsRatio = 1.1
 	// guestToken and guestAuthority are variables of the process with the guests.
@@ -244,10 +245,10 @@ func beGuests(ctx context.Context, count int, at string) error {
 	return nil
 }
 
-// beGuest asks until the context ends. Who is refused comes again later each time.
+// beGuest asks until the context ends. Who is refused comes again when it is told to.
 func beGuest(ctx context.Context, browser *http.Client, at string, asked func()) {
 	defer asked()
-	for backoff := time.Second; ctx.Err() == nil; {
+	for ctx.Err() == nil {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, at+"?wait="+guestWait.String(), http.NoBody)
 		if err != nil {
 			return
@@ -257,18 +258,20 @@ func beGuest(ctx context.Context, browser *http.Client, at string, asked func())
 		answer, err := browser.Do(request)
 		arriving.Stop()
 		asked()
+		after := 1
 		if err == nil {
 			_, _ = io.Copy(io.Discard, answer.Body) // so that the connection is used again
 			_ = answer.Body.Close()
 			if answer.StatusCode == http.StatusOK {
-				backoff = time.Second
 				continue
+			}
+			if told, err := strconv.Atoi(answer.Header.Get("Retry-After")); err == nil {
+				after = told
 			}
 		}
 		select {
-		case <-time.After(backoff/2 + rand.N(backoff)): // #nosec G404 -- so that not all come back at once
+		case <-time.After(time.Duration(after)*time.Second + rand.N(time.Second)): // #nosec G404 -- so that not all of a second come at once
 		case <-ctx.Done():
 		}
-		backoff = min(2*backoff, longestBackoff)
 	}
 }

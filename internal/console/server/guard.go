@@ -78,6 +78,9 @@ func (s *Server) admitted(next http.Handler, refuse func(http.ResponseWriter, *h
 			refuse(w, r, refused)
 			return
 		}
+		if answer, is := w.(*paced); is {
+			answer.untilReturn = func() time.Duration { return s.limits.untilReturn(caller.Share(), time.Now()) }
+		}
 		giveBack, busy := s.limits.take(caller.Share(), time.Now())
 		if busy != nil {
 			busy.Write(w)

@@ -1,7 +1,9 @@
 package server
 
 import (
+	"math"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -19,6 +21,10 @@ type Limits struct {
 	Rate, Burst int
 	// Requests being answered, and those of one caller. Those that wait and downloads are among them, and have limits of their own.
 	Requests, RequestsOfOne int
+	// Returns is how many a second of a caller's requests that were refused are told to come again. Each further one is told a later time,
+	// up to LongestReturn: those who wait for a place ask seldom, however many they are.
+	Returns       int
+	LongestReturn time.Duration
 	// Reviews of tokens under way.
 	Reviews int
 	// Unanswered is what comes, in bytes, on connections on which no known caller is being answered: headers, above all, that do not end.
@@ -31,7 +37,10 @@ type Limits struct {
 }
 
 // DefaultLimits are those of a server with a quarter of a gigabyte.
-var DefaultLimits = Limits{Connections: 3000, Rate: 200, Burst: 400, Requests: 3000, RequestsOfOne: 1200, Reviews: 16, Unanswered: 32 << 20, Held: burden.DefaultLimits, Stall: 30 * time.Second}
+var DefaultLimits = Limits{
+	Connections: 3000, Rate: 200, Burst: 400, Requests: 3000, RequestsOfOne: 1200, Returns: 20, LongestReturn: 2 * time.Minute, Reviews: 16,
+	Unanswered: 32 << 20, Held: burden.DefaultLimits, Stall: 30 * time.Second,
+}
 
 // forgetAfter is when a caller is forgotten that asks for nothing; mostCallers are remembered.
 const (
@@ -50,9 +59,9 @@ type limiter struct {
 
 // share is what one caller does.
 type share struct {
-	pace  *rate.Limiter
-	count int
-	last  time.Time
+	pace, returns *rate.Limiter
+	count         int
+	last          time.Time
 }
 
 func newLimiter(limits Limits) *limiter {
@@ -69,7 +78,7 @@ func (l *limiter) take(caller string, now time.Time) (giveBack func(), refused *
 		if len(l.callers) >= mostCallers {
 			return nil, problem.Busy("too many callers ask at the same time; ask again")
 		}
-		own = &share{pace: rate.NewLimiter(rate.Limit(l.Rate), l.Burst)}
+		own = &share{pace: rate.NewLimiter(rate.Limit(l.Rate), l.Burst), returns: rate.NewLimiter(rate.Limit(l.Returns), l.Returns)}
 		l.callers[caller] = own
 	}
 	own.last = now
@@ -91,6 +100,22 @@ func (l *limiter) take(caller string, now time.Time) (giveBack func(), refused *
 	}), nil
 }
 
+// untilReturn is in what time a caller's request that is refused may come again.
+func (l *limiter) untilReturn(caller string, now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	own := l.callers[caller]
+	if own == nil {
+		return 0
+	}
+	turn := own.returns.ReserveN(now, 1)
+	if wait := turn.DelayFrom(now); wait <= l.LongestReturn {
+		return wait
+	}
+	turn.CancelAt(now)
+	return l.LongestReturn
+}
+
 // sweep forgets those that have not asked for a while.
 func (l *limiter) sweep(now time.Time) {
 	if now.Sub(l.swept) < forgetAfter && len(l.callers) < mostCallers {
@@ -109,14 +134,20 @@ type paced struct {
 	http.ResponseWriter
 	connection *http.ResponseController
 	stall      time.Duration
-	code       int
-	bytes      int64
+	// untilReturn is in what time the request may come again, should it be refused as one too many; nil for strangers.
+	untilReturn func() time.Duration
+	code        int
+	bytes       int64
 }
 
 // WriteHeader implements http.ResponseWriter.
 func (p *paced) WriteHeader(code int) {
 	if p.code == 0 && code >= http.StatusOK {
 		p.code = code
+	}
+	if code == http.StatusTooManyRequests && p.untilReturn != nil {
+		after, _ := strconv.Atoi(p.Header().Get("Retry-After")) // none is 0
+		p.Header().Set("Retry-After", strconv.Itoa(max(after, int(math.Ceil(p.untilReturn().Seconds())))))
 	}
 	p.ResponseWriter.WriteHeader(code)
 }

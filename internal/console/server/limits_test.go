@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -45,6 +46,40 @@ func TestACallerHasLimits(t *testing.T) {
 	greedy.must(finish(t.Context(), greedy.namespace, run.ID, v1alpha1.RunFailed))
 	for range 2 {
 		greedy.run(<-waiting, http.StatusOK)
+	}
+}
+
+// TestWhoIsRefusedComesAgainInTurn has more wait than may: the more are refused, the later they are told to come again.
+func TestWhoIsRefusedComesAgainInTurn(t *testing.T) {
+	t.Parallel()
+	c := serve(t, func(options *server.Options, answers *api.Options) {
+		options.Limits = server.DefaultLimits
+		options.Limits.Returns, options.Limits.LongestReturn = 1, 5*time.Second
+		answers.Limits = api.DefaultLimits
+		answers.Limits.WaitingOfOne = 0
+	})
+	greedy, other := c.tenant("ledgerport-finance"), c.tenant("ledgerport-finance")
+	refusedFor := func(of *tenant) int {
+		is := of.ask(http.MethodGet, of.path("/runs/nothing?wait=1s"), "")
+		seconds, err := strconv.Atoi(is.Header.Get("Retry-After"))
+		if is.StatusCode != http.StatusTooManyRequests || err != nil {
+			t.Fatalf("%s, Retry-After %q", is.Status, is.Header.Get("Retry-After"))
+		}
+		return seconds
+	}
+	began, sum := time.Now(), 0
+	for range 20 {
+		seconds := refusedFor(greedy)
+		if seconds < 1 || seconds > 5 {
+			t.Errorf("a request is told to come again in %d seconds, want 1 to 5", seconds)
+		}
+		sum += seconds
+	}
+	if took := int(time.Since(began).Seconds()); sum < 1+1+2+3+4+15*5-20*took {
+		t.Errorf("twenty requests in %d seconds are told to come again in %d seconds, all told", took, sum)
+	}
+	if seconds := refusedFor(other); seconds != 1 {
+		t.Errorf("somebody else is told to come again in %d seconds", seconds)
 	}
 }
 
