@@ -41,6 +41,7 @@ type scene struct {
 	client client.Client
 	clock  *clocktesting.FakeClock
 	fails  func(target string) error
+	opens  func(target string) // nil does nothing
 	// taken are the events that each target has taken, each as often as it was sent.
 	taken map[string][]string
 	// killedAt reports whether the process is killed at a point. It does nothing more then, and another one follows.
@@ -103,6 +104,9 @@ func (p *process) alive() {
 
 // Open implements Opener.
 func (p *process) Open(_ context.Context, _ *v1alpha1.AccountingExport, target *v1alpha1.NotificationTarget) (notify.Target, error) {
+	if p.opens != nil {
+		p.opens(target.Name)
+	}
 	return &taker{p, target.Name}, nil
 }
 
@@ -380,16 +384,34 @@ func TestATargetThatAsksForMoreTimeHasIt(t *testing.T) {
 	}
 }
 
-// TestATargetWhoseAnswerPanicsFailsAlone has the library of a target panic, in the goroutine that sends to it.
-func TestATargetWhoseAnswerPanicsFailsAlone(t *testing.T) {
+// TestATargetThatPanicsFailsAlone has the library of a target panic, in the goroutine that opens it and sends to it.
+func TestATargetThatPanicsFailsAlone(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, "erp", "finance")
-	s.fails = func(target string) error {
+	panics := func(target string) {
 		if target == "erp" {
 			panic("what the target has answered")
 		}
-		return nil
 	}
+	t.Run("as it is opened", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, "erp", "finance")
+		s.opens = panics
+		s.failsAlone(t)
+	})
+	t.Run("as it is sent to", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, "erp", "finance")
+		s.fails = func(target string) error {
+			panics(target)
+			return nil
+		}
+		s.failsAlone(t)
+	})
+}
+
+// failsAlone insists that one target fails, and that the other one is told.
+func (s *scene) failsAlone(t *testing.T) {
+	t.Helper()
 	s.end(t, v1alpha1.RunSucceeded, 0)
 	s.reconcile(t)
 	if want := []string{"uid-1-succeeded"}; !slices.Equal(s.taken["finance"], want) || len(s.taken["erp"]) > 0 {

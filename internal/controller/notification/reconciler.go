@@ -181,7 +181,7 @@ func (r *Reconciler) drop(export *v1alpha1.AccountingExport, next waiting, given
 
 // tell sends what waits for a target, in its order, until it fails, or its turn is over.
 func (r *Reconciler) tell(ctx context.Context, export *v1alpha1.AccountingExport, target *v1alpha1.NotificationTarget, queue []waiting, standing *standing) (o outcome) {
-	opened, err := r.Targets.Open(ctx, export, target)
+	opened, err := r.open(ctx, export, target)
 	if err != nil {
 		o.wait = r.failed(ctx, target, err, standing)
 		return o
@@ -192,8 +192,7 @@ func (r *Reconciler) tell(ctx context.Context, export *v1alpha1.AccountingExport
 			o.wait = again
 			return o
 		}
-		message := notify.MessageOf(next.of, export, next.event, r.Page)
-		if err := r.Failpoints.Around(failpoint.SendNotification, func() error { return send(ctx, opened, message) }); err != nil {
+		if err := r.Failpoints.Around(failpoint.SendNotification, func() error { return r.send(ctx, opened, export, next) }); err != nil {
 			o.wait = r.failed(ctx, target, err, standing)
 			return o
 		}
@@ -208,10 +207,16 @@ func (r *Reconciler) tell(ctx context.Context, export *v1alpha1.AccountingExport
 	return o
 }
 
-// send sends a message. A panic in reading what a target answers is its failure: nothing else catches one in a goroutine of its own.
-func send(ctx context.Context, to notify.Target, message *notify.Message) (err error) {
+// open opens a target. A panic in that is the target's failure, as in sending: nothing else catches one in a goroutine of its own.
+func (r *Reconciler) open(ctx context.Context, export *v1alpha1.AccountingExport, target *v1alpha1.NotificationTarget) (opened notify.Target, err error) {
 	defer panics.Catch(&err)
-	return to.Send(ctx, message)
+	return r.Targets.Open(ctx, export, target)
+}
+
+// send makes the message of an event, and sends it.
+func (r *Reconciler) send(ctx context.Context, to notify.Target, export *v1alpha1.AccountingExport, next waiting) (err error) {
+	defer panics.Catch(&err)
+	return to.Send(ctx, notify.MessageOf(next.of, export, next.event, r.Page))
 }
 
 // configured reports whether a failure is one that opening a target finds.
