@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -28,13 +29,16 @@ type issuer struct {
 	*httptest.Server
 	asked atomic.Int64
 	down  atomic.Bool
-	mu    sync.Mutex
-	keys  map[string]*ecdsa.PrivateKey
+	// ending are the logins whose end is asked for, and mostEnding as many as were at once; each takes until it is let through.
+	ending, mostEnding atomic.Int64
+	through            chan struct{}
+	mu                 sync.Mutex
+	keys               map[string]*ecdsa.PrivateKey
 }
 
 func startIssuer(t *testing.T) *issuer {
 	t.Helper()
-	i := &issuer{keys: map[string]*ecdsa.PrivateKey{}}
+	i := &issuer{keys: map[string]*ecdsa.PrivateKey{}, through: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 		_ = json.NewEncoder(w).Encode(map[string]any{
@@ -56,6 +60,17 @@ func startIssuer(t *testing.T) *issuer {
 			keys = append(keys, map[string]string{"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": id, "x": coordinate(point[1:33]), "y": coordinate(point[33:])})
 		}
 		_ = json.NewEncoder(w).Encode(map[string]any{"keys": keys})
+	})
+	mux.HandleFunc("/t", func(w http.ResponseWriter, r *http.Request) {
+		now := i.ending.Add(1)
+		defer i.ending.Add(-1)
+		for most := i.mostEnding.Load(); now > most && !i.mostEnding.CompareAndSwap(most, now); most = i.mostEnding.Load() {
+		}
+		select {
+		case <-i.through:
+		case <-r.Context().Done():
+		}
+		w.WriteHeader(http.StatusBadRequest)
 	})
 	i.Server = httptest.NewTLSServer(mux)
 	t.Cleanup(i.Close)
@@ -86,18 +101,51 @@ func (i *issuer) sign(t *testing.T, key string, known bool) string {
 	return signed
 }
 
-// TestAProviderIsAskedForItsKeysNowAndThen sends hundreds of tokens, as anybody may who reaches the console.
-func TestAProviderIsAskedForItsKeysNowAndThen(t *testing.T) {
-	t.Parallel()
-	from := startIssuer(t)
+// provider is the issuer as the console knows it.
+func (i *issuer) provider(t *testing.T) *provider {
+	t.Helper()
 	trusted := x509.NewCertPool()
-	trusted.AddCert(from.Certificate())
+	trusted.AddCert(i.Certificate())
 	p, err := newProvider(OIDC{
-		Issuer: from.URL, ClientID: "ledgerport", CA: trusted, Impersonate: true, UsernameClaim: "sub", UsernamePrefix: "oidc:", GroupsPrefix: "oidc:",
+		Issuer: i.URL, ClientID: "ledgerport", CA: trusted, Impersonate: true, UsernameClaim: "sub", UsernamePrefix: "oidc:", GroupsPrefix: "oidc:",
 	}, &url.URL{Scheme: "https", Host: "console.example.com"})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return p
+}
+
+// TestAProviderEndsSoManyLoginsAtOnce has somebody end a login hundreds of times, as everybody may who has begun one.
+func TestAProviderEndsSoManyLoginsAtOnce(t *testing.T) {
+	t.Parallel()
+	from := startIssuer(t)
+	p := from.provider(t)
+	go func() { // the provider answers when as many wait as may, one after another
+		for from.ending.Load() < mostEndings && t.Context().Err() == nil {
+			runtime.Gosched()
+		}
+		close(from.through)
+	}()
+	var all sync.WaitGroup
+	for range 200 {
+		all.Go(func() {
+			var told *problem.Problem
+			if _, err := p.exchange(t.Context(), "code", "verifier"); !errors.As(err, &told) || told.Status != http.StatusForbidden {
+				t.Errorf("the end of a login that the provider refuses is answered %v", err)
+			}
+		})
+	}
+	all.Wait()
+	if most := from.mostEnding.Load(); most != mostEndings {
+		t.Errorf("the provider was asked for %d ends of logins at once, want %d", most, mostEndings)
+	}
+}
+
+// TestAProviderIsAskedForItsKeysNowAndThen sends hundreds of tokens, as anybody may who reaches the console.
+func TestAProviderIsAskedForItsKeysNowAndThen(t *testing.T) {
+	t.Parallel()
+	from := startIssuer(t)
+	p := from.provider(t)
 	verify := func(token string) int {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()

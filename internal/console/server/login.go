@@ -147,15 +147,9 @@ func (s logins) refuseLogin(w http.ResponseWriter, r *http.Request, refused *pro
 
 // exchange gets the token of a login, and whose it is.
 func (s logins) exchange(ctx context.Context, code string, began underWay) (session, error) {
-	found, err := s.provider.find(ctx)
+	tokens, err := s.provider.exchange(ctx, code, began.Verifier)
 	if err != nil {
 		return session{}, err
-	}
-	asking, cancel := bounded(oidc.ClientContext(ctx, s.provider.client))
-	defer cancel()
-	tokens, err := s.provider.flow(found).Exchange(asking, code, oauth2.VerifierOption(began.Verifier))
-	if err != nil {
-		return session{}, problem.New(http.StatusForbidden, problem.Unauthorized, "the OIDC provider does not accept the end of the login; begin again")
 	}
 	token, is := tokens.Extra("id_token").(string)
 	if !is || len(token) > longestToken {

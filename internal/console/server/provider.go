@@ -46,6 +46,8 @@ const reserved = "system:"
 const (
 	// mostGroups of a person, and longestName of it and each of them.
 	mostGroups, longestName = 500, 256
+	// mostEndings of logins are asked for at the same time: who has begun one login can end it again and again.
+	mostEndings = 16
 )
 
 // provider is a provider as it is known here. It is asked about itself when it is needed first, so that the server starts without it.
@@ -54,6 +56,7 @@ type provider struct {
 	callback string
 	client   *http.Client
 	keys     *seldom
+	endings  chan struct{}
 
 	mu    sync.Mutex
 	found *oidc.Provider
@@ -74,7 +77,7 @@ func newProvider(options OIDC, public *url.URL) (*provider, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone() // it is one
 	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: options.CA}
 	keys := &seldom{next: transport}
-	return &provider{OIDC: options, callback: public.JoinPath("/callback").String(), client: &http.Client{Transport: keys, Timeout: patience}, keys: keys}, nil
+	return &provider{OIDC: options, callback: public.JoinPath("/callback").String(), client: &http.Client{Transport: keys, Timeout: patience}, keys: keys, endings: make(chan struct{}, mostEndings)}, nil
 }
 
 // unreachable says that the provider does not answer.
@@ -112,6 +115,27 @@ func (p *provider) flow(found *oidc.Provider) *oauth2.Config {
 		ClientID: p.ClientID, ClientSecret: p.ClientSecret, Endpoint: found.Endpoint(), RedirectURL: p.callback,
 		Scopes: append([]string{oidc.ScopeOpenID}, p.Scopes...),
 	}
+}
+
+// exchange gets the tokens of a login that ends with a code. It waits while as many logins end as may.
+func (p *provider) exchange(ctx context.Context, code, verifier string) (*oauth2.Token, error) {
+	found, err := p.find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := bounded(oidc.ClientContext(ctx, p.client))
+	defer cancel()
+	select {
+	case p.endings <- struct{}{}:
+		defer func() { <-p.endings }()
+	case <-ctx.Done():
+		return nil, problem.Busy("as many logins end as may; begin again")
+	}
+	tokens, err := p.flow(found).Exchange(ctx, code, oauth2.VerifierOption(verifier))
+	if err != nil {
+		return nil, problem.New(http.StatusForbidden, problem.Unauthorized, "the OIDC provider does not accept the end of the login; begin again")
+	}
+	return tokens, nil
 }
 
 // issued reports whether a token says that it is of the provider. That is believed when it is verified.
