@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/claims"
@@ -100,14 +101,13 @@ func (a *attempt) put(ctx context.Context, file claims.File, from io.Reader, gua
 	})
 }
 
-// retract removes what this attempt delivered where it lost the run meanwhile and the claims were given back: a process
+// retract removes what this attempt delivered where it lost the run meanwhile and the claims are given back: a process
 // that was stopped while a bucket had all of a file, and the answer was on its way, comes too late to be refused. It returns
 // the error that delivering ended with. It has time of its own: such an attempt is often past its deadline.
 func (a *attempt) retract(ctx context.Context, failed error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), RetractDeadline)
 	defer cancel()
-	run, known, err := a.database.Run(ctx, a.run.ID)
-	if err != nil || !known || run.State != claims.StateReleased {
+	if !a.givenBack(ctx) {
 		return failed
 	}
 	have, err := a.delivered(ctx)
@@ -123,6 +123,25 @@ func (a *attempt) retract(ctx context.Context, failed error) error {
 		failed = errors.Join(failed, err)
 	}
 	return failed
+}
+
+// lookAgain is how often an attempt that has lost its run looks what becomes of it.
+const lookAgain = 200 * time.Millisecond
+
+// givenBack reports whether the claims of the run are given back. Another attempt that has taken the run over may be about to, and have
+// looked for a file of this one before that was there: it is waited for what becomes of the run, and for a database that does not answer.
+func (a *attempt) givenBack(ctx context.Context) bool {
+	for {
+		run, known, err := a.database.Run(ctx, a.run.ID)
+		if err == nil && (!known || run.State != claims.StateRendered || run.Attempt == a.run.Attempt) {
+			return known && run.State == claims.StateReleased
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(lookAgain):
+		}
+	}
 }
 
 // delivered compares the destination with the recorded files, by name.

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/jackc/pgx/v5"
@@ -25,6 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
@@ -322,6 +324,50 @@ func (s *stage) inBucket(bucket tests3.Bucket, edit func(*v1alpha1.ExportDestina
 		edit(d)
 		d.Annotations = map[string]string{"id": bucket.AccessKey, "key": bucket.SecretKey}
 	})
+}
+
+// TestAFileThatArrivesWhileItsRunIsGivenBackDoesNotStay has a bucket take a file of an attempt after another attempt has looked for it to remove
+// it, and before that one has given the claims back.
+func TestAFileThatArrivesWhileItsRunIsGivenBackDoesNotStay(t *testing.T) {
+	t.Parallel()
+	sent, arrives, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	s, bucket, edit := bucketStage(t, func(r *http.Request) bool {
+		if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/monthly-1.csv") {
+			close(sent)
+			<-arrives
+		}
+		return false
+	})
+	stopped := newPipeline(s.database, s.exports, "stopped", nil)
+	s.change(stopped, func(d *v1alpha1.ExportDestination) {
+		edit(d)
+		d.Annotations = map[string]string{"id": bucket.AccessKey, "key": bucket.SecretKey}
+	})
+	living := *stopped
+	living.Holder = "living"
+	living.Failpoints = func(reached failpoint.Point) {
+		if reached != failpoint.Release.Before() {
+			return
+		}
+		close(arrives)
+		select { // an attempt that does not wait for this one ends here
+		case err := <-ended:
+			ended <- err
+		case <-time.After(time.Second):
+		}
+	}
+	go func() {
+		_, err := stopped.Run(s.Context(), task(1), &pipeline.Progress{})
+		ended <- err
+	}()
+	<-sent
+	s.ends(&living, released(task(2)), "")
+	if err := <-ended; failure.From(err).Reason != v1alpha1.ReasonFenced {
+		t.Errorf("the attempt that lost the run ended with %v", err)
+	}
+	if keys := slices.DeleteFunc(bucket.Keys(t), func(key string) bool { return strings.HasSuffix(key, destinations.MarkerName) }); len(keys) > 0 {
+		t.Errorf("the bucket has %q of a run that was given back", keys)
+	}
 }
 
 func TestARunEndsInTheBucketThatItBeganWith(t *testing.T) {
