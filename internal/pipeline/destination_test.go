@@ -265,7 +265,7 @@ func (s *stage) named(p *pipeline.Pipeline, path string, gone bool) {
 	s.must(objects.Update(s.Context(), &export))
 }
 
-// reads reads the run's files, which must be whole or fail with a reason.
+// reads opens a file of the run, which must be whole or fail with a reason.
 func (s *stage) reads(p *pipeline.Pipeline, of pipeline.Task, reason v1alpha1.Reason) {
 	s.Helper()
 	reading, err := p.Read(s.Context(), of)

@@ -262,7 +262,7 @@ func (e *movedError) Error() string { return "the files are at " + e.delivered }
 // deliveredElsewhere reports whether an answer says that files are where their destination does not lead to any more, and where.
 func deliveredElsewhere(answer []byte) (delivered string, elsewhere bool) {
 	var problem struct{ Code, Detail string }
-	if json.Unmarshal(answer, &problem) != nil || problem.Code != string(v1alpha1.ReasonDestinationChanged) {
+	if json.Unmarshal(answer, &problem) != nil || problem.Code != v1alpha1.ReasonDestinationChanged {
 		return "", false
 	}
 	delivered, _, elsewhere = strings.Cut(problem.Detail, leadsElsewhere)
