@@ -121,7 +121,7 @@ func (a *attempt) sourceOf(ctx context.Context, organizationID string) (*v1alpha
 }
 
 // destinationOf reads the destination that the run has begun with, and whether it admits the export's namespace. If it does not exist any
-// more it may have been renamed: then it is the one that is named now. What is recorded of the run says whether that is the same.
+// more it may have been renamed: then it is the one that is named now. What is recorded of the run decides whether that is the same.
 func (a *attempt) destinationOf(ctx context.Context) (*v1alpha1.ExportDestination, error) {
 	c := &a.cluster
 	destination, err := a.Resolver.Destination(ctx, c.export)
