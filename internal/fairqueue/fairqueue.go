@@ -4,6 +4,7 @@
 package fairqueue
 
 import (
+	"container/list"
 	"slices"
 	"strconv"
 	"sync"
@@ -36,7 +37,7 @@ func withClock(limits Limits, at clock.WithDelayedExecution) func(string, workqu
 	return func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
 		order := &order{
 			limits: limits, clock: at, budget: budget{share: limits.Share, burst: limits.Burst, accounts: map[string]account{}},
-			waiting: map[string]*lanes{}, lane: map[reconcile.Request]lane{}, working: map[string]int{}, since: map[reconcile.Request]time.Time{},
+			waiting: map[string]*lanes{}, lane: map[reconcile.Request]place{}, working: map[string]int{}, since: map[reconcile.Request]time.Time{},
 		}
 		typed := workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[reconcile.Request]{Name: name, Queue: order})
 		order.wake = func() { // all: more than one namespace may have had its rest
@@ -135,7 +136,7 @@ type order struct {
 	budget  budget
 	waiting map[string]*lanes
 	turns   []string                        // namespaces with waiting requests, the next one first
-	lane    map[reconcile.Request]lane      // of those that wait, and of those that will when they come
+	lane    map[reconcile.Request]place     // of those that wait, and of those that will when they come
 	working map[string]int                  // workers by namespace
 	since   map[reconcile.Request]time.Time // when a worker began with it
 	wakers  []reconcile.Request
@@ -152,26 +153,29 @@ const (
 	waitingSoon
 )
 
+// place is where a request waits, or will: a namespace has very many, and one that is edited leaves its lane for another.
+type place struct {
+	lane
+	in *list.Element // of one that waits
+}
+
 // lanes are the requests of one namespace. Each has every second turn while both have any.
 type lanes struct {
-	soon, later []reconcile.Request
+	soon, later list.List // of reconcile.Request
 	laterIsNext bool
 }
 
 // pop removes the next request.
 func (l *lanes) pop() reconcile.Request {
 	from := &l.soon
-	if len(l.soon) == 0 || l.laterIsNext && len(l.later) > 0 {
+	if l.soon.Len() == 0 || l.laterIsNext && l.later.Len() > 0 {
 		from = &l.later
 	}
 	l.laterIsNext = from == &l.soon
-	item := (*from)[0]
-	(*from)[0] = reconcile.Request{}
-	*from = (*from)[1:]
-	return item
+	return from.Remove(from.Front()).(reconcile.Request)
 }
 
-func (l *lanes) len() int { return len(l.soon) + len(l.later) }
+func (l *lanes) len() int { return l.soon.Len() + l.later.Len() }
 
 // Touch implements workqueue.Queue.
 func (o *order) Touch(reconcile.Request) {}
@@ -180,8 +184,8 @@ func (o *order) Touch(reconcile.Request) {}
 func (o *order) postpone(item reconcile.Request) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.lane[item] == 0 {
-		o.lane[item] = comingLater
+	if o.lane[item].lane == 0 {
+		o.lane[item] = place{lane: comingLater}
 	}
 }
 
@@ -189,15 +193,14 @@ func (o *order) postpone(item reconcile.Request) {
 func (o *order) hurry(item reconcile.Request) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	switch o.lane[item] {
+	switch at := o.lane[item]; at.lane {
 	case waitingLater:
 		own := o.waiting[item.Namespace]
-		own.later = slices.DeleteFunc(own.later, func(other reconcile.Request) bool { return other == item })
-		own.soon = append(own.soon, item)
-		o.lane[item] = waitingSoon
+		own.later.Remove(at.in)
+		o.lane[item] = place{waitingSoon, own.soon.PushBack(item)}
 	case waitingSoon:
 	default:
-		o.lane[item] = comingSoon
+		o.lane[item] = place{lane: comingSoon}
 	}
 }
 
@@ -215,12 +218,10 @@ func (o *order) Push(item reconcile.Request) {
 		o.waiting[item.Namespace] = own
 		o.turns = append(o.turns, item.Namespace)
 	}
-	if o.lane[item] == comingLater {
-		o.lane[item] = waitingLater
-		own.later = append(own.later, item)
+	if o.lane[item].lane == comingLater {
+		o.lane[item] = place{waitingLater, own.later.PushBack(item)}
 	} else {
-		o.lane[item] = waitingSoon
-		own.soon = append(own.soon, item)
+		o.lane[item] = place{waitingSoon, own.soon.PushBack(item)}
 	}
 	o.budget.charge(item.Namespace, 0, o.clock.Now())
 }

@@ -74,6 +74,28 @@ func TestWhatNobodyWaitsForTakesTurnsWithTheRest(t *testing.T) {
 	}
 }
 
+// TestToEditWhatNobodyWaitsForTakesNoLongerTheMoreThereIs has each of very many requests that nobody waits for edited, while the queue of all is locked.
+func TestToEditWhatNobodyWaitsForTakesNoLongerTheMoreThereIs(t *testing.T) {
+	t.Parallel()
+	edit := func(many int) time.Duration {
+		q := newQueue(0)
+		defer q.ShutDown()
+		for i := range many {
+			low(q, request("hog", fmt.Sprint(i)))
+		}
+		const edited = 5000
+		began := time.Now()
+		for i := range edited {
+			q.Add(request("hog", fmt.Sprint(many-1-i)))
+		}
+		return time.Since(began)
+	}
+	few := edit(5000)
+	if many := edit(200_000); many > 10*few+time.Second {
+		t.Errorf("to edit 5,000 of 200,000 takes %s, and %s of 5,000", many, few)
+	}
+}
+
 func TestWhatIsEditedWhileAWorkerHasItIsNotPostponed(t *testing.T) {
 	t.Parallel()
 	q := newQueue(0)
