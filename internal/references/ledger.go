@@ -133,18 +133,9 @@ func (r *Resolver) newestRun(ctx context.Context, scope string) (newest *v1alpha
 // complete fails with ReasonLedgerIncomplete unless a ledger has all that the runs that concern it have seen of it: the one that
 // has seen the most is recorded as far as that. What they have seen is asked first, because the ledger goes on meanwhile.
 func (r *Resolver) complete(ctx context.Context, database *claims.Database, ledger claims.Ledger, source *v1alpha1.ClaimSource, export *v1alpha1.AccountingExport) error {
-	runs, err := r.recordedRuns(ctx, ledgerKey(ledger.ID))
-	if err != nil {
+	last, err := r.seenMost(ctx, ledger.ID, source, export)
+	if err != nil || last == nil {
 		return err
-	}
-	var last *v1alpha1.ExportRun
-	for i := range runs {
-		if run := &runs[i]; concerns(run, source, export) && (last == nil || run.Status.Ledger.Sequence > last.Status.Ledger.Sequence) {
-			last = run
-		}
-	}
-	if last == nil {
-		return nil
 	}
 	recorded, _, err := database.Run(ctx, last.Status.Ledger.RunID)
 	if err != nil || recorded.Sequence >= last.Status.Ledger.Sequence {
@@ -160,18 +151,40 @@ func (r *Resolver) complete(ctx context.Context, database *claims.Database, ledg
 		client.ObjectKeyFromObject(source), what, ledger.Sequence)
 }
 
-// concerns reports whether a source, and an export if one is given, go by what a run has seen of a ledger. The server of any tenant
-// can name the ledger of another one, and say of it what it likes. What counts is what the server of this very source has said, and
-// what runs in the namespaces of source and export were told.
-func concerns(run *v1alpha1.ExportRun, source *v1alpha1.ClaimSource, export *v1alpha1.AccountingExport) bool {
-	at := run.Status.SourceRef
-	return run.Namespace == source.Namespace || export != nil && run.Namespace == export.Namespace ||
-		at != nil && at.Namespace == source.Namespace && at.Name == source.Name
+// seenMost returns the run that has seen the most of a ledger among those by which a source, and an export if one is given, go; nil if there is
+// none. The server of any tenant can name the ledger of another one, and say of it what it likes. What counts is what the server of this very
+// source has said, and what runs in the namespaces of source and export were told. The runs of others are not looked at: a tenant has as many as
+// they like.
+func (r *Resolver) seenMost(ctx context.Context, ledger string, source *v1alpha1.ClaimSource, export *v1alpha1.AccountingExport) (last *v1alpha1.ExportRun, err error) {
+	type scope struct {
+		key    string
+		within []client.ListOption
+	}
+	in := func(namespace string) scope {
+		return scope{ledgerKey(ledger), []client.ListOption{client.InNamespace(namespace)}}
+	}
+	scopes := []scope{{key: sourceKey(client.ObjectKeyFromObject(source))}, in(source.Namespace)}
+	if export != nil && export.Namespace != source.Namespace {
+		scopes = append(scopes, in(export.Namespace))
+	}
+	for _, of := range scopes {
+		runs, err := r.recordedRuns(ctx, of.key, of.within...)
+		if err != nil {
+			return nil, err
+		}
+		for i := range runs {
+			run := &runs[i]
+			if run.Status.Ledger.ID == ledger && (last == nil || run.Status.Ledger.Sequence > last.Status.Ledger.Sequence) {
+				last = run
+			}
+		}
+	}
+	return last, nil
 }
 
-// recordedRuns returns the ExportRuns of a scope. They must not be changed.
-func (r *Resolver) recordedRuns(ctx context.Context, scope string) ([]v1alpha1.ExportRun, error) {
+// recordedRuns returns the ExportRuns of a scope, and within a namespace if one is given. They must not be changed.
+func (r *Resolver) recordedRuns(ctx context.Context, scope string, within ...client.ListOption) ([]v1alpha1.ExportRun, error) {
 	var runs v1alpha1.ExportRunList
-	err := r.Objects.List(ctx, &runs, client.MatchingFields{LedgerIndex: scope})
+	err := r.Objects.List(ctx, &runs, append(within, client.MatchingFields{LedgerIndex: scope})...)
 	return runs.Items, err
 }

@@ -109,7 +109,7 @@ func (s seenReader) List(ctx context.Context, list client.ObjectList, options ..
 		return fmt.Errorf("what runs have seen of %s was not looked at before the attempt", scope)
 	}
 	for _, seen := range s.seen.Runs {
-		if run := seen.run(); slices.Contains(LedgerKeys(run), scope) {
+		if run := seen.run(); slices.Contains(LedgerKeys(run), scope) && (asked.Namespace == "" || run.Namespace == asked.Namespace) {
 			runs.Items = append(runs.Items, *run)
 		}
 	}

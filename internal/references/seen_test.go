@@ -20,6 +20,7 @@ import (
 type allRuns struct {
 	runs   []v1alpha1.ExportRun
 	export v1alpha1.AccountingExport
+	handed int // runs that were listed
 }
 
 // Get implements client.Reader.
@@ -43,6 +44,7 @@ func (a *allRuns) List(_ context.Context, into client.ObjectList, options ...cli
 		}
 		list := into.(*v1alpha1.ExportRunList)
 		list.Items = append(list.Items, *run)
+		a.handed++
 	}
 	return nil
 }
@@ -79,7 +81,11 @@ func TestWhatWasSeenIsWhatACacheOfAllRunsHas(t *testing.T) {
 		}
 		for _, ledger := range []string{"A", "B"} {
 			for _, export := range []*v1alpha1.AccountingExport{nil, &all.export} {
-				if want, got := most(t, whole, ledger, source, export), most(t, given, ledger, source, export); got != want {
+				want := mostOf(all.runs, ledger, source, export)
+				if got := most(t, whole, ledger, source, export); got != want {
+					t.Fatalf("the most that was seen of %s is %d, want %d", ledger, got, want)
+				}
+				if got := most(t, given, ledger, source, export); got != want {
 					t.Fatalf("the most that was seen of %s is %d, want %d, of %s", ledger, got, want, text(t, seen))
 				}
 			}
@@ -135,15 +141,47 @@ func newest(t *testing.T, r *Resolver, scope string) string {
 // most is the highest sequence that was seen of a ledger by runs that concern a source and an export.
 func most(t *testing.T, r *Resolver, ledger string, source *v1alpha1.ClaimSource, export *v1alpha1.AccountingExport) (most int64) {
 	t.Helper()
-	runs, err := r.recordedRuns(t.Context(), ledgerKey(ledger))
+	run, err := r.seenMost(t.Context(), ledger, source, export)
 	if err != nil {
 		t.Fatal(err)
 	}
+	if run == nil {
+		return -1
+	}
+	return run.Status.Ledger.Sequence
+}
+
+// concerns reports whether a source, and an export if one is given, go by what a run has seen of a ledger.
+func concerns(run *v1alpha1.ExportRun, source *v1alpha1.ClaimSource, export *v1alpha1.AccountingExport) bool {
+	at := run.Status.SourceRef
+	return run.Namespace == source.Namespace || export != nil && run.Namespace == export.Namespace ||
+		at != nil && at.Namespace == source.Namespace && at.Name == source.Name
+}
+
+// mostOf is the highest sequence of a ledger that any of the runs has seen that concern a source and an export.
+func mostOf(runs []v1alpha1.ExportRun, ledger string, source *v1alpha1.ClaimSource, export *v1alpha1.AccountingExport) (most int64) {
 	most = -1
 	for i := range runs {
-		if concerns(&runs[i], source, export) {
-			most = max(most, runs[i].Status.Ledger.Sequence)
+		if seen := runs[i].Status.Ledger; seen != nil && seen.ID == ledger && concerns(&runs[i], source, export) {
+			most = max(most, seen.Sequence)
 		}
 	}
 	return most
+}
+
+// TestRunsOfOthersThatNameTheLedgerCostNothing: the database of any tenant may say that it is the ledger of another.
+func TestRunsOfOthersThatNameTheLedgerCostNothing(t *testing.T) {
+	t.Parallel()
+	all := &allRuns{}
+	all.export.Namespace, all.export.Name = "acme", "monthly"
+	for n := range 1000 {
+		run := v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Namespace: "mallory", Name: fmt.Sprint("run-", n)}}
+		run.Status.SourceRef = &v1alpha1.NamespacedReference{Namespace: "mallory", Name: "claims"}
+		run.Status.Ledger = &v1alpha1.RunLedger{ID: "A", Sequence: int64(n)}
+		all.runs = append(all.runs, run)
+	}
+	source := &v1alpha1.ClaimSource{ObjectMeta: metav1.ObjectMeta{Namespace: "expenses", Name: "claims"}}
+	if got := most(t, &Resolver{Objects: all}, "A", source, &all.export); got != -1 || all.handed > 0 {
+		t.Errorf("%d runs of another tenant are looked at, and the most that was seen is %d; want none", all.handed, got)
+	}
 }

@@ -4,6 +4,7 @@ package exportdestination
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -129,19 +130,22 @@ func (r *Reconciler) check(ctx context.Context, destination *v1alpha1.ExportDest
 // mostDelivering bounds the namespaces whose directories a check looks at. Each run looks at its own.
 const mostDelivering = 20
 
-// delivering are the namespaces that deliver to a destination, and that it admits.
+// delivering are the namespaces that deliver to a destination, and that it admits. Each is asked about once: anybody may make any number of
+// exports that name a destination which does not admit them, and its check has little time.
 func (r *Reconciler) delivering(ctx context.Context, destination *v1alpha1.ExportDestination) (namespaces []string, err error) {
 	var exports v1alpha1.AccountingExportList
 	if err := r.Client.List(ctx, &exports, client.MatchingFields{watch.DestinationIndex: client.ObjectKeyFromObject(destination).String()}); err != nil {
 		return nil, err
 	}
-	slices.SortFunc(exports.Items, func(a, b v1alpha1.AccountingExport) int { return strings.Compare(a.Namespace, b.Namespace) })
+	naming := map[string]*v1alpha1.AccountingExport{}
 	for i := range exports.Items {
-		namespace := exports.Items[i].Namespace
-		if len(namespaces) == mostDelivering || len(namespaces) > 0 && namespaces[len(namespaces)-1] == namespace {
-			continue
+		naming[exports.Items[i].Namespace] = &exports.Items[i]
+	}
+	for _, namespace := range slices.Sorted(maps.Keys(naming)) {
+		if len(namespaces) == mostDelivering {
+			break
 		}
-		if _, err := r.Resolver.Destination(ctx, &exports.Items[i]); err == nil {
+		if _, err := r.Resolver.Destination(ctx, naming[namespace]); err == nil {
 			namespaces = append(namespaces, namespace)
 		}
 	}
