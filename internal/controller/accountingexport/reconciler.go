@@ -60,12 +60,14 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.warnings = report.NewFallbackWarnings(r.Events)
 	reconciler := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.AccountingExport{}, builder.WithPredicates(requested)).
-		Owns(&v1alpha1.ExportRun{}).
-		Watches(&v1alpha1.ClaimSource{}, watch.Later(enqueueExports(mgr.GetClient(), watch.SourceIndex))).
-		Watches(&v1alpha1.ChartOfAccounts{}, watch.Later(enqueueExports(mgr.GetClient(), watch.ChartIndex))).
-		Watches(&v1alpha1.ExportDestination{}, watch.Later(enqueueExports(mgr.GetClient(), watch.DestinationIndex)))
+		Owns(&v1alpha1.ExportRun{})
+	for index, kind := range map[string]client.Object{
+		watch.SourceIndex: &v1alpha1.ClaimSource{}, watch.ChartIndex: &v1alpha1.ChartOfAccounts{}, watch.DestinationIndex: &v1alpha1.ExportDestination{},
+	} {
+		watch.Concerned(reconciler, kind, enqueueExports(mgr.GetClient(), index))
+	}
 	if r.WatchNamespaces {
-		reconciler.Watches(&corev1.Namespace{}, watch.Later(enqueueExportsOfNamespace(mgr.GetClient())), builder.WithPredicates(predicate.LabelChangedPredicate{}))
+		watch.Concerned(reconciler, &corev1.Namespace{}, enqueueExportsOfNamespace(mgr.GetClient()), builder.WithPredicates(predicate.LabelChangedPredicate{}))
 	}
 	built, err := reconciler.WithOptions(watch.Workers()).Build(r)
 	r.external = watch.NewExternalSecrets(mgr, built, &v1alpha1.AccountingExportList{})

@@ -55,16 +55,15 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if err := mgr.Add(last); err != nil {
 		return err
 	}
-	return ctrl.NewControllerManagedBy(mgr).
+	reconciler := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.ExportRun{}, builder.WithPredicates(moreThanTold)).
-		Watches(&v1alpha1.ExportRun{}, enqueueNextRun(mgr.GetClient())).
 		Watches(&v1alpha1.ExportRun{}, enqueueReversed()).
-		Watches(&v1alpha1.AccountingExport{}, enqueueRunsOfExport(mgr.GetClient()),
-			builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, readinessChanged))).
-		Watches(&v1alpha1.ExportDestination{}, watch.Later(enqueueRunsAt(mgr.GetClient())), builder.WithPredicates(retentionChanged)).
-		WatchesRawSource(source.TypedChannel(r.Executor.Events(), watch.EnqueueNamed())).
-		WithOptions(watch.Workers()).
-		Complete(r)
+		WatchesRawSource(source.TypedChannel(r.Executor.Events(), watch.EnqueueNamed()))
+	watch.Concerned(reconciler, &v1alpha1.ExportRun{}, enqueueNextRun(mgr.GetClient()))
+	watch.Concerned(reconciler, &v1alpha1.AccountingExport{}, enqueueRunsOfExport(mgr.GetClient()),
+		builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, readinessChanged)))
+	watch.Concerned(reconciler, &v1alpha1.ExportDestination{}, enqueueRunsAt(mgr.GetClient()), builder.WithPredicates(retentionChanged))
+	return reconciler.WithOptions(watch.Workers()).Complete(r)
 }
 
 // Reconcile implements reconcile.Reconciler.

@@ -1,9 +1,11 @@
 package exportrun
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -15,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
@@ -49,38 +52,44 @@ func TestTheEndOfARunWakesTheNextAlone(t *testing.T) {
 	}).Build()
 	preview := of("run-0", v1alpha1.RunRunning, 0)
 	preview.Spec.Type = v1alpha1.RunPreview
-	handler := enqueueNextRun(c)
 	for name, test := range map[string]struct {
-		happen func(workqueue.TypedRateLimitingInterface[reconcile.Request])
+		happen func(context.Context, handler.EventHandler, workqueue.TypedRateLimitingInterface[reconcile.Request])
 		wakes  int
 	}{
-		"when it has ended": {func(q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-			handler.Update(t.Context(), event.UpdateEvent{ObjectOld: running, ObjectNew: ended}, q)
+		"when it has ended": {func(ctx context.Context, to handler.EventHandler, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			to.Update(ctx, event.UpdateEvent{ObjectOld: running, ObjectNew: ended}, q)
 		}, 1},
-		"when it is deleted": {func(q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-			handler.Delete(t.Context(), event.DeleteEvent{Object: running}, q)
+		"when it is deleted": {func(ctx context.Context, to handler.EventHandler, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			to.Delete(ctx, event.DeleteEvent{Object: running}, q)
 		}, 1},
-		"and nothing is woken while it goes on": {func(q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-			handler.Update(t.Context(), event.UpdateEvent{ObjectOld: running, ObjectNew: running}, q)
+		"and nothing is woken while it goes on": {func(ctx context.Context, to handler.EventHandler, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			to.Update(ctx, event.UpdateEvent{ObjectOld: running, ObjectNew: running}, q)
 		}, 0},
-		"and nothing by a preview, for which none waits": {func(q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-			handler.Delete(t.Context(), event.DeleteEvent{Object: preview}, q)
+		"and nothing by a preview, for which none waits": {func(ctx context.Context, to handler.EventHandler, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			to.Delete(ctx, event.DeleteEvent{Object: preview}, q)
 		}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			q := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
-			defer q.ShutDown()
-			test.happen(q)
-			if q.Len() != test.wakes {
-				t.Fatalf("%d runs are woken, want %d", q.Len(), test.wakes)
-			}
-			if test.wakes == 0 {
-				return
-			}
-			if next, _ := q.Get(); next.Name != "run-1" {
-				t.Errorf("%s is woken, want the first that waits", next.Name)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				q := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
+				defer q.ShutDown()
+				finder := enqueueNextRun(c)
+				if err := finder.Start(t.Context(), q); err != nil {
+					t.Fatal(err)
+				}
+				test.happen(t.Context(), finder, q)
+				synctest.Wait()
+				if q.Len() != test.wakes {
+					t.Fatalf("%d runs are woken, want %d", q.Len(), test.wakes)
+				}
+				if test.wakes == 0 {
+					return
+				}
+				if next, _ := q.Get(); next.Name != "run-1" {
+					t.Errorf("%s is woken, want the first that waits", next.Name)
+				}
+			})
 		})
 	}
 }

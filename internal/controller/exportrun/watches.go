@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -12,18 +13,20 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/controller/watch"
 )
 
 // enqueueRunsOfExport enqueues the unfinished runs of an export when it changes.
-func enqueueRunsOfExport(c client.Client) handler.EventHandler {
-	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, export client.Object) []reconcile.Request {
+func enqueueRunsOfExport(c client.Client) watch.Finder {
+	return watch.NewFanout[client.Object](func(ctx context.Context, export types.NamespacedName) []reconcile.Request {
 		var requests []reconcile.Request
-		for _, run := range runsOf(ctx, c, export.GetNamespace(), export.GetName()) {
-			if !run.Status.Phase.Finished() {
-				requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&run)})
+		runs := runsOf(ctx, c, export.Namespace, export.Name)
+		for i := range runs {
+			if !runs[i].Status.Phase.Finished() {
+				requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&runs[i])})
 			}
 		}
 		return requests
@@ -42,10 +45,10 @@ func runsOf(ctx context.Context, c client.Client, namespace, export string) []v1
 
 // enqueueRunsAt enqueues the finished runs that have delivered to a destination, and those of the exports that deliver to it, of which
 // an operator before this one has not noted where: whether their artifacts go with them is for the destination to say.
-func enqueueRunsAt(c client.Client) handler.EventHandler {
-	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, destination client.Object) (requests []reconcile.Request) {
+func enqueueRunsAt(c client.Client) watch.Finder {
+	return watch.NewFanout[client.Object](func(ctx context.Context, destination types.NamespacedName) (requests []reconcile.Request) {
 		var delivered v1alpha1.ExportRunList
-		key := client.ObjectKeyFromObject(destination).String()
+		key := destination.String()
 		if err := c.List(ctx, &delivered, client.MatchingFields{watch.RunDestinationIndex: key}); err != nil {
 			ctrl.LoggerFrom(ctx).Error(err, "listing the runs that have delivered to a destination")
 		}
@@ -63,31 +66,40 @@ func enqueueRunsAt(c client.Client) handler.EventHandler {
 			}
 		}
 		return requests
-	})
+	}).Later()
 }
 
 // enqueueNextRun enqueues the run whose turn it is when another run of the export no longer keeps it waiting. The others go on
 // waiting: to wake all of them each time would take a time that grows with the square of their number.
-func enqueueNextRun(c client.Client) handler.EventHandler {
-	enqueue := func(ctx context.Context, ended client.Object, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-		runs := runsOf(ctx, c, ended.GetNamespace(), ended.(*v1alpha1.ExportRun).Spec.ExportRef.Name)
-		if next := nextOf(runs); next != nil {
-			queue.Add(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(next)})
+func enqueueNextRun(c client.Client) watch.Finder {
+	waiting := watch.NewFanout[client.Object](func(ctx context.Context, export types.NamespacedName) []reconcile.Request {
+		if next := nextOf(runsOf(ctx, c, export.Namespace, export.Name)); next != nil {
+			return []reconcile.Request{{NamespacedName: client.ObjectKeyFromObject(next)}}
 		}
+		return nil
+	})
+	ask := func(ended *v1alpha1.ExportRun) {
+		waiting.Ask(types.NamespacedName{Namespace: ended.Namespace, Name: ended.Spec.ExportRef.Name}, true)
 	}
-	return handler.Funcs{
-		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+	return nextRun{waiting, handler.Funcs{
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, _ workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 			before, after := e.ObjectOld.(*v1alpha1.ExportRun), e.ObjectNew.(*v1alpha1.ExportRun)
 			if keepsWaiting(before) && (!keepsWaiting(after) || before.UID != after.UID) {
-				enqueue(ctx, e.ObjectNew, queue)
+				ask(after)
 			}
 		},
-		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-			if keepsWaiting(e.Object.(*v1alpha1.ExportRun)) {
-				enqueue(ctx, e.Object, queue)
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, _ workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			if ended := e.Object.(*v1alpha1.ExportRun); keepsWaiting(ended) {
+				ask(ended)
 			}
 		},
-	}
+	}}
+}
+
+// nextRun asks for the next run where one ends.
+type nextRun struct {
+	source.Source
+	handler.Funcs
 }
 
 // moreThanTold passes on what changes anything of a run but what its status tells of its waiting. Nothing is decided by that, and a run that

@@ -11,7 +11,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
@@ -57,14 +56,18 @@ func (e *ExternalSecrets) Follow(named []v1alpha1.ExternalSecretReference, found
 	}
 	kind := &metav1.PartialObjectMetadata{}
 	kind.SetGroupVersionKind(credentials.ExternalSecretKind)
+	fanout := NewFanout[*metav1.PartialObjectMetadata](e.naming)
+	if err := e.controller.Watch(fanout); err != nil {
+		return err
+	}
 	err := e.controller.Watch(source.Kind(e.manager.GetCache(), kind,
-		handler.TypedEnqueueRequestsFromMapFunc(e.naming), predicate.TypedResourceVersionChangedPredicate[*metav1.PartialObjectMetadata]{}))
+		fanout, predicate.TypedResourceVersionChangedPredicate[*metav1.PartialObjectMetadata]{}))
 	e.watching = err == nil
 	return err
 }
 
 // naming returns the resources that name an ExternalSecret.
-func (e *ExternalSecrets) naming(ctx context.Context, external *metav1.PartialObjectMetadata) (requests []reconcile.Request) {
+func (e *ExternalSecrets) naming(ctx context.Context, external types.NamespacedName) (requests []reconcile.Request) {
 	list := e.list.DeepCopyObject().(client.ObjectList)
 	err := e.manager.GetClient().List(ctx, list, client.InNamespace(external.Namespace), client.MatchingFields{externalSecretIndex: external.Name})
 	if err == nil {
