@@ -64,7 +64,7 @@ func newScene(t fataler, targets ...string) *scene {
 	}
 	s := &scene{clock: clocktesting.NewFakeClock(began), taken: map[string][]string{}, fails: func(string) error { return nil }, killedAt: func(failpoint.Point) bool { return false }, died: make(chan failpoint.Point, 1)}
 	s.client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(export).WithStatusSubresource(export, &v1alpha1.ExportRun{}).
-		WithIndex(&v1alpha1.ExportRun{}, watch.ExportIndex, func(o client.Object) []string { return []string{o.(*v1alpha1.ExportRun).Spec.ExportRef.Name} }).Build()
+		WithIndex(&v1alpha1.ExportRun{}, watch.UntoldIndex, func(o client.Object) []string { return watch.UntoldOf(o.(*v1alpha1.ExportRun)) }).Build()
 	s.restart()
 	return s
 }

@@ -84,7 +84,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, nil
 	}
 	var all v1alpha1.ExportRunList
-	if err := r.Client.List(ctx, &all, client.InNamespace(req.Namespace), client.MatchingFields{watch.ExportIndex: req.Name}); err != nil {
+	if err := r.Client.List(ctx, &all, client.InNamespace(req.Namespace), client.MatchingFields{watch.UntoldIndex: req.Name}); err != nil {
 		return ctrl.Result{}, err
 	}
 	runs, known := untold(all.Items), r.memories.of(req.NamespacedName, &export)
@@ -278,10 +278,10 @@ func (r *Reconciler) record(ctx context.Context, seen *v1alpha1.ExportRun, known
 	if err := r.Failpoints.Around(failpoint.RecordNotification, func() error { return report.Patch(ctx, r.Client, before, &run) }); err != nil {
 		return err
 	}
-	for one, became := range known.done {
-		if one.run == run.UID {
+	for _, one := range run.Status.Notifications {
+		if became, done := known.done[mark{run.UID, one.Target, one.Event}]; done {
 			became.recorded = true
-			known.done[one] = became
+			known.done[mark{run.UID, one.Target, one.Event}] = became
 		}
 	}
 	return nil

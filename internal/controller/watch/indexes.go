@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/notify"
 	"github.com/ledgerport/ledgerport/internal/references"
 )
 
@@ -26,9 +27,20 @@ const (
 	ReversesIndex    = "spec.reverses"
 	// RunDestinationIndex has runs by the destination that they deliver to, if they have begun or name it themselves.
 	RunDestinationIndex = "status.destinationRef"
+	// UntoldIndex has by their export the runs of which targets are still to be told: of very many runs that are few, and each that ends has
+	// them looked for.
+	UntoldIndex = "status.notifications"
 )
 
 func exportOf(run *v1alpha1.ExportRun) []string { return []string{run.Spec.ExportRef.Name} }
+
+// UntoldOf returns the value of a run in the UntoldIndex.
+func UntoldOf(run *v1alpha1.ExportRun) []string {
+	if !notify.Pending(run) {
+		return nil
+	}
+	return exportOf(run)
+}
 
 func reversedBy(run *v1alpha1.ExportRun) []string {
 	if run.Spec.Reverses == nil {
@@ -66,7 +78,7 @@ func Index(ctx context.Context, mgr ctrl.Manager, resolver *references.Resolver)
 	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.ExportRun{}, references.LedgerIndex, references.LedgerKeys); err != nil {
 		return err
 	}
-	for index, extract := range map[string]func(*v1alpha1.ExportRun) []string{ExportIndex: exportOf, ReversesIndex: reversedBy, RunDestinationIndex: destinationOf} {
+	for index, extract := range map[string]func(*v1alpha1.ExportRun) []string{ExportIndex: exportOf, ReversesIndex: reversedBy, RunDestinationIndex: destinationOf, UntoldIndex: UntoldOf} {
 		extract := func(object client.Object) []string { return extract(object.(*v1alpha1.ExportRun)) }
 		if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.ExportRun{}, index, extract); err != nil {
 			return err
