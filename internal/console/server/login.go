@@ -86,7 +86,12 @@ func (s logins) takeToken(w http.ResponseWriter, r *http.Request) {
 		s.entrance.AskForToken(w, r, http.StatusUnauthorized, wanted, "That is not a token.")
 		return
 	}
-	if err := s.begin(w, r.Context(), session{Token: token}); err != nil {
+	ctx, over, err := s.returning.begin(s.cookies, r)
+	if err == nil {
+		defer over()
+		err = s.begin(w, ctx, session{Token: token})
+	}
+	if err != nil {
 		refused := problem.Of(err)
 		s.entrance.AskForToken(w, r, refused.Status, wanted, refused.Detail)
 		return
@@ -110,6 +115,7 @@ func (s logins) begin(w http.ResponseWriter, ctx context.Context, who session) e
 	if err := set(s.cookies, w, sessionCookie, who, until); err != nil {
 		return problem.New(http.StatusForbidden, problem.Invalid, "%s", err)
 	}
+	_ = set(s.cookies, w, returningCookie, visitor{who.Name}, time.Now().Add(returningFor)) // without it the next login waits among all
 	s.Log.Info("logged in", "user", texts.Printable(who.Name, texts.Quote), "until", until.UTC().Format(time.RFC3339))
 	return nil
 }
@@ -127,9 +133,10 @@ func (s logins) callback(w http.ResponseWriter, r *http.Request) {
 		s.refuseLogin(w, r, problem.New(http.StatusForbidden, problem.Unauthorized, "the OIDC provider has refused the login: %s", texts.Printable(word, texts.Quote)))
 		return
 	}
-	who, err := s.exchange(r.Context(), query.Get("code"), began)
+	ctx, over, err := s.returning.begin(s.cookies, r)
 	if err == nil {
-		err = s.begin(w, r.Context(), who)
+		defer over()
+		err = s.end(ctx, w, query.Get("code"), began)
 	}
 	if err != nil {
 		refused := problem.Of(err)
@@ -138,6 +145,15 @@ func (s logins) callback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.Redirect(w, r, began.Return, http.StatusSeeOther)
+}
+
+// end gets the tokens of a login, and begins a session.
+func (s logins) end(ctx context.Context, w http.ResponseWriter, code string, began underWay) error {
+	who, err := s.exchange(ctx, code, began)
+	if err == nil {
+		err = s.begin(w, ctx, who)
+	}
+	return err
 }
 
 // refuseLogin tells a person that a login has failed.
@@ -162,8 +178,8 @@ func (s logins) exchange(ctx context.Context, code string, began underWay) (sess
 	return session{Token: token}, nil
 }
 
-// end has the browser forget the session.
-func (s logins) end(w http.ResponseWriter, r *http.Request) {
+// leave has the browser forget the session.
+func (s logins) leave(w http.ResponseWriter, r *http.Request) {
 	s.cookies.drop(w, sessionCookie)
 	http.Redirect(w, r, loggedOutPath, http.StatusSeeOther)
 }

@@ -46,7 +46,8 @@ const reserved = "system:"
 const (
 	// mostGroups of a person, and longestName of it and each of them.
 	mostGroups, longestName = 500, 256
-	// mostEndings of logins are asked for at the same time: who has begun one login can end it again and again.
+	// mostEndings of logins are asked for at the same time: who has begun one login can end it again and again. As many more are of people who have
+	// logged in before.
 	mostEndings = 16
 )
 
@@ -57,6 +58,7 @@ type provider struct {
 	client   *http.Client
 	keys     *seldom
 	endings  chan struct{}
+	again    chan struct{} // of those who have logged in before
 
 	mu    sync.Mutex
 	found *oidc.Provider
@@ -77,7 +79,7 @@ func newProvider(options OIDC, public *url.URL) (*provider, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone() // it is one
 	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: options.CA}
 	keys := &seldom{next: transport}
-	return &provider{OIDC: options, callback: public.JoinPath("/callback").String(), client: &http.Client{Transport: keys, Timeout: patience}, keys: keys, endings: make(chan struct{}, mostEndings)}, nil
+	return &provider{OIDC: options, callback: public.JoinPath("/callback").String(), client: &http.Client{Transport: keys, Timeout: patience}, keys: keys, endings: make(chan struct{}, mostEndings), again: make(chan struct{}, mostEndings)}, nil
 }
 
 // unreachable says that the provider does not answer.
@@ -125,9 +127,13 @@ func (p *provider) exchange(ctx context.Context, code, verifier string) (*oauth2
 	}
 	ctx, cancel := bounded(oidc.ClientContext(ctx, p.client))
 	defer cancel()
+	places := p.endings
+	if isReturning(ctx) {
+		places = p.again
+	}
 	select {
-	case p.endings <- struct{}{}:
-		defer func() { <-p.endings }()
+	case places <- struct{}{}:
+		defer func() { <-places }()
 	case <-ctx.Done():
 		return nil, problem.Busy("as many logins end as may; begin again")
 	}

@@ -91,8 +91,10 @@ type Server struct {
 	limits   *limiter
 	known    *acquaintances
 	forms    forms
-	burden   *burden.Scale
-	strange  strangers
+	// returning are the logins of people who have logged in before.
+	returning returning
+	burden    *burden.Scale
+	strange   strangers
 }
 
 // New returns a server.
@@ -134,7 +136,7 @@ func (s *Server) Handler(doors Doors) http.Handler {
 	mux.HandleFunc("GET /login", logins.show)
 	mux.HandleFunc("POST /login", logins.takeToken)
 	mux.HandleFunc("GET /callback", logins.callback)
-	mux.HandleFunc("POST /logout", logins.end)
+	mux.HandleFunc("POST /logout", logins.leave)
 	mux.HandleFunc("GET "+loggedOutPath, doors.Entrance.LoggedOut)
 	mux.Handle("GET /assets/", doors.Entrance.Assets())
 	for path, document := range doors.Open {
