@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime/pprof"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,7 +49,8 @@ type InProcess struct {
 	mu       sync.Mutex
 	stopping bool
 	attempts map[string]*attempt
-	byseat   map[*seat]*attempt // those that wait for a place
+	named    map[types.NamespacedName][]*attempt // the same by their runs: of one name there may be one more, if a run was made again
+	byseat   map[*seat]*attempt                  // those that wait for a place
 	places   *places
 	stuck    int
 	overdue  atomic.Int64
@@ -96,6 +98,7 @@ func newInProcess(holder string, limits Limits) *InProcess {
 		log:      log.Log.WithName("attempt"),
 		events:   make(chan event.TypedGenericEvent[types.NamespacedName], 1024),
 		attempts: map[string]*attempt{},
+		named:    map[types.NamespacedName][]*attempt{},
 		byseat:   map[*seat]*attempt{},
 		places:   newPlaces(limits),
 		stopped:  make(chan struct{}),
@@ -168,6 +171,7 @@ func (e *InProcess) ask(task pipeline.Task) {
 		seat: seat{namespace: task.Namespace, longest: task.Longest(), alone: task.Alone && !e.elsewhere},
 	}
 	e.attempts[task.RunID] = a
+	e.named[a.run()] = append(e.named[a.run()], a)
 	e.byseat[&a.seat] = a
 	e.places.add(&a.seat)
 	e.fill(a)
@@ -206,7 +210,7 @@ func (e *InProcess) withdraw(a *attempt) {
 		return
 	}
 	a.cancel(nil)
-	delete(e.attempts, a.task.RunID)
+	e.drop(a)
 	e.fill(nil)
 }
 
@@ -231,7 +235,7 @@ func (e *InProcess) Forget(runID string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if a := e.attempts[runID]; a != nil && a.phase == Ended {
-		delete(e.attempts, runID)
+		e.drop(a)
 	}
 }
 
@@ -239,15 +243,27 @@ func (e *InProcess) Forget(runID string) {
 func (e *InProcess) Abandon(run types.NamespacedName, but string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for id, a := range e.attempts {
-		if id == but || a.task.Namespace != run.Namespace || a.task.Name != run.Name {
+	for _, a := range slices.Clone(e.named[run]) {
+		if a.task.RunID == but {
 			continue
 		}
 		a.abandoned = true
 		e.cancelAttempt(a, errAbandoned)
 		if a.phase == Ended {
-			delete(e.attempts, id)
+			e.drop(a)
 		}
+	}
+}
+
+// drop forgets an attempt. It is not told of any more.
+func (e *InProcess) drop(a *attempt) {
+	if e.attempts[a.task.RunID] != a {
+		return
+	}
+	delete(e.attempts, a.task.RunID)
+	others := slices.DeleteFunc(e.named[a.run()], func(other *attempt) bool { return other == a })
+	if e.named[a.run()] = others; len(others) == 0 {
+		delete(e.named, a.run())
 	}
 }
 
@@ -418,7 +434,7 @@ func (e *InProcess) end(a *attempt, r result) {
 	a.logEnd()
 	a.err = kept(r.err)
 	if a.abandoned && e.attempts[a.task.RunID] == a {
-		delete(e.attempts, a.task.RunID)
+		e.drop(a)
 	}
 	e.tell(a)
 }
@@ -447,5 +463,10 @@ func (e *InProcess) tell(a *attempt) {
 }
 
 func (a *attempt) event() event.TypedGenericEvent[types.NamespacedName] {
-	return event.TypedGenericEvent[types.NamespacedName]{Object: types.NamespacedName{Namespace: a.task.Namespace, Name: a.task.Name}}
+	return event.TypedGenericEvent[types.NamespacedName]{Object: a.run()}
+}
+
+// run is the name of its ExportRun.
+func (a *attempt) run() types.NamespacedName {
+	return types.NamespacedName{Namespace: a.task.Namespace, Name: a.task.Name}
 }

@@ -43,6 +43,35 @@ func newExecutor(places int) (*InProcess, attempts) {
 	return e, under
 }
 
+// TestToLookWhetherARunIsAnotherTakesNoLongerTheMoreWait: it is done for each run that is new, of everybody, while no other attempt can begin or end.
+func TestToLookWhetherARunIsAnotherTakesNoLongerTheMoreWait(t *testing.T) {
+	t.Parallel()
+	look := func(many int) time.Duration {
+		e, _ := newExecutor(1)
+		for i := range many {
+			e.Reserve(pipeline.Task{RunID: fmt.Sprint("uid-", i), Namespace: "hog", Name: fmt.Sprint("run-", i), Number: 1})
+		}
+		began := time.Now()
+		for i := range 2000 {
+			e.Abandon(types.NamespacedName{Namespace: "other", Name: fmt.Sprint("run-", i)}, "new")
+		}
+		took := time.Since(began)
+		e.Abandon(types.NamespacedName{Namespace: "hog", Name: "run-7"}, "uid-7")
+		if state := e.Observe("uid-7"); state.Phase != Queued {
+			t.Errorf("the attempt of the run itself is %+v", state)
+		}
+		e.Abandon(types.NamespacedName{Namespace: "hog", Name: "run-7"}, "new")
+		if state := e.Observe("uid-7"); state.Phase.UnderWay() {
+			t.Errorf("the attempt of a run that was made again is %+v", state)
+		}
+		return took
+	}
+	few := look(100)
+	if many := look(20_000); many > 20*few+200*time.Millisecond {
+		t.Errorf("2,000 looks take %s beside 20,000 attempts, and %s beside 100", many, few)
+	}
+}
+
 func TestARunHasOneAttemptUntilItsEndIsForgotten(t *testing.T) {
 	t.Parallel()
 	e, under := newExecutor(2)
