@@ -20,6 +20,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/controller/report"
 	"github.com/ledgerport/ledgerport/internal/controller/watch"
 	"github.com/ledgerport/ledgerport/internal/credentials"
+	"github.com/ledgerport/ledgerport/internal/destinations"
 	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/metrics"
 	"github.com/ledgerport/ledgerport/internal/references"
@@ -106,25 +107,65 @@ func (r *Reconciler) check(ctx context.Context, destination *v1alpha1.ExportDest
 	if err != nil {
 		return nil, err
 	}
+	whole, err := opened.Check(ctx, "")
 	if len(namespaces) == 0 || !kind.Directories { // names do not stand in each other's way
-		checked, err := opened.Check(ctx, "")
-		return checked.Notes, err
+		return whole.Notes, err
 	}
-	for _, namespace := range namespaces {
-		checked, err := opened.Check(ctx, namespace)
-		notes = checked.Notes
-		if err == nil {
-			continue
-		}
-		if _, whole := opened.Check(ctx, ""); whole != nil {
-			return nil, whole
-		}
-		failed := failure.From(err)
-		destination.Status.Refused = append(destination.Status.Refused, v1alpha1.RefusedNamespace{
-			Namespace: namespace, Reason: failed.Reason, Message: texts.Printable(failed.Message, report.MaxMessage),
-		})
+	if err != nil && failure.From(err).Reason != v1alpha1.ReasonNotWritable { // else the operator may have the directories alone
+		return nil, err
 	}
+	notes, refused := checkDirectories(ctx, opened, namespaces)
+	if notes == nil {
+		notes = whole.Notes
+		if err != nil {
+			return nil, err
+		}
+	}
+	if err == nil && len(refused) > 0 { // the destination may have come to an end meanwhile
+		if _, err := opened.Check(ctx, ""); err != nil && ctx.Err() == nil {
+			return nil, err
+		}
+	}
+	destination.Status.Refused = refused
 	return notes, nil
+}
+
+// checkDirectories looks at the directories of namespaces, as many as there is time for: a tenant may have put into theirs what takes any time, and
+// each run looks at its own. The notes are those of one that works, and nil if none does.
+func checkDirectories(ctx context.Context, opened destinations.Destination, namespaces []string) (notes []string, refused []v1alpha1.RefusedNamespace) {
+	for _, namespace := range namespaces {
+		switch checked, err := checkDirectory(ctx, opened, namespace); {
+		case ctx.Err() != nil:
+			return notes, refused
+		case errors.Is(err, errLate):
+		case err != nil:
+			failed := failure.From(err)
+			refused = append(refused, v1alpha1.RefusedNamespace{
+				Namespace: namespace, Reason: failed.Reason, Message: texts.Printable(failed.Message, report.MaxMessage),
+			})
+		case notes == nil:
+			notes = append([]string{}, checked.Notes...)
+		}
+	}
+	return notes, refused
+}
+
+// errLate says that a directory took more time than it may.
+var errLate = errors.New("the time for one directory is over")
+
+// checkDirectory looks at the directory of a namespace, for half of the time that is left.
+func checkDirectory(ctx context.Context, opened destinations.Destination, namespace string) (destinations.Checked, error) {
+	until, limited := ctx.Deadline()
+	if !limited {
+		return opened.Check(ctx, namespace)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Until(until)/2, errLate)
+	defer cancel()
+	checked, err := opened.Check(ctx, namespace)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return checked, err
 }
 
 // mostDelivering bounds the namespaces whose directories a check looks at. Each run looks at its own.

@@ -71,7 +71,7 @@ func (s *fileServer) tryOutIn(ctx context.Context, client *remoteFiles, at strin
 	if err := errors.Join(err, removeProbe(client, directory)); err != nil {
 		return err
 	}
-	return s.removeStaleProbes(client, at)
+	return s.removeStaleProbes(ctx, client, at)
 }
 
 func (s *fileServer) tryOut(ctx context.Context, client *remoteFiles, probe string) error {
@@ -88,8 +88,8 @@ func (s *fileServer) tryOut(ctx context.Context, client *remoteFiles, probe stri
 	return err
 }
 
-// removeStaleProbes removes what checks left behind that ended with their operator, or with their connection.
-func (s *fileServer) removeStaleProbes(client *remoteFiles, at string) error {
+// removeStaleProbes removes what checks left behind that ended with their operator, or with their connection, as much of it as there is time for.
+func (s *fileServer) removeStaleProbes(ctx context.Context, client *remoteFiles, at string) error {
 	entries, err := client.ReadDir(at)
 	if errors.Is(err, errListing) {
 		return nil // what is between so much else stays, and is hidden
@@ -98,6 +98,9 @@ func (s *fileServer) removeStaleProbes(client *remoteFiles, at string) error {
 		return err
 	}
 	for _, entry := range entries {
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // the next check goes on
+		}
 		if !strings.HasPrefix(entry.Name(), destinations.ProbePrefix) || time.Since(entry.ModTime()) < destinations.ProbeAge {
 			continue
 		}
