@@ -83,11 +83,14 @@ func (f *farewell) record(ctx context.Context, run *v1alpha1.ExportRun) error {
 	})
 }
 
-// leftBy returns a run as a process that is stopped leaves it; nil if there is nothing to leave.
+// leftBy returns a run as a process that is stopped leaves it; nil if there is nothing to leave. Most have ended long ago, and are as many as their
+// owners like: of those nothing is copied.
 func leftBy(holder string, run *v1alpha1.ExportRun) *v1alpha1.ExportRun {
-	after := current(run).DeepCopy()
-	if !leave(after, holder) {
+	run = current(run)
+	if !heldBy(run, holder) {
 		return nil
 	}
+	after := run.DeepCopy()
+	leave(after, holder)
 	return after
 }

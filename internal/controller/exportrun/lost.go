@@ -62,10 +62,16 @@ func awaitSuspect(run *v1alpha1.ExportRun, turn turn, until time.Time) {
 		"ExportRun %s before it ended the operator's process; this one begins at %s, and runs alone", turn.newest.Name, until.UTC().Format(time.RFC3339)))
 }
 
+// heldBy reports whether the newest attempt is a process's, and has not ended.
+func heldBy(run *v1alpha1.ExportRun, holder string) bool {
+	attempt := run.Status.Attempt
+	return attempt.UnderWay() && attempt.Holder == holder
+}
+
 // leave takes the name of a process that was stopped cleanly out of the status of a run that it leaves to the next one, and
 // reports whether there was anything to do.
 func leave(run *v1alpha1.ExportRun, holder string) bool {
-	if attempt := run.Status.Attempt; !attempt.UnderWay() || attempt.Holder != holder {
+	if !heldBy(run, holder) {
 		return false
 	}
 	run.Status.Attempt.Holder, run.Status.Holder = "", ""

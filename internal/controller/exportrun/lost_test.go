@@ -356,3 +356,14 @@ func TestARemovalKeepsItsPlaceInTheQueue(t *testing.T) {
 		t.Errorf("it is withdrawn: %t (%+v, %v)", under.withdrawn, result, err)
 	}
 }
+
+// TestOfRunsThatHaveEndedNothingIsCopiedAtTheEndOfAProcess, which has three seconds for those that it leaves: of those that have ended a tenant has as many
+// as they like.
+func TestOfRunsThatHaveEndedNothingIsCopiedAtTheEndOfAProcess(t *testing.T) { //nolint:paralleltest // it counts what is allocated
+	run := &v1alpha1.ExportRun{Status: v1alpha1.ExportRunStatus{
+		Phase: v1alpha1.RunSucceeded, Attempts: 1, Attempt: &v1alpha1.RunAttempt{Number: 1, Holder: "this", EndedAt: &metav1.Time{Time: noon}},
+	}}
+	if n := testing.AllocsPerRun(100, func() { leftBy("this", run) }); n > 0 {
+		t.Errorf("a run that has ended is copied: %v allocations", n)
+	}
+}
