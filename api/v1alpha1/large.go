@@ -6,8 +6,12 @@ package v1alpha1
 // LeaveOutLarge empties what of the spec may be large: the options of the exporter, and who is told.
 func (o *AccountingExport) LeaveOutLarge() { o.Spec.Exporter.Options, o.Spec.Notify = nil, nil }
 
-// LeaveOutLarge empties what of the spec may be large: the claims that are named.
-func (o *ExportRun) LeaveOutLarge() { o.Spec.Claims = nil }
+// LeaveOutLarge empties what of the spec may be large: the claims that are named. That some are is kept.
+func (o *ExportRun) LeaveOutLarge() {
+	if o.Spec.Claims != nil {
+		o.Spec.Claims = &NamedClaims{}
+	}
+}
 
 // LeaveOutLarge empties the spec: a chart refers to nothing, and all of it may be large.
 func (o *ChartOfAccounts) LeaveOutLarge() { o.Spec = ChartOfAccountsSpec{} }

@@ -32,14 +32,15 @@ func unfinished(runs []v1alpha1.ExportRun) (names []string) {
 }
 
 // handledSlot is the newest slot that has its run or was skipped, or else when the export was created. A run whose slot is yet to
-// come was not made by the schedule, which must not wait for that.
+// come was not made by the schedule, which must not wait for that, and neither was one that exports something else than the slot's: who may only
+// ask for runs does not keep those of the schedule from being made.
 func handledSlot(export *v1alpha1.AccountingExport, runs []v1alpha1.ExportRun, now time.Time) time.Time {
 	handled := export.CreationTimestamp.Time
 	if last := export.Status.LastScheduleTime; last != nil && last.After(handled) {
 		handled = last.Time
 	}
 	for _, run := range runs {
-		if slot := run.Spec.Slot; slot != nil && slot.After(handled) && !slot.After(now) {
+		if slot := run.Spec.Slot; slot != nil && slot.After(handled) && !slot.After(now) && answers(&run, slotRun(export, slot.Time)) {
 			handled = slot.Time
 		}
 	}
@@ -53,10 +54,7 @@ func wantedRun(export *v1alpha1.AccountingExport, due time.Time) *v1alpha1.Expor
 	request := export.Annotations[v1alpha1.RequestedAtAnnotation]
 	switch {
 	case !due.IsZero():
-		run := newRun(export, fmt.Sprintf("%s-%d", export.Name, due.Unix()/60))
-		run.Spec.Slot, run.Spec.Cutoff = optionalTime(due), optionalTime(due)
-		requestedBy(run, v1alpha1.RequestedBySchedule)
-		return run
+		return slotRun(export, due)
 	case request != "" && request != export.Status.LastHandledRequest && !export.Spec.Suspend:
 		digest := fnv.New32a()
 		_, _ = digest.Write([]byte(request)) // a hash takes everything
@@ -70,6 +68,14 @@ func wantedRun(export *v1alpha1.AccountingExport, due time.Time) *v1alpha1.Expor
 	return nil
 }
 
+// slotRun is the run of a slot.
+func slotRun(export *v1alpha1.AccountingExport, slot time.Time) *v1alpha1.ExportRun {
+	run := newRun(export, fmt.Sprintf("%s-%d", export.Name, slot.Unix()/60))
+	run.Spec.Slot, run.Spec.Cutoff = optionalTime(slot), optionalTime(slot)
+	requestedBy(run, v1alpha1.RequestedBySchedule)
+	return run
+}
+
 // requestedBy says in a new run who has asked for it, if that is known.
 func requestedBy(run *v1alpha1.ExportRun, name string) {
 	if name != "" {
@@ -77,9 +83,16 @@ func requestedBy(run *v1alpha1.ExportRun, name string) {
 	}
 }
 
-// answers reports whether a run of the name that is wanted is what is wanted, and not one that somebody has made for another purpose.
+// answers reports whether a run is what is wanted, and not one that somebody has made for another purpose.
 func answers(run, wanted *v1alpha1.ExportRun) bool {
-	return cmp.Or(run.Spec.Type, v1alpha1.RunExport) == v1alpha1.RunExport && run.Spec.Slot.Equal(wanted.Spec.Slot) && run.Spec.Cutoff.Equal(wanted.Spec.Cutoff)
+	return run.Name == wanted.Name && cmp.Or(run.Spec.Type, v1alpha1.RunExport) == v1alpha1.RunExport && run.Spec.Claims == nil &&
+		run.Spec.Slot.Equal(wanted.Spec.Slot) && run.Spec.Cutoff.Equal(wanted.Spec.Cutoff) && !ahead(run)
+}
+
+// ahead reports whether somebody has made a run before its slot came, which exports nothing of what is approved until then. The schedule may be
+// ahead, too, by the operator's clock, and says that it is the schedule: config/admission keeps others from that.
+func ahead(run *v1alpha1.ExportRun) bool {
+	return run.Spec.Slot != nil && run.CreationTimestamp.Before(run.Spec.Slot) && run.Annotations[v1alpha1.RequestedByAnnotation] != v1alpha1.RequestedBySchedule
 }
 
 func newRun(export *v1alpha1.AccountingExport, name string) *v1alpha1.ExportRun {

@@ -120,15 +120,44 @@ func TestHandledSlotIsTheNewestKnown(t *testing.T) {
 	if got := handledSlot(export, nil, noon); !got.Equal(created) {
 		t.Errorf("of a new export: %s, want its creation", got)
 	}
-	run := runIn("a", v1alpha1.RunRunning)
-	run.Spec.Slot = &metav1.Time{Time: noon}
+	of := func(slot time.Time) v1alpha1.ExportRun {
+		run := *slotRun(export, slot)
+		run.CreationTimestamp = metav1.Time{Time: slot}
+		return run
+	}
+	run := of(noon)
 	if got := handledSlot(export, []v1alpha1.ExportRun{run}, noon); !got.Equal(noon) {
 		t.Errorf("with a run that the status does not know yet: %s, want its slot", got)
 	}
-	early := runIn("b", v1alpha1.RunSucceeded)
-	early.Spec.Slot = &metav1.Time{Time: noon.Add(time.Minute)}
+	early := of(noon.Add(time.Minute))
 	if got := handledSlot(export, []v1alpha1.ExportRun{run, early}, noon); !got.Equal(noon) {
 		t.Errorf("with a run for a slot that is yet to come: %s, want the slot that came", got)
+	}
+	for name, change := range map[string]func(*v1alpha1.ExportRun){
+		"of another name": func(run *v1alpha1.ExportRun) { run.Name = "by-hand" },
+		"of claims approved before the slot before": func(run *v1alpha1.ExportRun) { run.Spec.Cutoff = &metav1.Time{Time: created} },
+		"of claims that it names":                   func(run *v1alpha1.ExportRun) { run.Spec.Claims = &v1alpha1.NamedClaims{IDs: []string{"none"}} },
+		"of claims that are too many for the cache": func(run *v1alpha1.ExportRun) {
+			run.Spec.Claims = &v1alpha1.NamedClaims{IDs: []string{"none"}}
+			run.LeaveOutLarge()
+		},
+		"that was made by a person before it came": func(run *v1alpha1.ExportRun) {
+			run.CreationTimestamp.Time, run.Annotations = noon.Add(-time.Second), nil
+		},
+		"that was made before it came, by their name": func(run *v1alpha1.ExportRun) {
+			run.CreationTimestamp.Time, run.Annotations = noon.Add(-time.Second), map[string]string{v1alpha1.RequestedByAnnotation: "jane"}
+		},
+	} {
+		other := of(noon)
+		change(&other)
+		if got := handledSlot(export, []v1alpha1.ExportRun{other}, noon); !got.Equal(created) {
+			t.Errorf("with a run %s: %s, want that of the creation: the slot's own run is yet to be made", name, got)
+		}
+	}
+	ahead := of(noon)
+	ahead.CreationTimestamp.Time = noon.Add(-time.Minute)
+	if got := handledSlot(export, []v1alpha1.ExportRun{ahead}, noon); !got.Equal(noon) {
+		t.Errorf("with a run of the schedule itself, whose clock was ahead: %s, want its slot", got)
 	}
 	export.Status.LastScheduleTime = &metav1.Time{Time: noon.Add(time.Hour)}
 	if got := handledSlot(export, []v1alpha1.ExportRun{run}, noon); !got.Equal(noon.Add(time.Hour)) {
