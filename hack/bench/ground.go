@@ -86,32 +86,42 @@ func (g *ground) create(ctx context.Context, objects ...client.Object) error {
 	return nil
 }
 
-// until waits for something to be true of each of so many exports, and returns the times at which it was seen to be.
+// until waits for something to be true of each of so many exports, and returns the times at which it was seen to be. A watch that the API server
+// ends, because it has had more to tell than was taken, is begun again, with all that there is.
 func (g *ground) until(ctx context.Context, exports int, is func(*v1alpha1.AccountingExport) (bool, error)) (at []time.Time, err error) {
+	done := map[client.ObjectKey]bool{}
+	for ctx.Err() == nil && err == nil && len(at) < exports {
+		at, err = g.watch(ctx, exports, is, done, at)
+	}
+	if err == nil && len(at) < exports {
+		err = fmt.Errorf("%d of %d exports came so far: %w", len(at), exports, ctx.Err())
+	}
+	return at, err
+}
+
+// watch adds when something was seen to be true of those exports of which it is not done, until it is of so many or the watch ends.
+func (g *ground) watch(ctx context.Context, exports int, is func(*v1alpha1.AccountingExport) (bool, error), done map[client.ObjectKey]bool, at []time.Time) ([]time.Time, error) {
 	changes, err := g.api.Watch(ctx, &v1alpha1.AccountingExportList{})
 	if err != nil {
-		return nil, err
+		return at, err
 	}
 	defer changes.Stop()
-	done := map[client.ObjectKey]bool{}
 	for change := range changes.ResultChan() {
 		export, ok := change.Object.(*v1alpha1.AccountingExport)
-		if !ok || change.Type == watch.Deleted {
+		if !ok || change.Type == watch.Deleted || done[client.ObjectKeyFromObject(export)] {
 			continue
 		}
-		key := client.ObjectKeyFromObject(export)
-		if done[key] {
-			continue
-		}
-		if done[key], err = is(export); err != nil {
+		seen, err := is(export)
+		if err != nil {
 			return at, err
 		}
-		if done[key] {
+		if seen {
+			done[client.ObjectKeyFromObject(export)] = true
 			at = append(at, time.Now())
 		}
 		if len(at) == exports {
-			return at, nil
+			break
 		}
 	}
-	return at, fmt.Errorf("%d of %d exports came so far: %w", len(at), exports, ctx.Err())
+	return at, nil
 }
