@@ -155,6 +155,12 @@ func TestEveryKindOfDamageIsFound(t *testing.T) {
 		status.Approval, status.CompletedAt = &v1alpha1.RunApproval{Digest: "d", Until: &at}, &at
 		status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionStalled, Reason: v1alpha1.ReasonApprovalExpired}}
 	}
+	// cancelled lets the third run have been cancelled as it came to wait for an approval.
+	cancelled := func(e *evidence) {
+		told(e)
+		e.resources[2].Status.Phase, e.resources[2].Status.Approval = v1alpha1.RunCancelled, &v1alpha1.RunApproval{}
+		e.arrivals[2].id = "3-cancelled"
+	}
 	for name, c := range map[string]struct {
 		spoil func(*evidence)
 		want  damage
@@ -319,9 +325,14 @@ func TestEveryKindOfDamageIsFound(t *testing.T) {
 			expired(e)
 			e.resources[2].Status.CompletedAt = &metav1.Time{Time: e.resources[2].Status.Approval.Until.Add(-time.Second)}
 		}, damage{Unheeded: 1}},
-		"an operator that ended by itself":      {func(e *evidence) { e.crashed = []string{"operator-1 ended"} }, damage{Crashed: 1}},
-		"a password in a log":                   {func(e *evidence) { e.leaks = []string{"a password in log line"} }, damage{Leaked: 1}},
-		"a wait that nobody was told of":        {func(e *evidence) { told(e); e.resources[0].Status.Approval = &v1alpha1.RunApproval{} }, damage{Untold: 1}},
+		"an operator that ended by itself":           {func(e *evidence) { e.crashed = []string{"operator-1 ended"} }, damage{Crashed: 1}},
+		"a password in a log":                        {func(e *evidence) { e.leaks = []string{"a password in log line"} }, damage{Leaked: 1}},
+		"a wait that nobody was told of":             {func(e *evidence) { told(e); e.resources[0].Status.Approval = &v1alpha1.RunApproval{} }, damage{Untold: 1}},
+		"a wait of a run that was cancelled by then": {cancelled, damage{}},
+		"a wait that was recorded before the run was cancelled, and nobody was told of": {func(e *evidence) {
+			cancelled(e)
+			e.resources[2].Status.Notifications = []v1alpha1.RunNotification{{Event: v1alpha1.EventAwaitingApproval, State: v1alpha1.NotificationSent}}
+		}, damage{Untold: 1}},
 		"a wait that was told and has not come": {func(e *evidence) { told(e); e.arrivals = append(e.arrivals, arrival{id: "1-awaitingapproval"}) }, damage{Untold: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -37,7 +37,7 @@ func (j *judgement) judgeNotifications() {
 		for _, event := range events {
 			id := string(run.UID) + "-" + event
 			expected[id] = true
-			if _, came := first[id]; !came {
+			if _, came := first[id]; !came && !(event == "awaitingapproval" && cancelledBeforeItWaited(run)) {
 				j.note(&j.found.Untold, "nobody was told of %s of ExportRun %s/%s, which is %s: %+v", event, run.Namespace, run.Name, run.Status.Phase, run.Status.Notifications)
 			}
 		}
@@ -91,6 +91,13 @@ func (j *judgement) judgeOrder(export string, runs []*resource, first map[string
 			}
 		}
 	}
+}
+
+// cancelledBeforeItWaited reports whether a run was cancelled when it came to wait for its approval: nobody is asked to approve it then.
+func cancelledBeforeItWaited(run *resource) bool {
+	return run.Status.Phase == v1alpha1.RunCancelled && !slices.ContainsFunc(run.Status.Notifications, func(one v1alpha1.RunNotification) bool {
+		return one.Event == v1alpha1.EventAwaitingApproval
+	})
 }
 
 // eventsOf returns the last parts of the ids of events of a run that has ended.
