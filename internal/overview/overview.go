@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -97,7 +98,8 @@ func readable[T client.Object](ctx context.Context, cluster client.Client, key t
 	return object, err
 }
 
-// Runs lists the runs of a namespace, empty for all of them, newest first: those of one export, or of all.
+// Runs lists the runs of a namespace, empty for all of them, newest first: those of one export, or of all. Of runs that were made in the same second the one
+// that began last is first, after those that have not begun.
 func Runs(ctx context.Context, cluster client.Client, namespace, export string) (*v1alpha1.ExportRunList, error) {
 	var runs v1alpha1.ExportRunList
 	if err := cluster.List(ctx, &runs, client.InNamespace(namespace)); err != nil {
@@ -105,9 +107,23 @@ func Runs(ctx context.Context, cluster client.Client, namespace, export string) 
 	}
 	runs.Items = slices.DeleteFunc(runs.Items, func(run v1alpha1.ExportRun) bool { return export != "" && run.Spec.ExportRef.Name != export })
 	slices.SortFunc(runs.Items, func(a, b v1alpha1.ExportRun) int {
-		return cmp.Or(b.CreationTimestamp.Compare(a.CreationTimestamp.Time), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(b.CreationTimestamp.Compare(a.CreationTimestamp.Time), compareBeginnings(b.Status.StartedAt, a.Status.StartedAt),
+			cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})
 	return &runs, nil
+}
+
+// compareBeginnings compares when two runs began. One that has not begun comes after all that have.
+func compareBeginnings(a, b *metav1.MicroTime) int {
+	switch {
+	case a != nil && b != nil:
+		return a.Compare(b.Time)
+	case a == b:
+		return 0
+	case a == nil:
+		return 1
+	}
+	return -1
 }
 
 // newest returns the runs that have not finished, and the first of those that have.

@@ -24,6 +24,7 @@ import (
 	"github.com/go-logr/logr/funcr"
 	"github.com/oauth2-proxy/mockoidc"
 	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -276,6 +277,19 @@ func (t *tenant) account(name, role string) string {
 	t.bind(name, role, rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: t.namespace, Name: name})
 	token, err := tokenFor(ctx, t.namespace, name)
 	t.must(err)
+	if role == "" {
+		return token
+	}
+	t.until(func() string { // the API server knows of the role a moment later
+		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+			User:               "system:serviceaccount:" + t.namespace + ":" + name,
+			ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: t.namespace, Verb: "get", Group: v1alpha1.GroupVersion.Group, Resource: "exportruns"},
+		}}
+		if err := cluster.admin.Create(ctx, review); err != nil || !review.Status.Allowed {
+			return fmt.Sprintf("%s has no right yet: %v", name, err)
+		}
+		return ""
+	})
 	return token
 }
 
