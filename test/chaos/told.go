@@ -37,7 +37,7 @@ func (j *judgement) judgeNotifications() {
 		for _, event := range events {
 			id := string(run.UID) + "-" + event
 			expected[id] = true
-			if _, came := first[id]; !came && !(event == "awaitingapproval" && cancelledBeforeItWaited(run)) {
+			if _, came := first[id]; !came && (event != "awaitingapproval" || !cancelledBeforeItWaited(run)) {
 				j.note(&j.found.Untold, "nobody was told of %s of ExportRun %s/%s, which is %s: %+v", event, run.Namespace, run.Name, run.Status.Phase, run.Status.Notifications)
 			}
 		}
