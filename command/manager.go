@@ -328,7 +328,7 @@ func addDoor(mgr ctrl.Manager, options managerOptions, records *pipeline.Pipelin
 		return nil
 	}
 	return mgr.Add(&door.Door{
-		Address: options.booksAddress, Certificates: options.booksCertificates, Config: mgr.GetConfig(), Objects: mgr.GetClient(),
+		Address: options.booksAddress, Certificates: options.booksCertificates, Config: mgr.GetConfig(), Objects: mgr.GetClient(), Live: mgr.GetAPIReader(),
 		Namespaces: options.namespaces, Pipeline: records, Log: mgr.GetLogger().WithName("books"),
 	})
 }

@@ -49,7 +49,7 @@ func (w *world) addDoor(mgr ctrl.Manager, records *pipeline.Pipeline) {
 		return
 	}
 	w.must(mgr.Add(&door.Door{
-		Address: w.door.address, Certificates: w.door.certificates, Config: api.operator, Objects: mgr.GetClient(), Pipeline: records,
+		Address: w.door.address, Certificates: w.door.certificates, Config: api.operator, Objects: mgr.GetClient(), Live: mgr.GetAPIReader(), Pipeline: records,
 		Limits: w.door.limits, Log: operatorLog.logger(),
 	}))
 }

@@ -43,8 +43,9 @@ type Door struct {
 	Certificates string
 	// Config reaches the API server.
 	Config *rest.Config
-	// Objects reads runs; a cache will do.
-	Objects client.Reader
+	// Objects reads runs; a cache will do. Live reads what that may not know yet: of several replicas each has a cache of its own, and who asks has heard
+	// of the run already.
+	Objects, Live client.Reader
 	// Namespaces that runs may be in; empty is all.
 	Namespaces []string
 	// Pipeline reads records and files.

@@ -179,8 +179,7 @@ var busy = &refusal{
 
 // run opens the record of the run that is asked about.
 func (h *hall) run(ctx context.Context, r *asked) (*pipeline.Reading, error) {
-	var run v1alpha1.ExportRun
-	err := h.Objects.Get(ctx, types.NamespacedName{Namespace: r.Namespace, Name: r.Name}, &run)
+	run, err := h.find(ctx, types.NamespacedName{Namespace: r.Namespace, Name: r.Name})
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil, refused(http.StatusNotFound, metav1.StatusReasonNotFound, "ExportRun %s/%s does not exist", r.Namespace, r.Name)
@@ -191,7 +190,18 @@ func (h *hall) run(ctx context.Context, r *asked) (*pipeline.Reading, error) {
 	case !run.Status.Phase.Exported():
 		return nil, refused(http.StatusNotFound, metav1.StatusReasonNotFound, "ExportRun %s has delivered nothing: its phase is %q", r.Name, run.Status.Phase)
 	}
-	return h.Pipeline.Read(ctx, pipeline.RecordOf(&run))
+	return h.Pipeline.Read(ctx, pipeline.RecordOf(run))
+}
+
+// find reads a run: once more, and not from a cache, if there is none, or it has delivered nothing.
+func (h *hall) find(ctx context.Context, key types.NamespacedName) (*v1alpha1.ExportRun, error) {
+	var run v1alpha1.ExportRun
+	err := h.Objects.Get(ctx, key, &run)
+	if apierrors.IsNotFound(err) || err == nil && run.Spec.Type != v1alpha1.RunPreview && !run.Status.Phase.Exported() {
+		run = v1alpha1.ExportRun{}
+		err = h.Live.Get(ctx, key, &run)
+	}
+	return &run, err
 }
 
 // counting notes how a request is answered.
