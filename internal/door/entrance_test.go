@@ -97,7 +97,10 @@ func keepSilent(ctx context.Context, from, address string, pause time.Duration, 
 			stop()
 			_ = conn.Close()
 		}
-		time.Sleep(pause) //nolint:forbidigo // as a client would
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
 	}
 }
 

@@ -160,10 +160,19 @@ func DestinationKey(export *v1alpha1.AccountingExport) types.NamespacedName {
 
 // RunDestinationKey is where the ExportDestination is that a run of an export delivers to, or has delivered to.
 func RunDestinationKey(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) types.NamespacedName {
-	if began := run.Status.DestinationRef; began != nil {
-		return keyOf(export, *began)
+	if key, own := OwnDestinationKey(run); own {
+		return key
 	}
-	return NamedDestinationKey(run, export)
+	return DestinationKey(export)
+}
+
+// OwnDestinationKey is where the ExportDestination is that a run has begun with, or names itself; false of one that goes by its export.
+func OwnDestinationKey(run *v1alpha1.ExportRun) (key types.NamespacedName, own bool) {
+	ref := cmp.Or(run.Status.DestinationRef, run.Spec.DestinationRef)
+	if ref == nil {
+		return key, false
+	}
+	return keyFrom(run.Namespace, *ref), true
 }
 
 // NamedDestinationKey is where the ExportDestination is that a run that begins now delivers to: the run's own, or the export's.
@@ -175,7 +184,12 @@ func NamedDestinationKey(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExp
 }
 
 func keyOf(export *v1alpha1.AccountingExport, ref v1alpha1.NamespacedReference) types.NamespacedName {
-	return types.NamespacedName{Namespace: cmp.Or(ref.Namespace, export.Namespace), Name: ref.Name}
+	return keyFrom(export.Namespace, ref)
+}
+
+// keyFrom is what a reference in a namespace names.
+func keyFrom(namespace string, ref v1alpha1.NamespacedReference) types.NamespacedName {
+	return types.NamespacedName{Namespace: cmp.Or(ref.Namespace, namespace), Name: ref.Name}
 }
 
 // Mapper compiles a chart for an export. A failure is stalled: the chart or the export must change.

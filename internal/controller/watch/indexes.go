@@ -2,7 +2,6 @@
 package watch
 
 import (
-	"cmp"
 	"context"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -50,11 +49,11 @@ func reversedBy(run *v1alpha1.ExportRun) []string {
 }
 
 func destinationOf(run *v1alpha1.ExportRun) []string {
-	own := cmp.Or(run.Status.DestinationRef, run.Spec.DestinationRef)
-	if own == nil {
+	key, own := references.OwnDestinationKey(run)
+	if !own {
 		return nil
 	}
-	return []string{types.NamespacedName{Namespace: cmp.Or(own.Namespace, run.Namespace), Name: own.Name}.String()}
+	return []string{key.String()}
 }
 
 // Index makes the cache find exports by what they refer to, runs by their export and by what they reverse, and resources by their
