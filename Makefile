@@ -141,8 +141,8 @@ bench-history: ## Measure a run with NEW=1000 claims of an organisation that has
 bench-shared: ## Measure a run of 5,100 claims against one of 4,900, in tables in which others have OTHERS=2000000
 	@go run ./hack/bench -shared=$(or $(OTHERS),2000000)
 
-watermark: ## Compare what runs take with what a plain query says in INTERLEAVINGS=1000000 random histories (SEED=s)
-	LEDGERPORT_INTERLEAVINGS=$(or $(INTERLEAVINGS),1000000) LEDGERPORT_SEED=$(or $(SEED),1) go run ./hack/with-environment go test -timeout=0 -count=1 ./internal/claims -run 'TestWatermark$$' -v
+watermark: ## Compare what runs take with what a plain query says in INTERLEAVINGS=1000000 random histories of a model, and HISTORIES=2000 of them in a database (SEED=s)
+	LEDGERPORT_INTERLEAVINGS=$(or $(INTERLEAVINGS),1000000) LEDGERPORT_HISTORIES=$(or $(HISTORIES),2000) LEDGERPORT_SEED=$(or $(SEED),1) go run ./hack/with-environment go test -timeout=0 -count=1 ./internal/claims -run 'TestWatermark$$' -v
 
 nightly: ## What is too long for each change: chaos with 200 kills for each seed of SEEDS, every fuzz target, three benchmarks, the versions of the servers, the release twice, and make e2e-nightly on a cluster that is started for it (CLUSTER=directory, as .ci/e2e has it)
 	for seed in $(or $(SEEDS),1 2 3 4 5); do $(MAKE) chaos KILLS=200 SEED=$$seed || exit; done
