@@ -16,6 +16,7 @@ import (
 func keepAcknowledged(ctx context.Context, tx pgx.Tx, runID string) error {
 	dropped := dropped{tx: tx, runID: runID}
 	var kept journal.Writer
+	var packer journal.Packer
 	for block := 0; ; block++ {
 		more, err := dropped.ahead(ctx)
 		if err != nil || !more {
@@ -32,9 +33,12 @@ func keepAcknowledged(ctx context.Context, tx pgx.Tx, runID string) error {
 		if err := dropped.leave(ctx, body, &kept); err != nil {
 			return err
 		}
-		content := kept.Block()
+		content, err := packer.Pack(kept.Block())
+		if err != nil {
+			return err
+		}
 		if len(content) == 0 {
-			content = body[:1] // a block has its version, even without vouchers
+			content = journal.Empty()
 		}
 		if _, err := tx.Exec(ctx, `UPDATE ledgerport.run_vouchers SET body = $3 WHERE run_id = $1 AND block = $2`, runID, block, content); err != nil {
 			return err

@@ -14,6 +14,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/artifact"
 	"github.com/ledgerport/ledgerport/internal/claims"
+	"github.com/ledgerport/ledgerport/internal/journal"
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
@@ -47,8 +48,11 @@ func TestRun_OfAHostileDatabaseTakesWhatAnAttemptMay(t *testing.T) {
 	database := f.open(v1alpha1.PostgresSource{})
 	run, _ := f.reserveAll(database, attemptOf("1"), year2026)
 	block, recorded := largestBlock()
-	f.sql(`UPDATE ledgerport.run_vouchers SET body = $1`, block)
-	f.sql(`INSERT INTO ledgerport.run_vouchers (run_id, block, body) SELECT run_id, 1, body FROM ledgerport.run_vouchers`)
+	var packer journal.Packer
+	packed, err := packer.Pack(block)
+	f.must(err)
+	f.sql(`UPDATE ledgerport.run_vouchers SET body = $1`, packed)
+	f.sql(`INSERT INTO ledgerport.run_vouchers (run_id, block, body) SELECT run_id, 1, $1 FROM ledgerport.run_vouchers`, block)
 	f.sql(`UPDATE ledgerport.runs SET inputs = $1::json, manifest = $2::json`,
 		`{"chart": {"rules": [{}`+strings.Repeat(", {}", 45_000)+`], "currency": "`+strings.Repeat("x", 3*megabyte)+`"}}`,
 		`{"base": {"currency": "NOK", "debit": "0.00", "credit": "0.00", "payable": "0.00"}, "held": [{"reason": "Unmapped"}`+strings.Repeat(`, {"reason": "Unmapped"}`, 9_999)+`], "export": "`+strings.Repeat("x", 3*megabyte)+`"}`)

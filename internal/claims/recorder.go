@@ -30,6 +30,7 @@ type recorder struct {
 	target  string // table that binds claims to the run
 	claims  int32  // the table that the claims are of; 0 of a reversal, which takes none
 	blocks  int    // of vouchers, written so far
+	packer  journal.Packer
 	filling *batch
 	full    chan *batch // to the goroutine
 	empty   chan *batch // and back
@@ -166,8 +167,11 @@ func (r *recorder) write(ctx context.Context, conn *pgx.Conn, b *batch) error {
 		return err
 	}
 	if len(b.vouchers.Block()) > 0 {
-		if _, err := conn.Exec(ctx, `INSERT INTO ledgerport.run_vouchers (run_id, block, body) VALUES ($1, $2, $3)`,
-			r.run.ID, r.blocks, b.vouchers.Block()); err != nil {
+		body, err := r.packer.Pack(b.vouchers.Block())
+		if err != nil {
+			return err
+		}
+		if _, err := conn.Exec(ctx, `INSERT INTO ledgerport.run_vouchers (run_id, block, body) VALUES ($1, $2, $3)`, r.run.ID, r.blocks, body); err != nil {
 			return err
 		}
 		r.blocks++

@@ -18,7 +18,7 @@ import (
 
 const (
 	// SchemaVersion is the version of the schema "ledgerport" that this build works with.
-	SchemaVersion int64 = 16
+	SchemaVersion int64 = 17
 
 	versionTable = "ledgerport.schema_version"
 	// migrationLock is the advisory lock that migrations of one database take turns with ("ledgerpo" in ASCII).

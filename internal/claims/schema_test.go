@@ -32,6 +32,7 @@ var shippedMigrations = map[int64]string{
 	14: "fab0b8cbfdb81d36eeba443c1b022222e5fddfc84f78ff67a752ab3b8aa19ac1",
 	15: "7c44b02debe8b83c1c7c18d630a3f995f1ff44dc3991faf9858e2712eb9194ff",
 	16: "643c62ab9b171110b9bcef0d49ce585f9e95e8a1552fdb7d5bf997ff9ea5fb96",
+	17: "251d8c75dfdc993552e6a88a6bec12a81747031991034d89f902d3435bf6824b",
 }
 
 func TestMigrations(t *testing.T) {

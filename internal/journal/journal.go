@@ -2,7 +2,8 @@
 // reversed whatever has become of the claims, the chart and the operator since.
 //
 // A block holds vouchers one after another and can be read alone. Numbers are varints; a text that a block has had before
-// is its place in the order of their first appearance, because most texts of a voucher (accounts, codes, names) recur.
+// is its place in the order of their first appearance, because most texts of a voucher (accounts, codes, names) recur. A third of that is
+// left when a block is packed, which is how it is recorded.
 package journal
 
 import (
@@ -13,11 +14,14 @@ import (
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
-// version is the first byte of a block. Blocks stay recorded for as long as the books do: a newer version reads older ones.
+// version is the first byte of a block that is not packed. Blocks stay recorded for as long as the books do: a newer version reads older ones.
 // Version 1 had no document date, and neither BIC nor address of the claimant.
 // Version 2 did not say how a line was paid, nor what else its receipt says.
 // Version 3 had no receipts.
 const version = 4
+
+// Empty is a block without vouchers.
+func Empty() []byte { return []byte{version} }
 
 // Writer fills a block.
 type Writer struct {

@@ -94,7 +94,90 @@ func TestAnyVoucherComesBackAsItWas(t *testing.T) {
 			w.Append(v)
 		}
 		mustHold(t, w.Block(), vouchers)
+		mustHold(t, pack(t, w.Block()), vouchers)
 	})
+}
+
+// pack packs a block.
+func pack(t interface{ Fatal(...any) }, block []byte) []byte {
+	var p journal.Packer
+	body, err := p.Pack(block)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+func TestABlockIsPacked(t *testing.T) {
+	t.Parallel()
+	vouchers := slices.Repeat(conformance.Vouchers(t, conformance.Books("SEK")), 20)
+	var w journal.Writer
+	for _, v := range vouchers {
+		w.Append(v)
+	}
+	t.Run("to less than half of its bytes", func(t *testing.T) {
+		t.Parallel()
+		body := pack(t, w.Block())
+		mustHold(t, body, vouchers)
+		if len(body)*2 > len(w.Block()) {
+			t.Errorf("%d bytes take %d", len(w.Block()), len(body))
+		}
+	})
+	t.Run("one behind the other in the same memory", func(t *testing.T) {
+		t.Parallel()
+		var p journal.Packer
+		for range 3 {
+			body, err := p.Pack(w.Block())
+			if err != nil {
+				t.Fatal(err)
+			}
+			mustHold(t, body, vouchers)
+		}
+	})
+	t.Run("unless it is larger than a reader unpacks", func(t *testing.T) {
+		t.Parallel()
+		large := append(bytes.Clone(w.Block()), make([]byte, 16<<20)...)
+		if body := pack(t, large); !bytes.Equal(body, large) {
+			t.Errorf("%d bytes are packed to %d", len(large), len(body))
+		}
+	})
+	t.Run("unless it is empty", func(t *testing.T) {
+		t.Parallel()
+		if body := pack(t, nil); len(body) > 0 {
+			t.Errorf("nothing is packed to %x", body)
+		}
+	})
+}
+
+// TestWhatNoPackerWroteIsDamage reads packed blocks as the owner of a database may write them.
+func TestWhatNoPackerWroteIsDamage(t *testing.T) {
+	t.Parallel()
+	var w journal.Writer
+	for _, v := range conformance.Vouchers(t, conformance.Books("SEK")) {
+		w.Append(v)
+	}
+	plain := w.Block()
+	body := pack(t, plain)
+	size := binary.AppendUvarint(nil, uint64(len(plain)))
+	frame := body[1+len(size):]
+	sized := func(n int) []byte { return append(binary.AppendUvarint([]byte{body[0]}, uint64(n)), frame...) }
+	bomb := pack(t, append([]byte{version}, make([]byte, 16<<20-1)...))
+	for name, block := range map[string][]byte{
+		"a size alone":                      body[:1+len(size)],
+		"no size":                           body[:1],
+		"a frame that ends early":           body[:len(body)-1],
+		"a frame with a byte more":          append(bytes.Clone(body), 0),
+		"a smaller size":                    sized(len(plain) - 1),
+		"a larger size":                     sized(len(plain) + 1),
+		"a size beyond the bound":           sized(16<<20 + 1),
+		"a size beyond all memory":          sized(1 << 60),
+		"a packed block in another":         pack(t, body),
+		"16 MiB of 3 KiB with a small size": append([]byte{body[0], 100}, bomb[5:]...),
+	} {
+		if vouchers, err := readAll(block); vouchers > 0 || !errors.Is(err, journal.ErrDamaged) {
+			t.Errorf("%s: %d vouchers, %v; want damage", name, vouchers, err)
+		}
+	}
 }
 
 // TestABlockOfTheFirstVersionIsRead reads one that the first version wrote. It had no document date: that is the last expense's.
@@ -190,7 +273,7 @@ func TestDamageIsNoticed(t *testing.T) {
 			t.Errorf("the first %d of %d bytes are read as the whole", size, len(whole))
 		}
 	}
-	if _, err := readAll(append([]byte{version + 1}, whole[1:]...)); !errors.Is(err, journal.ErrDamaged) {
+	if _, err := readAll(append([]byte{version + 2}, whole[1:]...)); !errors.Is(err, journal.ErrDamaged) {
 		t.Errorf("a newer version: %v, want damage", err)
 	}
 }
@@ -274,6 +357,7 @@ func FuzzReader(f *testing.F) {
 		w.Append(v)
 	}
 	f.Add(w.Block())
+	f.Add(pack(f, w.Block()))
 	f.Add([]byte{version})
 	f.Add([]byte{version, 0, 0xff, 0xff, 0xff, 0xff, 0x0f})
 	f.Fuzz(func(_ *testing.T, block []byte) { _, _ = readAll(block) })
@@ -290,6 +374,22 @@ func readAll(block []byte) (vouchers int, err error) {
 			return vouchers, err
 		}
 		vouchers++
+	}
+}
+
+func BenchmarkPacker(b *testing.B) {
+	var w journal.Writer
+	for range 200 {
+		for _, v := range conformance.Readable(conformance.Vouchers(b, conformance.Books("SEK"))) {
+			w.Append(v)
+		}
+	}
+	b.SetBytes(int64(len(w.Block())))
+	var p journal.Packer
+	for b.Loop() {
+		if _, err := p.Pack(w.Block()); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 

@@ -24,9 +24,12 @@ type Reader struct {
 	err        error
 }
 
-// NewReader begins to read a block, which must not change meanwhile.
+// NewReader begins to read a block, packed or not, which must not change meanwhile.
 func NewReader(block []byte) *Reader {
 	r := &Reader{currencies: map[string]ledger.Currency{}}
+	if block, r.err = unpack(block); r.err != nil {
+		return r
+	}
 	if len(block) == 0 || block[0] == 0 || block[0] > version {
 		r.err = ErrDamaged
 		return r
