@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -79,7 +80,38 @@ func (w *world) openDoors(ctx context.Context) error {
 
 // admit lets the API server compare names and approvals, and makes those known who have them.
 func (w *world) admit(ctx context.Context) error {
-	return errors.Join(w.applyPolicies(ctx), w.admitPeople(ctx))
+	return errors.Join(w.applyPolicies(ctx), w.applyFinance(ctx), w.admitPeople(ctx))
+}
+
+// financeManifests are what config/books has for people and applications that ask for runs.
+var financeManifests = []string{
+	"ClusterRole/ledgerport-finance",
+	"ValidatingAdmissionPolicy/ledgerport-reversal", "ValidatingAdmissionPolicyBinding/ledgerport-reversal",
+	"ValidatingAdmissionPolicy/ledgerport-mark", "ValidatingAdmissionPolicyBinding/ledgerport-mark",
+}
+
+// applyFinance applies those where operators are pods. They serve no files there, for which in-process ones have all of config/books.
+func (w *world) applyFinance(ctx context.Context) error {
+	if w.pods == nil {
+		return nil
+	}
+	manifests, err := environment.Render(ctx, "config/books")
+	if err != nil {
+		return err
+	}
+	applied := 0
+	for _, object := range manifests {
+		if slices.Contains(financeManifests, object.GetKind()+"/"+object.GetName()) {
+			applied++
+			if err := w.makeForAll(ctx, object); err != nil {
+				return err
+			}
+		}
+	}
+	if applied != len(financeManifests) {
+		return fmt.Errorf("config/books has %d of %q", applied, financeManifests)
+	}
+	return nil
 }
 
 // makeForAll makes an object that belongs to no namespace, which goes with the world.
