@@ -41,6 +41,22 @@ type jobEnd struct {
 	abandoned bool
 }
 
+// recordOf is what is known of the record of a run of which the database has none. Only an attempt that has told of its end does nothing more: any
+// other may live on in a pod that is out of reach, or what it has sent last be on its way, and the run begin after it was looked for.
+func (e *jobEnd) recordOf(said *Report) pipeline.Record {
+	switch {
+	case said.Ended:
+		return pipeline.RecordEmpty
+	case e.failed != nil && slices.Contains(notStarted, e.failed.Reason):
+		return pipeline.RecordUnknown
+	default:
+		return pipeline.RecordOpen
+	}
+}
+
+// notStarted are reasons of pods that had not started when they were given up.
+var notStarted = []v1alpha1.Reason{v1alpha1.ReasonAttemptNotStarted, v1alpha1.ReasonAttemptUnschedulable, v1alpha1.ReasonAttemptImageUnavailable}
+
 // hasEnded reports whether a Job is finished, or going to be: its pods are being ended, and one on a node that does not answer may take long.
 func hasEnded(job *batchv1.Job) bool {
 	return slices.ContainsFunc(job.Status.Conditions, func(condition batchv1.JobCondition) bool {

@@ -3,6 +3,7 @@ package executor
 import (
 	"context"
 	"errors"
+	"net/http"
 	"sync"
 	"time"
 
@@ -141,8 +142,8 @@ func (j *Jobs) make(ctx context.Context, task pipeline.Task, progress *pipeline.
 		delete(j.watching, name)
 	}()
 	progress.Wait("waits for its pod to start")
-	if err := j.create(ctx, task); err != nil && ctx.Err() == nil {
-		return pipeline.Outcome{Stage: v1alpha1.StagePreflight}, err
+	if record, err := j.create(ctx, task); err != nil && ctx.Err() == nil {
+		return pipeline.Outcome{Stage: v1alpha1.StagePreflight, Record: record}, err
 	}
 	end := j.follow(ctx, task, progress, changed)
 	if errors.Is(context.Cause(ctx), errLeft) {
@@ -158,25 +159,22 @@ func (j *Jobs) make(ctx context.Context, task pipeline.Task, progress *pipeline.
 }
 
 // create makes the Job of an attempt, unless it was made before. Of the attempt before it a pod may live on, which cannot do anything any
-// more once this one has taken the run over; it is ended all the same.
-func (j *Jobs) create(ctx context.Context, task pipeline.Task) error {
+// more once this one has taken the run over; it is ended all the same. With an error it returns what may have become of the run.
+func (j *Jobs) create(ctx context.Context, task pipeline.Task) (pipeline.Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	job, err := j.job(ctx, task)
-	if err == nil {
-		err = j.api.Create(ctx, job)
+	if err != nil {
+		return pipeline.RecordUnknown, j.unmade(ctx, task, err)
 	}
-	if apierrors.IsAlreadyExists(err) {
-		return nil
-	}
-	var failed *failure.Error
+	err = j.api.Create(ctx, job)
 	switch {
-	case errors.As(err, &failed):
-		return err
-	case err != nil:
-		logr.FromContextOrDiscard(ctx).Error(err, "the Job of the attempt cannot be made", "job", jobName(task), "jobNamespace", j.settings.Namespace)
-		return failure.Transient(v1alpha1.ReasonAttemptRefused, err,
-			"the API server refused the Job of the attempt (%s); the operator's log has its answer, and docs/executors.md what Jobs need", apierrors.ReasonForError(err))
+	case apierrors.IsAlreadyExists(err):
+		return pipeline.RecordUnknown, nil
+	case err != nil && refuses(err):
+		return pipeline.RecordUnknown, j.unmade(ctx, task, err)
+	case err != nil: // it may have been made
+		return pipeline.RecordOpen, j.unmade(ctx, task, err)
 	}
 	logr.FromContextOrDiscard(ctx).Info("the attempt has a Job", "job", job.Name, "jobNamespace", job.Namespace, "queue", job.Labels[queueLabel])
 	if task.Number > 1 && !task.RemoveArtifact {
@@ -184,7 +182,27 @@ func (j *Jobs) create(ctx context.Context, task pipeline.Task) error {
 		before.Number--
 		j.endFormer(ctx, jobName(before))
 	}
-	return nil
+	return pipeline.RecordUnknown, nil
+}
+
+// unmade is why an attempt has no Job.
+func (j *Jobs) unmade(ctx context.Context, task pipeline.Task, err error) error {
+	if failed := (*failure.Error)(nil); errors.As(err, &failed) {
+		return err
+	}
+	logr.FromContextOrDiscard(ctx).Error(err, "the Job of the attempt cannot be made", "job", jobName(task), "jobNamespace", j.settings.Namespace)
+	return failure.Transient(v1alpha1.ReasonAttemptRefused, err,
+		"the API server refused the Job of the attempt (%s); the operator's log has its answer, and docs/executors.md what Jobs need", apierrors.ReasonForError(err))
+}
+
+// refuses reports whether an error is the API server's word that it has not done what it was asked for.
+func refuses(err error) bool {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return false
+	}
+	code := status.Status().Code
+	return code >= http.StatusBadRequest && code < http.StatusInternalServerError && code != http.StatusRequestTimeout
 }
 
 // endFormer deletes a Job that has not ended.
@@ -322,6 +340,9 @@ func (j *Jobs) conclude(ctx context.Context, task pipeline.Task, end jobEnd) (pi
 	learned.StageSeconds = said.StageSeconds
 	if learned.Committed || learned.ReleaseReason != "" {
 		return learned, err
+	}
+	if learned.Record == pipeline.RecordEmpty {
+		learned.Record = end.recordOf(&said)
 	}
 	learned.Stage = said.stage()
 	if failed := said.failure(end); failed != nil {

@@ -2,20 +2,27 @@ package executor
 
 import (
 	"context"
+	"errors"
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
+	"github.com/ledgerport/ledgerport/internal/references"
 )
 
 // lacking is a cache that has what a client has, which may be less than the API server, for good.
@@ -105,6 +112,79 @@ func TestWhatWasSeenOfAPodIsRemembered(t *testing.T) {
 			state, _ := j.look(t.Context(), fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithObjects(job).Build(), task, test.pod)
 			if !state.ended || state.failed == nil || state.failed.Reason != test.want {
 				t.Errorf("the state is %+v, want %s", state, test.want)
+			}
+		})
+	}
+}
+
+// records are those of a database that has none.
+type records struct{}
+
+func (records) Learn(context.Context, pipeline.Task) (pipeline.Outcome, error) {
+	return pipeline.Outcome{Record: pipeline.RecordEmpty}, nil
+}
+
+func (records) Seen(context.Context, pipeline.Task) (references.Seen, error) {
+	return references.Seen{}, nil
+}
+
+// TestARunWithoutARecordIsKnownToHoldNothingOnceItsAttemptHasToldOfItsEnd has a database that does not know a run. Its attempt may begin it yet, in a pod that nobody
+// can reach, unless it has told of its end itself.
+func TestARunWithoutARecordIsKnownToHoldNothingOnceItsAttemptHasToldOfItsEnd(t *testing.T) {
+	t.Parallel()
+	told := string(ReportOf(pipeline.Task{}, State{Err: failure.Transient(v1alpha1.ReasonDatabaseError, nil, "no answer")}))
+	failed := func(reason v1alpha1.Reason) *failure.Error { return failure.Transient(reason, nil, "it failed") }
+	for name, test := range map[string]struct {
+		end  jobEnd
+		want pipeline.Record
+	}{
+		"it has told of its end":            {jobEnd{report: told, failed: failed(v1alpha1.ReasonAttemptCrashed)}, pipeline.RecordEmpty},
+		"its Job is gone":                   {jobEnd{failed: failed(v1alpha1.ReasonAttemptGone)}, pipeline.RecordOpen},
+		"it was evicted":                    {jobEnd{failed: failed(v1alpha1.ReasonAttemptEvicted)}, pipeline.RecordOpen},
+		"it needed too much memory":         {jobEnd{failed: failed(v1alpha1.ReasonAttemptOutOfMemory)}, pipeline.RecordOpen},
+		"it went on after its deadline":     {jobEnd{failed: overran(), abandoned: true}, pipeline.RecordOpen},
+		"its pod ended well without a word": {jobEnd{}, pipeline.RecordOpen},
+		"its pod had not started":           {jobEnd{failed: failed(v1alpha1.ReasonAttemptNotStarted), abandoned: true}, pipeline.RecordUnknown},
+		"no node had room for it":           {jobEnd{failed: failed(v1alpha1.ReasonAttemptUnschedulable), abandoned: true}, pipeline.RecordUnknown},
+		"it had no image":                   {jobEnd{failed: failed(v1alpha1.ReasonAttemptImageUnavailable), abandoned: true}, pipeline.RecordUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			j := NewJobs(nil, nil, records{}, JobSettings{})
+			if outcome, err := j.conclude(t.Context(), pipeline.Task{}, test.end); err == nil || outcome.Record != test.want {
+				t.Errorf("the record is %d (%v), want %d", outcome.Record, err, test.want)
+			}
+		})
+	}
+}
+
+// TestAJobThatMayHaveBeenMadeMayHoldClaims has an API server refuse a Job, or not answer.
+func TestAJobThatMayHaveBeenMadeMayHoldClaims(t *testing.T) {
+	t.Parallel()
+	kind := schema.GroupResource{Group: "batch", Resource: "jobs"}
+	for name, test := range map[string]struct {
+		err  error
+		want pipeline.Record
+	}{
+		"it is forbidden":                  {apierrors.NewForbidden(kind, "run", nil), pipeline.RecordUnknown},
+		"the quota is spent":               {apierrors.NewTooManyRequests("quota", 1), pipeline.RecordUnknown},
+		"the answer comes too late":        {apierrors.NewTimeoutError("late", 1), pipeline.RecordOpen},
+		"the API server has another fault": {apierrors.NewInternalError(errors.New("etcd")), pipeline.RecordOpen},
+		"the connection is reset":          {io.ErrUnexpectedEOF, pipeline.RecordOpen},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			template := &corev1.PodTemplate{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "attempts", Name: "attempt"},
+				Template:   corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: attemptContainer}}}},
+			}
+			api := fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithObjects(template).WithInterceptorFuncs(interceptor.Funcs{
+				Create: func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error { return test.err },
+			}).Build()
+			j := NewJobs(api, lacking{has: api}, records{}, JobSettings{Namespace: "attempts", Template: "attempt"})
+			outcome, err := j.make(t.Context(), pipeline.Task{RunID: "5484e39f-97a4-4b1a-9a69-1cd3c8f6b6f0", Number: 1}, &pipeline.Progress{})
+			if failure.From(err).Reason != v1alpha1.ReasonAttemptRefused || outcome.Record != test.want {
+				t.Errorf("the record is %d (%v), want %d", outcome.Record, err, test.want)
 			}
 		})
 	}

@@ -105,7 +105,7 @@ const (
 	RecordUnknown Record = iota
 	// RecordEmpty: no run of this id or name is recorded, or it has ended.
 	RecordEmpty
-	// RecordOpen: the run is recorded and has not ended; it may hold claims.
+	// RecordOpen: the run is recorded and has not ended, or an attempt of it may live on that records it yet; it may hold claims.
 	RecordOpen
 )
 
