@@ -1,8 +1,12 @@
 package api
 
-import "sync"
+import (
+	"sync"
 
-// places are shared by callers, each of whom has so many at most.
+	"github.com/ledgerport/ledgerport/internal/console/share"
+)
+
+// places are shared by callers, each of whom has so many at most, and leaves as many to others.
 type places struct {
 	all, each int
 
@@ -19,7 +23,7 @@ func newPlaces(all, each int) *places {
 func (p *places) take(caller string) (giveBack func(), taken bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.taken >= p.all || p.shares[caller] >= p.each {
+	if own := p.shares[caller]; own >= p.each || !share.Fits(int64(p.all), int64(p.taken), int64(own), 1) {
 		return nil, false
 	}
 	p.taken++

@@ -7,13 +7,14 @@ import (
 	"sync"
 
 	"github.com/ledgerport/ledgerport/internal/console/problem"
+	"github.com/ledgerport/ledgerport/internal/console/share"
 )
 
 // Limits of what is held, in bytes as they come over a connection. What is made of them is a few times as much.
 type Limits struct {
 	// All that is held, apart from the first Free bytes of each request: small ones are answered however many large ones there are.
 	All, Free int64
-	// Each caller has the process hold at most so much.
+	// Each caller has the process hold at most so much, and leaves as much to others.
 	Each int64
 }
 
@@ -29,11 +30,14 @@ type Scale struct {
 
 	mu  sync.Mutex
 	all int64
-	of  map[string]int64 // by callers
+	of  map[string]held // by callers
 }
 
+// held is what the process holds for a caller, and how much of that is of what there is for all.
+type held struct{ all, shared int64 }
+
 // NewScale returns one on which nothing is.
-func NewScale(limits Limits) *Scale { return &Scale{limits: limits, of: map[string]int64{}} }
+func NewScale(limits Limits) *Scale { return &Scale{limits: limits, of: map[string]held{}} }
 
 // Load is what one request, or one watch, has the process hold.
 type Load struct {
@@ -67,11 +71,12 @@ func (l *Load) Reach(size int64) error {
 
 func (l *Load) raise(size int64) error {
 	s := l.scale
-	shared := max(0, size-s.limits.Free) - max(0, l.held-s.limits.Free)
-	if l.ended || s.of[l.caller]+size-l.held > s.limits.Each || shared > 0 && s.all+shared > s.limits.All {
+	own := s.of[l.caller]
+	more, shared := size-l.held, s.shared(size)-s.shared(l.held)
+	if l.ended || own.all+more > s.limits.Each || shared > 0 && !share.Fits(s.limits.All, s.all, own.shared, shared) {
 		return TooMuch
 	}
-	s.of[l.caller] += size - l.held
+	s.of[l.caller] = held{own.all + more, own.shared + shared}
 	s.all += shared
 	l.held = size
 	return nil
@@ -86,11 +91,18 @@ func (l *Load) End() {
 		return
 	}
 	l.ended = true
-	s.all -= max(0, l.held-s.limits.Free)
-	if s.of[l.caller] -= l.held; s.of[l.caller] <= 0 {
+	shared := s.shared(l.held)
+	s.all -= shared
+	own := s.of[l.caller]
+	if own = (held{own.all - l.held, own.shared - shared}); own.all > 0 {
+		s.of[l.caller] = own
+	} else {
 		delete(s.of, l.caller)
 	}
 }
+
+// shared is how much of what one request holds is of what there is for all.
+func (s *Scale) shared(size int64) int64 { return max(0, size-s.limits.Free) }
 
 type key struct{}
 

@@ -43,6 +43,20 @@ func TestWhatIsHeldIsBounded(t *testing.T) {
 	}
 }
 
+// TestSeveralLargeCallersLeaveRoom has a tenant's people and applications, each of which is a caller, have held as much as each of them may.
+func TestSeveralLargeCallersLeaveRoom(t *testing.T) {
+	t.Parallel()
+	scale := burden.NewScale(burden.DefaultLimits)
+	for _, caller := range []string{"admin", "clerk", "application"} {
+		load := scale.Begin(caller)
+		for load.Add(32<<10) == nil {
+		}
+	}
+	if err := scale.Begin("other").Add(4 << 20); err != nil {
+		t.Errorf("a list of somebody else: %v", err)
+	}
+}
+
 // TestAnswersAreWeighed reads answers of a server through the transport.
 func TestAnswersAreWeighed(t *testing.T) {
 	t.Parallel()

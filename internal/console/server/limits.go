@@ -11,6 +11,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/internal/console/burden"
 	"github.com/ledgerport/ledgerport/internal/console/problem"
+	"github.com/ledgerport/ledgerport/internal/console/share"
 )
 
 // Limits bound what is done at the same time.
@@ -19,7 +20,8 @@ type Limits struct {
 	Connections int
 	// Rate is how many requests a second one caller may make, and Burst how many at once.
 	Rate, Burst int
-	// Requests being answered, and those of one caller. Those that wait and downloads are among them, and have limits of their own.
+	// Requests being answered, and those of one caller, which leaves as many to others. Those that wait and downloads are among them, and have limits
+	// of their own.
 	Requests, RequestsOfOne int
 	// Returns is how many a second of a caller's requests that were refused are told to come again. Each further one is told a later time,
 	// up to LongestReturn: those who wait for a place ask seldom, however many they are.
@@ -53,19 +55,19 @@ type limiter struct {
 	Limits
 	mu      sync.Mutex
 	total   int
-	callers map[string]*share
+	callers map[string]*doings
 	swept   time.Time
 }
 
-// share is what one caller does.
-type share struct {
+// doings are what one caller does.
+type doings struct {
 	pace, returns *rate.Limiter
 	count         int
 	last          time.Time
 }
 
 func newLimiter(limits Limits) *limiter {
-	return &limiter{Limits: limits, callers: map[string]*share{}}
+	return &limiter{Limits: limits, callers: map[string]*doings{}}
 }
 
 // take lets a request of a caller be answered, or says why not. It is given back by a call of the function.
@@ -78,7 +80,7 @@ func (l *limiter) take(caller string, now time.Time) (giveBack func(), refused *
 		if len(l.callers) >= mostCallers {
 			return nil, problem.Busy("too many callers ask at the same time; ask again")
 		}
-		own = &share{pace: rate.NewLimiter(rate.Limit(l.Rate), l.Burst), returns: rate.NewLimiter(rate.Limit(l.Returns), l.Returns)}
+		own = &doings{pace: rate.NewLimiter(rate.Limit(l.Rate), l.Burst), returns: rate.NewLimiter(rate.Limit(l.Returns), l.Returns)}
 		l.callers[caller] = own
 	}
 	own.last = now
@@ -87,7 +89,7 @@ func (l *limiter) take(caller string, now time.Time) (giveBack func(), refused *
 		return nil, problem.Busy("you ask more than %d times a second; ask again later", l.Rate)
 	case own.count >= l.RequestsOfOne:
 		return nil, problem.Busy("%d of your requests are being answered, which is as many as may be; ask again when one is", own.count)
-	case l.total >= l.Requests:
+	case !share.Fits(int64(l.Requests), int64(l.total), int64(own.count), 1):
 		return nil, problem.Busy("as many requests are being answered as may be; ask again")
 	}
 	own.count++

@@ -49,6 +49,41 @@ func TestACallerHasLimits(t *testing.T) {
 	}
 }
 
+// TestSeveralGreedyCallersLeaveRoom has a tenant's people and applications, each of which is a caller, wait as often as each of them may.
+func TestSeveralGreedyCallersLeaveRoom(t *testing.T) {
+	t.Parallel()
+	c := serve(t, func(options *server.Options, answers *api.Options) {
+		answers.Limits = api.DefaultLimits
+		answers.Limits.Waiting, answers.Limits.WaitingOfOne = 8, 4
+	})
+	other := c.tenant("ledgerport-finance")
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
+	var ends []func() error
+	defer func() {
+		for _, end := range ends {
+			c.must(end())
+		}
+	}()
+	for range 3 {
+		greedy := c.tenant("ledgerport-finance")
+		run := greedy.run(greedy.ask(http.MethodPost, greedy.path("/runs"), ""), http.StatusAccepted)
+		for range 4 {
+			waiting.Go(func() { greedy.waitFor(run.ID, "60s") })
+		}
+		greedy.until(func() string {
+			is := greedy.ask(http.MethodGet, greedy.path("/runs/"+run.ID+"?wait=1ms"), "")
+			if is.StatusCode == http.StatusTooManyRequests {
+				return ""
+			}
+			return is.Status
+		})
+		ends = append(ends, func() error { return finish(t.Context(), greedy.namespace, run.ID, v1alpha1.RunFailed) })
+	}
+	theirs := other.run(other.ask(http.MethodPost, other.path("/runs"), ""), http.StatusAccepted)
+	other.run(other.ask(http.MethodGet, other.path("/runs/"+theirs.ID+"?wait=1ms"), ""), http.StatusOK)
+}
+
 // TestWhoIsRefusedComesAgainInTurn has more wait than may: the more are refused, the later they are told to come again.
 func TestWhoIsRefusedComesAgainInTurn(t *testing.T) {
 	t.Parallel()
