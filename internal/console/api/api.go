@@ -204,9 +204,12 @@ func mapper() meta.RESTMapper {
 }
 
 // write answers with a document.
-func write(w http.ResponseWriter, code int, document any) error {
+func write(w http.ResponseWriter, r *asked, code int, document any) error {
 	content, err := json.Marshal(document)
 	if err != nil {
+		return err
+	}
+	if err := burden.Settle(r.Context(), int64(len(content))); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")

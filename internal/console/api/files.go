@@ -60,7 +60,7 @@ func (a *api) files(w http.ResponseWriter, r *asked) error {
 		link := (&url.URL{Path: strings.TrimSuffix(r.URL.Path, "/")}).JoinPath(url.PathEscape(one.Name)).EscapedPath()
 		told.Items = append(told.Items, file{Name: one.Name, Size: one.Size, MediaType: one.MediaType, SHA256: one.SHA256, Link: link})
 	}
-	return write(w, http.StatusOK, told)
+	return write(w, r, http.StatusOK, told)
 }
 
 // download sends a file, of which every byte is compared with its record on the way.
@@ -169,7 +169,7 @@ func (a *api) held(w http.ResponseWriter, r *asked) error {
 		query.Set("continue", page.Continue)
 		told.Next = r.URL.EscapedPath() + "?" + query.Encode()
 	}
-	return write(w, http.StatusOK, told)
+	return write(w, r, http.StatusOK, told)
 }
 
 // claimStatus is what became of a claim.
@@ -191,5 +191,5 @@ func (a *api) claim(w http.ResponseWriter, r *asked) error {
 	if told.Items == nil {
 		told.Items = []apibooks.ClaimStatus{}
 	}
-	return write(w, http.StatusOK, told)
+	return write(w, r, http.StatusOK, told)
 }

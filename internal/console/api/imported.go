@@ -50,5 +50,5 @@ func (r *asked) mark(w http.ResponseWriter, change func(context.Context, types.N
 	if err != nil {
 		return err
 	}
-	return write(w, http.StatusOK, described(run))
+	return write(w, r, http.StatusOK, described(run))
 }

@@ -162,7 +162,7 @@ func (a *api) request(w http.ResponseWriter, r *asked) error {
 	}
 	told := described(run)
 	w.Header().Set("Location", told.Links.Self)
-	return write(w, http.StatusAccepted, told)
+	return write(w, r, http.StatusAccepted, told)
 }
 
 // create asks for the run, or returns the one that the same request has asked for before.

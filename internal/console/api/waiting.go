@@ -29,7 +29,7 @@ func (a *api) follow(w http.ResponseWriter, r *asked) error {
 		if err != nil {
 			return err
 		}
-		return write(w, http.StatusOK, described(run))
+		return write(w, r, http.StatusOK, described(run))
 	}
 	giveBack, taken := a.waiting.take(r.caller.Share())
 	if !taken {
@@ -94,7 +94,7 @@ func (a *api) wait(w http.ResponseWriter, r *asked, wait time.Duration) error {
 	if newest == nil {
 		return err
 	}
-	return write(w, http.StatusOK, described(newest)) // how far it has come; the next question says why no more is known
+	return write(w, r, http.StatusOK, described(newest)) // how far it has come; the next question says why no more is known
 }
 
 // stream sends the run whenever it changes, until it has finished.

@@ -69,6 +69,26 @@ func (l *Load) Reach(size int64) error {
 	return l.raise(size)
 }
 
+// Settle says that what was read in a context is let go, and how much is held of what was made of it, until a client has taken that. An answer may be
+// many times as long as what it was made of.
+func Settle(ctx context.Context, size int64) error {
+	load := from(ctx)
+	if load == nil {
+		return nil
+	}
+	load.scale.mu.Lock()
+	defer load.scale.mu.Unlock()
+	return load.raise(size)
+}
+
+// Make puts onto the load of a context what is being made of what was read, which is held meanwhile.
+func Make(ctx context.Context, more int64) error {
+	if load := from(ctx); load != nil {
+		return load.Add(more)
+	}
+	return nil
+}
+
 func (l *Load) raise(size int64) error {
 	s := l.scale
 	own := s.of[l.caller]

@@ -43,6 +43,30 @@ func TestWhatIsHeldIsBounded(t *testing.T) {
 	}
 }
 
+func TestWhatIsMadeIsHeldInsteadOfWhatWasRead(t *testing.T) {
+	t.Parallel()
+	scale := burden.NewScale(burden.Limits{All: 100, Each: 90})
+	load := scale.Begin("one")
+	ctx := burden.With(t.Context(), load)
+	for _, step := range []struct {
+		what string
+		err  error
+		want bool
+	}{
+		{"sixty that are read", load.Add(60), true},
+		{"thirty that are made of them", burden.Make(ctx, 30), true},
+		{"one more", burden.Make(ctx, 1), false},
+		{"ten of all, which are sent", burden.Settle(ctx, 10), true},
+		{"eighty in another request", scale.Begin("one").Add(80), true},
+		{"one more that is sent", burden.Settle(ctx, 11), false},
+		{"what nobody weighs", burden.Settle(burden.With(ctx, nil), 1000), true},
+	} {
+		if (step.err == nil) != step.want {
+			t.Errorf("%s: %v", step.what, step.err)
+		}
+	}
+}
+
 // TestSeveralLargeCallersLeaveRoom has a tenant's people and applications, each of which is a caller, have held as much as each of them may.
 func TestSeveralLargeCallersLeaveRoom(t *testing.T) {
 	t.Parallel()

@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/texts"
 )
 
 // asking says who has asked for a run, as far as the run says it.
@@ -47,7 +49,13 @@ func (v *visit) person(name, program string) asking {
 	if name == "" {
 		return asking{v.T("asked.unknown"), "unknown", "", program}
 	}
+	name = texts.Printable(name, texts.Quote)
 	return asking{v.T("asked.person", name), "person", name, program}
+}
+
+// reasonOf is why somebody has asked for a run, as they say: as much of it as people read.
+func reasonOf(run *v1alpha1.ExportRun) string {
+	return texts.Printable(run.Annotations[v1alpha1.ReasonAnnotation], longestReason*utf8.UTFMax)
 }
 
 // cancelled reads who has cancelled a run, and when.

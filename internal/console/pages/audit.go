@@ -144,7 +144,7 @@ func (v *visit) auditRow(d deed) auditRow {
 	}
 	row.Reason = d.reference
 	if d.what == "asked" {
-		row.Reason = run.Annotations[v1alpha1.ReasonAnnotation]
+		row.Reason = reasonOf(run)
 	}
 	if d.outcome {
 		state := v.phase(run.Status.Phase)

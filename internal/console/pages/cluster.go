@@ -31,6 +31,7 @@ const (
 var (
 	errTooManyQuestions = errors.New("the page would ask the API server more often than a page may")
 	errTooLarge         = errors.New("what the API server answers is larger than a page may read")
+	errLongPage         = errors.New("the page would be longer than one may be")
 	// errLargeAnswer ends a question whose answer is larger than wanted, after which less may be asked for.
 	errLargeAnswer = errors.New("the answer is larger than was wanted")
 )

@@ -50,7 +50,7 @@ func (e *Entrance) LoggedOut(w http.ResponseWriter, r *http.Request) {
 }
 
 func (e *Entrance) visit(w http.ResponseWriter, r *http.Request) *visit {
-	return &visit{desk: e.desk, locale: localeOf(r.Header.Get("Accept-Language")), r: r, w: w}
+	return &visit{desk: e.desk, locale: localeOf(r.Header.Get("Accept-Language")), r: r, w: w, ctx: r.Context()}
 }
 
 func (v *visit) showEntry(code int, title string, content entry) {

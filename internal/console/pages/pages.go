@@ -258,8 +258,12 @@ func (v *visit) show(code int, name string, page shown) error {
 	if v.caller.Session {
 		page.LogOut = v.LogOut
 	}
-	var made bytes.Buffer
+	made := making{ctx: v.ctx}
 	if err := v.templates[name].Execute(&made, page); err != nil {
+		return err
+	}
+	clean := harmless(made.Bytes())
+	if err := burden.Settle(v.ctx, int64(len(clean))); err != nil {
 		return err
 	}
 	header := v.w.Header()
@@ -268,8 +272,28 @@ func (v *visit) show(code int, name string, page shown) error {
 	header.Set("Vary", "Accept-Language, Cookie, Authorization")
 	header.Set("Content-Language", v.Language)
 	v.w.WriteHeader(code)
-	_, _ = v.w.Write(harmless(made.Bytes())) // nobody is left to tell
+	_, _ = v.w.Write(clean) // nobody is left to tell
 	return nil
+}
+
+// largestPage is how many bytes one has at most: 200 exports, each with as much as the operator reports of one.
+const largestPage = 8 << 20
+
+// making is a page that is being made.
+type making struct {
+	bytes.Buffer
+	ctx context.Context //nolint:containedctx // it ends with the request
+}
+
+// Write implements io.Writer.
+func (m *making) Write(p []byte) (int, error) {
+	if m.Len()+len(p) > largestPage {
+		return 0, errLongPage
+	}
+	if err := burden.Make(m.ctx, int64(len(p))); err != nil {
+		return 0, err
+	}
+	return m.Buffer.Write(p)
 }
 
 // harmless makes everything visible that a page has in its texts: control characters, and what changes how the text around it is shown.

@@ -51,7 +51,7 @@ func refusalOf(err error) refusal {
 		return refusal{http.StatusUnauthorized, "refusal.nobody"}
 	case errors.Is(err, burden.TooMuch):
 		return refusal{http.StatusTooManyRequests, "refusal.busy"}
-	case errors.Is(err, errTooLarge), errors.Is(err, errLargeAnswer), errors.Is(err, errTooManyQuestions):
+	case errors.Is(err, errTooLarge), errors.Is(err, errLongPage), errors.Is(err, errLargeAnswer), errors.Is(err, errTooManyQuestions):
 		return refusal{http.StatusServiceUnavailable, "refusal.large"}
 	}
 	if known, is := refusals[apierrors.ReasonForError(err)]; is {
@@ -65,7 +65,7 @@ func detail(err error) string {
 	if status := apierrors.APIStatus(nil); errors.As(err, &status) {
 		return status.Status().Message
 	}
-	for _, own := range []error{errBadQuestion, errTooLarge, errTooManyQuestions} {
+	for _, own := range []error{errBadQuestion, errTooLarge, errLongPage, errTooManyQuestions} {
 		if errors.Is(err, own) {
 			return own.Error()
 		}
@@ -78,6 +78,8 @@ func (v *visit) refuse(err error) {
 	if errors.Is(v.r.Context().Err(), context.Canceled) {
 		return // nobody waits for it
 	}
+	_ = burden.Settle(v.ctx, 0) // what was read is let go, and that there is too much can be said to everybody
+	v.ctx = burden.With(v.ctx, nil)
 	told := refusalOf(err)
 	if told.key == "refusal.away" {
 		v.Log.Error(err, "a page of the console could not be made", "path", v.r.URL.Path)

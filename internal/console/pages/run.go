@@ -142,7 +142,7 @@ func (v *visit) runView(run *v1alpha1.ExportRun, zone *time.Location) *runView {
 	content := &runView{
 		Namespace: run.Namespace, Name: run.Name, Path: runPath(run.Namespace, run.Name), Export: run.Spec.ExportRef.Name, ExportPath: exportPath(run.Namespace, run.Spec.ExportRef.Name),
 		Type: v.Word("type", string(cmp.Or(run.Spec.Type, v1alpha1.RunExport))), Standing: v.phase(status.Phase), Live: !status.Phase.Finished(),
-		Asked: v.asked(run, zone).Text, Reason: run.Annotations[v1alpha1.ReasonAnnotation], Recorded: recorded(run),
+		Asked: v.asked(run, zone).Text, Reason: reasonOf(run), Recorded: recorded(run),
 		HeldPath: exportPath(run.Namespace, run.Spec.ExportRef.Name, "held"), CheckTo: with(runPath(run.Namespace, run.Name), "check", "now"),
 		Imported: v.imported(run, zone),
 	}
