@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/nesting"
 )
 
 const (
@@ -109,6 +110,18 @@ func (m *Manifest) UnmarshalJSON(document []byte) error {
 	}
 	m.Submission = cmp.Or(m.Submission, read.Posting)
 	return nil
+}
+
+// manifestValues bounds the values of a manifest, well above those of one with all entries that its lists may have.
+const manifestValues = 250_000
+
+// DecodeManifest reads a manifest that anybody may have written, of which nothing is known to be right. One with more values than any that this program
+// writes is not decoded: of two bytes each, they would take a hundred in memory.
+func DecodeManifest(content []byte) (m Manifest, err error) {
+	if nesting.Values(content) > manifestValues {
+		return m, fmt.Errorf("the manifest has more than %d values", manifestValues)
+	}
+	return m, json.Unmarshal(content, &m)
 }
 
 // Encode returns the manifest's bytes.

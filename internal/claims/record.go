@@ -17,6 +17,7 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/artifact"
 	"github.com/ledgerport/ledgerport/internal/failure"
+	"github.com/ledgerport/ledgerport/internal/nesting"
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
@@ -98,17 +99,13 @@ func (l fileList) Scan(source any) error {
 // decodeRecord decodes a recorded document of JSON, unless it has more values than any that this program writes: one of two bytes may
 // take a hundred in memory.
 func decodeRecord(document []byte, most int, into any) error {
-	if valuesOf(document) > most {
+	if nesting.Values(document) > most {
 		return fmt.Errorf("the document has more than %d values", most)
 	}
 	return json.Unmarshal(document, into)
 }
 
-// objectValues is how many values an object counts as: one without members may take as much memory as so many numbers.
-const objectValues = 4
-
-// recordValues bounds the values of a document, well above those of a chart with all that may be in one (500 rules with 200 categories),
-// and of a manifest with all entries that its lists may have.
+// recordValues bounds the values of a document, well above those of a chart with all that may be in one (500 rules with 200 categories).
 const recordValues = 250_000
 
 // ReadInputs decodes the inputs that are recorded of a run.
@@ -121,7 +118,7 @@ func (r *Run) ReadInputs(into any) error {
 
 // ReadManifest decodes the manifest that is recorded of a run. Much of it comes into the status of the run.
 func (r *Run) ReadManifest() (m artifact.Manifest, err error) {
-	if err = decodeRecord(r.Manifest, recordValues, &m); err == nil {
+	if m, err = artifact.DecodeManifest(r.Manifest); err == nil {
 		err = m.Validate()
 	} else if !artifact.IsInvalid(err) {
 		err = errors.New("it cannot be read")
@@ -130,25 +127,6 @@ func (r *Run) ReadManifest() (m artifact.Manifest, err error) {
 		return m, RecordInvalid("runs", r.ID, fmt.Errorf("manifest: %w", err))
 	}
 	return m, nil
-}
-
-// valuesOf counts what may begin a value in a document of JSON, outside of texts, and objects several times. It is at least the number
-// of values.
-func valuesOf(document []byte) int {
-	count, text := 1, false
-	for i := 0; i < len(document); i++ {
-		switch c := document[i]; {
-		case c == '"':
-			text = !text
-		case text && c == '\\':
-			i++
-		case !text && (c == ',' || c == '['):
-			count++
-		case !text && c == '{':
-			count += objectValues
-		}
-	}
-	return count
 }
 
 // validate refuses a run that this program did not record: every text, number and name is such as it writes.

@@ -3,6 +3,8 @@
 // An API server stores an object whose free-form fields are nested as deep as its decoder allows. A list has such an object two levels
 // deeper, and an event of a watch one level, and there the same decoder refuses it, and with it all other objects: a single one of a
 // tenant would end every list and watch of its kind.
+//
+// A document may also be wide: a value of two bytes may take a hundred in memory.
 package nesting
 
 import (
@@ -24,6 +26,28 @@ func Depth(value []byte) int {
 		deepest = max(deepest, s.depth)
 	}
 	return deepest
+}
+
+// objectValues is how many values an object counts as: one without members may take as much memory as so many numbers.
+const objectValues = 4
+
+// Values counts what may begin a value in a document of JSON, outside of texts, and objects several times. It is at least the number
+// of values.
+func Values(document []byte) int {
+	count, text := 1, false
+	for i := 0; i < len(document); i++ {
+		switch c := document[i]; {
+		case c == '"':
+			text = !text
+		case text && c == '\\':
+			i++
+		case !text && (c == ',' || c == '['):
+			count++
+		case !text && c == '{':
+			count += objectValues
+		}
+	}
+	return count
 }
 
 // Limit lets the JSON of answers through without the content of lists and objects that are nested too deep: those are empty.

@@ -89,3 +89,30 @@ func BenchmarkLimited(b *testing.B) {
 		}
 	}
 }
+
+func TestValuesOfADocumentAreCounted(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		document string
+		values   int // at least
+	}{
+		"a list of numbers":                   {`[0,0,0]`, 3},
+		"a list of nothing":                   {`[null,null,null]`, 3},
+		"a list of objects":                   {`[{},{},{}]`, 3 * objectValues},
+		"lists in lists":                      {`[[[]]]`, 3},
+		"members of an object":                {`{"a":0,"b":0,"c":0}`, 3},
+		"what looks like values in a text":    {`",,,[[[{{{"`, 1},
+		"a text with a quotation mark":        {`"\",,,"`, 1},
+		"a text with a backslash at its end":  {`["\\",0,0]`, 3},
+		"a text without an end":               {`"`, 1},
+		"a text that ends with the backslash": {`"\`, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			most := Values([]byte(test.document))
+			if most < test.values || most > 3*test.values {
+				t.Errorf("%d values, want about %d", most, test.values)
+			}
+		})
+	}
+}

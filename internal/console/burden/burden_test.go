@@ -84,8 +84,19 @@ func TestSeveralLargeCallersLeaveRoom(t *testing.T) {
 // TestAnswersAreWeighed reads answers of a server through the transport.
 func TestAnswersAreWeighed(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, strings.Repeat(strings.Repeat("a", 999)+"\n", 10))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		line := strings.Repeat("a", 999)
+		switch {
+		case strings.Contains(r.URL.Path, "/many/"):
+			line = strings.Repeat("1,", 400) + strings.Repeat(" ", 199)
+		case strings.Contains(r.URL.Path, "/deep/"):
+			line = "[[[[[[" + strings.Repeat("1,", 400) + "]]]]]]" + strings.Repeat(" ", 187)
+		case strings.Contains(r.URL.Path, "/level5/"):
+			line = "[[[[[" + strings.Repeat("1,", 400) + "]]]]]" + strings.Repeat(" ", 189)
+		case strings.Contains(r.URL.Path, "/within/"):
+			line = `"\",` + strings.Repeat(",", 994) + `"`
+		}
+		_, _ = io.WriteString(w, strings.Repeat(line+"\n", 10))
 	}))
 	defer server.Close()
 	const file = "/apis/books.accounting.ledgerport.dev/v1alpha1/namespaces/files/exportruns/files/files/x"
@@ -93,6 +104,12 @@ func TestAnswersAreWeighed(t *testing.T) {
 		"/apis/accounting.ledgerport.dev/v1alpha1/namespaces/files/exportruns/files":  10_000,
 		"/apis/accounting.ledgerport.dev/v1alpha1/namespaces/a/exportruns?watch=true": 999,
 		file: 0,
+		"/apis/accounting.ledgerport.dev/v1alpha1/namespaces/many/exportruns":              20 * 4_000,
+		"/apis/accounting.ledgerport.dev/v1alpha1/namespaces/many/exportruns?watch=true":   20 * 400,
+		"/apis/accounting.ledgerport.dev/v1alpha1/namespaces/within/exportruns?watch=true": 999, // a text
+		"/apis/accounting.ledgerport.dev/v1alpha1/namespaces/deep/accountingexports":       10_000,
+		"/apis/accounting.ledgerport.dev/v1alpha1/namespaces/level5/accountingexports":     20 * 4_000,
+		"/apis/accounting.ledgerport.dev/v1alpha1/namespaces/level5/accountingexports/a":   10_000,
 	} {
 		for each, want := range map[int64]bool{most: true, most - 1: most == 0} {
 			load := burden.NewScale(burden.Limits{All: 1 << 20, Each: each}).Begin("somebody")

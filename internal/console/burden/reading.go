@@ -1,7 +1,6 @@
 package burden
 
 import (
-	"bytes"
 	"io"
 	"net/http"
 	"strings"
@@ -38,9 +37,11 @@ func Answers(next http.RoundTripper) http.RoundTripper {
 		switch {
 		case err != nil || load == nil || OfFile(request.URL.Path):
 		case request.URL.Query().Get("watch") != "":
-			answer.Body = &events{ReadCloser: answer.Body, load: load}
+			answer.Body = &events{answer.Body, load, document{deepest: ofObject + 1}}
+		case isList(request.URL.Path):
+			answer.Body = &answered{answer.Body, load, document{deepest: ofObject + 2}}
 		default:
-			answer.Body = &answered{answer.Body, load}
+			answer.Body = &answered{answer.Body, load, document{deepest: ofObject}}
 		}
 		return answer, err
 	})
@@ -57,15 +58,64 @@ func OfFile(path string) bool {
 	return len(part) == 10 && part[2] == api.GroupVersion.Group && part[6] == api.ExportRuns && part[8] == api.Files
 }
 
+// isList reports whether a path of the API server is that of a list of objects.
+func isList(path string) bool {
+	part := strings.Count(path, "/")
+	return part == 4 || part == 6 // /apis/group/version/resource, or with /namespaces/namespace before the resource
+}
+
+const (
+	// valueWeighs is how many bytes a value weighs at least that is in a map of its own: a label or an annotation without a text takes eighty in memory,
+	// when a byte of other documents takes a few.
+	valueWeighs = 20
+	// ofObject is how deep the labels of an object are in it. What is deeper is kept as it came, or is the operator's own.
+	ofObject = 3
+)
+
+// document is one of JSON that comes piece by piece.
+type document struct {
+	deepest       int // level at which values are still weighed
+	size, values  int64
+	depth         int
+	text, escaped bool
+}
+
+// weight of what has come of it.
+func (d *document) weight() int64 { return max(d.size, valueWeighs*d.values) }
+
+// next looks at a byte.
+func (d *document) next(c byte) {
+	d.size++
+	switch {
+	case d.escaped:
+		d.escaped = false
+	case d.text:
+		d.escaped, d.text = c == '\\', c != '"'
+	case c == '"':
+		d.text = true
+	case c == '{', c == '[':
+		d.depth++
+	case c == '}', c == ']':
+		d.depth--
+	case c == ',' && d.depth <= d.deepest:
+		d.values++
+	}
+}
+
 type answered struct {
 	io.ReadCloser
 	load *Load
+	document
 }
 
 // Read implements io.Reader.
 func (a *answered) Read(p []byte) (int, error) {
 	n, err := a.ReadCloser.Read(p)
-	if tooMuch := a.load.Add(int64(n)); tooMuch != nil {
+	before := a.weight()
+	for _, c := range p[:n] {
+		a.next(c)
+	}
+	if tooMuch := a.load.Add(a.weight() - before); tooMuch != nil {
 		return 0, tooMuch
 	}
 	return n, err
@@ -75,22 +125,24 @@ func (a *answered) Read(p []byte) (int, error) {
 type events struct {
 	io.ReadCloser
 	load *Load
-	size int64 // of the event that is being read
+	document
 }
 
 // Read implements io.Reader.
 func (e *events) Read(p []byte) (int, error) {
 	n, err := e.ReadCloser.Read(p)
-	for rest := p[:n]; len(rest) > 0; {
-		line, after, ended := bytes.Cut(rest, []byte("\n"))
-		e.size += int64(len(line))
-		if tooMuch := e.load.Reach(e.size); tooMuch != nil {
+	for _, c := range p[:n] {
+		if c != '\n' { // no text has one
+			e.next(c)
+			continue
+		}
+		if tooMuch := e.load.Reach(e.weight()); tooMuch != nil {
 			return 0, tooMuch
 		}
-		if ended {
-			e.size = 0
-		}
-		rest = after
+		e.document = document{deepest: e.deepest}
+	}
+	if tooMuch := e.load.Reach(e.weight()); tooMuch != nil {
+		return 0, tooMuch
 	}
 	return n, err
 }

@@ -2,7 +2,6 @@ package pages
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,14 +13,16 @@ import (
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/artifact"
 	"github.com/ledgerport/ledgerport/internal/books"
+	"github.com/ledgerport/ledgerport/internal/console/burden"
 )
 
 const (
 	// mostChecked bytes of files are read to check a run, and mostSummed pages of vouchers.
 	mostChecked = 256 << 20
 	mostSummed  = 40
-	// largestManifest that is read.
-	largestManifest = 16 << 20
+	// largestManifest that is read, and how many bytes are held for each of its own: it comes as a whole, and is decoded.
+	largestManifest = 4 << 20
+	manifestWeighs  = 2
 )
 
 // check is one thing that was looked at now.
@@ -43,18 +44,19 @@ func (v *visit) check(run *v1alpha1.ExportRun) []check {
 	var document bytes.Buffer
 	left := int64(mostChecked)
 	for _, file := range list.Items[:min(len(list.Items), mostFiles)] {
-		into := io.Discard
-		if file.Name == artifact.ManifestName && file.Size <= largestManifest {
-			into = &document
-		}
-		if left -= file.Size; left < 0 {
+		if left -= file.Size; left < 0 || file.Size < 0 {
 			checks = append(checks, check{"none", file.Name, v.T("check.large")})
 			continue
 		}
+		into := io.Discard
+		if file.Name == artifact.ManifestName && file.Size <= largestManifest && burden.Make(v.ctx, manifestWeighs*file.Size) == nil {
+			document.Grow(int(file.Size))
+			into = &document
+		}
 		checks = append(checks, v.checkFile(key, file, into))
 	}
-	var manifest artifact.Manifest
-	if err := json.Unmarshal(document.Bytes(), &manifest); err != nil || manifest.Validate() != nil {
+	manifest, err := artifact.DecodeManifest(document.Bytes())
+	if err != nil || manifest.Validate() != nil {
 		return append(checks, check{"none", v.T("check.totals"), v.T("check.nomanifest")})
 	}
 	checks = append(checks, v.checkBalance(&manifest), v.checkReport(run, &manifest))
