@@ -3,7 +3,9 @@ package watch
 import (
 	"time"
 
+	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/ledgerport/ledgerport/internal/fairqueue"
 )
@@ -22,6 +24,8 @@ const (
 	CheckTimeout = 10 * time.Second
 	// reconcileTimeout bounds every reconcile: one that waits for something that never comes is tried again, and frees its worker.
 	reconcileTimeout = 5 * time.Minute
+	// soonest and latest are when a reconcile that has failed is tried again.
+	soonest, latest = 5 * time.Millisecond, 1000 * time.Second
 )
 
 // Workers are the options of a controller whose reconciles wait for nothing but the API server. What some thirty runs take is
@@ -46,5 +50,9 @@ func Tellers() controller.Options {
 }
 
 func options(limits fairqueue.Limits) controller.Options {
-	return controller.Options{MaxConcurrentReconciles: limits.Workers, NewQueue: fairqueue.New(limits), ReconciliationTimeout: reconcileTimeout}
+	return controller.Options{
+		MaxConcurrentReconciles: limits.Workers, NewQueue: fairqueue.New(limits), ReconciliationTimeout: reconcileTimeout,
+		// By object alone: of a rate for all, a tenant whose objects fail by the thousand would take the turns of hours to come.
+		RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](soonest, latest),
+	}
 }
