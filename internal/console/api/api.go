@@ -35,6 +35,9 @@ var document []byte
 type Limits struct {
 	// Waiting are requests that wait for a run to change, and those of one caller.
 	Waiting, WaitingOfOne int
+	// Watches that tell them, one for each login and namespace, and those of one caller. Each has every change of its namespace sent and decoded, and
+	// somebody who may make tokens makes as many logins as they like.
+	Watches, WatchesOfOne int
 	// Transfers of files, and those of one caller.
 	Transfers, TransfersOfOne int
 	// LongestWait is how long a request may wait, and LongestStream how long it may be told of changes.
@@ -45,7 +48,7 @@ type Limits struct {
 
 // DefaultLimits are those of a server with a quarter of a gigabyte.
 var DefaultLimits = Limits{
-	Waiting: 2000, WaitingOfOne: 1000, Transfers: 64, TransfersOfOne: 8,
+	Waiting: 2000, WaitingOfOne: 1000, Watches: 1000, WatchesOfOne: 100, Transfers: 64, TransfersOfOne: 8,
 	LongestWait: time.Minute, LongestStream: 10 * time.Minute, Alive: 15 * time.Second,
 }
 
@@ -75,7 +78,7 @@ func Handler(options Options) (http.Handler, error) {
 		Options: options, scheme: runtime.NewScheme(), mapper: mapper(),
 		waiting: newPlaces(limits.Waiting, limits.WaitingOfOne), transfers: newPlaces(limits.Transfers, limits.TransfersOfOne),
 	}
-	a.watches = newWatches()
+	a.watches = newWatches(newPlaces(limits.Watches, limits.WatchesOfOne))
 	if err := v1alpha1.AddToScheme(a.scheme); err != nil {
 		return nil, err
 	}

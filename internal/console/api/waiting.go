@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/console/problem"
 )
@@ -97,6 +99,13 @@ func (a *api) wait(w http.ResponseWriter, r *asked, wait time.Duration) error {
 	return write(w, r, http.StatusOK, described(newest)) // how far it has come; the next question says why no more is known
 }
 
+// A stream has so many events at once, and one more after each betweenEvents: who may edit a run may do it a hundred times a second, while a
+// thousand streams tell of it.
+const (
+	eventsAtOnce  = 10
+	betweenEvents = time.Second
+)
+
 // stream sends the run whenever it changes, until it has finished.
 func (a *api) stream(w http.ResponseWriter, r *asked) error {
 	ctx, cancel := context.WithTimeout(r.Context(), a.Limits.LongestStream)
@@ -115,11 +124,19 @@ func (a *api) stream(w http.ResponseWriter, r *asked) error {
 	events := &events{ResponseWriter: w, connection: http.NewResponseController(w)}
 	alive := time.NewTicker(a.Limits.Alive)
 	defer alive.Stop()
+	pace := rate.NewLimiter(rate.Every(betweenEvents), eventsAtOnce)
+	next := changes
+	var rested <-chan time.Time
 	for {
 		var err error
 		select {
-		case run := <-changes:
+		case run := <-next:
 			err = events.run(run)
+			if rest := pace.Reserve().Delay(); rest > 0 {
+				next, rested = nil, time.After(rest)
+			}
+		case <-rested:
+			next = changes
 		case <-alive.C:
 			err = events.alive()
 		case err = <-ended:

@@ -37,6 +37,8 @@ const (
 // watches follow the runs of namespaces, each for one login: all requests of a login that wait for runs of a namespace share a watch, which
 // only they are told of.
 type watches struct {
+	places *places
+
 	mu     sync.Mutex
 	shared map[watched]*shared
 }
@@ -56,7 +58,11 @@ func loginOf(config *rest.Config) [sha256.Size]byte {
 	return [sha256.Size]byte(sum.Sum(nil))
 }
 
-func newWatches() *watches { return &watches{shared: map[watched]*shared{}} }
+func newWatches(places *places) *watches {
+	return &watches{places: places, shared: map[watched]*shared{}}
+}
+
+var tooManyWatches = problem.Busy("as many logins wait for runs as may, of yours or of all; let those who wait share a token")
 
 // shared is one watch, and who is told of it.
 type shared struct {
@@ -184,7 +190,12 @@ func (w *watches) join(ctx context.Context, r *asked) (*shared, *topic, *listene
 	w.mu.Lock()
 	one := w.shared[of]
 	if one == nil {
-		one = w.open(ctx, of, r)
+		giveBack, taken := w.places.take(r.caller.Share())
+		if !taken {
+			w.mu.Unlock()
+			return nil, nil, nil, nil, tooManyWatches
+		}
+		one = w.open(ctx, of, r, giveBack)
 	}
 	about, listening := one.listen(ctx, r)
 	w.mu.Unlock()
@@ -203,8 +214,8 @@ func (w *watches) join(ctx context.Context, r *asked) (*shared, *topic, *listene
 	return one, about, listening, leave, nil
 }
 
-// open begins a watch.
-func (w *watches) open(ctx context.Context, of watched, r *asked) *shared {
+// open begins a watch, and gives its place back when that ends.
+func (w *watches) open(ctx context.Context, of watched, r *asked, giveBack func()) *shared {
 	one := &shared{begun: make(chan struct{}), over: make(chan struct{}), topics: map[string]*topic{}}
 	watching, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	watching, lighten := burden.Another(watching)
@@ -212,6 +223,7 @@ func (w *watches) open(ctx context.Context, of watched, r *asked) *shared {
 	w.shared[of] = one
 	cluster, namespace, name := r.cluster, r.run().Namespace, r.run().Name
 	go func() {
+		defer giveBack()
 		defer cancel()
 		defer lighten()
 		one.run(watching, cluster, namespace, name)

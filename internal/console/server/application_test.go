@@ -4,19 +4,25 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/discovery"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/console/api"
+	"github.com/ledgerport/ledgerport/internal/console/server"
 )
 
 func TestAnApplicationAsksForARunOnceAndFollowsIt(t *testing.T) {
@@ -107,6 +113,59 @@ func (t *tenant) streams(id string) {
 	if rest, err := io.ReadAll(response.Body); err != nil || strings.Contains(string(rest), "data:") {
 		t.Errorf("behind the end is %q, %v", rest, err)
 	}
+}
+
+// TestAStreamTellsOfManyEditsNowAndThen edits a run as fast as the API server takes it.
+func TestAStreamTellsOfManyEditsNowAndThen(t *testing.T) {
+	t.Parallel()
+	c := serve(t, nil)
+	app := c.tenant("ledgerport-finance")
+	run := app.run(app.ask(http.MethodPost, app.path("/runs"), ""), http.StatusAccepted)
+	ended := make(chan answer, 1)
+	go func() { ended <- app.ask(http.MethodGet, app.path("/runs/"+run.ID), "", "Accept", "text/event-stream") }()
+	began := time.Now()
+	for i := range 100 {
+		edit := fmt.Appendf(nil, `{"metadata":{"annotations":{"edit":"%d"}}}`, i)
+		app.must(cluster.admin.Patch(t.Context(), &v1alpha1.ExportRun{ObjectMeta: metav1.ObjectMeta{Namespace: app.namespace, Name: run.ID}}, client.RawPatch(types.MergePatchType, edit)))
+	}
+	app.must(finish(t.Context(), app.namespace, run.ID, v1alpha1.RunFailed))
+	is := <-ended
+	told, most := strings.Count(string(is.content), "event: run"), 12+int(time.Since(began).Seconds())
+	if told < 2 || told > most || !strings.Contains(string(is.content), `"phase":"Failed"`) {
+		t.Errorf("a hundred edits are told %d times, want at most %d and the end", told, most)
+	}
+}
+
+// TestManyLoginsOfACallerWaitAFewAtOnce has each request wait with a token of its own.
+func TestManyLoginsOfACallerWaitAFewAtOnce(t *testing.T) {
+	t.Parallel()
+	c := serve(t, func(_ *server.Options, answers *api.Options) {
+		answers.Limits = api.DefaultLimits
+		answers.Limits.Watches, answers.Limits.WatchesOfOne = 4, 2
+	})
+	app, other := c.tenant("ledgerport-finance"), c.tenant("ledgerport-finance")
+	run := app.run(app.ask(http.MethodPost, app.path("/runs"), ""), http.StatusAccepted)
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer func() { app.must(finish(t.Context(), app.namespace, run.ID, v1alpha1.RunFailed)) }()
+	var refused atomic.Int64
+	for range 5 {
+		token, err := tokenFor(t.Context(), app.namespace, "application")
+		app.must(err)
+		group.Go(func() {
+			if app.ask(http.MethodGet, app.path("/runs/"+run.ID+"?wait=60s"), "", "Authorization", "Bearer "+token).StatusCode == http.StatusTooManyRequests {
+				refused.Add(1)
+			}
+		})
+	}
+	c.until(func() string {
+		if refused.Load() < 3 {
+			return fmt.Sprintf("%d are refused", refused.Load())
+		}
+		return ""
+	})
+	theirs := other.run(other.ask(http.MethodPost, other.path("/runs"), ""), http.StatusAccepted)
+	other.run(other.ask(http.MethodGet, other.path("/runs/"+theirs.ID+"?wait=1ms"), ""), http.StatusOK)
 }
 
 func TestWhatIsOfOthersIsOutOfReach(t *testing.T) {
