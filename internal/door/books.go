@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	books "github.com/ledgerport/ledgerport/api/books/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/claims"
@@ -209,7 +210,7 @@ func (h *hall) heldClaims(ctx context.Context, r *asked) (any, error) {
 	}
 	held, err := h.Pipeline.ReadHeld(ctx, r.Namespace, r.Name, query)
 	if err != nil {
-		return nil, err
+		return nil, h.unheard(ctx, types.NamespacedName{Namespace: r.Namespace, Name: r.Name}, err)
 	}
 	list := &books.HeldClaimList{TypeMeta: kind("HeldClaimList"), Items: []books.HeldClaim{}}
 	for _, group := range held.Reasons {
@@ -241,7 +242,7 @@ func (h *hall) claim(ctx context.Context, r *asked) (any, error) {
 	}
 	found, err := h.Pipeline.ReadClaim(ctx, r.Namespace, r.Name, id)
 	if err != nil {
-		return nil, err
+		return nil, h.unheard(ctx, types.NamespacedName{Namespace: r.Namespace, Name: r.Name}, err)
 	}
 	list := &books.ClaimStatusList{TypeMeta: kind("ClaimStatusList"), Items: []books.ClaimStatus{}}
 	for _, one := range found {

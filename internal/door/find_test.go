@@ -1,6 +1,7 @@
 package door
 
 import (
+	"net/http"
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -10,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
 )
 
 // TestARunIsFoundThatACacheDoesNotKnowYet has another replica end a run, of which the cache of this one has not heard.
@@ -41,6 +43,32 @@ func TestARunIsFoundThatACacheDoesNotKnowYet(t *testing.T) {
 			run, err := h.find(t.Context(), client.ObjectKey{Namespace: "acme", Name: "october"})
 			if run.Status.Phase != test.want || apierrors.IsNotFound(err) != (test.want == "") {
 				t.Errorf("the run is %q, %v, want %q", run.Status.Phase, err, test.want)
+			}
+		})
+	}
+}
+
+func TestAnExportThatACacheDoesNotKnowYetIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	unknown := failure.Transient(v1alpha1.ReasonExportNotFound, nil, "AccountingExport acme/monthly does not exist")
+	for name, test := range map[string]struct {
+		live []client.Object
+		err  error
+		code int32
+	}{
+		"one that was made a moment ago": {[]client.Object{&v1alpha1.AccountingExport{ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "monthly"}}}, unknown, http.StatusServiceUnavailable},
+		"one that does not exist":        {nil, unknown, http.StatusNotFound},
+		"one that is known, and fails":   {nil, failure.Transient(v1alpha1.ReasonAccessDenied, nil, "it is not admitted"), http.StatusForbidden},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := &hall{Door: &Door{Live: fake.NewClientBuilder().WithScheme(scheme).WithObjects(test.live...).Build()}}
+			if answer := ofFailure(h.unheard(t.Context(), client.ObjectKey{Namespace: "acme", Name: "monthly"}, test.err)); answer.code != test.code {
+				t.Errorf("it is answered %d: %s", answer.code, answer.message)
 			}
 		})
 	}

@@ -2,6 +2,7 @@ package door
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"runtime/debug"
@@ -17,6 +18,7 @@ import (
 
 	books "github.com/ledgerport/ledgerport/api/books/v1alpha1"
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/failure"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
 )
 
@@ -190,7 +192,23 @@ func (h *hall) run(ctx context.Context, r *asked) (*pipeline.Reading, error) {
 	case !run.Status.Phase.Exported():
 		return nil, refused(http.StatusNotFound, metav1.StatusReasonNotFound, "ExportRun %s has delivered nothing: its phase is %q", r.Name, run.Status.Phase)
 	}
-	return h.Pipeline.Read(ctx, pipeline.RecordOf(run))
+	reading, err := h.Pipeline.Read(ctx, pipeline.RecordOf(run))
+	return reading, h.unheard(ctx, types.NamespacedName{Namespace: run.Namespace, Name: run.Spec.ExportRef.Name}, err)
+}
+
+// unheard is what is said where the cache does not know an export that exists: it was made a moment ago, and this replica hears of it soon. Other
+// errors stay.
+func (h *hall) unheard(ctx context.Context, export types.NamespacedName, err error) error {
+	var failed *failure.Error
+	if !errors.As(err, &failed) || failed.Reason != v1alpha1.ReasonExportNotFound {
+		return err
+	}
+	known := &metav1.PartialObjectMetadata{}
+	known.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("AccountingExport"))
+	if h.Live.Get(ctx, export, known) != nil {
+		return err
+	}
+	return &refusal{code: http.StatusServiceUnavailable, reason: metav1.StatusReasonServiceUnavailable, message: "the operator has not heard of AccountingExport " + export.Name + " yet; ask again", after: 1}
 }
 
 // find reads a run: once more, and not from a cache, if there is none, or it has delivered nothing.
