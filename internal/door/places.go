@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/semaphore"
+
+	"github.com/ledgerport/ledgerport/internal/share"
 )
 
 // Limits bound what is served at the same time, and for how long.
@@ -57,16 +59,18 @@ func newPlaces(all, each int64, wait time.Duration) *places {
 func (p *places) take(ctx context.Context, namespace string) (giveBack func(), taken bool) {
 	ctx, cancel := context.WithTimeout(ctx, p.wait)
 	defer cancel()
-	own := p.enter(namespace)
+	own, taken := p.enter(namespace)
 	if own == nil {
 		return nil, false
 	}
-	taken = own.Acquire(ctx, 1) == nil
-	if taken && p.all.Acquire(ctx, 1) != nil {
-		own.Release(1)
-		taken = false
+	if !taken {
+		taken = own.Acquire(ctx, 1) == nil
+		if taken && p.all.Acquire(ctx, 1) != nil {
+			own.Release(1)
+			taken = false
+		}
+		p.waited(own)
 	}
-	p.waited(own)
 	if !taken {
 		p.leave(namespace, own)
 		return nil, false
@@ -78,22 +82,37 @@ func (p *places) take(ctx context.Context, namespace string) (giveBack func(), t
 	}, true
 }
 
-// enter lets a namespace wait; nil if too many do.
-func (p *places) enter(namespace string) *namespacePlaces {
+// enter takes a place that is free, or lets a namespace wait for one; nil if too many do. What a namespace waits for already leaves as much to others.
+func (p *places) enter(namespace string) (own *namespacePlaces, taken bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	own := p.namespaces[namespace]
-	switch {
-	case p.waiting >= mostWaiting, own != nil && own.waiting >= mostWaitingOfOne:
-		return nil
-	case own == nil:
+	if own = p.namespaces[namespace]; own == nil {
 		own = &namespacePlaces{Weighted: semaphore.NewWeighted(p.each)}
-		p.namespaces[namespace] = own
 	}
-	p.waiting++
+	switch {
+	case own.take(p.all):
+		taken = true
+	case own.waiting >= mostWaitingOfOne, !share.Fits(mostWaiting, int64(p.waiting), int64(own.waiting), 1):
+		return nil, false
+	default:
+		p.waiting++
+		own.waiting++
+	}
 	own.users++
-	own.waiting++
-	return own
+	p.namespaces[namespace] = own
+	return own, taken
+}
+
+// take reports whether there is a free place, of which there is one of all then, too.
+func (n *namespacePlaces) take(all *semaphore.Weighted) bool {
+	if !n.TryAcquire(1) {
+		return false
+	}
+	if !all.TryAcquire(1) {
+		n.Release(1)
+		return false
+	}
+	return true
 }
 
 // waited says that somebody waits no more.

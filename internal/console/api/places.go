@@ -3,7 +3,7 @@ package api
 import (
 	"sync"
 
-	"github.com/ledgerport/ledgerport/internal/console/share"
+	"github.com/ledgerport/ledgerport/internal/share"
 )
 
 // places are shared by callers, each of whom has so many at most, and leaves as many to others.

@@ -7,7 +7,7 @@ import (
 	"sync"
 
 	"github.com/ledgerport/ledgerport/internal/console/problem"
-	"github.com/ledgerport/ledgerport/internal/console/share"
+	"github.com/ledgerport/ledgerport/internal/share"
 )
 
 // Limits of what is held, in bytes as they come over a connection. What is made of them is a few times as much.

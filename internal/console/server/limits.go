@@ -11,7 +11,7 @@ import (
 
 	"github.com/ledgerport/ledgerport/internal/console/burden"
 	"github.com/ledgerport/ledgerport/internal/console/problem"
-	"github.com/ledgerport/ledgerport/internal/console/share"
+	"github.com/ledgerport/ledgerport/internal/share"
 )
 
 // Limits bound what is done at the same time.

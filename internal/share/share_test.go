@@ -3,7 +3,7 @@ package share_test
 import (
 	"testing"
 
-	"github.com/ledgerport/ledgerport/internal/console/share"
+	"github.com/ledgerport/ledgerport/internal/share"
 )
 
 // TestGreedyCallersLeaveRoom has callers take all that they may, one after the other, and then give back what they have and take it again.

@@ -1,4 +1,4 @@
-// Package share decides how much of what all callers have together one of them may take.
+// Package share decides how much of what is there for all one of them may take: a caller, or a namespace.
 package share
 
 // Fits reports whether a caller that has own of what there is for all, of which so much is taken, may take more. What it has then may be as much
