@@ -19,12 +19,12 @@ type account struct {
 	at   time.Time     // when it was so, and the namespace needed a worker
 }
 
-// charge notes that a namespace needs workers, and what it has taken of their time. Of what it takes while no other needs them it owes the burst
-// twice at most: else it would stand still for minutes once another comes.
+// charge notes that a namespace needs workers, and what it has taken of their time. Of what it takes while nobody else is kept waiting by that it
+// owes the burst twice at most: else it would stand still for minutes once another comes.
 func (b *budget) charge(namespace string, took time.Duration, now time.Time) {
 	if b.share > 0 {
 		debt := b.accounts[namespace].left(b.share, now) + took
-		if most := 2 * b.burst; debt > most && b.alone(namespace, now) { // nobody else needed it
+		if most := 2 * b.burst; debt > most && !b.opposed(namespace, now) {
 			debt = most
 		}
 		b.accounts[namespace] = account{debt, now}
@@ -36,26 +36,28 @@ func (a account) left(share float64, now time.Time) time.Duration {
 	return max(0, a.debt-time.Duration(float64(now.Sub(a.at))*share))
 }
 
-// rest is how long a namespace has to wait until it may have a worker again. One that is alone never waits.
+// rest is how long a namespace has to wait until it may have a worker again. It waits for those alone that have taken less: where all others have
+// taken more than their share as well, they take turns, and no worker stands idle.
 func (b *budget) rest(namespace string, now time.Time) time.Duration {
 	over := b.accounts[namespace].left(b.share, now) - b.burst
-	if over <= 0 || b.alone(namespace, now) {
+	if over <= 0 || !b.opposed(namespace, now) {
 		return 0
 	}
 	return time.Duration(float64(over) / b.share)
 }
 
-// alone reports whether no other namespace needs workers. It forgets those that owe nothing.
-func (b *budget) alone(namespace string, now time.Time) bool {
-	alone := true
+// opposed reports whether another namespace needs workers that owes no more than the burst. It forgets those that owe nothing.
+func (b *budget) opposed(namespace string, now time.Time) bool {
+	opposed := false
 	for other, account := range b.accounts {
+		debt := account.left(b.share, now)
 		switch {
 		case other == namespace:
 		case now.Sub(account.at) < activeFor:
-			alone = false
-		case account.left(b.share, now) == 0:
+			opposed = opposed || debt <= b.burst
+		case debt == 0:
 			delete(b.accounts, other)
 		}
 	}
-	return alone
+	return opposed
 }

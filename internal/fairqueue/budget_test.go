@@ -129,3 +129,35 @@ func TestANamespaceOwesLittleForWhatNobodyElseNeeded(t *testing.T) {
 		t.Errorf("it rests for %s", rest)
 	}
 }
+
+// TestWorkersDoNotStandIdleWhereAllNamespacesHaveTakenMoreThanTheirShare has two take all there is for a minute, and then comes one that has taken
+// nothing.
+func TestWorkersDoNotStandIdleWhereAllNamespacesHaveTakenMoreThanTheirShare(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, time.November, 30, 12, 0, 0, 0, time.UTC)
+	b := budget{share: 0.25, burst: 3 * time.Second, accounts: map[string]account{}}
+	busy := []string{"one", "another"}
+	charge := func(took time.Duration) {
+		now = now.Add(time.Second)
+		for _, namespace := range busy {
+			b.charge(namespace, took, now)
+		}
+	}
+	for range 4 { // 6 s in 4 s: each owes more than the burst
+		charge(1500 * time.Millisecond)
+	}
+	for range 60 {
+		charge(2 * time.Second)
+		for _, namespace := range busy {
+			if rest := b.rest(namespace, now); rest > 0 {
+				t.Fatalf("%s rests for %s, and nobody has taken less", namespace, rest)
+			}
+		}
+	}
+	b.charge("third", 100*time.Millisecond, now)
+	for _, namespace := range busy {
+		if rest := b.rest(namespace, now); rest != 12*time.Second {
+			t.Errorf("%s rests for %s once one comes that has taken less", namespace, rest)
+		}
+	}
+}
