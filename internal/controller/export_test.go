@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -254,7 +255,9 @@ func TestRequestedRunCostsAtMostSevenWritesInAllItsLife(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.fill(5)
-	w.create(w.secret(), w.source(), w.chart(), w.destination(), w.export())
+	export := w.export()
+	export.Finalizers = []string{v1alpha1.ExportFinalizer} // as one that has had a run
+	w.create(w.secret(), w.source(), w.chart(), w.destination(), export)
 	eventually(w, w.export(), exportIs(metav1.ConditionTrue, v1alpha1.ReasonReady))
 	w.writes.take()
 	w.request("now")
@@ -406,6 +409,22 @@ func (w *world) annotate(annotations map[string]string) {
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": annotations}})
 	w.must(err)
 	w.must(api.client.Patch(w.Context(), w.export(), client.RawPatch(types.MergePatchType, patch)))
+}
+
+func TestAnExportHasAFinalizerOnceItHasARun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fill(3)
+	w.create(w.secret(), w.source(), w.chart(), w.destination(), w.export())
+	export := eventually(w, w.export(), exportIs(metav1.ConditionTrue, v1alpha1.ReasonReady))
+	if len(export.Finalizers) > 0 {
+		t.Errorf("it has no run and will have none, and has the finalizers %q", export.Finalizers)
+	}
+	w.request("first")
+	export = eventually(w, w.export(), lastRunIs(v1alpha1.RunSucceeded))
+	if !slices.Contains(export.Finalizers, v1alpha1.ExportFinalizer) {
+		t.Errorf("it has had a run, and the finalizers %q", export.Finalizers)
+	}
 }
 
 func TestExportsOfOneOrganisationShareItsClaimsAndTakeTurns(t *testing.T) {

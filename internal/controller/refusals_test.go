@@ -234,7 +234,7 @@ func TestRefusalToProtectARunOrItsExport(t *testing.T) {
 		}
 		return api.client.Patch(ctx, probe, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":["example.com/probe"]}}`)), client.DryRunAll)
 	})
-	w.create(w.secret(), w.source(), w.chart(), w.destination(), w.export())
+	w.create(w.secret(), w.source(), w.chart(), w.destination(), requested(w.export()))
 	w.refusedExport("put a finalizer on AccountingExport monthly", "the freeze of")
 	allow()
 	eventually(w, w.export(), exportIs(metav1.ConditionTrue, v1alpha1.ReasonReady))

@@ -95,9 +95,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		if report.Of(&export).Undecodable() { // no run begins
 			return ctrl.Result{}, nil
 		}
-		if err := exportrun.Protect(ctx, r.Client, &export); err != nil {
-			return refused(client.IgnoreNotFound(err))
-		}
 		return r.reconcile(ctx, &export, checks, after)
 	})
 }
@@ -123,17 +120,16 @@ func (r *Reconciler) reconcile(ctx context.Context, export *v1alpha1.AccountingE
 	if !next.skipped.IsZero() {
 		after.Add(func() { r.tellSkipped(export, next.skipped) })
 	}
-	if next.run != nil {
-		created, err := r.create(ctx, export, next.run)
-		if err := note(&checks.run, err); err != nil {
-			return ctrl.Result{}, err
-		}
-		if created != nil {
-			own = append(own, *created)
-			summarize(export, own)
-		} else {
-			next.wake = min(next.wake, report.RefusedWait(export.Status.Conditions, v1alpha1.ConditionReady, r.Clock.Now(), r.Recheck.After(false)))
-		}
+	began, err := r.begin(ctx, export, own, next, checks)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if began != nil {
+		own = append(own, *began)
+		summarize(export, own)
+	}
+	if checks.run != nil {
+		next.wake = min(next.wake, report.RefusedWait(export.Status.Conditions, v1alpha1.ConditionReady, r.Clock.Now(), r.Recheck.After(false)))
 	}
 	if checks.history != nil {
 		next.wake = min(next.wake, report.RefusedWait(export.Status.Conditions, v1alpha1.ConditionHistoryPruned, r.Clock.Now(), r.Recheck.After(false)))
@@ -150,6 +146,7 @@ type next struct {
 	run     *v1alpha1.ExportRun // to be created; nil where none is due
 	skipped time.Time           // slot that was missed for too long; zero if there is none
 	waiting string              // what is due and has to wait
+	near    bool                // a run may have begun by the next look
 	wake    time.Duration       // until the next look
 }
 
@@ -169,7 +166,7 @@ func (r *Reconciler) decide(export *v1alpha1.AccountingExport, runs []v1alpha1.E
 	}
 	result := next{skipped: slots.Skipped, wake: longestWait}
 	if !slots.Start.IsZero() {
-		result.wake = min(longestWait, slots.Start.Sub(now))
+		result.wake, result.near = min(longestWait, slots.Start.Sub(now)), slots.Start.Sub(now) <= longestWait
 	}
 	if !r.WatchNamespaces {
 		result.wake = min(result.wake, r.Recheck.After(checks.source == nil && checks.destination == nil))
@@ -195,6 +192,21 @@ func (r *Reconciler) tellSkipped(export *v1alpha1.AccountingExport, slot time.Ti
 	r.Events.Eventf(export, nil, corev1.EventTypeWarning, v1alpha1.ReasonSlotSkipped, "Schedule",
 		"the slot of %s was missed for longer than spec.startingDeadline (%s); its claims go to the next run",
 		slot.UTC().Format(time.RFC3339), duration(export.Spec.StartingDeadline))
+}
+
+// begin creates the run that is due, and returns it. What keeps the export until its runs have ended is written when one may begin before the
+// next look: an export without any needs nothing to go, and one that is due at the same time as all others has it by then.
+func (r *Reconciler) begin(ctx context.Context, export *v1alpha1.AccountingExport, own []v1alpha1.ExportRun, next next, checks *checks) (*v1alpha1.ExportRun, error) {
+	if next.run != nil || next.near || len(unfinished(own)) > 0 {
+		if err := note(&checks.run, exportrun.Protect(ctx, r.Client, export)); err != nil || checks.run != nil {
+			return nil, client.IgnoreNotFound(err)
+		}
+	}
+	if next.run == nil {
+		return nil, nil
+	}
+	created, err := r.create(ctx, export, next.run)
+	return created, note(&checks.run, err)
 }
 
 // create creates a run, or adopts the one of that name if it is ours: the name is the lock.

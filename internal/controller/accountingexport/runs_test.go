@@ -6,6 +6,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/controller/exportrun"
@@ -280,5 +281,34 @@ func TestSummaryOfARunUnderWayStandsBesideASuccessAndNoFailure(t *testing.T) {
 		if export.Status.LastRun.Name != want {
 			t.Errorf("after one that is %s the last run is %s, want %s", phase, export.Status.LastRun.Name, want)
 		}
+	}
+}
+
+func TestAnExportIsKeptForItsRunsOnceOneMayBeginBeforeTheNextLook(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		schedule  string
+		suspended bool
+		want      bool
+	}{
+		"a slot is half an hour away":                 {schedule: "30 12 * * *", want: true},
+		"a slot is an hour away":                      {schedule: "0 13 * * *", want: true},
+		"a slot is further away than that":            {schedule: "1 13 * * *"},
+		"what is suspended begins no run of its slot": {schedule: "30 12 * * *", suspended: true},
+		"there is no schedule":                        {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			export := &v1alpha1.AccountingExport{ObjectMeta: metav1.ObjectMeta{Name: "monthly", CreationTimestamp: metav1.NewTime(noon)}}
+			export.Spec.Schedule, export.Spec.Suspend = test.schedule, test.suspended
+			found := &checks{}
+			if err := found.checkTiming(export, 0, noon); err != nil {
+				t.Fatal(err)
+			}
+			r := &Reconciler{Clock: clocktesting.NewFakePassiveClock(noon), WatchNamespaces: true}
+			if next := r.decide(export, nil, found); next.near != test.want || next.run != nil {
+				t.Errorf("next is %+v", next)
+			}
+		})
 	}
 }

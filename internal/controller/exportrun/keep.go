@@ -28,7 +28,7 @@ func Protect(ctx context.Context, c client.Client, export *v1alpha1.AccountingEx
 	if err := c.Patch(ctx, protected, report.UnchangedSince(export)); err != nil {
 		return report.Refusal("put a finalizer on AccountingExport "+export.Name, err)
 	}
-	protected.DeepCopyInto(export)
+	export.ObjectMeta = protected.ObjectMeta // nothing else has changed, but what is about to be recorded
 	return nil
 }
 
