@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/test/environment"
 )
 
 // fleetRest is how long a fleet at rest is measured.
@@ -77,8 +78,12 @@ func (f *fleet) measure(ctx context.Context) (result fleetResult, err error) {
 	return result, nil
 }
 
-// make makes the exports while no operator runs. The last ones have a source and a destination of their own.
+// make makes the exports while no operator runs. The last ones have a source and a destination of their own. The operator is built meanwhile: what
+// is measured are its starts.
 func (f *fleet) make(ctx context.Context) error {
+	if _, err := environment.BuildOperator(ctx, f.directory, ""); err != nil {
+		return err
+	}
 	for n := range herdNamespaces {
 		if err := f.create(ctx, append([]client.Object{namespaceOf(herdNamespace(n))}, shared(herdNamespace(n), f.postgres.URL)...)...); err != nil {
 			return err
