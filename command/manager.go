@@ -42,6 +42,7 @@ import (
 	"github.com/ledgerport/ledgerport/internal/door"
 	"github.com/ledgerport/ledgerport/internal/executor"
 	"github.com/ledgerport/ledgerport/internal/failpoint"
+	"github.com/ledgerport/ledgerport/internal/idle"
 	"github.com/ledgerport/ledgerport/internal/notify"
 	"github.com/ledgerport/ledgerport/internal/outbound"
 	"github.com/ledgerport/ledgerport/internal/pipeline"
@@ -230,7 +231,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, options managerOptions, regist
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(mgr.Add(resolver.Sessions), mgr.Add(sendingTraces(attempts.Traces, runs.Stopped())), addDoor(mgr, options, attempts)); err != nil {
+	if err := errors.Join(mgr.Add(idle.Memory{}), mgr.Add(resolver.Sessions), mgr.Add(sendingTraces(attempts.Traces, runs.Stopped())), addDoor(mgr, options, attempts)); err != nil {
 		return err
 	}
 	parts := controller.Parts{

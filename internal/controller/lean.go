@@ -57,7 +57,39 @@ func lean(object any) (any, error) {
 	if size, most := weigh(described); size > most {
 		leaveOutLarge(described)
 	}
+	shareTexts(described)
 	return object, nil
+}
+
+// common are texts of the objects in the cache.
+var common footprint.Texts
+
+// shareTexts has an object of this API share with others what thousands have in common: what the operator says of those that work, and what they
+// refer to.
+func shareTexts(object metav1.Object) {
+	ours, is := object.(report.Object)
+	if !is {
+		return
+	}
+	if kind, is := ours.GetObjectKind().(*metav1.TypeMeta); is {
+		footprint.Share(&common, &kind.APIVersion, &kind.Kind)
+	}
+	namespace := object.GetNamespace()
+	footprint.Share(&common, &namespace)
+	object.SetNamespace(namespace)
+	for i := range object.GetFinalizers() {
+		footprint.Share(&common, &object.GetFinalizers()[i])
+	}
+	conditions := *ours.Reported().Conditions
+	for i := range conditions {
+		footprint.Share(&common, &conditions[i].Type, &conditions[i].Reason, &conditions[i].Message)
+		footprint.Share(&common, &conditions[i].Status)
+	}
+	if export, is := object.(*v1alpha1.AccountingExport); is {
+		spec := &export.Spec
+		footprint.Share(&common, &spec.OrganizationID, &spec.SourceRef.Namespace, &spec.SourceRef.Name, &spec.ChartOfAccountsRef.Name, &spec.DestinationRef.Namespace,
+			&spec.DestinationRef.Name, &spec.Exporter.Type, &spec.Schedule, &spec.TimeZone)
+	}
 }
 
 // mark puts a mark on an object of this API: nobody writes another.

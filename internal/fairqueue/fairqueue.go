@@ -255,6 +255,9 @@ func (o *order) Pop() (item reconcile.Request) {
 	own := o.waiting[namespace]
 	item = own.pop()
 	delete(o.lane, item)
+	if len(o.lane) == 0 { // a map keeps what it has had room for
+		o.lane = map[reconcile.Request]place{}
+	}
 	if own.len() > 0 {
 		o.turns = append(o.turns, namespace)
 	} else {

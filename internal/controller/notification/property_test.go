@@ -427,3 +427,15 @@ func (s *scene) failsAlone(t *testing.T) {
 		}
 	}
 }
+
+// TestOfAnExportWithoutTargetsNothingIsRemembered has one beside it that has a target.
+func TestOfAnExportWithoutTargetsNothingIsRemembered(t *testing.T) {
+	t.Parallel()
+	for want, targets := range [][]string{nil, {"books"}} {
+		s := newScene(t, targets...)
+		s.reconcile(t)
+		if got := len(s.process.reconciler.memories.all); got != want {
+			t.Errorf("%d exports with the targets %q are remembered, want %d", got, targets, want)
+		}
+	}
+}

@@ -99,6 +99,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		wait = min(wait, again)
 	}
 	if len(runs) == 0 && !known.failing() {
+		if len(export.Spec.Notify) == 0 { // as almost all of a large fleet
+			r.memories.forget(req.NamespacedName)
+		}
 		return ctrl.Result{}, nil
 	}
 	return ctrl.Result{RequeueAfter: wait}, nil

@@ -118,6 +118,9 @@ func (f *Fanout[object]) work(ctx context.Context, queue workqueue.TypedRateLimi
 			into = postponing(queue)
 		}
 		delete(f.soon, changed)
+		if len(f.soon) == 0 { // a map keeps what it has had room for
+			f.soon = map[reconcile.Request]bool{}
+		}
 		f.mu.Unlock()
 		for _, request := range f.find(ctx, changed.NamespacedName) {
 			into.Add(request)
