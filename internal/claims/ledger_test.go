@@ -60,6 +60,53 @@ func TestLedger(t *testing.T) {
 			t.Errorf("a step that changed nothing raised the ledger: %+v", after)
 		}
 	})
+	t.Run("is raised by no step that waits for its run", func(t *testing.T) {
+		t.Parallel()
+		for name, step := range map[string]func(*claims.Database, claims.Run) error{
+			"MarkDelivered": func(d *claims.Database, run claims.Run) error { return d.MarkDelivered(t.Context(), run.Fence(), "") },
+			"Commit":        func(d *claims.Database, run claims.Run) error { return d.Commit(t.Context(), run.Fence()) },
+		} {
+			f := newFixture(t, applicationTables)
+			f.claimRange(1)
+			database := f.open(v1alpha1.PostgresSource{})
+			run, _ := f.reserveAll(database, attemptOf("1"), year2026)
+			if name == "Commit" {
+				f.must(database.MarkDelivered(t.Context(), run.Fence(), ""))
+			}
+			other, err := pgx.Connect(t.Context(), f.url)
+			f.must(err)
+			t.Cleanup(func() { _ = other.Close(context.Background()) })
+			tx, err := other.Begin(t.Context())
+			f.must(err)
+			_, err = tx.Exec(t.Context(), `SELECT FROM ledgerport.runs FOR UPDATE`)
+			f.must(err)
+			ended := make(chan error, 1)
+			go func() { ended <- step(database, run) }()
+			f.waits()
+			if _, err := tx.Exec(t.Context(), `SET LOCAL lock_timeout = '1s'; UPDATE ledgerport.ledger SET sequence = sequence + 1; UPDATE ledgerport.runs SET holder = 'changed'`); err != nil {
+				t.Errorf("while %s waited for its run it had the ledger: %v", name, err)
+			}
+			f.must(tx.Commit(t.Context()))
+			f.must(<-ended)
+			got, _, err := database.Run(t.Context(), "1")
+			f.must(err)
+			if got.Sequence != f.ledger(database).Sequence || got.Holder != "changed" {
+				t.Errorf("%s left %+v in a ledger at %d", name, got, f.ledger(database).Sequence)
+			}
+		}
+	})
+	t.Run("that has lost its row is raised by no step, which then changes nothing", func(t *testing.T) {
+		t.Parallel()
+		f := newFixture(t, applicationTables)
+		f.claimRange(1)
+		database := f.open(v1alpha1.PostgresSource{})
+		run, _ := f.reserveAll(database, attemptOf("1"), year2026)
+		f.sql(`DELETE FROM ledgerport.ledger`)
+		mustFail(t, database.MarkDelivered(t.Context(), run.Fence(), ""), v1alpha1.ReasonFenced)
+		if got, _, err := database.Run(t.Context(), "1"); err != nil || got.State != claims.StateRendered {
+			t.Errorf("the run is %s, %v", got.State, err)
+		}
+	})
 	t.Run("has one row, even if another is added", func(t *testing.T) {
 		t.Parallel()
 		f := newFixture(t, applicationTables)

@@ -78,9 +78,14 @@ func (d *Database) Guard(ctx context.Context, fence Fence, state RunState) error
 	return classify(ctx, "looking up the run", err)
 }
 
-// guarded returns the record of a run if it is in one of the states and the attempt is its newest.
-func (d *Database) guarded(ctx context.Context, fence Fence, states ...RunState) (Run, error) {
-	run, found, err := d.Run(ctx, fence.RunID)
+// guarded returns the record of a run if it is in one of the states and the attempt is its newest. It is asked for unless this Database
+// has just written it: what follows ends with a step that has the fence. From here on the record changes otherwise than by such a step.
+func (d *Database) guarded(ctx context.Context, fence Fence, states ...RunState) (run Run, err error) {
+	run, found := d.Newest(fence)
+	d.newest = nil
+	if !found {
+		run, found, err = d.Run(ctx, fence.RunID)
+	}
 	if err == nil && (!found || run.Attempt != fence.Attempt || !slices.Contains(states, run.State)) {
 		err = fenced()
 	}

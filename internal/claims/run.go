@@ -250,7 +250,7 @@ const seriesConstraint = "runs_unfinished_series"
 
 // startAttempt is StartAttempt, which releases what stands in the way of the series only if something does.
 func (d *Database) startAttempt(ctx context.Context, attempt Attempt, superseding bool) (Run, error) {
-	return takingOver(ctx, d, attempt.OrganizationID, attempt.ID, func(tx pgx.Tx) (run Run, err error) {
+	run, err := takingOver(ctx, d, attempt.OrganizationID, attempt.ID, func(tx pgx.Tx) (run Run, err error) {
 		if superseding {
 			if err := supersede(ctx, tx, attempt); err != nil {
 				return run, err
@@ -262,6 +262,10 @@ func (d *Database) startAttempt(ctx context.Context, attempt Attempt, supersedin
 		run.Sequence, err = raise(ctx, tx, attempt.ID, false)
 		return run, err
 	})
+	if err == nil {
+		d.newest = &run
+	}
+	return run, err
 }
 
 // TakeOver records who executes an unfinished run from now on, and returns the record as it now is, the attempt number

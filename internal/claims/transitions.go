@@ -33,28 +33,40 @@ func (d *Database) RecordApproval(ctx context.Context, fence Fence, approval App
 
 // MarkDelivered records where the artifact is: rendered or submitted → delivered. The location is empty where a run exports nothing.
 func (d *Database) MarkDelivered(ctx context.Context, fence Fence, location string) error {
-	return d.step(ctx, fence, "recording the delivery", func(tx pgx.Tx) (freed int64, err error) {
-		return 0, one(tx.Exec(ctx, `UPDATE ledgerport.runs SET state = 'delivered', location = $3, delivered_at = now()
-			WHERE id = $1 AND attempt = $2 AND `+mayBecome(StateDelivered), fence.RunID, fence.Attempt, location))
+	return d.leaves(ctx, fence, "recording the delivery", func(tx pgx.Tx) (Run, error) {
+		return moved(ctx, tx, StateDelivered, `location = $3, delivered_at = now()`, `true`, fence.RunID, fence.Attempt, location)
 	})
 }
 
 // Commit records the claims as exported: delivered → committed. With a reversal the claims whose vouchers it reverses become free for
 // the next run; these vouchers stay recorded in reversal_vouchers.
 func (d *Database) Commit(ctx context.Context, fence Fence) error {
-	return d.step(ctx, fence, "recording the claims as exported", func(tx pgx.Tx) (freed int64, err error) {
-		var organizationID, reverses string
-		err = tx.QueryRow(ctx, `UPDATE ledgerport.runs SET state = 'committed', committed_at = now()
-			WHERE id = $1 AND attempt = $2 AND `+mayBecome(StateCommitted)+` RETURNING organization_id, coalesce(reverses, '')`,
-			fence.RunID, fence.Attempt).Scan(&organizationID, &reverses)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return 0, fenced()
+	return d.leaves(ctx, fence, "recording the claims as exported", func(tx pgx.Tx) (Run, error) {
+		left, err := moved(ctx, tx, StateCommitted, `committed_at = now()`, `reversed IS NULL`, fence.RunID, fence.Attempt)
+		if err != nil || left.Reverses == "" {
+			return left, err
 		}
-		if err == nil && reverses != "" {
-			freed, err = free(ctx, tx, fence.RunID, organizationID, reverses)
+		freed, err := free(ctx, tx, fence.RunID, left.OrganizationID, left.Reverses)
+		if err != nil {
+			return left, err
 		}
-		return freed, err
+		return raised(ctx, tx, fence.RunID, freed > 0)
 	})
+}
+
+// moved brings the run $1 to a state, if its attempt is $2 and it may come there, and raises the ledger in the same statement where a
+// condition on the run that it has reversed holds: what has more to do raises it at its end. It locks the run before the ledger, as all
+// that does both in several statements: two of them never wait for each other.
+func moved(ctx context.Context, tx pgx.Tx, to RunState, set, raises string, arguments ...any) (Run, error) {
+	left, err := scanRun(tx.QueryRow(ctx, `WITH locked AS (SELECT id AS locked_id, reverses AS reversed FROM ledgerport.runs
+			WHERE id = $1 AND attempt = $2 AND `+mayBecome(to)+` FOR NO KEY UPDATE),
+		raised AS (UPDATE ledgerport.ledger SET sequence = sequence + 1 FROM locked WHERE `+raises+` RETURNING sequence AS raised_sequence)
+		UPDATE ledgerport.runs SET state = '`+string(to)+`', `+set+`, sequence = coalesce(raised_sequence, sequence)
+		FROM locked LEFT JOIN raised ON true WHERE id = locked_id AND (raised_sequence IS NOT NULL) = (`+raises+`) RETURNING `+runColumns, arguments...))
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = fenced()
+	}
+	return left, err
 }
 
 // free moves the vouchers that a reversal reverses to the history. Nobody has counted the rows of either run, so that the planner may
@@ -111,12 +123,20 @@ func (d *Database) Release(ctx context.Context, fence Fence, reason string) erro
 // step runs a transition, which returns whether it has freed claims, in a transaction of the run's organisation, and raises the ledger
 // at its end.
 func (d *Database) step(ctx context.Context, fence Fence, doing string, run func(pgx.Tx) (freed int64, err error)) error {
-	var left Run
-	err := d.ofRun(ctx, fence, doing, func(tx pgx.Tx) error {
+	return d.leaves(ctx, fence, doing, func(tx pgx.Tx) (Run, error) {
 		freed, err := run(tx)
-		if err == nil {
-			left, err = raised(ctx, tx, fence.RunID, freed > 0)
+		if err != nil {
+			return Run{}, err
 		}
+		return raised(ctx, tx, fence.RunID, freed > 0)
+	})
+}
+
+// leaves runs a transition in a transaction of the run's organisation. It returns the record that it leaves.
+func (d *Database) leaves(ctx context.Context, fence Fence, doing string, run func(pgx.Tx) (Run, error)) error {
+	var left Run
+	err := d.ofRun(ctx, fence, doing, func(tx pgx.Tx) (err error) {
+		left, err = run(tx)
 		return err
 	})
 	if err == nil {
