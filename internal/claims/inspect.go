@@ -133,28 +133,6 @@ func (d *Database) indexes(ctx context.Context, t table) (found []index, possibl
 	return found, len(found) > 0, err
 }
 
-// indexedByClaim reports whether lines, or receipts, can be looked up by their claim, and whether that is sure: of a view it is assumed.
-func (d *Database) indexedByClaim(ctx context.Context, t table) (indexed, sure bool, err error) {
-	found, possible, err := d.indexes(ctx, t)
-	sure = slices.ContainsFunc(found, func(i index) bool {
-		return i.predicate == "" && len(i.keys) > 0 && i.keys[0] == t.columns["claimID"].name
-	})
-	return !possible || sure, sure, err
-}
-
-// idUnique reports whether an index keeps two claims from having the same id. Of a view it is not known, and neither of a table
-// that is a part of another or has others as parts.
-func (d *Database) idUnique(ctx context.Context, claims table) (unique bool, err error) {
-	const query = `SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_index i ON i.indrelid = c.oid
-			JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0] AND a.attname = $2
-		WHERE c.oid = pg_catalog.to_regclass($1) AND NOT c.relispartition AND (c.relkind = 'p' OR NOT c.relhassubclass)
-			AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indnkeyatts = 1)`
-	err = d.reading(ctx, "looking up the indexes of "+claims.declared, func(tx pgx.Tx) error {
-		return tx.QueryRow(ctx, query, claims.name, claims.columns["id"].name).Scan(&unique)
-	})
-	return unique, err
-}
-
 // missingIndexes are the statements that create what would serve the query for approved claims; nothing where it is there.
 func (d *Database) missingIndexes(ctx context.Context, l *layout) (string, error) {
 	found, possible, err := d.indexes(ctx, l.claims)

@@ -135,9 +135,17 @@ type column struct {
 	readable bool
 	// lenient says that the column takes texts for the same that are not the same byte by byte.
 	lenient bool
+	// leads says that an index leads to the rows with a value of it, and ofView that nothing can be said of that.
+	leads, ofView bool
+	// unique says that an index keeps two rows from having the same. Of a view it is not known, and neither of a table that is a part of
+	// another or has others as parts.
+	unique bool
 	// cast makes of a domain over an enum that enum, which alone is compared with a text.
 	cast string
 }
+
+// columns of a table by name.
+type columns map[string]column
 
 // declaration is where the resource says which table to read, and which of its columns are which.
 type declaration struct {
@@ -173,56 +181,63 @@ func (d *Database) layout(ctx context.Context) (*layout, error) {
 	statusRule := columnRule{key: statusKey, name: cmp.Or(spec.Claims.Approved.Column, "status"), content: status, named: spec.Claims.Approved.Column != ""}
 	ofClaims := declaration{"spec.postgres.claims", cmp.Or(spec.Claims.Table, "public.claims"), spec.Claims.Columns}
 	ofLines := declaration{"spec.postgres.lines", cmp.Or(spec.Lines.Table, "public.claim_lines"), spec.Lines.Columns}
-	var problems, more []string
-	var err error
-	if found.claims, problems, err = d.table(ctx, ofClaims, append(slices.Clip(claimRules), statusRule)); err != nil {
-		return nil, err
+	declared := []string{quoteTable(ofClaims.table), quoteTable(ofLines.table)}
+	ofReceipts, listed := d.ofReceipts()
+	if listed {
+		declared = append(declared, quoteTable(ofReceipts.table))
 	}
-	if found.lines, more, err = d.table(ctx, ofLines, lineRules); err != nil {
-		return nil, err
-	}
-	problems = append(append(append(problems, found.unknownStatuses()...), more...), found.otherIDs(found.lines)...)
-	more, err = d.receiptsTable(ctx, &found)
+	catalog, err := d.catalog(ctx, declared)
 	if err != nil {
 		return nil, err
 	}
-	problems = append(problems, more...)
+	var problems, more []string
+	if found.claims, problems, err = d.table(catalog, ofClaims, append(slices.Clip(claimRules), statusRule)); err != nil {
+		return nil, err
+	}
+	if found.lines, more, err = d.table(catalog, ofLines, lineRules); err != nil {
+		return nil, err
+	}
+	problems = append(append(append(problems, found.unknownStatuses()...), more...), found.otherIDs(found.lines)...)
+	if listed {
+		if more, err = d.receiptsTable(catalog, ofReceipts, &found); err != nil {
+			return nil, err
+		}
+		problems = append(problems, more...)
+	}
 	if len(problems) > 0 {
 		return nil, failure.OnSource.Transient(v1alpha1.ReasonColumnMismatch, nil, "%s", strings.Join(problems, "; "))
 	}
-	if found.linesIndexed, found.lookups, err = d.indexedByClaim(ctx, found.lines); err != nil {
-		return nil, err
-	}
-	if found.idUnique, err = d.idUnique(ctx, found.claims); err != nil {
-		return nil, err
-	}
+	ofLine := found.lines.columns["claimID"]
+	found.linesIndexed, found.lookups = ofLine.leads || ofLine.ofView, ofLine.leads
+	found.idUnique = found.claims.columns["id"].unique
 	found.keysUnique = found.idUnique && readByValue(found.claims.columns["id"].typeName)
 	found.lookups = found.lookups && found.keysUnique
 	d.tables = &found
 	return d.tables, nil
 }
 
-// receiptsTable finds the table that lists receipts, if there is one, and lists what is wrong with it. Claims have few receipts, and
-// other organisations have many: without an index all of them would be read.
-func (d *Database) receiptsTable(ctx context.Context, l *layout) ([]string, error) {
+// ofReceipts is the declaration of the table that lists receipts, if there is one.
+func (d *Database) ofReceipts() (of declaration, listed bool) {
 	if d.options.Receipts == nil || d.options.Receipts.Table == nil {
-		return nil, nil
+		return declaration{}, false
 	}
 	spec := d.options.Receipts.Table
-	found, problems, err := d.table(ctx, declaration{"spec.receipts.table", cmp.Or(spec.Table, "public.receipts"), spec.Columns}, receiptRules)
+	return declaration{"spec.receipts.table", cmp.Or(spec.Table, "public.receipts"), spec.Columns}, true
+}
+
+// receiptsTable finds the table that lists receipts, and lists what is wrong with it. Claims have few receipts, and other organisations have
+// many: without an index all of them would be read.
+func (d *Database) receiptsTable(catalog map[string]columns, of declaration, l *layout) ([]string, error) {
+	found, problems, err := d.table(catalog, of, receiptRules)
 	if err != nil {
 		return nil, err
 	}
 	problems = append(problems, l.otherIDs(found)...)
 	l.receipts = &found
-	indexed := true
-	if len(problems) == 0 {
-		indexed, _, err = d.indexedByClaim(ctx, found)
-	}
-	if !indexed {
+	if of := found.columns["claimID"]; len(problems) == 0 && !of.leads && !of.ofView {
 		problems = append(problems, fmt.Sprintf("%s cannot be looked up by claim: CREATE INDEX CONCURRENTLY ON %s (%s);", found.declared, found.name, found.quoted("claimID")))
 	}
-	return problems, err
+	return problems, nil
 }
 
 // ofClaims are the tables whose rows are of a claim.
@@ -234,16 +249,16 @@ func (l *layout) ofClaims() []table {
 }
 
 // table finds a table and lists what is wrong with its columns.
-func (d *Database) table(ctx context.Context, of declaration, rules []columnRule) (table, []string, error) {
+func (d *Database) table(catalog map[string]columns, of declaration, rules []columnRule) (table, []string, error) {
 	t := table{declared: of.table, name: quoteTable(of.table), columns: map[string]column{}}
-	catalog, err := d.catalog(ctx, t, of.field+".table")
-	if err != nil {
-		return t, nil, err
+	existing := catalog[t.name]
+	if len(existing) == 0 {
+		return t, nil, failure.OnSource.Transient(v1alpha1.ReasonTableNotFound, nil, "the database %q has no table %s; correct %s.table, or create it", d.config.Database, t.declared, of.field)
 	}
 	var problems, unreadable []string
 	for _, rule := range rules {
 		name, named := of.names(rule)
-		found, exists := catalog[name]
+		found, exists := existing[name]
 		needs := contents[rule.content]
 		switch {
 		case exists && !slices.Contains(needs.accepts, found.typeName):
@@ -253,9 +268,9 @@ func (d *Database) table(ctx context.Context, of declaration, rules []columnRule
 		case exists:
 			t.columns[rule.key] = found
 		case named:
-			problems = append(problems, fmt.Sprintf("%s names %s.%s, which the table lacks; %s", of.columnField(rule), of.table, name, instead(name, catalog, needs.needs)))
+			problems = append(problems, fmt.Sprintf("%s names %s.%s, which the table lacks; %s", of.columnField(rule), of.table, name, instead(name, existing, needs.needs)))
 		case !rule.optional:
-			problems = append(problems, fmt.Sprintf("%s is not set, and the table %s has no column %s; %s", of.columnField(rule), of.table, name, instead(name, catalog, needs.needs)))
+			problems = append(problems, fmt.Sprintf("%s is not set, and the table %s has no column %s; %s", of.columnField(rule), of.table, name, instead(name, existing, needs.needs)))
 		}
 	}
 	if len(unreadable) > 0 {
@@ -267,8 +282,8 @@ func (d *Database) table(ctx context.Context, of declaration, rules []columnRule
 }
 
 // instead says what to name in place of a column that a table lacks: the one whose name is most like it, or one of a type.
-func instead(name string, catalog map[string]column, types string) string {
-	if like := mostLike(name, slices.Sorted(maps.Keys(catalog))); like != "" {
+func instead(name string, existing columns, types string) string {
+	if like := mostLike(name, slices.Sorted(maps.Keys(existing))); like != "" {
 		return fmt.Sprintf("did you mean %q?", like)
 	}
 	return "name a column that is " + types
@@ -307,40 +322,49 @@ func (l *layout) otherIDs(t table) []string {
 
 var integerBits = map[string]int{"int2": 16, "int4": 32, "int8": 64}
 
-// catalog returns the columns of a table by name. The field is the one that names it.
-func (d *Database) catalog(ctx context.Context, t table, field string) (map[string]column, error) {
+// catalog returns the columns of tables by their quoted names; none of one that is not there.
+func (d *Database) catalog(ctx context.Context, names []string) (map[string]columns, error) {
 	const query = `
-		WITH RECURSIVE declared AS (
+		WITH RECURSIVE named AS (
+			SELECT n.name, c.oid, c.relkind NOT IN ('r', 'p', 'm') AS of_view, NOT c.relispartition AND (c.relkind = 'p' OR NOT c.relhassubclass) AS whole
+			FROM pg_catalog.unnest($1::text[]) n (name) JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(n.name)),
+		indexed AS (
+			SELECT n.oid, i.indkey[0] AS attnum,
+			       pg_catalog.bool_or(m.amname = 'btree' AND i.indpred IS NULL AND NOT n.of_view) AS leads,
+			       pg_catalog.bool_or(n.whole AND i.indisunique AND i.indpred IS NULL AND i.indnkeyatts = 1) AS is_unique
+			FROM (SELECT DISTINCT oid, of_view, whole FROM named) n JOIN pg_catalog.pg_index i ON i.indrelid = n.oid AND i.indisvalid
+			JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid JOIN pg_catalog.pg_am m ON m.oid = ic.relam GROUP BY n.oid, i.indkey[0]),
+		declared AS (
 			SELECT a.attname, a.attnum, a.attrelid, a.atttypid, a.atttypmod, a.attcollation, t.oid, t.typname, t.typtype, t.typbasetype
 			FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-			WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped
+			WHERE a.attrelid IN (SELECT oid FROM named) AND a.attnum > 0 AND NOT a.attisdropped
 			UNION ALL
 			SELECT d.attname, d.attnum, d.attrelid, d.atttypid, d.atttypmod, d.attcollation, t.oid, t.typname, t.typtype, t.typbasetype
 			FROM declared d JOIN pg_catalog.pg_type t ON d.typtype = 'd' AND t.oid = d.typbasetype)
-		SELECT d.attname, CASE d.typtype WHEN 'e' THEN 'enum' ELSE d.typname END,
+		SELECT n.name, d.attname, CASE d.typtype WHEN 'e' THEN 'enum' ELSE d.typname END,
 		       pg_catalog.format_type(d.atttypid, d.atttypmod), ARRAY(SELECT enumlabel::text FROM pg_catalog.pg_enum WHERE enumtypid = d.oid),
 		       pg_catalog.has_column_privilege(d.attrelid, d.attnum, 'SELECT'),
 		       d.typname IN ('citext', 'bpchar') OR NOT coalesce(c.collisdeterministic, true),
-		       CASE WHEN d.typtype = 'e' AND d.oid <> d.atttypid THEN '::' || pg_catalog.format_type(d.oid, NULL) ELSE '' END
-		FROM declared d LEFT JOIN pg_catalog.pg_collation c ON c.oid = d.attcollation
+		       CASE WHEN d.typtype = 'e' AND d.oid <> d.atttypid THEN '::' || pg_catalog.format_type(d.oid, NULL) ELSE '' END,
+		       n.of_view, coalesce(i.leads, false), coalesce(i.is_unique, false)
+		FROM named n JOIN declared d ON d.attrelid = n.oid LEFT JOIN pg_catalog.pg_collation c ON c.oid = d.attcollation
+		LEFT JOIN indexed i ON i.oid = n.oid AND i.attnum = d.attnum
 		WHERE d.typtype <> 'd'`
-	columns := map[string]column{}
-	err := d.reading(ctx, "looking up the table "+t.declared, func(tx pgx.Tx) error {
-		rows, _ := tx.Query(ctx, query, t.name) // the error comes with the rows
+	found := map[string]columns{}
+	err := d.reading(ctx, "looking up the tables", func(tx pgx.Tx) error {
+		rows, _ := tx.Query(ctx, query, names) // the error comes with the rows
+		var name string
 		var c column
-		_, err := pgx.ForEachRow(rows, []any{&c.name, &c.typeName, &c.declared, &c.labels, &c.readable, &c.lenient, &c.cast}, func() error {
-			columns[c.name] = c
+		_, err := pgx.ForEachRow(rows, []any{&name, &c.name, &c.typeName, &c.declared, &c.labels, &c.readable, &c.lenient, &c.cast, &c.ofView, &c.leads, &c.unique}, func() error {
+			if found[name] == nil {
+				found[name] = columns{}
+			}
+			found[name][c.name] = c
 			return nil
 		})
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	if len(columns) == 0 {
-		return nil, failure.OnSource.Transient(v1alpha1.ReasonTableNotFound, nil, "the database %q has no table %s; correct %s, or create it", d.config.Database, t.declared, field)
-	}
-	return columns, nil
+	return found, err
 }
 
 // quoteTable quotes schema.table. A table without a schema is looked for in public: the search path of Ledgerport's sessions is

@@ -27,23 +27,33 @@ type Ledger struct {
 // Moved reports whether the ledger was read from another server than it belongs to.
 func (l Ledger) Moved() bool { return l.System != "" && l.Server != "" && l.System != l.Server }
 
-// Ledger returns the identity of the ledger.
-func (d *Database) Ledger(ctx context.Context) (l Ledger, err error) {
-	const doing = "reading the identity of the ledger"
-	if l.Server, err = d.server(ctx); err != nil {
-		return Ledger{}, err
-	}
+// Ledger returns the identity of the ledger, and of its server unless the role may not ask for that, or nobody may.
+func (d *Database) Ledger(ctx context.Context) (Ledger, error) {
 	conn, err := d.connection(ctx)
 	if err != nil {
 		return Ledger{}, err
 	}
-	err = conn.QueryRow(ctx, `SELECT id::pg_catalog.uuid::pg_catalog.text, sequence::pg_catalog.int8, pg_catalog."left"(system_identifier, 64) FROM ledgerport.ledger LIMIT 1`).
-		Scan(&l.ID, &l.Sequence, &l.System)
+	const own = `SELECT l.id::pg_catalog.uuid::pg_catalog.text, l.sequence::pg_catalog.int8, pg_catalog."left"(l.system_identifier, 64)`
+	var l Ledger
+	if d.identifier == nil {
+		err = conn.QueryRow(ctx, own+`, s.system_identifier::pg_catalog.text FROM ledgerport.ledger l, pg_catalog.pg_control_system() s LIMIT 1`).
+			Scan(&l.ID, &l.Sequence, &l.System, &l.Server)
+	}
+	if d.identifier != nil || sqlState(err) != "" { // what is refused for the function is not for the table
+		err = conn.QueryRow(ctx, own+` FROM ledgerport.ledger l LIMIT 1`).Scan(&l.ID, &l.Sequence, &l.System)
+	}
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Ledger{}, failure.OnSource.Transient(v1alpha1.ReasonLedgerChanged, nil,
 			`the table ledgerport.ledger has lost its row, so that nothing tells which ledger this is; see to the books, and run "ledgerport ledger accept --renew"`)
 	}
-	return l, classify(ctx, doing, err)
+	if err != nil {
+		return Ledger{}, classify(ctx, "reading the identity of the ledger", err)
+	}
+	if d.identifier == nil {
+		d.identifier = &l.Server
+	}
+	l.Server = *d.identifier
+	return l, nil
 }
 
 // Now is the time by the clock of the database, which is the one that attempts have in common.

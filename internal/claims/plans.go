@@ -52,9 +52,9 @@ func (l *layout) hintTotals(ctx context.Context, tx pgx.Tx, claims int64) error 
 type hint string
 
 const (
-	readThrough hint = `SELECT set_config('enable_nestloop', 'off', true), set_config('enable_sort', 'off', true)`
-	lookUpEach  hint = `SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`
-	nearby      hint = `SELECT set_config('random_page_cost', '1.1', true)`
+	readThrough hint = `SET LOCAL enable_nestloop = off; SET LOCAL enable_sort = off`
+	lookUpEach  hint = `SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off`
+	nearby      hint = `SET LOCAL random_page_cost = 1.1`
 )
 
 func (h hint) set(ctx context.Context, tx pgx.Tx) error {
