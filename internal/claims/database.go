@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -198,12 +199,13 @@ const own = `; SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL client_enc
 // asciiEncoding is that of a database which knows no encoding: its texts are what somebody has written.
 const asciiEncoding = "SQL_ASCII"
 
-// begin opens a transaction with the settings that are Ledgerport's own.
-func begin(ctx context.Context, conn *pgx.Conn, isolation pgx.TxIsoLevel, access pgx.TxAccessMode) (pgx.Tx, error) {
+// begin opens a transaction with the settings that are Ledgerport's own. Further statements go the same way to the server and back.
+func begin(ctx context.Context, conn *pgx.Conn, isolation pgx.TxIsoLevel, access pgx.TxAccessMode, further ...string) (pgx.Tx, error) {
 	settings := own
 	if conn.PgConn().ParameterStatus("server_encoding") == asciiEncoding { // which would refuse a text that is not UTF-8, and with it all others
 		settings += "; SET LOCAL client_encoding = " + asciiEncoding
 	}
+	settings = strings.Join(append([]string{settings}, further...), "; ")
 	var tx pgx.Tx
 	err := sound(conn, func() (err error) {
 		tx, err = conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: "BEGIN ISOLATION LEVEL " + string(isolation) + " " + string(access) + settings})
@@ -244,23 +246,17 @@ func (d *Database) together(ctx context.Context, doing string, read func() error
 // transact runs a function in a transaction that belongs to a run of an organisation. It is READ COMMITTED, whatever the
 // default of the database: runs that end at once raise the same ledger one after the other, and do not fail each other.
 func (d *Database) transact(ctx context.Context, access pgx.TxAccessMode, organizationID, runID string, run func(pgx.Tx) error) error {
-	return d.transaction(ctx, access, func(tx pgx.Tx) error {
-		if err := bind(ctx, tx, organizationID, runID); err != nil {
-			return err
-		}
-		return run(tx)
-	})
+	return d.transaction(ctx, access, owner{organizationID: organizationID, runID: runID}, run)
 }
 
-// transaction is transact for a function that binds the transaction itself, before all else.
-func (d *Database) transaction(ctx context.Context, access pgx.TxAccessMode, run func(pgx.Tx) error) error {
+func (d *Database) transaction(ctx context.Context, access pgx.TxAccessMode, of owner, run func(pgx.Tx) error) error {
 	conn, err := d.connection(ctx)
 	if err != nil {
 		return err
 	}
 	defer meterOf(conn).record()()
 	d.newest = nil
-	tx, err := begin(ctx, conn, pgx.ReadCommitted, access)
+	tx, err := of.begin(ctx, conn, pgx.ReadCommitted, access)
 	if err != nil {
 		return classify(ctx, "beginning a transaction", err)
 	}
@@ -274,21 +270,17 @@ func (d *Database) transaction(ctx context.Context, access pgx.TxAccessMode, run
 // committed returns what a function has read and written in a transaction of a run, and nothing of it unless the transaction was
 // committed: what is passed on as the record must be recorded.
 func committed[T any](ctx context.Context, d *Database, organizationID, runID string, run func(pgx.Tx) (T, error)) (T, error) {
-	return commits(ctx, d, func(tx pgx.Tx) error { return bind(ctx, tx, organizationID, runID) }, run)
+	return commits(ctx, d, owner{organizationID: organizationID, runID: runID}, run)
 }
 
 // takingOver is committed for a new attempt of a run, which ends what older ones still do.
 func takingOver(ctx context.Context, d *Database, organizationID, runID string, run func(pgx.Tx) (Run, error)) (Run, error) {
-	return commits(ctx, d, func(tx pgx.Tx) error { return disowning(ctx, tx, organizationID, runID) }, run)
+	return commits(ctx, d, owner{organizationID: organizationID, runID: runID, disowns: true}, run)
 }
 
-// commits is committed for a transaction that a function binds.
-func commits[T any](ctx context.Context, d *Database, bind func(pgx.Tx) error, run func(pgx.Tx) (T, error)) (T, error) {
+func commits[T any](ctx context.Context, d *Database, of owner, run func(pgx.Tx) (T, error)) (T, error) {
 	var result, nothing T
-	err := d.transaction(ctx, "", func(tx pgx.Tx) (err error) {
-		if err := bind(tx); err != nil {
-			return err
-		}
+	err := d.transaction(ctx, "", of, func(tx pgx.Tx) (err error) {
 		result, err = run(tx)
 		return err
 	})
@@ -323,39 +315,65 @@ func sound(conn *pgx.Conn, call func() error) (err error) {
 	return call()
 }
 
-// bind makes a transaction the organisation's and the run's, for row-level-security policies to refer to, and lets the server end it
+// owner is the organisation and the run that a transaction belongs to.
+type owner struct {
+	organizationID, runID string
+	disowns               bool // ends what sessions of older attempts of the run still do
+}
+
+// begin opens a transaction and makes it the owner's, for row-level-security policies to refer to, and lets the server end it
 // soon after the context: a process that is stopped or cut off must not hold claims for longer. The session is named after
 // the run, so that the process that takes the run over need not even wait for that. What is committed is on disk whatever the
 // server's or the role's default is: a server that crashed must not have forgotten what was delivered.
-func bind(ctx context.Context, tx pgx.Tx, organizationID, runID string) error {
-	statement, arguments := bindSQL(ctx, organizationID, runID)
-	_, err := tx.Exec(ctx, statement, arguments...)
-	return classify(ctx, "beginning a transaction", err)
+func (o owner) begin(ctx context.Context, conn *pgx.Conn, isolation pgx.TxIsoLevel, access pgx.TxAccessMode, further ...string) (tx pgx.Tx, err error) {
+	if inert(o.organizationID) && inert(o.runID) {
+		further = append(further, o.statement("'"+o.organizationID+"'", "'"+timeout(ctx)+"'", "'"+sessionName(o.runID)+"'", "'"+o.runID+"'"))
+		tx, err = begin(ctx, conn, isolation, access, further...)
+	} else if tx, err = begin(ctx, conn, isolation, access, further...); err == nil {
+		if err = o.bind(ctx, tx); err != nil {
+			rollback(ctx, tx)
+		}
+	}
+	return tx, err
 }
 
-// bindSQL is the statement that binds a transaction.
-func bindSQL(ctx context.Context, organizationID, runID string) (statement string, arguments []any) {
-	milliseconds := "0"
+// bind makes a transaction the owner's that was opened before.
+func (o owner) bind(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, o.statement("$1", "$2", "$3", "$4"), o.organizationID, timeout(ctx), sessionName(o.runID), o.runID)
+	return err
+}
+
+// inert reports whether a text between quotes is itself, whatever a session, a role or a pooler has set of encodings and backslashes:
+// only such texts are written into a statement, and all others are parameters of one.
+func inert(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_.:/", r)
+	})
+}
+
+// timeout is how long the server lets a statement take, in milliseconds: a little longer than the context.
+func timeout(ctx context.Context) string {
 	if deadline, ok := ctx.Deadline(); ok {
-		milliseconds = strconv.FormatInt((max(time.Until(deadline), 0) + timeoutSlack).Milliseconds(), 10)
+		return strconv.FormatInt((max(time.Until(deadline), 0) + timeoutSlack).Milliseconds(), 10)
 	}
-	return `SELECT set_config('ledgerport.organization_id', $1, true), set_config('ledgerport.run_id', $4, true),
-		set_config('statement_timeout', $2, true), set_config('idle_in_transaction_session_timeout', $2, true),
-		set_config('jit', 'off', true), set_config('work_mem', '32MB', true), set_config('application_name', $3, true),
-		set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'local' ELSE current_setting('synchronous_commit') END, true)`,
-		[]any{organizationID, milliseconds, sessionName(runID), runID}
+	return "0"
+}
+
+// statement binds a transaction. What it is given are expressions.
+func (o owner) statement(organizationID, milliseconds, session, runID string) string {
+	statement := `SELECT set_config('ledgerport.organization_id', ` + organizationID + `, true), set_config('ledgerport.run_id', ` + runID + `, true),
+		set_config('statement_timeout', ` + milliseconds + `, true), set_config('idle_in_transaction_session_timeout', ` + milliseconds + `, true),
+		set_config('jit', 'off', true), set_config('work_mem', '32MB', true), set_config('application_name', ` + session + `, true),
+		set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'local' ELSE current_setting('synchronous_commit') END, true)`
+	if o.disowns { // a process that was stopped in the middle of a transaction keeps its locks until it wakes up or its deadline passes
+		statement += `, (SELECT count(pg_terminate_backend(pid, 2000)) FROM pg_stat_activity
+		WHERE application_name = ` + session + ` AND usename = session_user AND datname = current_database() AND pid <> pg_backend_pid())`
+	}
+	return statement
 }
 
 // sessionName is the application_name of the sessions that change a run.
 func sessionName(runID string) string { return "ledgerport " + runID }
-
-// disowning is bind, and disown in the same statement.
-func disowning(ctx context.Context, tx pgx.Tx, organizationID, runID string) error {
-	statement, arguments := bindSQL(ctx, organizationID, runID)
-	_, err := tx.Exec(ctx, statement+`, (SELECT count(pg_terminate_backend(pid, 2000)) FROM pg_stat_activity
-		WHERE application_name = $3 AND usename = session_user AND datname = current_database() AND pid <> pg_backend_pid())`, arguments...)
-	return classify(ctx, "beginning a transaction", err)
-}
 
 // disown ends what sessions of older attempts still do with a run: a process that was stopped in the middle of a
 // transaction keeps its locks until it wakes up or its deadline passes.

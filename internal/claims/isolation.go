@@ -63,7 +63,7 @@ func (d *Database) foreign(ctx context.Context, l *layout) (string, error) {
 func (d *Database) sees(ctx context.Context, organizationID, question string) (found bool, err error) {
 	err = d.reading(ctx, "looking at what the policies let the role see", func(tx pgx.Tx) error {
 		if organizationID != "" {
-			if err := bind(ctx, tx, organizationID, ""); err != nil {
+			if err := (owner{organizationID: organizationID}).bind(ctx, tx); err != nil {
 				return err
 			}
 		}

@@ -46,10 +46,7 @@ func (d *Database) Preview(ctx context.Context, run Run) (*Preview, error) {
 }
 
 func (p *Preview) begin(ctx context.Context, d *Database, run Run, tables *layout, known identity) (err error) {
-	if p.tx, err = begin(ctx, d.conn, pgx.RepeatableRead, pgx.ReadOnly); err != nil {
-		return err
-	}
-	if err := bind(ctx, p.tx, run.OrganizationID, run.ID); err != nil {
+	if p.tx, err = run.owner().begin(ctx, d.conn, pgx.RepeatableRead, pgx.ReadOnly); err != nil {
 		return err
 	}
 	if err := p.read(ctx, p.tx, run); err != nil {

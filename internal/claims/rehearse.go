@@ -138,6 +138,8 @@ func (d *Database) rehearse(ctx context.Context, r *Reservation, attempt Attempt
 func (d *Database) secondSession(ctx context.Context, r *Reservation, err error) error {
 	var failed *failure.Error
 	switch {
+	case ctx.Err() != nil: // what is said after that, such as by a pooler that had no server for so long, is of a snapshot that has ended
+		return ctx.Err()
 	case r.reader == nil && errors.As(err, &failed) && sqlState(failed.Cause) == stateTooManyConnections:
 		return failure.OnSource.Transient(v1alpha1.ReasonUnsuitableSessions, nil,
 			"a run needs two sessions at once, and the server refused the second (SQLSTATE %s)%s", stateTooManyConnections, d.limits(ctx))

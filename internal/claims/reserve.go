@@ -3,7 +3,6 @@ package claims
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 
@@ -109,13 +108,10 @@ func (r *Reservation) begin(ctx context.Context, d *Database) (err error) {
 	if err := r.patience(ctx, readerTx); err != nil {
 		return err
 	}
-	if r.tx, err = begin(ctx, d.conn, pgx.RepeatableRead, ""); err != nil {
-		return err
+	if !inert(snapshot) {
+		return strangeRow("sharing a snapshot")
 	}
-	if _, err := r.tx.Exec(ctx, fmt.Sprintf("SET TRANSACTION SNAPSHOT '%s'", snapshot)); err != nil { // the server's own word
-		return err
-	}
-	if err := bind(ctx, r.tx, r.run.OrganizationID, r.run.ID); err != nil {
+	if r.tx, err = r.run.owner().begin(ctx, d.conn, pgx.RepeatableRead, "", "SET TRANSACTION SNAPSHOT '"+snapshot+"'"); err != nil {
 		return err
 	}
 	if err := r.patience(ctx, r.tx); err != nil {
@@ -138,8 +134,8 @@ func (r *Reservation) begin(ctx context.Context, d *Database) (err error) {
 
 // export binds a transaction to a run, and exports its snapshot.
 func export(ctx context.Context, tx pgx.Tx, run Run) (snapshot string, err error) {
-	statement, arguments := bindSQL(ctx, run.OrganizationID, run.ID)
-	rows, _ := tx.Query(ctx, statement+`, pg_export_snapshot()`, arguments...) // the error comes with the rows
+	rows, _ := tx.Query(ctx, run.owner().statement("$1", "$2", "$3", "$4")+`, pg_export_snapshot()`,
+		run.OrganizationID, timeout(ctx), sessionName(run.ID), run.ID) // the error comes with the rows
 	values, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) ([][]byte, error) { return row.RawValues(), nil })
 	if err == nil {
 		snapshot = string(values[len(values)-1])

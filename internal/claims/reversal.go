@@ -61,10 +61,7 @@ func (r *Reversal) begin(ctx context.Context, d *Database, source Run) (err erro
 	if r.bound, err = readBound(ctx, r.reader, source); err != nil {
 		return err
 	}
-	if r.tx, err = begin(ctx, d.conn, pgx.RepeatableRead, ""); err != nil {
-		return err
-	}
-	if err := bind(ctx, r.tx, r.run.OrganizationID, r.run.ID); err != nil {
+	if r.tx, err = r.run.owner().begin(ctx, d.conn, pgx.RepeatableRead, ""); err != nil {
 		return err
 	}
 	if err := r.read(ctx, r.tx, r.run); err != nil {
@@ -130,11 +127,8 @@ const boundAhead = 1024
 
 // readBound begins to read in a transaction that ends with its connection.
 func readBound(ctx context.Context, conn *pgx.Conn, run Run) (*boundVouchers, error) {
-	tx, err := begin(ctx, conn, pgx.RepeatableRead, pgx.ReadOnly)
+	tx, err := run.owner().begin(ctx, conn, pgx.RepeatableRead, pgx.ReadOnly)
 	if err != nil {
-		return nil, err
-	}
-	if err := bind(ctx, tx, run.OrganizationID, run.ID); err != nil {
 		return nil, err
 	}
 	_, err = tx.Exec(ctx, `DECLARE bound NO SCROLL CURSOR FOR

@@ -147,6 +147,8 @@ type Run struct {
 	RenderedAt, DeliveredAt, CommittedAt, ReleasedAt, ArtifactRemovedAt *time.Time
 }
 
+func (r Run) owner() owner { return owner{organizationID: r.OrganizationID, runID: r.ID} }
+
 // Fence of the attempt that this record is of.
 func (r Run) Fence() Fence {
 	return Fence{RunID: r.ID, OrganizationID: r.OrganizationID, Attempt: r.Attempt}

@@ -88,7 +88,7 @@ func (d *Database) Migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	tx, err := begin(ctx, conn, pgx.ReadCommitted, "")
+	tx, err := owner{}.begin(ctx, conn, pgx.ReadCommitted, "") // for its timeouts
 	if err != nil {
 		return classify(ctx, doing, err)
 	}
@@ -100,9 +100,6 @@ func (d *Database) Migrate(ctx context.Context) error {
 }
 
 func (d *Database) migrate(ctx context.Context, tx pgx.Tx) error {
-	if err := bind(ctx, tx, "", ""); err != nil { // for its timeouts
-		return err
-	}
 	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1), set_config('lock_timeout', $2, true)`, migrationLock, strconv.FormatInt(lockTimeout.Milliseconds(), 10)); err != nil {
 		return err
 	}

@@ -180,16 +180,14 @@ func (d *Database) RecordAnswers(ctx context.Context, fence Fence, vouchers []Su
 }
 
 // change runs one statement of the sending that changes so many vouchers, under the same lock as a step of it. It takes three ways
-// to the server and back: what binds and locks travels with it, and if either fails, nothing is changed.
+// to the server and back: what locks travels with it, and if that fails, nothing is changed.
 func (d *Database) change(ctx context.Context, fence Fence, doing string, vouchers int, statement string, arguments ...any) error {
-	return classify(ctx, doing, d.transaction(ctx, "", func(tx pgx.Tx) error {
+	return d.ofRun(ctx, fence, doing, func(tx pgx.Tx) error {
 		var batch pgx.Batch
-		bound, values := bindSQL(ctx, fence.OrganizationID, fence.RunID)
-		batch.Queue(bound, values...)
 		batch.Queue(lockRendered, fence.RunID, fence.Attempt).Exec(func(done pgconn.CommandTag) error { return one(done, nil) })
 		batch.Queue(statement, arguments...).Exec(func(done pgconn.CommandTag) error { return every(vouchers, done.RowsAffected()) })
 		return tx.SendBatch(ctx, &batch).Close()
-	}))
+	})
 }
 
 // every insists that a statement changed as many vouchers as it should.
