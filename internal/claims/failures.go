@@ -26,7 +26,6 @@ const (
 	stateInvalidAuthorization = "28000"
 	stateInvalidPassword      = "28P01"
 	stateInvalidCatalogName   = "3D000"
-	stateInvalidSchemaName    = "3F000"
 	stateUniqueViolation      = "23505"
 	stateSerialization        = "40001"
 	stateDeadlock             = "40P01"

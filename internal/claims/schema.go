@@ -63,15 +63,16 @@ func tooNew(version int64) error {
 		`the schema "ledgerport" has version %d and this operator knows %d; upgrade the operator`, version, SchemaVersion)
 }
 
-// schemaVersion returns the recorded version; 0 where there is no schema, and then the transaction is at its end. A version that lacks one
-// before it is none that a migration leaves.
+// schemaVersion returns the recorded version; 0 where there is no schema. A version that lacks one before it is none that a
+// migration leaves.
 func schemaVersion(ctx context.Context, tx pgx.Tx) (version int64, err error) {
+	var exists bool
+	if err := tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, versionTable).Scan(&exists); err != nil || !exists {
+		return 0, err
+	}
 	var applied int64
 	err = tx.QueryRow(ctx, `SELECT coalesce(max(version_id), 0), count(DISTINCT version_id) FILTER (WHERE version_id > 0 AND is_applied) FROM `+versionTable).
 		Scan(&version, &applied)
-	if state := sqlState(err); state == stateUndefinedTable || state == stateInvalidSchemaName {
-		return 0, nil
-	}
 	if err == nil && applied != version {
 		return 0, failure.OnSource.Transient(v1alpha1.ReasonSchemaOutdated, nil,
 			`the schema "ledgerport" says that it has version %d, and has %d of the %d migrations up to it recorded in %s; restore the database, or call for help: nothing is changed in it as it is`,
