@@ -9,7 +9,9 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/test/application"
 )
 
@@ -115,6 +117,7 @@ func (w *world) ask(ctx context.Context, t tenant, random *rand.Rand) {
 		switch dice := random.IntN(18); {
 		case dice < 2:
 			_ = w.meddle(limited, t, random.IntN(7), random.IntN(1000)) // the API server may be away
+		case w.pods != nil && w.busy(limited, t): // more would only wait
 		case dice < 3 && w.staging != nil && w.staging.has(t):
 			_ = t.request(limited, w.staging.api, exportName, w.nextRequest())
 		case dice < 4 && w.staging != nil && w.staging.has(t):
@@ -130,6 +133,25 @@ func (w *world) ask(ctx context.Context, t tenant, random *rand.Rand) {
 		}
 		cancel()
 	}
+}
+
+// mostWithPods is how many unfinished runs a tenant asks for where each takes a pod, or two with an approval: of many more there would be no rest
+// within restPatience.
+const mostWithPods = 8
+
+// busy reports whether a tenant has so many.
+func (w *world) busy(ctx context.Context, t tenant) bool {
+	var runs v1alpha1.ExportRunList
+	if err := w.api.List(ctx, &runs, client.InNamespace(t.namespace)); err != nil {
+		return true
+	}
+	unfinished := 0
+	for i := range runs.Items {
+		if !runs.Items[i].Status.Phase.Finished() {
+			unfinished++
+		}
+	}
+	return unfinished >= mostWithPods
 }
 
 // pause waits, or until the context ends.
