@@ -94,7 +94,7 @@ type world interface {
 	setApproved(claim int, approved bool)
 	fullCheckIsDue()
 	adopt(claim int, giveBack bool)
-	begin(run int, s scope, expected []int) (plain []int)
+	begin(s scope, expected []int) (plain []int)
 	decide(s scope, unmapped int, model decision, may, must bool) (d decision, refused bool)
 	release(s scope)
 	commit(s scope)
@@ -345,7 +345,7 @@ func (h *history) begin(e *export, cutoff int) {
 	h.runs++
 	e.state, e.run, e.cutoff, e.seen = reserving, h.runs, cutoff, h.book.snapshot()
 	e.expected = e.seen.plain(e.scope)
-	if plain := h.world.begin(e.run, e.scope, e.expected); !slices.Equal(plain, e.expected) {
+	if plain := h.world.begin(e.scope, e.expected); !slices.Equal(plain, e.expected) {
 		h.fail("a plain query of the database says %v, and one of the model %v", plain, e.expected)
 	}
 	e.whole, e.strict = e.strict, false
@@ -471,7 +471,7 @@ func (imagined) release(scope)         {}
 func (imagined) commit(scope)          {}
 func (imagined) reverse(scope)         {}
 
-func (imagined) begin(_ int, _ scope, expected []int) []int { return expected }
+func (imagined) begin(_ scope, expected []int) []int { return expected }
 
 func (imagined) decide(_ scope, unmapped int, model decision, may, must bool) (d decision, refused bool) {
 	return model, must || may && (len(model.claims)+unmapped)%16 == 0

@@ -121,7 +121,7 @@ func (p *product) attempt(s scope) claims.Attempt {
 	return attempt
 }
 
-func (p *product) begin(_ int, s scope, _ []int) (plain []int) {
+func (p *product) begin(s scope, _ []int) (plain []int) {
 	e := &p.exports[s.remainder]
 	attempt := p.attempt(s)
 	attempt.Cutoff = instant(s.cutoff)

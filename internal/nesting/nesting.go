@@ -19,11 +19,11 @@ const mostLevels = 1000
 
 // Depth returns how many lists and objects of a JSON value are within each other.
 func Depth(value []byte) int {
-	var s scanner
+	var s Scanner
 	deepest := 0
 	for _, c := range value {
-		s.next(c)
-		deepest = max(deepest, s.depth)
+		s.Next(c)
+		deepest = max(deepest, s.Depth)
 	}
 	return deepest
 }
@@ -34,16 +34,15 @@ const objectValues = 4
 // Values counts what may begin a value in a document of JSON, outside of texts, and objects several times. It is at least the number
 // of values.
 func Values(document []byte) int {
-	count, text := 1, false
-	for i := 0; i < len(document); i++ {
-		switch c := document[i]; {
-		case c == '"':
-			text = !text
-		case text && c == '\\':
-			i++
-		case !text && (c == ',' || c == '['):
+	var s Scanner
+	count := 1
+	for _, c := range document {
+		s.Next(c)
+		switch {
+		case s.Quoted:
+		case c == ',', c == '[':
 			count++
-		case !text && c == '{':
+		case c == '{':
 			count += objectValues
 		}
 	}
@@ -75,7 +74,7 @@ func (f roundTripper) RoundTrip(request *http.Request) (*http.Response, error) {
 type limited struct {
 	io.ReadCloser
 	most    int
-	scanner scanner
+	scanner Scanner
 }
 
 // Read implements io.Reader. It never returns more than was read from below, so that the buffer is enough.
@@ -92,10 +91,10 @@ func (l *limited) Read(into []byte) (int, error) {
 // keep moves what is kept to the front, and returns how much that is.
 func (l *limited) keep(content []byte) (kept int) {
 	for _, c := range content {
-		before := l.scanner.depth
-		l.scanner.next(c)
+		before := l.scanner.Depth
+		l.scanner.Next(c)
 		// A bracket is on the level that it opens or closes.
-		if max(before, l.scanner.depth) <= l.most || before != l.scanner.depth && min(before, l.scanner.depth) == l.most {
+		if max(before, l.scanner.Depth) <= l.most || before != l.scanner.Depth && min(before, l.scanner.Depth) == l.most {
 			content[kept] = c
 			kept++
 		}
@@ -103,23 +102,27 @@ func (l *limited) keep(content []byte) (kept int) {
 	return kept
 }
 
-// scanner knows how deep a byte of JSON is.
-type scanner struct {
-	depth            int
-	quoted, escaping bool
+// Scanner knows where a byte of JSON is that comes piece by piece.
+type Scanner struct {
+	// Depth is how many lists and objects are open behind the byte that came last.
+	Depth int
+	// Quoted: the byte that came last is in a text, or begins one.
+	Quoted   bool
+	escaping bool
 }
 
-func (s *scanner) next(c byte) {
+// Next looks at a byte.
+func (s *Scanner) Next(c byte) {
 	switch {
 	case s.escaping:
 		s.escaping = false
-	case s.quoted:
-		s.escaping, s.quoted = c == '\\', c != '"'
+	case s.Quoted:
+		s.escaping, s.Quoted = c == '\\', c != '"'
 	case c == '"':
-		s.quoted = true
+		s.Quoted = true
 	case c == '{' || c == '[':
-		s.depth++
+		s.Depth++
 	case c == '}' || c == ']':
-		s.depth--
+		s.Depth--
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	api "github.com/ledgerport/ledgerport/api/books/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/nesting"
 )
 
 // bodyWeighs is how many bytes the process holds for each byte of a document or a form that a caller has sent: many of its values are short.
@@ -74,10 +75,9 @@ const (
 
 // document is one of JSON that comes piece by piece.
 type document struct {
-	deepest       int // level at which values are still weighed
-	size, values  int64
-	depth         int
-	text, escaped bool
+	deepest      int // level at which values are still weighed
+	size, values int64
+	at           nesting.Scanner
 }
 
 // weight of what has come of it.
@@ -86,18 +86,8 @@ func (d *document) weight() int64 { return max(d.size, valueWeighs*d.values) }
 // next looks at a byte.
 func (d *document) next(c byte) {
 	d.size++
-	switch {
-	case d.escaped:
-		d.escaped = false
-	case d.text:
-		d.escaped, d.text = c == '\\', c != '"'
-	case c == '"':
-		d.text = true
-	case c == '{', c == '[':
-		d.depth++
-	case c == '}', c == ']':
-		d.depth--
-	case c == ',' && d.depth <= d.deepest:
+	d.at.Next(c)
+	if c == ',' && !d.at.Quoted && d.at.Depth <= d.deepest {
 		d.values++
 	}
 }
