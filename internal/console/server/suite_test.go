@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -357,6 +358,16 @@ func (t *tenant) waitFor(id, long string) answer {
 	for {
 		is := t.ask(http.MethodGet, t.path("/runs/"+id+"?wait="+long), "")
 		if is.StatusCode != http.StatusTooManyRequests {
+			return is
+		}
+		seconds, err := strconv.Atoi(is.Header.Get("Retry-After"))
+		if err != nil {
+			t.Error(err)
+			return is
+		}
+		select {
+		case <-time.After(time.Duration(seconds) * time.Second):
+		case <-t.Context().Done():
 			return is
 		}
 	}
