@@ -12,34 +12,42 @@ import (
 
 // strangers finds who but its owner and this role may write the schema "ledgerport" or make it run something of theirs, each with
 // the statement that ends it. Superusers may do anything, and a member of the owner's role is the owner. $1 says that the schema
-// is the role's own to manage: another owner then is a stranger, but for the database's.
+// is the role's own to manage: another owner then is a stranger, but for the database's. The relations are found by what depends on the
+// schema, and all else by the relations: how many tables and functions the application has besides makes no difference.
 const strangers = `
 	WITH RECURSIVE schema AS (SELECT oid, nspowner AS owner, nspacl AS acl FROM pg_namespace WHERE nspname = 'ledgerport'),
 	keepers AS (
 		SELECT oid FROM pg_roles WHERE rolsuper OR rolname = current_user
 		UNION SELECT owner FROM schema WHERE NOT $1 OR pg_has_role(current_user, owner, 'MEMBER')
 		UNION SELECT datdba FROM pg_database WHERE datname = current_database()),
-	relations AS (SELECT c.oid, c.relkind AS kind, c.relowner AS owner, c.relacl AS acl, format('%I.%I', 'ledgerport', c.relname) AS name,
+	relations AS (SELECT c.oid, c.relowner AS owner, c.relacl AS acl, format('%I.%I', 'ledgerport', c.relname) AS name,
 			CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE '' END AS class
-		FROM pg_class c JOIN schema ON schema.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')),
+		FROM pg_class c WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.oid = ANY(ARRAY(
+			SELECT objid FROM pg_depend WHERE refclassid = 'pg_namespace'::regclass AND refobjid = (SELECT oid FROM schema) AND classid = 'pg_class'::regclass))),
+	theirs AS (SELECT array_agg(oid) AS oids FROM relations),
 	given AS (
 		SELECT 'CREATE' AS privilege, 'SCHEMA ledgerport' AS target, a.grantee FROM schema, aclexplode(schema.acl) a WHERE a.privilege_type = 'CREATE'
 		UNION ALL SELECT a.privilege_type, r.class || r.name, a.grantee FROM relations r, aclexplode(r.acl) a
 			WHERE a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER')
-		UNION ALL SELECT a.privilege_type || format(' (%I)', c.attname), r.name, a.grantee FROM relations r
-			JOIN pg_attribute c ON c.attrelid = r.oid AND c.attacl IS NOT NULL, aclexplode(c.attacl) a WHERE a.privilege_type IN ('INSERT', 'UPDATE', 'REFERENCES')),
+		UNION ALL SELECT a.privilege_type || format(' (%I)', c.attname), format('%I.%I', 'ledgerport', r.relname), a.grantee
+			FROM pg_attribute c JOIN pg_class r ON r.oid = c.attrelid, aclexplode(c.attacl) a
+			WHERE c.attrelid = ANY((SELECT oids FROM theirs)::oid[]) AND c.attacl IS NOT NULL AND a.privilege_type IN ('INSERT', 'UPDATE', 'REFERENCES')),
+	written AS (
+		SELECT 'pg_attrdef'::regclass AS class, oid, adrelid AS relation, 'a default' AS what FROM pg_attrdef WHERE adrelid = ANY((SELECT oids FROM theirs)::oid[])
+		UNION ALL SELECT 'pg_constraint'::regclass, oid, conrelid, 'a constraint' FROM pg_constraint WHERE conrelid = ANY((SELECT oids FROM theirs)::oid[])
+		UNION ALL SELECT 'pg_policy'::regclass, oid, polrelid, 'a policy' FROM pg_policy WHERE polrelid = ANY((SELECT oids FROM theirs)::oid[])
+		UNION ALL SELECT 'pg_class'::regclass, indexrelid, indrelid, 'an index' FROM pg_index WHERE indrelid = ANY((SELECT oids FROM theirs)::oid[])),
 	code AS (
 		SELECT tgrelid AS relation, format('the trigger %I', tgname) AS what, format('DROP TRIGGER %I ON ', tgname) AS remedy FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-			WHERE NOT tgisinternal AND (p.pronamespace NOT IN (SELECT oid FROM schema) OR p.proowner NOT IN (SELECT oid FROM keepers))
-		UNION ALL SELECT ev_class, format('the rule %I', rulename), format('DROP RULE %I ON ', rulename) FROM pg_rewrite WHERE rulename <> '_RETURN'
-		UNION ALL SELECT polrelid, format('the policy %I', polname), format('DROP POLICY %I ON ', polname) FROM pg_policy WHERE polname <> 'ledgerport'
-		UNION ALL SELECT of.relation, format('%s with the function %s', of.what, p.oid::regprocedure), 'look at \d ' FROM pg_depend d
-			JOIN pg_proc p ON d.refclassid = 'pg_proc'::regclass AND p.oid = d.refobjid AND p.proowner NOT IN (SELECT oid FROM keepers)
-			JOIN LATERAL (
-				SELECT adrelid AS relation, 'a default' AS what FROM pg_attrdef WHERE d.classid = 'pg_attrdef'::regclass AND oid = d.objid
-				UNION ALL SELECT conrelid, 'a constraint' FROM pg_constraint WHERE d.classid = 'pg_constraint'::regclass AND oid = d.objid
-				UNION ALL SELECT polrelid, 'a policy' FROM pg_policy WHERE d.classid = 'pg_policy'::regclass AND oid = d.objid
-				UNION ALL SELECT indrelid, 'an index' FROM pg_index WHERE d.classid = 'pg_class'::regclass AND indexrelid = d.objid) of ON true)
+			WHERE tgrelid = ANY((SELECT oids FROM theirs)::oid[]) AND NOT tgisinternal
+			AND (p.pronamespace NOT IN (SELECT oid FROM schema) OR p.proowner NOT IN (SELECT oid FROM keepers))
+		UNION ALL SELECT ev_class, format('the rule %I', rulename), format('DROP RULE %I ON ', rulename) FROM pg_rewrite
+			WHERE ev_class = ANY((SELECT oids FROM theirs)::oid[]) AND rulename <> '_RETURN'
+		UNION ALL SELECT polrelid, format('the policy %I', polname), format('DROP POLICY %I ON ', polname) FROM pg_policy
+			WHERE polrelid = ANY((SELECT oids FROM theirs)::oid[]) AND polname <> 'ledgerport'
+		UNION ALL SELECT w.relation, format('%s with the function %s', w.what, p.oid::regprocedure), 'look at \d '
+			FROM written w JOIN pg_depend d ON d.classid = w.class AND d.objid = w.oid AND d.refclassid = 'pg_proc'::regclass
+			JOIN pg_proc p ON p.oid = d.refobjid AND p.proowner NOT IN (SELECT oid FROM keepers))
 	SELECT format('%s owns the schema', pg_get_userbyid(owner)), format('ALTER SCHEMA ledgerport OWNER TO %I', current_user) FROM schema WHERE owner NOT IN (SELECT oid FROM keepers)
 	UNION ALL SELECT format('%s owns %s', pg_get_userbyid(r.owner), r.name), format('ALTER TABLE %s OWNER TO %I', r.name, pg_get_userbyid(s.owner)) FROM relations r, schema s
 		WHERE r.owner NOT IN (SELECT oid FROM keepers)

@@ -2,6 +2,7 @@ package pipeline_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
 	"io"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ledgerport/ledgerport/internal/failpoint"
@@ -46,6 +48,44 @@ func TestGroupOfVouchersIsSent(t *testing.T) {
 			t.Errorf("the groups took %d round trips", groups)
 		}
 	})
+}
+
+// TestARunReadsWhatTheCatalogHasOfItsOwnTables has an application with hundreds of tables besides, as one has that keeps each of its customers
+// in a schema of their own.
+func TestARunReadsWhatTheCatalogHasOfItsOwnTables(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.keepsNone = true // what a session has read is counted when it ends
+	read := func(n int) int64 {
+		before := s.readOfCatalog()
+		p := newPipeline(s.database, s.exports, "alone", nil)
+		p.Resolver.Sessions = nil
+		_, err := p.Run(t.Context(), run(n), &pipeline.Progress{})
+		s.must(err)
+		return s.readOfCatalog() - before
+	}
+	read(1) // makes the schema
+	few := read(2)
+	s.do(`DO $$ BEGIN FOR i IN 1..400 LOOP
+		EXECUTE format('CREATE TABLE public.other_%s (id bigint PRIMARY KEY, a int DEFAULT 1, b text CHECK (length(b) > 1), c text, d text, e text, f text, g text)', i);
+		EXECUTE format('CREATE FUNCTION public.other_%s() RETURNS int LANGUAGE sql AS ''SELECT 1''', i);
+	END LOOP; END $$`)
+	if many := read(3); few == 0 || many > few+few/2 {
+		t.Errorf("a run reads %d rows of the catalog, and with 400 other tables %d", few, many)
+	}
+}
+
+// readOfCatalog is how many rows and index entries of the catalog all sessions have read that have ended.
+func (s *stage) readOfCatalog() (rows int64) {
+	s.Helper()
+	s.untilNoBackendWorks()
+	s.sql(func(ctx context.Context, conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, `WITH catalog AS (
+				SELECT unnest('{pg_attrdef,pg_attribute,pg_class,pg_constraint,pg_depend,pg_index,pg_policy,pg_proc,pg_rewrite,pg_trigger,pg_type}'::regclass[])::oid AS oid)
+			SELECT sum(pg_stat_get_tuples_returned(oid))::bigint FROM (
+				SELECT oid FROM catalog UNION ALL SELECT indexrelid FROM pg_index WHERE indrelid IN (SELECT oid FROM catalog)) part`).Scan(&rows)
+	})
+	return rows
 }
 
 // roundTrips is a way to a database that counts how often a client waits for an answer.
