@@ -47,9 +47,11 @@ type result struct {
 	Ratio       float64 `json:"ratio"`
 	PeakRSSMiB  float64 `json:"peakRSSMiB"`
 	// ArtifactMiB is what is delivered, and LedgerMiB what the schema ledgerport has grown to, indexes included.
-	ArtifactMiB float64            `json:"artifactMiB"`
-	LedgerMiB   float64            `json:"ledgerMiB"`
-	Stages      map[string]float64 `json:"stages"`
+	ArtifactMiB float64 `json:"artifactMiB"`
+	LedgerMiB   float64 `json:"ledgerMiB"`
+	// WALMiB is what PostgreSQL has written to its write-ahead log meanwhile. It is set to write no images of whole pages.
+	WALMiB float64            `json:"walMiB"`
+	Stages map[string]float64 `json:"stages"`
 }
 
 // sameRows are the rows that the pipeline reads, joined and in its order.
@@ -71,7 +73,15 @@ func measureHere(ctx context.Context, exporter, database string, count int, v va
 	if err != nil {
 		return err
 	}
+	logged, err := walPosition(ctx, database)
+	if err != nil {
+		return err
+	}
 	outcome, seconds, err := timePipeline(ctx, exporter, login, chart(v.everyKind))
+	if err != nil {
+		return err
+	}
+	position, err := walPosition(ctx, database)
 	if err != nil {
 		return err
 	}
@@ -103,18 +113,29 @@ func measureHere(ctx context.Context, exporter, database string, count int, v va
 	return json.NewEncoder(os.Stdout).Encode(result{
 		Bench: "pipeline", Exporter: exporter, RowSecurity: v.bound, EveryKind: v.everyKind, Claims: outcome.Result.Claims, Lines: outcome.Result.Lines,
 		Seconds: round(seconds), CopySeconds: round(copySeconds), Ratio: round(seconds / copySeconds),
-		PeakRSSMiB: mebibytes(peak), ArtifactMiB: mebibytes(delivered), LedgerMiB: mebibytes(recorded), Stages: stages,
+		PeakRSSMiB: mebibytes(peak), ArtifactMiB: mebibytes(delivered), LedgerMiB: mebibytes(recorded),
+		WALMiB: mebibytes(position - logged), Stages: stages,
 	})
 }
 
 // ledgerSize is how many bytes all that is recorded takes on disk.
-func ledgerSize(ctx context.Context, database string) (size int64, err error) {
+func ledgerSize(ctx context.Context, database string) (bytes int64, err error) {
+	return number(ctx, database, `SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class WHERE relnamespace = 'ledgerport'::regnamespace AND relkind = 'r'`)
+}
+
+// walPosition is how many bytes the server has written to its write-ahead log.
+func walPosition(ctx context.Context, database string) (bytes int64, err error) {
+	return number(ctx, database, `SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint`)
+}
+
+// number asks a database for one.
+func number(ctx context.Context, database, query string) (is int64, err error) {
 	conn, err := pgx.Connect(ctx, database)
 	if err != nil {
 		return 0, err
 	}
-	err = conn.QueryRow(ctx, `SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class WHERE relnamespace = 'ledgerport'::regnamespace AND relkind = 'r'`).Scan(&size)
-	return size, errors.Join(err, conn.Close(ctx))
+	err = conn.QueryRow(ctx, query).Scan(&is)
+	return is, errors.Join(err, conn.Close(ctx))
 }
 
 // reset forgets all runs, and returns the URL that the pipeline logs in with.
