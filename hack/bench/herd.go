@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -38,15 +39,22 @@ type herdResult struct {
 	P50        float64  `json:"p50Seconds"` // from the slot to the success that the export reports
 	P95        float64  `json:"p95Seconds"`
 	CPU        cpuOfRun `json:"cpuMillisecondsPerRun"`
-	PeakRSSMiB float64  `json:"operatorPeakRSSMiB"`
-	API        apiOfRun `json:"apiPerRun"`
-	Database   pgOfRun  `json:"databasePerRun"`
-	Load       string   `json:"load"` // of the machine at the slot
+	// WritesAlone is what API server and etcd take for the writes of a run where nothing else is done.
+	WritesAlone writesOfRun `json:"writesAloneMillisecondsPerRun"`
+	PeakRSSMiB  float64     `json:"operatorPeakRSSMiB"`
+	API         apiOfRun    `json:"apiPerRun"`
+	Database    pgOfRun     `json:"databasePerRun"`
+	Load        string      `json:"load"` // of the machine at the slot
 }
 
 type cpuOfRun struct {
 	Operator  float64 `json:"operator"`
 	Postgres  float64 `json:"postgres"`
+	APIServer float64 `json:"apiServer"`
+	Etcd      float64 `json:"etcd"`
+}
+
+type writesOfRun struct {
 	APIServer float64 `json:"apiServer"`
 	Etcd      float64 `json:"etcd"`
 }
@@ -86,6 +94,12 @@ func measureHerd(ctx context.Context, exports int) error {
 		}
 		result, err := h.measure(ctx, slot)
 		if err != nil {
+			return err
+		}
+		if err := h.stopOperator(syscall.SIGKILL); err != nil {
+			return err
+		}
+		if result.WritesAlone.APIServer, result.WritesAlone.Etcd, err = h.writesAlone(ctx); err != nil {
 			return err
 		}
 		return json.NewEncoder(os.Stdout).Encode(result)
