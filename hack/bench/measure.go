@@ -45,13 +45,21 @@ type result struct {
 	Seconds     float64 `json:"seconds"`
 	CopySeconds float64 `json:"copySeconds"`
 	Ratio       float64 `json:"ratio"`
-	PeakRSSMiB  float64 `json:"peakRSSMiB"`
+	// CPU is the time of processors of the pipeline and of PostgreSQL with all its sessions meanwhile.
+	CPU        cpuSeconds `json:"cpuSeconds"`
+	PeakRSSMiB float64    `json:"peakRSSMiB"`
 	// ArtifactMiB is what is delivered, and LedgerMiB what the schema ledgerport has grown to, indexes included.
 	ArtifactMiB float64 `json:"artifactMiB"`
 	LedgerMiB   float64 `json:"ledgerMiB"`
 	// WALMiB is what PostgreSQL has written to its write-ahead log meanwhile. It is set to write no images of whole pages.
 	WALMiB float64            `json:"walMiB"`
 	Stages map[string]float64 `json:"stages"`
+	Load   string             `json:"load"` // of the machine at the start
+}
+
+type cpuSeconds struct {
+	Pipeline float64 `json:"pipeline"`
+	Postgres float64 `json:"postgres"`
 }
 
 // sameRows are the rows that the pipeline reads, joined and in its order.
@@ -62,6 +70,7 @@ const sameRows = `COPY (
 // measureHere measures one exporter: a COPY, the pipeline, a COPY again. The COPY is that of the tables' owner, also where the
 // pipeline is bound by row-level security.
 func measureHere(ctx context.Context, exporter, database string, count int, v variant) error {
+	load, _ := os.ReadFile("/proc/loadavg") // which not every system has
 	login, err := reset(ctx, database, v.bound)
 	if err != nil {
 		return err
@@ -73,7 +82,7 @@ func measureHere(ctx context.Context, exporter, database string, count int, v va
 	if err != nil {
 		return err
 	}
-	logged, err := walPosition(ctx, database)
+	began, err := countedSoFar(ctx, database)
 	if err != nil {
 		return err
 	}
@@ -81,7 +90,7 @@ func measureHere(ctx context.Context, exporter, database string, count int, v va
 	if err != nil {
 		return err
 	}
-	position, err := walPosition(ctx, database)
+	ended, err := countedSoFar(ctx, database)
 	if err != nil {
 		return err
 	}
@@ -113,29 +122,47 @@ func measureHere(ctx context.Context, exporter, database string, count int, v va
 	return json.NewEncoder(os.Stdout).Encode(result{
 		Bench: "pipeline", Exporter: exporter, RowSecurity: v.bound, EveryKind: v.everyKind, Claims: outcome.Result.Claims, Lines: outcome.Result.Lines,
 		Seconds: round(seconds), CopySeconds: round(copySeconds), Ratio: round(seconds / copySeconds),
+		CPU:        cpuSeconds{round((ended.pipeline - began.pipeline).Seconds()), round((ended.postgres - began.postgres).Seconds())},
 		PeakRSSMiB: mebibytes(peak), ArtifactMiB: mebibytes(delivered), LedgerMiB: mebibytes(recorded),
-		WALMiB: mebibytes(position - logged), Stages: stages,
+		WALMiB: mebibytes(ended.wal - began.wal), Stages: stages, Load: strings.TrimSpace(string(load)),
 	})
 }
 
 // ledgerSize is how many bytes all that is recorded takes on disk.
 func ledgerSize(ctx context.Context, database string) (bytes int64, err error) {
-	return number(ctx, database, `SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class WHERE relnamespace = 'ledgerport'::regnamespace AND relkind = 'r'`)
-}
-
-// walPosition is how many bytes the server has written to its write-ahead log.
-func walPosition(ctx context.Context, database string) (bytes int64, err error) {
-	return number(ctx, database, `SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint`)
-}
-
-// number asks a database for one.
-func number(ctx context.Context, database, query string) (is int64, err error) {
 	conn, err := pgx.Connect(ctx, database)
 	if err != nil {
 		return 0, err
 	}
-	err = conn.QueryRow(ctx, query).Scan(&is)
-	return is, errors.Join(err, conn.Close(ctx))
+	err = conn.QueryRow(ctx, `SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class WHERE relnamespace = 'ledgerport'::regnamespace AND relkind = 'r'`).Scan(&bytes)
+	return bytes, errors.Join(err, conn.Close(ctx))
+}
+
+// soFar is what has been counted until an instant: the time of processors of this process and of PostgreSQL, and the bytes of the write-ahead log.
+type soFar struct {
+	pipeline, postgres time.Duration
+	wal                int64
+}
+
+func countedSoFar(ctx context.Context, database string) (is soFar, err error) {
+	conn, err := pgx.Connect(ctx, database)
+	if err != nil {
+		return is, err
+	}
+	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
+	var session int
+	if err := conn.QueryRow(ctx, `SELECT pg_backend_pid(), (pg_current_wal_insert_lsn() - '0/0')::bigint`).Scan(&session, &is.wal); err != nil {
+		return is, err
+	}
+	server, err := environment.Parent(session)
+	if err != nil {
+		return is, err
+	}
+	if is.postgres, err = environment.CPU(server); err != nil {
+		return is, err
+	}
+	is.pipeline, err = environment.CPU(os.Getpid())
+	return is, err
 }
 
 // reset forgets all runs, and returns the URL that the pipeline logs in with.

@@ -29,6 +29,15 @@ func CPU(pid int) (time.Duration, error) {
 	return time.Duration(total) * time.Second / ticks, nil
 }
 
+// Parent is the process that has started a running one.
+func Parent(pid int) (int, error) {
+	fields, err := statOf(pid)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(fields[1])
+}
+
 // ticksOf are those of a process, and where it is asked for of its children that have ended.
 func ticksOf(pid int, ended bool) (total int64, err error) {
 	fields, err := statOf(pid)
