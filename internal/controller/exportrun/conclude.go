@@ -196,6 +196,10 @@ func released(run *v1alpha1.ExportRun, now time.Time) {
 	finish(run, phase, reason, message, now)
 }
 
+// notRecorded are reasons for which the database has no record of a run, and takes none: there is nothing to give back, whatever an attempt that was lost may
+// have done.
+var notRecorded = []v1alpha1.Reason{v1alpha1.ReasonOtherCluster, v1alpha1.ReasonRunNameTaken}
+
 // failed decides what follows a failure: another attempt after a while, giving the claims back, or the end. Only a run of
 // which the database has said that it holds nothing ends without being asked to give back: there may be a record of an
 // earlier ExportRun of its name. Where that cannot be found out, and no attempt came so far itself, asking as often as a run is
@@ -217,7 +221,7 @@ func failed(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, state ex
 		released(run, now)
 		return
 	}
-	if failed.Reason == v1alpha1.ReasonOtherCluster { // nothing of this run is recorded that could be given back from here
+	if slices.Contains(notRecorded, failed.Reason) {
 		finish(run, v1alpha1.RunFailed, failed.Reason, failed.Message, now)
 		return
 	}

@@ -24,6 +24,8 @@ func TestEndOfAnAttemptDecidesWhatFollows(t *testing.T) {
 	healing := failure.Transient(v1alpha1.ReasonDatabaseUnreachable, nil, "no answer")
 	hopeless := failure.Stalled(v1alpha1.ReasonInvalidOptions, nil, "no such option")
 	cancelled := failure.Stalled(v1alpha1.ReasonCancelled, executor.ErrCancelled, "cancelled")
+	nameTaken := failure.Stalled(v1alpha1.ReasonRunNameTaken, nil, "a run of this name is recorded")
+	otherCluster := failure.Stalled(v1alpha1.ReasonOtherCluster, nil, "another cluster has recorded it")
 	empty, open := pipeline.Outcome{Record: pipeline.RecordEmpty}, pipeline.Outcome{Record: pipeline.RecordOpen}
 	committed := pipeline.Outcome{Committed: true, Result: v1alpha1.RunResult{Claims: 3, Total: "12.00 EUR"}}
 	tests := []struct {
@@ -100,6 +102,10 @@ func TestEndOfAnAttemptDecidesWhatFollows(t *testing.T) {
 			v1alpha1.RunFailed, v1alpha1.ReasonReleased, -1},
 		{"a database says that it ended for what nobody knows", running(1, 0, ""), ended(v1alpha1.StageCommit, submission(1, pipeline.Submitted{Accepted: 1, Returned: 1, Unfinished: "Word4711"}), nil),
 			v1alpha1.RunIncomplete, v1alpha1.ReasonReleased, -1},
+		{"an attempt was lost, and the database has a run of another type by the name: nothing of this one is recorded", releasing(v1alpha1.ReasonAttemptLost, 2), endedRelease(empty, nameTaken),
+			v1alpha1.RunFailed, v1alpha1.ReasonRunNameTaken, -1},
+		{"an attempt was lost, and the database has the run of another cluster by the name", releasing(v1alpha1.ReasonAttemptLost, 2), endedRelease(empty, otherCluster),
+			v1alpha1.RunFailed, v1alpha1.ReasonOtherCluster, -1},
 		{"claims could not be given back: tried again, however often", releasing(v1alpha1.ReasonNotWritable, 40), endedRelease(pipeline.Outcome{}, healing),
 			v1alpha1.RunReleasing, v1alpha1.ReasonNotWritable, longestBackoff},
 	}
