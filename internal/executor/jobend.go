@@ -41,12 +41,13 @@ type jobEnd struct {
 	abandoned bool
 }
 
-// recordOf is what is known of the record of a run of which the database has none. Only an attempt that has told of its end does nothing more: any
-// other may live on in a pod that is out of reach, or what it has sent last be on its way, and the run begin after it was looked for.
-func (e *jobEnd) recordOf(said *Report) pipeline.Record {
+// recordOf returns what is known of the record of a run, given what the database says. If it has no such record, or does not answer, only an attempt
+// that has reported its end does nothing more: any other may live on in a pod that is out of reach, or its last statement may be on its way, and the
+// run begins after the database was asked.
+func (e *jobEnd) recordOf(said *Report, learned pipeline.Record) pipeline.Record {
 	switch {
-	case said.Ended:
-		return pipeline.RecordEmpty
+	case learned == pipeline.RecordOpen, said.Ended:
+		return learned
 	case e.failed != nil && slices.Contains(notStarted, e.failed.Reason):
 		return pipeline.RecordUnknown
 	default:

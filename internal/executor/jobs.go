@@ -149,6 +149,9 @@ func (j *Jobs) make(ctx context.Context, task pipeline.Task, progress *pipeline.
 	if errors.Is(context.Cause(ctx), errLeft) {
 		return pipeline.Outcome{}, errLeft
 	}
+	if end.abandoned && end.failed == nil {
+		end.failed = j.obstacle(ctx, task)
+	}
 	if end.abandoned || task.RemoveArtifact { // a removal that fails is tried again under the same name
 		j.remove(ctx, name)
 	}
@@ -261,6 +264,12 @@ func (j *Jobs) follow(ctx context.Context, task pipeline.Task, progress *pipelin
 	}
 }
 
+// obstacle returns why the pod of a Job that is not waited for has not started, or nil if it may have. The API server is asked: a cache may lack the pod.
+func (j *Jobs) obstacle(ctx context.Context, task pipeline.Task) *failure.Error {
+	state, _ := j.look(context.WithoutCancel(ctx), j.api, task, nil)
+	return state.obstacle
+}
+
 // look reads a Job and its pod, and returns the pod that was seen last, which may be the one from before. A Job that has ended is judged by that
 // if it has none any more.
 func (j *Jobs) look(ctx context.Context, from client.Reader, task pipeline.Task, last *corev1.Pod) (jobState, *corev1.Pod) {
@@ -341,9 +350,7 @@ func (j *Jobs) conclude(ctx context.Context, task pipeline.Task, end jobEnd) (pi
 	if learned.Committed || learned.ReleaseReason != "" {
 		return learned, err
 	}
-	if learned.Record == pipeline.RecordEmpty {
-		learned.Record = end.recordOf(&said)
-	}
+	learned.Record = end.recordOf(&said, learned.Record)
 	learned.Stage = said.stage()
 	if failed := said.failure(end); failed != nil {
 		return learned, failed

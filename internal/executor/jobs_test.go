@@ -47,12 +47,7 @@ func TestWhatACacheLacksIsAskedFor(t *testing.T) {
 	job := aJob()
 	job.ObjectMeta = metav1.ObjectMeta{Namespace: "attempts", Name: jobName(task), UID: "the-job"}
 	pod := func(phase corev1.PodPhase, state corev1.ContainerState) *corev1.Pod {
-		pod := aPod(phase, "", state)
-		pod.ObjectMeta = metav1.ObjectMeta{
-			Namespace: "attempts", Name: job.Name + "-x", Labels: map[string]string{batchv1.JobNameLabel: job.Name},
-			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(job, batchv1.SchemeGroupVersion.WithKind("Job"))},
-		}
-		return pod
+		return podOf(job, aPod(phase, "", state))
 	}
 	ended := []client.Object{job, pod(corev1.PodSucceeded, endedFor("Completed", 0))}
 	for name, test := range map[string]struct {
@@ -117,10 +112,13 @@ func TestWhatWasSeenOfAPodIsRemembered(t *testing.T) {
 	}
 }
 
-// records are those of a database that has none.
-type records struct{}
+// records are those of a database that has none, or does not answer.
+type records struct{ away error }
 
-func (records) Learn(context.Context, pipeline.Task) (pipeline.Outcome, error) {
+func (r records) Learn(context.Context, pipeline.Task) (pipeline.Outcome, error) {
+	if r.away != nil {
+		return pipeline.Outcome{}, r.away
+	}
 	return pipeline.Outcome{Record: pipeline.RecordEmpty}, nil
 }
 
@@ -128,34 +126,86 @@ func (records) Seen(context.Context, pipeline.Task) (references.Seen, error) {
 	return references.Seen{}, nil
 }
 
-// TestARunWithoutARecordIsKnownToHoldNothingOnceItsAttemptHasToldOfItsEnd has a database that does not know a run. Its attempt may begin it yet, in a pod that nobody
-// can reach, unless it has told of its end itself.
+// TestARunWithoutARecordIsKnownToHoldNothingOnceItsAttemptHasToldOfItsEnd has a database that does not know a run, or does not answer. Its attempt may begin
+// it yet, in a pod that nobody can reach, unless it has told of its end itself.
 func TestARunWithoutARecordIsKnownToHoldNothingOnceItsAttemptHasToldOfItsEnd(t *testing.T) {
 	t.Parallel()
 	told := string(ReportOf(pipeline.Task{}, State{Err: failure.Transient(v1alpha1.ReasonDatabaseError, nil, "no answer")}))
 	failed := func(reason v1alpha1.Reason) *failure.Error { return failure.Transient(reason, nil, "it failed") }
+	away := failure.Transient(v1alpha1.ReasonDatabaseUnreachable, nil, "no answer")
 	for name, test := range map[string]struct {
 		end  jobEnd
 		want pipeline.Record
+		away error // of the database
 	}{
-		"it has told of its end":            {jobEnd{report: told, failed: failed(v1alpha1.ReasonAttemptCrashed)}, pipeline.RecordEmpty},
-		"its Job is gone":                   {jobEnd{failed: failed(v1alpha1.ReasonAttemptGone)}, pipeline.RecordOpen},
-		"it was evicted":                    {jobEnd{failed: failed(v1alpha1.ReasonAttemptEvicted)}, pipeline.RecordOpen},
-		"it needed too much memory":         {jobEnd{failed: failed(v1alpha1.ReasonAttemptOutOfMemory)}, pipeline.RecordOpen},
-		"it went on after its deadline":     {jobEnd{failed: overran(), abandoned: true}, pipeline.RecordOpen},
-		"its pod ended well without a word": {jobEnd{}, pipeline.RecordOpen},
-		"its pod had not started":           {jobEnd{failed: failed(v1alpha1.ReasonAttemptNotStarted), abandoned: true}, pipeline.RecordUnknown},
-		"no node had room for it":           {jobEnd{failed: failed(v1alpha1.ReasonAttemptUnschedulable), abandoned: true}, pipeline.RecordUnknown},
-		"it had no image":                   {jobEnd{failed: failed(v1alpha1.ReasonAttemptImageUnavailable), abandoned: true}, pipeline.RecordUnknown},
+		"it has told of its end":                                    {end: jobEnd{report: told, failed: failed(v1alpha1.ReasonAttemptCrashed)}, want: pipeline.RecordEmpty},
+		"its Job is gone":                                           {end: jobEnd{failed: failed(v1alpha1.ReasonAttemptGone)}, want: pipeline.RecordOpen},
+		"it was evicted":                                            {end: jobEnd{failed: failed(v1alpha1.ReasonAttemptEvicted)}, want: pipeline.RecordOpen},
+		"it needed too much memory":                                 {end: jobEnd{failed: failed(v1alpha1.ReasonAttemptOutOfMemory)}, want: pipeline.RecordOpen},
+		"it went on after its deadline":                             {end: jobEnd{failed: overran(), abandoned: true}, want: pipeline.RecordOpen},
+		"its pod ended well without a word":                         {end: jobEnd{}, want: pipeline.RecordOpen},
+		"its pod had not started":                                   {end: jobEnd{failed: failed(v1alpha1.ReasonAttemptNotStarted), abandoned: true}, want: pipeline.RecordUnknown},
+		"no node had room for it":                                   {end: jobEnd{failed: failed(v1alpha1.ReasonAttemptUnschedulable), abandoned: true}, want: pipeline.RecordUnknown},
+		"it had no image":                                           {end: jobEnd{failed: failed(v1alpha1.ReasonAttemptImageUnavailable), abandoned: true}, want: pipeline.RecordUnknown},
+		"it has told of its end, and the database does not answer":  {jobEnd{report: told}, pipeline.RecordUnknown, away},
+		"it was evicted, and the database does not answer":          {jobEnd{failed: failed(v1alpha1.ReasonAttemptEvicted)}, pipeline.RecordOpen, away},
+		"no node had room for it, and the database does not answer": {jobEnd{failed: failed(v1alpha1.ReasonAttemptUnschedulable), abandoned: true}, pipeline.RecordUnknown, away},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			j := NewJobs(nil, nil, records{}, JobSettings{})
+			j := NewJobs(nil, nil, records{test.away}, JobSettings{})
 			if outcome, err := j.conclude(t.Context(), pipeline.Task{}, test.end); err == nil || outcome.Record != test.want {
 				t.Errorf("the record is %d (%v), want %d", outcome.Record, err, test.want)
 			}
 		})
 	}
+}
+
+// TestACancelledRunHoldsNothingUnlessItsPodMayHaveStarted has runs cancelled whose pods cannot start, and neither can those that would give back.
+func TestACancelledRunHoldsNothingUnlessItsPodMayHaveStarted(t *testing.T) {
+	t.Parallel()
+	task := pipeline.Task{RunID: "5484e39f-97a4-4b1a-9a69-1cd3c8f6b6f0", Number: 1}
+	job := aJob()
+	job.ObjectMeta = metav1.ObjectMeta{Namespace: "attempts", Name: jobName(task), UID: "the-job"}
+	for name, test := range map[string]struct {
+		stored []client.Object
+		want   pipeline.Record
+	}{
+		"no pod was made":        {[]client.Object{job}, pipeline.RecordUnknown},
+		"no node has room":       {[]client.Object{job, podOf(job, aPod(corev1.PodPending, "", noState, podIs(corev1.PodScheduled, corev1.ConditionFalse, "Unschedulable")))}, pipeline.RecordUnknown},
+		"the image is not there": {[]client.Object{job, podOf(job, aPod(corev1.PodPending, "", waitingFor("ImagePullBackOff")))}, pipeline.RecordUnknown},
+		"it runs":                {[]client.Object{job, podOf(job, aPod(corev1.PodRunning, "", runs))}, pipeline.RecordOpen},
+		"the Job is gone":        {nil, pipeline.RecordOpen},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			api := fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithObjects(test.stored...).WithInterceptorFuncs(interceptor.Funcs{
+				Create: func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error {
+					return apierrors.NewAlreadyExists(schema.GroupResource{Group: "batch", Resource: "jobs"}, job.Name)
+				},
+			}).Build()
+			template := &corev1.PodTemplate{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "attempts", Name: "attempt"},
+				Template:   corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: attemptContainer}}}},
+			}
+			cached := fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithObjects(job, template).Build() // without the pod
+			ctx, cancel := context.WithCancelCause(t.Context())
+			cancel(ErrCancelled)
+			outcome, err := NewJobs(api, lacking{has: cached}, records{}, JobSettings{Namespace: "attempts", Template: "attempt"}).make(ctx, task, &pipeline.Progress{})
+			if err == nil || outcome.Record != test.want {
+				t.Errorf("the record is %d (%v), want %d", outcome.Record, err, test.want)
+			}
+		})
+	}
+}
+
+// podOf makes a pod that of a Job.
+func podOf(job *batchv1.Job, pod *corev1.Pod) *corev1.Pod {
+	pod.ObjectMeta = metav1.ObjectMeta{
+		Namespace: job.Namespace, Name: job.Name + "-x", Labels: map[string]string{batchv1.JobNameLabel: job.Name},
+		OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(job, batchv1.SchemeGroupVersion.WithKind("Job"))},
+	}
+	return pod
 }
 
 // TestAJobThatMayHaveBeenMadeMayHoldClaims has an API server refuse a Job, or not answer.
