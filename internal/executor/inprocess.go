@@ -393,7 +393,8 @@ func (e *InProcess) giveUp(a *attempt, done <-chan result) bool {
 		e.stuck--
 	}()
 	e.places.release(&a.seat)
-	e.end(a, result{pipeline.Outcome{Stage: a.progress.Stage()}, failure.Transient(v1alpha1.ReasonAttemptStuck, nil,
+	outcome := pipeline.Outcome{Stage: a.progress.Stage(), Record: pipeline.RecordOpen} // it may record the run yet
+	e.end(a, result{outcome, failure.Transient(v1alpha1.ReasonAttemptStuck, nil,
 		"the attempt went on for longer than %s after its deadline in stage %s, because the operating system or a library does not return; the next attempt takes the run over", patience, a.progress.Stage())})
 	e.fill(nil)
 	return true

@@ -380,6 +380,9 @@ func TestAnAttemptThatGoesOnAfterItsDeadlineKeepsNoPlace(t *testing.T) {
 		if ended := untilEnd(e, "a"); failure.From(ended.Err).Reason != v1alpha1.ReasonAttemptStuck {
 			t.Errorf("the attempt ended with %v, want that it is stuck", ended.Err)
 		}
+		if ended := e.Observe("a"); ended.Outcome.Record != pipeline.RecordOpen {
+			t.Errorf("the record is %d, though the attempt may begin the run yet", ended.Outcome.Record)
+		}
 		if passed, most := time.Since(began), (pipeline.Task{Deadline: time.Minute}).Longest()+patience; passed != most {
 			t.Errorf("it kept its place for %s, want %s", passed, most)
 		}
