@@ -69,6 +69,36 @@ func TestNamespaceThatHasTakenMoreThanItsShareRestsWhileAnotherNeedsWorkers(t *t
 	}
 }
 
+// TestRestEndsWhenTheOthersAreQuiet has a namespace rest for ten seconds beside one that needs a worker once.
+func TestRestEndsWhenTheOthersAreQuiet(t *testing.T) {
+	t.Parallel()
+	clock := clocktesting.NewFakeClock(time.Now())
+	q := queueAt(clock)
+	defer q.ShutDown()
+	for i := range 3 {
+		q.Add(named("hog", i))
+	}
+	workFor(t, q, clock, 10*time.Second, "hog")
+	workFor(t, q, clock, 10*time.Second, "hog")
+	q.Add(named("other", 0))
+	workFor(t, q, clock, 0, "other")
+	got := make(chan reconcile.Request, 1)
+	go func() {
+		item, _ := q.Get()
+		got <- item
+	}()
+	until(clock.HasWaiters) // the worker has found nobody who may have it
+	clock.Step(activeFor)
+	select {
+	case item := <-got:
+		if item.Namespace != "hog" {
+			t.Errorf("%s is next, want one of the hog", item)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("a worker stands idle, and nobody else needs it")
+	}
+}
+
 func until(holds func() bool) {
 	for tick := time.NewTicker(time.Millisecond); !holds(); {
 		<-tick.C

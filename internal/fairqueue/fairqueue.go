@@ -281,7 +281,8 @@ func (o *order) hasFreeWorker(namespace string) bool {
 // shortestRest keeps workers from being woken for each request.
 const shortestRest = 20 * time.Millisecond
 
-// wakeAfterRest has workers woken when the first of the namespaces that only rest may have one again.
+// wakeAfterRest has workers woken when the first of the namespaces that only rest may have one again: when it has rested, or when those for which it
+// rests may have been quiet for long enough.
 func (o *order) wakeAfterRest() {
 	now, soonest := o.clock.Now(), time.Duration(-1)
 	for _, namespace := range o.turns {
@@ -293,7 +294,7 @@ func (o *order) wakeAfterRest() {
 		return
 	}
 	o.waking = true
-	o.clock.AfterFunc(max(soonest, shortestRest), func() {
+	o.clock.AfterFunc(max(min(soonest, activeFor), shortestRest), func() {
 		o.mu.Lock()
 		o.waking = false
 		o.mu.Unlock()
