@@ -77,8 +77,9 @@ func (d *Database) Guard(ctx context.Context, fence Fence, state RunState) error
 	return classify(ctx, "looking up the run", err)
 }
 
-// guarded returns the record of a run if it is in one of the states and the attempt is its newest. It is asked for unless this Database
-// has just written it: what follows ends with a step that has the fence. From here on the record changes otherwise than by such a step.
+// guarded returns the record of a run if it is in one of the states and the attempt is its newest. The database is not asked if this Database has just
+// written the record: another process may have taken the run over since, and then the step that ends what follows is fenced. What follows changes the
+// record in transactions of its own, so that it is not Newest any more.
 func (d *Database) guarded(ctx context.Context, fence Fence, states ...RunState) (run Run, err error) {
 	run, found := d.Newest(fence)
 	d.newest = nil

@@ -82,7 +82,8 @@ func (p *places) take(ctx context.Context, namespace string) (giveBack func(), t
 	}, true
 }
 
-// enter takes a place that is free, or lets a namespace wait for one; nil if too many do. What a namespace waits for already leaves as much to others.
+// enter takes a place that is free, or lets a namespace wait for one; nil if too many wait. A namespace that waits already leaves as many places in the
+// queue to others.
 func (p *places) enter(namespace string) (own *namespacePlaces, taken bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -103,7 +104,7 @@ func (p *places) enter(namespace string) (own *namespacePlaces, taken bool) {
 	return own, taken
 }
 
-// take reports whether there is a free place, of which there is one of all then, too.
+// take takes a place of the namespace together with one of all, and reports whether both were free.
 func (n *namespacePlaces) take(all *semaphore.Weighted) bool {
 	if !n.TryAcquire(1) {
 		return false

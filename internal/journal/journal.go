@@ -14,7 +14,7 @@ import (
 	"github.com/ledgerport/ledgerport/ledger"
 )
 
-// version is the first byte of a block that is not packed. Blocks stay recorded for as long as the books do: a newer version reads older ones.
+// version is the first byte of a block that is not packed. The next one is 6, because 5 is a packed block. Blocks stay recorded for as long as the books do: a newer version reads older ones.
 // Version 1 had no document date, and neither BIC nor address of the claimant.
 // Version 2 did not say how a line was paid, nor what else its receipt says.
 // Version 3 had no receipts.

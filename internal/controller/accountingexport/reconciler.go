@@ -194,8 +194,8 @@ func (r *Reconciler) tellSkipped(export *v1alpha1.AccountingExport, slot time.Ti
 		slot.UTC().Format(time.RFC3339), duration(export.Spec.StartingDeadline))
 }
 
-// begin creates the run that is due, and returns it. What keeps the export until its runs have ended is written when one may begin before the
-// next look: an export without any needs nothing to go, and one that is due at the same time as all others has it by then.
+// begin creates the run that is due, and returns it. The finalizer, which keeps the export until its runs have ended, is written before that, and also when
+// a run may begin before the next look: exports that are due in the same second have it by then. An export without runs needs none.
 func (r *Reconciler) begin(ctx context.Context, export *v1alpha1.AccountingExport, own []v1alpha1.ExportRun, next next, checks *checks) (*v1alpha1.ExportRun, error) {
 	if next.run != nil || next.near || len(unfinished(own)) > 0 {
 		if err := note(&checks.run, exportrun.Protect(ctx, r.Client, export)); err != nil || checks.run != nil {
