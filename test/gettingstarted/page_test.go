@@ -66,7 +66,7 @@ func TestThePageLeadsToAFirstFile(t *testing.T) {
 
 var (
 	answer = regexp.MustCompile("(?s)```text\n(.*?)\n```\n")
-	varies = regexp.MustCompile(`\b\d+m?s\b|-r[0-9a-f]{8}\b`)
+	varies = regexp.MustCompile(`\b(\d+m)?(\d+\.)?\d+m?s\b|\b\d+m\b|-r[0-9a-f]{8}\b`)
 	blanks = regexp.MustCompile(` +`)
 )
 
