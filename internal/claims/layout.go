@@ -322,7 +322,7 @@ func (l *layout) otherIDs(t table) []string {
 
 var integerBits = map[string]int{"int2": 16, "int4": 32, "int8": 64}
 
-// catalog returns the columns of tables by their quoted names; none of one that is not there.
+// catalog returns the columns of tables by their quoted names. A table that does not exist has none.
 func (d *Database) catalog(ctx context.Context, names []string) (map[string]columns, error) {
 	const query = `
 		WITH RECURSIVE named AS (

@@ -39,7 +39,7 @@ func (d *Database) Ledger(ctx context.Context) (Ledger, error) {
 		err = conn.QueryRow(ctx, own+`, s.system_identifier::pg_catalog.text FROM ledgerport.ledger l, pg_catalog.pg_control_system() s LIMIT 1`).
 			Scan(&l.ID, &l.Sequence, &l.System, &l.Server)
 	}
-	if d.identifier != nil || sqlState(err) != "" { // what is refused for the function is not for the table
+	if d.identifier != nil || sqlState(err) != "" { // the role may not call the function, or the server lacks it
 		err = conn.QueryRow(ctx, own+` FROM ledgerport.ledger l LIMIT 1`).Scan(&l.ID, &l.Sequence, &l.System)
 	}
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -54,9 +54,9 @@ func (d *Database) Commit(ctx context.Context, fence Fence) error {
 	})
 }
 
-// moved brings the run $1 to a state, if its attempt is $2 and it may come there, and raises the ledger in the same statement where a
-// condition on the run that it has reversed holds: what has more to do raises it at its end. It locks the run before the ledger, as all
-// that does both in several statements: two of them never wait for each other.
+// moved brings the run $1 to a state, if its attempt is $2 and its state allows that, and raises the ledger in the same statement if a condition on the
+// run holds, whose column reverses is called reversed there: a step that has more to do raises the ledger at its end. It locks the run before the
+// ledger, as all steps do that lock both, so that two of them never wait for each other.
 func moved(ctx context.Context, tx pgx.Tx, to RunState, set, raises string, arguments ...any) (Run, error) {
 	left, err := scanRun(tx.QueryRow(ctx, `WITH locked AS (SELECT id AS locked_id, reverses AS reversed FROM ledgerport.runs
 			WHERE id = $1 AND attempt = $2 AND `+mayBecome(to)+` FOR NO KEY UPDATE),

@@ -61,11 +61,10 @@ func lean(object any) (any, error) {
 	return object, nil
 }
 
-// common are texts of the objects in the cache.
+// common are texts that objects in the cache share.
 var common footprint.Texts
 
-// shareTexts has an object of this API share with others what thousands have in common: what the operator says of those that work, and what they
-// refer to.
+// shareTexts lets objects of this API share the texts that thousands of them have: what the operator reports of those that work, and what they refer to.
 func shareTexts(object metav1.Object) {
 	ours, is := object.(report.Object)
 	if !is {

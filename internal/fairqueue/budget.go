@@ -19,8 +19,8 @@ type account struct {
 	at   time.Time     // when it was so, and the namespace needed a worker
 }
 
-// charge notes that a namespace needs workers, and what it has taken of their time. Of what it takes while nobody else is kept waiting by that it
-// owes the burst twice at most: else it would stand still for minutes once another comes.
+// charge notes that a namespace needs workers, and what it has taken of their time. While nobody else has to wait for that, it owes at most twice the
+// burst: else it would stand still for minutes once another comes.
 func (b *budget) charge(namespace string, took time.Duration, now time.Time) {
 	if b.share > 0 {
 		debt := b.accounts[namespace].left(b.share, now) + took
@@ -36,8 +36,8 @@ func (a account) left(share float64, now time.Time) time.Duration {
 	return max(0, a.debt-time.Duration(float64(now.Sub(a.at))*share))
 }
 
-// rest is how long a namespace has to wait until it may have a worker again. It waits for those alone that have taken less: where all others have
-// taken more than their share as well, they take turns, and no worker stands idle.
+// rest is how long a namespace has to wait until it may have a worker again. It only waits while another that needs one has taken less: if all have taken
+// more than their share, they take turns, and no worker stands idle.
 func (b *budget) rest(namespace string, now time.Time) time.Duration {
 	over := b.accounts[namespace].left(b.share, now) - b.burst
 	if over <= 0 || !b.opposed(namespace, now) {

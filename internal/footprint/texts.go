@@ -5,19 +5,19 @@ import (
 	"sync"
 )
 
-// What is shared, so that texts of which there are very many, or long ones, take no memory here.
+// A longer text is not shared, and after so many different ones all are forgotten: Texts itself must stay small.
 const (
 	mostTexts   = 1024
 	longestText = 256
 )
 
-// Texts have each text that many objects have in memory once. Where there are too many different ones, those that come are shared from then on.
+// Texts keeps one copy of each text that many objects have.
 type Texts struct {
 	mu    sync.Mutex
 	known map[string]string
 }
 
-// Share has variables hold the text that is in memory already, if they have the same.
+// Share replaces the text of each variable by the copy that is kept of the same text.
 func Share[text ~string](t *Texts, variables ...*text) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -69,8 +69,8 @@ func (l *Load) Reach(size int64) error {
 	return l.raise(size)
 }
 
-// Settle says that what was read in a context is let go, and how much is held of what was made of it, until a client has taken that. An answer may be
-// many times as long as what it was made of.
+// Settle makes the load of a context as large as the answer: what was read is let go, and the answer is held until the client has taken it. It may be many
+// times as long as what it was made of.
 func Settle(ctx context.Context, size int64) error {
 	load := from(ctx)
 	if load == nil {
@@ -81,7 +81,7 @@ func Settle(ctx context.Context, size int64) error {
 	return load.raise(size)
 }
 
-// Make puts onto the load of a context what is being made of what was read, which is held meanwhile.
+// Make adds to the load of a context a part of the answer that is being made, while what was read is still held.
 func Make(ctx context.Context, more int64) error {
 	if load := from(ctx); load != nil {
 		return load.Add(more)
