@@ -46,6 +46,8 @@ type Reconciler struct {
 
 	external *watch.ExternalSecrets
 	warnings *report.FallbackWarnings
+	api      client.Reader // not of the cache
+	created  created
 }
 
 // +kubebuilder:rbac:groups=accounting.ledgerport.dev,resources=accountingexports,verbs=get;list;watch;patch
@@ -57,7 +59,7 @@ type Reconciler struct {
 // SetupWithManager registers the reconciler.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	requested := predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
-	r.warnings = report.NewFallbackWarnings(r.Events)
+	r.warnings, r.api = report.NewFallbackWarnings(r.Events), mgr.GetAPIReader()
 	reconciler := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.AccountingExport{}, builder.WithPredicates(requested)).
 		Owns(&v1alpha1.ExportRun{})
@@ -78,10 +80,10 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	var export v1alpha1.AccountingExport
 	if err := r.Client.Get(ctx, req.NamespacedName, &export); err != nil {
+		if apierrors.IsNotFound(err) {
+			r.created.forget(req.NamespacedName)
+		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
-	}
-	refused := func(err error) (ctrl.Result, error) {
-		return report.Refused(&export, err, r.Clock.Now(), r.Recheck.After(false))
 	}
 	before := export.DeepCopy()
 	return r.Record(ctx, before, &export, func(after *report.Afterwards) (ctrl.Result, error) {
@@ -90,7 +92,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 			report.Announce(r.Events, &export, before.Status.Conditions, checks.toldElsewhere(before.Status.Conditions))
 		})
 		if !export.DeletionTimestamp.IsZero() {
-			return refused(r.letGo(ctx, &export))
+			result, err := r.letGo(ctx, &export)
+			if err != nil {
+				return report.Refused(&export, err, r.Clock.Now(), r.Recheck.After(false))
+			}
+			return result, nil
 		}
 		if report.Of(&export).Undecodable() { // no run begins
 			return ctrl.Result{}, nil
@@ -214,6 +220,7 @@ func (r *Reconciler) create(ctx context.Context, export *v1alpha1.AccountingExpo
 	if err := controllerutil.SetControllerReference(export, run, r.Client.Scheme()); err != nil {
 		return nil, err
 	}
+	r.created.note(client.ObjectKeyFromObject(export), run.Name) // the API server may create it, and its answer be lost
 	err := r.Failpoints.Around(failpoint.CreateRun, func() error { return r.Client.Create(ctx, run) })
 	switch {
 	case err == nil && run.Spec.Slot != nil: // the run itself tells of its end
@@ -242,10 +249,10 @@ func (r *Reconciler) create(ctx context.Context, export *v1alpha1.AccountingExpo
 }
 
 // letGo ends the runs of an export that is being deleted, and lets it go when they have ended.
-func (r *Reconciler) letGo(ctx context.Context, export *v1alpha1.AccountingExport) error {
+func (r *Reconciler) letGo(ctx context.Context, export *v1alpha1.AccountingExport) (ctrl.Result, error) {
 	runs, err := r.runs(ctx, export)
 	if err != nil {
-		return err
+		return ctrl.Result{}, err
 	}
 	for i := range runs {
 		if runs[i].DeletionTimestamp.IsZero() && !runs[i].Status.Phase.Finished() {
@@ -253,19 +260,27 @@ func (r *Reconciler) letGo(ctx context.Context, export *v1alpha1.AccountingExpor
 		}
 	}
 	if err != nil {
-		return err
+		return ctrl.Result{}, err
 	}
 	if waiting := unfinished(runs); len(waiting) > 0 {
 		waitForRuns(export, waiting)
-		return nil
+		return ctrl.Result{}, nil
 	}
 	if !controllerutil.ContainsFinalizer(export, v1alpha1.ExportFinalizer) {
-		return nil
+		return ctrl.Result{}, nil
+	}
+	unseen, err := r.created.unseen(ctx, r.api, export)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if unseen != "" {
+		waitForRuns(export, []string{unseen})
+		return ctrl.Result{RequeueAfter: unseenWait}, nil
 	}
 	free := export.DeepCopy()
 	controllerutil.RemoveFinalizer(free, v1alpha1.ExportFinalizer)
 	err = client.IgnoreNotFound(r.Client.Patch(ctx, free, report.UnchangedSince(export)))
-	return report.Refusal("remove the finalizer of AccountingExport "+export.Name, err)
+	return ctrl.Result{}, report.Refusal("remove the finalizer of AccountingExport "+export.Name, err)
 }
 
 // waitForRuns reports what an export that is being deleted waits for.
@@ -283,7 +298,9 @@ func (r *Reconciler) runs(ctx context.Context, export *v1alpha1.AccountingExport
 	if err := r.Client.List(ctx, &runs, client.InNamespace(export.Namespace), client.MatchingFields{watch.ExportIndex: export.Name}); err != nil {
 		return nil, err
 	}
-	return controlledBy(export, runs.Items), nil
+	own := controlledBy(export, runs.Items)
+	r.created.see(client.ObjectKeyFromObject(export), own)
+	return own, nil
 }
 
 // prune deletes the oldest finished runs beyond the limits of history, and returns how long it is until more of them may be
