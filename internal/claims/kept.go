@@ -15,7 +15,6 @@ import (
 // of them at a time.
 func keepAcknowledged(ctx context.Context, tx pgx.Tx, runID string) error {
 	dropped := dropped{tx: tx, runID: runID}
-	var kept journal.Writer
 	var packer journal.Packer
 	for block := 0; ; block++ {
 		more, err := dropped.ahead(ctx)
@@ -30,10 +29,11 @@ func keepAcknowledged(ctx context.Context, tx pgx.Tx, runID string) error {
 		if err != nil {
 			return err
 		}
-		if err := dropped.leave(ctx, body, &kept); err != nil {
+		kept, err := dropped.leave(ctx, body)
+		if err != nil {
 			return err
 		}
-		content, err := packer.Pack(kept.Block())
+		content, err := packer.Pack(kept)
 		if err != nil {
 			return err
 		}
@@ -55,22 +55,23 @@ type dropped struct {
 	none     bool    // behind those that were next
 }
 
-// leave writes the vouchers of a block that are not dropped.
-func (d *dropped) leave(ctx context.Context, block []byte, kept *journal.Writer) error {
-	kept.Reset()
+// leave returns a block with the vouchers of another one that are not dropped. Nothing else that was written with it is held any more, such as texts:
+// a database may have written as many of them as a block can have.
+func (d *dropped) leave(ctx context.Context, block []byte) ([]byte, error) {
+	var kept journal.Writer
 	kept.Grow(len(block))
 	var voucher ledger.Voucher
 	for reader := journal.NewReader(block); ; {
 		err := reader.Next(&voucher)
 		if errors.Is(err, io.EOF) {
-			return nil
+			return kept.Block(), nil
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		drop, err := d.nextIs(ctx)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if !drop {
 			kept.Append(&voucher)

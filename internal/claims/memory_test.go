@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"runtime"
 	"slices"
 	"strings"
@@ -109,12 +110,77 @@ func TestReserve_OfTheLargestClaimsTakesWhatAnAttemptMay(t *testing.T) {
 // TestSettle_OfAHostileDatabaseTakesWhatAnAttemptMay runs alone, because it measures the whole process.
 func TestSettle_OfAHostileDatabaseTakesWhatAnAttemptMay(t *testing.T) {
 	s := newSubmission(t, 1)
-	block, recorded := largestBlock()
-	s.sql(`UPDATE ledgerport.run_vouchers SET body = $1`, block)
 	s.sql(`UPDATE ledgerport.submitted_vouchers SET state = 'rejected'`)
-	used := peak(t, func() { s.must(s.Settle(s.ctx, s.run.Fence(), claims.Rendered{})) })
-	t.Logf("%d MiB", used/megabyte)
-	if n := s.recorded(); n != recorded-1 || used > attemptMemory {
-		t.Errorf("%d vouchers were kept, with %d MiB, want %d with at most %d MiB", n, used/megabyte, recorded-1, attemptMemory/megabyte)
+	large, recorded := largestBlock()
+	differing, vouchers := differingBlock()
+	var packer, another journal.Packer
+	packed, err := packer.Pack(large)
+	s.must(err)
+	hard, err := another.Pack(differing)
+	s.must(err)
+	for what, test := range map[string]struct {
+		block    []byte
+		vouchers int
+	}{
+		"a large block":                            {large, recorded},
+		"a large block, packed":                    {packed, recorded},
+		"a block of texts that differ":             {differing, vouchers},
+		"a block of texts that differ, and packed": {hard, vouchers},
+	} {
+		s.sql(`DELETE FROM ledgerport.voided_vouchers`)
+		s.sql(`UPDATE ledgerport.runs SET state = 'rendered'`)
+		s.sql(`UPDATE ledgerport.run_vouchers SET body = $1`, test.block)
+		used := peak(t, func() { s.must(s.Settle(s.ctx, s.run.Fence(), claims.Rendered{})) })
+		t.Logf("%s: %d MiB", what, used/megabyte)
+		if n := s.recorded(); n != test.vouchers-1 || used > attemptMemory {
+			t.Errorf("%s: %d vouchers were kept, with %d MiB, want %d with at most %d MiB", what, n, used/megabyte, test.vouchers-1, attemptMemory/megabyte)
+		}
 	}
+}
+
+// differingBlock is one with as many texts that differ as may be in one, beside as many postings and dimensions, and how many vouchers it has. The
+// ids of claims cannot be packed.
+func differingBlock() (block []byte, vouchers int) {
+	random := rand.New(rand.NewPCG(1, 2))
+	count := func(n int) []byte { return binary.AppendUvarint(nil, uint64(n)) }
+	next := uint32(1 << 24)
+	text := func() []byte {
+		next++
+		return []byte{0, 4, byte(next), byte(next >> 8), byte(next >> 16), byte(next >> 24)}
+	}
+	posting := func(each func() []byte, dimensions int) (p []byte) {
+		for range 3 {
+			p = append(p, each()...)
+		}
+		p = append(p, 0, 0)
+		p = append(append(p, each()...), each()...)
+		p = append(append(p, 0, 0), each()...)
+		p = append(p, count(dimensions)...)
+		for range 2 * dimensions {
+			p = append(p, 1)
+		}
+		p = append(append(p, each()...), 0, 0)
+		for range 9 {
+			p = append(p, each()...)
+		}
+		return p
+	}
+	voucher := func(claim []byte, postings int, each func() []byte, dimensions int) (v []byte) {
+		v = slices.Concat([]byte{1, 0, 0, 0, 1}, count(len(claim)), claim, []byte{1, 1, 1, 0, 1, 1, 2, 2, 0, 1, 1, 1, 1, 1, 1}, count(postings))
+		for range postings {
+			v = append(v, posting(each, dimensions)...)
+		}
+		return append(v, 0) // receipts
+	}
+	known := func() []byte { return []byte{1} }
+	first := voucher(nil, 30_000, text, 0)
+	block = slices.Concat([]byte{4, 0, 0}, first[1:5], []byte{0, 1, 1, 1, 0, 1, 1, 0, 3}, []byte("EUR"), []byte{2, 0, 1, 1, 1, 1, 1, 1}, first[21:], voucher(nil, 30_000, known, 0), voucher(nil, 262, known, 1000))
+	for vouchers = 3; len(block) < 16*megabyte-ledger.MaxTextLength-100; vouchers++ {
+		claim := make([]byte, ledger.MaxTextLength)
+		for i := range claim {
+			claim[i] = byte(random.Uint32())
+		}
+		block = append(block, voucher(claim, 0, nil, 0)...)
+	}
+	return block, vouchers
 }
