@@ -302,6 +302,8 @@ const (
 	ReasonReleased Reason = "Released"
 	// ReasonInterrupted: the process that executed the attempt was stopped.
 	ReasonInterrupted Reason = "Interrupted"
+	// ReasonPlacePassedOn: the attempt made room for runs of namespaces that had no place.
+	ReasonPlacePassedOn Reason = "PlacePassedOn"
 	// ReasonExporterFailed: the exporter could not write the artifact.
 	ReasonExporterFailed Reason = "ExporterFailed"
 	// ReasonSystemUnreachable: the accounting system did not answer.

@@ -52,6 +52,7 @@ type InProcess struct {
 	named    map[types.NamespacedName][]*attempt // the same by their runs: of one name there may be one more, if a run was made again
 	byseat   map[*seat]*attempt                  // those that wait for a place
 	places   *places
+	passing  *time.Timer // looks whether a place passes on; nil while none is to
 	stuck    int
 	overdue  atomic.Int64
 	// elsewhere: attempts are made by other processes, and live on without this one. None of them can end it, so that none has to be alone,
@@ -173,7 +174,7 @@ func (e *InProcess) ask(task pipeline.Task) {
 	e.attempts[task.RunID] = a
 	e.named[a.run()] = append(e.named[a.run()], a)
 	e.byseat[&a.seat] = a
-	e.places.add(&a.seat)
+	e.places.add(&a.seat, a.asked)
 	e.fill(a)
 }
 
@@ -305,6 +306,7 @@ func (e *InProcess) fill(asked *attempt) {
 	for !e.stopping {
 		next := e.places.next(time.Now())
 		if next == nil {
+			e.passOn()
 			return
 		}
 		a := e.byseat[next]
@@ -313,6 +315,37 @@ func (e *InProcess) fill(asked *attempt) {
 		a.unused = time.AfterFunc(unusedFor, func() { e.takeBack(a) })
 		if a != asked {
 			e.under.Go(func() { e.tellAdmitted(a) })
+		}
+	}
+}
+
+// passOn has an attempt make room for a namespace that has no place, now or when it is time.
+func (e *InProcess) passOn() {
+	if e.passing != nil {
+		e.passing.Stop()
+		e.passing = nil
+	}
+	now := time.Now()
+	last, to, wait := e.places.passOn(now)
+	if last == nil {
+		return
+	}
+	if wait > 0 {
+		e.passing = time.AfterFunc(wait, func() {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			if !e.stopping {
+				e.passOn()
+			}
+		})
+		return
+	}
+	for _, a := range e.attempts {
+		if &a.seat == last && a.phase == Running {
+			last.leavesTo = to
+			a.log.Info("the attempt makes room for a namespace that has no place", "seconds", now.Sub(last.began).Seconds())
+			a.cancel(failure.Transient(v1alpha1.ReasonPlacePassedOn, nil,
+				"the attempt had its place for %s while runs of namespaces waited that had none, and made room; the run goes on when it has a place again", now.Sub(last.began).Round(time.Second)))
 		}
 	}
 }

@@ -363,6 +363,47 @@ func TestANamespaceLeavesPlacesToOthers(t *testing.T) {
 	}
 }
 
+// TestNamespacesThatKeepAllPlacesMakeRoom has two of them do so, with attempts that hang.
+func TestNamespacesThatKeepAllPlacesMakeRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e, under := newExecutor(4)
+		e.places = newPlaces(Limits{Runs: 4})
+		for _, run := range []string{"a/1", "b/1", "a/2", "b/2", "a/3"} {
+			namespace, _, _ := strings.Cut(run, "/")
+			e.Ensure(pipeline.Task{RunID: run, Namespace: namespace, Deadline: time.Hour})
+			<-time.After(time.Second)
+		}
+		<-time.After(10 * time.Minute)
+		if state := e.Observe("b/2"); state.Phase != Running {
+			t.Errorf("while nobody else waits the last one is %+v", state)
+		}
+		began := time.Now()
+		e.Ensure(pipeline.Task{RunID: "other", Namespace: "other"})
+		admit(t, e, "other")
+		if waited := time.Since(began); waited != passesOnOfSeveral {
+			t.Errorf("the other one waited for %s, want %s", waited, passesOnOfSeveral)
+		}
+		if last := e.Observe("b/2"); last.Phase != Ended || failure.From(last.Err).Reason != v1alpha1.ReasonPlacePassedOn {
+			t.Errorf("the last one is %+v, want that it has made room", last)
+		}
+		for _, run := range []string{"a/1", "b/1", "a/2"} {
+			if state := e.Observe(run); state.Phase != Running {
+				t.Errorf("%s is %+v, want that it goes on", run, state)
+			}
+		}
+		for range 5 {
+			<-under.began
+		}
+		for range 4 {
+			under.end <- nil
+		}
+		admit(t, e, "a/3")
+		<-under.began
+		under.end <- nil
+	})
+}
+
 func TestAnAttemptThatGoesOnAfterItsDeadlineKeepsNoPlace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -22,10 +22,10 @@ func TestPlacesOfOneThatRunsAlone(t *testing.T) {
 	long := &seat{namespace: "a", longest: time.Hour}
 	suspect := &seat{namespace: "b", longest: time.Minute, alone: true}
 	short, longer := &seat{namespace: "c", longest: time.Minute}, &seat{namespace: "d", longest: 2 * time.Hour}
-	p.add(long)
+	p.add(long, morning)
 	want(long, morning, "the first")
 	for _, s := range []*seat{suspect, short, longer} {
-		p.add(s)
+		p.add(s, morning)
 	}
 	want(short, morning, "one that ends before the long one does")
 	want(nil, morning, "all places are taken")
@@ -77,7 +77,7 @@ func TestPlaces(t *testing.T) {
 					alone:     rapid.IntRange(0, 9).Draw(t, "suspect") == 0,
 				}
 				waiting[s] = now
-				p.add(s)
+				p.add(s, morning)
 				fill()
 			},
 			"pass": func(*rapid.T) {
@@ -125,12 +125,12 @@ func TestNoNamespaceWaitsForTheRestOfAnother(t *testing.T) {
 		others := rapid.IntRange(1, 8).Draw(t, "others")
 		for namespace := range others {
 			for range rapid.IntRange(1, 50).Draw(t, "attempts") {
-				p.add(&seat{namespace: fmt.Sprint(namespace), longest: time.Second})
+				p.add(&seat{namespace: fmt.Sprint(namespace), longest: time.Second}, morning)
 			}
 		}
 		running := p.next(morning)
 		mine := &seat{namespace: "mine", longest: time.Second}
-		p.add(mine)
+		p.add(mine, morning)
 		told := p.before(mine)
 		waited := 0
 		for ; running != mine; waited++ {
@@ -139,6 +139,103 @@ func TestNoNamespaceWaitsForTheRestOfAnother(t *testing.T) {
 		}
 		if waited > others+1 || waited != told+1 {
 			t.Fatalf("%d others ran before it, of %d namespaces; it was told %d", waited, others, told)
+		}
+	})
+}
+
+// TestAPlaceIsPassedOn has two namespaces keep all places for an hour, and others come.
+func TestAPlaceIsPassedOn(t *testing.T) {
+	t.Parallel()
+	p := newPlaces(Limits{Runs: 4})
+	now := morning
+	of := func(namespace string) *seat { return &seat{namespace: namespace, longest: time.Hour} }
+	passOn := func(last *seat, to string, wait time.Duration) {
+		t.Helper()
+		if is, whose, in := p.passOn(now); is != last || whose != to || in != wait {
+			t.Fatalf("%+v makes room for %q in %s; want %+v, for %q in %s", is, whose, in, last, to, wait)
+		}
+	}
+	come := func(s *seat, has bool) {
+		t.Helper()
+		p.add(s, now)
+		if p.next(now) == s != has {
+			t.Fatalf("that one of %s has a place is not %t", s.namespace, has)
+		}
+		now = now.Add(time.Second)
+	}
+	leave := func(s *seat, to string, next *seat) {
+		t.Helper()
+		s.leavesTo = to
+		passOn(nil, "", 0) // one at a time
+		p.release(s)
+		if got := p.next(now); got != next {
+			t.Fatalf("the place is passed on to %+v, want %+v", got, next)
+		}
+	}
+	a1, a2, b1, b2 := of("a"), of("a"), of("b"), of("b")
+	for _, s := range []*seat{a1, b1, a2} {
+		come(s, true)
+	}
+	passOn(nil, "", 0) // there is a place
+	come(b2, true)
+	come(of("a"), false)
+	passOn(nil, "", 0) // nobody waits who has none
+	c1 := of("c")
+	come(c1, false)
+	passOn(b2, "c", passesOnOfSeveral-time.Second)
+	now = now.Add(passesOnOfSeveral)
+	passOn(b2, "c", 0)
+	leave(b2, "c", c1)
+	d1, e1 := of("d"), of("e")
+	come(d1, false)
+	passOn(a2, "d", passesOnOfSeveral-time.Second)
+	now = now.Add(passesOnOfSeveral)
+	leave(a2, "d", d1)
+	come(e1, false)
+	passOn(d1, "e", passesOn-time.Second)
+	now = now.Add(passesOn)
+	leave(d1, "e", e1)
+	p.add(d1, now)
+	passOn(e1, "d", passesOn)
+	p.withdraw(d1)
+	passOn(nil, "", 0)
+}
+
+// TestNobodyWaitsLongForThoseWhoStay draws how many namespaces keep places for as long as they may, and ask for the next as soon as they have lost one.
+func TestNobodyWaitsLongForThoseWhoStay(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		p := newPlaces(Limits{Runs: rapid.IntRange(1, 5).Draw(t, "runs"), RunsPerNamespace: rapid.IntRange(0, 3).Draw(t, "per namespace")})
+		now := morning
+		hogs := rapid.IntRange(1, 6).Draw(t, "hogs")
+		for hog := range hogs {
+			for range 5 {
+				p.add(&seat{namespace: fmt.Sprint(hog), longest: time.Hour}, now)
+			}
+		}
+		for p.next(now) != nil {
+		}
+		now = now.Add(time.Duration(rapid.IntRange(0, 1000).Draw(t, "seconds")) * time.Second)
+		mine := &seat{namespace: "mine", longest: time.Minute}
+		p.add(mine, now)
+		for {
+			for s := p.next(now); s != nil; s = p.next(now) {
+				if s == mine {
+					if waited, most := now.Sub(mine.asked), time.Duration(hogs+1)*passesOn; waited > most {
+						t.Fatalf("it waited for %s, want %s at most", waited, most)
+					}
+					return
+				}
+			}
+			last, to, wait := p.passOn(now)
+			if last == nil {
+				t.Fatal("it waits for what does not end")
+			}
+			if now = now.Add(wait); wait == 0 {
+				last.leavesTo = to
+				p.release(last)
+				p.add(&seat{namespace: last.namespace, longest: time.Hour}, now)
+			}
 		}
 	})
 }

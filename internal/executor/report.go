@@ -106,7 +106,7 @@ var (
 	ownReason = regexp.MustCompile(`^([A-Z][A-Za-z]{1,62})?$`)
 	// notThePods are reasons that only the operator gives: that another process than the pod's has ended, or that a person ended the run.
 	notThePods = []v1alpha1.Reason{
-		v1alpha1.ReasonInterrupted, v1alpha1.ReasonAttemptLost, v1alpha1.ReasonAttemptStuck, v1alpha1.ReasonCancelled, v1alpha1.ReasonQueued,
+		v1alpha1.ReasonInterrupted, v1alpha1.ReasonAttemptLost, v1alpha1.ReasonAttemptStuck, v1alpha1.ReasonCancelled, v1alpha1.ReasonQueued, v1alpha1.ReasonPlacePassedOn,
 		v1alpha1.ReasonRunning, v1alpha1.ReasonSucceeded,
 	}
 	stages = []v1alpha1.RunStage{

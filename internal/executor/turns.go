@@ -21,7 +21,7 @@ func (t *turns) wait(namespace string) (over func()) {
 	own, ready := &seat{namespace: namespace}, make(chan struct{})
 	t.mu.Lock()
 	t.ready[own] = ready
-	t.places.add(own)
+	t.places.add(own, time.Now())
 	t.begin()
 	t.mu.Unlock()
 	<-ready

@@ -213,6 +213,10 @@ func failed(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, state ex
 		}
 		return // the next process goes on
 	}
+	if failed.Reason == v1alpha1.ReasonPlacePassedOn {
+		awaitAnotherPlace(run, failed, now)
+		return
+	}
 	if failed.Reason != v1alpha1.ReasonSeriesBusy && failed.Reason != v1alpha1.ReasonMigrating { // that is waiting for one's turn
 		status.Failures++
 	}
@@ -241,4 +245,16 @@ func failed(run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport, state ex
 		set.Progressing(failed.Reason, fmt.Sprintf("%s; %d of %d failures, next attempt at %s",
 			failed.Message, status.Failures, retryLimit(export)+1, status.NextAttemptAt.UTC().Format(time.RFC3339)))
 	}
+}
+
+// awaitAnotherPlace has a run go on at once that has made room for others: it waits for its turn, as it did before, and has not failed.
+func awaitAnotherPlace(run *v1alpha1.ExportRun, passed *failure.Error, now time.Time) {
+	status := &run.Status
+	status.NextAttemptAt = &metav1.Time{Time: now}
+	if status.Phase == v1alpha1.RunReleasing { // Ready keeps saying what ended the run
+		report.Of(run).Set(v1alpha1.ConditionReconciling, metav1.ConditionTrue, passed.Reason, passed.Message)
+		return
+	}
+	status.Phase = v1alpha1.RunRetrying
+	report.Of(run).Progressing(passed.Reason, passed.Message)
 }

@@ -23,6 +23,7 @@ func TestEndOfAnAttemptDecidesWhatFollows(t *testing.T) {
 	t.Parallel()
 	healing := failure.Transient(v1alpha1.ReasonDatabaseUnreachable, nil, "no answer")
 	hopeless := failure.Stalled(v1alpha1.ReasonInvalidOptions, nil, "no such option")
+	passedOn := failure.Transient(v1alpha1.ReasonPlacePassedOn, nil, "made room")
 	cancelled := failure.Stalled(v1alpha1.ReasonCancelled, executor.ErrCancelled, "cancelled")
 	nameTaken := failure.Stalled(v1alpha1.ReasonRunNameTaken, nil, "a run of this name is recorded")
 	otherCluster := failure.Stalled(v1alpha1.ReasonOtherCluster, nil, "another cluster has recorded it")
@@ -72,6 +73,12 @@ func TestEndOfAnAttemptDecidesWhatFollows(t *testing.T) {
 			v1alpha1.RunRunning, v1alpha1.ReasonInterrupted, -1},
 		{"another run has the voucher series: waiting is no failure", running(9, 3, ""), ended(v1alpha1.StagePreflight, pipeline.Outcome{}, failure.Transient(v1alpha1.ReasonSeriesBusy, nil, "busy")),
 			v1alpha1.RunRetrying, v1alpha1.ReasonSeriesBusy, 40 * time.Second},
+		{"it made room for others: no failure, and it waits for its turn at once", running(9, 3, ""), ended(v1alpha1.StageDeliver, open, passedOn),
+			v1alpha1.RunRetrying, v1alpha1.ReasonPlacePassedOn, 0},
+		{"it made room while it gave its claims back", releasing(v1alpha1.ReasonNotWritable, 4), endedRelease(open, passedOn),
+			v1alpha1.RunReleasing, v1alpha1.ReasonNotWritable, 0},
+		{"it made room while it asked whether there was anything to give back", releasingNothing(v1alpha1.ReasonCancelled, 3), endedRelease(pipeline.Outcome{}, passedOn),
+			v1alpha1.RunReleasing, v1alpha1.ReasonCancelled, 0},
 		{"cancelled by a person", running(1, 0, ""), ended(v1alpha1.StageRender, pipeline.Outcome{}, cancelled),
 			v1alpha1.RunReleasing, v1alpha1.ReasonCancelled, 0},
 		{"an unknown error says nothing of itself", running(1, 0, ""), ended(v1alpha1.StagePreflight, pipeline.Outcome{}, errors.New("pq: password=hunter2")),
