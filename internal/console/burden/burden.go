@@ -12,14 +12,15 @@ import (
 
 // Limits of what is held, in bytes as they come over a connection. What is made of them is a few times as much.
 type Limits struct {
-	// All that is held, apart from the first Free bytes of each request: small ones are answered however many large ones there are.
-	All, Free int64
-	// Each caller has the process hold at most so much, and leaves as much to others.
+	// All that is held, apart from the first Free bytes of each request, which come to Small at most: small ones are answered however many large
+	// ones there are.
+	All, Free, Small int64
+	// Each caller has the process hold at most so much, and leaves as much of All and of Small to others.
 	Each int64
 }
 
 // DefaultLimits are those of a server with 384 MiB. A page reads 24 MiB at most.
-var DefaultLimits = Limits{All: 56 << 20, Free: 64 << 10, Each: 24 << 20}
+var DefaultLimits = Limits{All: 56 << 20, Free: 64 << 10, Small: 64 << 20, Each: 24 << 20}
 
 // TooMuch is what is answered to who would have more held.
 var TooMuch = problem.Busy("what you ask for is large, and as much is being read as may be, by you or by all; ask again when it is done")
@@ -29,12 +30,25 @@ type Scale struct {
 	limits Limits
 
 	mu  sync.Mutex
-	all int64
+	all held
 	of  map[string]held // by callers
 }
 
-// held is what the process holds for a caller, and how much of that is of what there is for all.
-type held struct{ all, shared int64 }
+// held is what the process holds, beyond the first bytes of each request and of those.
+type held struct{ large, small int64 }
+
+func (h held) plus(other held) held { return held{h.large + other.large, h.small + other.small} }
+
+func (h held) minus(other held) held { return held{h.large - other.large, h.small - other.small} }
+
+func (h held) total() int64 { return h.large + h.small }
+
+// fits reports whether so much more of one who has own may be held, of what is held of all so far.
+func (l *Limits) fits(all, own, more held) bool {
+	return own.total()+more.total() <= l.Each &&
+		(more.large <= 0 || share.Fits(l.All, all.large, own.large, more.large)) &&
+		(more.small <= 0 || share.Fits(l.Small, all.small, own.small, more.small))
+}
 
 // NewScale returns one on which nothing is.
 func NewScale(limits Limits) *Scale { return &Scale{limits: limits, of: map[string]held{}} }
@@ -91,13 +105,11 @@ func Make(ctx context.Context, more int64) error {
 
 func (l *Load) raise(size int64) error {
 	s := l.scale
-	own := s.of[l.caller]
-	more, shared := size-l.held, s.shared(size)-s.shared(l.held)
-	if l.ended || own.all+more > s.limits.Each || shared > 0 && !share.Fits(s.limits.All, s.all, own.shared, shared) {
+	own, more := s.of[l.caller], s.parts(size).minus(s.parts(l.held))
+	if l.ended || !s.limits.fits(s.all, own, more) {
 		return TooMuch
 	}
-	s.of[l.caller] = held{own.all + more, own.shared + shared}
-	s.all += shared
+	s.of[l.caller], s.all = own.plus(more), s.all.plus(more)
 	l.held = size
 	return nil
 }
@@ -111,18 +123,20 @@ func (l *Load) End() {
 		return
 	}
 	l.ended = true
-	shared := s.shared(l.held)
-	s.all -= shared
-	own := s.of[l.caller]
-	if own = (held{own.all - l.held, own.shared - shared}); own.all > 0 {
+	its := s.parts(l.held)
+	s.all = s.all.minus(its)
+	if own := s.of[l.caller].minus(its); own.total() > 0 {
 		s.of[l.caller] = own
 	} else {
 		delete(s.of, l.caller)
 	}
 }
 
-// shared is how much of what one request holds is of what there is for all.
-func (s *Scale) shared(size int64) int64 { return max(0, size-s.limits.Free) }
+// parts of what one request holds.
+func (s *Scale) parts(size int64) held {
+	small := min(size, s.limits.Free)
+	return held{size - small, small}
+}
 
 type key struct{}
 

@@ -3,6 +3,7 @@ package burden_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -14,7 +15,7 @@ import (
 
 func TestWhatIsHeldIsBounded(t *testing.T) {
 	t.Parallel()
-	scale := burden.NewScale(burden.Limits{All: 100, Free: 10, Each: 90})
+	scale := burden.NewScale(burden.Limits{All: 100, Free: 10, Small: 1000, Each: 90})
 	one, another, other := scale.Begin("one"), scale.Begin("one"), scale.Begin("other")
 	for _, step := range []struct {
 		what string
@@ -78,6 +79,27 @@ func TestSeveralLargeCallersLeaveRoom(t *testing.T) {
 	}
 	if err := scale.Begin("other").Add(4 << 20); err != nil {
 		t.Errorf("a list of somebody else: %v", err)
+	}
+}
+
+// TestManySmallRequestsAreBoundedInAll has many callers hold what is free of each request, in as many requests as a server answers at once.
+func TestManySmallRequestsAreBoundedInAll(t *testing.T) {
+	t.Parallel()
+	scale := burden.NewScale(burden.DefaultLimits)
+	all, requests := int64(0), 0
+	for caller := range 6 {
+		for range 500 {
+			if scale.Begin(fmt.Sprint("caller ", caller)).Add(burden.DefaultLimits.Free) == nil {
+				all += burden.DefaultLimits.Free
+				requests++
+			}
+		}
+	}
+	if all > burden.DefaultLimits.Small {
+		t.Errorf("%d requests hold %d MiB, apart from what is large; want %d at most", requests, all>>20, burden.DefaultLimits.Small>>20)
+	}
+	if err := scale.Begin("other").Add(32 << 10); err != nil {
+		t.Errorf("a small request of somebody else: %v", err)
 	}
 }
 
