@@ -45,13 +45,13 @@ const chunk = 128 << 10
 
 // transfer sends one file of a run.
 func (h *hall) transfer(w http.ResponseWriter, r *asked) error {
-	giveBack, taken := h.transfers.take(r.Context(), r.Namespace)
+	ctx, cancel := context.WithTimeout(r.Context(), h.Limits.Transfer)
+	defer cancel()
+	giveBack, taken := h.transfers.take(ctx, r.Namespace, cancel)
 	if !taken {
 		return busy
 	}
 	defer giveBack()
-	ctx, cancel := context.WithTimeout(r.Context(), h.Limits.Transfer)
-	defer cancel()
 	file, end, err := h.delivered(ctx, cancel, r)
 	if err != nil {
 		return err
@@ -85,7 +85,7 @@ func (h *hall) transfer(w http.ResponseWriter, r *asked) error {
 
 // delivered finds a file in the record of its run, which takes a page's place: the record may be large, and is read and dropped here.
 func (h *hall) delivered(ctx context.Context, giveUp func(), r *asked) (file *pipeline.Delivered, end func(), err error) {
-	giveBack, taken := h.pages.take(ctx, r.Namespace)
+	giveBack, taken := h.pages.take(ctx, r.Namespace, nil)
 	if !taken {
 		return nil, nil, busy
 	}

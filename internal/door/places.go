@@ -43,6 +43,7 @@ type places struct {
 	mu         sync.Mutex
 	namespaces map[string]*namespacePlaces
 	waiting    int
+	held       share.Held
 }
 
 // namespacePlaces are those of one namespace, kept for as long as somebody has one or waits.
@@ -55,8 +56,9 @@ func newPlaces(all, each int64, wait time.Duration) *places {
 	return &places{wait: wait, all: semaphore.NewWeighted(all), each: each, namespaces: map[string]*namespacePlaces{}}
 }
 
-// take waits for a place, and reports whether there was one in time. It is given back by a call of the function.
-func (p *places) take(ctx context.Context, namespace string) (giveBack func(), taken bool) {
+// take waits for a place, and reports whether there was one in time. It is given back by a call of one function. The other one ends what the place is
+// for, and lets it be passed on to a namespace that has none, once it was kept for long; without one it is not.
+func (p *places) take(ctx context.Context, namespace string, end func()) (giveBack func(), taken bool) {
 	ctx, cancel := context.WithTimeout(ctx, p.wait)
 	defer cancel()
 	own, taken := p.enter(namespace)
@@ -75,10 +77,17 @@ func (p *places) take(ctx context.Context, namespace string) (giveBack func(), t
 		p.leave(namespace, own)
 		return nil, false
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	place := p.held.Add(namespace, time.Now(), end)
 	return func() {
-		p.all.Release(1)
 		own.Release(1)
 		p.leave(namespace, own)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.held.Remove(place) { // else somebody else has it
+			p.all.Release(1)
+		}
 	}, true
 }
 
@@ -93,6 +102,8 @@ func (p *places) enter(namespace string) (own *namespacePlaces, taken bool) {
 	switch {
 	case own.take(p.all):
 		taken = true
+	case own.users == 0 && p.held.PassOn(namespace, time.Now()):
+		taken = own.TryAcquire(1)
 	case own.waiting >= mostWaitingOfOne, !share.Fits(mostWaiting, int64(p.waiting), int64(own.waiting), 1):
 		return nil, false
 	default:

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ledgerport/ledgerport/internal/share"
 )
 
 // TestFewWaitForAPlace has many more ask than there are places: each that waits keeps a request of the API server.
@@ -21,7 +23,7 @@ func TestFewWaitForAPlace(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				p := newPlaces(1, 1, 5*time.Second)
-				giveBack, taken := p.take(t.Context(), "holder")
+				giveBack, taken := p.take(t.Context(), "holder", nil)
 				if !taken {
 					t.Fatal("there is no place")
 				}
@@ -29,7 +31,7 @@ func TestFewWaitForAPlace(t *testing.T) {
 				answers := make(chan time.Duration, 100)
 				for i := range cap(answers) {
 					go func() {
-						if _, taken := p.take(context.Background(), test.namespaces[i%len(test.namespaces)]); taken {
+						if _, taken := p.take(context.Background(), test.namespaces[i%len(test.namespaces)], nil); taken {
 							t.Error("a place was taken twice")
 						}
 						answers <- time.Since(began)
@@ -45,7 +47,7 @@ func TestFewWaitForAPlace(t *testing.T) {
 					t.Errorf("%d wait, want %d", waited, test.wait)
 				}
 				giveBack()
-				if _, taken := p.take(t.Context(), "a"); !taken {
+				if _, taken := p.take(t.Context(), "a", nil); !taken {
 					t.Error("the place was not given back")
 				}
 			})
@@ -64,7 +66,7 @@ func TestGreedyNamespacesLeaveRoom(t *testing.T) {
 				for _, namespace := range []string{"a", "b", "c", "d"} {
 					for range 2 * mostWaitingOfOne {
 						go func() {
-							if giveBack, taken := p.take(context.Background(), namespace); taken {
+							if giveBack, taken := p.take(context.Background(), namespace, nil); taken {
 								<-time.After(time.Second)
 								giveBack()
 							}
@@ -73,7 +75,7 @@ func TestGreedyNamespacesLeaveRoom(t *testing.T) {
 					synctest.Wait()
 				}
 				began := time.Now()
-				giveBack, taken := p.take(t.Context(), "other")
+				giveBack, taken := p.take(t.Context(), "other", nil)
 				if took := time.Since(began); !taken || all > 4 && took > 0 || took > time.Second {
 					t.Fatalf("somebody else has a place: %t, after %s", taken, took)
 				}
@@ -85,4 +87,42 @@ func TestGreedyNamespacesLeaveRoom(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestNamespacesThatStayMakeRoom has as many namespaces as there are places keep them with transfers that go on and on.
+func TestNamespacesThatStayMakeRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlaces(4, 4, 5*time.Second)
+		keep := func(namespace string) (giveBack func(), ended <-chan struct{}) {
+			t.Helper()
+			ctx, cancel := context.WithCancel(t.Context())
+			giveBack, taken := p.take(ctx, namespace, cancel)
+			if !taken {
+				t.Fatalf("%s has no place", namespace)
+			}
+			return giveBack, ctx.Done()
+		}
+		first, ended := keep("a")
+		for _, namespace := range []string{"b", "c", "d"} {
+			<-time.After(time.Second)
+			keep(namespace)
+		}
+		if _, taken := p.take(t.Context(), "other", nil); taken {
+			t.Error("a transfer that has just begun was ended")
+		}
+		<-time.After(share.PassesOnAfter)
+		began := time.Now()
+		giveBack, _ := keep("other")
+		if waited := time.Since(began); waited > 0 {
+			t.Errorf("somebody else waited for %s", waited)
+		}
+		<-ended
+		first()
+		if _, taken := p.take(t.Context(), "other", nil); taken {
+			t.Error("a place was taken twice")
+		}
+		giveBack()
+		keep("other")
+	})
 }

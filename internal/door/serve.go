@@ -156,7 +156,7 @@ func (h *hall) refuse(w http.ResponseWriter, r *asked, err error) {
 
 // page answers with a document that is made in a bounded time, while few others are.
 func (h *hall) page(w http.ResponseWriter, r *asked, write func(context.Context, *asked) (any, error)) error {
-	giveBack, taken := h.pages.take(r.Context(), r.Namespace)
+	giveBack, taken := h.pages.take(r.Context(), r.Namespace, nil)
 	if !taken {
 		return busy
 	}

@@ -65,12 +65,14 @@ func (a *api) files(w http.ResponseWriter, r *asked) error {
 
 // download sends a file, of which every byte is compared with its record on the way.
 func (a *api) download(w http.ResponseWriter, r *asked) error {
-	giveBack, taken := a.transfers.take(r.caller.Share())
+	ctx, cancel := context.WithTimeout(r.Context(), transferTime)
+	defer cancel()
+	giveBack, taken := a.transfers.take(r.caller.Share(), cancel)
 	if !taken {
 		return problem.Busy("as many files are being downloaded as may be, by you or by all; ask again when one is done")
 	}
 	defer giveBack()
-	list, err := r.delivered(r.Context())
+	list, err := r.delivered(ctx)
 	if err != nil {
 		return err
 	}
@@ -82,8 +84,6 @@ func (a *api) download(w http.ResponseWriter, r *asked) error {
 	case list.RemovedAt != nil:
 		return problem.New(http.StatusGone, problem.NotFound, "the files were removed from their destination; ask for a redelivery of the run")
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), transferTime)
-	defer cancel()
 	return a.transfer(ctx, w, r, list.Items[at])
 }
 

@@ -33,13 +33,19 @@ func (a *api) follow(w http.ResponseWriter, r *asked) error {
 		}
 		return write(w, r, http.StatusOK, described(run))
 	}
-	giveBack, taken := a.waiting.take(r.caller.Share())
+	ctx, cancel := context.WithTimeout(r.Context(), a.Limits.LongestStream)
+	defer cancel()
+	end := cancel
+	if !streamed {
+		end = nil // it does not wait for so long
+	}
+	giveBack, taken := a.waiting.take(r.caller.Share(), end)
 	if !taken {
 		return problem.Busy("as many requests wait as may, of yours or of all; ask without waiting, or again later")
 	}
 	defer giveBack()
 	if streamed {
-		return a.stream(w, r)
+		return a.stream(ctx, w, r)
 	}
 	return a.wait(w, r, wait)
 }
@@ -106,9 +112,9 @@ const (
 	betweenEvents = time.Second
 )
 
-// stream sends the run whenever it changes, until it has finished.
-func (a *api) stream(w http.ResponseWriter, r *asked) error {
-	ctx, cancel := context.WithTimeout(r.Context(), a.Limits.LongestStream)
+// stream sends the run whenever it changes, until it has finished, or the context ends.
+func (a *api) stream(ctx context.Context, w http.ResponseWriter, r *asked) error {
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	changes, ended := make(chan *v1alpha1.ExportRun, 1), make(chan error, 1)
 	go func() {

@@ -190,12 +190,14 @@ func (w *watches) join(ctx context.Context, r *asked) (*shared, *topic, *listene
 	w.mu.Lock()
 	one := w.shared[of]
 	if one == nil {
-		giveBack, taken := w.places.take(r.caller.Share())
+		watching, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		giveBack, taken := w.places.take(r.caller.Share(), cancel)
 		if !taken {
+			cancel()
 			w.mu.Unlock()
 			return nil, nil, nil, nil, tooManyWatches
 		}
-		one = w.open(ctx, of, r, giveBack)
+		one = w.open(watching, cancel, of, r, giveBack)
 	}
 	about, listening := one.listen(ctx, r)
 	w.mu.Unlock()
@@ -215,10 +217,9 @@ func (w *watches) join(ctx context.Context, r *asked) (*shared, *topic, *listene
 }
 
 // open begins a watch, and gives its place back when that ends.
-func (w *watches) open(ctx context.Context, of watched, r *asked, giveBack func()) *shared {
+func (w *watches) open(ctx context.Context, cancel func(), of watched, r *asked, giveBack func()) *shared {
 	one := &shared{begun: make(chan struct{}), over: make(chan struct{}), topics: map[string]*topic{}}
-	watching, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	watching, lighten := burden.Another(watching)
+	watching, lighten := burden.Another(ctx)
 	one.cancel = cancel
 	w.shared[of] = one
 	cluster, namespace, name := r.cluster, r.run().Namespace, r.run().Name
