@@ -404,6 +404,38 @@ func TestNamespacesThatKeepAllPlacesMakeRoom(t *testing.T) {
 	})
 }
 
+// TestAttemptsThatHangMakeRoomForOneThatRunsAlone has everybody wait for that no longer than it may take itself.
+func TestAttemptsThatHangMakeRoomForOneThatRunsAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e, under := newExecutor(4)
+		for _, run := range []string{"1", "2", "3"} {
+			e.Ensure(pipeline.Task{RunID: run, Namespace: run, Deadline: time.Hour})
+			<-under.began
+		}
+		began := time.Now()
+		e.Ensure(pipeline.Task{RunID: "alone", Namespace: "suspect", Deadline: 5 * time.Minute, Alone: true})
+		e.Ensure(pipeline.Task{RunID: "other", Namespace: "other", Deadline: 30 * time.Minute})
+		admit(t, e, "alone")
+		if waited := time.Since(began); waited != passesOn {
+			t.Errorf("it waited for %s, want %s", waited, passesOn)
+		}
+		<-under.began
+		for _, run := range []string{"1", "2", "3"} {
+			if state := e.Observe(run); failure.From(state.Err).Reason != v1alpha1.ReasonPlacePassedOn {
+				t.Errorf("%s is %+v, want that it has made room", run, state)
+			}
+		}
+		if state := e.Observe("other"); state.Phase != Queued {
+			t.Errorf("beside it the other one is %+v", state)
+		}
+		under.end <- nil
+		admit(t, e, "other")
+		<-under.began
+		under.end <- nil
+	})
+}
+
 func TestAnAttemptThatGoesOnAfterItsDeadlineKeepsNoPlace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -48,9 +48,8 @@ const (
 // the namespaces that have most: those that end neither by themselves nor soon keep all others waiting for no longer than that, and in whichever
 // numbers they come, all places but one are kept by who has them.
 //
-// A seat that wants to be alone reserves all places from the moment on at which those that run will have ended at the latest.
-// Until then others get a place if they end before that too, so that a long attempt keeps neither it nor them waiting for
-// longer than its own deadline.
+// A seat that wants to be alone reserves all places from the moment on at which those that run will have ended at the latest, or else make room.
+// Until then others get a place if they end before that too, so that a long attempt keeps neither it nor them waiting for long.
 type places struct {
 	limits   Limits
 	taken    map[*seat]struct{}
@@ -88,7 +87,7 @@ func (p *places) next(now time.Time) *seat {
 		switch {
 		case p.used[namespace] >= p.limits.perNamespace():
 		case first.alone && len(p.taken) > 0:
-			p.reserve(first)
+			p.reserve(first, now)
 		case p.delays(first, now):
 		default:
 			return p.take(first, now)
@@ -98,7 +97,7 @@ func (p *places) next(now time.Time) *seat {
 }
 
 // reserve keeps all places for a seat that wants to be alone. One at a time does.
-func (p *places) reserve(s *seat) {
+func (p *places) reserve(s *seat, now time.Time) {
 	if p.reserved != nil {
 		return
 	}
@@ -107,6 +106,9 @@ func (p *places) reserve(s *seat) {
 		if running.ends.After(p.from) {
 			p.from = running.ends
 		}
+	}
+	if latest := now.Add(passesOn); p.from.After(latest) {
+		p.from = latest
 	}
 }
 
@@ -158,6 +160,9 @@ func (p *places) release(s *seat) {
 
 // passOn returns the seat that makes room for a namespace that has no place, which one that is, and in what time; nil if none does.
 func (p *places) passOn(now time.Time) (last *seat, to string, wait time.Duration) {
+	if p.reserved != nil {
+		return p.passAllOn(now)
+	}
 	if len(p.taken) < p.limits.Runs || p.occupiedAlone() {
 		return nil, "", 0
 	}
@@ -175,7 +180,7 @@ func (p *places) passOn(now time.Time) (last *seat, to string, wait time.Duratio
 	}
 	for _, namespace := range p.turns {
 		first := p.waiting[namespace][0]
-		if p.used[namespace] > 0 || first.alone || p.delays(first, now) {
+		if p.used[namespace] > 0 || first.alone {
 			continue
 		}
 		since := p.given
@@ -190,6 +195,16 @@ func (p *places) passOn(now time.Time) (last *seat, to string, wait time.Duratio
 		return nil, "", 0
 	}
 	return last, to, wait
+}
+
+// passAllOn is passOn for a seat that is to be alone, for which all others make room, one after the other.
+func (p *places) passAllOn(now time.Time) (last *seat, to string, wait time.Duration) {
+	for s := range p.taken {
+		if s.leavesTo == "" {
+			return s, p.reserved.namespace, max(0, p.from.Sub(now))
+		}
+	}
+	return nil, "", 0
 }
 
 // delays reports whether an attempt might keep one waiting that is to be alone.
