@@ -2,7 +2,7 @@ package share
 
 import "time"
 
-// PassesOnAfter is how long a place is kept at least, whoever needs it.
+// PassesOnAfter is how long a place is kept at least, even if others need it.
 const PassesOnAfter = time.Minute
 
 // Held are places that are kept for longer than a question takes, such as those of downloads, by whom they are kept. It is not safe for
