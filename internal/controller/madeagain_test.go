@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -44,7 +45,11 @@ func TestRunMadeAgain(t *testing.T) {
 		eventually(w, run, isKept)
 	}
 	w.must(api.client.Delete(t.Context(), leaving))
-	<-deleting
+	select {
+	case <-deleting:
+	case <-time.After(patience):
+		t.Fatal("the operator does not delete the runs of an export that is being deleted")
+	}
 
 	again := runs[1]
 	former := again.UID

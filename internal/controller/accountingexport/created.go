@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
+	"github.com/ledgerport/ledgerport/internal/controller/watch"
 )
 
 // unseenWait is how long an export that is being deleted waits before it looks again for a run that the cache lacks.
@@ -51,8 +52,41 @@ func (c *created) unseen(ctx context.Context, api client.Reader, export *v1alpha
 		c.forget(key)
 		return "", nil
 	}
-	if err != nil || !metav1.IsControlledBy(run, export) || !controllerutil.ContainsFinalizer(run, v1alpha1.RunFinalizer) {
+	if err != nil || !isKept(run, export) {
 		return "", err
 	}
 	return name, nil
+}
+
+// unseen returns the runs of an export that have not finished, and of which the cache does not have that they are of it: those that were kept a moment ago,
+// for those who asked for them, and the one that was created last.
+func (r *Reconciler) unseen(ctx context.Context, export *v1alpha1.AccountingExport) (names []string, err error) {
+	var runs v1alpha1.ExportRunList
+	if err := r.Client.List(ctx, &runs, client.InNamespace(export.Namespace), client.MatchingFields{watch.ExportIndex: export.Name}); err != nil {
+		return nil, err
+	}
+	for i := range runs.Items {
+		listed := &runs.Items[i]
+		if metav1.IsControlledBy(listed, export) || listed.Status.Phase.Finished() {
+			continue
+		}
+		run := &v1alpha1.ExportRun{}
+		err := r.Client.Get(ctx, client.ObjectKeyFromObject(listed), run) // which waits for what was written to it
+		if client.IgnoreNotFound(err) != nil {
+			return nil, err
+		}
+		if err == nil && isKept(run, export) {
+			names = append(names, run.Name)
+		}
+	}
+	last, err := r.created.unseen(ctx, r.api, export)
+	if last != "" {
+		names = append(names, last)
+	}
+	return names, err
+}
+
+// isKept reports whether a run goes with an export, and has it stay until the claims of the run are given back.
+func isKept(run client.Object, export *v1alpha1.AccountingExport) bool {
+	return metav1.IsControlledBy(run, export) && controllerutil.ContainsFinalizer(run, v1alpha1.RunFinalizer)
 }

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
 	"github.com/ledgerport/ledgerport/internal/controller/report"
@@ -63,6 +64,36 @@ func TestAnExportStaysForARunThatTheCacheDoesNotHaveYet(t *testing.T) {
 	must(t, c.Update(ctx, run))
 	if !goes() {
 		t.Error("it stays, though its run is gone")
+	}
+}
+
+// TestAnExportStaysForARunOfWhichTheCacheDoesNotHaveThatItIsKept has a run that a person made, and that has got its finalizer and its owner a moment ago.
+func TestAnExportStaysForARunOfWhichTheCacheDoesNotHaveThatItIsKept(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	scheme := runtime.NewScheme()
+	must(t, v1alpha1.AddToScheme(scheme))
+	export := &v1alpha1.AccountingExport{ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "monthly", UID: "the-export", Finalizers: []string{v1alpha1.ExportFinalizer}}}
+	kept := newRun(export, "by-hand")
+	kept.Namespace, kept.Finalizers = export.Namespace, []string{v1alpha1.RunFinalizer}
+	must(t, controllerutil.SetControllerReference(export, kept, scheme))
+	before := func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+		err := c.List(ctx, list, options...)
+		runs := list.(*v1alpha1.ExportRunList)
+		for i := range runs.Items {
+			runs.Items[i].OwnerReferences, runs.Items[i].Finalizers = nil, nil
+		}
+		return err
+	}
+	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(export, kept).WithInterceptorFuncs(interceptor.Funcs{List: before}).
+		WithIndex(&v1alpha1.ExportRun{}, watch.ExportIndex, func(run client.Object) []string { return []string{run.(*v1alpha1.ExportRun).Spec.ExportRef.Name} }).Build()
+	r := &Reconciler{Recorder: &report.Recorder{Client: c, Events: events.NewFakeRecorder(10)}, api: c}
+	must(t, c.Delete(ctx, export))
+	must(t, c.Get(ctx, client.ObjectKeyFromObject(export), export))
+	result, err := r.letGo(ctx, export)
+	must(t, err)
+	if err := c.Get(ctx, client.ObjectKeyFromObject(export), export); err != nil || result.RequeueAfter == 0 {
+		t.Errorf("it is gone, and leaves a run that has begun with it (%v, %s)", err, result.RequeueAfter)
 	}
 }
 

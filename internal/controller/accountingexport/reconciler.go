@@ -269,12 +269,12 @@ func (r *Reconciler) letGo(ctx context.Context, export *v1alpha1.AccountingExpor
 	if !controllerutil.ContainsFinalizer(export, v1alpha1.ExportFinalizer) {
 		return ctrl.Result{}, nil
 	}
-	unseen, err := r.created.unseen(ctx, r.api, export)
+	unseen, err := r.unseen(ctx, export)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if unseen != "" {
-		waitForRuns(export, []string{unseen})
+	if len(unseen) > 0 {
+		waitForRuns(export, unseen)
 		return ctrl.Result{RequeueAfter: unseenWait}, nil
 	}
 	free := export.DeepCopy()
