@@ -64,7 +64,7 @@ func (g *ground) writesAlone(ctx context.Context) (apiServer, etcd float64, err 
 	return each(apiServerAfter - apiServerBefore), each(etcdAfter - etcdBefore), errors.Join(append(failed, err)...)
 }
 
-// writeAgain makes another run of an export, and writes six times what is written of one: the run, that it has begun and ended, its finalizer that goes, the
+// writeAgain makes another run of an export, with the six writes that one takes: the run, that it has begun, that it has ended, its finalizer that goes, the
 // status of its export, and an event.
 func (g *ground) writeAgain(ctx context.Context, run *v1alpha1.ExportRun, export *v1alpha1.AccountingExport) error {
 	if export == nil {

@@ -12,7 +12,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/ledgerport/ledgerport/api/v1alpha1"
-	"github.com/ledgerport/ledgerport/internal/controller/watch"
 )
 
 // unseenWait is how long an export that is being deleted waits before it looks again for a run that the cache lacks.
@@ -61,12 +60,12 @@ func (c *created) unseen(ctx context.Context, api client.Reader, export *v1alpha
 // unseen returns the runs of an export that have not finished, and of which the cache does not have that they are of it: those that were kept a moment ago,
 // for those who asked for them, and the one that was created last.
 func (r *Reconciler) unseen(ctx context.Context, export *v1alpha1.AccountingExport) (names []string, err error) {
-	var runs v1alpha1.ExportRunList
-	if err := r.Client.List(ctx, &runs, client.InNamespace(export.Namespace), client.MatchingFields{watch.ExportIndex: export.Name}); err != nil {
+	runs, err := r.naming(ctx, export)
+	if err != nil {
 		return nil, err
 	}
-	for i := range runs.Items {
-		listed := &runs.Items[i]
+	for i := range runs {
+		listed := &runs[i]
 		if metav1.IsControlledBy(listed, export) || listed.Status.Phase.Finished() {
 			continue
 		}

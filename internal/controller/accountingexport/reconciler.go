@@ -294,13 +294,20 @@ func waitForRuns(export *v1alpha1.AccountingExport, waiting []string) {
 
 // runs returns the runs that belong to an export, oldest first. They are the cache's own, to be read only: there may be very many.
 func (r *Reconciler) runs(ctx context.Context, export *v1alpha1.AccountingExport) ([]v1alpha1.ExportRun, error) {
-	var runs v1alpha1.ExportRunList
-	if err := r.Client.List(ctx, &runs, client.InNamespace(export.Namespace), client.MatchingFields{watch.ExportIndex: export.Name}); err != nil {
+	named, err := r.naming(ctx, export)
+	if err != nil {
 		return nil, err
 	}
-	own := controlledBy(export, runs.Items)
+	own := controlledBy(export, named)
 	r.created.see(client.ObjectKeyFromObject(export), own)
 	return own, nil
+}
+
+// naming returns the runs that name an export, as the cache has them: they may be of an older one of its name, or of nobody.
+func (r *Reconciler) naming(ctx context.Context, export *v1alpha1.AccountingExport) ([]v1alpha1.ExportRun, error) {
+	var runs v1alpha1.ExportRunList
+	err := r.Client.List(ctx, &runs, client.InNamespace(export.Namespace), client.MatchingFields{watch.ExportIndex: export.Name})
+	return runs.Items, err
 }
 
 // prune deletes the oldest finished runs beyond the limits of history, and returns how long it is until more of them may be
