@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"strings"
 	"syscall"
 	"time"
 
@@ -68,8 +67,7 @@ func (f *fleet) measure(ctx context.Context) (result fleetResult, err error) {
 	if err := f.make(ctx); err != nil {
 		return result, err
 	}
-	load, _ := os.ReadFile("/proc/loadavg") // which not every system has
-	result.Load = strings.TrimSpace(string(load))
+	result.Load = machineLoad()
 	for _, step := range []func(context.Context, *fleetResult) error{f.firstStart, f.restart, f.rest} {
 		if err := step(ctx, &result); err != nil {
 			return result, err

@@ -137,8 +137,7 @@ func median(seconds []float64) float64 {
 }
 
 func loadNow() string {
-	content, _ := os.ReadFile("/proc/loadavg") // it only says more of the figures
-	load, _, _ := strings.Cut(string(content), " ")
+	load, _, _ := strings.Cut(machineLoad(), " ")
 	return load
 }
 

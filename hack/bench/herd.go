@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -181,7 +180,7 @@ func (h *herd) measure(ctx context.Context, slot time.Time) (result herdResult, 
 	case <-ctx.Done():
 		return result, ctx.Err()
 	}
-	load, _ := os.ReadFile("/proc/loadavg") // which not every system has
+	load := machineLoad()
 	before, err := h.read(ctx)
 	if err != nil {
 		return result, err
@@ -198,7 +197,7 @@ func (h *herd) measure(ctx context.Context, slot time.Time) (result herdResult, 
 	took := func(part float64) float64 { return at[min(len(at)-1, int(float64(len(at))*part))].Sub(slot).Seconds() }
 	result = herdResult{
 		Bench: "herd", Exports: h.exports, Claims: herdClaims, Seconds: round(took(1)), RunsSecond: round(float64(h.exports) / took(1)), P50: round(took(0.5)), P95: round(took(0.95)),
-		PeakRSSMiB: round(float64(peak) / (1 << 20)), Load: strings.TrimSpace(string(load)),
+		PeakRSSMiB: round(float64(peak) / (1 << 20)), Load: load,
 	}
 	each := func(of func(*reading) float64) float64 { return round((of(after) - of(before)) / float64(h.exports)) }
 	result.CPU = cpuOfRun{

@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -35,8 +34,7 @@ const historyRounds = 5
 
 // measureHistory compares a run with new claims of an organisation that has exported many before with the same run in an empty ledger.
 func measureHistory(ctx context.Context, database string, exported, fresh int, maxRatio float64) error {
-	load, _ := os.ReadFile("/proc/loadavg") // which not every system has
-	h := &history{server: database, result: historyResult{Bench: "history", Exported: exported, New: fresh, Load: strings.TrimSpace(string(load))}}
+	h := &history{server: database, result: historyResult{Bench: "history", Exported: exported, New: fresh, Load: machineLoad()}}
 	if err := h.measure(ctx); err != nil {
 		return err
 	}

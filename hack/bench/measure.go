@@ -70,7 +70,7 @@ const sameRows = `COPY (
 // measureHere measures one exporter: a COPY, the pipeline, a COPY again. The COPY is that of the tables' owner, also where the
 // pipeline is bound by row-level security.
 func measureHere(ctx context.Context, exporter, database string, count int, v variant) error {
-	load, _ := os.ReadFile("/proc/loadavg") // which not every system has
+	load := machineLoad()
 	login, err := reset(ctx, database, v.bound)
 	if err != nil {
 		return err
@@ -124,7 +124,7 @@ func measureHere(ctx context.Context, exporter, database string, count int, v va
 		Seconds: round(seconds), CopySeconds: round(copySeconds), Ratio: round(seconds / copySeconds),
 		CPU:        cpuSeconds{round((ended.pipeline - began.pipeline).Seconds()), round((ended.postgres - began.postgres).Seconds())},
 		PeakRSSMiB: mebibytes(peak), ArtifactMiB: mebibytes(delivered), LedgerMiB: mebibytes(recorded),
-		WALMiB: mebibytes(ended.wal - began.wal), Stages: stages, Load: strings.TrimSpace(string(load)),
+		WALMiB: mebibytes(ended.wal - began.wal), Stages: stages, Load: load,
 	})
 }
 

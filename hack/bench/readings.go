@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -91,4 +92,10 @@ func (g *ground) readStatements(ctx context.Context, r *reading) (err error) {
 	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
 	return conn.QueryRow(ctx, `SELECT (SELECT coalesce(sum(calls), 0)::float8 FROM pg_stat_statements), (xact_commit + xact_rollback)::float8, sessions::float8
 		FROM pg_stat_database WHERE datname = current_database()`).Scan(&r.statements, &r.transactions, &r.sessions)
+}
+
+// machineLoad is how many programs have wanted a processor, as the kernel tells it; empty on a system that does not.
+func machineLoad() string {
+	load, _ := os.ReadFile("/proc/loadavg")
+	return strings.TrimSpace(string(load))
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 )
 
 // sharedResult is one line of output.
@@ -28,8 +27,7 @@ type sharedRun struct {
 // measureShared compares a run with somewhat more than 5,000 claims with one that has somewhat fewer, in tables that an organisation shares
 // with others who have many.
 func measureShared(ctx context.Context, server string, others int) error {
-	load, _ := os.ReadFile("/proc/loadavg") // which not every system has
-	r := sharedResult{Bench: "shared", Others: others, Fewer: sharedRun{Claims: 4900}, More: sharedRun{Claims: 5100}, Load: strings.TrimSpace(string(load))}
+	r := sharedResult{Bench: "shared", Others: others, Fewer: sharedRun{Claims: 4900}, More: sharedRun{Claims: 5100}, Load: machineLoad()}
 	h := &history{server: server}
 	database, err := h.database(ctx, "shared")
 	if err != nil {

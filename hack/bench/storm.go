@@ -129,8 +129,7 @@ func (s *storm) make(ctx context.Context) error {
 func (s *storm) measure(ctx context.Context) (result stormResult, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
-	load, _ := os.ReadFile("/proc/loadavg") // which not every system has
-	result = stormResult{Bench: "storm", Exports: s.exports, Load: strings.TrimSpace(string(load))}
+	result = stormResult{Bench: "storm", Exports: s.exports, Load: machineLoad()}
 	quiet, err := s.edits(ctx, "elsewhere", func(edits int) bool { return edits == 20 })
 	if err != nil {
 		return result, err
